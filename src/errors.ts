@@ -1,0 +1,299 @@
+/**
+ * The errors that a caller may want to catch, each with a stable `code`.
+ *
+ * What a caller did wrong ends in `Error`; a state of the world is named by that state. An option that is simply
+ * wrong is a built-in `TypeError` or `RangeError` whose message says the action, the value wanted and the value given.
+ * No message holds a payload or a credential.
+ *
+ * @module
+ */
+
+/** The stable codes, for programs; messages are for people and may change. */
+export type ErrorCode =
+  | "INVALID_PAYLOAD"
+  | "UNENCODABLE"
+  | "UNDECODABLE"
+  | "TOO_LARGE"
+  | "UNKNOWN_JOB"
+  | "UNKNOWN_QUEUE"
+  | "DUPLICATE_JOB"
+  | "BULK_REFUSED"
+  | "OUTCOME_UNKNOWN"
+  | "LEASE_LOST"
+  | "JOB_TIMEOUT"
+  | "NOT_COMMITTED"
+  | "DEADLINE_EXCEEDED"
+  | "RELAY_CLOSED"
+  | "TRANSPORT_CLOSED"
+  | "TRANSPORT_BUSY"
+  | "TRANSPORT_FULL"
+  | "TRANSPORT_READ_ONLY"
+  | "TRANSPORT_CORRUPT"
+  | "TRANSPORT_INCOMPATIBLE"
+  | "TRANSPORT_UNAVAILABLE"
+  | "HEARTBEAT_LATE";
+
+/** The family: whatever Relevo itself rejects with, but for wrong options. */
+export class RelevoError extends Error {
+  override readonly name: string = "RelevoError";
+  /** Tells errors apart for programs; stable across versions. */
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** One reason why a payload is not what its schema asks for. */
+export interface Issue {
+  readonly message: string;
+  /** Where in the payload: keys and indexes from the outside in; empty for the payload itself. */
+  readonly path: readonly (string | number)[];
+}
+
+/** A payload that its schema refuses, with every issue. */
+export class InvalidPayloadError extends RelevoError {
+  override readonly name: string = "InvalidPayloadError";
+  readonly issues: readonly Issue[];
+
+  constructor(job: string, issues: readonly Issue[]) {
+    const told = issues.map(({ message, path }) =>
+      path.length > 0 ? `${path.join(".")}: ${message}` : message
+    );
+    super("INVALID_PAYLOAD", `The payload of '${job}' does not fit its schema: ${told.join("; ")}`);
+    this.issues = issues;
+  }
+}
+
+/** A value that its codec cannot write; `cause` says why. */
+export class UnencodableError extends RelevoError {
+  override readonly name: string = "UnencodableError";
+
+  constructor(job: string, cause: unknown) {
+    super("UNENCODABLE", `Cannot encode the payload of '${job}': ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Stored bytes that no codec here can read; `cause` says why. */
+export class UndecodableError extends RelevoError {
+  override readonly name: string = "UndecodableError";
+
+  constructor(job: string, cause: unknown) {
+    super("UNDECODABLE", `Cannot decode the payload of '${job}': ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Something over its limit: a payload, a header, a result. */
+export class TooLargeError extends RelevoError {
+  override readonly name: string = "TooLargeError";
+  /** Bytes that it has. */
+  readonly size: number;
+  /** Bytes that it may have. */
+  readonly limit: number;
+
+  constructor(what: string, size: number, limit: number) {
+    super("TOO_LARGE", `Cannot store ${what} as it must be at most ${limit} bytes: current size is ${size}`);
+    this.size = size;
+    this.limit = limit;
+  }
+}
+
+/** A name that no definition, or no handler here, knows. */
+export class UnknownJobError extends RelevoError {
+  override readonly name: string = "UnknownJobError";
+  readonly job: string;
+
+  constructor(job: string, wanted: string) {
+    super("UNKNOWN_JOB", `Unknown job '${job}': ${wanted}`);
+    this.job = job;
+  }
+}
+
+/** A queue that no definition names. */
+export class UnknownQueueError extends RelevoError {
+  override readonly name: string = "UnknownQueueError";
+  readonly queue: string;
+
+  constructor(queue: string, known: readonly string[]) {
+    super(
+      "UNKNOWN_QUEUE",
+      `Cannot dispatch to queue '${queue}' as no definition names it: ${known.join(", ")} do`,
+    );
+    this.queue = queue;
+  }
+}
+
+/** An id that a live job, or one dispatched within its `idWindow`, holds. */
+export class DuplicateJobError extends RelevoError {
+  override readonly name: string = "DuplicateJobError";
+  readonly id: string;
+
+  constructor(id: string, queue: string) {
+    super("DUPLICATE_JOB", `Cannot dispatch job '${id}' to queue '${queue}' as its id is taken`);
+    this.id = id;
+  }
+}
+
+/** One job of a bulk dispatch that was refused. */
+export interface BulkFailure {
+  readonly index: number;
+  readonly error: Error;
+}
+
+/** A bulk dispatch in which at least one job was refused; `failures` says which and why. */
+export class BulkRefusedError extends RelevoError {
+  override readonly name: string = "BulkRefusedError";
+  readonly failures: readonly BulkFailure[];
+  /** How many of the others were stored. */
+  readonly stored: number;
+
+  constructor(failures: readonly BulkFailure[], total: number, stored: number) {
+    const first = failures[0];
+    const example = first === undefined ? "" : `; at index ${first.index}: ${first.error.message}`;
+    super(
+      "BULK_REFUSED",
+      `Refused ${failures.length} of ${total} jobs, stored ${stored}${example}`,
+      first === undefined ? undefined : { cause: first.error },
+    );
+    this.failures = failures;
+    this.stored = stored;
+  }
+}
+
+/** A dispatch that may or may not have been stored: the answer did not come. Repeat it with the same id to be sure. */
+export class OutcomeUnknown extends RelevoError {
+  override readonly name: string = "OutcomeUnknown";
+  readonly id: string;
+
+  constructor(id: string, cause: unknown) {
+    super("OUTCOME_UNKNOWN", `Whether job '${id}' was stored is unknown: ${messageOf(cause)}`, { cause });
+    this.id = id;
+  }
+}
+
+/** A delivery whose lease went to another, so that it may settle nothing any more. */
+export class LeaseLost extends RelevoError {
+  override readonly name: string = "LeaseLost";
+  readonly id: string;
+
+  constructor(id: string) {
+    super("LEASE_LOST", `The lease of job '${id}' is lost: another worker may be running it`);
+    this.id = id;
+  }
+}
+
+/** A run that took longer than its job's `timeout`; the reason of its signal. */
+export class JobTimeout extends RelevoError {
+  override readonly name: string = "JobTimeout";
+  /** Milliseconds that it had. */
+  readonly timeout: number;
+
+  constructor(job: string, timeout: number) {
+    super("JOB_TIMEOUT", `A run of '${job}' took longer than its timeout of ${timeout} ms`);
+    this.timeout = timeout;
+  }
+}
+
+/** A job settled inside a transaction of the handler's that was not committed when the handler ended. */
+export class NotCommitted extends RelevoError {
+  override readonly name: string = "NotCommitted";
+
+  constructor(id: string) {
+    super(
+      "NOT_COMMITTED",
+      `Job '${id}' was settled in a transaction that was not committed when its handler ended`,
+    );
+  }
+}
+
+/** A call that did not end within its deadline. */
+export class DeadlineExceeded extends RelevoError {
+  override readonly name: string = "DeadlineExceeded";
+
+  constructor(action: string, deadline: number) {
+    super("DEADLINE_EXCEEDED", `Cannot ${action} within ${deadline} ms`);
+  }
+}
+
+/** A call to a relay that was closed. */
+export class RelayClosed extends RelevoError {
+  override readonly name: string = "RelayClosed";
+
+  constructor(action: string) {
+    super("RELAY_CLOSED", `Cannot ${action} as the relay is closed`);
+  }
+}
+
+/** A call to a transport that was closed, or was closed during it. */
+export class TransportClosed extends RelevoError {
+  override readonly name: string = "TransportClosed";
+
+  constructor(transport: string) {
+    super("TRANSPORT_CLOSED", `The ${transport} transport is closed`);
+  }
+}
+
+/** A store that others kept locked until the call's deadline. */
+export class TransportBusy extends RelevoError {
+  override readonly name: string = "TransportBusy";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("TRANSPORT_BUSY", message, options);
+  }
+}
+
+/** A store that takes no more: its disk, its memory or its limit is full. Nothing was stored. */
+export class TransportFull extends RelevoError {
+  override readonly name: string = "TransportFull";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("TRANSPORT_FULL", message, options);
+  }
+}
+
+/** What else keeps a store from working, told apart by `code`. */
+export type TransportFault =
+  | "TRANSPORT_READ_ONLY"
+  | "TRANSPORT_CORRUPT"
+  | "TRANSPORT_INCOMPATIBLE"
+  | "TRANSPORT_UNAVAILABLE";
+
+/** A store that cannot be used: read-only, corrupt, made by another version, or not there. */
+export class TransportError extends RelevoError {
+  override readonly name: string = "TransportError";
+
+  constructor(code: TransportFault, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** A worker whose process was too busy to extend its leases in time; reported as an event, never thrown. */
+export class HeartbeatLate extends RelevoError {
+  override readonly name: string = "HeartbeatLate";
+  /** Milliseconds between two heartbeats. */
+  readonly gap: number;
+
+  constructor(gap: number, lease: number) {
+    super(
+      "HEARTBEAT_LATE",
+      `Leases of ${lease} ms were not extended for ${gap} ms: something blocks this thread`,
+    );
+    this.gap = gap;
+  }
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message;
+  try {
+    return String(thrown);
+  } catch {
+    return Object.prototype.toString.call(thrown);
+  }
+}
+
+/** Whatever was thrown, as an `Error`. */
+export function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(messageOf(thrown), { cause: thrown });
+}

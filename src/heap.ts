@@ -1,0 +1,60 @@
+/**
+ * A binary heap: the smallest of many, for due times, lease ends and alarms.
+ *
+ * @module
+ */
+
+/** Gives back what was put in, smallest first. */
+export interface Heap<T> {
+  readonly size: number;
+  /** The smallest, left where it is. */
+  peek(): T | undefined;
+  push(item: T): void;
+  /** The smallest, taken out. */
+  pop(): T | undefined;
+}
+
+/** Makes a heap; `before` says whether `a` comes out before `b`. */
+export function createHeap<T>(before: (a: T, b: T) => boolean): Heap<T> {
+  const items: T[] = [];
+
+  function rise(index: number, item: T): void {
+    let at = index;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = items[parent] as T;
+      if (!before(item, above)) break;
+      items[at] = above;
+      at = parent;
+    }
+    items[at] = item;
+  }
+
+  function sink(item: T): void {
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= items.length) break;
+      if (child + 1 < items.length && before(items[child + 1] as T, items[child] as T)) child++;
+      const below = items[child] as T;
+      if (!before(below, item)) break;
+      items[at] = below;
+      at = child;
+    }
+    items[at] = item;
+  }
+
+  return {
+    get size(): number {
+      return items.length;
+    },
+    peek: () => items[0],
+    push: (item) => rise(items.length, item),
+    pop: () => {
+      const top = items[0];
+      const last = items.pop();
+      if (items.length > 0 && last !== undefined) sink(last);
+      return top;
+    },
+  };
+}

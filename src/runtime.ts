@@ -1,0 +1,106 @@
+/**
+ * The runtime port: everything that is not deterministic comes through this one small interface, so that tests and
+ * simulations can put a clock and a die of their own in its place. The only file that touches timers, clocks and
+ * randomness.
+ *
+ * @module
+ */
+
+/** Clock, timer and die. */
+export interface Runtime {
+  /** Wall-clock time in milliseconds since the epoch. For data only: it may jump. */
+  now(): number;
+  /** Milliseconds that only ever grow. For every duration. */
+  monotonic(): number;
+  /**
+   * Resolves after so many milliseconds; 0: in the next macrotask. Any length: what a timer cannot hold is slept in
+   * parts. Rejects with the signal's reason when it aborts, and then leaves no timer behind.
+   */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** A number from 0 up to but not 1. */
+  random(): number;
+  /** A new id of 26 characters, unique across processes, that sorts after earlier ones of this process. */
+  id(): string;
+}
+
+/** The longest time that a timer holds; a longer one fires at once on most runtimes. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Crockford's digits: no vowel that could spell a word, and they sort as their values do. */
+const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** The real thing, from web standards alone. */
+export function systemRuntime(): Runtime {
+  return {
+    now: () => Date.now(),
+    monotonic: () => performance.now(),
+    sleep,
+    random: () => Math.random(),
+    id: createIds(() => Date.now()),
+  };
+}
+
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    let rest = ms;
+    let cancel = (): void => {};
+    const abort = (): void => {
+      cancel();
+      reject(signal?.reason);
+    };
+    const wake = (): void => {
+      if (rest > 0) return arm();
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    };
+    const arm = (): void => {
+      if (rest <= 0 && typeof setImmediate === "function") {
+        const immediate = setImmediate(wake);
+        cancel = () => clearImmediate(immediate);
+        return;
+      }
+      const part = Math.min(rest, LONGEST_TIMER);
+      rest -= part;
+      const timer = setTimeout(wake, part);
+      cancel = () => clearTimeout(timer);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    arm();
+  });
+}
+
+/** 48 bits of time and 80 random bits; within one millisecond the random part counts up, so that ids keep order. */
+function createIds(now: () => number): () => string {
+  const random = new Uint8Array(16);
+  let time = -1;
+  let prefix = "";
+  return () => {
+    const current = now();
+    if (current > time) {
+      time = current;
+      prefix = encodeTime(time);
+      crypto.getRandomValues(random);
+      for (let i = 0; i < random.length; i++) random[i] = (random[i] ?? 0) & 31;
+    } else {
+      increment(random);
+    }
+    let id = prefix;
+    for (const value of random) id += DIGITS[value];
+    return id;
+  };
+}
+
+function encodeTime(ms: number): string {
+  let text = "";
+  for (let rest = ms, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) text = DIGITS[rest % 32] + text;
+  return text;
+}
+
+function increment(digits: Uint8Array): void {
+  for (let i = digits.length - 1; i >= 0; i--) {
+    const value = (digits[i] ?? 0) + 1;
+    digits[i] = value & 31;
+    if (value < 32) return;
+  }
+}

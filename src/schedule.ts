@@ -1,0 +1,60 @@
+/**
+ * When a job runs again: recurrences that `reschedule` takes. Cron expressions are an entry point of their own.
+ *
+ * @module
+ */
+
+import { MAX_DELAY } from "./defaults.ts";
+
+/** What a recurrence may look at. */
+export interface Tick {
+  /** The worker's wall clock, in milliseconds since the epoch. */
+  readonly now: number;
+  /** When the run that asks was due, in milliseconds since the epoch. */
+  readonly due: number;
+}
+
+/** The next run: so many milliseconds from now by the broker's clock, or an instant in milliseconds since the epoch. */
+export type Next = { readonly delay: number } | { readonly at: number };
+
+/** Anything that says when a job runs next; one that throws makes the job dead (seed 004). */
+export interface Recurrence {
+  next(tick: Tick): Next;
+}
+
+/** After so many milliseconds. */
+export function after(delay: number): Recurrence {
+  return { next: () => ({ delay }) };
+}
+
+/** At an instant, in milliseconds since the epoch or as a `Date`; one in the past: at once. */
+export function at(instant: number | Date): Recurrence {
+  return { next: () => ({ at: Number(instant) }) };
+}
+
+/**
+ * On a grid of `period` milliseconds that begins at the run's due time: a slow run or a late worker skips slots and
+ * never shifts them.
+ */
+export function every(period: number): Recurrence {
+  if (!(period >= 1 && period <= MAX_DELAY)) {
+    throw new RangeError(
+      `Cannot repeat as 'period' must be milliseconds from 1 to a century: current value is ${period}`,
+    );
+  }
+  return {
+    next: ({ now, due }) => ({ at: due + Math.max(1, Math.floor((now - due) / period) + 1) * period }),
+  };
+}
+
+/** What a recurrence gave, checked. */
+export function nextOf(by: Recurrence, tick: Tick): Next {
+  const next = by.next(tick);
+  const given = "at" in next ? next.at : next.delay;
+  const valid = "at" in next ? Math.abs(given) <= 8.64e15 : given >= 0 && given <= MAX_DELAY;
+  if (!valid) {
+    const wanted = "at" in next ? "an instant" : "a delay from 0 to a century";
+    throw new RangeError(`a recurrence must give ${wanted}: current value is ${String(given)}`);
+  }
+  return "at" in next ? { at: Math.round(given) } : { delay: Math.round(given) };
+}

@@ -1,0 +1,104 @@
+/**
+ * The contract between the core and a broker or store: what a transport does with jobs, and what it must never decide.
+ *
+ * The core decides, the transport stores. A transport keeps `payload` and `meta` byte for byte, judges due times and
+ * leases by one clock, counts lost leases, and knows no policy. Calls are batches that may mix queues, so that one
+ * round trip (one transaction, one blocking read) serves all queues of a worker; the items of a batch share the trip
+ * but no fate. Calls are carried out in the order in which they were made.
+ *
+ * @module
+ */
+
+import type {
+  Call,
+  Delivery,
+  Entry,
+  Extended,
+  Extension,
+  Page,
+  PageRequest,
+  Pushed,
+  PushJob,
+  Reloaded,
+  ReserveOptions,
+  Selection,
+  Settled,
+  Settlement,
+} from "./exchange.ts";
+import type { Channel, DeadChannel, QueueInfo } from "./job.ts";
+
+/** What a transport can do beyond the structure that is visible here. */
+export interface Features {
+  /** Stored jobs outlive the process. */
+  readonly durable: boolean;
+  /** Several processes see the same jobs. */
+  readonly shared: boolean;
+  /** A stale settle or extend never changes anything; otherwise the adapter refuses by its own clock. */
+  readonly exactFence: boolean;
+  /** `info` is exact at any moment. */
+  readonly exactInfo: boolean;
+  /** `push` knows `atomic`. */
+  readonly atomicPush: boolean;
+  /** Whose clock judges due times and leases. */
+  readonly clock: "process" | "machine" | "server";
+  /** A caller's id is refused while a job with it is live. */
+  readonly idLive: boolean;
+  /** A caller's id is refused for its `idWindow`. */
+  readonly idWindow: boolean;
+}
+
+/** What a transport cannot exceed. */
+export interface Limits {
+  /** Bytes of payload and metadata together. */
+  readonly payload: number;
+  /** Items of one batch. */
+  readonly bulk: number;
+  /** Bytes of a queue's or a job's name. */
+  readonly name: number;
+}
+
+/** The ability to push and settle inside a transaction that the caller began and will end on a handle of its own. */
+export interface Transactions {
+  push(transaction: object, jobs: readonly PushJob[], call: Call): Promise<readonly Pushed[]>;
+  settle(transaction: object, settlements: readonly Settlement[], call: Call): Promise<readonly Settled[]>;
+}
+
+/** An adapter to a broker or store. Disposing of it ends every call under way with `TransportClosed`. */
+export interface Transport extends AsyncDisposable {
+  readonly name: string;
+  readonly features: Features;
+  readonly limits: Limits;
+  /** The relays that use it; the last to leave disposes of it. */
+  readonly users: Set<object>;
+  /** Stores jobs; `atomic`: all or, when one is refused, none. */
+  push(jobs: readonly PushJob[], call: Call & { readonly atomic?: boolean }): Promise<readonly Pushed[]>;
+  /**
+   * Takes due jobs of the queues, the first named first. Reclaims lost leases and promotes due jobs on the way, in
+   * bounded pages. Waits for a push, the next due time, the next lease end, or until `wait` is over (an empty answer).
+   * When aborted it rejects with the reason and releases whatever the broker still hands over.
+   */
+  reserve(queues: readonly string[], options: ReserveOptions): Promise<readonly Delivery[]>;
+  extend(leases: readonly Extension[], call: Call): Promise<readonly Extended[]>;
+  settle(settlements: readonly Settlement[], call: Call): Promise<readonly Settled[]>;
+  info(queue: string, call: Call): Promise<QueueInfo>;
+  /** The queues that hold a job, or held one since the store was made, sorted by name. */
+  queues(call: Call): Promise<readonly string[]>;
+  /** Dead channels: newest first. Others: the next to run first. */
+  list(
+    queue: string,
+    channel: Channel,
+    page: PageRequest,
+    call: Call,
+  ): Promise<Page>;
+  /** The live job of each id, else its newest dead one. */
+  get(queue: string, ids: readonly string[], call: Call): Promise<readonly (Entry | undefined)[]>;
+  /** Dead to waiting, oldest first, lost counted from 0; `reset` marks them for a full life. */
+  reload(
+    queue: string,
+    channel: DeadChannel,
+    select: Selection,
+    call: Call & { readonly reset: boolean },
+  ): Promise<Reloaded>;
+  remove(queue: string, channel: Channel, select: Selection, call: Call): Promise<number>;
+  readonly transactions?: Transactions;
+}
