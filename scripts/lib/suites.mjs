@@ -1,0 +1,63 @@
+import { inRepository } from "./paths.mjs";
+import { binaryOf, table, toolNode } from "./runtimes.mjs";
+
+const vitest = inRepository("node_modules/vitest/vitest.mjs");
+const workerdConfig = inRepository("tests/runtimes/workerd.config.ts");
+const minute = 60_000;
+
+/**
+ * Every suite, in the order of running: which folders, on which runtime, with which flags, for how long at most.
+ * Under Deno the pool of threads reports false errors; under Bun the pool of forks fails.
+ */
+export const suites = [
+  { name: "house", title: "house", runtime: "node24", folders: ["tests/house/"], timeout: 4 * minute },
+  { name: "node22", folders: ["tests/web/", "tests/server/"], args: ["--pool=forks"], timeout: 5 * minute },
+  { name: "node24", folders: ["tests/web/", "tests/server/"], args: ["--pool=forks"], timeout: 5 * minute },
+  { name: "node26", folders: ["tests/web/", "tests/server/"], args: ["--pool=forks"], timeout: 5 * minute },
+  {
+    name: "deno",
+    folders: ["tests/web/", "tests/server/"],
+    before: ["run", "-A"],
+    args: ["--pool=forks"],
+    timeout: 5 * minute,
+  },
+  {
+    name: "bun",
+    folders: ["tests/web/", "tests/server/"],
+    before: ["--bun"],
+    args: ["--pool=threads"],
+    timeout: 5 * minute,
+  },
+  {
+    // vitest itself runs on Node and drives workerd.
+    name: "workerd",
+    host: "node24",
+    folders: ["tests/web/"],
+    args: ["--config", workerdConfig],
+    timeout: 5 * minute,
+  },
+  {
+    name: "workerd-raw",
+    title: "workerd, raw",
+    runtime: "workerd",
+    host: "node24",
+    folders: ["tests/workerd/"],
+    timeout: 2 * minute,
+  },
+];
+
+/** What a suite is called in the report. */
+export function titleOf(suite) {
+  return suite.title ?? table[suite.name].title;
+}
+
+/** The command that runs a suite and writes its results to `json`, or why it cannot run here. */
+export function commandOf(suite, json, filters = []) {
+  const runtime = suite.runtime ?? suite.name;
+  if (binaryOf(runtime) === undefined) return { missing: table[runtime].title };
+  const binary = suite.host === undefined ? binaryOf(runtime) : toolNode();
+  const args = [...(suite.before ?? []), vitest, "run", "--root", inRepository(""), ...(suite.args ?? [])];
+  if (!args.includes("--config")) args.push("--config", inRepository("vitest.config.ts"));
+  args.push("--reporter=default", "--reporter=json", `--outputFile.json=${json}`);
+  return { binary, args: [...args, ...(filters.length > 0 ? filters : suite.folders)] };
+}

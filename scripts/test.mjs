@@ -1,0 +1,83 @@
+/**
+ * `npm test [-- --runtime node24,deno] [vitest filters]`: every suite on every runtime, one line for each, the
+ * counts of all of them last. Ends with an error when a test failed, nothing ran or, with CI=true, one was skipped.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { install } from "./lib/install.mjs";
+import { countsOf, line } from "./lib/report.mjs";
+import { run } from "./lib/run.mjs";
+import { toolNode } from "./lib/runtimes.mjs";
+import { commandOf, suites, titleOf } from "./lib/suites.mjs";
+
+const { chosen, filters } = options(process.argv.slice(2));
+install("tests/runtimes", "the runtimes to test on (Node 22, 24, 26, Deno, Bun, workerd)");
+if (!install("", "the development dependencies", { node: toolNode() })) process.exit(1);
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const folder = mkdtempSync(join(tmpdir(), "relevo-test-"));
+for (const suite of chosen) {
+  const counts = await runSuite(suite);
+  for (const key of Object.keys(total)) total[key] += counts[key];
+}
+rmSync(folder, { recursive: true, force: true });
+
+const nothing = total.passed + total.failed === 0;
+if (nothing) console.log("Nothing ran, which counts as a failure.");
+console.log(line(total));
+const incomplete = process.env.CI === "true" && total.skipped > 0;
+process.exit(total.failed > 0 || nothing || incomplete ? 1 : 0);
+
+async function runSuite(suite) {
+  const title = titleOf(suite).padEnd(22);
+  const json = join(folder, `${suite.name}.json`);
+  const command = commandOf(suite, json, filters);
+  if (command.missing !== undefined) {
+    console.log(`${title}SKIPPED: no binary of ${command.missing} for this machine; it counts as one skipped`);
+    return { passed: 0, failed: 0, skipped: 1 };
+  }
+  const result = await run(command.binary, command.args, {
+    timeout: suite.timeout,
+    env: environment(),
+  });
+  const counts = countsOf(json, result);
+  console.log(`${title}${line(counts)}  (${Math.round(result.ms / 1_000)} s)`);
+  if (counts.why !== undefined) console.log(`${titleOf(suite)}: ${counts.why}`);
+  if (counts.failed > 0) console.log(result.output.trimEnd());
+  return counts;
+}
+
+/** What a suite's process sees: no colours, no leftovers of npm's or the developer's Node options, no network. */
+function environment() {
+  const env = { ...process.env, NO_COLOR: "1", CI: "true", DENO_NO_UPDATE_CHECK: "1" };
+  for (const name of ["NODE_OPTIONS", "FORCE_COLOR", "NODE_ENV", "NODE_V8_COVERAGE"]) delete env[name];
+  // Bun, Deno and wrangler would otherwise look for news or report usage.
+  return { ...env, WRANGLER_SEND_METRICS: "false", DO_NOT_TRACK: "1" };
+}
+
+function options(args) {
+  const names = [];
+  const filters = [];
+  for (let i = 0; i < args.length; i++) {
+    if (args[i] === "--runtime") names.push(...(args[++i] ?? "").split(","));
+    else if (args[i].startsWith("--runtime=")) names.push(...args[i].slice("--runtime=".length).split(","));
+    else filters.push(args[i]);
+  }
+  const known = suites.map((suite) => suite.name);
+  const wrong = names.find((name) => !known.includes(name));
+  if (wrong !== undefined) {
+    console.error(`Cannot test on '${wrong}': --runtime is one of ${known.join(", ")}`);
+    process.exit(2);
+  }
+  const chosen = names.length > 0
+    ? suites.filter((suite) => names.includes(suite.name))
+    : suites.filter((suite) => filters.length === 0 || reaches(suite, filters));
+  return { chosen, filters };
+}
+
+/** Whether one of the filters that are paths may lie in the suite's folders; a bare word may lie anywhere. */
+function reaches(suite, filters) {
+  const paths = filters.filter((filter) => filter.startsWith("tests/"));
+  return paths.length === 0 || suite.folders.some((dir) => paths.some((path) => path.startsWith(dir) || dir.startsWith(path)));
+}

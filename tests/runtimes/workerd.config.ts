@@ -1,0 +1,20 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig, type ViteUserConfig } from "vitest/config";
+
+/** The web suite inside workerd. It lives here, as the plugin is installed with the runtimes. */
+const config: ViteUserConfig = defineConfig({
+  plugins: [
+    cloudflareTest({ miniflare: { compatibilityDate: "2026-10-01", compatibilityFlags: ["nodejs_compat"] } }),
+  ],
+  test: {
+    include: ["tests/web/**/*.test.ts"],
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    watch: false,
+    passWithNoTests: false,
+    dangerouslyIgnoreUnhandledErrors: false,
+    allowOnly: false,
+  },
+});
+
+export default config;

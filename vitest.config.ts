@@ -1,0 +1,21 @@
+import { defineConfig, type ViteUserConfig } from "vitest/config";
+
+/**
+ * Settings of every suite. `scripts/test.mjs` says which folders run on which runtime and with which pool.
+ * Tests wait for events; the timeout only bounds a test whose event never comes.
+ */
+const config: ViteUserConfig = defineConfig({
+  test: {
+    include: ["tests/**/*.test.ts"],
+    exclude: ["**/node_modules/**", "dist/**"],
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    watch: false,
+    passWithNoTests: false,
+    dangerouslyIgnoreUnhandledErrors: false,
+    allowOnly: false,
+    maxWorkers: 2,
+  },
+});
+
+export default config;
