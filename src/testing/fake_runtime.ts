@@ -1,0 +1,211 @@
+/**
+ * A runtime whose clock a test moves by hand and whose die is loaded: nothing waits, and every run is the same run.
+ *
+ * @module
+ */
+
+import { createHeap } from "../heap.ts";
+import type { Runtime } from "../runtime.ts";
+
+/** Where a fake runtime begins. */
+export interface FakeRuntimeOptions {
+  /** The wall clock at the start, in milliseconds since the epoch. Default 2026-01-01T00:00:00Z. */
+  readonly now?: number;
+  /** What `random` and `id` are drawn from; two runtimes of one test want different ones. Default 1. */
+  readonly seed?: number;
+}
+
+/** A {@linkcode Runtime} that stands still until it is told to move. */
+export interface FakeRuntime extends Runtime {
+  /** Sleeps that neither ended nor were aborted; 0 when nothing leaked. Those of 0 ms count too. */
+  readonly sleepers: number;
+  /**
+   * Lets `ms` milliseconds go by: wakes sleeper after sleeper in the order of their times (equal ones in the order
+   * of their calls), and lets everything that follows from each come to rest before the next.
+   */
+  advance(ms: number): Promise<void>;
+  /** Jumps to the next sleeper and wakes it; `false` when nobody sleeps. */
+  next(): Promise<boolean>;
+  /** Waits until everything that can go on without time going by has come to rest. */
+  settle(): Promise<void>;
+  /** Sets the wall clock, in milliseconds since the epoch; `monotonic` and sleepers do not notice. */
+  setWall(ms: number): void;
+  /** Moves the wall clock by `ms`, back if negative; `monotonic` and sleepers do not notice. */
+  step(ms: number): void;
+}
+
+interface Sleeper {
+  readonly due: number;
+  readonly order: number;
+  readonly wake: () => void;
+  gone: boolean;
+}
+
+const START = Date.UTC(2026, 0, 1);
+/** `monotonic` does not begin at 0, so that an instant taken for a duration shows. */
+const MONOTONIC_START = 10_000;
+/** Turns of the event loop without any sign of life after which all is taken to be at rest. */
+const QUIET_TURNS = 4;
+/** Turns after which something is taken to go in circles. */
+const MAX_TURNS = 1_000_000;
+const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/**
+ * Makes a runtime for tests: clocks move only by `advance` and `next`, `random` and `id` repeat from run to run.
+ * A sleep of 0 ms needs no `advance`: it ends in the next turn of the event loop.
+ *
+ * What waits for something outside of the runtime, such as a file or a socket, is not waited for: wait for its event.
+ *
+ * @example
+ * ```ts
+ * import { createFakeRuntime } from "@relevo/relevo/testing";
+ *
+ * const runtime = createFakeRuntime();
+ * let awake = false;
+ * const slept = runtime.sleep(60_000).then(() => awake = true);
+ * await runtime.advance(60_000);
+ * await slept;
+ * console.log(awake, runtime.sleepers); // true 0
+ * ```
+ */
+export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime {
+  const seed = options.seed ?? 1;
+  const asleep = createHeap<Sleeper>((a, b) => a.due < b.due || (a.due === b.due && a.order < b.order));
+  let monotonic = MONOTONIC_START;
+  let wall = (options.now ?? START) - monotonic;
+  let calls = 0;
+  let sleepers = 0;
+  let hops = 0;
+
+  const random = createRandom(seed);
+  const id = createIds(() => Math.floor(wall + monotonic), seed);
+
+  function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    calls++;
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const end = (): void => {
+        sleeper.gone = true;
+        sleepers--;
+        calls++;
+        signal?.removeEventListener("abort", abort);
+      };
+      const abort = (): void => {
+        end();
+        reject(signal?.reason);
+      };
+      const wake = (): void => {
+        if (sleeper.gone) return;
+        end();
+        resolve();
+      };
+      const sleeper: Sleeper = { due: monotonic + Math.max(0, ms), order: calls, wake, gone: false };
+      sleepers++;
+      signal?.addEventListener("abort", abort, { once: true });
+      if (ms > 0) return asleep.push(sleeper);
+      hops++;
+      turn().then(() => {
+        hops--;
+        wake();
+      });
+    });
+  }
+
+  /** Chains of awaits need no turn each, but code that hops through the event loop does; each call restarts the count. */
+  async function settle(): Promise<void> {
+    let seen = calls;
+    for (let quiet = 0, turns = 0; quiet < QUIET_TURNS; turns++) {
+      if (turns > MAX_TURNS) {
+        throw new Error(
+          `Cannot settle: the code under test still calls the runtime after ${MAX_TURNS} turns`,
+        );
+      }
+      await turn();
+      quiet = calls === seen && hops === 0 ? quiet + 1 : 0;
+      seen = calls;
+    }
+  }
+
+  function earliest(): Sleeper | undefined {
+    while (asleep.peek()?.gone) asleep.pop();
+    return asleep.peek();
+  }
+
+  async function wakeEarliest(sleeper: Sleeper): Promise<void> {
+    asleep.pop();
+    monotonic = Math.max(monotonic, sleeper.due);
+    sleeper.wake();
+    await settle();
+  }
+
+  async function advance(ms: number): Promise<void> {
+    if (!(ms >= 0)) throw new RangeError(`Cannot advance as 'ms' must be 0 or more: current value is ${ms}`);
+    const target = monotonic + ms;
+    await settle();
+    for (let first = earliest(); first !== undefined && first.due <= target; first = earliest()) {
+      await wakeEarliest(first);
+    }
+    monotonic = Math.max(monotonic, target);
+    await settle();
+  }
+
+  async function next(): Promise<boolean> {
+    await settle();
+    const first = earliest();
+    if (first === undefined) return false;
+    await wakeEarliest(first);
+    return true;
+  }
+
+  return {
+    now: () => (calls++, wall + monotonic),
+    monotonic: () => (calls++, monotonic),
+    sleep,
+    random: () => (calls++, random()),
+    id: () => (calls++, id()),
+    get sleepers(): number {
+      return sleepers;
+    },
+    advance,
+    next,
+    settle,
+    setWall: (ms) => void (wall = ms - monotonic),
+    step: (ms) => void (wall += ms),
+  };
+}
+
+/** One turn of the real event loop, in which all microtasks run to their end. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof setImmediate === "function") setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
+}
+
+/** Mulberry32: small, fast, and the same everywhere. */
+export function createRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Ids as long as the real ones: time, seed, count; a clock that steps back does not make them go back. */
+function createIds(now: () => number, seed: number): () => string {
+  let time = 0;
+  let count = 0;
+  return () => {
+    time = Math.max(time, now());
+    return encode(time, 10) + encode(seed >>> 0, 7) + encode(++count, 9);
+  };
+}
+
+function encode(value: number, length: number): string {
+  let text = "";
+  for (let rest = value; text.length < length; rest = Math.floor(rest / 32)) text = DIGITS[rest % 32] + text;
+  return text;
+}
