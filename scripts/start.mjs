@@ -42,7 +42,10 @@ function sqliteNode() {
   const binary = inRepository(
     `scripts/node/node_modules/node-${platform}/bin/node${process.platform === "win32" ? ".exe" : ""}`,
   );
-  install("scripts/node", `Node 24, as node:sqlite needs Node 22.13 or later and this is ${process.version},`);
+  install(
+    "scripts/node",
+    `Node 24, as node:sqlite needs Node 22.13 or later and this is ${process.version},`,
+  );
   if (existsSync(binary)) return binary;
   console.error(
     `Cannot start on Node ${process.versions.node}: needs Node 22.13 or later, and npm has none for ${platform}`,

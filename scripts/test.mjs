@@ -34,7 +34,9 @@ async function runSuite(suite) {
   const json = join(folder, `${suite.name}.json`);
   const command = commandOf(suite, json, filters);
   if (command.missing !== undefined) {
-    console.log(`${title}SKIPPED: no binary of ${command.missing} for this machine; it counts as one skipped`);
+    console.log(
+      `${title}SKIPPED: no binary of ${command.missing} for this machine; it counts as one skipped`,
+    );
     return { passed: 0, failed: 0, skipped: 1 };
   }
   const result = await run(command.binary, command.args, {
@@ -79,5 +81,6 @@ function options(args) {
 /** Whether one of the filters that are paths may lie in the suite's folders; a bare word may lie anywhere. */
 function reaches(suite, filters) {
   const paths = filters.filter((filter) => filter.startsWith("tests/"));
-  return paths.length === 0 || suite.folders.some((dir) => paths.some((path) => path.startsWith(dir) || dir.startsWith(path)));
+  return paths.length === 0 ||
+    suite.folders.some((dir) => paths.some((path) => path.startsWith(dir) || dir.startsWith(path)));
 }

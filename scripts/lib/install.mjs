@@ -1,3 +1,4 @@
+/* @ts-self-types="./install.d.mts" */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +14,14 @@ export function install(folder, what, { node = process.execPath, quiet = false }
   return withLock(path, () => {
     if (installed(path)) return true;
     if (!quiet) console.log(`Installing ${what} from the npm registry`);
-    const flags = ["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
+    const flags = [
+      "ci",
+      "--ignore-scripts",
+      "--include=dev",
+      "--include=optional",
+      "--no-audit",
+      "--no-fund",
+    ];
     flags.push("--loglevel=error");
     const [command, args] = npm(node, flags);
     const { status, stdout, stderr, error } = spawnSync(command, args, {
@@ -24,7 +32,9 @@ export function install(folder, what, { node = process.execPath, quiet = false }
       shell: command === "npm.cmd",
     });
     if (status === 0) return true;
-    console.error(`Cannot install ${what}: ${error?.message ?? `npm ended with ${status}`}\n${stdout}${stderr}`);
+    console.error(
+      `Cannot install ${what}: ${error?.message ?? `npm ended with ${status}`}\n${stdout}${stderr}`,
+    );
     return false;
   });
 }
@@ -43,7 +53,7 @@ function installed(path) {
 }
 
 /** npm as the user called it, run by `node` itself: `npm` on the PATH may be another one. */
-function npm(node, args) {
+export function npm(node, args) {
   const script = process.env.npm_execpath;
   if (script !== undefined && /npm-cli\.[cm]?js$/.test(script) && existsSync(script)) {
     return [node, [script, ...args]];

@@ -1,3 +1,4 @@
+/* @ts-self-types="./paths.d.mts" */
 import { fileURLToPath } from "node:url";
 
 /** The repository's root, as a path that may hold spaces. */

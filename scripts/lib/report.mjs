@@ -12,9 +12,10 @@ export function countsOf(json, { code, signal, timedOut }) {
     const why = timedOut ? "it did not end in time" : `it ended with ${signal ?? code} and wrote no results`;
     return { passed: 0, failed: 1, skipped: 0, why };
   }
-  const unloaded = results.testResults.filter((file) =>
-    file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed")
-  ).length;
+  const unloaded =
+    results.testResults.filter((file) =>
+      file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed")
+    ).length;
   const counts = {
     passed: results.numPassedTests,
     failed: results.numFailedTests + unloaded,

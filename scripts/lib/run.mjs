@@ -1,16 +1,15 @@
+/* @ts-self-types="./run.d.mts" */
 import { spawn } from "node:child_process";
-import { createWriteStream } from "node:fs";
 import { root } from "./paths.mjs";
 
 /**
- * Runs a command to its end, its output kept in memory (and in `log` when given), never longer than `timeout`
- * milliseconds. What overruns is killed with the children of its own process group and nothing else.
+ * Runs a command to its end, its output kept, never longer than `timeout` milliseconds. What overruns is killed with
+ * the children of its own process group and nothing else.
  */
-export function run(command, args, { timeout, env = process.env, cwd = root, log } = {}) {
+export function run(command, args, { timeout, env = process.env, cwd = root } = {}) {
   return new Promise((resolve) => {
     const started = Date.now();
     const chunks = [];
-    const file = log === undefined ? undefined : createWriteStream(log);
     const child = spawn(command, args, {
       cwd,
       env,
@@ -18,10 +17,7 @@ export function run(command, args, { timeout, env = process.env, cwd = root, log
       detached: process.platform !== "win32",
     });
     live.add(child);
-    const keep = (chunk) => {
-      chunks.push(chunk);
-      file?.write(chunk);
-    };
+    const keep = (chunk) => chunks.push(chunk);
     child.stdout.on("data", keep);
     child.stderr.on("data", keep);
 
@@ -41,7 +37,6 @@ export function run(command, args, { timeout, env = process.env, cwd = root, log
       live.delete(child);
       child.stdout.destroy();
       child.stderr.destroy();
-      file?.end();
       const output = Buffer.concat(chunks).toString("utf8");
       resolve({ code, signal, timedOut, output, ms: Date.now() - started });
     };

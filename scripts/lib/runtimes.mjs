@@ -1,3 +1,4 @@
+/* @ts-self-types="./runtimes.d.mts" */
 import { existsSync } from "node:fs";
 import { inRepository } from "./paths.mjs";
 

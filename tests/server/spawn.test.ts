@@ -1,6 +1,6 @@
 import process from "node:process";
 import { expect, onTestFinished, test } from "vitest";
-import { type Child, spawnScript, type SpawnOptions } from "./support/spawn.ts";
+import { type Child, type SpawnOptions, spawnScript } from "./support/spawn.ts";
 
 const script = new URL("./fixtures/echo.ts", import.meta.url);
 

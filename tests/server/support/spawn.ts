@@ -50,8 +50,13 @@ export function spawnScript(
   });
   const kill = (signal: NodeJS.Signals) => {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    // Deno's child.kill() reports the signal as the end even of a child that handled it.
-    process.kill(child.pid, signal);
+    try {
+      // Deno's child.kill() reports the signal as the end even of a child that handled it.
+      process.kill(child.pid, signal);
+    } catch (error) {
+      // It may be gone before its end is reported here.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
   };
   const stop = () => kill("SIGKILL");
   process.once("exit", stop);
@@ -118,7 +123,9 @@ function exitOf(child: ChildProcess): Promise<Exit> {
 }
 
 /** Reads from the first moment, so that no line is lost before somebody asks and no full pipe stops the child. */
-function readLines(child: ChildProcess & { readonly stdout: NodeJS.ReadableStream }): AsyncIterableIterator<string> {
+function readLines(
+  child: ChildProcess & { readonly stdout: NodeJS.ReadableStream },
+): AsyncIterableIterator<string> {
   const waiting: string[] = [];
   const readers: ((result: IteratorResult<string>) => void)[] = [];
   let ended = false;

@@ -1,0 +1,39 @@
+/* @ts-self-types="./tools.d.mts" */
+import { existsSync } from "node:fs";
+import { inRepository } from "./paths.mjs";
+import { binaryOf, toolNode } from "./runtimes.mjs";
+
+/** Every tool that must find nothing, with what it claims: `npm run check` runs them, and the house tests too. */
+export function tools() {
+  const deno = binaryOf("deno") ?? "deno";
+  const tsc = (project) => [toolNode(), [inRepository("node_modules/typescript/bin/tsc"), "-p", project]];
+  const entries = ["mod.ts", "src/connect.ts", "src/transports/sqlite/mod.ts", "src/testing/mod.ts"];
+  const checked = ["mod.ts", "src", "tests", "examples", "bench"].filter((path) =>
+    existsSync(inRepository(path))
+  );
+  return [
+    tool("fmt", "every file is formatted", deno, ["fmt", "--check"]),
+    tool("lint", "the linter finds nothing", deno, ["lint"]),
+    tool("tsc", "everything compiles under tsc", ...tsc("tsconfig.json")),
+    tool("tsc core", "the core compiles under tsc without Node's types", ...tsc("tsconfig.core.json")),
+    tool("deno check", "everything compiles under deno", deno, ["check", "--quiet", ...checked]),
+    tool("doc", "every public symbol is documented and its types are public", deno, [
+      "doc",
+      "--lint",
+      ...entries,
+    ]),
+    tool("publish", "JSR would take the package", deno, ["publish", "--dry-run", "--allow-dirty", "--quiet"]),
+  ];
+}
+
+/** What a tool sees of the environment: no colours, no look for news. */
+export function toolEnvironment() {
+  const env = { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
+  delete env.NODE_OPTIONS;
+  delete env.FORCE_COLOR;
+  return env;
+}
+
+function tool(name, claim, command, args) {
+  return { name, claim, command, args };
+}

@@ -1,0 +1,45 @@
+/**
+ * The floors of the house, from the ground up. A file lives in the first room whose pattern fits its path, and
+ * imports from its own room and from the rooms named by `uses`. Whoever changes this changes docs/architecture.md.
+ */
+export interface Room {
+  readonly name: string;
+  readonly files: RegExp;
+  readonly uses: readonly string[];
+  /** Each file or folder directly in the room stands alone: an adapter never knows another one. */
+  readonly apart?: boolean;
+}
+
+export const rooms: readonly Room[] = [
+  { name: "contract", files: /^src\/transport\.ts$/, uses: ["ground"] },
+  { name: "transports", files: /^src\/transports\//, uses: ["ground", "contract"], apart: true },
+  { name: "worker", files: /^src\/worker\//, uses: ["ground", "contract"] },
+  { name: "middleware", files: /^src\/middleware\//, uses: ["ground", "contract"], apart: true },
+  {
+    name: "relay",
+    files: /^src\/(relay|dispatch|handle|inspect|admin)\.ts$/,
+    uses: ["ground", "contract", "transports", "worker", "middleware"],
+  },
+  { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },
+  {
+    name: "testing",
+    files: /^src\/testing\//,
+    uses: ["ground", "contract", "transports", "worker", "relay", "face"],
+  },
+  {
+    name: "face",
+    files: /^mod\.ts$/,
+    uses: ["ground", "contract", "transports", "worker", "middleware", "relay"],
+  },
+  { name: "ground", files: /^src\/[^/]+\.ts$/, uses: [] },
+];
+
+/** The room of a file, or undefined for a file outside of the house. */
+export function roomOf(file: string): Room | undefined {
+  return rooms.find((room) => room.files.test(file));
+}
+
+/** The file or folder in which a file stands directly in its room: `sqlite` for src/transports/sqlite/mod.ts. */
+export function cornerOf(file: string): string | undefined {
+  return file.split("/")[2]?.replace(/\.ts$/, "");
+}

@@ -1,0 +1,79 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { npm } from "../../scripts/lib/install.mjs";
+import { inRepository } from "../../scripts/lib/paths.mjs";
+import { run } from "../../scripts/lib/run.mjs";
+import { binaryOf, toolNode } from "../../scripts/lib/runtimes.mjs";
+import { toolEnvironment } from "../../scripts/lib/tools.mjs";
+
+const folder = mkdtempSync(join(tmpdir(), "relevo package "));
+const installed = join(folder, "node_modules", "@relevo", "relevo");
+const env = toolEnvironment();
+
+async function runNpm(args: readonly string[], cwd: string): Promise<string> {
+  const [command, all] = npm(toolNode(), [...args, "--loglevel=error"]);
+  const { code, output } = await run(command, all, { timeout: 60_000, env, cwd });
+  if (code !== 0) throw new Error(`npm ${args[0]} ended with ${code}: ${output}`);
+  return output;
+}
+
+beforeAll(async () => {
+  await runNpm(["pack", "--pack-destination", folder], inRepository(""));
+  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  await runNpm(["install", "--offline", "--no-audit", "--no-fund", `./${tarball}`], folder);
+}, 130_000);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("the package holds compiled code, its types, a licence and nothing else", () => {
+  const files = readdirSync(installed, { recursive: true, withFileTypes: true, encoding: "utf8" })
+    .filter((entry) => entry.isFile())
+    .map((entry) => entry.name);
+  expect(files).toContain("LICENSE");
+  const others = files.filter((name) => !/\.(js|d\.ts)$/.test(name));
+  expect(others.filter((name) => !/^(LICENSE|package\.json|README\.md|CHANGELOG\.md)$/.test(name))).toEqual(
+    [],
+  );
+});
+
+test("the package's own dependencies are none", () => {
+  expect(readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith("."))).toEqual([
+    "@relevo",
+  ]);
+});
+
+test("a job is dispatched and handled under Node 22 without any flag", async () => {
+  const script = join(folder, "main.js");
+  writeFileSync(
+    script,
+    `import { createRelay } from "@relevo/relevo";
+    const number = { "~standard": { version: 1, vendor: "here", validate: (value) => ({ value }) } };
+    const relay = createRelay({ jobs: { n: number } });
+    relay.handle("n", (value) => console.log("handled " + value));
+    await relay.dispatch("n", 42);
+    await relay.drain({ limit: 10 });`,
+  );
+  const { code, output } = await run(binaryOf("node22") ?? toolNode(), [script], {
+    timeout: 10_000,
+    env,
+    cwd: folder,
+  });
+  expect({ code, output }).toEqual({ code: 0, output: "handled 42\n" });
+});
+
+test.each(["connect", "sqlite", "testing"])("the entry point ./%s can be imported", async (name) => {
+  const { code, output } = await run(
+    binaryOf("node22") ?? toolNode(),
+    [
+      "--disable-warning=ExperimentalWarning",
+      "--input-type=module",
+      "-e",
+      `import "@relevo/relevo/${name}";`,
+    ],
+    { timeout: 10_000, env, cwd: folder },
+  );
+  expect({ code, output }).toEqual({ code: 0, output: "" });
+});
