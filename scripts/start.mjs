@@ -28,6 +28,11 @@ const fromTerminal = process.stdin.isTTY ? ["SIGINT", "SIGHUP"] : [];
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   process.on(signal, () => fromTerminal.includes(signal) || child.kill(signal));
 }
+if (process.env.npm_lifecycle_event === "start") {
+  // npm passes SIGTERM to its shell only, which dies without telling anybody.
+  const parent = process.ppid;
+  setInterval(() => process.ppid === parent || child.kill("SIGTERM"), 500);
+}
 child.on("error", (error) => {
   console.error(`Cannot start ${node}: ${error.message}`);
   process.exit(1);

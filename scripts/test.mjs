@@ -43,7 +43,7 @@ async function runSuite(suite) {
     timeout: suite.timeout,
     env: environment(),
   });
-  const counts = countsOf(json, result);
+  const counts = countsOf(json, result, suite.crash);
   console.log(`${title}${line(counts)}  (${Math.round(result.ms / 1_000)} s)`);
   if (counts.why !== undefined) console.log(`${titleOf(suite)}: ${counts.why}`);
   if (counts.failed > 0) console.log(result.output.trimEnd());

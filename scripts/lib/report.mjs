@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
  * The counts of one suite, from what vitest wrote and how its process ended. A file that could not be loaded, a run
  * that wrote nothing, ran nothing, was cut off or ended badly without a failing test: each counts as one failure.
  */
-export function countsOf(json, { code, signal, timedOut }) {
+export function countsOf(json, { code, signal, timedOut, output }, crash) {
   let results;
   try {
     results = JSON.parse(readFileSync(json, "utf8"));
@@ -24,6 +24,7 @@ export function countsOf(json, { code, signal, timedOut }) {
   };
   if (counts.failed > 0) return counts;
   if (timedOut) return { ...counts, failed: 1, why: "it did not end in time" };
+  if (crash?.test(output)) return { ...counts, failed: 1, why: "no test failed but an error was not caught" };
   if (code !== 0) return { ...counts, failed: 1, why: `no test failed but it ended with ${signal ?? code}` };
   if (counts.passed + counts.skipped === 0) return { ...counts, failed: 1, why: "it ran nothing" };
   return counts;

@@ -20,6 +20,7 @@ export function tools() {
     tool("doc", "every public symbol is documented and its types are public", deno, [
       "doc",
       "--lint",
+      "--quiet",
       ...entries,
     ]),
     tool("publish", "JSR would take the package", deno, ["publish", "--dry-run", "--allow-dirty", "--quiet"]),
