@@ -2,6 +2,8 @@
  * A rule for deno lint: time, chance and the process come through the runtime port (src/runtime.ts) and nowhere
  * else, so that a test's clock is the only clock. Test kits and command lines live outside of the rule.
  */
+import { fileURLToPath } from "node:url";
+
 const globals = new Set([
   "setTimeout",
   "setInterval",
@@ -17,10 +19,11 @@ const globals = new Set([
 ]);
 const members = new Set(["Date.now", "Math.random", "AbortSignal.timeout"]);
 
+const root = fileURLToPath(new URL("../../", import.meta.url)).replaceAll("\\", "/");
+
 function isPlaceOfTheRule(filename) {
-  const path = filename.replaceAll("\\", "/");
-  if (!path.includes("/src/")) return false;
-  return !/\/src\/(runtime\.ts$|testing\/|cli\/)/.test(path);
+  const path = filename.replaceAll("\\", "/").replace(root, "");
+  return path.startsWith("src/") && !/^src\/(runtime\.ts$|testing\/|cli\/)/.test(path);
 }
 
 function nameOf(property, computed) {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -19,8 +19,19 @@ async function runNpm(args: readonly string[], cwd: string): Promise<string> {
   return output;
 }
 
+/** Packed from a copy: several checkers may be at work in the same tree, and each would rewrite its dist. */
 beforeAll(async () => {
-  await runNpm(["pack", "--pack-destination", folder], inRepository(""));
+  const stage = join(folder, "stage");
+  mkdirSync(stage);
+  for (const file of ["package.json", "LICENSE", "README.md", "CHANGELOG.md"]) {
+    if (existsSync(inRepository(file))) cpSync(inRepository(file), join(stage, file));
+  }
+  const build = await run(toolNode(), [inRepository("scripts/build.mjs"), join(stage, "dist")], {
+    timeout: 60_000,
+    env,
+  });
+  if (build.code !== 0) throw new Error(`Cannot build: ${build.output}`);
+  await runNpm(["pack", "--ignore-scripts", "--pack-destination", folder], stage);
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
   await runNpm(["install", "--offline", "--no-audit", "--no-fund", `./${tarball}`], folder);

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -12,7 +12,13 @@ async function reported(path: string, source: string): Promise<readonly string[]
   const folder = mkdtempSync(join(tmpdir(), "relevo-lint-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const config = join(folder, "deno.json");
-  const lint = { plugins: [inRepository("scripts/lint/runtime-port.mjs")], rules: { tags: [] } };
+  const lint = { plugins: ["./scripts/lint/runtime-port.mjs"], rules: { tags: [] } };
+  // The rule knows the repository by its own place in it.
+  mkdirSync(join(folder, "scripts/lint"), { recursive: true });
+  copyFileSync(
+    inRepository("scripts/lint/runtime-port.mjs"),
+    join(folder, "scripts/lint/runtime-port.mjs"),
+  );
   writeFileSync(config, JSON.stringify({ lint }));
   mkdirSync(join(folder, path, ".."), { recursive: true });
   writeFileSync(join(folder, path), source);
