@@ -1,3 +1,4 @@
+/* @ts-self-types="./report.d.mts" */
 import { readFileSync } from "node:fs";
 
 /**
