@@ -1,0 +1,81 @@
+/**
+ * The conformance suite: every promise of the transport contract as a case that any test runner can run.
+ *
+ * @module
+ */
+
+import { ADMIN } from "./admin.ts";
+import { CLOSE } from "./close.ts";
+import { CONNECTION } from "./connection.ts";
+import { DEAD } from "./dead.ts";
+import { DELAY } from "./delay.ts";
+import { IDS } from "./ids.ts";
+import { inLab } from "./lab.ts";
+import { LEASE } from "./lease.ts";
+import { LISTING } from "./listing.ts";
+import { PUSH } from "./push.ts";
+import { RESERVE } from "./reserve.ts";
+import { SETTLE } from "./settle.ts";
+import { STRESS } from "./stress.ts";
+import type { Case, Claim, Need, Subject } from "./subject.ts";
+import { WAKE } from "./wake.ts";
+
+const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
+  push: PUSH,
+  reserve: RESERVE,
+  wake: WAKE,
+  lease: LEASE,
+  settle: SETTLE,
+  delay: DELAY,
+  dead: DEAD,
+  ids: IDS,
+  admin: ADMIN,
+  listing: LISTING,
+  close: CLOSE,
+  connection: CONNECTION,
+  stress: STRESS,
+};
+
+/**
+ * The cases that a transport must pass, each with a store of its own. A case that needs a feature which the subject
+ * does not declare is not among them.
+ *
+ * @throws {TypeError} when a durable subject has no `restart`.
+ *
+ * @example
+ * ```ts
+ * import { memory } from "@relevo/relevo";
+ * import { conformance, createFakeRuntime } from "@relevo/relevo/testing";
+ *
+ * const runtime = createFakeRuntime();
+ * const cases = conformance({
+ *   name: "memory",
+ *   features: memory().features,
+ *   create: () => Promise.resolve(memory({ runtime })),
+ *   elapse: (ms) => runtime.advance(ms),
+ *   now: () => runtime.now(),
+ * });
+ * for (const { name, run } of cases.slice(0, 3)) {
+ *   await run(); // or test(name, run), with the test runner that you have
+ *   console.log(name);
+ * }
+ * ```
+ */
+export function conformance(subject: Subject): readonly Case[] {
+  if (subject.features.durable && subject.restart === undefined) {
+    throw new TypeError(`Cannot examine '${subject.name}' as a durable subject must have 'restart'`);
+  }
+  return allCases(subject).filter((one) => one.needs.every((need) => has(subject, need)));
+}
+
+/** Every case, those too that need what the subject does not have. */
+export function allCases(subject: Subject): readonly Case[] {
+  return Object.entries(GROUPS).flatMap(([group, claims]) =>
+    claims.map(({ name, needs, check }) => ({ group, name, needs, run: () => inLab(subject, check) }))
+  );
+}
+
+/** Whether a subject declares a feature or has an ability. */
+export function has(subject: Subject, need: Need): boolean {
+  return need === "restart" || need === "raw" ? subject[need] !== undefined : subject.features[need];
+}

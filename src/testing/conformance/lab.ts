@@ -1,0 +1,167 @@
+/**
+ * Where a case works: a store of its own, clients of it, and short words for what cases do all the time.
+ *
+ * @module
+ */
+
+import type { Call, Delivery, Entry, Pushed, PushJob, ReserveOptions, Settled } from "../../exchange.ts";
+import type { Channel, DeadChannel, QueueInfo } from "../../job.ts";
+import type { Transport } from "../../transport.ts";
+import { ClaimError, only } from "./assert.ts";
+import type { Subject } from "./subject.ts";
+
+/** Counts per channel, without what depends on the clock. */
+export type Counts = Omit<QueueInfo, "oldest">;
+
+type Options = Partial<ReserveOptions> & { readonly queues?: readonly string[]; readonly from?: Transport };
+
+/** How a delivery is to end, without naming it. */
+export type Ending = Settlement extends infer S ? S extends Settlement ? Omit<S, "queue" | "token"> : never
+  : never;
+
+/** What a case has at hand. */
+export interface Lab {
+  readonly subject: Subject;
+  readonly store: string;
+  /** The first client of the store. */
+  readonly t: Transport;
+  readonly call: Call;
+  /** A lease that a case lets run out. */
+  readonly brief: number;
+  /** A lease or a wait that outlasts the case. */
+  readonly long: number;
+  /** How far apart two readings of one instant may be. */
+  readonly slack: number;
+  now(): number;
+  /** A time of the suite, scaled. */
+  ms(time: number): number;
+  elapse(ms: number): Promise<void>;
+  /** Lets leases of `brief` run out. */
+  expire(): Promise<void>;
+  /** Lets time go by until a promise settles, but no more than `ms`. */
+  within<T>(promise: Promise<T>, ms: number, what: string): Promise<T>;
+  /** Another client of the same store. */
+  open(): Promise<Transport>;
+  push(...jobs: readonly Partial<PushJob>[]): Promise<readonly Pushed[]>;
+  /** Reserves what is there, with a lease that outlasts the case. */
+  take(limit?: number, options?: Options): Promise<readonly Delivery[]>;
+  /** Reserves the one job that must be there. */
+  one(options?: Options): Promise<Delivery>;
+  /** Reserves what comes within a moment. */
+  come(limit?: number, options?: Options): Promise<readonly Delivery[]>;
+  settle(delivery: Delivery, ending: Ending, from?: Transport): Promise<Settled>;
+  counts(queue?: string): Promise<Counts>;
+  /** All entries of a channel. */
+  entries(channel: Channel, queue?: string): Promise<readonly Entry[]>;
+  /** The entry with an id. */
+  entry(id: string, queue?: string): Promise<Entry | undefined>;
+}
+
+/** The queue of a job that names none. */
+export const QUEUE = "work";
+const STEP = 20;
+const MOMENT = 3_000;
+const encoder = new TextEncoder();
+
+/** A text's bytes. */
+export function bytes(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** A job with whatever a case does not care about filled in. */
+export function job(part: Partial<PushJob> = {}): PushJob {
+  const id = part.id ?? crypto.randomUUID();
+  return { queue: QUEUE, id, name: "test.job", payload: bytes(id), meta: `{"v":1,"of":"${id}"}`, ...part };
+}
+
+/** Counts of a queue in which nothing else is. */
+export function counted(part: Partial<Counts> = {}): Counts {
+  return { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0, ...part };
+}
+
+/** Runs a check in a store of its own, and leaves nothing behind. */
+export async function inLab(subject: Subject, check: (lab: Lab) => Promise<void>): Promise<void> {
+  const store = `relevo-${crypto.randomUUID()}`;
+  const clients: Transport[] = [];
+  const open = async (): Promise<Transport> => {
+    const client = await subject.create(store);
+    clients.push(client);
+    return client;
+  };
+  try {
+    await check(createLab(subject, store, await open(), open));
+  } finally {
+    for (const client of clients.reverse()) await client[Symbol.asyncDispose]();
+    await subject.destroy?.(store);
+  }
+}
+
+function createLab(subject: Subject, store: string, t: Transport, open: () => Promise<Transport>): Lab {
+  const scale = subject.scale ?? 1;
+  const ms = (time: number): number => time * scale;
+  const call: Call = { deadline: ms(30_000) };
+  const brief = ms(400);
+  const long = ms(600_000);
+  const now = (): number => subject.now?.() ?? Date.now();
+  const elapse = (time: number): Promise<void> => subject.elapse?.(time) ?? wait(time);
+  const take: Lab["take"] = (limit = 1, options = {}) => {
+    const { queues = [QUEUE], from = t, ...rest } = options;
+    return from.reserve(queues, { limit, slots: limit, lease: long, wait: 0, ...call, ...rest });
+  };
+  const within: Lab["within"] = async (promise, most, what) => {
+    let pending = true;
+    const end = (): void => void (pending = false);
+    promise.then(end, end);
+    await elapse(0);
+    for (let spent = 0; pending; spent += ms(STEP)) {
+      if (spent > most) throw new ClaimError(`${what}: nothing happened within ${most} ms`);
+      await elapse(ms(STEP));
+    }
+    return await promise;
+  };
+  return {
+    subject,
+    store,
+    t,
+    call,
+    brief,
+    long,
+    slack: t.features.clock === "server" ? 2_000 : 5,
+    now,
+    ms,
+    elapse,
+    within,
+    open,
+    take,
+    expire: () => elapse(brief + ms(50)),
+    push: (...jobs) => t.push(jobs.map(job), call),
+    one: async (options) => only(await take(1, options), "deliveries"),
+    come: (limit, options) =>
+      within(take(limit, { wait: ms(MOMENT), ...options }), ms(2 * MOMENT), "reserve"),
+    settle: async (delivery, ending, from = t) => {
+      const { queue, token } = delivery;
+      return only(await from.settle([{ queue, token, ...ending }], call), "results of settle");
+    },
+    counts: async (queue = QUEUE) => {
+      const { waiting, delayed, reserved, failed, timeout } = await t.info(queue, call);
+      return { waiting, delayed, reserved, failed, timeout };
+    },
+    entries: (channel, queue = QUEUE) => all(t, queue, channel, call),
+    entry: async (id, queue = QUEUE) => (await t.get(queue, [id], call))[0],
+  };
+}
+
+async function all(t: Transport, queue: string, channel: Channel, call: Call): Promise<readonly Entry[]> {
+  const entries: Entry[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await t.list(queue, channel, { limit: 1_000, preview: 2 ** 21, cursor }, call);
+    entries.push(...page.entries);
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  return entries;
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,66 @@
+/**
+ * What the conformance suite asks of whoever wants a transport examined, and what it gives in return.
+ *
+ * @module
+ */
+
+import type { Features, Transport } from "../../transport.ts";
+import type { Lab } from "./lab.ts";
+
+/** A transport to be examined. */
+export interface Subject {
+  /** What reports call it. */
+  readonly name: string;
+  /** What the transport declares; a case compares. Stated here so that cases can be listed without opening a store. */
+  readonly features: Features;
+  /**
+   * Opens a transport on the store of that name, ready for calls. A new name is an empty store. The same name again,
+   * where `features.shared`, is another client of the same store. Names are of letters, digits and `-`, under 60 long.
+   */
+  create(store: string): Promise<Transport>;
+  /**
+   * Stops and starts whatever serves the store; for an embedded store nothing at all. Mandatory for a durable
+   * transport.
+   */
+  restart?(store: string): Promise<void>;
+  /** Puts in an entry as another program would, without anything of ours around the payload. */
+  raw?(store: string, queue: string, payload: Uint8Array): Promise<void>;
+  /** Removes a store after the last of its clients was closed. */
+  destroy?(store: string): Promise<void>;
+  /** Lets so many milliseconds go by. Default: really waits. With a fake runtime: its `advance`. */
+  elapse?(ms: number): Promise<void>;
+  /** The wall clock in milliseconds since the epoch. Default: `Date.now`. With a fake runtime: its `now`. */
+  now?(): number;
+  /** Multiplies every time of the suite, for a broker that is far away or slow. Default 1. */
+  readonly scale?: number;
+}
+
+/** What a case needs: a feature that is declared, or an ability of the subject. */
+export type Need =
+  | { readonly [F in keyof Features]: Features[F] extends boolean ? F : never }[keyof Features]
+  | "restart"
+  | "raw";
+
+/** One claim about every transport, ready to run with any test runner. */
+export interface Case {
+  /** The part of the contract that it belongs to. */
+  readonly group: string;
+  /** The claim; no two cases have the same. */
+  readonly name: string;
+  /** What it needs; empty when it holds for every transport. */
+  readonly needs: readonly Need[];
+  /** Opens a store of its own, examines it, closes it; rejects when the claim does not hold. */
+  run(): Promise<void>;
+}
+
+/** A claim before it is bound to a subject. */
+export interface Claim {
+  readonly name: string;
+  readonly needs: readonly Need[];
+  readonly check: (lab: Lab) => Promise<void>;
+}
+
+/** Writes a claim down. */
+export function claim(name: string, check: (lab: Lab) => Promise<void>, ...needs: readonly Need[]): Claim {
+  return { name, needs, check };
+}

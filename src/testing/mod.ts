@@ -1,0 +1,9 @@
+/**
+ * For tests: a clock that is moved by hand, the suite that every transport must pass, and the checker of histories.
+ *
+ * @module
+ */
+
+export { conformance } from "./conformance/conformance.ts";
+export type { Case, Need, Subject } from "./conformance/subject.ts";
+export { createFakeRuntime, type FakeRuntime, type FakeRuntimeOptions } from "./fake_runtime.ts";
