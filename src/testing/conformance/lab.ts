@@ -16,8 +16,16 @@ export type Counts = Omit<QueueInfo, "oldest">;
 type Options = Partial<ReserveOptions> & { readonly queues?: readonly string[]; readonly from?: Transport };
 
 /** How a delivery is to end, without naming it. */
-export type Ending = Settlement extends infer S ? S extends Settlement ? Omit<S, "queue" | "token"> : never
-  : never;
+export type Ending =
+  | { readonly to: "done" | "release" }
+  | {
+    readonly to: "again";
+    readonly meta: string;
+    readonly payload?: Uint8Array;
+    readonly delay?: number;
+    readonly at?: number;
+  }
+  | { readonly to: DeadChannel; readonly meta: string; readonly reason: string };
 
 /** What a case has at hand. */
 export interface Lab {

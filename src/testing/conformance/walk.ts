@@ -96,15 +96,14 @@ export async function walk(lab: Lab, seed: number, steps: number): Promise<void>
     equal(result, wanted, `settle to ${end.to}`);
     if (found === undefined) return;
     found.token = undefined;
-    if (end.to === "done") jobs.delete(found);
-    else if (end.to === "release") found.channel = "waiting";
-    else if (end.to === "again") {
-      Object.assign(found, {
-        channel: end.delay === undefined ? "waiting" : "delayed",
-        meta: end.meta,
-        reset: false,
-      });
-    } else Object.assign(found, { channel: end.to, meta: end.meta, died: ++clock, reset: false });
+    if (!("meta" in end)) {
+      if (end.to === "done") jobs.delete(found);
+      else found.channel = "waiting";
+      return;
+    }
+    const delayed = end.to === "again" && end.delay !== undefined;
+    const channel = end.to === "again" ? delayed ? "delayed" : "waiting" : end.to;
+    Object.assign(found, { channel, meta: end.meta, died: ++clock, reset: false });
   }
 
   async function reload(queue: string): Promise<void> {
