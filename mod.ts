@@ -1,0 +1,124 @@
+/**
+ * Relevo: typed jobs, dispatched anywhere, handled anywhere, over the broker that you already have.
+ *
+ * This entry point holds the core and the memory transport. It needs web standards only and depends on nothing.
+ *
+ * @module
+ */
+
+export type { Admin, AdminOptions, JobPage, ListOptions, ReloadOptions } from "./src/admin.ts";
+export {
+  type Backoff,
+  type BackoffOptions,
+  type BackoffPolicy,
+  exponential,
+  type Failure,
+  fixed,
+  jittered,
+  linear,
+} from "./src/backoff.ts";
+export { type Codec, json, raw } from "./src/codec.ts";
+export type {
+  HandledOf,
+  JobDefinition,
+  JobOptions,
+  Jobs,
+  NameOf,
+  PayloadOf,
+  SchemaOf,
+} from "./src/definitions.ts";
+export type {
+  BulkJob,
+  BulkOptions,
+  Dispatch,
+  DispatchArguments,
+  Dispatched,
+  DispatchMany,
+  DispatchOptions,
+} from "./src/dispatch.ts";
+export {
+  type BulkFailure,
+  BulkRefusedError,
+  DeadlineExceeded,
+  DuplicateJobError,
+  type ErrorCode,
+  HeartbeatLate,
+  InvalidPayloadError,
+  type Issue,
+  JobTimeout,
+  LeaseLost,
+  NotCommitted,
+  OutcomeUnknown,
+  RelayClosed,
+  RelevoError,
+  TooLargeError,
+  TransportBusy,
+  TransportClosed,
+  TransportError,
+  type TransportFault,
+  TransportFull,
+  UndecodableError,
+  UnencodableError,
+  UnknownJobError,
+  UnknownQueueError,
+} from "./src/errors.ts";
+export type { EventMap, EventName, JobEvents, RunDetail } from "./src/events.ts";
+export type {
+  Call,
+  Delivery,
+  Entry,
+  Extended,
+  Extension,
+  Held,
+  Page,
+  PageRequest,
+  Pushed,
+  PushJob,
+  Reloaded,
+  ReserveOptions,
+  Selection,
+  Settled,
+  Settlement,
+} from "./src/exchange.ts";
+export type {
+  Handle,
+  HandledJob,
+  HandleOptions,
+  Handler,
+  HandlerContext,
+  HandlerFunction,
+  Listener,
+} from "./src/handle.ts";
+export type {
+  Channel,
+  DeadChannel,
+  DeadReason,
+  Death,
+  ErrorRecord,
+  Job,
+  QueueInfo,
+  StoredJob,
+} from "./src/job.ts";
+export {
+  type Complete,
+  complete,
+  type DeadLetter,
+  deadLetter,
+  type DeadLetterOptions,
+  type Outcome,
+  type Reschedule,
+  reschedule,
+  type RescheduleOptions,
+  type Retry,
+  retry,
+  type RetryOptions,
+} from "./src/outcome.ts";
+export { createRelay, type Relay, type RelayOptions } from "./src/relay.ts";
+export type { Runtime } from "./src/runtime.ts";
+export { after, at, every, type Next, type Recurrence, type Tick } from "./src/schedule.ts";
+export type { InputOf, OutputOf, SchemaIssue, SchemaResult, StandardSchema } from "./src/schema.ts";
+export type { Features, Limits, Transactions, Transport } from "./src/transport.ts";
+export { memory, type MemoryOptions } from "./src/transports/memory.ts";
+export type { Drained, DrainOptions } from "./src/worker/drain.ts";
+export type { WorkerOptions } from "./src/worker/settings.ts";
+export type { RunOptions, StopOptions, Worker } from "./src/worker/worker.ts";

@@ -1,0 +1,129 @@
+/**
+ * What operators do: look at queues, bring dead jobs back, remove jobs.
+ *
+ * @module
+ */
+
+import { MAX_PAGE, PAGE, PREVIEW } from "./defaults.ts";
+import type { Call, Reloaded, Selection } from "./exchange.ts";
+import { type Channel, CHANNELS, DEAD_CHANNELS, type DeadChannel, type QueueInfo, type StoredJob } from "./job.ts";
+import { checkId, checkName } from "./names.ts";
+import { checkInteger, checkKnown, checkTime, checkWord } from "./options.ts";
+import { storedJobOf } from "./record.ts";
+import type { Transport } from "./transport.ts";
+
+/** What bounds an operator's call. */
+export interface AdminOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Which page of a listing. */
+export interface ListOptions extends AdminOptions {
+  /** Jobs of one page, 1 to 1,000. Default 100. */
+  readonly limit?: number;
+  /** The `cursor` of the page before. Default: the first page. */
+  readonly cursor?: string | undefined;
+}
+
+/** A page of a listing. */
+export interface JobPage {
+  readonly jobs: readonly StoredJob[];
+  /** Asks for the next page; absent on the last. */
+  readonly cursor?: string;
+}
+
+/** How dead jobs come back. */
+export interface ReloadOptions extends AdminOptions {
+  /** `keep`: one more run, whatever `maxAttempts` says. `reset`: a full life. Default `keep` (seed 003). */
+  readonly attempts?: "keep" | "reset";
+}
+
+/** The operator's part of a relay. */
+export interface Admin {
+  /** How many jobs are in each channel of a queue. Default queue: `default`. */
+  info(queue?: string, options?: AdminOptions): Promise<QueueInfo>;
+  /** The queues that hold or held a job, sorted by name. */
+  queues(options?: AdminOptions): Promise<readonly string[]>;
+  /** A page of a channel: dead jobs newest first, others next to run first; payloads cut after 1 KiB. */
+  list(queue: string, channel: Channel, options?: ListOptions): Promise<JobPage>;
+  /** One job with its whole payload: the live one with this id, else the newest dead one. */
+  get(queue: string, id: string, options?: AdminOptions): Promise<StoredJob | undefined>;
+  /** Brings dead jobs back to `waiting`; those whose id a live job has stay dead and are counted as `taken`. */
+  reload(queue: string, channel: DeadChannel, select: Selection, options?: ReloadOptions): Promise<Reloaded>;
+  /** Removes jobs of one channel for good; returns how many. A reserved one's delivery becomes stale. */
+  remove(queue: string, channel: Channel, select: Selection, options?: AdminOptions): Promise<number>;
+}
+
+/** Makes the operator's part over a transport. */
+export function createAdmin(transport: Transport, deadline: number): Admin {
+  const callOf = (action: string, options: AdminOptions, known: readonly string[] = []): Call => {
+    checkKnown(action, options, ["signal", ...known]);
+    options.signal?.throwIfAborted();
+    return { deadline, signal: options.signal };
+  };
+  return {
+    async info(queue = "default", options = {}) {
+      checkName("queue", queue, "show a queue");
+      return structuredClone(await transport.info(queue, callOf("show a queue", options)));
+    },
+    async queues(options = {}) {
+      return [...await transport.queues(callOf("list queues", options))];
+    },
+    async list(queue, channel, options = {}) {
+      const action = "list jobs";
+      const call = callOf(action, options, ["limit", "cursor"]);
+      checkPlace(action, queue, channel, CHANNELS);
+      const limit = checkInteger(action, "limit", options.limit ?? PAGE, 1, MAX_PAGE);
+      const page = await transport.list(queue, channel, { limit, cursor: options.cursor, preview: PREVIEW }, call);
+      const jobs = page.entries.map(storedJobOf);
+      return page.cursor === undefined ? { jobs } : { jobs, cursor: page.cursor };
+    },
+    async get(queue, id, options = {}) {
+      checkName("queue", queue, "get a job");
+      checkId(id, "get a job");
+      const [entry] = await transport.get(queue, [id], callOf("get a job", options));
+      return entry === undefined ? undefined : storedJobOf(entry);
+    },
+    async reload(queue, channel, select, options = {}) {
+      const action = "reload jobs";
+      const call = callOf(action, options, ["attempts"]);
+      checkPlace(action, queue, channel, DEAD_CHANNELS);
+      checkSelection(action, select, channel);
+      const attempts = checkWord(action, "attempts", options.attempts ?? "keep", ["keep", "reset"]);
+      return await transport.reload(queue, channel, select, { ...call, reset: attempts === "reset" });
+    },
+    async remove(queue, channel, select, options = {}) {
+      const action = "remove jobs";
+      const call = callOf(action, options);
+      checkPlace(action, queue, channel, CHANNELS);
+      checkSelection(action, select, channel);
+      return await transport.remove(queue, channel, select, call);
+    },
+  };
+}
+
+function checkPlace(action: string, queue: string, channel: string, channels: readonly string[]): void {
+  checkName("queue", queue, action);
+  checkWord(action, "channel", channel, channels);
+}
+
+function checkSelection(action: string, select: Selection, channel: Channel): void {
+  if (select === "all") return;
+  if (typeof select !== "object" || select === null) {
+    throw new TypeError(`Cannot ${action} as the selection must be 'all', ids or properties: current value is ${select}`);
+  }
+  if ("ids" in select) {
+    checkKnown(action, select, ["ids"]);
+    for (const id of select.ids) checkId(id, action);
+    return;
+  }
+  checkKnown(action, select, ["name", "reason", "before"]);
+  if (Object.values(select).every((value) => value === undefined)) {
+    throw new TypeError(`Cannot ${action} with an empty selection: say 'all' to mean every job`);
+  }
+  if (select.before !== undefined) checkTime(action, "before", select.before);
+  const dead: readonly Channel[] = DEAD_CHANNELS;
+  if (!dead.includes(channel) && (select.before !== undefined || select.reason !== undefined)) {
+    throw new TypeError(`Cannot ${action} by 'reason' or 'before' in '${channel}' as only dead jobs have them`);
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Calls of one tick share a round trip, but never a fate: items gather until the next macrotask and travel together,
+ * and each is told its own result.
+ *
+ * @module
+ */
+
+import { errorOf } from "./errors.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** How a batch is made up and sent. */
+export interface BatchOptions<Item, Result> {
+  readonly runtime: Runtime;
+  /** Sends a batch; answers in the order of the items. A rejection is every item's result. */
+  readonly send: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>;
+  /** Bytes of an item, which a batch adds up. */
+  readonly sizeOf: (item: Item) => number;
+  readonly maxItems: number;
+  readonly maxBytes: number;
+}
+
+/** An item on its way. */
+export interface Ticket {
+  /** Takes the item back; false when it was sent already. */
+  withdraw(): boolean;
+}
+
+/** Gathers items. */
+export interface Batcher<Item, Result> {
+  /** Sends the item with the next batch; `done` must not throw. */
+  add(item: Item, done: (result: Result | Error) => void): Ticket;
+  /** Items that wait or travel. */
+  readonly size: number;
+}
+
+/** Batches under way at once; more gather meanwhile. */
+const MAX_IN_FLIGHT = 4;
+
+interface Pending<Item, Result> extends Ticket {
+  readonly item: Item;
+  readonly done: (result: Result | Error) => void;
+  state: "gathered" | "withdrawn" | "sent";
+}
+
+/** Makes a batcher. */
+export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>): Batcher<Item, Result> {
+  let gathered: Pending<Item, Result>[] = [];
+  let size = 0;
+  let inFlight = 0;
+  let hopping = false;
+
+  function schedule(): void {
+    if (hopping || gathered.length === 0 || inFlight >= MAX_IN_FLIGHT) return;
+    hopping = true;
+    options.runtime.sleep(0).then(flush);
+  }
+
+  function flush(): void {
+    hopping = false;
+    const all = gathered;
+    gathered = [];
+    let start = 0;
+    while (start < all.length && inFlight < MAX_IN_FLIGHT) {
+      const end = endOfBatch(all, start);
+      travel(all.slice(start, end));
+      start = end;
+    }
+    if (start < all.length) gathered = all.slice(start);
+  }
+
+  function endOfBatch(all: readonly Pending<Item, Result>[], start: number): number {
+    let bytes = 0;
+    let end = start;
+    for (; end < all.length && end - start < options.maxItems; end++) {
+      bytes += options.sizeOf((all[end] as Pending<Item, Result>).item);
+      if (bytes > options.maxBytes && end > start) break;
+    }
+    return end;
+  }
+
+  async function travel(batch: readonly Pending<Item, Result>[]): Promise<void> {
+    const kept = batch.filter((pending) => pending.state === "gathered");
+    if (kept.length === 0) return;
+    for (const pending of kept) pending.state = "sent";
+    inFlight++;
+    let results: readonly (Result | Error)[] | Error;
+    try {
+      results = await options.send(kept.map((pending) => pending.item));
+    } catch (error) {
+      results = errorOf(error);
+    }
+    inFlight--;
+    size -= kept.length;
+    kept.forEach((pending, index) => pending.done(resultAt(results, index)));
+    schedule();
+  }
+
+  return {
+    get size(): number {
+      return size;
+    },
+    add(item, done) {
+      const pending: Pending<Item, Result> = {
+        item,
+        done,
+        state: "gathered",
+        withdraw() {
+          if (pending.state !== "gathered") return false;
+          pending.state = "withdrawn";
+          size--;
+          return true;
+        },
+      };
+      size++;
+      gathered.push(pending);
+      schedule();
+      return pending;
+    },
+  };
+}
+
+function resultAt<Result>(results: readonly (Result | Error)[] | Error, index: number): Result | Error {
+  if (results instanceof Error) return results;
+  return results[index] ?? new Error(`A transport answered only ${results.length} items of a batch`);
+}

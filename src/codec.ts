@@ -1,0 +1,61 @@
+/**
+ * How payloads become bytes: JSON by default, bytes as they are, or a codec of the user's own. The codec's id travels
+ * in the record, so that a queue may hold jobs of several.
+ *
+ * @module
+ */
+
+/** Writes and reads payloads. */
+export interface Codec {
+  /** Stands in every record that it wrote; never change what an id means while jobs wait. */
+  readonly id: string;
+  /** The bytes to store. Throws when the value cannot be written. */
+  encode(value: unknown): Uint8Array;
+  /** The value again. Throws when the bytes are not this codec's. */
+  decode(bytes: Uint8Array): unknown;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Plain JSON: the stored bytes are exactly `JSON.stringify(value)`, and no bytes at all for `undefined`. What comes
+ * back has no key `__proto__`, at any depth. Refuses what JSON would lose as a whole: functions, symbols, bytes.
+ */
+export const json: Codec = {
+  id: "json",
+  encode(value) {
+    if (value === undefined) return NOTHING;
+    if (value instanceof Uint8Array || value instanceof ArrayBuffer) {
+      throw new TypeError("JSON does not hold bytes: give the job the codec 'raw'");
+    }
+    const text: string | undefined = JSON.stringify(value);
+    if (text === undefined) throw new TypeError(`JSON does not hold a ${typeof value}`);
+    return encoder.encode(text);
+  },
+  decode(bytes) {
+    if (bytes.length === 0) return undefined;
+    const text = decoder.decode(bytes);
+    return text.includes("__proto__") || text.includes("\\u") ? JSON.parse(text, withoutPrototype) : JSON.parse(text);
+  },
+};
+
+/** Bytes as they are: the payload is a `Uint8Array`, stored and handed over unchanged (seed 004). */
+export const raw: Codec = {
+  id: "raw",
+  encode(value) {
+    if (value === undefined) return NOTHING;
+    if (value instanceof Uint8Array) return value.slice();
+    throw new TypeError("the codec 'raw' takes a Uint8Array");
+  },
+  decode: (bytes) => bytes.slice(),
+};
+
+/** A key `__proto__` is harmless as it is parsed, and sets a prototype as soon as somebody copies the object. */
+function withoutPrototype(this: unknown, _key: string, value: unknown): unknown {
+  if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__")) {
+    Reflect.deleteProperty(value, "__proto__");
+  }
+  return value;
+}

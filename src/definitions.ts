@@ -1,0 +1,135 @@
+/**
+ * The definitions of jobs: what the user writes once, the types that follow from it, and the table that dispatch and
+ * workers read.
+ *
+ * @module
+ */
+
+import { type Backoff, checkBackoff } from "./backoff.ts";
+import { type Codec, json } from "./codec.ts";
+import { QUEUE } from "./defaults.ts";
+import { checkName } from "./names.ts";
+import { checkInteger, checkKnown, checkTime } from "./options.ts";
+import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "./schema.ts";
+
+/** What a definition may say beside its schema; read where the job runs, so that a deploy changes waiting jobs too. */
+export interface JobOptions {
+  /** The queue that its jobs go to. Default `default`. */
+  readonly queue?: string;
+  /** Runs in all; the first counts. Default: the worker's `maxRetry`. */
+  readonly maxAttempts?: number;
+  /** Milliseconds that one run may take, all listeners together. Default: no limit. */
+  readonly timeout?: number;
+  /** The delay before each further run. Default: the worker's `backoff`. */
+  readonly backoff?: Backoff;
+  /** How payloads are written. Default {@linkcode json}. */
+  readonly codec?: Codec;
+  /** Names that the job had before; what waits under them is handled as this job. Default: none. */
+  readonly aliases?: readonly string[];
+}
+
+/** A schema with options. */
+export interface JobDefinition<Schema extends StandardSchema = StandardSchema> extends JobOptions {
+  readonly schema: Schema;
+}
+
+/** All jobs that a relay knows; the key is the job's name, in types and on the wire. */
+export type Jobs = Readonly<Record<string, StandardSchema | JobDefinition>>;
+
+/** The names of jobs. */
+export type NameOf<J extends Jobs> = keyof J & string;
+
+/** The schema of a definition. */
+export type SchemaOf<Definition> = Definition extends StandardSchema ? Definition
+  : Definition extends { readonly schema: infer Schema extends StandardSchema } ? Schema
+  : never;
+
+/** What is dispatched under a name. */
+export type PayloadOf<J extends Jobs, Name extends NameOf<J>> = InputOf<SchemaOf<J[Name]>>;
+
+/** What a handler gets under a name. */
+export type HandledOf<J extends Jobs, Name extends NameOf<J>> = OutputOf<SchemaOf<J[Name]>>;
+
+/** A definition as the core reads it. */
+export interface Definition {
+  readonly name: string;
+  readonly schema: StandardSchema;
+  readonly queue: string;
+  readonly codec: Codec;
+  readonly maxAttempts: number | undefined;
+  readonly timeout: number | undefined;
+  readonly backoff: Backoff | undefined;
+}
+
+/** Every definition, by each of its names. */
+export interface Definitions {
+  /** The definition of a name or alias. */
+  get(name: string): Definition | undefined;
+  readonly names: readonly string[];
+  /** The queues that some definition names, and the default one. */
+  readonly queues: ReadonlySet<string>;
+  /** The codec of an id, among those that definitions use. */
+  codec(id: string): Codec | undefined;
+}
+
+const KNOWN = ["schema", "queue", "maxAttempts", "timeout", "backoff", "codec", "aliases"];
+
+/**
+ * Reads and checks what the user wrote.
+ *
+ * @throws {TypeError | RangeError} for a wrong name, option or schema.
+ */
+export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitions {
+  const byName = new Map<string, Definition>();
+  const queues = new Set([QUEUE]);
+  const byCodec = new Map(codecs.map((codec) => [codec.id, codec]));
+
+  for (const [name, written] of Object.entries(jobs)) {
+    const definition = readDefinition(name, written);
+    for (const known of [name, ...aliasesOf(written)]) {
+      checkName("job", known, `define job '${name}'`);
+      if (byName.has(known)) throw new TypeError(`Cannot define job '${name}' as '${known}' names another job already`);
+      byName.set(known, definition);
+    }
+    queues.add(definition.queue);
+    const other = byCodec.get(definition.codec.id);
+    if (other !== undefined && other !== definition.codec) {
+      throw new TypeError(`Cannot define job '${name}' as two codecs have the id '${other.id}'`);
+    }
+    byCodec.set(definition.codec.id, definition.codec);
+  }
+  return {
+    get: (name) => byName.get(name),
+    names: Object.keys(jobs),
+    queues,
+    codec: (id) => byCodec.get(id),
+  };
+}
+
+function readDefinition(name: string, written: StandardSchema | JobDefinition): Definition {
+  const action = `define job '${name}'`;
+  const { schema, ...options }: JobDefinition = isSchema(written) ? { schema: written } : written ?? {};
+  if (!isSchema(schema)) {
+    throw new TypeError(`Cannot ${action} as it needs a Standard Schema: current value is ${typeof schema}`);
+  }
+  checkKnown(action, options, KNOWN);
+  if (options.queue !== undefined) checkName("queue", options.queue, action);
+  if (options.maxAttempts !== undefined) {
+    checkInteger(action, "maxAttempts", options.maxAttempts, 1, Number.MAX_SAFE_INTEGER);
+  }
+  if (options.timeout !== undefined) checkTime(action, "timeout", options.timeout, 1);
+  if (typeof options.backoff === "object") checkBackoff(options.backoff, action);
+  return {
+    name,
+    schema,
+    queue: options.queue ?? QUEUE,
+    codec: options.codec ?? json,
+    maxAttempts: options.maxAttempts,
+    timeout: options.timeout,
+    backoff: options.backoff,
+  };
+}
+
+function aliasesOf(written: StandardSchema | JobDefinition): readonly string[] {
+  return isSchema(written) ? [] : written.aliases ?? [];
+}

@@ -1,0 +1,285 @@
+/**
+ * Dispatching: a payload is checked, encoded and measured at once, and stored with what else is dispatched in the same
+ * tick.
+ *
+ * @module
+ */
+
+import type { BackoffPolicy } from "./backoff.ts";
+import { createBatcher } from "./batch.ts";
+import { MAX_BATCH, MAX_BATCH_BYTES, MAX_BULK } from "./defaults.ts";
+import type { Jobs, NameOf, PayloadOf } from "./definitions.ts";
+import {
+  type BulkFailure,
+  BulkRefusedError,
+  DuplicateJobError,
+  errorOf,
+  OutcomeUnknown,
+  RelevoError,
+  RelayClosed,
+} from "./errors.ts";
+import type { Events } from "./events.ts";
+import type { Pushed, PushJob } from "./exchange.ts";
+import type { Gate } from "./gate.ts";
+import { checkKnown } from "./options.ts";
+import { type Desk, type JobSettings, prepare } from "./prepare.ts";
+
+/** What a dispatch may say. All times are milliseconds. */
+export interface DispatchOptions {
+  /** An id of the caller's own, by which a repeated dispatch is refused. Default: a generated one. */
+  readonly id?: string;
+  /** How long that id is refused after this dispatch; 0: it is free once the job is settled. Default 120,000. */
+  readonly idWindow?: number;
+  /** A taken id: `ignore` answers `duplicate`, `throw` rejects with `DuplicateJobError`. Default `ignore`. */
+  readonly onDuplicate?: "ignore" | "throw";
+  /** How long from now the job may not run, by the broker's clock; 0 or less: at once. Default 0. */
+  readonly delay?: number;
+  /** The instant before which it may not run; one in the past: at once. Not together with `delay`. */
+  readonly at?: number | Date;
+  /** Runs in all. Default: what the definition says, then the worker's `maxRetry`. */
+  readonly maxAttempts?: number;
+  /** How long one run may take. Default: what the definition says. */
+  readonly timeout?: number;
+  /** The delay before each further run, as a policy that can travel. Default: what the definition says. */
+  readonly backoff?: BackoffPolicy;
+  /** Another queue than the definition's, among those that some definition names. */
+  readonly queue?: string;
+  /** Texts that travel with the job. Default: none. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Ties the job to what caused it. Default: what the relay's `requestId` gives, then a generated one. */
+  readonly requestId?: string;
+  /** Ends the call: nothing is stored, or, if it was sent already, it rejects with `OutcomeUnknown`. */
+  readonly signal?: AbortSignal | undefined;
+  /** A handle with an open transaction of the caller's, to store the job in it. Only on transports with transactions. */
+  readonly transaction?: object;
+}
+
+/** What became of a dispatch. */
+export interface Dispatched {
+  readonly id: string;
+  /** `duplicate`: the id was taken, and nothing was stored. */
+  readonly status: "stored" | "duplicate";
+}
+
+/** Arguments of a dispatch; the payload may be left out where its schema allows none. */
+export type DispatchArguments<Payload> = undefined extends Payload
+  ? [payload?: Payload, options?: DispatchOptions]
+  : [payload: Payload, options?: DispatchOptions];
+
+/** Dispatches a job: its name decides what the payload must be. */
+export type Dispatch<J extends Jobs> = <Name extends NameOf<J>>(
+  name: Name,
+  ...rest: DispatchArguments<PayloadOf<J, Name>>
+) => Promise<Dispatched>;
+
+/** One job of a bulk dispatch. */
+export type BulkJob<J extends Jobs> = {
+  [Name in NameOf<J>]:
+    & { readonly name: Name }
+    & (undefined extends PayloadOf<J, Name> ? { readonly payload?: PayloadOf<J, Name> }
+      : { readonly payload: PayloadOf<J, Name> })
+    & Omit<DispatchOptions, "signal" | "transaction">;
+}[NameOf<J>];
+
+/** What a bulk dispatch may say. */
+export interface BulkOptions {
+  /** All or nothing: one refused job refuses all. Only where the transport can. Default false. */
+  readonly atomic?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** As for {@linkcode DispatchOptions.transaction}. */
+  readonly transaction?: object;
+}
+
+/** Dispatches jobs of any names; all are checked and encoded before the first is stored. */
+export type DispatchMany<J extends Jobs> = (
+  jobs: readonly BulkJob<J>[],
+  options?: BulkOptions,
+) => Promise<readonly Dispatched[]>;
+
+/** What a dispatcher needs beside what preparation needs. */
+export interface Sender extends Desk {
+  readonly events: Events;
+  readonly callTimeout: number;
+  /** Shut when the relay closes; counts the calls under way. */
+  readonly gate: Gate;
+}
+
+/** Dispatching without the types that only the caller needs. */
+export interface Dispatcher {
+  one(name: string, payload: unknown, options: DispatchOptions | undefined): Promise<Dispatched>;
+  many(
+    jobs: readonly ({ readonly name: string; readonly payload?: unknown } & JobSettings)[],
+    options: BulkOptions,
+  ): Promise<readonly Dispatched[]>;
+}
+
+/** Makes the dispatcher of a relay. */
+export function createDispatcher(sender: Sender): Dispatcher {
+  const { transport, runtime, callTimeout, gate } = sender;
+  const pushes = createBatcher<PushJob, Exclude<Pushed, Error>>({
+    runtime,
+    send: (jobs) => transport.push(jobs, { deadline: callTimeout }),
+    sizeOf: (job) => job.payload.length,
+    maxItems: Math.min(MAX_BATCH, transport.limits.bulk),
+    maxBytes: MAX_BATCH_BYTES,
+  });
+
+  function send(job: PushJob, signal: AbortSignal | undefined, refuse: boolean): Promise<Dispatched> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        if (!ticket.withdraw()) return reject(new OutcomeUnknown(job.id, signal?.reason));
+        gate.leave();
+        reject(signal?.reason);
+      };
+      gate.enter();
+      const ticket = pushes.add(job, (pushed) => {
+        gate.leave();
+        signal?.removeEventListener("abort", abort);
+        const result = resultOf(sender, job, pushed, refuse);
+        if (result instanceof Error) reject(result);
+        else resolve(result);
+      });
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  function sendWithin(job: PushJob, transaction: object, refuse: boolean): Promise<Dispatched> {
+    return gate.pass(async () => {
+      const [pushed] = await pushWithin(sender, transaction, [job]);
+      const result = resultOf(sender, job, pushed ?? new Error("A transport did not answer"), refuse);
+      if (result instanceof Error) throw result;
+      return result;
+    });
+  }
+
+  return {
+    one(name, payload, options) {
+      try {
+        if (gate.shut) throw new RelayClosed(`dispatch '${name}'`);
+        const { signal, transaction, ...settings } = options ?? {};
+        signal?.throwIfAborted();
+        const prepared = prepare(sender, name, payload, options === undefined ? undefined : settings);
+        const refuse = settings.onDuplicate === "throw";
+        const go = (job: PushJob): Promise<Dispatched> =>
+          transaction === undefined ? send(job, signal, refuse) : sendWithin(job, transaction, refuse);
+        if (!(prepared instanceof Promise)) return go(prepared);
+        return prepared.then((job) => {
+          signal?.throwIfAborted();
+          return go(job);
+        });
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    },
+    many: (jobs, options) => gate.pass(() => dispatchMany(sender, jobs, options), "dispatch jobs"),
+  };
+}
+
+async function pushWithin(
+  { transport, callTimeout }: Sender,
+  transaction: object,
+  jobs: readonly PushJob[],
+): Promise<readonly Pushed[]> {
+  if (transport.transactions === undefined) {
+    throw new TypeError(`Cannot dispatch in a transaction as the ${transport.name} transport has none`);
+  }
+  return await transport.transactions.push(transaction, jobs, { deadline: callTimeout });
+}
+
+/** What the caller is told of one pushed job. */
+function resultOf(
+  { events }: Sender,
+  { id, name, queue }: PushJob,
+  pushed: Pushed,
+  refuse: boolean,
+): Dispatched | Error {
+  if (pushed instanceof Error) return certain(pushed) ? pushed : new OutcomeUnknown(id, pushed);
+  if (pushed === "withheld") return new WithheldJob(id);
+  if (events.hears("dispatched")) events.emit("dispatched", { id, name, queue, status: pushed });
+  return pushed === "duplicate" && refuse ? new DuplicateJobError(id, queue) : { id, status: pushed };
+}
+
+/** A sound job of an atomic batch that was refused for others; it is counted among neither. */
+class WithheldJob extends Error {
+  constructor(id: string) {
+    super(`Job '${id}' was not stored as its batch was refused`);
+  }
+}
+
+/** Whether an error says that nothing was stored. */
+function certain(error: Error): boolean {
+  return error instanceof TypeError || error instanceof RangeError ||
+    (error instanceof RelevoError && error.code !== "DEADLINE_EXCEEDED");
+}
+
+async function dispatchMany(
+  sender: Sender,
+  jobs: Parameters<Dispatcher["many"]>[0],
+  options: BulkOptions,
+): Promise<readonly Dispatched[]> {
+  const { signal, transaction, atomic = false } = options;
+  checkKnown("dispatch jobs", options, ["atomic", "signal", "transaction"]);
+  signal?.throwIfAborted();
+  if (!Array.isArray(jobs) || jobs.length === 0 || jobs.length > MAX_BULK) {
+    const given = Array.isArray(jobs) ? jobs.length : typeof jobs;
+    throw new RangeError(`Cannot dispatch jobs as there must be 1 to ${MAX_BULK} of them: current value is ${given}`);
+  }
+  if (atomic && !sender.transport.features.atomicPush) {
+    throw new TypeError(`Cannot dispatch jobs with 'atomic' as the ${sender.transport.name} transport cannot`);
+  }
+  const prepared = await prepareAll(sender, jobs);
+  signal?.throwIfAborted();
+  const pushed = await pushAll(sender, prepared, { atomic, transaction, signal });
+  const results = prepared.map((job, index) => {
+    const answer = pushed[index] ?? new Error("A transport did not answer for every job");
+    return resultOf(sender, job, answer, atomic || jobs[index]?.onDuplicate === "throw");
+  });
+  const failures = failuresOf(results);
+  if (failures.length > 0) {
+    throw new BulkRefusedError(failures, jobs.length, pushed.filter((answer) => answer === "stored").length);
+  }
+  return results as Dispatched[];
+}
+
+/** All jobs, or an error that names each that is wrong. */
+async function prepareAll(sender: Sender, jobs: Parameters<Dispatcher["many"]>[0]): Promise<PushJob[]> {
+  const requestId = sender.runtime.id();
+  const started = jobs.map(({ name, payload, ...settings }) => {
+    try {
+      return prepare(sender, name, payload, settings, requestId);
+    } catch (error) {
+      return errorOf(error);
+    }
+  });
+  const prepared = await Promise.all(started.map((job) => job instanceof Promise ? job.catch(errorOf) : job));
+  const failures = failuresOf(prepared);
+  if (failures.length > 0) throw new BulkRefusedError(failures, jobs.length, 0);
+  return prepared as PushJob[];
+}
+
+function failuresOf(results: readonly unknown[]): BulkFailure[] {
+  return results.flatMap((error, index) => error instanceof Error && !(error instanceof WithheldJob) ? [{ index, error }] : []);
+}
+
+async function pushAll(
+  sender: Sender,
+  jobs: readonly PushJob[],
+  { atomic, transaction, signal }: { atomic: boolean; transaction: object | undefined; signal: AbortSignal | undefined },
+): Promise<readonly Pushed[]> {
+  const { transport, callTimeout } = sender;
+  if (transaction !== undefined) return await pushWithin(sender, transaction, jobs);
+  if (atomic) return await transport.push(jobs, { atomic, deadline: callTimeout, signal });
+  const answers: Pushed[] = [];
+  const step = Math.min(MAX_BULK, transport.limits.bulk);
+  for (let start = 0; start < jobs.length; start += step) {
+    const part = jobs.slice(start, start + step);
+    try {
+      answers.push(...await transport.push(part, { deadline: callTimeout, signal }));
+    } catch (error) {
+      // What was sent may be stored; what was not is refused with the same reason.
+      const reason = errorOf(error);
+      answers.push(...part.map(() => reason));
+    }
+  }
+  return answers;
+}

@@ -1,0 +1,143 @@
+/**
+ * What a relay and its workers tell: one list of typed events through an `EventTarget`. Loggers, metrics and hooks
+ * are listeners of it. Nobody listening costs nothing, and a listener that throws changes no job's fate.
+ *
+ * @module
+ */
+
+import { errorOf } from "./errors.ts";
+import type { DeadChannel, Job } from "./job.ts";
+
+/** The run of a job that an event is about. */
+export interface RunDetail {
+  readonly job: Job;
+  /** Which run it is: 1 for the first. */
+  readonly attempt: number;
+}
+
+/** Every event with its detail; times and delays are milliseconds. */
+export interface EventMap {
+  /** A job was stored, or refused as a duplicate. */
+  readonly dispatched: {
+    readonly id: string;
+    readonly name: string;
+    readonly queue: string;
+    readonly status: "stored" | "duplicate";
+  };
+  /** A handler is about to be called. */
+  readonly started: RunDetail;
+  /** A job is done. */
+  readonly completed: RunDetail & { readonly duration: number };
+  /** A run failed, and the job will run again after the delay. */
+  readonly retrying: RunDetail & { readonly error: Error; readonly delay: number };
+  /** A job is dead. */
+  readonly failed: RunDetail & { readonly error: Error; readonly reason: string; readonly channel: DeadChannel };
+  /** A job will run again, and did not fail. */
+  readonly rescheduled: RunDetail & { readonly delay?: number; readonly at?: number };
+  /** A job was given back without counting. */
+  readonly released: RunDetail & { readonly reason: "stop" | "unknown" | "invalid" | "version" };
+  /** A delivery that had lost its lease tried to settle or extend; nothing was changed. */
+  readonly stale: { readonly id: string; readonly queue: string; readonly during: "settle" | "extend" };
+  /** A job came back from a lost lease. */
+  readonly lost: { readonly id: string; readonly queue: string; readonly lost: number };
+  /** A handler ignores its signal: it keeps its slot, and its result will be discarded. */
+  readonly stuck: RunDetail & { readonly reason: "timeout" | "stop" };
+  /** A worker found nothing to do. */
+  readonly idle: { readonly queues: readonly string[] };
+  /** The transport went away or came back; told once per change. */
+  readonly connection: { readonly state: "down" | "up"; readonly error?: Error };
+  /** Something went wrong that no caller waits for. */
+  readonly error: { readonly error: Error; readonly during: string };
+}
+
+/** The names of events. */
+export type EventName = keyof EventMap;
+
+/** Where listeners are added. */
+export interface JobEvents {
+  addEventListener<Name extends EventName>(
+    type: Name,
+    listener: (event: CustomEvent<EventMap[Name]>) => unknown,
+    options?: AddEventListenerOptions | boolean,
+  ): void;
+  removeEventListener<Name extends EventName>(
+    type: Name,
+    listener: (event: CustomEvent<EventMap[Name]>) => unknown,
+    options?: EventListenerOptions | boolean,
+  ): void;
+}
+
+/** The core's end: it asks whether anybody listens before it makes an event. */
+export interface Events {
+  readonly target: JobEvents;
+  /** Whether a listener of this type was ever added. */
+  hears(type: EventName): boolean;
+  emit<Name extends EventName>(type: Name, detail: EventMap[Name]): void;
+}
+
+type Listener = (event: Event) => unknown;
+
+/** Makes an event list. */
+export function createEvents(): Events {
+  const target = new GuardedTarget();
+  return {
+    target,
+    hears: (type) => target.heard.has(type),
+    emit: (type, detail) => {
+      if (target.heard.has(type)) target.dispatchEvent(new CustomEvent(type, { detail }));
+    },
+  };
+}
+
+/**
+ * On some runtimes a listener that throws ends the process, so each is called inside a guard. Its error becomes an
+ * `error` event; that of an `error` listener goes to the console, as there is nobody left to tell.
+ */
+class GuardedTarget extends EventTarget {
+  readonly heard: Set<string> = new Set();
+  readonly #guards: WeakMap<object, Listener> = new WeakMap();
+
+  override addEventListener(type: string, listener: unknown, options?: AddEventListenerOptions | boolean): void {
+    if (listener === null || listener === undefined) return;
+    this.heard.add(type);
+    super.addEventListener(type, this.#guard(listener), options);
+  }
+
+  override removeEventListener(type: string, listener: unknown, options?: EventListenerOptions | boolean): void {
+    const guard = isObject(listener) ? this.#guards.get(listener) : undefined;
+    super.removeEventListener(type, guard ?? null, options);
+  }
+
+  #guard(listener: unknown): Listener {
+    if (!isObject(listener)) throw new TypeError("Cannot listen as a listener must be a function or an object");
+    const known = this.#guards.get(listener);
+    if (known !== undefined) return known;
+    const guard: Listener = (event) => {
+      try {
+        const result: unknown = typeof listener === "function"
+          ? Reflect.apply(listener, this, [event])
+          : "handleEvent" in listener && typeof listener.handleEvent === "function"
+          ? listener.handleEvent(event)
+          : undefined;
+        if (result instanceof Promise) result.catch((error) => this.#report(event.type, error));
+      } catch (error) {
+        this.#report(event.type, error);
+      }
+    };
+    this.#guards.set(listener, guard);
+    return guard;
+  }
+
+  #report(type: string, thrown: unknown): void {
+    const error = errorOf(thrown);
+    if (type === "error" || !this.heard.has("error")) {
+      console.error(`relevo: a listener of '${type}' failed:`, error);
+      return;
+    }
+    this.dispatchEvent(new CustomEvent("error", { detail: { error, during: `a listener of '${type}'` } }));
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "function" || (typeof value === "object" && value !== null);
+}

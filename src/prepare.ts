@@ -1,0 +1,175 @@
+/**
+ * From a payload and options to a job that a transport can store: checked, encoded and measured before anything waits.
+ *
+ * @module
+ */
+
+import { checkBackoff } from "./backoff.ts";
+import { ID_WINDOW, META_RESERVE } from "./defaults.ts";
+import type { Definition, Definitions } from "./definitions.ts";
+import { TooLargeError, UnencodableError, UnknownJobError, UnknownQueueError } from "./errors.ts";
+import type { PushJob } from "./exchange.ts";
+import { type Meta, RECORD_VERSION } from "./job.ts";
+import { checkHeaders, checkId } from "./names.ts";
+import { checkInteger, checkKnown, checkTime, checkWord } from "./options.ts";
+import { writeMeta } from "./record.ts";
+import type { Runtime } from "./runtime.ts";
+import { validate } from "./schema.ts";
+import type { Transport } from "./transport.ts";
+
+/** What a job's preparation may say; `dispatch.ts` documents each. */
+export interface JobSettings {
+  readonly id?: string;
+  readonly idWindow?: number;
+  readonly onDuplicate?: "ignore" | "throw";
+  readonly delay?: number;
+  readonly at?: number | Date;
+  readonly maxAttempts?: number;
+  readonly timeout?: number;
+  readonly backoff?: Meta["backoff"];
+  readonly queue?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly requestId?: string;
+}
+
+/** What preparation needs from a relay. */
+export interface Desk {
+  readonly definitions: Definitions;
+  readonly transport: Transport;
+  readonly runtime: Runtime;
+  /** Bytes that a payload may have. */
+  readonly maxPayload: number;
+  /** The request id of whatever the caller is doing, if there is one. */
+  readonly requestId: (() => string | undefined) | undefined;
+}
+
+const KNOWN = [
+  "id",
+  "idWindow",
+  "onDuplicate",
+  "delay",
+  "at",
+  "maxAttempts",
+  "timeout",
+  "backoff",
+  "queue",
+  "headers",
+  "requestId",
+];
+
+/**
+ * Makes a job to be stored. The bytes are taken before this returns, even where the schema still waits.
+ *
+ * @throws {RelevoError | TypeError | RangeError} for whatever is wrong with it.
+ */
+export function prepare(
+  desk: Desk,
+  name: string,
+  payload: unknown,
+  settings: JobSettings | undefined,
+  sharedRequestId?: string,
+): PushJob | Promise<PushJob> {
+  const definition = definitionOf(desk.definitions, name);
+  if (settings !== undefined) checkSettings(desk, name, settings);
+  const verdict = validate(definition.schema, name, payload);
+  let job: PushJob;
+  try {
+    job = makeJob(desk, definition, encodePayload(desk, definition, payload), settings, sharedRequestId);
+  } catch (error) {
+    // A schema that still waits may reject too; nobody would be there to hear it.
+    if (verdict instanceof Promise) verdict.catch(() => undefined);
+    throw error;
+  }
+  return verdict instanceof Promise ? verdict.then(() => job) : job;
+}
+
+/** The bytes of a payload. */
+export function encodePayload({ maxPayload, transport }: Desk, definition: Definition, payload: unknown): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = definition.codec.encode(payload);
+  } catch (cause) {
+    throw new UnencodableError(definition.name, cause);
+  }
+  const limit = Math.min(maxPayload, transport.limits.payload - META_RESERVE);
+  if (bytes.length > limit) throw new TooLargeError(`the payload of '${definition.name}'`, bytes.length, limit);
+  return bytes;
+}
+
+function definitionOf(definitions: Definitions, name: string): Definition {
+  const definition = definitions.get(name);
+  if (definition !== undefined && definition.name === name) return definition;
+  throw new UnknownJobError(String(name), `there are ${definitions.names.join(", ") || "none"}`);
+}
+
+function makeJob(
+  { runtime, requestId }: Desk,
+  definition: Definition,
+  payload: Uint8Array,
+  settings: JobSettings | undefined,
+  sharedRequestId: string | undefined,
+): PushJob {
+  const { name, queue } = definition;
+  const codec = definition.codec.id;
+  const ambient = settings?.requestId ?? requestId?.() ?? sharedRequestId;
+  const meta: { -readonly [Key in keyof Meta]: Meta[Key] } = { v: RECORD_VERSION, createdAt: runtime.now() };
+  if (codec !== "json") meta.codec = codec;
+  if (settings === undefined) {
+    if (ambient !== undefined) meta.requestId = ambient;
+    return { queue, id: runtime.id(), name, payload, meta: writeMeta(meta) };
+  }
+  const { id, idWindow, delay, at, maxAttempts, timeout, backoff, headers } = settings;
+  if (maxAttempts !== undefined) meta.maxAttempts = maxAttempts;
+  if (timeout !== undefined) meta.timeout = timeout;
+  if (backoff !== undefined) meta.backoff = backoff;
+  if (headers !== undefined) meta.headers = checkHeaders(headers, `dispatch '${name}'`);
+  // A generated id is the request's id too. One that the caller chose may come again, so the request gets its own.
+  const request = ambient ?? (id === undefined ? undefined : runtime.id());
+  if (request !== undefined) meta.requestId = request;
+  return {
+    queue: settings.queue ?? queue,
+    id: id ?? runtime.id(),
+    name,
+    payload,
+    meta: writeMeta(meta),
+    idWindow: id === undefined ? undefined : idWindow ?? ID_WINDOW,
+    delay: delay !== undefined && delay > 0 ? delay : undefined,
+    at: at === undefined ? undefined : Number(at),
+  };
+}
+
+function checkSettings({ definitions }: Desk, name: string, settings: JobSettings): void {
+  const action = `dispatch '${name}'`;
+  const { id, idWindow, onDuplicate, delay, at, maxAttempts, timeout, backoff, queue, requestId } = settings;
+  checkKnown(action, settings, KNOWN);
+  if (id !== undefined) checkId(id, action);
+  if (idWindow !== undefined) {
+    checkTime(action, "idWindow", idWindow);
+    if (id === undefined) throw new TypeError(`Cannot ${action} with 'idWindow' as it needs an 'id' of the caller's`);
+  }
+  if (onDuplicate !== undefined) checkWord(action, "onDuplicate", onDuplicate, ["ignore", "throw"]);
+  // A delay that is over already means at once, as it does for an instant in the past.
+  if (delay !== undefined) checkTime(action, "delay", typeof delay === "number" && delay < 0 ? 0 : delay);
+  if (at !== undefined) checkInstant(action, at);
+  if (delay !== undefined && at !== undefined) {
+    throw new TypeError(`Cannot ${action} with both 'delay' and 'at': give one of them`);
+  }
+  if (maxAttempts !== undefined) checkInteger(action, "maxAttempts", maxAttempts, 1, Number.MAX_SAFE_INTEGER);
+  if (timeout !== undefined) checkTime(action, "timeout", timeout, 1);
+  if (backoff !== undefined) {
+    if (typeof backoff !== "object" || backoff === null) {
+      throw new TypeError(`Cannot ${action} as 'backoff' must be a policy that can travel: current value is a ${typeof backoff}`);
+    }
+    checkBackoff(backoff, action);
+  }
+  if (queue !== undefined && !definitions.queues.has(queue)) throw new UnknownQueueError(queue, [...definitions.queues]);
+  if (requestId !== undefined) checkId(requestId, action);
+}
+
+function checkInstant(action: string, at: number | Date): void {
+  const instant = at instanceof Date || typeof at === "number" ? Number(at) : Number.NaN;
+  if (Math.abs(instant) <= 8.64e15) return;
+  throw new RangeError(
+    `Cannot ${action} as 'at' must be a Date or milliseconds since the epoch: current value is ${String(at)}`,
+  );
+}

@@ -1,0 +1,114 @@
+/**
+ * The record of a job: from metadata text to what handlers, events and operators see, and back.
+ *
+ * @module
+ */
+
+import { MAX_ERROR_TEXT } from "./defaults.ts";
+import { errorOf } from "./errors.ts";
+import type { Delivery, Entry } from "./exchange.ts";
+import { type ErrorRecord, type Job, type Meta, RECORD_VERSION, type StoredJob } from "./job.ts";
+import { byteLength } from "./names.ts";
+
+/** The metadata as text. */
+export function writeMeta(meta: Meta): string {
+  return JSON.stringify(meta);
+}
+
+/** Metadata of an entry that carries none: another program put it in. */
+const RAW: Meta = { v: RECORD_VERSION };
+
+/**
+ * The metadata of a text.
+ *
+ * @throws {SyntaxError | TypeError} when the text is no metadata.
+ */
+export function readMeta(text: string): Meta {
+  if (text === "") return RAW;
+  const meta: unknown = JSON.parse(text);
+  if (!isMeta(meta)) throw new TypeError("the job's metadata is no record");
+  return meta;
+}
+
+/** Whether a value can be used as metadata: the fields that decide a job's fate are what they should be. */
+function isMeta(value: unknown): value is Meta {
+  if (typeof value !== "object" || value === null) return false;
+  const { v, codec, attempts = 0, lost = 0, maxAttempts = 1, timeout = 1, createdAt = 0 } = value as Partial<Meta>;
+  return Number.isInteger(v) && (codec === undefined || typeof codec === "string") &&
+    [attempts, lost, maxAttempts, timeout, createdAt].every((number) => typeof number === "number" && number >= 0);
+}
+
+/** The job of a delivery. */
+export function jobOf(delivery: Delivery, meta: Meta): Job {
+  return jobFrom(delivery, meta, delivery.due);
+}
+
+/** The job of an operator's entry; one whose metadata cannot be read shows what the store itself knows. */
+export function storedJobOf(entry: Entry): StoredJob {
+  const { channel, size, payload, time } = entry;
+  let meta = RAW;
+  try {
+    meta = readMeta(entry.meta);
+  } catch {
+    // An operator must be able to see, and so remove, even this one.
+  }
+  const due = channel === "waiting" || channel === "delayed" ? time : meta.createdAt ?? time;
+  return {
+    ...jobFrom(entry, meta, due),
+    channel,
+    payload,
+    size,
+    ...(channel === "reserved" ? { leasedUntil: time } : {}),
+    ...(meta.dead !== undefined && channel === meta.dead.channel ? { dead: meta.dead } : {}),
+  };
+}
+
+function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
+  const { maxAttempts, timeout, backoff, lastError } = meta;
+  return {
+    id: stored.id,
+    name: stored.name,
+    queue: stored.queue,
+    attempts: attemptsOf(stored, meta),
+    lost: lostOf(stored, meta),
+    createdAt: meta.createdAt ?? due,
+    due,
+    requestId: meta.requestId ?? stored.id,
+    headers: structuredClone(meta.headers ?? {}),
+    codec: meta.codec ?? "json",
+    ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    ...(timeout === undefined ? {} : { timeout }),
+    ...(backoff === undefined ? {} : { backoff }),
+    ...(lastError === undefined ? {} : { lastError }),
+  };
+}
+
+/** Runs that counted so far. */
+export function attemptsOf(stored: { readonly reset: boolean }, meta: Meta): number {
+  return stored.reset ? 0 : meta.attempts ?? 0;
+}
+
+/** Leases lost so far. */
+export function lostOf(stored: { readonly lost: number }, meta: Meta): number {
+  return stored.lost + (meta.lost ?? 0);
+}
+
+/** An error as text, cut to what a record may hold. */
+export function errorRecordOf(thrown: unknown): ErrorRecord {
+  const error = errorOf(thrown);
+  const code: unknown = "code" in error ? error.code : undefined;
+  return {
+    name: cut(String(error.name), 256),
+    message: cut(String(error.message), MAX_ERROR_TEXT),
+    ...(typeof error.stack === "string" ? { stack: cut(error.stack, MAX_ERROR_TEXT) } : {}),
+    ...(typeof code === "string" || typeof code === "number" ? { code: cut(String(code), 256) } : {}),
+  };
+}
+
+/** The longest beginning of a text that takes at most so many UTF-8 bytes. */
+function cut(text: string, bytes: number): string {
+  if (text.length * 3 <= bytes || byteLength(text) <= bytes) return text.toWellFormed();
+  const into = new Uint8Array(bytes);
+  const { read } = new TextEncoder().encodeInto(text, into);
+  return text.slice(0, read).toWellFormed();
+}

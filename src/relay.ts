@@ -1,0 +1,199 @@
+/**
+ * The relay: what the user holds. It ties definitions, a transport, handlers and workers together.
+ *
+ * @module
+ */
+
+import { type Admin, createAdmin } from "./admin.ts";
+import { type Codec, json, raw } from "./codec.ts";
+import { CALL_TIMEOUT, MAX_PAYLOAD } from "./defaults.ts";
+import { type Definitions, type Jobs, readDefinitions } from "./definitions.ts";
+import {
+  type BulkOptions,
+  createDispatcher,
+  type Dispatch,
+  type Dispatched,
+  type DispatchMany,
+  type DispatchOptions,
+} from "./dispatch.ts";
+import { RelayClosed } from "./errors.ts";
+import { createEvents, type JobEvents } from "./events.ts";
+import { createGate, type Gate } from "./gate.ts";
+import { createHandlers, type Handle, type HandleOptions, type Handler } from "./handle.ts";
+import { checkInteger, checkKnown, checkTime } from "./options.ts";
+import { type Desk, encodePayload } from "./prepare.ts";
+import { type Runtime, systemRuntime } from "./runtime.ts";
+import { validate } from "./schema.ts";
+import type { Transport } from "./transport.ts";
+import { memory } from "./transports/memory.ts";
+import { type Drained, drain, type DrainOptions } from "./worker/drain.ts";
+import type { WorkerOptions } from "./worker/settings.ts";
+import type { Bench } from "./worker/state.ts";
+import { createWorker, type Engine, type RunOptions, type StopOptions, type Worker } from "./worker/worker.ts";
+
+/** What a relay is made of. */
+export interface RelayOptions<J extends Jobs> {
+  /** The jobs: any Standard Schema, or one with options, under each name. */
+  readonly jobs: J;
+  /** Where jobs are kept. Default: the memory of this process. */
+  readonly transport?: Transport;
+  /** Codecs that records may name beside those of the definitions, `json` and `raw`. Default: none. */
+  readonly codecs?: readonly Codec[];
+  /** Bytes of an encoded payload. Default 524,288, or what the transport leaves if that is less. */
+  readonly maxPayload?: number;
+  /** Milliseconds that one call to the transport may take. Default 10,000. */
+  readonly callTimeout?: number;
+  /** The request id of whatever dispatches, from a context of the user's own. Default: none. */
+  readonly requestId?: () => string | undefined;
+  /** Clock, timers and randomness; for tests. Default: the real ones. */
+  readonly runtime?: Runtime;
+}
+
+/** Typed jobs, dispatched here and handled anywhere. */
+export interface Relay<J extends Jobs> extends Admin, AsyncDisposable {
+  readonly transport: Transport;
+  /** What happens, as typed events. */
+  readonly events: JobEvents;
+  /**
+   * Stores a job; resolves when it is stored.
+   *
+   * @throws {InvalidPayloadError} with every issue, when the schema refuses the payload.
+   * @throws {UnencodableError | TooLargeError | UnknownJobError | UnknownQueueError | DuplicateJobError}
+   * @throws {TransportBusy | TransportFull | TransportError} when it could not be stored.
+   * @throws {OutcomeUnknown} when it may have been stored.
+   */
+  readonly dispatch: Dispatch<J>;
+  /** Stores many jobs; rejects with `BulkRefusedError`, which names each failure by its index. */
+  readonly dispatchMany: DispatchMany<J>;
+  /** Registers a handler, also while workers run. */
+  readonly handle: Handle<J>;
+  /** Runs a worker of these options until the signal aborts; a second `run` while one is running rejects. */
+  run(options?: WorkerOptions & RunOptions): Promise<void>;
+  /** Makes a worker, to run, change and stop by hand. */
+  worker(options?: WorkerOptions): Worker;
+  /** Handles what is due and returns: for runtimes that must not loop for ever, and for tests. */
+  drain(options?: WorkerOptions & DrainOptions): Promise<Drained>;
+  /** Stops the workers as their `stop` does, waits for calls under way, and closes the transport if no other relay uses it. */
+  close(options?: StopOptions): Promise<void>;
+}
+
+const KNOWN = ["jobs", "transport", "codecs", "maxPayload", "callTimeout", "requestId", "runtime"];
+
+/**
+ * Makes a relay.
+ *
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import * as v from "valibot";
+ *
+ * const relay = createRelay({ jobs: { hello: v.object({ name: v.string() }) } });
+ * relay.handle("hello", ({ name }) => console.log(`Hello, ${name}!`));
+ * await relay.dispatch("hello", { name: "Ada" });
+ * await relay.drain();
+ * await relay.close();
+ * ```
+ *
+ * @throws {TypeError | RangeError} for wrong definitions or options.
+ */
+export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Relay<J> {
+  const action = "make a relay";
+  checkKnown(action, options, KNOWN);
+  const runtime = options.runtime ?? systemRuntime();
+  const transport = options.transport ?? memory({ runtime });
+  const maxPayload = checkInteger(action, "maxPayload", options.maxPayload ?? MAX_PAYLOAD, 1, transport.limits.payload);
+  const callTimeout = checkTime(action, "callTimeout", options.callTimeout ?? CALL_TIMEOUT, 1);
+  const definitions = readDefinitions(options.jobs, [json, raw, ...options.codecs ?? []]);
+  const events = createEvents();
+  const handlers = createHandlers(definitions);
+  const gate = createGate();
+  const desk: Desk = { definitions, transport, runtime, maxPayload, requestId: options.requestId };
+  const dispatcher = createDispatcher({ ...desk, events, callTimeout, gate });
+  const bench: Bench = { transport, runtime, events, definitions, handlers, callTimeout, encode: encoderOf(desk) };
+  const admin = guardedAdmin(createAdmin(transport, callTimeout), gate);
+  const engines = new Set<Engine>();
+  const self = {};
+  transport.users.add(self);
+
+  const track = (engine: Engine): void => {
+    engines.add(engine);
+    const forget = (): void => void engines.delete(engine);
+    engine.done.then(forget, forget);
+  };
+  const makeWorker = (workerOptions: WorkerOptions): Worker => {
+    if (gate.shut) throw new RelayClosed("make a worker");
+    return createWorker(bench, workerOptions, track, gate);
+  };
+
+  let own: Worker | undefined;
+  let closing: Promise<void> | undefined;
+  const relay: Relay<J> = {
+    transport,
+    events: events.target,
+    dispatch: (name: string, payload?: unknown, dispatchOptions?: DispatchOptions): Promise<Dispatched> =>
+      dispatcher.one(name, payload, dispatchOptions),
+    dispatchMany: (jobs, bulkOptions: BulkOptions = {}) => dispatcher.many(jobs, bulkOptions),
+    handle: (name: string, handler: Handler<never>, handleOptions: HandleOptions = {}): Disposable => {
+      if (gate.shut) throw new RelayClosed(`handle '${name}'`);
+      return handlers.register(name, handler, handleOptions);
+    },
+    async run({ signal, ...workerOptions } = {}) {
+      if (own !== undefined) throw new TypeError("Cannot run a relay that is running already");
+      own = makeWorker(workerOptions);
+      try {
+        await own.run({ signal });
+      } finally {
+        own = undefined;
+      }
+    },
+    worker: (workerOptions = {}) => makeWorker(workerOptions),
+    drain: async (drainOptions = {}) => {
+      if (gate.shut) throw new RelayClosed("drain");
+      return await drain(bench, drainOptions, track);
+    },
+    ...admin,
+    close(stopOptions = {}) {
+      closing ??= closeRelay(transport, self, gate, engines, stopOptions);
+      return closing;
+    },
+    [Symbol.asyncDispose]: () => relay.close(),
+  };
+  return relay;
+}
+
+async function closeRelay(
+  transport: Transport,
+  self: object,
+  gate: Gate,
+  engines: ReadonlySet<Engine>,
+  { grace }: StopOptions,
+): Promise<void> {
+  if (grace !== undefined) checkTime("close a relay", "grace", grace);
+  // Shut first, so that what runs may still dispatch while it ends only through calls already under way.
+  const calls = gate.close();
+  await Promise.allSettled([...engines].map((engine) => engine.stop(grace)));
+  await calls;
+  transport.users.delete(self);
+  if (transport.users.size === 0) await transport[Symbol.asyncDispose]();
+}
+
+/** Checks and encodes the payload that a reschedule gives to a job's next run. */
+function encoderOf(desk: Desk): Bench["encode"] {
+  return async (run, payload) => {
+    const definition = run.definition;
+    if (definition === undefined) throw new TypeError("a job without a definition cannot get another payload");
+    await validate(definition.schema, definition.name, payload);
+    return encodePayload(desk, definition, payload);
+  };
+}
+
+function guardedAdmin(admin: Admin, gate: Gate): Admin {
+  return {
+    info: (...rest) => gate.pass(() => admin.info(...rest), "show a queue"),
+    queues: (...rest) => gate.pass(() => admin.queues(...rest), "list queues"),
+    list: (...rest) => gate.pass(() => admin.list(...rest), "list jobs"),
+    get: (...rest) => gate.pass(() => admin.get(...rest), "get a job"),
+    reload: (...rest) => gate.pass(() => admin.reload(...rest), "reload jobs"),
+    remove: (...rest) => gate.pass(() => admin.remove(...rest), "remove jobs"),
+  };
+}

@@ -1,0 +1,62 @@
+/**
+ * Standard Schema, as far as Relevo uses it (https://standardschema.dev, version 1), and the one call of it.
+ *
+ * @module
+ */
+
+import { InvalidPayloadError, type Issue } from "./errors.ts";
+
+/** A schema of any library that follows Standard Schema: valibot, zod, arktype and others. */
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+  };
+}
+
+/** What a schema says of a value. */
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+/** One reason why a value does not fit. */
+export interface SchemaIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** What a schema takes. */
+export type InputOf<Schema extends StandardSchema> = NonNullable<Schema["~standard"]["types"]>["input"];
+
+/** What a schema gives. */
+export type OutputOf<Schema extends StandardSchema> = NonNullable<Schema["~standard"]["types"]>["output"];
+
+/** Whether a value is a schema; some libraries' schemas are functions. */
+export function isSchema(value: unknown): value is StandardSchema {
+  return (typeof value === "object" || typeof value === "function") && value !== null && "~standard" in value;
+}
+
+/**
+ * What a schema makes of a value, at once where the schema does not wait.
+ *
+ * @throws {InvalidPayloadError} with every issue; for a schema that waits, as a rejection.
+ */
+export function validate(schema: StandardSchema, job: string, value: unknown): unknown | Promise<unknown> {
+  const result = schema["~standard"].validate(value);
+  return result instanceof Promise ? result.then((late) => valueOf(late, job)) : valueOf(result, job);
+}
+
+function valueOf(result: SchemaResult<unknown>, job: string): unknown {
+  if (result.issues === undefined) return result.value;
+  throw new InvalidPayloadError(job, result.issues.map(issueOf));
+}
+
+function issueOf({ message, path = [] }: SchemaIssue): Issue {
+  return { message, path: path.map((step) => keyOf(typeof step === "object" ? step.key : step)) };
+}
+
+function keyOf(key: PropertyKey): string | number {
+  return typeof key === "symbol" ? String(key) : key;
+}

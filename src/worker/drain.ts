@@ -1,0 +1,44 @@
+/**
+ * The one-shot: a worker that handles what is due and returns.
+ *
+ * @module
+ */
+
+import { checkInteger, checkTime } from "../options.ts";
+import { defaultSettings, withOptions, type WorkerOptions } from "./settings.ts";
+import type { Bench, Tally } from "./state.ts";
+import { type Engine, type RunOptions, startEngine } from "./worker.ts";
+
+/** What bounds a drain beside its signal. */
+export interface DrainOptions extends RunOptions {
+  /** Deliveries to take at most. Default: all that are due. */
+  readonly limit?: number;
+  /** Milliseconds after which no further job is started; running ones finish. Default: no limit. */
+  readonly budget?: number;
+}
+
+/** How many runs ended in which way. */
+export type Drained = Readonly<Tally>;
+
+/** Handles what is due; rejects when the transport fails. */
+export async function drain(
+  bench: Bench,
+  { limit, budget, signal, ...options }: WorkerOptions & DrainOptions,
+  onRun: (engine: Engine) => void,
+): Promise<Drained> {
+  const action = "drain";
+  const settings = withOptions(defaultSettings(), options, action);
+  const left = limit === undefined ? Number.MAX_SAFE_INTEGER : checkInteger(action, "limit", limit, 1, Number.MAX_SAFE_INTEGER);
+  if (budget !== undefined) checkTime(action, "budget", budget);
+  const engine = startEngine(bench, settings, signal, { left });
+  onRun(engine);
+  if (budget === undefined) return { ...await engine.done };
+  const over = new AbortController();
+  // Cut short when the drain ends first.
+  bench.runtime.sleep(budget, over.signal).then(() => engine.stop()).catch(() => undefined);
+  try {
+    return { ...await engine.done };
+  } finally {
+    over.abort();
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * The step that brings deliveries in: as many as there are free slots, and ahead of those as many as start soon.
+ *
+ * @module
+ */
+
+import { MAX_UNSETTLED } from "../defaults.ts";
+import { errorOf, RelevoError, TransportClosed } from "../errors.ts";
+import type { Delivery } from "../exchange.ts";
+import { buried } from "./judge.ts";
+import { judgeOf, perform } from "./perform.ts";
+import { Run } from "./run.ts";
+import { settle } from "./settle.ts";
+import { isQuiet, type State } from "./state.ts";
+
+/** The reason of a reserve that is cut short to be asked anew. */
+const REARM = new Error("asked anew");
+
+/** How much to fetch. */
+interface Want {
+  readonly limit: number;
+  readonly slots: number;
+}
+
+/** Fetches until the worker stops, or, for one that drains, until nothing is due. */
+export async function fetchLoop(state: State): Promise<void> {
+  let turn = 0;
+  let dry = false;
+  while (!state.stopping) {
+    const queues = state.settings.queues ?? state.bench.handlers.queues();
+    const want = capacity(state, dry);
+    if (want.limit < 1 || queues.length === 0) {
+      if (state.drain !== undefined && isQuiet(state)) return;
+      dry = false;
+      await state.room.wait();
+      continue;
+    }
+    const rotated = rotate(queues, turn++);
+    const deliveries = await reserve(state, rotated, want);
+    if (deliveries === undefined) continue;
+    for (const delivery of deliveries) admit(state, delivery);
+    state.pump();
+    dry = deliveries.length === 0;
+    if (!dry || state.stopping) continue;
+    if (state.running.size === 0) state.bench.events.emit("idle", { queues });
+    if (state.drain !== undefined && isQuiet(state)) return;
+    if (state.drain !== undefined) await state.room.wait();
+  }
+}
+
+/** Cuts the reserve under way short, so that the next one asks for what is wanted now. */
+export function rearm(state: State): void {
+  state.fetching?.abort(REARM);
+  state.room.open();
+}
+
+function capacity(state: State, dry: boolean): Want {
+  const { settings, meter, bench: { runtime } } = state;
+  const left = state.drain?.left ?? Number.MAX_SAFE_INTEGER;
+  if (state.unsettled >= MAX_UNSETTLED) return { limit: 0, slots: 0 };
+  const slots = Math.min(left, Math.max(0, settings.concurrency - state.running.size - state.buffer.size));
+  const allowance = meter.allowance(runtime.monotonic(), settings.lease, settings.prefetch);
+  // Fetching ahead in small bites would cost a round trip each; with nothing to be had it waits for a slot.
+  const ahead = state.buffer.size > allowance / 2 || (slots === 0 && dry) ? 0 : allowance - state.buffer.size;
+  return { limit: Math.min(left, slots + Math.max(0, ahead), state.bench.transport.limits.bulk), slots };
+}
+
+function rotate(queues: readonly string[], turn: number): readonly string[] {
+  const first = turn % queues.length;
+  return first === 0 ? queues : [...queues.slice(first), ...queues.slice(0, first)];
+}
+
+/** Asks the transport; undefined when there was no answer to act upon. */
+async function reserve(
+  state: State,
+  queues: readonly string[],
+  { limit, slots }: Want,
+): Promise<readonly Delivery[] | undefined> {
+  const { bench: { transport, runtime, callTimeout }, settings } = state;
+  const fetching = new AbortController();
+  state.fetching = fetching;
+  const wait = state.drain !== undefined || slots === 0 ? 0 : settings.poll;
+  try {
+    const { signal } = fetching;
+    const answer = await transport.reserve(queues, {
+      limit,
+      slots,
+      lease: settings.lease,
+      wait,
+      deadline: callTimeout,
+      signal,
+    });
+    state.link.up();
+    return answer;
+  } catch (error) {
+    if (fetching.signal.aborted) return undefined;
+    if (error instanceof TransportClosed || state.drain !== undefined) throw error;
+    const pause = state.link.down(error);
+    if (!(error instanceof RelevoError)) {
+      state.bench.events.emit("error", { error: errorOf(error), during: "reserving jobs" });
+    }
+    // Cut short, the pause rejects: whoever did so has said what comes next.
+    await runtime.sleep(pause, fetching.signal).catch(() => undefined);
+    return undefined;
+  } finally {
+    state.fetching = undefined;
+  }
+}
+
+/** Takes a delivery in: one that was lost too often is dead before another handler dies of it. */
+function admit(state: State, delivery: Delivery): void {
+  const run = new Run(delivery);
+  state.held.add(run);
+  if (state.drain !== undefined) state.drain.left--;
+  if (delivery.lost > 0) {
+    const { id, queue } = delivery;
+    state.bench.events.emit("lost", { id, queue, lost: run.lost });
+  }
+  if (run.lost > state.settings.maxLost) {
+    const error = new Error(`Lost ${run.lost} leases: its workers died or were cut off while they held it`);
+    return settle(state, run, buried(judgeOf(state), run, "timeout", "lost", error, false));
+  }
+  state.buffer.push(run);
+}
+
+/** Starts what the slots allow; gives the rest back when the worker stops. */
+export function pump(state: State): void {
+  if (state.stopping) return handBack(state);
+  while (state.running.size < state.settings.concurrency) {
+    const run = state.buffer.shift();
+    if (run === undefined) break;
+    state.running.add(run);
+    void perform(state, run);
+  }
+  state.room.open();
+}
+
+function handBack(state: State): void {
+  for (let run = state.buffer.shift(); run !== undefined; run = state.buffer.shift()) {
+    settle(state, run, { to: "release" });
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Decides what becomes of a run from what its handler returned or threw. Every policy of retries, deaths and hand-backs is in this file, and none is in a transport.
+ *
+ * @module
+ */
+
+import { delayAfter } from "../backoff.ts";
+import { MAX_DELAY, UNKNOWN_DELAY_MAX, UNKNOWN_DELAY_MIN } from "../defaults.ts";
+import { errorOf, JobTimeout, messageOf } from "../errors.ts";
+import { type DeadChannel, type Meta, RECORD_VERSION } from "../job.ts";
+import { checkTime } from "../options.ts";
+import { kindOf, type Outcome, outcomeOf, type Reschedule, type Retry } from "../outcome.ts";
+import { errorRecordOf, writeMeta } from "../record.ts";
+import type { Runtime } from "../runtime.ts";
+import { type Next, nextOf } from "../schedule.ts";
+import type { Fate } from "./fate.ts";
+import type { Run } from "./run.ts";
+import type { Settings } from "./settings.ts";
+
+/** What a fate is decided by, beside the run. */
+export interface Judge {
+  readonly runtime: Runtime;
+  readonly settings: Settings;
+  /** Checks and encodes the payload of a job's next run. */
+  readonly encode: (run: Run, payload: unknown) => Promise<Uint8Array>;
+}
+
+/** What a handler's return value leads to. */
+export function fateOfResult(judge: Judge, run: Run, result: unknown): Fate | Promise<Fate> {
+  const outcome = outcomeOf(result);
+  if (outcome === undefined) return run.timedOut ? fateOfError(judge, run, timeoutOf(run)) : { to: "done" };
+  return fateOfOutcome(judge, run, outcome);
+}
+
+/** What an outcome leads to. */
+export function fateOfOutcome(judge: Judge, run: Run, outcome: Outcome): Fate | Promise<Fate> {
+  switch (kindOf(outcome)) {
+    case "complete":
+      return { to: "done" };
+    case "retry":
+      return fateOfRetry(judge, run, outcome as Retry);
+    case "deadLetter": {
+      const { reason, error } = outcome as { reason: string; error: unknown };
+      return buried(judge, run, "failed", reason, error ?? new Error(`The handler refused the job: ${reason}`), true);
+    }
+    case "reschedule":
+      return fateOfReschedule(judge, run, outcome as Reschedule);
+  }
+}
+
+function fateOfRetry(judge: Judge, run: Run, outcome: Retry): Fate {
+  const error = outcome.error ?? new Error("The handler asked for a retry");
+  if (outcome.delay === undefined) return failed(judge, run, error);
+  try {
+    return failed(judge, run, error, checkTime("retry", "delay", outcome.delay));
+  } catch (wrong) {
+    return failed(judge, run, wrong);
+  }
+}
+
+/** What a throw leads to: a failed run, unless the worker had told the handler to stop. */
+export function fateOfError(judge: Judge, run: Run, error: unknown): Fate {
+  return run.stopped && !run.timedOut ? { to: "release" } : failed(judge, run, error);
+}
+
+/** A run that failed: it counts, and the job runs again while attempts are left. */
+function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate {
+  const error = run.timedOut ? timeoutOf(run, thrown) : errorOf(thrown);
+  const attempts = run.attempts + 1;
+  const maxAttempts = run.meta.maxAttempts ?? run.definition?.maxAttempts ?? judge.settings.maxRetry;
+  if (attempts >= maxAttempts) {
+    const [channel, reason] = run.timedOut ? ["timeout", "timeout"] as const : ["failed", "exhausted"] as const;
+    return buried(judge, run, channel, reason, error, true);
+  }
+  let delay: number;
+  let told = error;
+  try {
+    delay = wanted ?? backoffOf(judge, run, attempts, error);
+  } catch (wrong) {
+    // A backoff function that fails must not cost the job its next run.
+    told = errorOf(wrong);
+    delay = delayAfter({ attempts, error, lastDelay: 0 }, FALLBACK, judge.runtime.random);
+  }
+  const { unknownSince: _, dead: __, ...kept } = run.meta;
+  const meta: Meta = {
+    ...kept,
+    createdAt: kept.createdAt ?? run.delivery.due,
+    attempts,
+    lost: run.lost,
+    lastDelay: delay,
+    lastError: errorRecordOf(error),
+  };
+  return { to: "again", told: "retrying", meta: writeMeta(meta), delay, error: told };
+}
+
+const FALLBACK = { type: "exponential", base: 5_000, max: 600_000, jitter: 0.1 } as const;
+
+function backoffOf({ settings, runtime }: Judge, run: Run, attempts: number, error: unknown): number {
+  const backoff = run.meta.backoff ?? run.definition?.backoff ?? settings.backoff;
+  const lastDelay = run.delivery.reset ? 0 : run.meta.lastDelay ?? 0;
+  return delayAfter({ attempts, error, lastDelay }, backoff, runtime.random);
+}
+
+/** A dead job: `ran` says whether the run that ends here counts. */
+export function buried(
+  { runtime }: Judge,
+  run: Run,
+  channel: DeadChannel,
+  reason: string,
+  thrown: unknown,
+  ran: boolean,
+): Fate {
+  const error = errorOf(thrown);
+  const { unknownSince: _, lost: __, lastDelay: ___, ...kept } = run.safeMeta;
+  const meta: Meta = {
+    ...kept,
+    createdAt: kept.createdAt ?? run.delivery.due,
+    attempts: run.attempts + (ran ? 1 : 0),
+    lastError: errorRecordOf(error),
+    dead: { channel, reason, at: runtime.now(), lost: run.lost },
+  };
+  return { to: channel, meta: writeMeta(meta), reason, error };
+}
+
+/** A job that nobody here can handle: given back for a while, as a newer worker may know it, then dead. */
+export function handedBack(judge: Judge, run: Run, reason: "unknown" | "invalid", error: Error): Fate {
+  const { settings, runtime } = judge;
+  const now = runtime.now();
+  const since = run.meta.unknownSince ?? now;
+  const waited = Math.max(0, now - since);
+  if (waited >= settings.unknownFor) return buried(judge, run, "failed", reason, error, false);
+  const { dead: _, ...kept } = run.meta;
+  const meta: Meta = {
+    ...kept,
+    createdAt: kept.createdAt ?? run.delivery.due,
+    attempts: run.attempts,
+    lost: run.lost,
+    unknownSince: since,
+  };
+  return { to: "again", told: "released", meta: writeMeta(meta), delay: handBackDelay(waited), reason, error };
+}
+
+/** A record that a newer version wrote: left as it is for a worker that can read it. */
+export function leftToNewer({ runtime }: Judge, run: Run): Fate {
+  const age = Math.max(0, runtime.now() - (run.meta.createdAt ?? run.delivery.due));
+  const delay = handBackDelay(age);
+  return { to: "again", told: "released", meta: run.delivery.meta, delay, reason: "version" };
+}
+
+/** Whether a record is one that this version can read. */
+export function isReadable(meta: Meta): boolean {
+  return meta.v <= RECORD_VERSION;
+}
+
+/** Waits as long as it has waited so far, so that the time between two hand-backs doubles. */
+function handBackDelay(waited: number): number {
+  return Math.min(Math.max(waited, UNKNOWN_DELAY_MIN), UNKNOWN_DELAY_MAX);
+}
+
+async function fateOfReschedule(judge: Judge, run: Run, outcome: Reschedule): Promise<Fate> {
+  let next: Next;
+  let payload: Uint8Array | undefined;
+  try {
+    next = nextOf(outcome.by, { now: judge.runtime.now(), due: run.delivery.due });
+    payload = outcome.next === undefined ? undefined : await judge.encode(run, outcome.next.payload);
+  } catch (cause) {
+    const error = new Error(`failed to reschedule: ${messageOf(cause)}`, { cause });
+    return buried(judge, run, "failed", "reschedule", error, true);
+  }
+  const { lastError: _, lastDelay: __, unknownSince: ___, dead: ____, lost: _____, ...kept } = run.meta;
+  const meta: Meta = {
+    ...kept,
+    createdAt: kept.createdAt ?? run.delivery.due,
+    attempts: outcome.keepAttempts ? run.attempts : 0,
+    ...(payload === undefined || run.definition === undefined ? {} : { codec: run.definition.codec.id }),
+  };
+  return { to: "again", told: "rescheduled", meta: writeMeta(meta), payload, ...next };
+}
+
+function timeoutOf(run: Run, cause?: unknown): JobTimeout {
+  const timeout = timeoutFor(run) ?? 0;
+  if (cause instanceof JobTimeout) return cause;
+  const error = new JobTimeout(run.delivery.name, timeout);
+  if (cause !== undefined) error.cause = cause;
+  return error;
+}
+
+/** How long a run may take, if there is a limit. */
+export function timeoutFor(run: Run): number | undefined {
+  const timeout = run.meta.timeout ?? run.definition?.timeout;
+  return timeout === undefined ? undefined : Math.min(timeout, MAX_DELAY);
+}

@@ -1,0 +1,218 @@
+/**
+ * The steps of one run: read the record, find the handler, decode and check the payload, call the listeners, judge
+ * what they returned, and hand over to the settlement.
+ *
+ * @module
+ */
+
+import {
+  errorOf,
+  JobTimeout,
+  LeaseLost,
+  messageOf,
+  NotCommitted,
+  UndecodableError,
+  UnknownJobError,
+} from "../errors.ts";
+import type { Listeners } from "../handle.ts";
+import { kindOf, type Outcome, outcomeOf } from "../outcome.ts";
+import { jobOf } from "../record.ts";
+import { validate } from "../schema.ts";
+import { type Fate, settlementOf } from "./fate.ts";
+import {
+  buried,
+  fateOfError,
+  fateOfOutcome,
+  fateOfResult,
+  handedBack,
+  isReadable,
+  type Judge,
+  leftToNewer,
+  timeoutFor,
+} from "./judge.ts";
+import { extendOne } from "./lease.ts";
+import type { Run } from "./run.ts";
+import { settle, tell, tellStale } from "./settle.ts";
+import type { State } from "./state.ts";
+
+/** A run that may be called, or the fate of one that may not. */
+type Ready = { readonly listeners: Listeners; readonly payload: unknown } | { readonly fate: Fate };
+
+/** Walks a run through its slot; never rejects. */
+export async function perform(state: State, run: Run): Promise<void> {
+  const judge = judgeOf(state);
+  let fate: Fate;
+  try {
+    const ready = await prepare(state, judge, run);
+    fate = "fate" in ready ? ready.fate : await invoke(state, judge, run, ready);
+  } catch (error) {
+    state.bench.events.emit("error", { error: errorOf(error), during: `running job '${run.delivery.id}'` });
+    fate = fateOfError(judge, run, error);
+  }
+  run.alarm?.cancel();
+  state.running.delete(run);
+  if (run.abandoned === undefined) conclude(state, run, fate);
+  state.quiet.open();
+  state.pump();
+}
+
+/** What decides fates in this worker. */
+export function judgeOf({ bench: { runtime, encode }, settings }: State): Judge {
+  return { runtime, settings, encode };
+}
+
+function conclude(state: State, run: Run, fate: Fate): void {
+  if (run.within?.committed !== true) return settle(state, run, fate);
+  state.held.delete(run);
+  tell(state, run, run.within.fate);
+}
+
+/** Everything before the handler: a job that stops here was never run. */
+async function prepare(state: State, judge: Judge, run: Run): Promise<Ready> {
+  const { settings, bench: { definitions, handlers } } = state;
+  const { name } = run.delivery;
+  try {
+    if (!isReadable(run.meta)) return { fate: leftToNewer(judge, run) };
+  } catch (cause) {
+    return { fate: buried(judge, run, "failed", "undecodable", new UndecodableError(name, cause), false) };
+  }
+  const definition = definitions.get(name);
+  const listeners = definition && handlers.get(definition.name);
+  if (definition === undefined || listeners === undefined) {
+    return { fate: fateOfUnknown(judge, run, new UnknownJobError(name, "this worker has no handler for it")) };
+  }
+  run.definition = definition;
+  const codec = definitions.codec(run.meta.codec ?? "json");
+  if (codec === undefined) {
+    const error = new UnknownJobError(name, `this worker has no codec '${run.meta.codec}' for it`);
+    return { fate: fateOfUnknown(judge, run, error) };
+  }
+  let written: unknown;
+  try {
+    written = codec.decode(run.delivery.payload);
+  } catch (cause) {
+    return { fate: buried(judge, run, "failed", "undecodable", new UndecodableError(name, cause), false) };
+  }
+  try {
+    const payload = validate(definition.schema, name, written);
+    return { listeners, payload: payload instanceof Promise ? await payload : payload };
+  } catch (thrown) {
+    const error = errorOf(thrown);
+    if (settings.invalid === "retry") return { fate: handedBack(judge, run, "invalid", error) };
+    return { fate: buried(judge, run, "failed", "invalid", error, false) };
+  }
+}
+
+function fateOfUnknown(judge: Judge, run: Run, error: Error): Fate {
+  const { unknown } = judge.settings;
+  if (unknown === "drop") return { to: "done", dropped: error };
+  return unknown === "dead"
+    ? buried(judge, run, "failed", "unknown", error, false)
+    : handedBack(judge, run, "unknown", error);
+}
+
+/** Calls the listeners one after another, within the job's timeout. */
+async function invoke(
+  state: State,
+  judge: Judge,
+  run: Run,
+  { listeners, payload }: Extract<Ready, { payload: unknown }>,
+): Promise<Fate> {
+  const { runtime, events } = state.bench;
+  run.startedAt = runtime.monotonic();
+  bound(state, judge, run);
+  if (events.hears("started")) {
+    events.emit("started", { job: jobOf(run.delivery, run.meta), attempt: run.attempts + 1 });
+  }
+  const context = run.context((of, transaction, outcome) => settleWithin(state, of, transaction, outcome));
+  let result: unknown;
+  let thrown: { readonly error: unknown } | undefined;
+  try {
+    for (const listener of listeners) {
+      result = await listener(payload, context);
+      const outcome = outcomeOf(result);
+      if (outcome !== undefined && kindOf(outcome) !== "complete") break;
+    }
+  } catch (error) {
+    thrown = { error };
+  }
+  const now = runtime.monotonic();
+  run.duration = now - run.startedAt;
+  state.meter.record(now, run.duration);
+  if (run.within !== undefined) thrown = await verify(state, run, thrown);
+  return thrown === undefined ? fateOfResult(judge, run, result) : fateOfError(judge, run, thrown.error);
+}
+
+/** Sets the job's own time limit: first its signal aborts, then the run is given up. */
+function bound(state: State, judge: Judge, run: Run): void {
+  const timeout = timeoutFor(run);
+  if (timeout === undefined) return;
+  run.alarm = state.alarms.set(timeout, () => {
+    const reason = new JobTimeout(run.delivery.name, timeout);
+    run.timedOut = true;
+    run.alarm = state.alarms.set(state.settings.abortGrace, () => {
+      if (run.abandoned !== undefined) return;
+      run.abandoned = "timeout";
+      tellStuck(state, run, "timeout");
+      settle(state, run, fateOfError(judge, run, reason));
+    });
+    run.abort(reason);
+  });
+}
+
+/** Tells that a handler ignores its signal. */
+export function tellStuck({ bench: { events } }: State, run: Run, reason: "timeout" | "stop"): void {
+  if (!events.hears("stuck")) return;
+  events.emit("stuck", { job: jobOf(run.delivery, run.meta), attempt: run.attempts + 1, reason });
+}
+
+/** Settles a run inside its handler's own transaction. */
+async function settleWithin(
+  state: State,
+  run: Run,
+  transaction: object,
+  outcome: Outcome | undefined,
+): Promise<void> {
+  const { transport, callTimeout } = state.bench;
+  const { id } = run.delivery;
+  if (transport.transactions === undefined) {
+    throw new TypeError(`Cannot settle job '${id}' in a transaction as the ${transport.name} transport has none`);
+  }
+  if (run.within !== undefined) throw new TypeError(`Cannot settle job '${id}' twice in one run`);
+  if (run.abandoned !== undefined) throw new LeaseLost(id);
+  const fate = outcome === undefined
+    ? { to: "done" } as const
+    : await fateOfOutcome(judgeOf(state), run, outcome);
+  const call = { deadline: callTimeout };
+  const [answer] = await transport.transactions.settle(transaction, [settlementOf(run.delivery, fate)], call);
+  if (answer instanceof Error) throw answer;
+  if (answer !== "settled") {
+    tellStale(state, run, "settle");
+    throw new LeaseLost(id);
+  }
+  run.within = { fate, committed: false };
+}
+
+/** Whether the transaction in which a run was settled became true: if so, its delivery is over. */
+async function verify(
+  state: State,
+  run: Run,
+  thrown: { readonly error: unknown } | undefined,
+): Promise<{ readonly error: unknown } | undefined> {
+  const { bench: { events }, settings } = state;
+  const { delivery: { id, queue, token }, within } = run;
+  if (within === undefined) return thrown;
+  try {
+    const answer = await extendOne(state, { queue, token, ms: settings.lease });
+    if (answer.state === "held") return thrown ?? { error: new NotCommitted(id) };
+  } catch (error) {
+    events.emit("error", { error: errorOf(error), during: `asking whether job '${id}' was committed` });
+    return thrown ?? { error };
+  }
+  run.within = { ...within, committed: true };
+  if (thrown !== undefined) {
+    const error = new Error(`Job '${id}' failed after it was settled: ${messageOf(thrown.error)}`, { cause: thrown.error });
+    events.emit("error", { error, during: `running job '${id}'` });
+  }
+  return undefined;
+}

@@ -1,0 +1,121 @@
+/**
+ * One delivery is one record: it walks from the transport through a slot to its settlement, and carries what each
+ * step found out. What only some handlers or listeners look at is made when they look.
+ *
+ * @module
+ */
+
+import type { Alarm } from "../alarms.ts";
+import type { Definition } from "../definitions.ts";
+import type { Delivery } from "../exchange.ts";
+import type { HandledJob, HandlerContext } from "../handle.ts";
+import type { Meta } from "../job.ts";
+import type { Outcome } from "../outcome.ts";
+import { attemptsOf, jobOf, lostOf, readMeta } from "../record.ts";
+import type { Fate } from "./fate.ts";
+
+/** Settles a run inside a transaction of its handler's. */
+export type SettleWithin = (run: Run, transaction: object, outcome: Outcome | undefined) => Promise<void>;
+
+/** Why the worker gave a run up before its handler ended. */
+export type Abandoned = "lost" | "timeout" | "stop";
+
+/** A delivery on its way through the worker. */
+export class Run {
+  readonly delivery: Delivery;
+  /** When its handler was called, by the monotonic clock. */
+  startedAt = 0;
+  /** Set once the payload was found to belong to a definition. */
+  definition: Definition | undefined;
+  /** The alarm that bounds the run, if its job has a timeout. */
+  alarm: Alarm | undefined;
+  /** Its settlement is on the way: what its lease does is no longer of interest. */
+  settling = false;
+  /** Given up: whatever its handler still returns is discarded. */
+  abandoned: Abandoned | undefined;
+  /** The job's timeout is over. */
+  timedOut = false;
+  /** The worker told the handler to stop. */
+  stopped = false;
+  /** How long its handler took, in milliseconds. */
+  duration = 0;
+  /** Settled in a transaction of the handler's, and whether that is known to be committed. */
+  within: { readonly fate: Fate; readonly committed: boolean } | undefined;
+  #meta: Meta | undefined;
+  #controller: AbortController | undefined;
+  #aborted: { readonly reason: unknown } | undefined;
+
+  constructor(delivery: Delivery) {
+    this.delivery = delivery;
+  }
+
+  /** @throws when the metadata cannot be read. */
+  get meta(): Meta {
+    this.#meta ??= readMeta(this.delivery.meta);
+    return this.#meta;
+  }
+
+  /** The metadata, or what stands for one that cannot be read. */
+  get safeMeta(): Meta {
+    try {
+      return this.meta;
+    } catch {
+      return { v: 1 };
+    }
+  }
+
+  /** Runs that counted before this one. */
+  get attempts(): number {
+    return attemptsOf(this.delivery, this.safeMeta);
+  }
+
+  /** Leases lost on the job so far. */
+  get lost(): number {
+    return lostOf(this.delivery, this.safeMeta);
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Tells the handler to end; the first reason stays. */
+  abort(reason: unknown): void {
+    this.#aborted ??= { reason };
+    this.#controller?.abort(reason);
+  }
+
+  /** What the handler sees. */
+  context(settle: SettleWithin): HandlerContext {
+    return new Context(this, settle);
+  }
+}
+
+class Context implements HandlerContext {
+  readonly attempt: number;
+  readonly #run: Run;
+  readonly #settle: SettleWithin;
+  #job: HandledJob | undefined;
+
+  constructor(run: Run, settle: SettleWithin) {
+    this.attempt = run.attempts + 1;
+    this.#run = run;
+    this.#settle = settle;
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal;
+  }
+
+  get job(): HandledJob {
+    this.#job ??= { ...jobOf(this.#run.delivery, this.#run.meta), payload: this.#run.delivery.payload.slice() };
+    return this.#job;
+  }
+
+  settle(transaction: object, outcome?: Outcome): Promise<void> {
+    return this.#settle(this.#run, transaction, outcome);
+  }
+}

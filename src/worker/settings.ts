@@ -1,0 +1,102 @@
+/**
+ * A worker's options: what the user may say, checked and completed.
+ *
+ * @module
+ */
+
+import { type Backoff, checkBackoff, exponential } from "../backoff.ts";
+import {
+  ABORT_GRACE,
+  CONCURRENCY,
+  GRACE,
+  LEASE,
+  MAX_ATTEMPTS,
+  MAX_LOST,
+  MAX_PREFETCH,
+  POLL,
+  UNKNOWN_FOR,
+} from "../defaults.ts";
+import { checkName } from "../names.ts";
+import { checkInteger, checkKnown, checkTime, checkWord } from "../options.ts";
+
+/** How a worker works. Times are milliseconds. */
+export interface WorkerOptions {
+  /** Handlers that run at once. Default 10. */
+  readonly concurrency?: number;
+  /** The longest wait for a job before the worker asks again. Default 1,000. */
+  readonly poll?: number;
+  /** The delay before a failed job's next run, where neither the job nor its definition says. Default `exponential()`. */
+  readonly backoff?: Backoff;
+  /** Runs of a job in all, the first counts, where neither the job nor its definition says. Default 3. */
+  readonly maxRetry?: number;
+  /** How long a delivery is this worker's own; it is extended at a third of that while the handler runs. Default 30,000. */
+  readonly lease?: number;
+  /** How long handlers may go on after the signal of `run` aborted. Default 30,000. */
+  readonly grace?: number;
+  /** How long a handler may go on after its job's own timeout. Default 5,000. */
+  readonly abortGrace?: number;
+  /** Lost leases that a job survives; the first is free unless this is 0. Default 3. */
+  readonly maxLost?: number;
+  /** A name without a handler here: given back for `unknownFor`, `dead` at once, or `drop`ped. Default `retry`. */
+  readonly unknown?: "retry" | "dead" | "drop";
+  /** How long such a job is given back before it is dead. Default 3,600,000. */
+  readonly unknownFor?: number;
+  /** A payload that its schema refuses: `dead` at once, or treated like an unknown name. Default `dead`. */
+  readonly invalid?: "dead" | "retry";
+  /** The queues to consume, round robin. Default: those of all names that have a handler. */
+  readonly queues?: readonly string[];
+  /** Deliveries that may be held beyond the running ones; 0: none. Never more than finish soon. Default 500. */
+  readonly prefetch?: number;
+}
+
+/** Options with nothing left open. */
+export type Settings = Omit<Required<WorkerOptions>, "queues"> & { readonly queues: readonly string[] | undefined };
+
+/** What a worker does unless told otherwise. */
+export function defaultSettings(): Settings {
+  return {
+    concurrency: CONCURRENCY,
+    poll: POLL,
+    backoff: exponential(),
+    maxRetry: MAX_ATTEMPTS,
+    lease: LEASE,
+    grace: GRACE,
+    abortGrace: ABORT_GRACE,
+    maxLost: MAX_LOST,
+    unknown: "retry",
+    unknownFor: UNKNOWN_FOR,
+    invalid: "dead",
+    queues: undefined,
+    prefetch: MAX_PREFETCH,
+  };
+}
+
+/**
+ * Lays options over settings.
+ *
+ * @throws {TypeError | RangeError} for an option that is wrong or unknown; the settings stay as they were.
+ */
+export function withOptions(settings: Settings, options: WorkerOptions, action: string): Settings {
+  checkKnown(action, options, Object.keys(settings));
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const merged: Settings = { ...settings, ...given };
+  checkInteger(action, "concurrency", merged.concurrency, 1, 100_000);
+  checkInteger(action, "maxRetry", merged.maxRetry, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger(action, "maxLost", merged.maxLost, 0, Number.MAX_SAFE_INTEGER);
+  checkInteger(action, "prefetch", merged.prefetch, 0, MAX_PREFETCH);
+  checkTime(action, "poll", merged.poll, 1);
+  checkTime(action, "lease", merged.lease, 10);
+  checkTime(action, "grace", merged.grace);
+  checkTime(action, "abortGrace", merged.abortGrace);
+  checkTime(action, "unknownFor", merged.unknownFor);
+  checkWord(action, "unknown", merged.unknown, ["retry", "dead", "drop"]);
+  checkWord(action, "invalid", merged.invalid, ["dead", "retry"]);
+  if (typeof merged.backoff !== "function") checkBackoff(merged.backoff, action);
+  if (merged.queues !== undefined) {
+    if (!Array.isArray(merged.queues) || merged.queues.length === 0) {
+      throw new TypeError(`Cannot ${action} as 'queues' must be a non-empty list of names: current value is empty`);
+    }
+    for (const queue of merged.queues) checkName("queue", queue, action);
+  }
+  return merged;
+}

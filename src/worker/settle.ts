@@ -1,0 +1,131 @@
+/**
+ * The step that ends a run: its settlement travels in the background with those of the same tick, is repeated while
+ * the transport is away, and only its answer is told to listeners.
+ *
+ * @module
+ */
+
+import { createBatcher } from "../batch.ts";
+import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
+import { RelevoError } from "../errors.ts";
+import type { Settled, Settlement } from "../exchange.ts";
+import type { Job } from "../job.ts";
+import { jobOf } from "../record.ts";
+import { type Fate, settlementOf } from "./fate.ts";
+import type { Run } from "./run.ts";
+import type { Bench, State } from "./state.ts";
+
+/** A settlement that fails for a reason that no return of the transport mends is given up after so many tries. */
+const MAX_TRIES = 5;
+
+/** Makes the batcher that a worker's settlements travel in. */
+export function createSettlements(bench: Bench): State["settlements"] {
+  const { transport, runtime, callTimeout } = bench;
+  return createBatcher<Settlement, Settled>({
+    runtime,
+    send: (settlements) => transport.settle(settlements, { deadline: callTimeout }),
+    sizeOf: (settlement) => settlement.to === "again" ? settlement.payload?.length ?? 0 : 0,
+    maxItems: Math.min(MAX_BATCH, transport.limits.bulk),
+    maxBytes: MAX_BATCH_BYTES,
+  });
+}
+
+/** Sends a run's settlement on its way. */
+export function settle(state: State, run: Run, fate: Fate): void {
+  run.settling = true;
+  state.unsettled++;
+  send(state, run, fate, settlementOf(run.delivery, fate), 1);
+}
+
+function send(state: State, run: Run, fate: Fate, settlement: Settlement, tries: number): void {
+  state.settlements.add(settlement, (answer) => {
+    if (answer instanceof Error) return repeat(state, run, fate, settlement, tries, answer);
+    state.link.up();
+    end(state, run);
+    if (answer === "settled") tell(state, run, fate);
+    else tellStale(state, run, "settle");
+  });
+}
+
+function repeat(
+  state: State,
+  run: Run,
+  fate: Fate,
+  settlement: Settlement,
+  tries: number,
+  error: Error,
+): void {
+  const pause = state.link.down(error);
+  const mayReturn = error instanceof RelevoError && error.code !== "TRANSPORT_CLOSED";
+  if (state.over || (tries >= MAX_TRIES && !mayReturn)) {
+    // The lease runs out and the job comes back: late, and not lost.
+    end(state, run);
+    state.bench.events.emit("error", { error, during: `settling job '${run.delivery.id}'` });
+    return;
+  }
+  state.alarms.set(pause, () => send(state, run, fate, settlement, tries + 1));
+}
+
+/** The run is no longer ours. */
+export function end(state: State, run: Run): void {
+  state.unsettled--;
+  state.held.delete(run);
+  state.room.open();
+  state.quiet.open();
+}
+
+/** Tells that a delivery was not ours any more. */
+export function tellStale(state: State, run: Run, during: "settle" | "extend"): void {
+  state.tally.stale++;
+  const { id, queue } = run.delivery;
+  state.bench.events.emit("stale", { id, queue, during });
+}
+
+/** Tells listeners what became of a run, now that it is so. */
+export function tell(state: State, run: Run, fate: Fate): void {
+  const { bench: { events, runtime }, tally } = state;
+  const detail = (): { job: Job; attempt: number } => ({
+    job: jobOf(run.delivery, run.safeMeta),
+    attempt: run.attempts + 1,
+  });
+  switch (fate.to) {
+    case "done":
+      tally.completed++;
+      if (fate.dropped !== undefined) {
+        events.emit("error", { error: fate.dropped, during: `dropping job '${run.delivery.id}'` });
+      } else if (events.hears("completed")) {
+        events.emit("completed", { ...detail(), duration: runtime.monotonic() - run.startedAt });
+      }
+      return;
+    case "release":
+      tally.released++;
+      if (events.hears("released")) events.emit("released", { ...detail(), reason: "stop" });
+      return;
+    case "again":
+      return tellAgain(state, fate, detail);
+    default:
+      tally.failed++;
+      if (events.hears("failed")) {
+        events.emit("failed", { ...detail(), error: fate.error, reason: fate.reason, channel: fate.to });
+      }
+  }
+}
+
+function tellAgain(
+  { bench: { events }, tally }: State,
+  fate: Extract<Fate, { to: "again" }>,
+  detail: () => { job: Job; attempt: number },
+): void {
+  if (fate.told === "retrying") {
+    tally.retried++;
+    if (events.hears("retrying")) events.emit("retrying", { ...detail(), error: fate.error, delay: fate.delay });
+  } else if (fate.told === "rescheduled") {
+    tally.rescheduled++;
+    if (!events.hears("rescheduled")) return;
+    const when = fate.at === undefined ? { delay: fate.delay ?? 0 } : { at: fate.at };
+    events.emit("rescheduled", { ...detail(), ...when });
+  } else {
+    tally.released++;
+    if (events.hears("released")) events.emit("released", { ...detail(), reason: fate.reason });
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * What the steps of one worker share while it runs, from `run` until it has stopped.
+ *
+ * @module
+ */
+
+import type { Alarms } from "../alarms.ts";
+import type { Batcher } from "../batch.ts";
+import type { Definitions } from "../definitions.ts";
+import type { Events } from "../events.ts";
+import type { Extended, Extension, Settled, Settlement } from "../exchange.ts";
+import type { Fifo } from "../fifo.ts";
+import type { Handlers } from "../handle.ts";
+import type { Latch } from "../latch.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Transport } from "../transport.ts";
+import type { Judge } from "./judge.ts";
+import type { Link } from "./link.ts";
+import type { Meter } from "./meter.ts";
+import type { Run } from "./run.ts";
+import type { Settings } from "./settings.ts";
+
+/** What a worker gets from its relay. */
+export interface Bench {
+  readonly transport: Transport;
+  readonly runtime: Runtime;
+  readonly events: Events;
+  readonly definitions: Definitions;
+  readonly handlers: Handlers;
+  readonly callTimeout: number;
+  readonly encode: Judge["encode"];
+}
+
+/** How many runs ended in which way. */
+export interface Tally {
+  completed: number;
+  retried: number;
+  rescheduled: number;
+  failed: number;
+  released: number;
+  stale: number;
+}
+
+/** What bounds a worker that handles what is due and returns. */
+export interface DrainBounds {
+  /** Deliveries that may still be taken. */
+  left: number;
+}
+
+/** One worker at work. */
+export interface State {
+  readonly bench: Bench;
+  settings: Settings;
+  readonly alarms: Alarms;
+  readonly link: Link;
+  readonly meter: Meter;
+  readonly settlements: Batcher<Settlement, Settled>;
+  readonly extensions: Batcher<Extension, Extended>;
+  readonly tally: Tally;
+  /** Absent for a worker that runs until it is stopped. */
+  readonly drain: DrainBounds | undefined;
+  /** Fetched and not started, in order. */
+  readonly buffer: Fifo<Run>;
+  /** Every run whose lease is ours: buffered, running or settling. */
+  readonly held: Set<Run>;
+  /** Runs that occupy a slot. */
+  readonly running: Set<Run>;
+  /** Settlements that were not answered yet. */
+  unsettled: number;
+  /** No further job is fetched or started. */
+  stopping: boolean;
+  /** The worker has stopped: whatever still comes in belongs to nobody. */
+  over: boolean;
+  /** Ends the reserve that is under way. */
+  fetching: AbortController | undefined;
+  /** Opened when fetching may be possible again. */
+  readonly room: Latch;
+  /** Opened when a run or settlement ended, for those who wait for the last one. */
+  readonly quiet: Latch;
+  /** Starts what the slots allow. */
+  readonly pump: () => void;
+}
+
+/** Whether nothing is running or on its way any more. */
+export function isQuiet(state: State): boolean {
+  return state.running.size === 0 && state.unsettled === 0 && state.buffer.size === 0;
+}

@@ -1,0 +1,212 @@
+/**
+ * A worker from the outside: it runs until it is stopped, can be changed while it runs, and can run again.
+ *
+ * @module
+ */
+
+import { createAlarms } from "../alarms.ts";
+import { RelayClosed } from "../errors.ts";
+import { createFifo } from "../fifo.ts";
+import type { Gate } from "../gate.ts";
+import { createLatch } from "../latch.ts";
+import { checkKnown, checkTime } from "../options.ts";
+import { fetchLoop, pump, rearm } from "./fetch.ts";
+import { createExtensions, startHeartbeat } from "./lease.ts";
+import { createLink } from "./link.ts";
+import { createMeter } from "./meter.ts";
+import { tellStuck } from "./perform.ts";
+import { defaultSettings, type Settings, withOptions, type WorkerOptions } from "./settings.ts";
+import { createSettlements, settle } from "./settle.ts";
+import type { Bench, DrainBounds, State, Tally } from "./state.ts";
+
+/** What ends a run. */
+export interface RunOptions {
+  /**
+   * Ends the run: no job is fetched any more, handlers see their signals abort with this one's reason, and have the
+   * worker's `grace` to finish. What they throw after that is no failure; what does not finish is given back.
+   */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How a worker stops. */
+export interface StopOptions {
+  /** Milliseconds that running handlers have before their signals abort. Default: as long as they need. */
+  readonly grace?: number;
+}
+
+/** A worker. */
+export interface Worker {
+  /**
+   * Handles jobs until the signal aborts or {@linkcode Worker.stop} is called; resolves when nothing of it is alive.
+   *
+   * @throws {TypeError} when it is running already.
+   * @throws {TransportClosed} when the transport is closed under it.
+   */
+  run(options?: RunOptions): Promise<void>;
+  /** Lets the running handlers finish, gives back what was not started, and resolves when `run` has. */
+  stop(options?: StopOptions): Promise<void>;
+  /** Changes options, also while it runs; returns the worker. */
+  update(options: WorkerOptions): Worker;
+}
+
+/** Makes a worker; `onRun` is told each run, so that a relay that closes can stop it, and starts no more behind its gate. */
+export function createWorker(
+  bench: Bench,
+  options: WorkerOptions,
+  onRun: (engine: Engine) => void,
+  gate: Gate,
+): Worker {
+  let settings = withOptions(defaultSettings(), options, "make a worker");
+  let engine: Engine | undefined;
+  const worker: Worker = {
+    async run(runOptions = {}) {
+      checkKnown("run a worker", runOptions, ["signal"]);
+      if (gate.shut) throw new RelayClosed("run a worker");
+      if (engine !== undefined) throw new TypeError("Cannot run a worker that is running already");
+      engine = startEngine(bench, settings, runOptions.signal);
+      onRun(engine);
+      try {
+        await engine.done;
+      } finally {
+        engine = undefined;
+      }
+    },
+    async stop(stopOptions = {}) {
+      checkKnown("stop a worker", stopOptions, ["grace"]);
+      if (stopOptions.grace !== undefined) checkTime("stop a worker", "grace", stopOptions.grace);
+      // Whoever called `run` is told how it ended.
+      await engine?.stop(stopOptions.grace).catch(() => undefined);
+    },
+    update(changes) {
+      settings = withOptions(settings, changes, "update a worker");
+      engine?.update(settings);
+      return worker;
+    },
+  };
+  return worker;
+}
+
+/** One run of a worker. */
+export interface Engine {
+  /** How the runs ended, once nothing of it is alive. */
+  readonly done: Promise<Tally>;
+  /** Lets running handlers finish; after `grace` milliseconds their signals abort. */
+  stop(grace?: number): Promise<Tally>;
+  update(settings: Settings): void;
+}
+
+/** Starts the engine of a worker; with `drain` it ends by itself when nothing is due. */
+export function startEngine(
+  bench: Bench,
+  settings: Settings,
+  signal: AbortSignal | undefined,
+  drain?: DrainBounds,
+): Engine {
+  const state = createState(bench, settings, drain);
+  const abort = (): void => halt(state, signal?.reason);
+  const unwatch = bench.handlers.watch(() => rearm(state));
+  startHeartbeat(state);
+  if (signal?.aborted) abort();
+  else signal?.addEventListener("abort", abort, { once: true });
+
+  async function work(): Promise<Tally> {
+    try {
+      await fetchLoop(state);
+    } catch (error) {
+      halt(state, error);
+      throw error;
+    } finally {
+      await windDown(state);
+      signal?.removeEventListener("abort", abort);
+      unwatch();
+    }
+    return state.tally;
+  }
+
+  const done = work();
+  return {
+    done,
+    stop(grace) {
+      if (grace !== undefined) state.alarms.set(grace, () => halt(state, new Error("the worker stops")));
+      leaveOff(state);
+      return done;
+    },
+    update(changed) {
+      state.settings = changed;
+      rearm(state);
+      state.pump();
+    },
+  };
+}
+
+function createState(bench: Bench, settings: Settings, drain: DrainBounds | undefined): State {
+  const { runtime, events } = bench;
+  const state: State = {
+    bench,
+    settings,
+    alarms: createAlarms(runtime),
+    link: createLink(events, runtime.random),
+    meter: createMeter(),
+    settlements: createSettlements(bench),
+    extensions: createExtensions(bench),
+    tally: { completed: 0, retried: 0, rescheduled: 0, failed: 0, released: 0, stale: 0 },
+    drain,
+    buffer: createFifo(),
+    held: new Set(),
+    running: new Set(),
+    unsettled: 0,
+    stopping: false,
+    over: false,
+    fetching: undefined,
+    room: createLatch(),
+    quiet: createLatch(),
+    pump: () => pump(state),
+  };
+  return state;
+}
+
+/** Fetches no more and gives back what was not started. */
+function leaveOff(state: State): void {
+  state.stopping = true;
+  rearm(state);
+  state.pump();
+}
+
+/** Tells the running handlers to end, and gives up those that have not after the worker's grace. */
+function halt(state: State, reason: unknown): void {
+  leaveOff(state);
+  for (const run of state.running) {
+    run.stopped = true;
+    run.abort(reason);
+  }
+  state.alarms.set(state.settings.grace, () => {
+    for (const run of state.running) {
+      if (run.abandoned === undefined && !run.settling) {
+        run.abandoned = "stop";
+        tellStuck(state, run, "stop");
+        settle(state, run, { to: "release" });
+      }
+    }
+    state.running.clear();
+    state.quiet.open();
+  });
+}
+
+/** Waits for the last handler and the last answer, the latter no longer than a call may take. */
+async function windDown(state: State): Promise<void> {
+  const { bench: { callTimeout, events }, quiet } = state;
+  leaveOff(state);
+  while (state.running.size > 0) await quiet.wait();
+  const enough = state.alarms.set(callTimeout, () => {
+    state.over = true;
+    quiet.open();
+  });
+  while ((state.unsettled > 0 || state.extensions.size > 0) && !state.over) await quiet.wait();
+  enough.cancel();
+  state.over = true;
+  state.alarms.clear();
+  if (state.unsettled > 0) {
+    const error = new Error(`Stopped with ${state.unsettled} jobs whose settlement was not confirmed: they may run again`);
+    events.emit("error", { error, during: "stopping a worker" });
+  }
+}
