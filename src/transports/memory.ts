@@ -1,0 +1,150 @@
+/**
+ * The memory transport: jobs in this process and nowhere else. The reference that the other transports are compared
+ * with, and what a relay uses when it is given none.
+ *
+ * @module
+ */
+
+import { TransportClosed } from "../errors.ts";
+import type { Call } from "../exchange.ts";
+import { checkInteger, checkKnown } from "../options.ts";
+import { type Runtime, systemRuntime } from "../runtime.ts";
+import type { Features, Transport } from "../transport.ts";
+import { createClock } from "./memory/clock.ts";
+import { get, info, list } from "./memory/look.ts";
+import { reload, remove } from "./memory/operate.ts";
+import { push } from "./memory/push.ts";
+import { checkReserve, expects, extend, settle, take } from "./memory/reserve.ts";
+import { LIMITS, type Store } from "./memory/store.ts";
+import { createWaiters, type Request } from "./memory/waiters.ts";
+
+/** How a memory transport is made. */
+export interface MemoryOptions {
+  /** Clock, timer and ids; replaced in tests. Default: the system's. */
+  readonly runtime?: Runtime | undefined;
+  /**
+   * Jobs that it holds at most, dead ones too; a push beyond is refused with `TransportFull`. Set it where producers
+   * may outrun the workers, as waiting jobs cost memory. Default: no limit.
+   */
+  readonly maxJobs?: number | undefined;
+  /** What it is called in events and errors. Default `memory`. */
+  readonly name?: string | undefined;
+}
+
+const FEATURES: Features = {
+  durable: false,
+  shared: false,
+  exactFence: true,
+  exactInfo: true,
+  atomicPush: true,
+  clock: "process",
+  idLive: true,
+  idWindow: true,
+};
+
+/**
+ * Makes a transport that keeps jobs in memory; they end with the process.
+ *
+ * All times are judged by the process's monotonic clock, beginning at the wall clock's time when the transport is
+ * made. A job's `at` is translated when it is pushed: it runs as long after that as `at` is ahead of the wall clock
+ * then, wherever the wall clock is set later. Payload arrays are kept, not copied: whoever pushes one or gets one in a
+ * delivery must not write to it. What `list` and `get` show are copies.
+ *
+ * @throws {RangeError | TypeError} for an option that is wrong or unknown.
+ *
+ * @example
+ * ```ts
+ * import { memory } from "@relevo/relevo";
+ *
+ * await using transport = memory({ maxJobs: 100_000 });
+ * const job = { queue: "default", id: "1", name: "hello", payload: new Uint8Array(), meta: "" };
+ * console.log(await transport.push([job], { deadline: 1_000 })); // [ "stored" ]
+ * ```
+ */
+export function memory(options: MemoryOptions = {}): Transport {
+  const { runtime, maxJobs, name } = checkOptions(options);
+  const store = createStore(runtime, maxJobs);
+  let closed = false;
+
+  function admit({ signal }: Call): void {
+    if (closed) throw new TransportClosed(name);
+    signal?.throwIfAborted();
+  }
+
+  /** Does the work at once, so that calls are carried out in their order; what it throws rejects. */
+  function answer<T>(call: Call, work: () => T | Promise<T>): Promise<T> {
+    try {
+      admit(call);
+      return Promise.resolve(work());
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  return {
+    name,
+    features: FEATURES,
+    limits: LIMITS,
+    users: new Set(),
+    push: (jobs, call) => answer(call, () => push(store, jobs, call.atomic ?? false)),
+    reserve: (queues, options) =>
+      answer(options, () => {
+        checkReserve(options);
+        const request: Request = { queues, options };
+        const deliveries = take(store, request);
+        return deliveries.length > 0 || options.wait === 0 ? deliveries : store.waiters.wait(request);
+      }),
+    extend: (leases, call) => answer(call, () => extend(store, leases)),
+    settle: (settlements, call) => answer(call, () => settle(store, settlements)),
+    info: (queue, call) => answer(call, () => info(store, queue)),
+    queues: (call) => answer(call, () => [...store.rooms.keys()].sort()),
+    list: (queue, channel, page, call) => answer(call, () => list(store, queue, channel, page)),
+    get: (queue, ids, call) => answer(call, () => get(store, queue, ids)),
+    reload: (queue, channel, select, call) =>
+      answer(call, () => reload(store, queue, channel, select, call.reset)),
+    remove: (queue, channel, select, call) => answer(call, () => remove(store, queue, channel, select)),
+    [Symbol.asyncDispose]() {
+      closed = true;
+      store.rooms.clear();
+      store.waiters.close(new TransportClosed(name));
+      return Promise.resolve();
+    },
+  };
+}
+
+function checkOptions(options: MemoryOptions): { runtime: Runtime; maxJobs: number; name: string } {
+  const action = "make a memory transport";
+  checkKnown(action, options, ["runtime", "maxJobs", "name"]);
+  const { runtime = systemRuntime(), maxJobs, name = "memory" } = options;
+  if (typeof name !== "string" || name === "") {
+    throw new RangeError(
+      `Cannot ${action} as 'name' must be a non-empty string: current value is ${String(name)}`,
+    );
+  }
+  return {
+    runtime,
+    maxJobs: maxJobs === undefined
+      ? Infinity
+      : checkInteger(action, "maxJobs", maxJobs, 1, Number.MAX_SAFE_INTEGER),
+    name,
+  };
+}
+
+function createStore(runtime: Runtime, maxJobs: number): Store {
+  const clock = createClock(runtime);
+  const source = {
+    take: (request: Request) => take(store, request),
+    expects: (request: Request) => expects(store, request),
+  };
+  const store: Store = {
+    clock,
+    rooms: new Map(),
+    waiters: createWaiters(runtime, clock, source),
+    maxJobs,
+    jobs: 0,
+    seq: 0,
+    deliveries: 0,
+    prefix: `${runtime.id()}-`,
+  };
+  return store;
+}

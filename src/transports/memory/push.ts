@@ -1,0 +1,104 @@
+/**
+ * Push: jobs in.
+ *
+ * @module
+ */
+
+import { errorOf, TooLargeError } from "../../errors.ts";
+import type { Pushed, PushJob } from "../../exchange.ts";
+import { byteLength } from "../../names.ts";
+import { checkTime } from "../../options.ts";
+import { type Room, store as put } from "./room.ts";
+import { checkBulk, checkSize, checkWhen, dueOf, full, LIMITS, roomOf, type Store } from "./store.ts";
+
+/** Why a job is not stored. */
+type Refusal = "duplicate" | Error;
+
+export function push(store: Store, jobs: readonly PushJob[], atomic: boolean): readonly Pushed[] {
+  checkBulk("push jobs", jobs);
+  const elapsed = store.clock.read();
+  const now = Math.floor(elapsed);
+  if (atomic) {
+    const verdicts = judgeAll(store, jobs, now);
+    if (verdicts !== undefined) return verdicts;
+  }
+  const results: Pushed[] = [];
+  let room: Room | undefined;
+  for (const job of jobs) {
+    if (room === undefined || room.name !== job.queue) room = store.rooms.get(job.queue);
+    const refusal = judge(store, room, job, now);
+    if (refusal === undefined) {
+      room ??= roomOf(store, job.queue);
+      add(store, room, job, elapsed, now);
+    }
+    results.push(refusal ?? "stored");
+  }
+  if (store.waiters.size > 0) wake(store, jobs);
+  return results;
+}
+
+function add(store: Store, room: Room, job: PushJob, elapsed: number, now: number): void {
+  const due = dueOf(store, elapsed, job);
+  const seq = ++store.seq;
+  put(room, job, now, seq, due);
+  store.jobs++;
+  if (job.idWindow !== undefined && job.idWindow > 0) {
+    room.windows.purge(now);
+    room.windows.open(job.id, Math.ceil(elapsed) + job.idWindow, seq);
+  }
+}
+
+function judge(store: Store, room: Room | undefined, job: PushJob, now: number): Refusal | undefined {
+  try {
+    check(job);
+  } catch (error) {
+    return errorOf(error);
+  }
+  if (job.idWindow !== undefined && room !== undefined && isTaken(room, job.id, now)) return "duplicate";
+  return store.jobs >= store.maxJobs ? full(store) : undefined;
+}
+
+/** What becomes of a batch that is stored whole or not at all; nothing when all of it is fit. */
+function judgeAll(store: Store, jobs: readonly PushJob[], now: number): readonly Pushed[] | undefined {
+  const ids = new Map<string, Set<string>>();
+  let fit = 0;
+  const refusals = jobs.map((job): Refusal | undefined => {
+    const seen = ids.get(job.queue) ?? new Set();
+    ids.set(job.queue, seen);
+    const repeated = job.idWindow !== undefined && seen.has(job.id);
+    const refusal = judge(store, store.rooms.get(job.queue), job, now) ??
+      (repeated ? "duplicate" : undefined);
+    if (refusal !== undefined) return refusal;
+    seen.add(job.id);
+    return store.jobs + ++fit > store.maxJobs ? full(store) : undefined;
+  });
+  if (refusals.every((refusal) => refusal === undefined)) return undefined;
+  return refusals.map((refusal) => refusal ?? "withheld");
+}
+
+function isTaken(room: Room, id: string, now: number): boolean {
+  return room.live.get(id) !== undefined || room.windows.holds(id, now);
+}
+
+function check(job: PushJob): void {
+  checkSize(job.payload, job.meta);
+  checkLength("queue", job.queue);
+  checkLength("job", job.name);
+  if (job.delay !== undefined || job.at !== undefined) checkWhen("push a job", job);
+  if (job.idWindow !== undefined) checkTime("push a job", "idWindow", job.idWindow);
+}
+
+function checkLength(what: string, name: string): void {
+  if (name.length * 3 <= LIMITS.name) return;
+  const size = byteLength(name);
+  if (size > LIMITS.name) throw new TooLargeError(`the name of a ${what}`, size, LIMITS.name);
+}
+
+/** Hands what was pushed to those that wait, and tells them of what will be due before they expect anything. */
+function wake(store: Store, jobs: readonly PushJob[]): void {
+  for (const queue of new Set(jobs.map((job) => job.queue))) {
+    store.waiters.offer(queue);
+    const timed = store.rooms.get(queue)?.timed.first();
+    if (timed !== undefined) store.waiters.expect(queue, timed.time);
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Reserve, extend, settle: jobs out, and how they end.
+ *
+ * @module
+ */
+
+import { errorOf } from "../../errors.ts";
+import type {
+  Delivery,
+  Extended,
+  Extension,
+  Held,
+  ReserveOptions,
+  Settled,
+  Settlement,
+} from "../../exchange.ts";
+import { checkInteger, checkTime } from "../../options.ts";
+import {
+  again,
+  bury,
+  deliveryOf,
+  forget,
+  hand,
+  type Item,
+  next,
+  prolong,
+  reclaim,
+  release,
+  type Room,
+} from "./room.ts";
+import { checkBulk, checkSize, checkWhen, dueOf, LIMITS, type Store } from "./store.ts";
+import type { Request } from "./waiters.ts";
+
+export function checkReserve({ limit, slots, lease, wait }: ReserveOptions): void {
+  checkInteger("reserve jobs", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger("reserve jobs", "slots", slots, 0, Number.MAX_SAFE_INTEGER);
+  checkTime("reserve jobs", "lease", lease, 1);
+  checkTime("reserve jobs", "wait", wait);
+}
+
+/** Reserves what is there. */
+export function take(store: Store, { queues, options }: Request): readonly Delivery[] {
+  const elapsed = store.clock.read();
+  const now = Math.floor(elapsed);
+  const end = Math.ceil(elapsed) + options.lease;
+  const limit = Math.min(options.limit, LIMITS.bulk);
+  const deliveries: Delivery[] = [];
+  let slots = options.slots;
+  for (const queue of queues) {
+    if (deliveries.length >= limit) break;
+    const room = store.rooms.get(queue);
+    if (room === undefined) continue;
+    room.windows.purge(now);
+    reclaim(room, now);
+    const before = deliveries.length;
+    while (deliveries.length < limit) {
+      const item = next(room, now, slots > 0);
+      if (item === undefined) break;
+      if (item.lost > 0) slots--;
+      const number = ++store.deliveries;
+      hand(room, item, store.prefix + number, number, end);
+      deliveries.push(deliveryOf(room, item, store.clock.epoch, options.lease));
+    }
+    if (deliveries.length > before) store.waiters.expect(queue, end);
+  }
+  return deliveries;
+}
+
+/** When a reserve that found nothing will find something if nothing is pushed, by the process clock. */
+export function expects({ rooms }: Store, { queues, options }: Request): number {
+  let time = Infinity;
+  for (const queue of queues) {
+    const room = rooms.get(queue);
+    if (room === undefined) continue;
+    time = Math.min(time, room.timed.first()?.time ?? Infinity);
+    if (options.slots > 0) time = Math.min(time, room.leases.first()?.time ?? Infinity);
+  }
+  return time;
+}
+
+export function extend(store: Store, leases: readonly Extension[]): readonly Extended[] {
+  checkBulk("extend leases", leases);
+  const elapsed = store.clock.read();
+  return leases.map((lease): Extended => {
+    const room = store.rooms.get(lease.queue);
+    const item = room === undefined ? undefined : find(room, lease);
+    if (room === undefined || item === undefined) return { state: "stale" };
+    try {
+      checkTime("extend a lease", "ms", lease.ms);
+    } catch (error) {
+      return errorOf(error);
+    }
+    const end = Math.ceil(elapsed) + lease.ms;
+    prolong(room, item, end);
+    store.waiters.expect(room.name, end);
+    return { state: "held" };
+  });
+}
+
+export function settle(store: Store, settlements: readonly Settlement[]): readonly Settled[] {
+  checkBulk("settle jobs", settlements);
+  const elapsed = store.clock.read();
+  const results: Settled[] = [];
+  let room: Room | undefined;
+  for (const settlement of settlements) {
+    if (room === undefined || room.name !== settlement.queue) room = store.rooms.get(settlement.queue);
+    const item = room === undefined ? undefined : find(room, settlement);
+    if (room === undefined || item === undefined) results.push("stale");
+    else results.push(settleOne(store, room, item, settlement, elapsed));
+  }
+  if (store.waiters.size > 0) wake(store, settlements);
+  return results;
+}
+
+function settleOne(store: Store, room: Room, item: Item, settlement: Settlement, elapsed: number): Settled {
+  const now = Math.floor(elapsed);
+  switch (settlement.to) {
+    case "done":
+      forget(room, item);
+      store.jobs--;
+      return "settled";
+    case "release":
+      release(room, item, now);
+      return "settled";
+    case "again":
+      try {
+        checkWhen("settle a job", settlement);
+        checkSize(settlement.payload ?? item.payload, settlement.meta);
+      } catch (error) {
+        return errorOf(error);
+      }
+      again(room, item, settlement, now, ++store.seq, dueOf(store, elapsed, settlement));
+      return "settled";
+    case "failed":
+    case "timeout":
+      bury(room, item, settlement, now, ++store.seq);
+      return "settled";
+  }
+}
+
+/** The job that a token names, while the token is that of its current delivery. */
+function find(room: Room, { token }: Held): Item | undefined {
+  const item = room.held.get(Number(token.slice(token.lastIndexOf("-") + 1)));
+  return item !== undefined && item.token === token ? item : undefined;
+}
+
+/** Hands what came back to those that wait, and tells them of what will be due before they expect anything. */
+function wake(store: Store, settlements: readonly Settlement[]): void {
+  const queues = new Set<string>();
+  for (const { to, queue } of settlements) if (to === "release" || to === "again") queues.add(queue);
+  for (const queue of queues) {
+    store.waiters.offer(queue);
+    const timed = store.rooms.get(queue)?.timed.first();
+    if (timed !== undefined) store.waiters.expect(queue, timed.time);
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * All queues of one memory transport, and what they share: the clock, the counters, the limits and the waiters.
+ *
+ * @module
+ */
+
+import { TooLargeError, TransportFull } from "../../errors.ts";
+import { byteLength } from "../../names.ts";
+import { checkTime } from "../../options.ts";
+import type { Limits } from "../../transport.ts";
+import type { Clock } from "./clock.ts";
+import { createRoom, type Due, type Room } from "./room.ts";
+import type { Waiters } from "./waiters.ts";
+
+/** What the transport cannot exceed: what one message of a generous broker holds, so that memory is no trap. */
+export const LIMITS: Limits = { payload: 64 * 1024 * 1024, bulk: 10_000, name: 255 };
+
+/** The state of one memory transport. */
+export interface Store {
+  readonly clock: Clock;
+  readonly rooms: Map<string, Room>;
+  readonly waiters: Waiters;
+  /** Jobs that it may hold, dead ones too. */
+  readonly maxJobs: number;
+  /** Jobs that it holds. */
+  jobs: number;
+  /** The last number that was given to a job. */
+  seq: number;
+  /** The last number that was given to a delivery. */
+  deliveries: number;
+  /** What tokens begin with: the name of this instance and of no other. */
+  readonly prefix: string;
+}
+
+/** When a job may run, or nothing for at once. */
+interface When {
+  readonly delay?: number | undefined;
+  readonly at?: number | undefined;
+}
+
+export function roomOf(store: Store, queue: string): Room {
+  const known = store.rooms.get(queue);
+  if (known !== undefined) return known;
+  const room = createRoom(queue);
+  store.rooms.set(queue, room);
+  return room;
+}
+
+/** When a job may run by the process clock: a span begins now, an instant keeps its distance from the wall clock's now. */
+export function dueOf({ clock }: Store, elapsed: number, { delay, at }: When): Due | undefined {
+  if (at !== undefined) {
+    const skew = clock.skew(elapsed);
+    return { time: Math.ceil(at) - clock.epoch - skew, skew };
+  }
+  if (delay === undefined || delay === 0) return undefined;
+  return { time: Math.ceil(elapsed) + Math.ceil(delay), skew: 0 };
+}
+
+/** Refuses a time that would put an order out of order. */
+export function checkWhen(action: string, { delay, at }: When): void {
+  if (delay !== undefined) checkTime(action, "delay", delay);
+  if (at !== undefined && !(Math.abs(at) <= 8.64e15)) {
+    throw new RangeError(
+      `Cannot ${action} as 'at' must be an instant in milliseconds since the epoch: current value is ${
+        String(at)
+      }`,
+    );
+  }
+}
+
+/** Refuses payload and metadata that are together over the limit. */
+export function checkSize(payload: Uint8Array, meta: string): void {
+  // A UTF-16 unit takes at most three bytes, so that most metadata need not be encoded here.
+  if (payload.length + 3 * meta.length <= LIMITS.payload) return;
+  const size = payload.length + byteLength(meta);
+  if (size > LIMITS.payload) throw new TooLargeError("a job", size, LIMITS.payload);
+}
+
+export function checkBulk(action: string, items: readonly unknown[]): void {
+  if (items.length <= LIMITS.bulk) return;
+  throw new RangeError(
+    `Cannot ${action} as one call takes at most ${LIMITS.bulk}: current number is ${items.length}`,
+  );
+}
+
+export function full({ maxJobs }: Store): TransportFull {
+  return new TransportFull(`Cannot push a job as the transport holds at most ${maxJobs} jobs ('maxJobs')`);
+}
