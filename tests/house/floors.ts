@@ -17,7 +17,7 @@ export const rooms: readonly Room[] = [
   { name: "middleware", files: /^src\/middleware\//, uses: ["ground", "contract"], apart: true },
   {
     name: "relay",
-    files: /^src\/(relay|dispatch|inspect|admin)\.ts$/,
+    files: /^src\/(relay|prepare|dispatch|inspect|admin)\.ts$/,
     uses: ["ground", "contract", "transports", "worker", "middleware"],
   },
   { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },

@@ -4,7 +4,7 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 /** The web suite inside workerd. It lives here, as the plugin is installed with the runtimes. */
 const config: ViteUserConfig = defineConfig({
   plugins: [
-    cloudflareTest({ miniflare: { compatibilityDate: "2026-10-01", compatibilityFlags: ["nodejs_compat"] } }),
+    cloudflareTest({ miniflare: { compatibilityDate: "2026-07-01", compatibilityFlags: ["nodejs_compat"] } }),
   ],
   test: {
     include: ["tests/web/**/*.test.ts"],

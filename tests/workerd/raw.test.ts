@@ -11,6 +11,8 @@ import { toolEnvironment } from "../../scripts/lib/tools.mjs";
  * The pool that runs the web suite in workerd adds globals that workerd has not. These cases run in the bare
  * binary: the core compiled module by module, no bundler, with and without Node's compatibility.
  */
+// Later dates than 2026-08-03 have nodejs_compat on by default: they would leave nothing to be without.
+const compatibilityDate = "2026-07-01";
 const folder = mkdtempSync(join(tmpdir(), "relevo-workerd-"));
 const env = toolEnvironment();
 const cases = readdirSync(inRepository("tests/workerd/cases")).map((file) => file.replace(/\.ts$/, ""));
@@ -54,7 +56,7 @@ async function workerd(
 const config :Workerd.Config = (services = [(name = "main", worker = .worker)]);
 const worker :Workerd.Worker = (
   modules = [\n    ${modules.join(",\n    ")}\n  ],
-  compatibilityDate = "2026-10-01",
+  compatibilityDate = "${compatibilityDate}",
   compatibilityFlags = [${flags.map((flag) => `"${flag}"`).join(", ")}],
 );
 `,
