@@ -1,0 +1,18 @@
+import { describe, test } from "vitest";
+import { systemRuntime } from "../../src/runtime.ts";
+import { conformance } from "../../src/testing/mod.ts";
+import { memory } from "../../src/transports/memory.ts";
+import { MEMORY_FEATURES, memorySubject } from "./support/subjects.ts";
+
+describe("memory keeps the contract", () => {
+  for (const { group, name, run } of conformance(memorySubject())) test(`${group}: ${name}`, run);
+});
+
+describe("memory keeps the contract by the real clock", () => {
+  const runtime = systemRuntime();
+  const create = () => Promise.resolve(memory({ runtime }));
+  const cases = conformance({ name: "memory", features: MEMORY_FEATURES, create });
+  for (const { group, name, run } of cases) {
+    if (["lease", "delay", "wake"].includes(group)) test.concurrent(`${group}: ${name}`, run);
+  }
+});

@@ -1,0 +1,150 @@
+/** Faults of waiting, showing and closing. */
+import { around, type Mutant } from "./mutants.ts";
+
+const deaf: Mutant = {
+  fault: "a reserve ignores its signal",
+  found: "an abort during the wait rejects with the signal's reason",
+  wrap: (inner) =>
+    around(inner, { reserve: (queues, options) => inner.reserve(queues, { ...options, signal: undefined }) }),
+};
+
+const ownReason: Mutant = {
+  fault: "an aborted reserve rejects with an error of its own",
+  found: "an abort during the wait rejects with the signal's reason",
+  wrap: (inner) =>
+    around(inner, {
+      reserve: (queues, options) =>
+        inner.reserve(queues, options).catch((reason: unknown) => {
+          throw options.signal?.aborted ? new Error("aborted") : reason;
+        }),
+    }),
+};
+
+const asleep: Mutant = {
+  fault: "a reserve that waits hears of no push",
+  found: "a push wakes who waits",
+  wrap: (inner) =>
+    around(inner, {
+      async reserve(queues, options) {
+        const found = await inner.reserve(queues, { ...options, wait: 0 });
+        if (found.length > 0 || options.wait === 0) return found;
+        await inner.reserve(["nothing comes here"], options);
+        return await inner.reserve(queues, { ...options, wait: 0 });
+      },
+    }),
+};
+
+const impatient: Mutant = {
+  fault: "a reserve of an empty queue does not wait",
+  found: "a reserve of an empty queue is empty when its wait is over, not before",
+  wrap: (inner) =>
+    around(inner, { reserve: (queues, options) => inner.reserve(queues, { ...options, wait: 0 }) }),
+};
+
+const swallowsOnAbort: Mutant = {
+  fault: "an aborted reserve goes on waiting in secret and keeps the next job",
+  found: "a job pushed after an aborted reserve goes to the next who asks",
+  wrap: (inner) =>
+    around(inner, {
+      reserve(queues, { signal, ...options }) {
+        const hidden = inner.reserve(queues, options);
+        if (signal === undefined) return hidden;
+        hidden.catch(() => {});
+        return new Promise((resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason));
+          hidden.then(resolve, reject);
+        });
+      },
+    }),
+};
+
+const anyOrder: Mutant = {
+  fault: "a reserve takes queues by name",
+  found: "a reserve of several queues takes from the first named first",
+  wrap: (inner) =>
+    around(inner, { reserve: (queues, options) => inner.reserve([...queues].sort(), options) }),
+};
+
+const limitPerQueue: Mutant = {
+  fault: "limit is meant for each queue",
+  found: "a reserve of several queues takes from the first named first",
+  wrap: (inner) =>
+    around(inner, {
+      async reserve(queues, options) {
+        if (options.wait > 0) return await inner.reserve(queues, options);
+        return (await Promise.all(queues.map((queue) => inner.reserve([queue], options)))).flat();
+      },
+    }),
+};
+
+const forgetsReserved: Mutant = {
+  fault: "info forgets reserved jobs",
+  found: "info is exact at each step of a script, and equals the listings",
+  wrap: (inner) =>
+    around(inner, { info: async (queue, call) => ({ ...await inner.info(queue, call), reserved: 0 }) }),
+};
+
+const oldestFirst: Mutant = {
+  fault: "dead jobs are listed oldest first",
+  found: "dead jobs are listed newest first",
+  wrap: (inner) =>
+    around(inner, {
+      async list(queue, channel, page, call) {
+        const found = await inner.list(queue, channel, page, call);
+        return channel === "failed" ? { ...found, entries: found.entries.toReversed() } : found;
+      },
+    }),
+};
+
+const cursorIsOffset: Mutant = {
+  fault: "a cursor is a number of entries",
+  found: "jobs that die while one reads neither repeat nor hide others",
+  wrap: (inner) =>
+    around(inner, {
+      async list(queue, channel, { limit, cursor = "0", preview }, call) {
+        const from = Number(cursor);
+        const { entries } = await inner.list(queue, channel, { limit: 1_000, preview }, call);
+        const page = entries.slice(from, from + limit);
+        return from + limit < entries.length
+          ? { entries: page, cursor: `${from + limit}` }
+          : { entries: page };
+      },
+    }),
+};
+
+const sizeOfPreview: Mutant = {
+  fault: "the size of an entry is that of its preview",
+  found: "a preview is cut where asked, and the size is the whole payload's",
+  wrap: (inner) =>
+    around(inner, {
+      async list(queue, channel, page, call) {
+        const found = await inner.list(queue, channel, page, call);
+        return {
+          ...found,
+          entries: found.entries.map((entry) => ({ ...entry, size: entry.payload.length })),
+        };
+      },
+    }),
+};
+
+const neverCloses: Mutant = {
+  fault: "a closed transport goes on",
+  found: "every call after closing rejects with the same error",
+  wrap: (inner) => around(inner, { [Symbol.asyncDispose]: () => Promise.resolve() }),
+};
+
+/** Faults of this kind. */
+export const CALL_MUTANTS: readonly Mutant[] = [
+  deaf,
+  ownReason,
+  asleep,
+  impatient,
+  swallowsOnAbort,
+  anyOrder,
+  limitPerQueue,
+  forgetsReserved,
+  oldestFirst,
+  cursorIsOffset,
+  sizeOfPreview,
+  neverCloses,
+];

@@ -1,0 +1,23 @@
+import { describe, expect, test } from "vitest";
+import { conformance } from "../../../src/testing/mod.ts";
+import type { Transport } from "../../../src/transport.ts";
+import { memorySubject } from "../support/subjects.ts";
+import { CALL_MUTANTS } from "./calls.ts";
+import { FENCE_MUTANTS } from "./fence.ts";
+import { around } from "./mutants.ts";
+import { STORAGE_MUTANTS } from "./storage.ts";
+
+async function run(name: string, wrap: (inner: Transport) => Transport): Promise<unknown> {
+  const found = conformance(memorySubject(wrap)).find((one) => one.name === name);
+  if (found === undefined) throw new Error(`No case is called '${name}'`);
+  return await found.run().then(() => "passed", (reason: unknown) => reason);
+}
+
+describe("the suite finds each fault by the case that names it", () => {
+  for (const { fault, found, wrap } of [...FENCE_MUTANTS, ...STORAGE_MUTANTS, ...CALL_MUTANTS]) {
+    test(fault, async () => {
+      expect(await run(found, (inner) => around(inner, {}))).toBe("passed");
+      expect(await run(found, wrap)).toMatchObject({ name: "ClaimError" });
+    });
+  }
+});

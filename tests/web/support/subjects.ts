@@ -1,0 +1,28 @@
+/** The shipped transports that run everywhere, as subjects of the conformance suite. */
+import { createFakeRuntime, type Subject } from "../../../src/testing/mod.ts";
+import type { Features, Transport } from "../../../src/transport.ts";
+import { memory } from "../../../src/transports/memory.ts";
+
+/** What the memory transport must declare: the table of transports in the design. */
+export const MEMORY_FEATURES: Features = {
+  durable: false,
+  shared: false,
+  exactFence: true,
+  exactInfo: true,
+  atomicPush: true,
+  clock: "process",
+  idLive: true,
+  idWindow: true,
+};
+
+/** The memory transport under a clock of its own; `wrap` puts something around each. */
+export function memorySubject(wrap: (inner: Transport) => Transport = (inner) => inner): Subject {
+  const runtime = createFakeRuntime();
+  return {
+    name: "memory",
+    features: MEMORY_FEATURES,
+    create: () => Promise.resolve(wrap(memory({ runtime }))),
+    elapse: (ms) => runtime.advance(ms),
+    now: () => runtime.now(),
+  };
+}
