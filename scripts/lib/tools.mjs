@@ -32,6 +32,7 @@ export function toolEnvironment() {
   const env = { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
   delete env.NODE_OPTIONS;
   delete env.FORCE_COLOR;
+  delete env.RUST_BACKTRACE;
   return env;
 }
 
