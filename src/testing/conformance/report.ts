@@ -1,0 +1,101 @@
+/**
+ * What a transport can do, as the suite shows it: the table of transports in a README.
+ *
+ * @module
+ */
+
+import { messageOf } from "../../errors.ts";
+import type { Features } from "../../transport.ts";
+import { allCases, conformance, has } from "./conformance.ts";
+import type { Need, Subject } from "./subject.ts";
+
+/** A case that did not pass. */
+export interface Failure {
+  readonly name: string;
+  readonly message: string;
+}
+
+/** What the suite showed of one transport. */
+export interface Examination {
+  readonly name: string;
+  readonly features: Features;
+  /** Whether every case of a group passed. */
+  readonly groups: ReadonlyMap<string, boolean>;
+  /** Whether what is needed is there and every case that needs it passed. */
+  readonly needs: ReadonlyMap<Need, boolean>;
+  readonly passed: number;
+  readonly failures: readonly Failure[];
+}
+
+const NEEDS: readonly (readonly [Need, string])[] = [
+  ["durable", "jobs outlive the process"],
+  ["shared", "several processes see the same jobs"],
+  ["exactFence", "a stale settle never changes anything"],
+  ["exactInfo", "counts are exact at any moment"],
+  ["atomicPush", "bulk dispatch is all or nothing"],
+  ["idLive", "an id is refused while its job is live"],
+  ["idWindow", "an id is refused for its window"],
+  ["restart", "a restart of what serves the store loses nothing"],
+  ["raw", "other programs can put in entries"],
+];
+
+const CLOCKS: Readonly<Record<Features["clock"], string>> = {
+  process: "the process",
+  machine: "the machine",
+  server: "the server",
+};
+
+/** Runs every case for a subject, one after another, and says what passed. */
+export async function examine(subject: Subject): Promise<Examination> {
+  const failures: Failure[] = [];
+  let passed = 0;
+  for (const { name, run } of conformance(subject)) {
+    await run().then(
+      () => passed++,
+      (reason: unknown) => failures.push({ name, message: messageOf(reason) }),
+    );
+  }
+  const failed = new Set(failures.map(({ name }) => name));
+  const groups = new Map<string, boolean>();
+  const needs = new Map<Need, boolean>(NEEDS.map(([need]) => [need, has(subject, need)]));
+  for (const one of allCases(subject)) {
+    const good = one.needs.every((need) => has(subject, need)) ? !failed.has(one.name) : undefined;
+    if (good !== undefined) groups.set(one.group, good && groups.get(one.group) !== false);
+    if (good === false) { for (const need of one.needs) needs.set(need, false); }
+  }
+  return { name: subject.name, features: subject.features, groups, needs, passed, failures };
+}
+
+/**
+ * Writes a Markdown table of what the suite showed: one column for each transport, a row for each feature. A feature
+ * is `yes` where it is declared and every case that needs it passed.
+ *
+ * @example
+ * ```ts
+ * import { memory } from "@relevo/relevo";
+ * import { createFakeRuntime, examine, featureTable } from "@relevo/relevo/testing";
+ *
+ * const runtime = createFakeRuntime();
+ * const examination = await examine({
+ *   name: "memory",
+ *   features: memory().features,
+ *   create: () => Promise.resolve(memory({ runtime })),
+ *   elapse: (ms) => runtime.advance(ms),
+ *   now: () => runtime.now(),
+ * });
+ * console.log(featureTable([examination]));
+ * ```
+ */
+export function featureTable(examinations: readonly Examination[]): string {
+  const row = (title: string, cell: (one: Examination) => string): string =>
+    `| ${[title, ...examinations.map(cell)].join(" | ")} |`;
+  return [
+    row("", ({ name }) => name),
+    `|${"---|".repeat(examinations.length + 1)}`,
+    row("keeps the contract", ({ failures }) => failures.length === 0 ? "yes" : "no"),
+    ...NEEDS.map(([need, title]) => row(title, ({ needs }) => needs.get(need) === true ? "yes" : "no")),
+    row("whose clock judges due times and leases", ({ features }) => CLOCKS[features.clock]),
+    row("cases passed", ({ passed }) => `${passed}`),
+    "",
+  ].join("\n");
+}
