@@ -45,10 +45,10 @@ const FEATURES: Features = {
 /**
  * Makes a transport that keeps jobs in memory; they end with the process.
  *
- * All times are judged by the process's monotonic clock, beginning at the wall clock's time when the transport is
- * made. A job's `at` is translated when it is pushed: it runs as long after that as `at` is ahead of the wall clock
- * then, wherever the wall clock is set later. Payload arrays are kept, not copied: whoever pushes one or gets one in a
- * delivery must not write to it. What `list` and `get` show are copies.
+ * Due times, leases and windows are judged by the process's monotonic clock. A job's `at` is translated when it is
+ * pushed: it runs as long after that as `at` is ahead of the wall clock then, wherever the wall clock is set later.
+ * Payload arrays are kept, not copied: whoever pushes one or gets one in a delivery must not write to it. What `list`
+ * and `get` show are copies.
  *
  * @throws {RangeError | TypeError} for an option that is wrong or unknown.
  *

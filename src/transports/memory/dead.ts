@@ -16,6 +16,8 @@ export interface Dead extends Placed {
   readonly payload: Uint8Array;
   readonly meta: string;
   readonly lost: number;
+  /** By how much the wall clock was ahead of the process clock when it died. */
+  readonly skew: number;
   /** Its neighbours among those with its id, so that one of many is taken out without looking at the others. */
   older: Dead | undefined;
   newer: Dead | undefined;

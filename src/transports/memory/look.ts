@@ -8,6 +8,7 @@
 import type { Entry, Page, PageRequest } from "../../exchange.ts";
 import type { Channel, QueueInfo } from "../../job.ts";
 import { checkInteger } from "../../options.ts";
+import type { Moment } from "./clock.ts";
 import type { Dead } from "./dead.ts";
 import { type Placed, precedes } from "./order.ts";
 import type { Item, Room } from "./room.ts";
@@ -16,7 +17,7 @@ import { checkBulk, LIMITS, type Store } from "./store.ts";
 export function info(store: Store, queue: string): QueueInfo {
   const room = store.rooms.get(queue);
   if (room === undefined) return { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
-  const now = Math.floor(store.clock.read());
+  const { now } = store.clock.moment();
   const due = room.timed.countThrough(now);
   const waiting = room.fresh.size + room.back.size + due;
   const counts = {
@@ -38,14 +39,14 @@ export function list(store: Store, queue: string, channel: Channel, request: Pag
   const room = store.rooms.get(queue);
   if (room === undefined) return { entries: [] };
   const limit = Math.min(request.limit, LIMITS.bulk);
-  const now = Math.floor(store.clock.read());
+  const moment = store.clock.moment();
   const entries: Entry[] = [];
   let last: Placed | undefined;
-  for (const job of jobsOf(room, channel, now, place)) {
+  for (const job of jobsOf(room, channel, moment.now, place)) {
     if (last !== undefined && entries.length === limit) {
       return { entries, cursor: `${last.time}:${last.seq}` };
     }
-    entries.push(entryOf(store, room, job, now, request.preview));
+    entries.push(entryOf(store, room, job, moment, request.preview));
     last = job;
   }
   return { entries };
@@ -55,10 +56,10 @@ export function get(store: Store, queue: string, ids: readonly string[]): readon
   checkBulk("get jobs", ids);
   const room = store.rooms.get(queue);
   if (room === undefined) return ids.map(() => undefined);
-  const now = Math.floor(store.clock.read());
+  const moment = store.clock.moment();
   return ids.map((id) => {
     const job = room.live.get(id) ?? room.dead.newest(id);
-    return job === undefined ? undefined : entryOf(store, room, job, now, Infinity);
+    return job === undefined ? undefined : entryOf(store, room, job, moment, Infinity);
   });
 }
 
@@ -106,10 +107,10 @@ function* waiting(room: Room, now: number, place: Placed | undefined): Generator
   }
 }
 
-function entryOf({ clock }: Store, room: Room, job: Item | Dead, now: number, preview: number): Entry {
+function entryOf({ clock }: Store, room: Room, job: Item | Dead, moment: Moment, preview: number): Entry {
   const isDead = "channel" in job;
-  const channel = isDead ? job.channel : channelOf(job, now);
-  const skew = isDead || channel === "reserved" ? 0 : job.skew;
+  const channel = isDead ? job.channel : channelOf(job, moment.now);
+  const skew = channel === "reserved" ? moment.skew : job.skew;
   return {
     queue: room.name,
     channel,

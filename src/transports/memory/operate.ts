@@ -9,7 +9,7 @@ import type { Channel, DeadChannel } from "../../job.ts";
 import type { Dead } from "./dead.ts";
 import { channelOf, jobsOf } from "./look.ts";
 import { precedes } from "./order.ts";
-import { forget, type Item, type Room, store as put } from "./room.ts";
+import { forget, type Item, put, type Room } from "./room.ts";
 import type { Store } from "./store.ts";
 
 export function reload(
@@ -21,7 +21,7 @@ export function reload(
 ): Reloaded {
   const room = store.rooms.get(queue);
   if (room === undefined) return { reloaded: 0, taken: 0 };
-  const now = Math.floor(store.clock.read());
+  const moment = store.clock.moment();
   let reloaded = 0;
   let taken = 0;
   for (const dead of deadOf(store, room, channel, select)) {
@@ -30,7 +30,7 @@ export function reload(
       continue;
     }
     room.dead.exhume(dead);
-    put(room, dead, now, ++store.seq, undefined).reset = reset;
+    put(room, dead, moment, ++store.seq, moment.now).reset = reset;
     reloaded++;
   }
   if (reloaded > 0) store.waiters.offer(queue);
@@ -71,7 +71,8 @@ function deadOf(store: Store, room: Room, channel: DeadChannel, select: Selectio
   const { name, reason, before } = select;
   const found: Dead[] = [];
   for (const dead of room.dead[channel].after()) {
-    if (before !== undefined && store.clock.epoch + dead.time >= before) break;
+    const died = store.clock.epoch + dead.time + dead.skew;
+    if (before !== undefined && died >= before) continue;
     if ((name ?? dead.name) === dead.name && (reason ?? dead.reason) === dead.reason) found.push(dead);
   }
   return found;
@@ -79,7 +80,7 @@ function deadOf(store: Store, room: Room, channel: DeadChannel, select: Selectio
 
 /** The live jobs that are meant; a reason or a time of death means none of them. */
 function liveOf(store: Store, room: Room, channel: Channel, select: Selection): readonly Item[] {
-  const now = Math.floor(store.clock.read());
+  const { now } = store.clock.moment();
   const found: Item[] = [];
   if (select !== "all" && "ids" in select) {
     for (const id of new Set(select.ids)) {

@@ -8,7 +8,8 @@ import { errorOf, TooLargeError } from "../../errors.ts";
 import type { Pushed, PushJob } from "../../exchange.ts";
 import { byteLength } from "../../names.ts";
 import { checkTime } from "../../options.ts";
-import { type Room, store as put } from "./room.ts";
+import type { Moment } from "./clock.ts";
+import { put, type Room } from "./room.ts";
 import { checkBulk, checkSize, checkWhen, dueOf, full, LIMITS, roomOf, type Store } from "./store.ts";
 
 /** Why a job is not stored. */
@@ -16,20 +17,19 @@ type Refusal = "duplicate" | Error;
 
 export function push(store: Store, jobs: readonly PushJob[], atomic: boolean): readonly Pushed[] {
   checkBulk("push jobs", jobs);
-  const elapsed = store.clock.read();
-  const now = Math.floor(elapsed);
+  const moment = store.clock.moment();
   if (atomic) {
-    const verdicts = judgeAll(store, jobs, now);
+    const verdicts = judgeAll(store, jobs, moment.now);
     if (verdicts !== undefined) return verdicts;
   }
   const results: Pushed[] = [];
   let room: Room | undefined;
   for (const job of jobs) {
     if (room === undefined || room.name !== job.queue) room = store.rooms.get(job.queue);
-    const refusal = judge(store, room, job, now);
+    const refusal = judge(store, room, job, moment.now);
     if (refusal === undefined) {
       room ??= roomOf(store, job.queue);
-      add(store, room, job, elapsed, now);
+      add(store, room, job, moment);
     }
     results.push(refusal ?? "stored");
   }
@@ -37,14 +37,13 @@ export function push(store: Store, jobs: readonly PushJob[], atomic: boolean): r
   return results;
 }
 
-function add(store: Store, room: Room, job: PushJob, elapsed: number, now: number): void {
-  const due = dueOf(store, elapsed, job);
+function add(store: Store, room: Room, job: PushJob, moment: Moment): void {
   const seq = ++store.seq;
-  put(room, job, now, seq, due);
+  put(room, job, moment, seq, dueOf(store, moment, job));
   store.jobs++;
   if (job.idWindow !== undefined && job.idWindow > 0) {
-    room.windows.purge(now);
-    room.windows.open(job.id, Math.ceil(elapsed) + job.idWindow, seq);
+    room.windows.purge(moment.now);
+    room.windows.open(job.id, moment.start + job.idWindow, seq);
   }
 }
 

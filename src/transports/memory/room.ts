@@ -6,6 +6,7 @@
 
 import type { Delivery, PushJob } from "../../exchange.ts";
 import type { DeadChannel } from "../../job.ts";
+import type { Moment } from "./clock.ts";
 import { Graveyard } from "./dead.ts";
 import { LiveJobs } from "./live.ts";
 import { Order, type Placed, precedes } from "./order.ts";
@@ -21,7 +22,7 @@ export interface Item extends Placed {
   reset: boolean;
   /** When it may run; what decides its turn, first and after a release. */
   due: number;
-  /** By how much the wall clock, whose instant `due` was, was ahead of the process clock; 0 for a span. */
+  /** By how much the wall clock was ahead of the process clock when `due` was set. */
   skew: number;
   /** Its due time; while it is reserved, when its lease ends. */
   time: number;
@@ -53,15 +54,10 @@ export interface Room {
   readonly windows: Windows;
 }
 
-/** When a job may run. */
-export interface Due {
-  readonly time: number;
-  readonly skew: number;
-}
-
 /** Leases that one reserve may reclaim from one queue. */
 const RECLAIM = 1_000;
 
+/** Makes an empty queue. */
 export function createRoom(name: string): Room {
   const fresh = new Order<Item>();
   const timed = new Order<Item>();
@@ -81,15 +77,14 @@ export function createRoom(name: string): Room {
 }
 
 /** Stores a job; payload arrays are never written to by either side, so the array itself is kept. */
-export function store(
+export function put(
   room: Room,
   job: Pick<PushJob, "id" | "name" | "payload" | "meta">,
-  now: number,
+  { now, skew }: Moment,
   seq: number,
-  due: Due | undefined,
+  due: number,
 ): Item {
-  const time = due === undefined ? now : due.time;
-  const home = time > now ? room.timed : room.fresh;
+  const home = due > now ? room.timed : room.fresh;
   const item: Item = {
     id: job.id,
     name: job.name,
@@ -97,9 +92,9 @@ export function store(
     meta: job.meta,
     lost: 0,
     reset: false,
-    due: time,
-    skew: due === undefined ? 0 : due.skew,
-    time,
+    due,
+    skew,
+    time: due,
     seq,
     delivery: 0,
     token: "",
@@ -180,22 +175,22 @@ export function again(
   room: Room,
   item: Item,
   change: Again,
-  now: number,
+  moment: Moment,
   seq: number,
-  due: Due | undefined,
+  due: number,
 ): void {
   takeBack(room, item);
   item.meta = change.meta;
   if (change.payload !== undefined) item.payload = change.payload;
   item.lost = 0;
   item.reset = false;
-  item.due = due === undefined ? now : due.time;
-  item.skew = due === undefined ? 0 : due.skew;
+  item.due = due;
+  item.skew = moment.skew;
   item.seq = seq;
-  settleDown(room, item, now);
+  settleDown(room, item, moment.now);
 }
 
-/** Makes a live job one that never was. */
+/** Takes a live job out of the queue. */
 export function forget(room: Room, item: Item): void {
   if (item.delivery === 0) item.home.remove(item);
   else takeBack(room, item);
@@ -209,7 +204,8 @@ export interface Death {
   readonly reason: string;
 }
 
-export function bury(room: Room, item: Item, { to, meta, reason }: Death, now: number, seq: number): void {
+/** Makes a reserved job a dead one. */
+export function bury(room: Room, item: Item, { to, meta, reason }: Death, moment: Moment, seq: number): void {
   forget(room, item);
   const { id, name, payload, lost } = item;
   room.dead.bury({
@@ -220,13 +216,15 @@ export function bury(room: Room, item: Item, { to, meta, reason }: Death, now: n
     payload,
     meta,
     lost,
-    time: now,
+    skew: moment.skew,
+    time: moment.now,
     seq,
     older: undefined,
     newer: undefined,
   });
 }
 
+/** A reserved job as its worker sees it. */
 export function deliveryOf(room: Room, item: Item, epoch: number, lease: number): Delivery {
   return {
     queue: room.name,

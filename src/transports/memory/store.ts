@@ -8,8 +8,8 @@ import { TooLargeError, TransportFull } from "../../errors.ts";
 import { byteLength } from "../../names.ts";
 import { checkTime } from "../../options.ts";
 import type { Limits } from "../../transport.ts";
-import type { Clock } from "./clock.ts";
-import { createRoom, type Due, type Room } from "./room.ts";
+import type { Clock, Moment } from "./clock.ts";
+import { createRoom, type Room } from "./room.ts";
 import type { Waiters } from "./waiters.ts";
 
 /** What the transport cannot exceed: what one message of a generous broker holds, so that memory is no trap. */
@@ -47,13 +47,9 @@ export function roomOf(store: Store, queue: string): Room {
 }
 
 /** When a job may run by the process clock: a span begins now, an instant keeps its distance from the wall clock's now. */
-export function dueOf({ clock }: Store, elapsed: number, { delay, at }: When): Due | undefined {
-  if (at !== undefined) {
-    const skew = clock.skew(elapsed);
-    return { time: Math.ceil(at) - clock.epoch - skew, skew };
-  }
-  if (delay === undefined || delay === 0) return undefined;
-  return { time: Math.ceil(elapsed) + Math.ceil(delay), skew: 0 };
+export function dueOf({ clock }: Store, { now, start, skew }: Moment, { delay, at }: When): number {
+  if (at !== undefined) return Math.ceil(at) - clock.epoch - skew;
+  return delay === undefined || delay === 0 ? now : start + Math.ceil(delay);
 }
 
 /** Refuses a time that would put an order out of order. */

@@ -84,7 +84,7 @@ export function createWaiters(runtime: Runtime, clock: Clock, source: Source): W
     let first = Infinity;
     for (const waiter of all) {
       if (serve(waiter)) continue;
-      if (waiter.end <= clock.read()) {
+      if (waiter.end <= clock.elapsed()) {
         leave(waiter);
         waiter.resolve([]);
       } else {
@@ -100,9 +100,9 @@ export function createWaiters(runtime: Runtime, clock: Clock, source: Source): W
     },
     wait: ({ queues, options }) =>
       new Promise((resolve, reject) => {
-        const end = Math.ceil(clock.read()) + options.wait;
+        const end = Math.ceil(clock.elapsed()) + options.wait;
         const waiter: Waiter = {
-          queues,
+          queues: [...queues],
           options,
           end,
           resolve,
@@ -159,7 +159,7 @@ function createAlarm(runtime: Runtime, clock: Clock, ring: () => void): Alarm {
         sleeping = undefined;
         ring();
       };
-      runtime.sleep(Math.max(0, Math.ceil(time - clock.read())), current.controller.signal).then(
+      runtime.sleep(Math.max(0, Math.ceil(time - clock.elapsed())), current.controller.signal).then(
         wake,
         () => {},
       );
