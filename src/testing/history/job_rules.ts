@@ -1,0 +1,248 @@
+/**
+ * What must hold in the history of one job: all lines of one id in one queue.
+ *
+ * @module
+ */
+
+import {
+  began,
+  type DispatchLine,
+  ended,
+  happened,
+  type HistoryLine,
+  type LeftLine,
+  mayHaveHappened,
+  type OperateLine,
+  type Report,
+  type SettleLine,
+  type StartLine,
+} from "./lines.ts";
+
+/** The lines of one job, by what they say, each in order of time. */
+export interface JobHistory {
+  readonly name: string;
+  /** In the order in which the events began. */
+  readonly lines: readonly HistoryLine[];
+  readonly dispatches: readonly DispatchLine[];
+  readonly starts: readonly StartLine[];
+  readonly settles: readonly SettleLine[];
+  readonly operations: readonly OperateLine[];
+  readonly left: readonly LeftLine[];
+}
+
+type Rule = (job: JobHistory, report: Report, slack: number) => void;
+
+function isStored(line: DispatchLine): boolean {
+  return mayHaveHappened(line) && line.status !== "duplicate";
+}
+
+function isDead(to: string): boolean {
+  return to === "failed" || to === "timeout";
+}
+
+function isFinal(line: SettleLine): boolean {
+  return line.to === "done" || isDead(line.to);
+}
+
+/** Every life, by dispatch or reload, has an end that is known, may have been, or is still to come. */
+const nothingLost: Rule = ({ name, lines, dispatches, starts, settles, operations, left }, report) => {
+  const lives = dispatches.filter((line) => happened(line) && line.status !== "duplicate").length +
+    operations.filter((line) => line.op === "reload" && happened(line)).length;
+  const reloads = operations.filter((line) => line.op === "reload" && mayHaveHappened(line)).length;
+  const ends = settles.filter((line) => isFinal(line) && mayHaveHappened(line) && line.state === "settled");
+  const removed = operations.filter((line) => line.op === "remove" && mayHaveHappened(line)).length;
+  // A process may be killed between the end of a handler and the line that says that the job is settled.
+  const open = starts.filter(({ token }) =>
+    lines.some((line) => line.op === "end" && line.token === token) &&
+    !settles.some((line) => line.token === token)
+  ).length;
+  const live = left.filter(({ channel }) => !isDead(channel)).length;
+  const deaths = Math.max(0, ends.filter(({ to }) => isDead(to)).length - reloads);
+  const unseen = Math.max(0, left.length - live - deaths);
+  if (lives > ends.length + removed + open + live + unseen) {
+    report("S1", dispatches[0]?.at ?? 0, `${name} was stored and is neither done nor dead nor left`);
+  }
+};
+
+const nothingInvented: Rule = ({ name, dispatches, starts, settles }, report) => {
+  const replaced = settles.filter(({ digest }) => digest !== undefined);
+  const digests = new Set([...dispatches.filter(isStored), ...replaced].map(({ digest }) => digest));
+  for (const { at, digest } of starts) {
+    if (!dispatches.some(isStored)) report("S2", at, `${name} was delivered and never dispatched`);
+    else if (digest !== undefined && !digests.has(undefined) && !digests.has(digest)) {
+      report("S2", at, `${name} was delivered with another payload or other headers`);
+    }
+  }
+};
+
+const repeatedOnce: Rule = ({ name, dispatches, settles, operations }, report) => {
+  const unsure = dispatches.find(({ outcome }) => outcome === "unknown");
+  const window = unsure?.idWindow;
+  if (unsure === undefined || window === undefined) return;
+  if (dispatches.some((line) => Math.abs(began(line) - began(unsure)) > window)) return;
+  const reloads = operations.filter(({ op }) => op === "reload").length;
+  const ends = settles.filter((line) => isFinal(line) && ended(line));
+  if (ends.length > 1 + reloads) {
+    report("S3", ends[1]?.at ?? 0, `${name} was repeated within its window and appeared twice`);
+  }
+};
+
+const onePlace: Rule = ({ name, dispatches, left }, report) => {
+  const live = left.filter(({ channel }) => !isDead(channel));
+  const most = dispatches.filter(isStored).length;
+  if (live.length > 1 || left.length > Math.max(1, most)) {
+    report("S4", left[0]?.at ?? 0, `${name} is in ${left.map(({ channel }) => channel).join(" and ")}`);
+  }
+};
+
+/** Until when a delivery is alone: the end of its lease as extended before the next began, or its settlement. */
+function heldUntil(job: JobHistory, start: StartLine, next: StartLine): number {
+  let until = start.until;
+  for (const line of job.lines) {
+    const extended = line.op === "extend" && line.token === start.token && line.state === "held";
+    if (extended && happened(line) && line.at <= next.at) {
+      until = Math.max(until, line.until);
+    }
+    if (
+      line.op === "settle" && line.token === start.token && mayHaveHappened(line) && line.state === "settled"
+    ) {
+      return Math.min(until, began(line));
+    }
+  }
+  return until;
+}
+
+const noOverlap: Rule = (job, report, slack) => {
+  for (const [n, start] of job.starts.entries()) {
+    const next = job.starts[n + 1];
+    if (next !== undefined && next.at < heldUntil(job, start, next) - slack) {
+      report("S5", next.at, `${job.name} was delivered as '${next.token}' while '${start.token}' held it`);
+    }
+  }
+};
+
+const fenced: Rule = ({ name, lines, starts }, report, slack) => {
+  const settled = new Set<string>();
+  for (const line of lines) {
+    if (line.op !== "settle" && line.op !== "extend") continue;
+    const passed = line.op === "settle" ? ended(line) : happened(line) && line.state === "held";
+    if (!passed) continue;
+    const mine = starts.findIndex(({ token }) => token === line.token);
+    const next = starts[mine + 1];
+    const late = mine >= 0 && next !== undefined && next.at < began(line) - slack;
+    if (late || settled.has(line.token)) {
+      report("S6", line.at, `${name}: '${line.token}' passed a ${line.op} that was stale`);
+    }
+    if (line.op === "settle") settled.add(line.token);
+  }
+};
+
+const finalIsFinal: Rule = ({ name, lines }, report) => {
+  let lives = 0;
+  for (const line of lines) {
+    if (line.op === "dispatch" && isStored(line)) lives++;
+    else if (line.op === "reload" && mayHaveHappened(line)) lives++;
+    else if (line.op === "settle" && isFinal(line) && ended(line)) lives--;
+    else if (line.op === "start" && lives < 1) {
+      const known = lines.some((other) => other.op === "dispatch" && isStored(other));
+      if (known) report("S7", line.at, `${name} was delivered after it was done or dead`);
+    }
+  }
+};
+
+const attemptsCount: Rule = ({ name, lines }, report) => {
+  let expected: readonly number[] = [1];
+  let max = Infinity;
+  for (const line of lines) {
+    if (line.op === "dispatch" && isStored(line)) {
+      max = line.maxAttempts ?? max;
+      expected = [...expected, 1];
+    } else if (line.op === "start") {
+      if (!expected.includes(line.attempt)) {
+        report("S8", line.at, `${name} runs as attempt ${line.attempt} instead of ${expected.join(" or ")}`);
+      } else if (line.attempt > max) {
+        report("S8", line.at, `${name} runs as attempt ${line.attempt} of ${max}`);
+      }
+      expected = [line.attempt];
+    } else if (line.op === "reload" && mayHaveHappened(line)) {
+      const last = Math.max(...expected);
+      if (line.reset !== true) max = Math.max(max, last) + 1;
+      expected = line.reset === true ? [1] : [last, last + 1];
+    } else if (
+      line.op === "settle" && line.to === "again" && mayHaveHappened(line) && line.state === "settled"
+    ) {
+      const last = Math.max(...expected);
+      const next = line.cycle === "new" ? 1 : line.cycle === "same" ? last : last + 1;
+      expected = happened(line) ? [next] : [last, next];
+    }
+  }
+};
+
+const neverEarly: Rule = ({ name, lines }, report, slack) => {
+  let due = -Infinity;
+  for (const line of lines) {
+    if (line.op === "dispatch" && isStored(line)) due = line.due ?? -Infinity;
+    else if (line.op === "settle" && line.to === "again" && ended(line)) due = line.due ?? -Infinity;
+    else if (line.op === "reload") due = -Infinity;
+    else if (line.op === "start" && line.at < due - slack) {
+      report("S9", line.at, `${name} began ${due - line.at} ms before it was due`);
+    }
+  }
+};
+
+const deadForAReason: Rule = ({ name, dispatches, starts, settles, operations, left }, report) => {
+  for (const { at, channel, reason } of left) {
+    if (isDead(channel) && !reason) report("S10", at, `${name} is dead in ${channel} without a reason`);
+  }
+  const max = dispatches.find(({ maxAttempts }) => maxAttempts !== undefined)?.maxAttempts;
+  if (max === undefined || operations.some(({ op }) => op === "reload")) return;
+  for (const line of settles.filter(ended)) {
+    const attempt = starts.find(({ token }) => token === line.token)?.attempt;
+    if (attempt === undefined) continue;
+    if (line.reason === "exhausted" && attempt < max) {
+      report("S10", line.at, `${name} is dead as exhausted at attempt ${attempt} of ${max}`);
+    }
+    if (line.to === "again" && line.cycle === undefined && attempt >= max) {
+      report("S10", line.at, `${name} goes on after attempt ${attempt} of ${max}`);
+    }
+  }
+};
+
+const oneLive: Rule = ({ name, lines }, report, slack) => {
+  let live = 0;
+  let held = -Infinity;
+  let unsure = false;
+  for (const line of lines) {
+    if (line.outcome === "unknown") unsure = true;
+    else if (line.op === "settle" && isFinal(line) && ended(line)) live--;
+    else if (line.op === "reload" && happened(line)) live++;
+    else if (line.op === "remove" && happened(line)) live = 0;
+    else if (line.op === "dispatch" && line.idWindow !== undefined && happened(line)) {
+      const free = live <= 0 && began(line) > held + slack;
+      if (line.status === "duplicate") {
+        if (free && !unsure) report("S11", line.at, `${name} was refused though its id was free`);
+        continue;
+      }
+      if ((live > 0 || line.at < held - slack) && !unsure) {
+        report("S11", line.at, `${name} was stored though its id was held`);
+      }
+      live++;
+      held = began(line) + line.idWindow;
+    }
+  }
+};
+
+/** The rules for one job. */
+export const JOB_RULES: readonly Rule[] = [
+  nothingLost,
+  nothingInvented,
+  repeatedOnce,
+  onePlace,
+  noOverlap,
+  fenced,
+  finalIsFinal,
+  attemptsCount,
+  neverEarly,
+  deadForAReason,
+  oneLive,
+];
