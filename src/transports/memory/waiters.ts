@@ -133,6 +133,9 @@ export function createWaiters(runtime: Runtime, clock: Clock, source: Source): W
   };
 }
 
+/** Why a sleep ends early. Nobody sees it; without a reason each abort would make an error with a stack. */
+const CLEARED = "cleared";
+
 interface Alarm {
   /** Rings at a process time, unless it is to ring before anyway. */
   set(time: number): void;
@@ -143,7 +146,7 @@ function createAlarm(runtime: Runtime, clock: Clock, ring: () => void): Alarm {
   let sleeping: { readonly time: number; readonly controller: AbortController } | undefined;
 
   function clear(): void {
-    sleeping?.controller.abort();
+    sleeping?.controller.abort(CLEARED);
     sleeping = undefined;
   }
 
