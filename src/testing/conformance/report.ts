@@ -10,21 +10,27 @@ import { allCases, conformance, has } from "./conformance.ts";
 import type { Need, Subject } from "./subject.ts";
 
 /** A case that did not pass. */
-export interface Failure {
+export interface FailedCase {
+  /** The claim. */
   readonly name: string;
+  /** What was wanted, and what was found. */
   readonly message: string;
 }
 
 /** What the suite showed of one transport. */
 export interface Examination {
+  /** The subject's. */
   readonly name: string;
+  /** What it declares. */
   readonly features: Features;
   /** Whether every case of a group passed. */
   readonly groups: ReadonlyMap<string, boolean>;
   /** Whether what is needed is there and every case that needs it passed. */
   readonly needs: ReadonlyMap<Need, boolean>;
+  /** How many cases passed. */
   readonly passed: number;
-  readonly failures: readonly Failure[];
+  /** The cases that did not. */
+  readonly failures: readonly FailedCase[];
 }
 
 const NEEDS: readonly (readonly [Need, string])[] = [
@@ -47,7 +53,7 @@ const CLOCKS: Readonly<Record<Features["clock"], string>> = {
 
 /** Runs every case for a subject, one after another, and says what passed. */
 export async function examine(subject: Subject): Promise<Examination> {
-  const failures: Failure[] = [];
+  const failures: FailedCase[] = [];
   let passed = 0;
   for (const { name, run } of conformance(subject)) {
     await run().then(

@@ -1,0 +1,30 @@
+import { describe, expect, test } from "vitest";
+import { conformance } from "../../src/testing/mod.ts";
+import {
+  fakeSqliteSubject,
+  SQLITE_FEATURES,
+  sqliteSubject,
+  volatileSqliteSubject,
+} from "./support/subjects.ts";
+
+test("SQLite declares the features of the design's table", async () => {
+  const subject = sqliteSubject();
+  const transport = await subject.create("relevo-features");
+  expect(transport.features).toEqual(SQLITE_FEATURES);
+  await transport[Symbol.asyncDispose]();
+  await subject.destroy?.("relevo-features");
+});
+
+describe("SQLite keeps the contract", () => {
+  for (const { group, name, run } of conformance(fakeSqliteSubject())) test(`${group}: ${name}`, run);
+});
+
+describe("SQLite without a file keeps the contract", () => {
+  for (const { group, name, run } of conformance(volatileSqliteSubject())) test(`${group}: ${name}`, run);
+});
+
+describe("SQLite keeps the contract by the real clock", () => {
+  for (const { group, name, run } of conformance(sqliteSubject())) {
+    if (["lease", "delay", "wake"].includes(group)) test.concurrent(`${group}: ${name}`, run);
+  }
+});

@@ -1,0 +1,68 @@
+/** The shipped transports that need a server-side runtime, as subjects of the conformance suite. */
+import { mkdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { type Runtime, systemRuntime } from "../../../src/runtime.ts";
+import { createFakeRuntime, type Subject } from "../../../src/testing/mod.ts";
+import type { Features } from "../../../src/transport.ts";
+import { sqlite } from "../../../src/transports/sqlite/mod.ts";
+
+/** What the SQLite transport must declare: the table of transports in the design. */
+export const SQLITE_FEATURES: Features = {
+  durable: true,
+  shared: true,
+  exactFence: true,
+  exactInfo: true,
+  atomicPush: true,
+  clock: "machine",
+  idLive: true,
+  idWindow: true,
+};
+
+function fileSubject(runtime: Runtime): Subject {
+  const folder = (store: string): string => join(tmpdir(), store);
+  const path = (store: string): string => join(folder(store), "jobs.db");
+  return {
+    name: "SQLite",
+    features: SQLITE_FEATURES,
+    async create(store) {
+      await mkdir(folder(store), { recursive: true });
+      const transport = sqlite({ path: path(store), runtime });
+      await transport.queues({ deadline: 10_000 });
+      return transport;
+    },
+    restart: () => Promise.resolve(),
+    raw(store, queue, payload) {
+      const database = new DatabaseSync(path(store));
+      database.prepare("INSERT INTO relevo_jobs (queue, payload) VALUES (?, ?)").run(queue, payload);
+      database.close();
+      return Promise.resolve();
+    },
+    destroy: (store) => rm(folder(store), { recursive: true, force: true }),
+    now: () => runtime.now(),
+  };
+}
+
+/** SQLite on a file of its own for each store, by the real clock. */
+export function sqliteSubject(): Subject {
+  return fileSubject(systemRuntime());
+}
+
+/** The same under a clock of its own. It begins at the real time, as raw entries are dated by SQLite. */
+export function fakeSqliteSubject(): Subject {
+  const runtime = createFakeRuntime({ now: Date.now() });
+  return { ...fileSubject(runtime), elapse: (ms) => runtime.advance(ms) };
+}
+
+/** SQLite without a file, under a clock of its own. */
+export function volatileSqliteSubject(): Subject {
+  const runtime = createFakeRuntime();
+  return {
+    name: "SQLite in memory",
+    features: { ...SQLITE_FEATURES, durable: false, shared: false },
+    create: () => Promise.resolve(sqlite({ path: ":memory:", runtime })),
+    elapse: (ms) => runtime.advance(ms),
+    now: () => runtime.now(),
+  };
+}
