@@ -6,7 +6,14 @@
 
 import { MAX_PAGE, PAGE, PREVIEW } from "./defaults.ts";
 import type { Call, Reloaded, Selection } from "./exchange.ts";
-import { type Channel, CHANNELS, DEAD_CHANNELS, type DeadChannel, type QueueInfo, type StoredJob } from "./job.ts";
+import {
+  type Channel,
+  CHANNELS,
+  DEAD_CHANNELS,
+  type DeadChannel,
+  type QueueInfo,
+  type StoredJob,
+} from "./job.ts";
 import { checkId, checkName } from "./names.ts";
 import { checkInteger, checkKnown, checkTime, checkWord } from "./options.ts";
 import { storedJobOf } from "./record.ts";
@@ -74,7 +81,12 @@ export function createAdmin(transport: Transport, deadline: number): Admin {
       const call = callOf(action, options, ["limit", "cursor"]);
       checkPlace(action, queue, channel, CHANNELS);
       const limit = checkInteger(action, "limit", options.limit ?? PAGE, 1, MAX_PAGE);
-      const page = await transport.list(queue, channel, { limit, cursor: options.cursor, preview: PREVIEW }, call);
+      const page = await transport.list(
+        queue,
+        channel,
+        { limit, cursor: options.cursor, preview: PREVIEW },
+        call,
+      );
       const jobs = page.entries.map(storedJobOf);
       return page.cursor === undefined ? { jobs } : { jobs, cursor: page.cursor };
     },
@@ -110,7 +122,9 @@ function checkPlace(action: string, queue: string, channel: string, channels: re
 function checkSelection(action: string, select: Selection, channel: Channel): void {
   if (select === "all") return;
   if (typeof select !== "object" || select === null) {
-    throw new TypeError(`Cannot ${action} as the selection must be 'all', ids or properties: current value is ${select}`);
+    throw new TypeError(
+      `Cannot ${action} as the selection must be 'all', ids or properties: current value is ${select}`,
+    );
   }
   if ("ids" in select) {
     checkKnown(action, select, ["ids"]);
@@ -124,6 +138,8 @@ function checkSelection(action: string, select: Selection, channel: Channel): vo
   if (select.before !== undefined) checkTime(action, "before", select.before);
   const dead: readonly Channel[] = DEAD_CHANNELS;
   if (!dead.includes(channel) && (select.before !== undefined || select.reason !== undefined)) {
-    throw new TypeError(`Cannot ${action} by 'reason' or 'before' in '${channel}' as only dead jobs have them`);
+    throw new TypeError(
+      `Cannot ${action} by 'reason' or 'before' in '${channel}' as only dead jobs have them`,
+    );
   }
 }

@@ -53,7 +53,10 @@ export function createAlarms(runtime: Runtime): Alarms {
     wake();
     const current = { until: first.time, controller: new AbortController() };
     sleeping = current;
-    runtime.sleep(Math.max(0, first.time - runtime.monotonic()), current.controller.signal).then(ring, () => {});
+    runtime.sleep(Math.max(0, first.time - runtime.monotonic()), current.controller.signal).then(
+      ring,
+      () => {},
+    );
   }
 
   function sweep(): void {

@@ -37,7 +37,9 @@ export const json: Codec = {
   decode(bytes) {
     if (bytes.length === 0) return undefined;
     const text = decoder.decode(bytes);
-    return text.includes("__proto__") || text.includes("\\u") ? JSON.parse(text, withoutPrototype) : JSON.parse(text);
+    return text.includes("__proto__") || text.includes("\\u")
+      ? JSON.parse(text, withoutPrototype)
+      : JSON.parse(text);
   },
 };
 

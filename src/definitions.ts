@@ -88,7 +88,9 @@ export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitio
     const definition = readDefinition(name, written);
     for (const known of [name, ...aliasesOf(written)]) {
       checkName("job", known, `define job '${name}'`);
-      if (byName.has(known)) throw new TypeError(`Cannot define job '${name}' as '${known}' names another job already`);
+      if (byName.has(known)) {
+        throw new TypeError(`Cannot define job '${name}' as '${known}' names another job already`);
+      }
       byName.set(known, definition);
     }
     queues.add(definition.queue);

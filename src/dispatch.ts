@@ -15,8 +15,8 @@ import {
   DuplicateJobError,
   errorOf,
   OutcomeUnknown,
-  RelevoError,
   RelayClosed,
+  RelevoError,
 } from "./errors.ts";
 import type { Events } from "./events.ts";
 import type { Pushed, PushJob } from "./exchange.ts";
@@ -222,10 +222,14 @@ async function dispatchMany(
   signal?.throwIfAborted();
   if (!Array.isArray(jobs) || jobs.length === 0 || jobs.length > MAX_BULK) {
     const given = Array.isArray(jobs) ? jobs.length : typeof jobs;
-    throw new RangeError(`Cannot dispatch jobs as there must be 1 to ${MAX_BULK} of them: current value is ${given}`);
+    throw new RangeError(
+      `Cannot dispatch jobs as there must be 1 to ${MAX_BULK} of them: current value is ${given}`,
+    );
   }
   if (atomic && !sender.transport.features.atomicPush) {
-    throw new TypeError(`Cannot dispatch jobs with 'atomic' as the ${sender.transport.name} transport cannot`);
+    throw new TypeError(
+      `Cannot dispatch jobs with 'atomic' as the ${sender.transport.name} transport cannot`,
+    );
   }
   const prepared = await prepareAll(sender, jobs);
   signal?.throwIfAborted();
@@ -258,13 +262,19 @@ async function prepareAll(sender: Sender, jobs: Parameters<Dispatcher["many"]>[0
 }
 
 function failuresOf(results: readonly unknown[]): BulkFailure[] {
-  return results.flatMap((error, index) => error instanceof Error && !(error instanceof WithheldJob) ? [{ index, error }] : []);
+  return results.flatMap((error, index) =>
+    error instanceof Error && !(error instanceof WithheldJob) ? [{ index, error }] : []
+  );
 }
 
 async function pushAll(
   sender: Sender,
   jobs: readonly PushJob[],
-  { atomic, transaction, signal }: { atomic: boolean; transaction: object | undefined; signal: AbortSignal | undefined },
+  { atomic, transaction, signal }: {
+    atomic: boolean;
+    transaction: object | undefined;
+    signal: AbortSignal | undefined;
+  },
 ): Promise<readonly Pushed[]> {
   const { transport, callTimeout } = sender;
   if (transaction !== undefined) return await pushWithin(sender, transaction, jobs);

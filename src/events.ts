@@ -31,7 +31,11 @@ export interface EventMap {
   /** A run failed, and the job will run again after the delay. */
   readonly retrying: RunDetail & { readonly error: Error; readonly delay: number };
   /** A job is dead. */
-  readonly failed: RunDetail & { readonly error: Error; readonly reason: string; readonly channel: DeadChannel };
+  readonly failed: RunDetail & {
+    readonly error: Error;
+    readonly reason: string;
+    readonly channel: DeadChannel;
+  };
   /** A job will run again, and did not fail. */
   readonly rescheduled: RunDetail & { readonly delay?: number; readonly at?: number };
   /** A job was given back without counting. */
@@ -97,19 +101,29 @@ class GuardedTarget extends EventTarget {
   readonly heard: Set<string> = new Set();
   readonly #guards: WeakMap<object, Listener> = new WeakMap();
 
-  override addEventListener(type: string, listener: unknown, options?: AddEventListenerOptions | boolean): void {
+  override addEventListener(
+    type: string,
+    listener: unknown,
+    options?: AddEventListenerOptions | boolean,
+  ): void {
     if (listener === null || listener === undefined) return;
     this.heard.add(type);
     super.addEventListener(type, this.#guard(listener), options);
   }
 
-  override removeEventListener(type: string, listener: unknown, options?: EventListenerOptions | boolean): void {
+  override removeEventListener(
+    type: string,
+    listener: unknown,
+    options?: EventListenerOptions | boolean,
+  ): void {
     const guard = isObject(listener) ? this.#guards.get(listener) : undefined;
     super.removeEventListener(type, guard ?? null, options);
   }
 
   #guard(listener: unknown): Listener {
-    if (!isObject(listener)) throw new TypeError("Cannot listen as a listener must be a function or an object");
+    if (!isObject(listener)) {
+      throw new TypeError("Cannot listen as a listener must be a function or an object");
+    }
     const known = this.#guards.get(listener);
     if (known !== undefined) return known;
     const guard: Listener = (event) => {

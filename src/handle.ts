@@ -90,7 +90,9 @@ export function createHandlers(definitions: Definitions): Handlers {
       }
       checkKnown(`handle '${name}'`, options, ["replace"]);
       if (byName.has(name) && options.replace !== true) {
-        throw new TypeError(`Cannot handle '${name}' as it has a handler: give { replace: true } to put another there`);
+        throw new TypeError(
+          `Cannot handle '${name}' as it has a handler: give { replace: true } to put another there`,
+        );
       }
       const listeners = listenersOf(name, handler);
       byName.set(name, listeners);
@@ -119,7 +121,9 @@ function listenersOf(name: string, handler: Handler<never>): Listeners {
     if (typeof listener === "function") return (payload, context) => listener(payload, context);
     if (typeof listener === "object" && listener !== null && "handle" in listener) {
       const { handle } = listener;
-      if (typeof handle === "function") return (payload, context) => Reflect.apply(handle, listener, [payload, context]);
+      if (typeof handle === "function") {
+        return (payload, context) => Reflect.apply(handle, listener, [payload, context]);
+      }
     }
     throw new TypeError(
       `Cannot handle '${name}' as a handler must be a function, an object with 'handle', or a list of those: ` +

@@ -21,7 +21,9 @@ export function byteLength(text: string): number {
 export function checkName(what: "queue" | "job", name: string, action: string): void {
   checkText(`name of a ${what}`, name, action, MAX_NAME);
   if (name.includes("@")) {
-    throw new TypeError(`Cannot ${action} as the name of a ${what} must not contain '@': current value is '${name}'`);
+    throw new TypeError(
+      `Cannot ${action} as the name of a ${what} must not contain '@': current value is '${name}'`,
+    );
   }
 }
 
@@ -32,37 +34,56 @@ export function checkId(id: string, action: string): void {
   }
   // A UTF-16 unit takes at most three bytes, so that most ids need not be encoded here.
   if (id.length * 3 > MAX_ID && byteLength(id) > MAX_ID) {
-    throw new RangeError(`Cannot ${action} as 'id' must be at most ${MAX_ID} bytes: current size is ${byteLength(id)}`);
+    throw new RangeError(
+      `Cannot ${action} as 'id' must be at most ${MAX_ID} bytes: current size is ${byteLength(id)}`,
+    );
   }
   if (!id.isWellFormed() || id.includes("\0")) {
-    throw new TypeError(`Cannot ${action} as 'id' must be well-formed text without NUL: current value is ${quote(id)}`);
+    throw new TypeError(
+      `Cannot ${action} as 'id' must be well-formed text without NUL: current value is ${quote(id)}`,
+    );
   }
 }
 
 /** Refuses headers that are no texts, or too many of them; returns a copy that no caller can change. */
-export function checkHeaders(headers: Readonly<Record<string, string>>, action: string): Record<string, string> {
+export function checkHeaders(
+  headers: Readonly<Record<string, string>>,
+  action: string,
+): Record<string, string> {
   let bytes = 0;
   for (const [name, value] of Object.entries(headers)) {
     if (typeof value !== "string") {
-      throw new TypeError(`Cannot ${action} as header '${name}' must be a string: current value is ${quote(value)}`);
+      throw new TypeError(
+        `Cannot ${action} as header '${name}' must be a string: current value is ${quote(value)}`,
+      );
     }
     bytes += byteLength(name) + byteLength(value);
   }
   if (bytes > MAX_HEADERS) {
-    throw new RangeError(`Cannot ${action} as 'headers' must be at most ${MAX_HEADERS} bytes: current size is ${bytes}`);
+    throw new RangeError(
+      `Cannot ${action} as 'headers' must be at most ${MAX_HEADERS} bytes: current size is ${bytes}`,
+    );
   }
   return structuredClone({ ...headers });
 }
 
 function checkText(what: string, text: string, action: string, limit: number): void {
   if (typeof text !== "string" || text.length === 0) {
-    throw new TypeError(`Cannot ${action} as the ${what} must be a non-empty string: current value is ${quote(text)}`);
+    throw new TypeError(
+      `Cannot ${action} as the ${what} must be a non-empty string: current value is ${quote(text)}`,
+    );
   }
   if (text.length * 3 > limit && byteLength(text) > limit) {
-    throw new RangeError(`Cannot ${action} as the ${what} must be at most ${limit} bytes: current size is ${byteLength(text)}`);
+    throw new RangeError(
+      `Cannot ${action} as the ${what} must be at most ${limit} bytes: current size is ${byteLength(text)}`,
+    );
   }
   if (!text.isWellFormed() || /\p{Cc}/u.test(text)) {
-    throw new TypeError(`Cannot ${action} as the ${what} must be text without control characters: current value is ${quote(text)}`);
+    throw new TypeError(
+      `Cannot ${action} as the ${what} must be text without control characters: current value is ${
+        quote(text)
+      }`,
+    );
   }
 }
 

@@ -84,7 +84,11 @@ export function prepare(
 }
 
 /** The bytes of a payload. */
-export function encodePayload({ maxPayload, transport }: Desk, definition: Definition, payload: unknown): Uint8Array {
+export function encodePayload(
+  { maxPayload, transport }: Desk,
+  definition: Definition,
+  payload: unknown,
+): Uint8Array {
   let bytes: Uint8Array;
   try {
     bytes = definition.codec.encode(payload);
@@ -92,7 +96,9 @@ export function encodePayload({ maxPayload, transport }: Desk, definition: Defin
     throw new UnencodableError(definition.name, cause);
   }
   const limit = Math.min(maxPayload, transport.limits.payload - META_RESERVE);
-  if (bytes.length > limit) throw new TooLargeError(`the payload of '${definition.name}'`, bytes.length, limit);
+  if (bytes.length > limit) {
+    throw new TooLargeError(`the payload of '${definition.name}'`, bytes.length, limit);
+  }
   return bytes;
 }
 
@@ -145,7 +151,9 @@ function checkSettings({ definitions }: Desk, name: string, settings: JobSetting
   if (id !== undefined) checkId(id, action);
   if (idWindow !== undefined) {
     checkTime(action, "idWindow", idWindow);
-    if (id === undefined) throw new TypeError(`Cannot ${action} with 'idWindow' as it needs an 'id' of the caller's`);
+    if (id === undefined) {
+      throw new TypeError(`Cannot ${action} with 'idWindow' as it needs an 'id' of the caller's`);
+    }
   }
   if (onDuplicate !== undefined) checkWord(action, "onDuplicate", onDuplicate, ["ignore", "throw"]);
   // A delay that is over already means at once, as it does for an instant in the past.
@@ -158,11 +166,15 @@ function checkSettings({ definitions }: Desk, name: string, settings: JobSetting
   if (timeout !== undefined) checkTime(action, "timeout", timeout, 1);
   if (backoff !== undefined) {
     if (typeof backoff !== "object" || backoff === null) {
-      throw new TypeError(`Cannot ${action} as 'backoff' must be a policy that can travel: current value is a ${typeof backoff}`);
+      throw new TypeError(
+        `Cannot ${action} as 'backoff' must be a policy that can travel: current value is a ${typeof backoff}`,
+      );
     }
     checkBackoff(backoff, action);
   }
-  if (queue !== undefined && !definitions.queues.has(queue)) throw new UnknownQueueError(queue, [...definitions.queues]);
+  if (queue !== undefined && !definitions.queues.has(queue)) {
+    throw new UnknownQueueError(queue, [...definitions.queues]);
+  }
   if (requestId !== undefined) checkId(requestId, action);
 }
 

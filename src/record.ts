@@ -33,9 +33,13 @@ export function readMeta(text: string): Meta {
 /** Whether a value can be used as metadata: the fields that decide a job's fate are what they should be. */
 function isMeta(value: unknown): value is Meta {
   if (typeof value !== "object" || value === null) return false;
-  const { v, codec, attempts = 0, lost = 0, maxAttempts = 1, timeout = 1, createdAt = 0 } = value as Partial<Meta>;
+  const { v, codec, attempts = 0, lost = 0, maxAttempts = 1, timeout = 1, createdAt = 0 } = value as Partial<
+    Meta
+  >;
   return Number.isInteger(v) && (codec === undefined || typeof codec === "string") &&
-    [attempts, lost, maxAttempts, timeout, createdAt].every((number) => typeof number === "number" && number >= 0);
+    [attempts, lost, maxAttempts, timeout, createdAt].every((number) =>
+      typeof number === "number" && number >= 0
+    );
 }
 
 /** The job of a delivery. */

@@ -7,7 +7,7 @@
 import { type Admin, createAdmin } from "./admin.ts";
 import { type Codec, json, raw } from "./codec.ts";
 import { CALL_TIMEOUT, MAX_PAYLOAD } from "./defaults.ts";
-import { type Definitions, type Jobs, readDefinitions } from "./definitions.ts";
+import { type Jobs, readDefinitions } from "./definitions.ts";
 import {
   type BulkOptions,
   createDispatcher,
@@ -26,10 +26,16 @@ import { type Runtime, systemRuntime } from "./runtime.ts";
 import { validate } from "./schema.ts";
 import type { Transport } from "./transport.ts";
 import { memory } from "./transports/memory.ts";
-import { type Drained, drain, type DrainOptions } from "./worker/drain.ts";
+import { drain, type Drained, type DrainOptions } from "./worker/drain.ts";
 import type { WorkerOptions } from "./worker/settings.ts";
 import type { Bench } from "./worker/state.ts";
-import { createWorker, type Engine, type RunOptions, type StopOptions, type Worker } from "./worker/worker.ts";
+import {
+  createWorker,
+  type Engine,
+  type RunOptions,
+  type StopOptions,
+  type Worker,
+} from "./worker/worker.ts";
 
 /** What a relay is made of. */
 export interface RelayOptions<J extends Jobs> {
@@ -101,7 +107,13 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
   checkKnown(action, options, KNOWN);
   const runtime = options.runtime ?? systemRuntime();
   const transport = options.transport ?? memory({ runtime });
-  const maxPayload = checkInteger(action, "maxPayload", options.maxPayload ?? MAX_PAYLOAD, 1, transport.limits.payload);
+  const maxPayload = checkInteger(
+    action,
+    "maxPayload",
+    options.maxPayload ?? MAX_PAYLOAD,
+    1,
+    transport.limits.payload,
+  );
   const callTimeout = checkTime(action, "callTimeout", options.callTimeout ?? CALL_TIMEOUT, 1);
   const definitions = readDefinitions(options.jobs, [json, raw, ...options.codecs ?? []]);
   const events = createEvents();
@@ -109,7 +121,15 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
   const gate = createGate();
   const desk: Desk = { definitions, transport, runtime, maxPayload, requestId: options.requestId };
   const dispatcher = createDispatcher({ ...desk, events, callTimeout, gate });
-  const bench: Bench = { transport, runtime, events, definitions, handlers, callTimeout, encode: encoderOf(desk) };
+  const bench: Bench = {
+    transport,
+    runtime,
+    events,
+    definitions,
+    handlers,
+    callTimeout,
+    encode: encoderOf(desk),
+  };
   const admin = guardedAdmin(createAdmin(transport, callTimeout), gate);
   const engines = new Set<Engine>();
   const self = {};
@@ -181,7 +201,9 @@ async function closeRelay(
 function encoderOf(desk: Desk): Bench["encode"] {
   return async (run, payload) => {
     const definition = run.definition;
-    if (definition === undefined) throw new TypeError("a job without a definition cannot get another payload");
+    if (definition === undefined) {
+      throw new TypeError("a job without a definition cannot get another payload");
+    }
     await validate(definition.schema, definition.name, payload);
     return encodePayload(desk, definition, payload);
   };

@@ -26,6 +26,12 @@ export interface Runtime {
 /** The longest time that a timer holds; a longer one fires at once on most runtimes. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/** What Node, Deno and Bun have for the next macrotask, and the web has not. */
+interface Immediates {
+  readonly setImmediate?: (wake: () => void) => unknown;
+  readonly clearImmediate?: (handle: unknown) => void;
+}
+
 /** Crockford's digits: no vowel that could spell a word, and they sort as their values do. */
 const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -55,9 +61,10 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
       resolve();
     };
     const arm = (): void => {
-      if (rest <= 0 && typeof setImmediate === "function") {
+      const { setImmediate, clearImmediate }: Immediates = globalThis;
+      if (rest <= 0 && setImmediate !== undefined) {
         const immediate = setImmediate(wake);
-        cancel = () => clearImmediate(immediate);
+        cancel = () => clearImmediate?.(immediate);
         return;
       }
       const part = Math.min(rest, LONGEST_TIMER);

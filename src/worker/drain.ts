@@ -28,7 +28,9 @@ export async function drain(
 ): Promise<Drained> {
   const action = "drain";
   const settings = withOptions(defaultSettings(), options, action);
-  const left = limit === undefined ? Number.MAX_SAFE_INTEGER : checkInteger(action, "limit", limit, 1, Number.MAX_SAFE_INTEGER);
+  const left = limit === undefined
+    ? Number.MAX_SAFE_INTEGER
+    : checkInteger(action, "limit", limit, 1, Number.MAX_SAFE_INTEGER);
   if (budget !== undefined) checkTime(action, "budget", budget);
   const engine = startEngine(bench, settings, signal, { left });
   onRun(engine);

@@ -132,7 +132,6 @@ export function pump(state: State): void {
     state.running.add(run);
     void perform(state, run);
   }
-  state.room.open();
 }
 
 function handBack(state: State): void {

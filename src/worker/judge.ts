@@ -41,7 +41,14 @@ export function fateOfOutcome(judge: Judge, run: Run, outcome: Outcome): Fate | 
       return fateOfRetry(judge, run, outcome as Retry);
     case "deadLetter": {
       const { reason, error } = outcome as { reason: string; error: unknown };
-      return buried(judge, run, "failed", reason, error ?? new Error(`The handler refused the job: ${reason}`), true);
+      return buried(
+        judge,
+        run,
+        "failed",
+        reason,
+        error ?? new Error(`The handler refused the job: ${reason}`),
+        true,
+      );
     }
     case "reschedule":
       return fateOfReschedule(judge, run, outcome as Reschedule);
@@ -69,7 +76,9 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
   const attempts = run.attempts + 1;
   const maxAttempts = run.meta.maxAttempts ?? run.definition?.maxAttempts ?? judge.settings.maxRetry;
   if (attempts >= maxAttempts) {
-    const [channel, reason] = run.timedOut ? ["timeout", "timeout"] as const : ["failed", "exhausted"] as const;
+    const [channel, reason] = run.timedOut
+      ? ["timeout", "timeout"] as const
+      : ["failed", "exhausted"] as const;
     return buried(judge, run, channel, reason, error, true);
   }
   let delay: number;
@@ -137,7 +146,14 @@ export function handedBack(judge: Judge, run: Run, reason: "unknown" | "invalid"
     lost: run.lost,
     unknownSince: since,
   };
-  return { to: "again", told: "released", meta: writeMeta(meta), delay: handBackDelay(waited), reason, error };
+  return {
+    to: "again",
+    told: "released",
+    meta: writeMeta(meta),
+    delay: handBackDelay(waited),
+    reason,
+    error,
+  };
 }
 
 /** A record that a newer version wrote: left as it is for a worker that can read it. */

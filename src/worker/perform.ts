@@ -52,8 +52,9 @@ export async function perform(state: State, run: Run): Promise<void> {
   run.alarm?.cancel();
   state.running.delete(run);
   if (run.abandoned === undefined) conclude(state, run, fate);
-  state.quiet.open();
   state.pump();
+  state.room.open();
+  state.quiet.open();
 }
 
 /** What decides fates in this worker. */
@@ -79,7 +80,9 @@ async function prepare(state: State, judge: Judge, run: Run): Promise<Ready> {
   const definition = definitions.get(name);
   const listeners = definition && handlers.get(definition.name);
   if (definition === undefined || listeners === undefined) {
-    return { fate: fateOfUnknown(judge, run, new UnknownJobError(name, "this worker has no handler for it")) };
+    return {
+      fate: fateOfUnknown(judge, run, new UnknownJobError(name, "this worker has no handler for it")),
+    };
   }
   run.definition = definition;
   const codec = definitions.codec(run.meta.codec ?? "json");
@@ -176,7 +179,9 @@ async function settleWithin(
   const { transport, callTimeout } = state.bench;
   const { id } = run.delivery;
   if (transport.transactions === undefined) {
-    throw new TypeError(`Cannot settle job '${id}' in a transaction as the ${transport.name} transport has none`);
+    throw new TypeError(
+      `Cannot settle job '${id}' in a transaction as the ${transport.name} transport has none`,
+    );
   }
   if (run.within !== undefined) throw new TypeError(`Cannot settle job '${id}' twice in one run`);
   if (run.abandoned !== undefined) throw new LeaseLost(id);
@@ -211,7 +216,9 @@ async function verify(
   }
   run.within = { ...within, committed: true };
   if (thrown !== undefined) {
-    const error = new Error(`Job '${id}' failed after it was settled: ${messageOf(thrown.error)}`, { cause: thrown.error });
+    const error = new Error(`Job '${id}' failed after it was settled: ${messageOf(thrown.error)}`, {
+      cause: thrown.error,
+    });
     events.emit("error", { error, during: `running job '${id}'` });
   }
   return undefined;

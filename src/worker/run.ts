@@ -111,7 +111,10 @@ class Context implements HandlerContext {
   }
 
   get job(): HandledJob {
-    this.#job ??= { ...jobOf(this.#run.delivery, this.#run.meta), payload: this.#run.delivery.payload.slice() };
+    this.#job ??= {
+      ...jobOf(this.#run.delivery, this.#run.meta),
+      payload: this.#run.delivery.payload.slice(),
+    };
     return this.#job;
   }
 

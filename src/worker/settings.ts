@@ -50,7 +50,9 @@ export interface WorkerOptions {
 }
 
 /** Options with nothing left open. */
-export type Settings = Omit<Required<WorkerOptions>, "queues"> & { readonly queues: readonly string[] | undefined };
+export type Settings = Omit<Required<WorkerOptions>, "queues"> & {
+  readonly queues: readonly string[] | undefined;
+};
 
 /** What a worker does unless told otherwise. */
 export function defaultSettings(): Settings {
@@ -94,7 +96,9 @@ export function withOptions(settings: Settings, options: WorkerOptions, action: 
   if (typeof merged.backoff !== "function") checkBackoff(merged.backoff, action);
   if (merged.queues !== undefined) {
     if (!Array.isArray(merged.queues) || merged.queues.length === 0) {
-      throw new TypeError(`Cannot ${action} as 'queues' must be a non-empty list of names: current value is empty`);
+      throw new TypeError(
+        `Cannot ${action} as 'queues' must be a non-empty list of names: current value is empty`,
+      );
     }
     for (const queue of merged.queues) checkName("queue", queue, action);
   }

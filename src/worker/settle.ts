@@ -118,7 +118,9 @@ function tellAgain(
 ): void {
   if (fate.told === "retrying") {
     tally.retried++;
-    if (events.hears("retrying")) events.emit("retrying", { ...detail(), error: fate.error, delay: fate.delay });
+    if (events.hears("retrying")) {
+      events.emit("retrying", { ...detail(), error: fate.error, delay: fate.delay });
+    }
   } else if (fate.told === "rescheduled") {
     tally.rescheduled++;
     if (!events.hears("rescheduled")) return;

@@ -206,7 +206,9 @@ async function windDown(state: State): Promise<void> {
   state.over = true;
   state.alarms.clear();
   if (state.unsettled > 0) {
-    const error = new Error(`Stopped with ${state.unsettled} jobs whose settlement was not confirmed: they may run again`);
+    const error = new Error(
+      `Stopped with ${state.unsettled} jobs whose settlement was not confirmed: they may run again`,
+    );
     events.emit("error", { error, during: "stopping a worker" });
   }
 }
