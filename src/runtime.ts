@@ -28,8 +28,8 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** What Node, Deno and Bun have for the next macrotask, and the web has not. */
 interface Immediates {
-  readonly setImmediate?: (wake: () => void) => unknown;
-  readonly clearImmediate?: (handle: unknown) => void;
+  setImmediate?(wake: () => void): unknown;
+  clearImmediate?(handle: unknown): void;
 }
 
 /** Crockford's digits: no vowel that could spell a word, and they sort as their values do. */
