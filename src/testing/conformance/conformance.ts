@@ -4,7 +4,9 @@
  * @module
  */
 
+import type { Features } from "../../transport.ts";
 import { ADMIN } from "./admin.ts";
+import { CLOCK } from "./clock.ts";
 import { CLOSE } from "./close.ts";
 import { CONNECTION } from "./connection.ts";
 import { DEAD } from "./dead.ts";
@@ -17,7 +19,8 @@ import { PUSH } from "./push.ts";
 import { RESERVE } from "./reserve.ts";
 import { SETTLE } from "./settle.ts";
 import { STRESS } from "./stress.ts";
-import type { Case, Claim, Need, Subject } from "./subject.ts";
+import type { Ability, Case, Claim, Need, Subject } from "./subject.ts";
+import { TRANSACTIONS } from "./transactions.ts";
 import { WAKE } from "./wake.ts";
 
 const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
@@ -31,6 +34,8 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   ids: IDS,
   admin: ADMIN,
   listing: LISTING,
+  clock: CLOCK,
+  transactions: TRANSACTIONS,
   close: CLOSE,
   connection: CONNECTION,
   stress: STRESS,
@@ -77,5 +82,7 @@ export function allCases(subject: Subject): readonly Case[] {
 
 /** Whether a subject declares a feature or has an ability. */
 export function has(subject: Subject, need: Need): boolean {
-  return need === "restart" || need === "raw" ? subject[need] !== undefined : subject.features[need];
+  return need in subject.features
+    ? subject.features[need as keyof Features] === true
+    : subject[need as Ability] !== undefined;
 }

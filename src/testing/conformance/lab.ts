@@ -7,7 +7,7 @@
 import type { Call, Delivery, Entry, Pushed, PushJob, ReserveOptions, Settled } from "../../exchange.ts";
 import type { Channel, DeadChannel, QueueInfo } from "../../job.ts";
 import type { Transport } from "../../transport.ts";
-import { ClaimError, only } from "./assert.ts";
+import { ClaimError, equal, only } from "./assert.ts";
 import type { Subject } from "./subject.ts";
 
 /** Counts per channel, without what depends on the clock. */
@@ -102,6 +102,7 @@ export async function inLab(subject: Subject, check: (lab: Lab) => Promise<void>
     for (const client of clients.reverse()) await client[Symbol.asyncDispose]();
     await subject.destroy?.(store);
   }
+  equal(subject.alive?.() ?? 0, 0, "timers, sockets and the like that are alive when all is closed");
 }
 
 function createLab(subject: Subject, store: string, t: Transport, open: () => Promise<Transport>): Lab {

@@ -126,6 +126,16 @@ async function atomic(lab: Lab): Promise<void> {
   equal(await lab.counts(), counted({ waiting: 2, delayed: 1 }), "info afterwards");
 }
 
+async function atomicTooLarge(lab: Lab): Promise<void> {
+  const { payload: limit } = lab.t.limits;
+  if (limit > 64 * MIB) return;
+  const batch = [job(), job({ payload: new Uint8Array(limit + 1) }), job()];
+  const [before, refused, after] = await lab.t.push(batch, { ...lab.call, atomic: true });
+  equal([before, after], ["withheld", "withheld"], "the neighbours");
+  ok(refused instanceof Error, "an error for the job that is too large");
+  equal(await lab.counts(), counted(), "info");
+}
+
 /** The cases of the group. */
 export const PUSH: readonly Claim[] = [
   claim("the transport declares what its subject says", async ({ t, subject }) => {
@@ -204,14 +214,35 @@ export const PUSH: readonly Claim[] = [
   }, "idLive"),
   claim("a job over the limit is refused alone", tooLarge),
   claim("an atomic batch is stored whole or not at all", atomic, "atomicPush", "idLive"),
-  claim("calls are carried out in the order in which they were made", async (lab) => {
+  claim("an atomic batch with a job over the limit is not stored at all", atomicTooLarge, "atomicPush"),
+  claim("pushes and reserves are carried out in the order in which they were made", async (lab) => {
+    const early = lab.take(3);
     const pushed = [lab.push({ id: "1" }), lab.push({ id: "2" }, { id: "3" }), lab.push({ id: "4" })];
     const taken = lab.take(3);
-    const info = lab.counts();
     await Promise.all(pushed);
-    equal((await taken).map(({ id }) => id), ["1", "2", "3"], "deliveries");
-    if (lab.subject.features.exactInfo) equal(await info, counted({ waiting: 1, reserved: 3 }), "info");
+    equal(await early, [], "deliveries before the push");
+    equal((await taken).map(({ id }) => id), ["1", "2", "3"], "deliveries after it");
   }),
+  claim("a settle made before a reserve is carried out before it", async (lab) => {
+    await lab.push({ id: "1" });
+    const { queue, token } = await lab.one();
+    const settled = lab.t.settle([{ queue, token, to: "release" }], lab.call);
+    equal((await lab.take(1)).map(({ id }) => id), ["1"], "deliveries");
+    equal(await settled, ["settled"], "settle");
+  }),
+  claim("what one looks at shows the calls that were made before, though not awaited", async (lab) => {
+    const pushed = lab.push({ id: "1" }, { id: "2" });
+    const looks = [lab.counts(), lab.entry("1"), lab.entries("waiting"), lab.t.queues(lab.call)] as const;
+    const taken = lab.take(1);
+    const later = lab.counts();
+    await pushed;
+    equal(await looks[0], counted({ waiting: 2 }), "info");
+    equal((await looks[1])?.channel, "waiting", "entry");
+    equal((await looks[2]).length, 2, "listed");
+    equal(await looks[3], [QUEUE], "queues");
+    equal((await taken).length, 1, "deliveries");
+    equal(await later, counted({ waiting: 1, reserved: 1 }), "info after the reserve");
+  }, "exactInfo"),
   claim("a second client sees what the first stored", async (lab) => {
     const second = await lab.open();
     await lab.push({ id: "1" });

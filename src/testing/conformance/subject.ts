@@ -25,6 +25,15 @@ export interface Subject {
   restart?(store: string): Promise<void>;
   /** Puts in an entry as another program would, without anything of ours around the payload. */
   raw?(store: string, queue: string, payload: Uint8Array): Promise<void>;
+  /**
+   * Begins a transaction of the caller's on the store, for a transport with `transactions`; `handle` is what its calls
+   * take.
+   */
+  transaction?(store: string): Promise<SubjectTransaction>;
+  /** Moves the wall clock by so many milliseconds, back if negative, without any time going by. */
+  step?(ms: number): void;
+  /** How many timers, sockets and the like are alive: 0 when all clients of all stores are closed. */
+  alive?(): number;
   /** Removes a store after the last of its clients was closed. */
   destroy?(store: string): Promise<void>;
   /** Lets so many milliseconds go by. Default: really waits. With a fake runtime: its `advance`. */
@@ -35,11 +44,23 @@ export interface Subject {
   readonly scale?: number;
 }
 
+/** A transaction that a subject began. */
+export interface SubjectTransaction {
+  /** What the transport's `transactions` take. */
+  readonly handle: object;
+  /** Ends it, and gives its handle back. */
+  commit(): Promise<void>;
+  /** Ends it as if it had never been, and gives its handle back. */
+  rollback(): Promise<void>;
+}
+
 /** What a case needs: a feature that is declared, or an ability of the subject. */
 export type Need =
   | { readonly [F in keyof Features]: Features[F] extends boolean ? F : never }[keyof Features]
-  | "restart"
-  | "raw";
+  | Ability;
+
+/** An optional part of a subject that a case may need. */
+export type Ability = "restart" | "raw" | "transaction" | "step" | "alive";
 
 /** One claim about every transport, ready to run with any test runner. */
 export interface Case {

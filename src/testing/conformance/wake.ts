@@ -66,6 +66,15 @@ export const WAKE: readonly Claim[] = [
     const answer = lab.take(1, { wait: lab.ms(600), deadline: lab.ms(200) });
     equal(await lab.within(answer, lab.ms(SOON), "the empty answer"), [], "answer");
   }),
+  claim("a wait longer than a timer can hold is not over at once", async (lab) => {
+    const { answer } = await begin(lab, { wait: 2 ** 31 + 1_000 });
+    let ended = false;
+    answer.then(() => ended = true, () => ended = true);
+    await lab.elapse(lab.ms(200));
+    ok(!ended, "the reserve still waits");
+    await lab.push({ id: "1" });
+    equal((await heard(lab, answer)).id, "1", "id");
+  }),
   claim("a push wakes who waits", async (lab) => {
     const { answer } = await begin(lab);
     await lab.push({ id: "1" });

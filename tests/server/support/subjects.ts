@@ -39,6 +39,16 @@ function fileSubject(runtime: Runtime): Subject {
       database.close();
       return Promise.resolve();
     },
+    transaction(store) {
+      const handle = new DatabaseSync(path(store));
+      handle.exec("BEGIN IMMEDIATE");
+      const end = (how: string): Promise<void> => {
+        handle.exec(how);
+        handle.close();
+        return Promise.resolve();
+      };
+      return Promise.resolve({ handle, commit: () => end("COMMIT"), rollback: () => end("ROLLBACK") });
+    },
     destroy: (store) => rm(folder(store), { recursive: true, force: true }),
     now: () => runtime.now(),
   };
@@ -52,7 +62,12 @@ export function sqliteSubject(): Subject {
 /** The same under a clock of its own. It begins at the real time, as raw entries are dated by SQLite. */
 export function fakeSqliteSubject(): Subject {
   const runtime = createFakeRuntime({ now: Date.now() });
-  return { ...fileSubject(runtime), elapse: (ms) => runtime.advance(ms) };
+  return {
+    ...fileSubject(runtime),
+    elapse: (ms) => runtime.advance(ms),
+    step: (ms) => runtime.step(ms),
+    alive: () => runtime.sleepers,
+  };
 }
 
 /** SQLite without a file, under a clock of its own. */
@@ -64,5 +79,7 @@ export function volatileSqliteSubject(): Subject {
     create: () => Promise.resolve(sqlite({ path: ":memory:", runtime })),
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),
+    step: (ms) => runtime.step(ms),
+    alive: () => runtime.sleepers,
   };
 }

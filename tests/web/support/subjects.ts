@@ -24,5 +24,7 @@ export function memorySubject(wrap: (inner: Transport) => Transport = (inner) =>
     create: () => Promise.resolve(wrap(memory({ runtime }))),
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),
+    step: (ms) => runtime.step(ms),
+    alive: () => runtime.sleepers,
   };
 }
