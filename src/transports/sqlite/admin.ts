@@ -1,0 +1,132 @@
+/**
+ * What an operator does: remove and reload, a bounded page in each transaction, so that a million rows stop no heartbeat.
+ *
+ * @module
+ */
+
+import type { Reloaded, Selection } from "../../exchange.ts";
+import type { Channel, DeadChannel } from "../../job.ts";
+import { byTime, DEAD_STATES, STRETCHES } from "./channels.ts";
+import { integerOf, type Row, textOf } from "./driver.ts";
+import { NO_LEASE, RESERVED, WAITING } from "./schema.ts";
+import type { Session } from "./session.ts";
+
+/** Rows that one transaction looks at, whether they are chosen or not. */
+export const ADMIN_PAGE = 1_000;
+
+/** How far a walk over a channel is. */
+export interface Walk {
+  /** Which stretch of the channel, or which of the ids comes next. */
+  readonly step: number;
+  readonly time: number;
+  readonly seq: number;
+  /** Rows stored later are none of this walk's business, so that it ends however many come meanwhile. */
+  readonly last: number;
+}
+
+/** What one page of a walk did; `next` is absent when it was the last. */
+export interface Walked {
+  readonly changed: number;
+  readonly taken: number;
+  readonly next?: Walk;
+}
+
+interface Chosen {
+  readonly rows: readonly Row[];
+  readonly next?: Walk;
+}
+
+const LAST = "SELECT max(seq) AS last FROM relevo_entries";
+const REMOVE = "DELETE FROM relevo_entries WHERE seq IN (SELECT value FROM json_each(?))";
+const LIVE = `SELECT 1 FROM relevo_entries WHERE queue = ? AND id = ? AND state BETWEEN ${WAITING} AND ${RESERVED} LIMIT 1`;
+/** A new seq puts it behind its predecessors of the same millisecond, in the order of their deaths. */
+const RELOAD = `UPDATE relevo_entries SET seq = (SELECT max(seq) + 1 FROM relevo_entries), state = ${WAITING}, time = ?1,
+  due = ?1, lost = 0, reset = ?2, lease = ${NO_LEASE}, reason = NULL WHERE seq = ?3`;
+const BY_ID = "SELECT seq, id, state, time, name, reason FROM relevo_entries WHERE queue = ?1 AND id = ?3";
+
+/** Removes a page of what is chosen. */
+export function removePage(session: Session, queue: string, channel: Channel, select: Selection, walk?: Walk): Walked {
+  const { rows, next } = choose(session, queue, channel, select, walk ?? begin(session));
+  if (rows.length > 0) {
+    session.statement(REMOVE).run(JSON.stringify(rows.map((row) => integerOf(row.seq))));
+    for (const row of rows) session.count(queue, counterOf(channel, integerOf(row.state)), -1);
+  }
+  return { changed: rows.length, taken: 0, ...(next === undefined ? {} : { next }) };
+}
+
+/** Returns a page of what is chosen to work. */
+export function reloadPage(
+  session: Session,
+  queue: string,
+  channel: DeadChannel,
+  select: Selection,
+  reset: boolean,
+  walk?: Walk,
+): Walked {
+  const { rows, next } = choose(session, queue, channel, select, walk ?? begin(session));
+  let changed = 0;
+  for (const row of rows) {
+    if (session.statement(LIVE).get(queue, textOf(row.id)) !== undefined) continue;
+    session.statement(RELOAD).run(session.now, reset ? 1 : 0, integerOf(row.seq));
+    changed++;
+  }
+  if (changed > 0) {
+    session.count(queue, channel, -changed);
+    session.count(queue, "waiting", changed);
+    session.touch(queue, Infinity);
+  }
+  return { changed, taken: rows.length - changed, ...(next === undefined ? {} : { next }) };
+}
+
+/** What a walk did in all its pages, as a reload says it. */
+export function reloadedOf({ changed, taken }: Walked): Reloaded {
+  return { reloaded: changed, taken };
+}
+
+function begin(session: Session): Walk {
+  return { step: 0, time: -1, seq: -1, last: integerOf(session.statement(LAST).get()?.last) };
+}
+
+/** The counter that a row of a channel was counted in: one that came due is still counted as delayed. */
+function counterOf(channel: Channel, state: number): Channel {
+  return channel === "waiting" && state === STRETCHES.delayed[0]?.state ? "delayed" : channel;
+}
+
+function choose(session: Session, queue: string, channel: Channel, select: Selection, walk: Walk): Chosen {
+  if (select !== "all" && "ids" in select) return chooseIds(session, queue, channel, select.ids, walk);
+  const stretch = STRETCHES[channel][walk.step];
+  if (stretch === undefined) return { rows: [] };
+  const sql = `SELECT seq, id, state, time, name, reason FROM relevo_entries WHERE queue = ?1 AND state = ${stretch.state}
+    AND priority = 0 ${stretch.time} AND (time, seq) > (?3, ?4) ORDER BY time, seq LIMIT ${ADMIN_PAGE}`;
+  const rows = session.statement(sql).all(queue, session.now, walk.time, walk.seq);
+  const chosen = rows.filter((row) => integerOf(row.seq) <= walk.last && fits(row, channel, select));
+  const final = rows[ADMIN_PAGE - 1];
+  if (final !== undefined) {
+    return { rows: chosen, next: { ...walk, time: integerOf(final.time), seq: integerOf(final.seq) } };
+  }
+  if (walk.step + 1 >= STRETCHES[channel].length) return { rows: chosen };
+  return { rows: chosen, next: { ...walk, step: walk.step + 1, time: -1, seq: -1 } };
+}
+
+/** Of several dead jobs with one id the oldest comes first. */
+function chooseIds(session: Session, queue: string, channel: Channel, ids: readonly string[], walk: Walk): Chosen {
+  const end = Math.min(ids.length, walk.step + ADMIN_PAGE);
+  const rows: Row[] = [];
+  for (const id of new Set(ids.slice(walk.step, end))) {
+    for (const stretch of STRETCHES[channel]) {
+      const sql = `${BY_ID} AND state = ${stretch.state} ${stretch.time} ORDER BY time, seq`;
+      rows.push(...session.statement(sql).all(queue, session.now, id));
+    }
+  }
+  if (channel in DEAD_STATES) rows.sort(byTime);
+  return end < ids.length ? { rows, next: { ...walk, step: end } } : { rows };
+}
+
+/** Whether a row is one that was asked for. Live jobs have no reason and no time of death. */
+function fits(row: Row, channel: Channel, select: Selection): boolean {
+  if (select === "all" || "ids" in select) return true;
+  const { name, reason, before } = select;
+  if (name !== undefined && textOf(row.name) !== name) return false;
+  if (reason !== undefined && textOf(row.reason) !== reason) return false;
+  return before === undefined || (channel in DEAD_STATES && integerOf(row.time) < before);
+}

@@ -1,0 +1,200 @@
+/**
+ * One transaction, and so one fsync, for all calls that are there. They are carried out in the order in which they
+ * were made; when one fails, nothing was done, and each is done alone.
+ *
+ * @module
+ */
+
+import type { Runtime } from "../../runtime.ts";
+import type { Connection } from "./connection.ts";
+import { explain, isBusy, isFull, isLost } from "./errors.ts";
+import { rollback } from "./schema.ts";
+import type { Session } from "./session.ts";
+
+/** A call on its way to the database. */
+export interface Operation {
+  /** Items that it carries. */
+  readonly size: number;
+  /** Whether it takes a transaction; reads do not, unless they come behind a write. */
+  readonly writes: boolean;
+  /** Whether it may make the file grow. */
+  readonly grows: boolean;
+  /** When it gives up waiting for a lock, on the monotonic clock. */
+  readonly deadline: number;
+  /** It was aborted and answered already. */
+  readonly over: boolean;
+  /** Whether it has anything to write; asked before a transaction is begun for it alone. */
+  needed?(session: Session): boolean;
+  /** What it comes to when nothing was needed. */
+  idle?(): () => void;
+  /** Does it; what it returns is called once all is committed, and must not throw. */
+  run(session: Session): () => void;
+  fail(error: unknown): void;
+}
+
+/** Those who wait for a job. */
+export interface Crowd {
+  /** Takes those out of the crowd who may find a job now. */
+  claim(touched: ReadonlyMap<string, number>): readonly Operation[];
+  /** A group of operations was committed, or none. */
+  rest(session: Session): void;
+}
+
+/** Carries out operations. */
+export interface Committer {
+  submit(operation: Operation): void;
+  /** Ends everything; what waits fails with what `reason` makes. */
+  close(reason: () => unknown): Promise<void>;
+}
+
+interface Item {
+  readonly operation: Operation;
+  /** It failed in company, and now goes alone. */
+  alone: boolean;
+  /** It found the disk full once. */
+  relieved: boolean;
+}
+
+/** Items of one transaction, unless a single call has more: some milliseconds, in which no timer fires. */
+const MAX_ITEMS = 2_000;
+/** The first and the longest pause before a locked database is tried again, in milliseconds. */
+const FIRST_PAUSE = 0.5;
+const LAST_PAUSE = 20;
+const PAUSE_GROWTH = 1.6;
+
+/** Makes a committer. */
+export function createCommitter(connection: Connection, runtime: Runtime, crowd: Crowd): Committer {
+  const closing = new AbortController();
+  let waiting: Item[] = [];
+  let working: Promise<void> | undefined;
+
+  async function work(): Promise<void> {
+    try {
+      for (let pause = FIRST_PAUSE; waiting.length > 0;) {
+        // Lets everything that belongs to this tick come along, and timers fire between two transactions.
+        await runtime.sleep(0, closing.signal);
+        if (attempt()) {
+          pause = FIRST_PAUSE;
+          continue;
+        }
+        const patience = Math.min(...waiting.map(({ operation }) => operation.deadline)) - runtime.monotonic();
+        await runtime.sleep(Math.max(0, Math.min(pause * (0.5 + runtime.random()), patience)), closing.signal);
+        pause = Math.min(LAST_PAUSE, pause * PAUSE_GROWTH);
+      }
+    } catch (error) {
+      if (!closing.signal.aborted) throw error;
+    } finally {
+      working = undefined;
+    }
+  }
+
+  /** Carries out the next group; false when the database is locked. */
+  function attempt(): boolean {
+    const group = take();
+    if (group.length === 0) return true;
+    let session: Session | undefined;
+    try {
+      session = connection.session();
+      commit(session, group);
+    } catch (error) {
+      if (isBusy(error)) return postpone(group, error);
+      excuse(group, error, session);
+    }
+    if (session !== undefined) crowd.rest(session);
+    return true;
+  }
+
+  function take(): Item[] {
+    waiting = waiting.filter(({ operation }) => !operation.over);
+    let count = 0;
+    for (let size = 0; count < waiting.length; count++) {
+      const item = waiting[count];
+      if (item === undefined || (count > 0 && item.alone)) break;
+      size += item.operation.size;
+      if (count > 0 && size > MAX_ITEMS) break;
+      if (item.alone) return waiting.splice(0, 1);
+    }
+    return waiting.splice(0, count);
+  }
+
+  function commit(session: Session, group: Item[]): void {
+    session.clear();
+    session.now = Math.floor(runtime.now());
+    const writing = group.some(({ operation }) => operation.writes && (operation.needed?.(session) ?? true));
+    if (!writing) {
+      const ends = group.map(({ operation }) => operation.idle?.() ?? operation.run(session));
+      for (const end of ends) end();
+      return;
+    }
+    session.database.exec("BEGIN IMMEDIATE");
+    const ends: (() => void)[] = [];
+    try {
+      // The wait for the lock took time, and others may have committed in it.
+      session.clear();
+      session.now = Math.floor(runtime.now());
+      const run = ({ operation }: Item): void => {
+        connection.bound(operation.grows);
+        ends.push(operation.run(session));
+      };
+      group.forEach(run);
+      // Who waits for what was just stored gets it in the same transaction.
+      const woken = crowd.claim(session.touched).map(itemOf);
+      group.push(...woken);
+      woken.forEach(run);
+      session.flush();
+      session.database.exec("COMMIT");
+    } catch (error) {
+      rollback(session.database);
+      session.clear();
+      throw error;
+    }
+    for (const end of ends) end();
+  }
+
+  function postpone(group: Item[], error: unknown): false {
+    const now = runtime.monotonic();
+    const patient = [...group, ...waiting].filter(({ operation }) => {
+      if (operation.over) return false;
+      if (operation.deadline > now) return true;
+      operation.fail(explain(error, connection.label));
+      return false;
+    });
+    waiting = patient;
+    return false;
+  }
+
+  /** A group that failed goes one by one; what fails alone is told so, but for a full disk that may yield some space. */
+  function excuse(group: Item[], error: unknown, session: Session | undefined): void {
+    const [first] = group;
+    if (first === undefined) return;
+    if (session !== undefined && group.length > 1) {
+      for (const item of group) item.alone = true;
+      waiting.unshift(...group);
+      return;
+    }
+    if (isFull(error) && !first.relieved) {
+      connection.relieve();
+      for (const item of group) item.relieved = item.alone = true;
+      waiting.unshift(...group);
+      return;
+    }
+    if (isLost(error)) connection.drop();
+    for (const { operation } of group) operation.fail(explain(error, connection.label));
+  }
+
+  return {
+    submit(operation) {
+      waiting.push(itemOf(operation));
+      working ??= work();
+    },
+    async close(reason) {
+      closing.abort();
+      for (const { operation } of waiting.splice(0)) if (!operation.over) operation.fail(reason());
+      await working;
+    },
+  };
+}
+
+function itemOf(operation: Operation): Item {
+  return { operation, alone: false, relieved: false };
+}

@@ -1,0 +1,151 @@
+/**
+ * The connection: opened by the first call that needs it and anew after it was lost, so that a wrong path is told by a
+ * rejection, and mended by making it right.
+ *
+ * @module
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import { TransportBusy } from "../../errors.ts";
+import { type Database, fileOf, inTransaction, integerOf, textOf } from "./driver.ts";
+import type { Settings } from "./options.ts";
+import { migrate } from "./schema.ts";
+import { createSession, type Session } from "./session.ts";
+
+/** The way to the database. */
+export interface Connection {
+  /** What messages call the database. */
+  readonly label: string;
+  /** Whether other connections see it. */
+  readonly shared: boolean;
+  /** Opens, brings the schema up to date, or throws what SQLite says; busy while a user's transaction is in the way. */
+  session(): Session;
+  /** Whether anybody else can put something in. */
+  readonly probes: boolean;
+  /** The absolute path of the file that is open; empty for a database in memory. */
+  file(): string;
+  /** A number that changes when others committed; what it was before when it cannot be told now. */
+  version(): number;
+  /** Sets how far the file may grow: what takes space stops at the limit, what gives it back may go a little beyond. */
+  bound(pushing: boolean): void;
+  /** Empties the log into the file, which gives a full disk its space back where that can be. */
+  relieve(): void;
+  /** Drops a connection that is of no more use. */
+  drop(): void;
+  close(): void;
+}
+
+/** Kibibytes of pages in memory: the hot ends of the indexes of a queue of a million. */
+const CACHE = 16 * 1024;
+/** Pages beyond the limit for settlements and leases, at least, and as a part of it. */
+const SPARE_PAGES = 64;
+const SPARE_PART = 16;
+
+/** Makes a connection; opens nothing yet. */
+export function createConnection(settings: Settings): Connection {
+  const { client, runtime } = settings;
+  const clientFile = client === undefined ? "" : fileOf(client);
+  const path = clientFile === "" ? settings.path : clientFile;
+  const borrowed = client !== undefined && clientFile === "" ? client : undefined;
+  const shared = borrowed === undefined && !isMemory(path);
+  const label = path === "" ? ":memory:" : path;
+
+  let session: Session | undefined;
+  let file = "";
+  let version = 0;
+  let pages = 0;
+  let pushing: boolean | undefined;
+
+  function open(): Session {
+    const database = borrowed ?? openFile(path);
+    try {
+      if (borrowed === undefined) prepareFile(database, settings.durability);
+      migrate(database, label, Math.floor(runtime.now()));
+      file = fileOf(database);
+      if (settings.maxBytes !== undefined) pages = Math.floor(settings.maxBytes / pageSize(database));
+      pushing = undefined;
+      return createSession(database);
+    } catch (error) {
+      if (borrowed === undefined) database.close();
+      throw error;
+    }
+  }
+
+  function drop(): void {
+    const dropped = session?.database;
+    session = undefined;
+    if (dropped === undefined || dropped === borrowed) return;
+    try {
+      dropped.close();
+    } catch {
+      // It was closed before.
+    }
+  }
+
+  return {
+    label,
+    shared,
+    probes: shared || borrowed !== undefined,
+    session() {
+      if (borrowed !== undefined && inTransaction(borrowed)) {
+        throw new TransportBusy("Cannot use the database as a transaction of its owner is open on the only connection to it");
+      }
+      session ??= open();
+      return session;
+    },
+    file: () => file,
+    version() {
+      if (session === undefined || (borrowed !== undefined && inTransaction(borrowed))) return version;
+      // On a connection of its own only others' commits count; on a borrowed one the owner's statements do.
+      const sql = borrowed === undefined ? "PRAGMA data_version" : "SELECT total_changes() AS data_version";
+      version = integerOf(session.statement(sql).get()?.data_version);
+      return version;
+    },
+    bound(now) {
+      if (settings.maxBytes === undefined || session === undefined || pushing === now) return;
+      const spare = Math.max(SPARE_PAGES, Math.ceil(pages / SPARE_PART));
+      session.database.exec(`PRAGMA max_page_count = ${now ? pages : pages + spare}`);
+      pushing = now;
+    },
+    relieve() {
+      try {
+        if (shared) session?.database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      } catch {
+        // There is no space for it either.
+      }
+    },
+    drop,
+    close() {
+      if (shared && session !== undefined) {
+        try {
+          session.database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+        } catch {
+          // Whoever closes last empties the log.
+        }
+      }
+      drop();
+    },
+  };
+}
+
+/** A file that no other connection can see. */
+function isMemory(path: string): boolean {
+  return path === "" || path === ":memory:" || /^file::memory:|^file:.*[?&]mode=memory\b/.test(path);
+}
+
+function openFile(path: string): Database {
+  return new DatabaseSync(path);
+}
+
+function prepareFile(database: Database, durability: "full" | "normal"): void {
+  // The driver is synchronous: to wait inside of it would stop every heartbeat of this process.
+  database.exec("PRAGMA busy_timeout = 0");
+  database.exec(`PRAGMA cache_size = -${CACHE}`);
+  const mode = textOf(database.prepare("PRAGMA journal_mode").get()?.journal_mode);
+  if (mode !== "wal" && mode !== "memory") database.prepare("PRAGMA journal_mode = WAL").get();
+  database.exec(`PRAGMA synchronous = ${durability}`);
+}
+
+function pageSize(database: Database): number {
+  return integerOf(database.prepare("PRAGMA page_size").get()?.page_size);
+}

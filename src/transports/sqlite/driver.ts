@@ -1,0 +1,79 @@
+/**
+ * The part of `node:sqlite` that this adapter uses, and what its values look like from here. Whatever offers the same
+ * (the built-in module of Node, Deno and Bun) will do as a client.
+ *
+ * @module
+ */
+
+/** What a parameter may be. */
+export type Value = null | number | bigint | string | Uint8Array;
+
+/** A row as the driver hands it over; another program may have put anything into it. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** A prepared statement. */
+export interface Statement {
+  run(...values: Value[]): { readonly changes: number | bigint };
+  get(...values: Value[]): Row | undefined;
+  all(...values: Value[]): Row[];
+}
+
+/** A connection to a database, as `DatabaseSync` of `node:sqlite` is one. */
+export interface Database {
+  exec(sql: string): void;
+  prepare(sql: string): Statement;
+  close(): void;
+  /** Whether a transaction is open; absent before Node 22.16. */
+  readonly isTransaction?: boolean;
+}
+
+const encoder = new TextEncoder();
+/** Keeps a leading U+FEFF, which is a character of the text like any other. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** A whole number; 0 for whatever is none. */
+export function integerOf(value: unknown): number {
+  if (typeof value === "number") return value;
+  return typeof value === "bigint" ? Number(value) : 0;
+}
+
+/** A text that {@linkcode textValue} wrote; empty for NULL. */
+export function textOf(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (value instanceof Uint8Array) return decoder.decode(value);
+  return value === null || value === undefined ? "" : String(value);
+}
+
+/** Bytes; another program's text as UTF-8. */
+export function bytesOf(value: unknown): Uint8Array {
+  return value instanceof Uint8Array ? value : encoder.encode(textOf(value));
+}
+
+/** A text as a parameter. Some drivers cut texts at a NUL when they read them, so that one with a NUL goes as bytes. */
+export function textValue(text: string): string | Uint8Array {
+  return text.includes("\0") ? encoder.encode(text) : text;
+}
+
+/** Whether something can be used as a database. */
+export function isDatabase(value: unknown): value is Database {
+  return typeof value === "object" && value !== null && "exec" in value && typeof value.exec === "function" &&
+    "prepare" in value && typeof value.prepare === "function";
+}
+
+/** Whether a transaction is open on a connection. */
+export function inTransaction(database: Database): boolean {
+  if (typeof database.isTransaction === "boolean") return database.isTransaction;
+  try {
+    database.exec("BEGIN");
+  } catch {
+    return true;
+  }
+  database.exec("ROLLBACK");
+  return false;
+}
+
+/** The absolute path of a connection's main file; empty when it has none. */
+export function fileOf(database: Database): string {
+  const rows = database.prepare("PRAGMA database_list").all();
+  return textOf(rows.find((row) => row.name === "main")?.file);
+}

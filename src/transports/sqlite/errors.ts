@@ -1,0 +1,93 @@
+/**
+ * What SQLite's errors mean here. Node and Bun say a result code; Deno says only a message.
+ *
+ * @module
+ */
+
+import {
+  messageOf,
+  RelevoError,
+  TransportBusy,
+  TransportError,
+  type TransportFault,
+  TransportFull,
+} from "../../errors.ts";
+
+/** What kept a statement from working. */
+type Cause = "busy" | "full" | TransportFault;
+
+const BY_CODE: Readonly<Record<number, Cause>> = {
+  1: "TRANSPORT_INCOMPATIBLE",
+  3: "TRANSPORT_READ_ONLY",
+  5: "busy",
+  6: "busy",
+  8: "TRANSPORT_READ_ONLY",
+  10: "TRANSPORT_UNAVAILABLE",
+  11: "TRANSPORT_CORRUPT",
+  13: "full",
+  14: "TRANSPORT_UNAVAILABLE",
+  15: "busy",
+  17: "TRANSPORT_INCOMPATIBLE",
+  26: "TRANSPORT_CORRUPT",
+};
+
+/** An index of shared memory that could not grow, and a file that was moved away while it was open. */
+const SHM_SIZE = 10 | (19 << 8);
+const MOVED = 8 | (4 << 8);
+
+const BY_MESSAGE: readonly (readonly [RegExp, Cause])[] = [
+  [/is locked|locking protocol|within a transaction/, "busy"],
+  [/is full/, "full"],
+  [/readonly/, "TRANSPORT_READ_ONLY"],
+  [/malformed|not a database/, "TRANSPORT_CORRUPT"],
+  [/unable to open|disk I\/O/, "TRANSPORT_UNAVAILABLE"],
+  [/no such (table|column)|has no column/, "TRANSPORT_INCOMPATIBLE"],
+];
+
+const SAYS: Readonly<Record<TransportFault, string>> = {
+  TRANSPORT_READ_ONLY: "it is read-only",
+  TRANSPORT_CORRUPT: "it is corrupt or no SQLite database",
+  TRANSPORT_INCOMPATIBLE: "its tables are not those of this version",
+  TRANSPORT_UNAVAILABLE: "it cannot be opened, read or written",
+};
+
+function causeOf(error: unknown): Cause | undefined {
+  if (error instanceof TransportBusy) return "busy";
+  if (!(error instanceof Error) || error instanceof RelevoError) return undefined;
+  const message = BY_MESSAGE.find(([pattern]) => pattern.test(error.message))?.[1];
+  if (!("errcode" in error) || typeof error.errcode !== "number") return message;
+  if (error.errcode === SHM_SIZE) return "full";
+  if (error.errcode === MOVED) return "TRANSPORT_UNAVAILABLE";
+  // Code 1 is any error in a statement; a transaction that somebody else holds open on this connection is one of them.
+  if (error.errcode === 1) return message ?? "TRANSPORT_INCOMPATIBLE";
+  return BY_CODE[error.errcode & 0xff] ?? message;
+}
+
+/** Whether another holds a lock, so that the same may work a moment later. */
+export function isBusy(error: unknown): boolean {
+  return causeOf(error) === "busy";
+}
+
+/** Whether the file cannot grow. */
+export function isFull(error: unknown): boolean {
+  return causeOf(error) === "full";
+}
+
+/** Whether the connection is of no more use, and a new one may be. */
+export function isLost(error: unknown): boolean {
+  const cause = causeOf(error);
+  return cause === "TRANSPORT_UNAVAILABLE" || cause === "TRANSPORT_CORRUPT";
+}
+
+/** The error that a caller sees; it names the file, never what is in it. */
+export function explain(error: unknown, file: string): unknown {
+  if (error instanceof RelevoError) return error;
+  const cause = causeOf(error);
+  if (cause === undefined) return error;
+  const options = { cause: error };
+  if (cause === "busy") return new TransportBusy(`Cannot use '${file}' as others keep it locked`, options);
+  if (cause === "full") {
+    return new TransportFull(`Cannot store in '${file}' as its disk or its limit is full`, options);
+  }
+  return new TransportError(cause, `Cannot use '${file}' as ${SAYS[cause]}: ${messageOf(error)}`, options);
+}

@@ -1,0 +1,125 @@
+/**
+ * Jobs in a SQLite file: durable, shared by the processes of one machine, no server. Needs `node:sqlite`, which Node
+ * (22.13 and later), Deno and Bun have built in.
+ *
+ * @module
+ */
+
+import { MAX_NAME } from "../../defaults.ts";
+import { TransportClosed } from "../../errors.ts";
+import type { Transport } from "../../transport.ts";
+import { reloadedOf, reloadPage, removePage } from "./admin.ts";
+import { createCalls } from "./calls.ts";
+import { createCommitter } from "./commit.ts";
+import { createConnection } from "./connection.ts";
+import { getJobs, infoOf, listJobs, queueNames } from "./inspect.ts";
+import { settingsOf, type SqliteOptions } from "./options.ts";
+import { MAX_BYTES, MAX_ITEMS, pushJobs } from "./push.ts";
+import { extendLeases, settleAll } from "./settle.ts";
+import { createTransactions } from "./transactions.ts";
+import { createWaiting } from "./waiting.ts";
+
+export type { Database, Row, Statement, Value } from "./driver.ts";
+export type { SqliteOptions };
+
+/**
+ * A transport that keeps jobs in a SQLite database.
+ *
+ * The file is opened by the first call, and the tables (all named `relevo_...`, so that they may live among yours) are
+ * made or brought up to date by it, however many processes start at once. The file is put into WAL mode. A file that
+ * cannot be used makes each call reject with a `TransportError`, whose `code` says why, until it can be used.
+ *
+ * While another process holds the lock, calls wait without blocking this one, and reject with `TransportBusy` when
+ * their deadline is over. A full disk, or `maxBytes`, rejects pushes with `TransportFull`; nothing of them was stored.
+ *
+ * @throws {TypeError} When an option is wrong, or none says where the database is.
+ * @throws {RangeError} When a number is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { sqlite } from "@relevo/relevo/sqlite";
+ *
+ * await using transport = sqlite({ path: ":memory:" });
+ * const payload = new TextEncoder().encode(JSON.stringify({ userId: 42 }));
+ * const job = { queue: "default", id: "1", name: "email.welcome", payload, meta: "" };
+ * console.log(await transport.push([job], { deadline: 10_000 })); // [ "stored" ]
+ * ```
+ */
+export function sqlite(options: SqliteOptions): Transport {
+  const settings = settingsOf(options);
+  const { name, runtime, client, probe } = settings;
+  const connection = createConnection(settings);
+  const waiting = createWaiting({ connection, runtime, probe, submit: (operation) => committer.submit(operation) });
+  const committer = createCommitter(connection, runtime, waiting);
+  const calls = createCalls({ name, runtime, committer, waiting });
+  let closing: Promise<void> | undefined;
+
+  async function close(): Promise<void> {
+    calls.close();
+    await committer.close(() => new TransportClosed(name));
+    connection.close();
+  }
+
+  function checkSize(items: readonly unknown[]): void {
+    if (items.length <= MAX_ITEMS) return;
+    throw new RangeError(`Cannot send a batch as it must have at most ${MAX_ITEMS} items: current size is ${items.length}`);
+  }
+
+  return {
+    name,
+    features: {
+      durable: connection.shared,
+      shared: connection.shared,
+      exactFence: true,
+      exactInfo: true,
+      atomicPush: true,
+      clock: "machine",
+      idLive: true,
+      idWindow: true,
+    },
+    limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
+    users: new Set(),
+    async push(jobs, call) {
+      checkSize(jobs);
+      const { atomic = false } = call;
+      const run = pushJobs;
+      return await calls.call(call, {
+        size: jobs.length,
+        writes: jobs.length > 0,
+        grows: true,
+        run: (session) => run(session, jobs, atomic),
+      });
+    },
+    async reserve(queues, options) {
+      return await calls.reserve(queues, options);
+    },
+    async extend(leases, call) {
+      checkSize(leases);
+      const { length: size } = leases;
+      return await calls.call(call, { size, writes: size > 0, run: (session) => extendLeases(session, leases) });
+    },
+    async settle(settlements, call) {
+      checkSize(settlements);
+      const { length: size } = settlements;
+      return await calls.call(call, { size, writes: size > 0, run: (session) => settleAll(session, settlements) });
+    },
+    info: (queue, call) => calls.call(call, { writes: false, run: (session) => infoOf(session, queue) }),
+    queues: (call) => calls.call(call, { writes: false, run: queueNames }),
+    list: (queue, channel, page, call) =>
+      calls.call(call, { writes: false, run: (session) => listJobs(session, queue, channel, page) }),
+    get: (queue, ids, call) =>
+      calls.call(call, { size: ids.length, writes: false, run: (session) => getJobs(session, queue, ids) }),
+    async reload(queue, channel, select, call) {
+      const walked = await calls.walk("reload jobs", call, (session, walk) =>
+        reloadPage(session, queue, channel, select, call.reset, walk));
+      return reloadedOf(walked);
+    },
+    async remove(queue, channel, select, call) {
+      const walked = await calls.walk("remove jobs", call, (session, walk) =>
+        removePage(session, queue, channel, select, walk));
+      return walked.changed;
+    },
+    transactions: createTransactions({ name, connection, runtime, client, isClosed: () => closing !== undefined }),
+    [Symbol.asyncDispose]: () => closing ??= close(),
+  };
+}

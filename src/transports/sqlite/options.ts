@@ -1,0 +1,85 @@
+/**
+ * What a user may say to `sqlite()`, and what is wrong with it.
+ *
+ * @module
+ */
+
+import { checkInteger, checkKnown, checkWord } from "../../options.ts";
+import { type Runtime, systemRuntime } from "../../runtime.ts";
+import { type Database, isDatabase } from "./driver.ts";
+
+/** Options of {@linkcode sqlite}. Give `path` or `client`. */
+export interface SqliteOptions {
+  /** The database file, made when missing; its folder must be there. `:memory:` for one that ends with the process. */
+  readonly path?: string;
+  /**
+   * A `DatabaseSync` that you already hold; it is never closed here. Of a file, the transport opens a connection of
+   * its own to the same file, so that its work never joins a transaction of yours, and `transactions` takes yours.
+   * Of a `:memory:` database there is only the one: calls wait while a transaction of yours is open on it.
+   */
+  readonly client?: Database;
+  /**
+   * What a stored job survives. `full` (default): a power cut, at the price of one fsync a transaction. `normal`: a
+   * killed process, but a power cut may take the newest transactions.
+   */
+  readonly durability?: "full" | "normal";
+  /** Bytes that the database may grow to, in whole pages; then pushes are refused with `TransportFull`. Default: no limit. */
+  readonly maxBytes?: number;
+  /**
+   * Milliseconds at most between two looks for other processes' jobs while somebody waits for one, from 1 to 1,000.
+   * Default 12, which idles at about half a percent of a core; a call by this process wakes at once.
+   */
+  readonly probe?: number;
+  /** What errors and reports call the transport. Default `sqlite`. */
+  readonly name?: string;
+  /** Clock, timer and die. Default: the real ones. Processes that share a file must share the wall clock. */
+  readonly runtime?: Runtime;
+}
+
+/** Options without gaps. */
+export interface Settings {
+  readonly path: string;
+  readonly client: Database | undefined;
+  readonly durability: "full" | "normal";
+  readonly maxBytes: number | undefined;
+  readonly probe: number;
+  readonly name: string;
+  readonly runtime: Runtime;
+}
+
+const ACTION = "use SQLite";
+const KNOWN = ["path", "client", "durability", "maxBytes", "probe", "name", "runtime"];
+const PROBE = 12;
+/** The least size that leaves room for the tables and a job. */
+const LEAST_BYTES = 256 * 1024;
+
+/** Fills the gaps; throws a `TypeError` or `RangeError` that says what is wrong. */
+export function settingsOf(options: SqliteOptions): Settings {
+  checkKnown(ACTION, options, KNOWN);
+  const { path, client, durability = "full", maxBytes, probe = PROBE, name = "sqlite", runtime = systemRuntime() } = options;
+  if ((path === undefined) === (client === undefined)) {
+    throw new TypeError(`Cannot ${ACTION} as exactly one of 'path' and 'client' must be given`);
+  }
+  if (path !== undefined && (typeof path !== "string" || path === "" || path.includes("\0"))) {
+    throw new TypeError(
+      `Cannot ${ACTION} as 'path' must be a non-empty string without NUL: current value is ${JSON.stringify(path)}`,
+    );
+  }
+  if (client !== undefined && !isDatabase(client)) {
+    throw new TypeError(`Cannot ${ACTION} as 'client' must be a DatabaseSync of node:sqlite: current value is ${typeof client}`);
+  }
+  if (typeof name !== "string" || name === "") {
+    throw new TypeError(`Cannot ${ACTION} as 'name' must be a non-empty string: current value is ${String(name)}`);
+  }
+  return {
+    path: path ?? "",
+    client,
+    durability: checkWord(ACTION, "durability", durability, ["full", "normal"]),
+    maxBytes: maxBytes === undefined
+      ? undefined
+      : checkInteger(ACTION, "maxBytes", maxBytes, LEAST_BYTES, Number.MAX_SAFE_INTEGER),
+    probe: checkInteger(ACTION, "probe", probe, 1, 1_000),
+    name,
+    runtime,
+  };
+}

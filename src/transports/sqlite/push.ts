@@ -1,0 +1,117 @@
+/**
+ * Jobs in: ids first, then rows.
+ *
+ * @module
+ */
+
+import { TooLargeError } from "../../errors.ts";
+import type { Pushed, PushJob } from "../../exchange.ts";
+import { byteLength } from "../../names.ts";
+import { integerOf, textValue, type Value } from "./driver.ts";
+import { DELAYED, RESERVED, WAITING } from "./schema.ts";
+import type { Session } from "./session.ts";
+
+/** Bytes of a payload and its metadata together: far below what SQLite holds in a row, and what fits into memory. */
+export const MAX_BYTES: number = 64 * 1024 * 1024;
+/** Items of one batch, all in one transaction. */
+export const MAX_ITEMS = 10_000;
+
+/** Rows of one INSERT: a third faster than one by one; more gain nothing. */
+const ROWS = 25;
+const INSERT_ONE = insert(1);
+const INSERT_MANY = insert(ROWS);
+const LIVE = `SELECT 1 FROM relevo_entries WHERE queue = ? AND id = ? AND state BETWEEN ${WAITING} AND ${RESERVED} LIMIT 1`;
+const HELD = "SELECT until FROM relevo_ids WHERE queue = ? AND id = ?";
+const HOLD = "INSERT INTO relevo_ids VALUES (?, ?, ?) ON CONFLICT (queue, id) DO UPDATE SET until = excluded.until";
+const FORGET = `DELETE FROM relevo_ids WHERE (queue, id) IN
+  (SELECT queue, id FROM relevo_ids WHERE until <= ? ORDER BY until LIMIT ?)`;
+
+/** Nameless parameters: drivers look the numbered ones up by name, each in a list of all. */
+function insert(rows: number): string {
+  const values = Array.from({ length: rows }, () => "(?, ?, ?, ?, ?, ?, ?, ?)");
+  return `INSERT INTO relevo_entries (queue, state, time, due, id, name, meta, payload) VALUES ${values.join(", ")}`;
+}
+
+/** Stores jobs; `atomic`: all or, when one is refused, none. */
+export function pushJobs(session: Session, jobs: readonly PushJob[], atomic: boolean): readonly Pushed[] {
+  const results = examine(session, jobs);
+  const refused = results.some((result) => result !== "stored");
+  if (refused && atomic) return results.map((result) => result === "stored" ? "withheld" : result);
+  const accepted = refused ? jobs.filter((_, index) => results[index] === "stored") : jobs;
+  holdIds(session, accepted);
+  store(session, accepted);
+  return results;
+}
+
+/** When a job may run: the caller's instant, or so long after now. Never a fraction of a millisecond early. */
+export function dueOf(now: number, { at, delay }: { readonly at?: number | undefined; readonly delay?: number | undefined }): number {
+  if (at !== undefined) return Math.ceil(at);
+  return delay === undefined ? now : now + Math.ceil(delay);
+}
+
+/** What is wrong with the size of a job, if anything. */
+export function sizeFault(what: string, payload: Uint8Array | undefined, meta: string): Error | undefined {
+  const bytes = payload?.length ?? 0;
+  // A UTF-16 unit takes at most three bytes, so that most metadata need not be measured.
+  if (bytes + meta.length * 3 <= MAX_BYTES) return undefined;
+  const size = bytes + byteLength(meta);
+  return size > MAX_BYTES ? new TooLargeError(what, size, MAX_BYTES) : undefined;
+}
+
+/** Says of each job whether it can be stored, as if those before it were. */
+function examine(session: Session, jobs: readonly PushJob[]): Pushed[] {
+  const chosen = jobs.length > 1 && jobs.some(({ idWindow }) => idWindow !== undefined);
+  const taken = new Map<string, Set<string>>();
+  return jobs.map((job) => {
+    const fault = sizeFault(`job '${job.id}'`, job.payload, job.meta);
+    if (fault !== undefined) return fault;
+    if (job.idWindow !== undefined && (isTaken(session, job) || taken.get(job.queue)?.has(job.id))) return "duplicate";
+    if (chosen) {
+      const ids = taken.get(job.queue);
+      if (ids === undefined) taken.set(job.queue, new Set([job.id]));
+      else ids.add(job.id);
+    }
+    return "stored";
+  });
+}
+
+function isTaken(session: Session, { queue, id }: PushJob): boolean {
+  const held = session.statement(HELD).get(queue, id);
+  if (held !== undefined && integerOf(held.until) > session.now) return true;
+  return session.statement(LIVE).get(queue, id) !== undefined;
+}
+
+/** Remembers chosen ids for their windows, and forgets twice as many whose windows are over. */
+function holdIds(session: Session, jobs: readonly PushJob[]): void {
+  let held = 0;
+  for (const { queue, id, idWindow = 0 } of jobs) {
+    if (idWindow <= 0) continue;
+    session.statement(HOLD).run(queue, id, session.now + Math.ceil(idWindow));
+    held++;
+  }
+  if (held > 0) session.statement(FORGET).run(session.now, 2 * held + 1);
+}
+
+function store(session: Session, jobs: readonly PushJob[]): void {
+  let start = 0;
+  for (; start + ROWS <= jobs.length; start += ROWS) {
+    const values: Value[] = [];
+    for (let index = start; index < start + ROWS; index++) append(session, values, jobs[index]);
+    session.statement(INSERT_MANY).run(...values);
+  }
+  for (; start < jobs.length; start++) {
+    const values: Value[] = [];
+    append(session, values, jobs[start]);
+    session.statement(INSERT_ONE).run(...values);
+  }
+}
+
+function append(session: Session, values: Value[], job: PushJob | undefined): void {
+  if (job === undefined) return;
+  const { queue, id, name, payload, meta } = job;
+  const due = dueOf(session.now, job);
+  const waiting = due <= session.now;
+  values.push(queue, waiting ? WAITING : DELAYED, due, due, id, name, textValue(meta), payload);
+  session.count(queue, waiting ? "waiting" : "delayed", 1);
+  session.touch(queue, waiting ? 1 : 0);
+}

@@ -1,0 +1,151 @@
+/**
+ * Jobs out: lost leases first, then what came back as far as there are slots, then the rest in the order of due times.
+ *
+ * @module
+ */
+
+import type { Delivery, ReserveOptions } from "../../exchange.ts";
+import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
+import { BACK, DELAYED, NO_LEASE, RESERVED, WAITING } from "./schema.ts";
+import type { Session } from "./session.ts";
+import { tokenOf } from "./settle.ts";
+
+/** What a reserve asks for. */
+export type Wanted = Pick<ReserveOptions, "limit" | "slots" | "lease">;
+
+/** Leases that one reserve takes back beyond its slots. */
+const RECLAIM = 200;
+/** Jobs read at once, so that what is in memory stays within {@linkcode ENOUGH} and a page. */
+const PAGE = 250;
+/** Bytes of payload after which a reserve is content with less than its limit. */
+const ENOUGH = 8 * 1024 * 1024;
+/** Rows that are marked one by one; more of them in one statement. */
+const SINGLY = 4;
+
+const AT = (state: number): string => `FROM relevo_entries WHERE queue = ?1 AND state = ${state}`;
+const ENDED = (state: number): string => `${AT(state)} AND priority = 0 AND time <= ?2`;
+const COLUMNS = "seq, id, name, payload, meta, lost, reset, due";
+const FRESH = `SELECT ${COLUMNS} ${AT(WAITING)} ORDER BY priority, time, seq LIMIT ?2`;
+const CAME_BACK = `SELECT ${COLUMNS} ${AT(BACK)} ORDER BY priority, time, seq LIMIT ?2`;
+const DUE = `SELECT ${COLUMNS} ${ENDED(DELAYED)} ORDER BY time, seq LIMIT ?3`;
+const LOST = `UPDATE relevo_entries SET state = ${BACK}, time = due, lost = lost + 1, lease = ${NO_LEASE}
+  WHERE seq IN (SELECT seq ${ENDED(RESERVED)} ORDER BY time LIMIT ?3)`;
+const NEXT_LEASE = "UPDATE relevo_leases SET last = last + 1 RETURNING last";
+const MARK = `UPDATE relevo_entries SET state = ${RESERVED}, time = ?, lease = ? WHERE seq`;
+const MARK_ONE = `${MARK} = ?`;
+const MARK_MANY = `${MARK} IN (SELECT value FROM json_each(?))`;
+const READY = `SELECT EXISTS (SELECT 1 ${AT(WAITING)}) OR EXISTS (SELECT 1 ${ENDED(DELAYED)})
+  OR EXISTS (SELECT 1 ${ENDED(RESERVED)}) AS fresh, EXISTS (SELECT 1 ${AT(BACK)}) AS back`;
+const NEXT_TIME = `SELECT min(time) AS time FROM (
+  SELECT min(time) AS time ${AT(DELAYED)} AND priority = 0 UNION ALL SELECT min(time) ${AT(RESERVED)} AND priority = 0)`;
+
+/** Whether a reserve of these queues would find something to do: a read, so that an idle reserve takes no lock. */
+export function hasWork(session: Session, queues: readonly string[], slots: number): boolean {
+  return queues.some((queue) => {
+    if (session.empty.has(queue)) return false;
+    const row = session.statement(READY).get(queue, session.now);
+    const [fresh, back] = [integerOf(row?.fresh) === 1, integerOf(row?.back) === 1];
+    if (!fresh && !back) session.empty.add(queue);
+    return fresh || (back && slots > 0);
+  });
+}
+
+/** When the next delayed job of a queue is due or the next of its leases ends; undefined when there is none. */
+export function nextTime(session: Session, queue: string): number | undefined {
+  const time = session.statement(NEXT_TIME).get(queue)?.time;
+  return time === null || time === undefined ? undefined : integerOf(time);
+}
+
+/** Takes jobs. */
+export function reserveJobs(session: Session, queues: readonly string[], wanted: Wanted): readonly Delivery[] {
+  const deliveries: Delivery[] = [];
+  const until = session.now + Math.ceil(wanted.lease);
+  let slots = wanted.slots;
+  let bytes = 0;
+  let lease = 0;
+
+  function hand(queue: string, rows: readonly Row[]): void {
+    if (rows.length === 0) return;
+    if (lease === 0) lease = integerOf(session.statement(NEXT_LEASE).get()?.last);
+    mark(session, rows, until, lease);
+    session.count(queue, "reserved", rows.length);
+    session.touch(queue, 0);
+    for (const row of rows) {
+      const delivery = deliveryOf(queue, row, lease, wanted.lease);
+      bytes += delivery.payload.length;
+      deliveries.push(delivery);
+    }
+  }
+
+  function room(): number {
+    return bytes > ENOUGH ? 0 : Math.min(PAGE, wanted.limit - deliveries.length);
+  }
+
+  for (const queue of queues) {
+    if (room() === 0) break;
+    if (session.empty.has(queue)) continue;
+    const before = deliveries.length;
+    reclaim(session, queue, slots);
+    for (let page = Math.min(room(), slots); page > 0; page = Math.min(room(), slots)) {
+      const rows = session.statement(CAME_BACK).all(queue, page);
+      session.count(queue, "waiting", -rows.length);
+      hand(queue, rows);
+      slots -= rows.length;
+      if (rows.length < page) break;
+    }
+    for (let page = room(); page > 0; page = room()) {
+      const rows = fresh(session, queue, page);
+      hand(queue, rows);
+      if (rows.length < page) break;
+    }
+    if (deliveries.length === before && slots > 0) session.empty.add(queue);
+  }
+  return deliveries;
+}
+
+/** Takes back leases that ended, the longest ended first. */
+function reclaim(session: Session, queue: string, slots: number): void {
+  const { changes } = session.statement(LOST).run(queue, session.now, RECLAIM + Math.min(slots, RECLAIM));
+  const lost = Number(changes);
+  if (lost === 0) return;
+  session.count(queue, "reserved", -lost);
+  session.count(queue, "waiting", lost);
+  session.touch(queue, Infinity);
+}
+
+/** The first of what waits and of what came due, by due time and then by the order of dispatch. */
+function fresh(session: Session, queue: string, limit: number): readonly Row[] {
+  const waiting = session.statement(FRESH).all(queue, limit);
+  const due = session.statement(DUE).all(queue, session.now, limit);
+  if (due.length === 0) {
+    session.count(queue, "waiting", -waiting.length);
+    return waiting;
+  }
+  const delayed = new Set(due);
+  const rows = [...waiting, ...due]
+    .sort((a, b) => integerOf(a.due) - integerOf(b.due) || integerOf(a.seq) - integerOf(b.seq))
+    .slice(0, limit);
+  for (const row of rows) session.count(queue, delayed.has(row) ? "delayed" : "waiting", -1);
+  return rows;
+}
+
+function mark(session: Session, rows: readonly Row[], until: number, lease: number): void {
+  const seqs = rows.map((row) => integerOf(row.seq));
+  if (seqs.length > SINGLY) session.statement(MARK_MANY).run(until, lease, JSON.stringify(seqs));
+  else for (const seq of seqs) session.statement(MARK_ONE).run(until, lease, seq);
+}
+
+function deliveryOf(queue: string, row: Row, lease: number, ms: number): Delivery {
+  return {
+    queue,
+    token: tokenOf(lease, integerOf(row.seq)),
+    id: textOf(row.id),
+    name: textOf(row.name),
+    payload: bytesOf(row.payload),
+    meta: textOf(row.meta),
+    lost: integerOf(row.lost),
+    reset: integerOf(row.reset) === 1,
+    due: integerOf(row.due),
+    lease: ms,
+  };
+}

@@ -1,0 +1,174 @@
+/**
+ * The tables, and how a file comes to have them. Described for other programs in docs/wire.md.
+ *
+ * One table holds all jobs, and one index the place of each: measured against leases and order in tables of their own,
+ * it drains a tenth slower, but a job is one row. States begin at 2 and leases at 2^32, so that no reserve changes the
+ * size of a row: SQLite then leaves the pages of a long payload alone. Other programs go through the view
+ * `relevo_jobs`, whose triggers keep the counters; a trigger on the table itself would cost each push a sixth.
+ *
+ * @module
+ */
+
+import { TransportError } from "../../errors.ts";
+import { type Database, integerOf, textOf } from "./driver.ts";
+
+/** Where a job is, as `relevo_entries.state` has it. */
+export const WAITING = 2;
+/** Waiting again after a lost lease. */
+export const BACK = 3;
+export const DELAYED = 4;
+export const RESERVED = 5;
+export const FAILED = 6;
+export const TIMEOUT = 7;
+
+/** What `relevo_entries.lease` is while nobody holds the job. */
+export const NO_LEASE: number = 2 ** 32;
+
+/** A step from one version of the schema to the next. */
+interface Migration {
+  readonly name: string;
+  readonly sql: (database: Database) => string;
+}
+
+/** Milliseconds since the epoch in a form that old SQLite shells know, too. */
+const NOW = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+/** The last instant of JavaScript's calendar. */
+const LAST_INSTANT = "8640000000000000";
+
+/** In order; a migration that was published is never changed. */
+const MIGRATIONS: readonly Migration[] = [{ name: "create jobs, queues, ids and leases", sql: first }];
+
+/** The newest schema that this version knows. */
+export const SCHEMA_VERSION: number = MIGRATIONS.length;
+
+function first(database: Database): string {
+  // A cast keeps the bytes of a text as the file encodes it, which need not be UTF-8 if the file was somebody's before.
+  const encoding = textOf(database.prepare("PRAGMA encoding").get()?.encoding);
+  const payload = encoding === "UTF-8" ? "CAST(NEW.payload AS BLOB)" : "NEW.payload";
+  return `
+CREATE TABLE relevo_entries (
+  seq INTEGER PRIMARY KEY,
+  queue TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  priority INTEGER NOT NULL DEFAULT 0,
+  time INTEGER NOT NULL,
+  due INTEGER NOT NULL,
+  lease INTEGER NOT NULL DEFAULT ${NO_LEASE},
+  lost INTEGER NOT NULL DEFAULT 0,
+  reset INTEGER NOT NULL DEFAULT 0,
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  reason TEXT,
+  meta TEXT NOT NULL,
+  payload
+);
+CREATE INDEX relevo_entries_order ON relevo_entries (queue, state, priority, time);
+CREATE INDEX relevo_entries_id ON relevo_entries (queue, id);
+CREATE TABLE relevo_queues (
+  queue TEXT PRIMARY KEY,
+  waiting INTEGER NOT NULL,
+  delayed INTEGER NOT NULL,
+  reserved INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  timeout INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE relevo_ids (
+  queue TEXT NOT NULL,
+  id TEXT NOT NULL,
+  until INTEGER NOT NULL,
+  PRIMARY KEY (queue, id)
+) WITHOUT ROWID;
+CREATE INDEX relevo_ids_until ON relevo_ids (until);
+CREATE TABLE relevo_leases (last INTEGER NOT NULL);
+INSERT INTO relevo_leases VALUES (${NO_LEASE} + (abs(random() / 2) % 70368744177664));
+CREATE VIEW relevo_jobs AS SELECT seq, queue,
+  CASE state WHEN ${DELAYED} THEN CASE WHEN time <= ${NOW} THEN 'waiting' ELSE 'delayed' END
+    WHEN ${RESERVED} THEN 'reserved' WHEN ${FAILED} THEN 'failed' WHEN ${TIMEOUT} THEN 'timeout' ELSE 'waiting' END AS channel,
+  state, id, name, due, time, lost, reset, reason, meta, payload FROM relevo_entries;
+CREATE TRIGGER relevo_jobs_insert INSTEAD OF INSERT ON relevo_jobs BEGIN
+  SELECT RAISE(ABORT, 'relevo_jobs.queue must be a text') WHERE typeof(NEW.queue) <> 'text' OR NEW.queue = '';
+  INSERT INTO relevo_entries (queue, state, time, due, id, name, meta, payload)
+    SELECT NEW.queue, CASE WHEN due > now THEN ${DELAYED} ELSE ${WAITING} END, due, due,
+      coalesce(CAST(NEW.id AS TEXT), ''), coalesce(CAST(NEW.name AS TEXT), NEW.queue),
+      coalesce(CAST(NEW.meta AS TEXT), ''), ${payload}
+    FROM (SELECT ${NOW} AS now, min(max(CAST(coalesce(NEW.due, ${NOW}) AS INTEGER), 0), ${LAST_INSTANT}) AS due);
+  UPDATE relevo_entries SET id = CAST(seq AS TEXT) WHERE seq = last_insert_rowid() AND id = '';
+  INSERT INTO relevo_queues SELECT queue, state = ${WAITING}, state = ${DELAYED}, 0, 0, 0
+    FROM relevo_entries WHERE seq = last_insert_rowid()
+    ON CONFLICT (queue) DO UPDATE SET waiting = waiting + excluded.waiting, delayed = delayed + excluded.delayed;
+END;
+CREATE TRIGGER relevo_jobs_delete INSTEAD OF DELETE ON relevo_jobs BEGIN
+  DELETE FROM relevo_entries WHERE seq = OLD.seq;
+  UPDATE relevo_queues SET waiting = waiting - (OLD.state IN (${WAITING}, ${BACK})),
+    delayed = delayed - (OLD.state = ${DELAYED}), reserved = reserved - (OLD.state = ${RESERVED}),
+    failed = failed - (OLD.state = ${FAILED}), timeout = timeout - (OLD.state = ${TIMEOUT})
+  WHERE queue = OLD.queue;
+END;`;
+}
+
+/** The version of a file's schema; 0 when it has none of our tables. */
+function versionOf(database: Database): number {
+  const table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'relevo_schema'";
+  if (database.prepare(table).get() === undefined) return 0;
+  return integerOf(database.prepare("SELECT max(version) AS version FROM relevo_schema").get()?.version);
+}
+
+/**
+ * Brings a file's schema up to this version, whoever else tries at the same time; on an up-to-date file it only reads.
+ *
+ * @throws {TransportError} `TRANSPORT_INCOMPATIBLE` when a newer version made the schema.
+ */
+export function migrate(database: Database, file: string, now: number): void {
+  if (isCurrent(database, file)) return;
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    if (!isCurrent(database, file)) runMigrations(database, file, now);
+    database.exec("COMMIT");
+  } catch (error) {
+    rollback(database);
+    throw error;
+  }
+}
+
+function isCurrent(database: Database, file: string): boolean {
+  const version = versionOf(database);
+  if (version <= SCHEMA_VERSION) return version === SCHEMA_VERSION;
+  throw new TransportError(
+    "TRANSPORT_INCOMPATIBLE",
+    `Cannot use '${file}' as its schema is of version ${version}, and this version of Relevo knows up to ${SCHEMA_VERSION}`,
+  );
+}
+
+function runMigrations(database: Database, file: string, now: number): void {
+  const start = versionOf(database);
+  if (start === 0) {
+    database.exec(
+      "CREATE TABLE relevo_schema (version INTEGER PRIMARY KEY, migration TEXT NOT NULL, applied INTEGER NOT NULL)",
+    );
+  }
+  for (const [index, { name, sql }] of MIGRATIONS.entries()) {
+    const version = index + 1;
+    if (version <= start) continue;
+    try {
+      database.exec(sql(database));
+      database.prepare("INSERT INTO relevo_schema VALUES (?, ?, ?)").run(version, name, now);
+    } catch (error) {
+      throw named(error, `migrating '${file}' from schema ${version - 1} to ${version} (${name})`);
+    }
+  }
+}
+
+/** Puts what was being done in front of an error's message; what else the error says stays. */
+function named(error: unknown, doing: string): unknown {
+  if (error instanceof Error) error.message = `${doing}: ${error.message}`;
+  return error;
+}
+
+/** Ends a transaction that failed; SQLite may have ended it by itself. */
+export function rollback(database: Database): void {
+  try {
+    database.exec("ROLLBACK");
+  } catch {
+    // Nothing was open any more.
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * One connection at work: its prepared statements, and what a transaction gathers until it commits.
+ *
+ * @module
+ */
+
+import { type Channel, CHANNELS } from "../../job.ts";
+import type { Database, Statement } from "./driver.ts";
+
+/** What the rooms of this adapter work with. */
+export interface Session {
+  readonly database: Database;
+  /** The wall clock at the start of the transaction, in milliseconds since the epoch. */
+  now: number;
+  /** Queues found empty in this transaction, so that a crowd of waiters asks once. */
+  readonly empty: Set<string>;
+  /** Queues in which something changed for those who wait, and how many of them may find a job. */
+  readonly touched: Map<string, number>;
+  /** The statement of a text, prepared once. */
+  statement(sql: string): Statement;
+  /** Adds to a queue's counter. */
+  count(queue: string, channel: Channel, by: number): void;
+  /** Says that so many who wait at a queue may find a job; 0: only that times changed. */
+  touch(queue: string, waiters: number): void;
+  /** Writes the counters down: the last thing before a commit. */
+  flush(): void;
+  /** Forgets what was gathered. */
+  clear(): void;
+}
+
+const COUNT = `INSERT INTO relevo_queues VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (queue) DO UPDATE SET
+  waiting = waiting + excluded.waiting, delayed = delayed + excluded.delayed, reserved = reserved + excluded.reserved,
+  failed = failed + excluded.failed, timeout = timeout + excluded.timeout`;
+
+/** Makes a session of a connection. */
+export function createSession(database: Database): Session {
+  const statements = new Map<string, Statement>();
+  const counts = new Map<string, Record<Channel, number>>();
+
+  const session: Session = {
+    database,
+    now: 0,
+    empty: new Set(),
+    touched: new Map(),
+    statement(sql) {
+      let statement = statements.get(sql);
+      if (statement === undefined) {
+        statement = database.prepare(sql);
+        statements.set(sql, statement);
+      }
+      return statement;
+    },
+    count(queue, channel, by) {
+      let count = counts.get(queue);
+      if (count === undefined) {
+        count = { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
+        counts.set(queue, count);
+      }
+      count[channel] += by;
+    },
+    touch(queue, waiters) {
+      session.touched.set(queue, (session.touched.get(queue) ?? 0) + waiters);
+      if (waiters > 0) session.empty.delete(queue);
+    },
+    flush() {
+      for (const [queue, count] of counts) {
+        if (CHANNELS.every((channel) => count[channel] === 0)) continue;
+        const { waiting, delayed, reserved, failed, timeout } = count;
+        session.statement(COUNT).run(queue, waiting, delayed, reserved, failed, timeout);
+      }
+      counts.clear();
+    },
+    clear() {
+      counts.clear();
+      session.empty.clear();
+      session.touched.clear();
+    },
+  };
+  return session;
+}

@@ -1,0 +1,101 @@
+/**
+ * Deliveries out of hand again: each statement names the job's row and its lease, so that a stale one finds nothing.
+ *
+ * @module
+ */
+
+import type { Extended, Extension, Held, Settled, Settlement } from "../../exchange.ts";
+import { textValue, type Value } from "./driver.ts";
+import { dueOf, sizeFault } from "./push.ts";
+import { BACK, DELAYED, FAILED, NO_LEASE, RESERVED, TIMEOUT, WAITING } from "./schema.ts";
+import type { Session } from "./session.ts";
+
+const CURRENT = `WHERE seq = ? AND lease = ? AND queue = ? AND state = ${RESERVED}`;
+const EXTEND = `UPDATE relevo_entries SET time = ? ${CURRENT}`;
+const DONE = `DELETE FROM relevo_entries ${CURRENT}`;
+const RELEASE = `UPDATE relevo_entries SET state = CASE lost WHEN 0 THEN ${WAITING} ELSE ${BACK} END, time = due,
+  lease = ${NO_LEASE} ${CURRENT}`;
+const ANEW = `UPDATE relevo_entries SET state = ?, time = ?, due = ?, lost = 0, reset = 0, lease = ${NO_LEASE}, meta = ?`;
+const AGAIN = `${ANEW} ${CURRENT}`;
+const AGAIN_WITH = `${ANEW}, payload = ? ${CURRENT}`;
+const DEAD = `UPDATE relevo_entries SET state = ?, time = ?, reset = 0, lease = ${NO_LEASE}, meta = ?, reason = ? ${CURRENT}`;
+
+/** The token of a delivery: no lease number is ever given twice, the row finds the job. */
+export function tokenOf(lease: number, seq: number): string {
+  return `${lease}-${seq}`;
+}
+
+/** The parts of a token; undefined for a text that is none, to the last character. */
+function partsOf(token: string): { readonly lease: number; readonly seq: number } | undefined {
+  const dash = token.indexOf("-");
+  if (dash < 0) return undefined;
+  const lease = Number(token.slice(0, dash));
+  const seq = Number(token.slice(dash + 1));
+  return tokenOf(lease, seq) === token ? { lease, seq } : undefined;
+}
+
+/** Runs a statement that ends in {@linkcode CURRENT}; says whether the delivery was the current one. */
+function onCurrent(session: Session, sql: string, { queue, token }: Held, ...values: Value[]): boolean {
+  const parts = partsOf(token);
+  if (parts === undefined) return false;
+  return Number(session.statement(sql).run(...values, parts.seq, parts.lease, queue).changes) === 1;
+}
+
+/** Moves the ends of leases. */
+export function extendLeases(session: Session, leases: readonly Extension[]): readonly Extended[] {
+  return leases.map((lease) => {
+    const held = onCurrent(session, EXTEND, lease, session.now + Math.ceil(lease.ms));
+    if (held) session.touch(lease.queue, 0);
+    return { state: held ? "held" : "stale" };
+  });
+}
+
+/** Ends deliveries. */
+export function settleAll(session: Session, settlements: readonly Settlement[]): readonly Settled[] {
+  return settlements.map((settlement) => settle(session, settlement));
+}
+
+function settle(session: Session, settlement: Settlement): Settled {
+  switch (settlement.to) {
+    case "done": {
+      if (!onCurrent(session, DONE, settlement)) return "stale";
+      break;
+    }
+    case "release": {
+      if (!onCurrent(session, RELEASE, settlement)) return "stale";
+      session.count(settlement.queue, "waiting", 1);
+      session.touch(settlement.queue, Infinity);
+      break;
+    }
+    case "again": {
+      const fault = sizeFault("a job again", settlement.payload, settlement.meta);
+      if (fault !== undefined) return fault;
+      if (!again(session, settlement)) return "stale";
+      break;
+    }
+    case "failed":
+    case "timeout": {
+      const fault = sizeFault("a dead job", undefined, settlement.meta);
+      if (fault !== undefined) return fault;
+      const state = settlement.to === "failed" ? FAILED : TIMEOUT;
+      const values = [state, session.now, textValue(settlement.meta), textValue(settlement.reason)] as const;
+      if (!onCurrent(session, DEAD, settlement, ...values)) return "stale";
+      session.count(settlement.queue, settlement.to, 1);
+      break;
+    }
+  }
+  session.count(settlement.queue, "reserved", -1);
+  return "settled";
+}
+
+function again(session: Session, settlement: Settlement & { readonly to: "again" }): boolean {
+  const due = dueOf(session.now, settlement);
+  const waiting = due <= session.now;
+  const values: Value[] = [waiting ? WAITING : DELAYED, due, due, textValue(settlement.meta)];
+  const { payload, queue } = settlement;
+  if (payload !== undefined) values.push(payload);
+  if (!onCurrent(session, payload === undefined ? AGAIN : AGAIN_WITH, settlement, ...values)) return false;
+  session.count(queue, waiting ? "waiting" : "delayed", 1);
+  session.touch(queue, waiting ? Infinity : 0);
+  return true;
+}

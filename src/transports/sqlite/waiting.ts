@@ -1,0 +1,155 @@
+/**
+ * Those who wait for a job, and the one alarm that looks out for all of them: for other processes' commits, for the
+ * next due time, for the next lease end. No alarm while nobody waits.
+ *
+ * @module
+ */
+
+import { type Alarm, type Alarms, createAlarms } from "../../alarms.ts";
+import type { Runtime } from "../../runtime.ts";
+import type { Crowd, Operation } from "./commit.ts";
+import type { Connection } from "./connection.ts";
+import { nextTime } from "./reserve.ts";
+import type { Session } from "./session.ts";
+
+/** Somebody who waits for a job. */
+export interface Waiter {
+  readonly queues: readonly string[];
+  /** Asks again. */
+  readonly operation: Operation;
+}
+
+/** The crowd, and what it needs. */
+export interface Waiting extends Crowd {
+  readonly alarms: Alarms;
+  park(waiter: Waiter): void;
+  /** Takes somebody out; false when they did not wait. */
+  leave(waiter: Waiter): boolean;
+}
+
+/** How it looks out. */
+export interface WaitingOptions {
+  readonly connection: Connection;
+  readonly runtime: Runtime;
+  /** Milliseconds at most between two looks. */
+  readonly probe: number;
+  readonly submit: (operation: Operation) => void;
+}
+
+/** Milliseconds between two looks after others were seen at work, and how the pause grows while they are not. */
+const FIRST_PROBE = 2;
+const PROBE_GROWTH = 1.1;
+/** Milliseconds between two looks where nobody else can be at work, as a wall clock may jump. */
+const ALONE = 1_000;
+
+/** Makes an empty crowd. */
+export function createWaiting({ connection, runtime, probe, submit }: WaitingOptions): Waiting {
+  const alarms = createAlarms(runtime);
+  const parked = new Set<Waiter>();
+  /** When something happens by itself in the queues that somebody waits for. */
+  const times = new Map<string, number>();
+  const changed = new Set<string>();
+  let seen = connection.version();
+  let pause = probe;
+  let look: Alarm | undefined;
+  let lookAt = Infinity;
+
+  function leave(waiter: Waiter): boolean {
+    if (!parked.delete(waiter)) return false;
+    if (parked.size === 0) {
+      look?.cancel();
+      look = undefined;
+      times.clear();
+    }
+    return true;
+  }
+
+  function wake(queues?: ReadonlySet<string>): void {
+    for (const waiter of [...parked]) {
+      if (queues !== undefined && !waiter.queues.some((queue) => queues.has(queue))) continue;
+      leave(waiter);
+      submit(waiter.operation);
+    }
+  }
+
+  function refresh(session: Session): void {
+    for (const { queues } of parked) {
+      for (const queue of queues) {
+        if (times.has(queue) && !changed.has(queue)) continue;
+        times.set(queue, nextTime(session, queue) ?? Infinity);
+        changed.delete(queue);
+      }
+    }
+    changed.clear();
+  }
+
+  function arm(): void {
+    if (parked.size === 0) return;
+    const longest = connection.probes ? pause : ALONE;
+    const next = Math.min(...times.values()) - runtime.now();
+    const ms = Math.max(1, Math.min(longest, next));
+    const at = runtime.monotonic() + ms;
+    if (look !== undefined && lookAt <= at) return;
+    look?.cancel();
+    lookAt = at;
+    look = alarms.set(ms, lookOut);
+  }
+
+  function lookOut(): void {
+    look = undefined;
+    pause = Math.min(probe, pause * PROBE_GROWTH);
+    if (othersCommitted()) {
+      pause = Math.min(probe, FIRST_PROBE);
+      times.clear();
+      wake();
+      return;
+    }
+    const now = runtime.now();
+    const due = new Set([...times].filter(([, time]) => time <= now).map(([queue]) => queue));
+    for (const queue of due) times.delete(queue);
+    if (due.size > 0) wake(due);
+    arm();
+  }
+
+  function othersCommitted(): boolean {
+    const before = seen;
+    try {
+      seen = connection.version();
+    } catch {
+      // What keeps the database from being read is told to the call that comes next.
+    }
+    return seen !== before;
+  }
+
+  return {
+    alarms,
+    park(waiter) {
+      parked.add(waiter);
+    },
+    leave,
+    claim(touched) {
+      const claimed: Operation[] = [];
+      for (const [queue, waiters] of touched) {
+        let rest = waiters;
+        for (const waiter of [...parked]) {
+          if (rest <= 0) break;
+          if (!waiter.queues.includes(queue)) continue;
+          leave(waiter);
+          claimed.push(waiter.operation);
+          rest--;
+        }
+      }
+      return claimed;
+    },
+    rest(session) {
+      if (parked.size === 0) return;
+      for (const queue of session.touched.keys()) changed.add(queue);
+      try {
+        refresh(session);
+      } catch {
+        // The next look will ask again.
+      }
+      arm();
+    },
+  };
+}
