@@ -1,11 +1,15 @@
-/** What an operator sees is what is there, and what an operator does touches what was named and nothing else. @module */
+/**
+ * What an operator sees is what is there, and what an operator does touches what was named and nothing else.
+ *
+ * @module
+ */
 
 import type { Selection } from "../../exchange.ts";
 import { type Channel, CHANNELS, DEAD_CHANNELS, type DeadChannel } from "../../job.ts";
 import { at, between, equal, ok } from "./assert.ts";
 import { counted, type Counts, type Lab } from "./lab.ts";
 import { bury } from "./dead.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 /** One job in each channel of a queue, named after its channel. */
 async function everywhere(lab: Lab, queue: string): Promise<void> {

@@ -1,8 +1,12 @@
-/** A wall clock that jumps may delay or repeat a run; it never loses a job. @module */
+/**
+ * A wall clock that jumps may delay or repeat a run; it never loses a job.
+ *
+ * @module
+ */
 
 import { equal, ok } from "./assert.ts";
 import { counted, type Lab } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 const HOUR = 3_600_000;
 

@@ -1,9 +1,13 @@
-/** A closed transport says so, always in the same way, and takes nobody else with it. @module */
+/**
+ * A closed transport says so, always in the same way, and takes nobody else with it.
+ *
+ * @module
+ */
 
 import type { Transport } from "../../transport.ts";
 import { equal, ok, rejects } from "./assert.ts";
 import { counted, job, type Lab } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 const CLOSED = "TRANSPORT_CLOSED";
 

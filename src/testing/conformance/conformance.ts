@@ -19,7 +19,8 @@ import { PUSH } from "./push.ts";
 import { RESERVE } from "./reserve.ts";
 import { SETTLE } from "./settle.ts";
 import { STRESS } from "./stress.ts";
-import type { Ability, Case, Claim, Need, Subject } from "./subject.ts";
+import type { Claim } from "./claim.ts";
+import type { Ability, Case, Need, Subject } from "./subject.ts";
 import { TRANSACTIONS } from "./transactions.ts";
 import { WAKE } from "./wake.ts";
 

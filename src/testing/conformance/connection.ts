@@ -1,9 +1,13 @@
-/** What serves the store may go away and come back: nothing that was stored is lost by that. @module */
+/**
+ * What serves the store may go away and come back: nothing that was stored is lost by that.
+ *
+ * @module
+ */
 
 import type { Delivery } from "../../exchange.ts";
 import { equal, ok } from "./assert.ts";
 import { counted, job, type Lab } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 const TRIES = 200;
 

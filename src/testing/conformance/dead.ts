@@ -1,11 +1,15 @@
-/** A job that is given up is kept once, whole, with its reason, until an operator decides. @module */
+/**
+ * A job that is given up is kept once, whole, with its reason, until an operator decides.
+ *
+ * @module
+ */
 
 import type { DeadChannel } from "../../job.ts";
 import { DEAD_CHANNELS } from "../../job.ts";
 import { between, equal, ok, only } from "./assert.ts";
 import { bytes, counted, type Lab } from "./lab.ts";
 import { loseOne } from "./lease.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 const META = `{"v":1,"dead":{"reason":"\u0000 é 👩‍👧"},"unknown":[1,{"kept":"yes"}],"a":"\\u0041"}  `;
 

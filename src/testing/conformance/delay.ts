@@ -1,8 +1,12 @@
-/** Never early, in order of due time, and waiting costs nothing. @module */
+/**
+ * Never early, in order of due time, and waiting costs nothing.
+ *
+ * @module
+ */
 
 import { between, equal, ok, only } from "./assert.ts";
 import { bytes, counted, type Lab } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 const YEAR = 365 * 86_400_000;
 

@@ -1,8 +1,13 @@
-/** A caller's id names at most one live job, and is held for as long as was asked. @module */
+/**
+ * A caller's id names at most one live job, and is held for as long as was asked.
+ *
+ * @module
+ */
 
 import { at, equal, only } from "./assert.ts";
 import { counted, job, type Lab } from "./lab.ts";
-import { type Claim, claim, type Need } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
+import type { Need } from "./subject.ts";
 
 const LIVE: Need = "idLive";
 const WINDOW: Need = "idWindow";

@@ -1,9 +1,13 @@
-/** A delivery is its holder's alone until the lease ends, and comes back when it did. @module */
+/**
+ * A delivery is its holder's alone until the lease ends, and comes back when it did.
+ *
+ * @module
+ */
 
 import type { Delivery } from "../../exchange.ts";
 import { between, equal, ok, only } from "./assert.ts";
 import { counted, type Lab } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 async function extend(lab: Lab, { queue, token }: Delivery, ms: number): Promise<unknown> {
   return only(await lab.t.extend([{ queue, token, ms }], lab.call), "results of extend");

@@ -1,11 +1,15 @@
-/** Listings: in order, cut where asked, and stable while jobs come and go. @module */
+/**
+ * Listings: in order, cut where asked, and stable while jobs come and go.
+ *
+ * @module
+ */
 
 import type { Page } from "../../exchange.ts";
 import { type Channel, CHANNELS } from "../../job.ts";
 import { at, equal, ok } from "./assert.ts";
 import { bury } from "./dead.ts";
 import type { Lab } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 async function page(lab: Lab, channel: Channel, limit: number, cursor?: string): Promise<Page> {
   return await lab.t.list("work", channel, { limit, preview: 16, cursor }, lab.call);

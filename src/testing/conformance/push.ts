@@ -1,8 +1,12 @@
-/** What goes in comes out, as it was, and nothing else is touched. @module */
+/**
+ * What goes in comes out, as it was, and nothing else is touched.
+ *
+ * @module
+ */
 
 import { between, equal, ok, only } from "./assert.ts";
 import { bytes, counted, job, type Lab, QUEUE } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 const MIB = 1024 * 1024;
 const UNUSUAL = [

@@ -1,9 +1,13 @@
-/** Who takes a job has it alone, in the order that was promised. @module */
+/**
+ * Who takes a job has it alone, in the order that was promised.
+ *
+ * @module
+ */
 
 import type { Delivery } from "../../exchange.ts";
 import { equal, ok } from "./assert.ts";
 import { counted, type Lab, QUEUE } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 function ids(deliveries: readonly Delivery[]): readonly string[] {
   return deliveries.map(({ id }) => id);

@@ -1,10 +1,14 @@
-/** Only the current delivery ends a job, once, and each ending does what it says. @module */
+/**
+ * Only the current delivery ends a job, once, and each ending does what it says.
+ *
+ * @module
+ */
 
 import type { Delivery, Held } from "../../exchange.ts";
 import { at, between, equal, ok, only } from "./assert.ts";
 import { bytes, counted, type Ending, type Lab } from "./lab.ts";
 import { loseOne } from "./lease.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 const ENDINGS: Readonly<Record<string, Ending>> = {
   done: { to: "done" },

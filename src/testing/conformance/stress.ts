@@ -1,8 +1,12 @@
-/** Many at once, and long random walks: nothing is lost, nothing is doubled, and the counts are right. @module */
+/**
+ * Many at once, and long random walks: nothing is lost, nothing is doubled, and the counts are right.
+ *
+ * @module
+ */
 
 import { equal } from "./assert.ts";
 import { bytes, counted, type Lab } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 import { walk } from "./walk.ts";
 
 const PRODUCERS = 16;

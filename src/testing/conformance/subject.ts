@@ -5,7 +5,6 @@
  */
 
 import type { Features, Transport } from "../../transport.ts";
-import type { Lab } from "./lab.ts";
 
 /** A transport to be examined. */
 export interface Subject {
@@ -72,16 +71,4 @@ export interface Case {
   readonly needs: readonly Need[];
   /** Opens a store of its own, examines it, closes it; rejects when the claim does not hold. */
   run(): Promise<void>;
-}
-
-/** A claim before it is bound to a subject. */
-export interface Claim {
-  readonly name: string;
-  readonly needs: readonly Need[];
-  readonly check: (lab: Lab) => Promise<void>;
-}
-
-/** Writes a claim down. */
-export function claim(name: string, check: (lab: Lab) => Promise<void>, ...needs: readonly Need[]): Claim {
-  return { name, needs, check };
 }

@@ -1,9 +1,13 @@
-/** Jobs that join a transaction of the caller's: there when it commits, as if they had never been when it does not. @module */
+/**
+ * Jobs that join a transaction of the caller's: there when it commits, as if they had never been when it does not.
+ *
+ * @module
+ */
 
 import type { Transactions } from "../../transport.ts";
 import { equal, ok } from "./assert.ts";
 import { counted, job, type Lab } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 import type { SubjectTransaction } from "./subject.ts";
 
 async function begin(lab: Lab): Promise<{ inside: Transactions; transaction: SubjectTransaction }> {

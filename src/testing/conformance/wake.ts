@@ -1,9 +1,13 @@
-/** Who waits for a job hears of it early, and every wait can be ended. @module */
+/**
+ * Who waits for a job hears of it early, and every wait can be ended.
+ *
+ * @module
+ */
 
 import type { Delivery } from "../../exchange.ts";
 import { between, equal, ok, only, rejects } from "./assert.ts";
 import { job, type Lab } from "./lab.ts";
-import { type Claim, claim } from "./subject.ts";
+import { type Claim, claim } from "./claim.ts";
 
 /** How soon one who waits must have heard; far less than `long`, which is how long it would wait. */
 const SOON = 2_000;
