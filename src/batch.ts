@@ -19,16 +19,15 @@ export interface BatchOptions<Item, Result> {
   readonly maxBytes: number;
 }
 
-/** An item on its way. */
-export interface Ticket {
-  /** Takes the item back; false when it was sent already. */
-  withdraw(): boolean;
-}
+/** An item on its way; opaque. */
+export type Ticket = object;
 
 /** Gathers items. */
 export interface Batcher<Item, Result> {
   /** Sends the item with the next batch; `done` must not throw. */
   add(item: Item, done: (result: Result | Error) => void): Ticket;
+  /** Takes an item back; false when it was sent already. */
+  withdraw(ticket: Ticket): boolean;
   /** Items that wait or travel. */
   readonly size: number;
 }
@@ -36,10 +35,9 @@ export interface Batcher<Item, Result> {
 /** Batches under way at once; more gather meanwhile. */
 const MAX_IN_FLIGHT = 4;
 
-interface Pending<Item, Result> extends Ticket {
+interface Pending<Item, Result> {
   readonly item: Item;
   readonly done: (result: Result | Error) => void;
-  state: "gathered" | "withdrawn" | "sent";
 }
 
 /** Makes a batcher. */
@@ -65,7 +63,7 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
       travel(all.slice(start, end));
       start = end;
     }
-    if (start < all.length) gathered = all.slice(start);
+    if (start < all.length) gathered = [...all.slice(start), ...gathered];
   }
 
   function endOfBatch(all: readonly Pending<Item, Result>[], start: number): number {
@@ -79,19 +77,16 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
   }
 
   async function travel(batch: readonly Pending<Item, Result>[]): Promise<void> {
-    const kept = batch.filter((pending) => pending.state === "gathered");
-    if (kept.length === 0) return;
-    for (const pending of kept) pending.state = "sent";
     inFlight++;
     let results: readonly (Result | Error)[] | Error;
     try {
-      results = await options.send(kept.map((pending) => pending.item));
+      results = await options.send(batch.map((pending) => pending.item));
     } catch (error) {
       results = errorOf(error);
     }
     inFlight--;
-    size -= kept.length;
-    kept.forEach((pending, index) => pending.done(resultAt(results, index)));
+    size -= batch.length;
+    batch.forEach((pending, index) => pending.done(resultAt(results, index)));
     schedule();
   }
 
@@ -100,21 +95,17 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
       return size;
     },
     add(item, done) {
-      const pending: Pending<Item, Result> = {
-        item,
-        done,
-        state: "gathered",
-        withdraw() {
-          if (pending.state !== "gathered") return false;
-          pending.state = "withdrawn";
-          size--;
-          return true;
-        },
-      };
+      const pending = { item, done };
       size++;
       gathered.push(pending);
       schedule();
       return pending;
+    },
+    withdraw(ticket) {
+      const before = gathered.length;
+      gathered = gathered.filter((pending) => pending !== ticket);
+      size -= before - gathered.length;
+      return gathered.length < before;
     },
   };
 }

@@ -127,7 +127,7 @@ export function createDispatcher(sender: Sender): Dispatcher {
   function send(job: PushJob, signal: AbortSignal | undefined, refuse: boolean): Promise<Dispatched> {
     return new Promise((resolve, reject) => {
       const abort = (): void => {
-        if (!ticket.withdraw()) return reject(new OutcomeUnknown(job.id, signal?.reason));
+        if (!pushes.withdraw(ticket)) return reject(new OutcomeUnknown(job.id, signal?.reason));
         gate.leave();
         reject(signal?.reason);
       };

@@ -136,6 +136,8 @@ function createStore(runtime: Runtime, maxJobs: number): Store {
     take: (request: Request) => take(store, request),
     expects: (request: Request) => expects(store, request),
   };
+  // Drawn with the first token: where a module is loaded no random number may be drawn.
+  let prefix: string | undefined;
   const store: Store = {
     clock,
     rooms: new Map(),
@@ -144,7 +146,10 @@ function createStore(runtime: Runtime, maxJobs: number): Store {
     jobs: 0,
     seq: 0,
     deliveries: 0,
-    prefix: `${runtime.id()}-`,
+    get prefix(): string {
+      prefix ??= `${runtime.id()}-`;
+      return prefix;
+    },
   };
   return store;
 }

@@ -8,7 +8,7 @@ import { MAX_UNSETTLED } from "../defaults.ts";
 import { errorOf, RelevoError, TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
 import { buried } from "./judge.ts";
-import { judgeOf, perform } from "./perform.ts";
+import { perform } from "./perform.ts";
 import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
 import { isQuiet, type State } from "./state.ts";
@@ -118,7 +118,7 @@ function admit(state: State, delivery: Delivery): void {
   }
   if (run.lost > state.settings.maxLost) {
     const error = new Error(`Lost ${run.lost} leases: its workers died or were cut off while they held it`);
-    return settle(state, run, buried(judgeOf(state), run, "timeout", "lost", error, false));
+    return settle(state, run, buried(state, run, "timeout", "lost", error, false));
   }
   state.buffer.push(run);
 }

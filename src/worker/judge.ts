@@ -17,12 +17,14 @@ import type { Fate } from "./fate.ts";
 import type { Run } from "./run.ts";
 import type { Settings } from "./settings.ts";
 
-/** What a fate is decided by, beside the run. */
+/** What a fate is decided by, beside the run; a worker's state is one. */
 export interface Judge {
-  readonly runtime: Runtime;
   readonly settings: Settings;
-  /** Checks and encodes the payload of a job's next run. */
-  readonly encode: (run: Run, payload: unknown) => Promise<Uint8Array>;
+  readonly bench: {
+    readonly runtime: Runtime;
+    /** Checks and encodes the payload of a job's next run. */
+    readonly encode: (run: Run, payload: unknown) => Promise<Uint8Array>;
+  };
 }
 
 /** What a handler's return value leads to. */
@@ -88,7 +90,7 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
   } catch (wrong) {
     // A backoff function that fails must not cost the job its next run.
     told = errorOf(wrong);
-    delay = delayAfter({ attempts, error, lastDelay: 0 }, FALLBACK, judge.runtime.random);
+    delay = delayAfter({ attempts, error, lastDelay: 0 }, FALLBACK, judge.bench.runtime.random);
   }
   const { unknownSince: _, dead: __, ...kept } = run.meta;
   const meta: Meta = {
@@ -104,7 +106,12 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
 
 const FALLBACK = { type: "exponential", base: 5_000, max: 600_000, jitter: 0.1 } as const;
 
-function backoffOf({ settings, runtime }: Judge, run: Run, attempts: number, error: unknown): number {
+function backoffOf(
+  { settings, bench: { runtime } }: Judge,
+  run: Run,
+  attempts: number,
+  error: unknown,
+): number {
   const backoff = run.meta.backoff ?? run.definition?.backoff ?? settings.backoff;
   const lastDelay = run.delivery.reset ? 0 : run.meta.lastDelay ?? 0;
   return delayAfter({ attempts, error, lastDelay }, backoff, runtime.random);
@@ -112,7 +119,7 @@ function backoffOf({ settings, runtime }: Judge, run: Run, attempts: number, err
 
 /** A dead job: `ran` says whether the run that ends here counts. */
 export function buried(
-  { runtime }: Judge,
+  { bench: { runtime } }: Judge,
   run: Run,
   channel: DeadChannel,
   reason: string,
@@ -133,7 +140,7 @@ export function buried(
 
 /** A job that nobody here can handle: given back for a while, as a newer worker may know it, then dead. */
 export function handedBack(judge: Judge, run: Run, reason: "unknown" | "invalid", error: Error): Fate {
-  const { settings, runtime } = judge;
+  const { settings, bench: { runtime } } = judge;
   const now = runtime.now();
   const since = run.meta.unknownSince ?? now;
   const waited = Math.max(0, now - since);
@@ -157,7 +164,7 @@ export function handedBack(judge: Judge, run: Run, reason: "unknown" | "invalid"
 }
 
 /** A record that a newer version wrote: left as it is for a worker that can read it. */
-export function leftToNewer({ runtime }: Judge, run: Run): Fate {
+export function leftToNewer({ bench: { runtime } }: Judge, run: Run): Fate {
   const age = Math.max(0, runtime.now() - (run.meta.createdAt ?? run.delivery.due));
   const delay = handBackDelay(age);
   return { to: "again", told: "released", meta: run.delivery.meta, delay, reason: "version" };
@@ -177,8 +184,8 @@ async function fateOfReschedule(judge: Judge, run: Run, outcome: Reschedule): Pr
   let next: Next;
   let payload: Uint8Array | undefined;
   try {
-    next = nextOf(outcome.by, { now: judge.runtime.now(), due: run.delivery.due });
-    payload = outcome.next === undefined ? undefined : await judge.encode(run, outcome.next.payload);
+    next = nextOf(outcome.by, { now: judge.bench.runtime.now(), due: run.delivery.due });
+    payload = outcome.next === undefined ? undefined : await judge.bench.encode(run, outcome.next.payload);
   } catch (cause) {
     const error = new Error(`failed to reschedule: ${messageOf(cause)}`, { cause });
     return buried(judge, run, "failed", "reschedule", error, true);

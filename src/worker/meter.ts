@@ -6,8 +6,10 @@
 
 /** How many runs are looked back upon. */
 const WINDOW = 64;
-/** Below so many runs nothing is known; the median is found anew after as many. */
+/** Below so many runs nothing is known. */
 const ENOUGH = 8;
+/** The median is found anew after so many runs. */
+const STEP = 32;
 /** Handlers that take longer at the median gain nothing from jobs fetched ahead, in milliseconds. */
 const SLOW = 100;
 /** Jobs are fetched ahead for so many milliseconds of work: many round trips' worth, and little for others to miss. */
@@ -32,7 +34,7 @@ export function createMeter(): Meter {
       durations[count % WINDOW] = duration;
       stamps[count % WINDOW] = now;
       count++;
-      if (count % ENOUGH !== 0) return;
+      if (count !== ENOUGH && count % STEP !== 0) return;
       const known = Math.min(count, WINDOW);
       median = durations.slice(0, known).sort()[known >> 1] ?? 0;
     },

@@ -26,7 +26,6 @@ import {
   fateOfResult,
   handedBack,
   isReadable,
-  type Judge,
   leftToNewer,
   timeoutFor,
 } from "./judge.ts";
@@ -40,14 +39,14 @@ type Ready = { readonly listeners: Listeners; readonly payload: unknown } | { re
 
 /** Walks a run through its slot; never rejects. */
 export async function perform(state: State, run: Run): Promise<void> {
-  const judge = judgeOf(state);
   let fate: Fate;
   try {
-    const ready = await prepare(state, judge, run);
-    fate = "fate" in ready ? ready.fate : await invoke(state, judge, run, ready);
+    let ready = prepare(state, run);
+    if (ready instanceof Promise) ready = await ready;
+    fate = "fate" in ready ? ready.fate : await invoke(state, run, ready);
   } catch (error) {
     state.bench.events.emit("error", { error: errorOf(error), during: `running job '${run.delivery.id}'` });
-    fate = fateOfError(judge, run, error);
+    fate = fateOfError(state, run, error);
   }
   run.alarm?.cancel();
   state.running.delete(run);
@@ -57,11 +56,6 @@ export async function perform(state: State, run: Run): Promise<void> {
   state.quiet.open();
 }
 
-/** What decides fates in this worker. */
-export function judgeOf({ bench: { runtime, encode }, settings }: State): Judge {
-  return { runtime, settings, encode };
-}
-
 function conclude(state: State, run: Run, fate: Fate): void {
   if (run.within?.committed !== true) return settle(state, run, fate);
   state.held.delete(run);
@@ -69,65 +63,72 @@ function conclude(state: State, run: Run, fate: Fate): void {
 }
 
 /** Everything before the handler: a job that stops here was never run. */
-async function prepare(state: State, judge: Judge, run: Run): Promise<Ready> {
-  const { settings, bench: { definitions, handlers } } = state;
+function prepare(state: State, run: Run): Ready | Promise<Ready> {
+  const { definitions, handlers } = state.bench;
   const { name } = run.delivery;
   try {
-    if (!isReadable(run.meta)) return { fate: leftToNewer(judge, run) };
+    if (!isReadable(run.meta)) return { fate: leftToNewer(state, run) };
   } catch (cause) {
-    return { fate: buried(judge, run, "failed", "undecodable", new UndecodableError(name, cause), false) };
+    return { fate: buried(state, run, "failed", "undecodable", new UndecodableError(name, cause), false) };
   }
   const definition = definitions.get(name);
   const listeners = definition && handlers.get(definition.name);
   if (definition === undefined || listeners === undefined) {
     return {
-      fate: fateOfUnknown(judge, run, new UnknownJobError(name, "this worker has no handler for it")),
+      fate: fateOfUnknown(state, run, new UnknownJobError(name, "this worker has no handler for it")),
     };
   }
   run.definition = definition;
   const codec = definitions.codec(run.meta.codec ?? "json");
   if (codec === undefined) {
     const error = new UnknownJobError(name, `this worker has no codec '${run.meta.codec}' for it`);
-    return { fate: fateOfUnknown(judge, run, error) };
+    return { fate: fateOfUnknown(state, run, error) };
   }
   let written: unknown;
   try {
     written = codec.decode(run.delivery.payload);
   } catch (cause) {
-    return { fate: buried(judge, run, "failed", "undecodable", new UndecodableError(name, cause), false) };
+    return { fate: buried(state, run, "failed", "undecodable", new UndecodableError(name, cause), false) };
   }
   try {
     const payload = validate(definition.schema, name, written);
-    return { listeners, payload: payload instanceof Promise ? await payload : payload };
-  } catch (thrown) {
-    const error = errorOf(thrown);
-    if (settings.invalid === "retry") return { fate: handedBack(judge, run, "invalid", error) };
-    return { fate: buried(judge, run, "failed", "invalid", error, false) };
+    if (!(payload instanceof Promise)) return { listeners, payload };
+    return payload.then(
+      (late) => ({ listeners, payload: late }),
+      (error) => fateOfInvalid(state, run, error),
+    );
+  } catch (error) {
+    return fateOfInvalid(state, run, error);
   }
 }
 
-function fateOfUnknown(judge: Judge, run: Run, error: Error): Fate {
-  const { unknown } = judge.settings;
+function fateOfInvalid(state: State, run: Run, thrown: unknown): Ready {
+  const error = errorOf(thrown);
+  if (state.settings.invalid === "retry") return { fate: handedBack(state, run, "invalid", error) };
+  return { fate: buried(state, run, "failed", "invalid", error, false) };
+}
+
+function fateOfUnknown(state: State, run: Run, error: Error): Fate {
+  const { unknown } = state.settings;
   if (unknown === "drop") return { to: "done", dropped: error };
   return unknown === "dead"
-    ? buried(judge, run, "failed", "unknown", error, false)
-    : handedBack(judge, run, "unknown", error);
+    ? buried(state, run, "failed", "unknown", error, false)
+    : handedBack(state, run, "unknown", error);
 }
 
 /** Calls the listeners one after another, within the job's timeout. */
 async function invoke(
   state: State,
-  judge: Judge,
   run: Run,
   { listeners, payload }: Extract<Ready, { payload: unknown }>,
 ): Promise<Fate> {
   const { runtime, events } = state.bench;
   run.startedAt = runtime.monotonic();
-  bound(state, judge, run);
+  bound(state, run);
   if (events.hears("started")) {
     events.emit("started", { job: jobOf(run.delivery, run.meta), attempt: run.attempts + 1 });
   }
-  const context = run.context((of, transaction, outcome) => settleWithin(state, of, transaction, outcome));
+  const context = run.context(state.settleWithin);
   let result: unknown;
   let thrown: { readonly error: unknown } | undefined;
   try {
@@ -143,11 +144,11 @@ async function invoke(
   run.duration = now - run.startedAt;
   state.meter.record(now, run.duration);
   if (run.within !== undefined) thrown = await verify(state, run, thrown);
-  return thrown === undefined ? fateOfResult(judge, run, result) : fateOfError(judge, run, thrown.error);
+  return thrown === undefined ? fateOfResult(state, run, result) : fateOfError(state, run, thrown.error);
 }
 
 /** Sets the job's own time limit: first its signal aborts, then the run is given up. */
-function bound(state: State, judge: Judge, run: Run): void {
+function bound(state: State, run: Run): void {
   const timeout = timeoutFor(run);
   if (timeout === undefined) return;
   run.alarm = state.alarms.set(timeout, () => {
@@ -157,7 +158,7 @@ function bound(state: State, judge: Judge, run: Run): void {
       if (run.abandoned !== undefined) return;
       run.abandoned = "timeout";
       tellStuck(state, run, "timeout");
-      settle(state, run, fateOfError(judge, run, reason));
+      settle(state, run, fateOfError(state, run, reason));
     });
     run.abort(reason);
   });
@@ -170,7 +171,7 @@ export function tellStuck({ bench: { events } }: State, run: Run, reason: "timeo
 }
 
 /** Settles a run inside its handler's own transaction. */
-async function settleWithin(
+export async function settleWithin(
   state: State,
   run: Run,
   transaction: object,
@@ -185,9 +186,7 @@ async function settleWithin(
   }
   if (run.within !== undefined) throw new TypeError(`Cannot settle job '${id}' twice in one run`);
   if (run.abandoned !== undefined) throw new LeaseLost(id);
-  const fate = outcome === undefined
-    ? { to: "done" } as const
-    : await fateOfOutcome(judgeOf(state), run, outcome);
+  const fate = outcome === undefined ? { to: "done" } as const : await fateOfOutcome(state, run, outcome);
   const call = { deadline: callTimeout };
   const [answer] = await transport.transactions.settle(transaction, [settlementOf(run.delivery, fate)], call);
   if (answer instanceof Error) throw answer;

@@ -17,7 +17,7 @@ import type { Transport } from "../transport.ts";
 import type { Judge } from "./judge.ts";
 import type { Link } from "./link.ts";
 import type { Meter } from "./meter.ts";
-import type { Run } from "./run.ts";
+import type { Run, SettleWithin } from "./run.ts";
 import type { Settings } from "./settings.ts";
 
 /** What a worker gets from its relay. */
@@ -28,7 +28,7 @@ export interface Bench {
   readonly definitions: Definitions;
   readonly handlers: Handlers;
   readonly callTimeout: number;
-  readonly encode: Judge["encode"];
+  readonly encode: Judge["bench"]["encode"];
 }
 
 /** How many runs ended in which way. */
@@ -48,7 +48,7 @@ export interface DrainBounds {
 }
 
 /** One worker at work. */
-export interface State {
+export interface State extends Judge {
   readonly bench: Bench;
   settings: Settings;
   readonly alarms: Alarms;
@@ -79,6 +79,8 @@ export interface State {
   readonly quiet: Latch;
   /** Starts what the slots allow. */
   readonly pump: () => void;
+  /** What a handler's `settle` calls. */
+  readonly settleWithin: SettleWithin;
 }
 
 /** Whether nothing is running or on its way any more. */

@@ -14,7 +14,7 @@ import { fetchLoop, pump, rearm } from "./fetch.ts";
 import { createExtensions, startHeartbeat } from "./lease.ts";
 import { createLink } from "./link.ts";
 import { createMeter } from "./meter.ts";
-import { tellStuck } from "./perform.ts";
+import { settleWithin, tellStuck } from "./perform.ts";
 import { defaultSettings, type Settings, withOptions, type WorkerOptions } from "./settings.ts";
 import { createSettlements, settle } from "./settle.ts";
 import type { Bench, DrainBounds, State, Tally } from "./state.ts";
@@ -161,6 +161,7 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
     room: createLatch(),
     quiet: createLatch(),
     pump: () => pump(state),
+    settleWithin: (run, transaction, outcome) => settleWithin(state, run, transaction, outcome),
   };
   return state;
 }

@@ -1,5 +1,5 @@
 /**
- * The process clock: whole milliseconds since the transport was made, by the runtime's monotonic clock. It judges all
+ * The process clock: whole milliseconds since the transport was first used, by the runtime's monotonic clock. It judges all
  * due times, leases and windows, so that a wall clock that is set forward or back moves none of them. The wall clock
  * is for data: an instant that comes in is translated when it comes, a time that goes out is what the wall clock
  * showed, or was to show, when the time was set.
@@ -28,16 +28,22 @@ export interface Clock {
   elapsed(): number;
 }
 
-/** Starts a clock at 0. */
+/** Makes a clock that starts at 0 with its first reading: where a module is loaded there may be no time to read yet. */
 export function createClock(runtime: Runtime): Clock {
-  const start = runtime.monotonic();
-  const epoch = Math.floor(runtime.now());
+  let begun: { readonly start: number; readonly epoch: number } | undefined;
+  const begin = (): { readonly start: number; readonly epoch: number } => {
+    begun ??= { start: runtime.monotonic(), epoch: Math.floor(runtime.now()) };
+    return begun;
+  };
   let skew = 0;
-  const elapsed = (): number => runtime.monotonic() - start;
+  const elapsed = (): number => runtime.monotonic() - begin().start;
   return {
-    epoch,
+    get epoch(): number {
+      return begin().epoch;
+    },
     elapsed,
     moment() {
+      const { epoch } = begin();
       const time = elapsed();
       // The wall clock may show whole milliseconds only, so its skew is from `least` to less than `least + 1`. One that
       // is kept gives equal instants equal times; one that is too high would let a job run early.
