@@ -9,4 +9,23 @@ export { type Examination, examine, type FailedCase, featureTable } from "./conf
 export type { Ability, Case, Need, Subject, SubjectTransaction } from "./conformance/subject.ts";
 export { createFakeRuntime, type FakeRuntime, type FakeRuntimeOptions } from "./fake_runtime.ts";
 export { checkHistory, type CheckOptions, readLedger } from "./history.ts";
-export type * from "./history/lines.ts";
+export type {
+  AroundLine,
+  BufferLine,
+  DispatchLine,
+  EndLine,
+  ExtendLine,
+  HistoryLine,
+  InfoLine,
+  JobLine,
+  LeftLine,
+  LineBase,
+  MetricLine,
+  OperateLine,
+  RunLine,
+  SettleLine,
+  StartLine,
+  StopLine,
+  TickLine,
+  Violation,
+} from "./history/lines.ts";

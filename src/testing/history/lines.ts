@@ -20,12 +20,15 @@ export interface LineBase {
 
 /** What names a job. */
 export interface JobLine extends LineBase {
+  /** The queue. */
   readonly queue: string;
+  /** The job's id. */
   readonly id: string;
 }
 
 /** A job was handed in. */
 export interface DispatchLine extends JobLine {
+  /** What happened. */
   readonly op: "dispatch";
   /** Default `stored`. */
   readonly status?: "stored" | "duplicate";
@@ -33,45 +36,61 @@ export interface DispatchLine extends JobLine {
   readonly digest?: string;
   /** The instant before which it must not run. */
   readonly due?: number;
+  /** maxAttempts */
   readonly maxAttempts?: number;
   /** Present when the caller chose the id. */
   readonly idWindow?: number;
   /** Jobs of one such key begin in the order of their dispatch. */
   readonly order?: string;
+  /** The schedule's key. */
   readonly schedule?: string;
+  /** Its instant or number. */
   readonly tick?: number;
 }
 
 /** A handler began. */
 export interface StartLine extends JobLine {
+  /** What happened. */
   readonly op: "start";
+  /** The delivery's. */
   readonly token: string;
   /** 1 for the first. */
   readonly attempt: number;
   /** When the lease ends, unless extended. */
   readonly until: number;
+  /** Stands for payload and headers, as in the dispatch. */
   readonly digest?: string;
 }
 
 /** A lease was to be moved. */
 export interface ExtendLine extends JobLine {
+  /** What happened. */
   readonly op: "extend";
+  /** The delivery's. */
   readonly token: string;
+  /** What the transport answered. */
   readonly state: "held" | "stale";
+  /** When the lease ends then. */
   readonly until: number;
 }
 
 /** A handler came to its end. */
 export interface EndLine extends JobLine {
+  /** What happened. */
   readonly op: "end";
+  /** The delivery's. */
   readonly token: string;
 }
 
 /** A delivery was to be ended. */
 export interface SettleLine extends JobLine {
+  /** What happened. */
   readonly op: "settle";
+  /** The delivery's. */
   readonly token: string;
+  /** Where it went. */
   readonly to: "done" | "again" | "release" | DeadChannel;
+  /** What the transport answered. */
   readonly state: "settled" | "stale";
   /** `again`: when it is due. */
   readonly due?: number;
@@ -79,11 +98,13 @@ export interface SettleLine extends JobLine {
   readonly digest?: string;
   /** `again`: `new` begins a cycle at attempt 1, `same` does not count the run. Default: the run counts. */
   readonly cycle?: "new" | "same";
+  /** Why it is dead. */
   readonly reason?: string;
 }
 
 /** An operator returned a dead job to work, or removed one. */
 export interface OperateLine extends JobLine {
+  /** What happened. */
   readonly op: "reload" | "remove";
   /** `reload`: a full life. */
   readonly reset?: boolean;
@@ -91,7 +112,9 @@ export interface OperateLine extends JobLine {
 
 /** What was found in the store at the end, when nothing ran any more. */
 export interface LeftLine extends JobLine {
+  /** What happened. */
   readonly op: "left";
+  /** Where it was found. */
   readonly channel: Channel;
   /** Dead channels. */
   readonly reason?: string;
@@ -99,44 +122,83 @@ export interface LeftLine extends JobLine {
 
 /** What `info` said, and what the listings of the same moment held. */
 export interface InfoLine extends LineBase {
+  /** What happened. */
   readonly op: "info";
+  /** The queue. */
   readonly queue: string;
+  /** What `info` said. */
   readonly counts: Readonly<Record<string, number>>;
+  /** What the listings held. */
   readonly listed: Readonly<Record<string, number>>;
 }
 
 /** Counts of all queues around an operator's call, while nothing else happened. */
 export interface AroundLine extends LineBase {
+  /** What happened. */
   readonly op: "around";
+  /** The queue. */
   readonly queue: string;
+  /** The channel that the call named. */
   readonly channel: Channel;
+  /** Counts by queue and channel before the call. */
   readonly before: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** And after it. */
   readonly after: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /** A tick was due while a scheduler was up. */
 export interface TickLine extends LineBase {
+  /** What happened. */
   readonly op: "tick";
+  /** The schedule's key. */
   readonly schedule: string;
+  /** Its instant or number. */
   readonly tick: number;
 }
 
-/** A worker began, stopped (and what of it was still alive then), or said what it counted. */
-export type WorkerLine =
-  | LineBase & { readonly op: "run"; readonly process: string; readonly concurrency: number }
-  | LineBase & { readonly op: "stop"; readonly process: string; readonly alive: number }
-  | LineBase & {
-    readonly op: "metric";
-    readonly process: string;
-    readonly to: SettleLine["to"];
-    readonly count: number;
-  }
-  | LineBase & {
-    readonly op: "buffer";
-    readonly name: string;
-    readonly size: number;
-    readonly limit: number;
-  };
+/** A worker began to run. */
+export interface RunLine extends LineBase {
+  /** What happened. */
+  readonly op: "run";
+  /** Who. */
+  readonly process: string;
+  /** How many handlers it may run at once. */
+  readonly concurrency: number;
+}
+
+/** A worker stopped. */
+export interface StopLine extends LineBase {
+  /** What happened. */
+  readonly op: "stop";
+  /** Who. */
+  readonly process: string;
+  /** Timers, sockets, leases and calls of it that were still alive. */
+  readonly alive: number;
+}
+
+/** What a worker's metrics said at its end. */
+export interface MetricLine extends LineBase {
+  /** What happened. */
+  readonly op: "metric";
+  /** Who. */
+  readonly process: string;
+  /** Which settlements it counted. */
+  readonly to: SettleLine["to"];
+  /** How many. */
+  readonly count: number;
+}
+
+/** How full a buffer was. */
+export interface BufferLine extends LineBase {
+  /** What happened. */
+  readonly op: "buffer";
+  /** The buffer's name. */
+  readonly name: string;
+  /** How much it held. */
+  readonly size: number;
+  /** How much it may hold. */
+  readonly limit: number;
+}
 
 /** One event. */
 export type HistoryLine =
@@ -150,13 +212,18 @@ export type HistoryLine =
   | InfoLine
   | AroundLine
   | TickLine
-  | WorkerLine;
+  | RunLine
+  | StopLine
+  | MetricLine
+  | BufferLine;
 
 /** A promise that a history breaks. */
 export interface Violation {
   /** `S1` to `S19`. */
   readonly invariant: string;
+  /** When. */
   readonly at: number;
+  /** What is wrong. */
   readonly message: string;
 }
 
