@@ -36,7 +36,7 @@ export interface DispatchLine extends JobLine {
   readonly digest?: string;
   /** The instant before which it must not run. */
   readonly due?: number;
-  /** maxAttempts */
+  /** Runs in all; what is not said is not checked. */
   readonly maxAttempts?: number;
   /** Present when the caller chose the id. */
   readonly idWindow?: number;
