@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { conformance, examine, featureTable } from "../../src/testing/mod.ts";
-import { MEMORY_FEATURES, memorySubject } from "./support/subjects.ts";
+import { conformance, examine, featureTable } from "../../../src/testing/mod.ts";
+import { MEMORY_FEATURES, memorySubject } from "../support/subjects.ts";
 
 test("memory declares the features of the design's table", async () => {
   const subject = memorySubject();
