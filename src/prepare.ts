@@ -69,8 +69,9 @@ export function prepare(
   settings: JobSettings | undefined,
   sharedRequestId?: string,
 ): PushJob | Promise<PushJob> {
+  if (settings?.queue !== undefined) checkQueue(desk.definitions, settings.queue);
   const definition = definitionOf(desk.definitions, name);
-  if (settings !== undefined) checkSettings(desk, name, settings);
+  if (settings !== undefined) checkSettings(name, settings);
   const verdict = validate(definition.schema, name, payload);
   let job: PushJob;
   try {
@@ -144,9 +145,14 @@ function makeJob(
   };
 }
 
-function checkSettings({ definitions }: Desk, name: string, settings: JobSettings): void {
+/** Checked before the name: a caller who gave neither is told of the queue first (seed 004). */
+function checkQueue({ queues }: Definitions, queue: string): void {
+  if (!queues.has(queue)) throw new UnknownQueueError(String(queue), [...queues]);
+}
+
+function checkSettings(name: string, settings: JobSettings): void {
   const action = `dispatch '${name}'`;
-  const { id, idWindow, onDuplicate, delay, at, maxAttempts, timeout, backoff, queue, requestId } = settings;
+  const { id, idWindow, onDuplicate, delay, at, maxAttempts, timeout, backoff, requestId } = settings;
   checkKnown(action, settings, KNOWN);
   if (id !== undefined) checkId(id, action);
   if (idWindow !== undefined) {
@@ -171,9 +177,6 @@ function checkSettings({ definitions }: Desk, name: string, settings: JobSetting
       );
     }
     checkBackoff(backoff, action);
-  }
-  if (queue !== undefined && !definitions.queues.has(queue)) {
-    throw new UnknownQueueError(queue, [...definitions.queues]);
   }
   if (requestId !== undefined) checkId(requestId, action);
 }

@@ -1,0 +1,7 @@
+/** The features' own checks, as FEATURES states them; each group runs on every transport that has a place. */
+import type { OpenPlace } from "../support/place.ts";
+import { dispatching } from "./dispatching.ts";
+import { driving } from "./driving.ts";
+import { payloads } from "./payloads.ts";
+
+export const FEATURES: readonly ((open: OpenPlace) => void)[] = [payloads, dispatching, driving];
