@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import { createBatcher } from "../../../src/batch.ts";
+import { createFakeRuntime } from "../../../src/testing/fake_runtime.ts";
+
+function createRig(options: { maxItems?: number; maxBytes?: number } = {}) {
+  const batches: number[][] = [];
+  const answers: PromiseWithResolvers<readonly (string | Error)[]>[] = [];
+  const runtime = createFakeRuntime();
+  const batcher = createBatcher<number, string>({
+    runtime,
+    send: (items) => {
+      batches.push([...items]);
+      const answer = Promise.withResolvers<readonly (string | Error)[]>();
+      answers.push(answer);
+      return answer.promise;
+    },
+    sizeOf: (item) => item,
+    maxItems: options.maxItems ?? 100,
+    maxBytes: options.maxBytes ?? 1_000_000,
+  });
+  const add = (item: number): Promise<string | Error> => new Promise((resolve) => batcher.add(item, resolve));
+  return { batches, answers, runtime, batcher, add };
+}
+
+describe("a batcher", () => {
+  it("sends the items of one tick together, in order, and tells each its own result", async () => {
+    const { batches, answers, runtime, add } = createRig();
+    const results = [add(1), add(2), add(3)];
+    await runtime.advance(0);
+    expect(batches).toEqual([[1, 2, 3]]);
+    answers[0]?.resolve(["a", new Error("b"), "c"]);
+    expect(await results[0]).toBe("a");
+    expect(await results[1]).toBeInstanceOf(Error);
+    expect(await results[2]).toBe("c");
+  });
+
+  it("parts by count and by bytes, and lets one that is too large travel alone", async () => {
+    const byCount = createRig({ maxItems: 2 });
+    for (let i = 0; i < 5; i++) void byCount.add(1);
+    await byCount.runtime.advance(0);
+    expect(byCount.batches).toEqual([[1, 1], [1, 1], [1]]);
+    const byBytes = createRig({ maxBytes: 10 });
+    for (const size of [4, 5, 99, 1]) void byBytes.add(size);
+    await byBytes.runtime.advance(0);
+    expect(byBytes.batches).toEqual([[4, 5], [99], [1]]);
+  });
+
+  it("has a bounded number of batches under way, and sends the rest in order as they return", async () => {
+    const { batches, answers, runtime, batcher, add } = createRig({ maxItems: 1 });
+    for (let i = 0; i < 6; i++) void add(i);
+    await runtime.advance(0);
+    expect(batches).toEqual([[0], [1], [2], [3]]);
+    expect(batcher.size).toBe(6);
+    answers[2]?.resolve(["x"]);
+    await runtime.advance(0);
+    expect(batches.slice(4)).toEqual([[4]]);
+    answers[0]?.resolve(["x"]);
+    await runtime.advance(0);
+    expect(batches.slice(5)).toEqual([[5]]);
+  });
+
+  it("tells a rejection to every item of its batch and to no other", async () => {
+    const { answers, runtime, add } = createRig({ maxItems: 1 });
+    const [first, second] = [add(1), add(2)];
+    await runtime.advance(0);
+    answers[0]?.reject(new Error("away"));
+    answers[1]?.resolve(["fine"]);
+    expect(await first).toMatchObject({ message: "away" });
+    expect(await second).toBe("fine");
+  });
+
+  it("tells an item that was not answered so", async () => {
+    const { answers, runtime, add } = createRig();
+    const [first, second] = [add(1), add(2)];
+    await runtime.advance(0);
+    answers[0]?.resolve(["only one"]);
+    expect(await first).toBe("only one");
+    expect(await second).toBeInstanceOf(Error);
+  });
+
+  it("takes an item back only before it is sent", async () => {
+    const { batches, runtime, batcher } = createRig();
+    const kept = batcher.add(1, () => {});
+    const taken = batcher.add(2, () => expect.unreachable());
+    expect(batcher.withdraw(taken)).toBe(true);
+    expect(batcher.withdraw(taken)).toBe(false);
+    await runtime.advance(0);
+    expect(batches).toEqual([[1]]);
+    expect(batcher.withdraw(kept)).toBe(false);
+    expect(batcher.size).toBe(1);
+  });
+});
