@@ -26,12 +26,6 @@ export interface Runtime {
 /** The longest time that a timer holds; a longer one fires at once on most runtimes. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** What Node, Deno and Bun have for the next macrotask, and the web has not. */
-interface Immediates {
-  setImmediate?(wake: () => void): unknown;
-  clearImmediate?(handle: unknown): void;
-}
-
 /** Crockford's digits: no vowel that could spell a word, and they sort as their values do. */
 const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -61,10 +55,12 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
       resolve();
     };
     const arm = (): void => {
-      const { setImmediate, clearImmediate }: Immediates = globalThis;
-      if (rest <= 0 && setImmediate !== undefined) {
-        const immediate = setImmediate(wake);
-        cancel = () => clearImmediate?.(immediate);
+      // Node, Deno and Bun have a macrotask without the millisecond that a timer takes; the web has not.
+      const setImmediate: unknown = Reflect.get(globalThis, "setImmediate");
+      const clearImmediate: unknown = Reflect.get(globalThis, "clearImmediate");
+      if (rest <= 0 && typeof setImmediate === "function" && typeof clearImmediate === "function") {
+        const immediate: unknown = setImmediate(wake);
+        cancel = () => clearImmediate(immediate);
         return;
       }
       const part = Math.min(rest, LONGEST_TIMER);
