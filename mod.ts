@@ -119,6 +119,7 @@ export { after, at, every, type Next, type Recurrence, type Tick } from "./src/s
 export type { InputOf, OutputOf, SchemaIssue, SchemaResult, StandardSchema } from "./src/schema.ts";
 export type { Features, Limits, Transactions, Transport } from "./src/transport.ts";
 export { memory, type MemoryOptions } from "./src/transports/memory.ts";
-export type { Drained, DrainOptions } from "./src/worker/drain.ts";
+export type { DrainOptions } from "./src/worker/drain.ts";
 export type { WorkerOptions } from "./src/worker/settings.ts";
+export type { Drained } from "./src/worker/state.ts";
 export type { RunOptions, StopOptions, Worker } from "./src/worker/worker.ts";

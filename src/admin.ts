@@ -21,6 +21,7 @@ import type { Transport } from "./transport.ts";
 
 /** What bounds an operator's call. */
 export interface AdminOptions {
+  /** Ends the call: it rejects with the signal's reason. Default: only the relay's `callTimeout` does. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -34,6 +35,7 @@ export interface ListOptions extends AdminOptions {
 
 /** A page of a listing. */
 export interface JobPage {
+  /** At most `limit` of them; an empty page is the last one. */
   readonly jobs: readonly StoredJob[];
   /** Asks for the next page; absent on the last. */
   readonly cursor?: string;

@@ -8,6 +8,7 @@ import { BACKOFF_BASE, BACKOFF_JITTER, BACKOFF_MAX, MAX_DELAY } from "./defaults
 
 /** A named policy with its numbers; all times are milliseconds. */
 export interface BackoffPolicy {
+  /** How the delay grows from run to run; see the function of the same name. */
   readonly type: "exponential" | "fixed" | "linear" | "jittered";
   /** The first delay. */
   readonly base: number;

@@ -30,6 +30,7 @@ export interface JobOptions {
 
 /** A schema with options. */
 export interface JobDefinition<Schema extends StandardSchema = StandardSchema> extends JobOptions {
+  /** What payloads must be; asked at dispatch and again before the handler. */
   readonly schema: Schema;
 }
 

@@ -56,6 +56,7 @@ export interface DispatchOptions {
 
 /** What became of a dispatch. */
 export interface Dispatched {
+  /** The job's id: the caller's, or a generated one of 26 characters. */
   readonly id: string;
   /** `duplicate`: the id was taken, and nothing was stored. */
   readonly status: "stored" | "duplicate";
@@ -85,6 +86,10 @@ export type BulkJob<J extends Jobs> = {
 export interface BulkOptions {
   /** All or nothing: one refused job refuses all. Only where the transport can. Default false. */
   readonly atomic?: boolean;
+  /**
+   * Ends the call: with the signal's reason before anything was sent, and after that with `BulkRefusedError`, where
+   * `OutcomeUnknown` stands for each job that may have been stored. Default: none.
+   */
   readonly signal?: AbortSignal | undefined;
   /** As for {@linkcode DispatchOptions.transaction}. */
   readonly transaction?: object;

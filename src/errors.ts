@@ -35,10 +35,12 @@ export type ErrorCode =
 
 /** The family: whatever Relevo itself rejects with, but for wrong options. */
 export class RelevoError extends Error {
+  /** The name of the class, also where a bundler renames it. */
   override readonly name: string = "RelevoError";
   /** Tells errors apart for programs; stable across versions. */
   readonly code: ErrorCode;
 
+  /** Takes a code of its own; the subclasses set theirs. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -47,6 +49,7 @@ export class RelevoError extends Error {
 
 /** One reason why a payload is not what its schema asks for. */
 export interface Issue {
+  /** What the schema's library says of it; for people. */
   readonly message: string;
   /** Where in the payload: keys and indexes from the outside in; empty for the payload itself. */
   readonly path: readonly (string | number)[];
@@ -54,9 +57,12 @@ export interface Issue {
 
 /** A payload that its schema refuses, with every issue. */
 export class InvalidPayloadError extends RelevoError {
+  /** `InvalidPayloadError`, also where a bundler renames the class. */
   override readonly name: string = "InvalidPayloadError";
+  /** At least one, in the order in which the schema gave them. */
   readonly issues: readonly Issue[];
 
+  /** `job` is the job's name; the message tells every issue and no part of the payload. */
   constructor(job: string, issues: readonly Issue[]) {
     const told = issues.map(({ message, path }) =>
       path.length > 0 ? `${path.join(".")}: ${message}` : message
@@ -68,8 +74,10 @@ export class InvalidPayloadError extends RelevoError {
 
 /** A value that its codec cannot write; `cause` says why. */
 export class UnencodableError extends RelevoError {
+  /** `UnencodableError`, also where a bundler renames the class. */
   override readonly name: string = "UnencodableError";
 
+  /** `job` is the job's name, `cause` what the codec threw. */
   constructor(job: string, cause: unknown) {
     super("UNENCODABLE", `Cannot encode the payload of '${job}': ${messageOf(cause)}`, { cause });
   }
@@ -77,8 +85,10 @@ export class UnencodableError extends RelevoError {
 
 /** Stored bytes that no codec here can read; `cause` says why. */
 export class UndecodableError extends RelevoError {
+  /** `UndecodableError`, also where a bundler renames the class. */
   override readonly name: string = "UndecodableError";
 
+  /** `job` is the job's name, `cause` what the codec threw. */
   constructor(job: string, cause: unknown) {
     super("UNDECODABLE", `Cannot decode the payload of '${job}': ${messageOf(cause)}`, { cause });
   }
@@ -86,12 +96,14 @@ export class UndecodableError extends RelevoError {
 
 /** Something over its limit: a payload, a header, a result. */
 export class TooLargeError extends RelevoError {
+  /** `TooLargeError`, also where a bundler renames the class. */
   override readonly name: string = "TooLargeError";
   /** Bytes that it has. */
   readonly size: number;
   /** Bytes that it may have. */
   readonly limit: number;
 
+  /** `what` is told in the message; `size` and `limit` are bytes. */
   constructor(what: string, size: number, limit: number) {
     super("TOO_LARGE", `Cannot store ${what} as it must be at most ${limit} bytes: current size is ${size}`);
     this.size = size;
@@ -101,9 +113,12 @@ export class TooLargeError extends RelevoError {
 
 /** A name that no definition, or no handler here, knows. */
 export class UnknownJobError extends RelevoError {
+  /** `UnknownJobError`, also where a bundler renames the class. */
   override readonly name: string = "UnknownJobError";
+  /** The name that nobody knows. */
   readonly job: string;
 
+  /** `job` is the name; `wanted` ends the message, with what there is instead. */
   constructor(job: string, wanted: string) {
     super("UNKNOWN_JOB", `Unknown job '${job}': ${wanted}`);
     this.job = job;
@@ -112,9 +127,12 @@ export class UnknownJobError extends RelevoError {
 
 /** A queue that no definition names. */
 export class UnknownQueueError extends RelevoError {
+  /** `UnknownQueueError`, also where a bundler renames the class. */
   override readonly name: string = "UnknownQueueError";
+  /** The queue that was asked for. */
   readonly queue: string;
 
+  /** `known` are the queues that the message offers instead. */
   constructor(queue: string, known: readonly string[]) {
     super(
       "UNKNOWN_QUEUE",
@@ -126,9 +144,12 @@ export class UnknownQueueError extends RelevoError {
 
 /** An id that a live job, or one dispatched within its `idWindow`, holds. */
 export class DuplicateJobError extends RelevoError {
+  /** `DuplicateJobError`, also where a bundler renames the class. */
   override readonly name: string = "DuplicateJobError";
+  /** The id that is taken; the job that holds it was left alone. */
   readonly id: string;
 
+  /** `id` is the one that is taken, `queue` where it is. */
   constructor(id: string, queue: string) {
     super("DUPLICATE_JOB", `Cannot dispatch job '${id}' to queue '${queue}' as its id is taken`);
     this.id = id;
@@ -137,17 +158,22 @@ export class DuplicateJobError extends RelevoError {
 
 /** One job of a bulk dispatch that was refused. */
 export interface BulkFailure {
+  /** Its place in the array that was dispatched, from 0. */
   readonly index: number;
+  /** Why it was refused; where all or nothing was asked for, a taken id is a `DuplicateJobError` too. */
   readonly error: Error;
 }
 
 /** A bulk dispatch in which at least one job was refused; `failures` says which and why. */
 export class BulkRefusedError extends RelevoError {
+  /** `BulkRefusedError`, also where a bundler renames the class. */
   override readonly name: string = "BulkRefusedError";
+  /** At least one, in the order of the array that was dispatched. */
   readonly failures: readonly BulkFailure[];
   /** How many of the others were stored. */
   readonly stored: number;
 
+  /** `total` is how many jobs were dispatched; the first failure's error becomes the `cause`. */
   constructor(failures: readonly BulkFailure[], total: number, stored: number) {
     const first = failures[0];
     const example = first === undefined ? "" : `; at index ${first.index}: ${first.error.message}`;
@@ -163,9 +189,12 @@ export class BulkRefusedError extends RelevoError {
 
 /** A dispatch that may or may not have been stored: the answer did not come. Repeat it with the same id to be sure. */
 export class OutcomeUnknown extends RelevoError {
+  /** `OutcomeUnknown`, also where a bundler renames the class. */
   override readonly name: string = "OutcomeUnknown";
+  /** The job's id, generated or the caller's, to repeat the dispatch with. */
   readonly id: string;
 
+  /** `cause` is what came instead of an answer: a deadline, an abort, a lost connection. */
   constructor(id: string, cause: unknown) {
     super("OUTCOME_UNKNOWN", `Whether job '${id}' was stored is unknown: ${messageOf(cause)}`, { cause });
     this.id = id;
@@ -174,9 +203,12 @@ export class OutcomeUnknown extends RelevoError {
 
 /** A delivery whose lease went to another, so that it may settle nothing any more. */
 export class LeaseLost extends RelevoError {
+  /** `LeaseLost`, also where a bundler renames the class. */
   override readonly name: string = "LeaseLost";
+  /** The job whose lease was lost; it may be running elsewhere. */
   readonly id: string;
 
+  /** `id` is the job's. */
   constructor(id: string) {
     super("LEASE_LOST", `The lease of job '${id}' is lost: another worker may be running it`);
     this.id = id;
@@ -185,10 +217,12 @@ export class LeaseLost extends RelevoError {
 
 /** A run that took longer than its job's `timeout`; the reason of its signal. */
 export class JobTimeout extends RelevoError {
+  /** `JobTimeout`, also where a bundler renames the class. */
   override readonly name: string = "JobTimeout";
   /** Milliseconds that it had. */
   readonly timeout: number;
 
+  /** `job` is the job's name, `timeout` the milliseconds that the run had. */
   constructor(job: string, timeout: number) {
     super("JOB_TIMEOUT", `A run of '${job}' took longer than its timeout of ${timeout} ms`);
     this.timeout = timeout;
@@ -197,8 +231,10 @@ export class JobTimeout extends RelevoError {
 
 /** A job settled inside a transaction of the handler's that was not committed when the handler ended. */
 export class NotCommitted extends RelevoError {
+  /** `NotCommitted`, also where a bundler renames the class. */
   override readonly name: string = "NotCommitted";
 
+  /** `id` is the job's, whose run counts as failed. */
   constructor(id: string) {
     super(
       "NOT_COMMITTED",
@@ -209,8 +245,10 @@ export class NotCommitted extends RelevoError {
 
 /** A call that did not end within its deadline. */
 export class DeadlineExceeded extends RelevoError {
+  /** `DeadlineExceeded`, also where a bundler renames the class. */
   override readonly name: string = "DeadlineExceeded";
 
+  /** `action` completes "Cannot ..."; `deadline` is in milliseconds. */
   constructor(action: string, deadline: number) {
     super("DEADLINE_EXCEEDED", `Cannot ${action} within ${deadline} ms`);
   }
@@ -218,8 +256,10 @@ export class DeadlineExceeded extends RelevoError {
 
 /** A call to a relay that was closed. */
 export class RelayClosed extends RelevoError {
+  /** `RelayClosed`, also where a bundler renames the class. */
   override readonly name: string = "RelayClosed";
 
+  /** `action` completes "Cannot ...". */
   constructor(action: string) {
     super("RELAY_CLOSED", `Cannot ${action} as the relay is closed`);
   }
@@ -227,8 +267,10 @@ export class RelayClosed extends RelevoError {
 
 /** A call to a transport that was closed, or was closed during it. */
 export class TransportClosed extends RelevoError {
+  /** `TransportClosed`, also where a bundler renames the class. */
   override readonly name: string = "TransportClosed";
 
+  /** `transport` is the transport's `name`. */
   constructor(transport: string) {
     super("TRANSPORT_CLOSED", `The ${transport} transport is closed`);
   }
@@ -236,8 +278,10 @@ export class TransportClosed extends RelevoError {
 
 /** A store that others kept locked until the call's deadline. */
 export class TransportBusy extends RelevoError {
+  /** `TransportBusy`, also where a bundler renames the class. */
   override readonly name: string = "TransportBusy";
 
+  /** `message` names the store and no credential; `options.cause` is the driver's error. */
   constructor(message: string, options?: ErrorOptions) {
     super("TRANSPORT_BUSY", message, options);
   }
@@ -245,8 +289,10 @@ export class TransportBusy extends RelevoError {
 
 /** A store that takes no more: its disk, its memory or its limit is full. Nothing was stored. */
 export class TransportFull extends RelevoError {
+  /** `TransportFull`, also where a bundler renames the class. */
   override readonly name: string = "TransportFull";
 
+  /** `message` names the store and no credential; `options.cause` is the driver's error. */
   constructor(message: string, options?: ErrorOptions) {
     super("TRANSPORT_FULL", message, options);
   }
@@ -261,8 +307,10 @@ export type TransportFault =
 
 /** A store that cannot be used: read-only, corrupt, made by another version, or not there. */
 export class TransportError extends RelevoError {
+  /** `TransportError`, also where a bundler renames the class. */
   override readonly name: string = "TransportError";
 
+  /** `code` says which fault; `message` names the store and no credential; `options.cause` is the driver's error. */
   constructor(code: TransportFault, message: string, options?: ErrorOptions) {
     super(code, message, options);
   }
@@ -270,10 +318,12 @@ export class TransportError extends RelevoError {
 
 /** A worker whose process was too busy to extend its leases in time; reported as an event, never thrown. */
 export class HeartbeatLate extends RelevoError {
+  /** `HeartbeatLate`, also where a bundler renames the class. */
   override readonly name: string = "HeartbeatLate";
   /** Milliseconds between two heartbeats. */
   readonly gap: number;
 
+  /** `gap` and `lease` are milliseconds; told when `gap` is the longer. */
   constructor(gap: number, lease: number) {
     super(
       "HEARTBEAT_LATE",

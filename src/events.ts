@@ -10,6 +10,7 @@ import type { DeadChannel, Job } from "./job.ts";
 
 /** The run of a job that an event is about. */
 export interface RunDetail {
+  /** The job as it was handed over, without its payload. */
   readonly job: Job;
   /** Which run it is: 1 for the first. */
   readonly attempt: number;
@@ -59,11 +60,15 @@ export type EventName = keyof EventMap;
 
 /** Where listeners are added. */
 export interface JobEvents {
+  /**
+   * Adds a listener; one that throws, or whose promise rejects, becomes an `error` event and changes no job's fate.
+   */
   addEventListener<Name extends EventName>(
     type: Name,
     listener: (event: CustomEvent<EventMap[Name]>) => unknown,
     options?: AddEventListenerOptions | boolean,
   ): void;
+  /** Takes a listener away that was added with the same `type`; does nothing if there is none. */
   removeEventListener<Name extends EventName>(
     type: Name,
     listener: (event: CustomEvent<EventMap[Name]>) => unknown,

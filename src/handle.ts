@@ -25,6 +25,7 @@ export interface HandlerContext {
   readonly signal: AbortSignal;
   /** Which run this is: 1 for the first. A lost lease or a stopped worker does not count. */
   readonly attempt: number;
+  /** The job with its stored bytes, in a copy of its own. */
   readonly job: HandledJob;
   /**
    * Settles the job inside a transaction that the handler began on a handle of its own and will commit: what the

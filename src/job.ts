@@ -34,15 +34,21 @@ export type DeadReason =
 
 /** An error as it is stored with a job: text only, cut to {@linkcode MAX_ERROR_TEXT}. */
 export interface ErrorRecord {
+  /** The error's class, as `Error.name` says it; at most 256 bytes. */
   readonly name: string;
+  /** At most 8 KiB. */
   readonly message: string;
+  /** At most 8 KiB; absent where the error had none. */
   readonly stack?: string;
+  /** The error's `code`, where it had one that is a text or a number; at most 256 bytes. */
   readonly code?: string;
 }
 
 /** How a job died. */
 export interface Death {
+  /** Where the job went. */
   readonly channel: DeadChannel;
+  /** A {@linkcode DeadReason}, or the word that the handler gave to `deadLetter`. */
   readonly reason: string;
   /** When, in milliseconds since the epoch by the clock of the worker that gave it up. */
   readonly at: number;
@@ -76,8 +82,11 @@ export interface Meta {
 
 /** A job as handlers, events and operators see it. */
 export interface Job {
+  /** Unique among the live jobs of its queue; the caller's, or a generated one. */
   readonly id: string;
+  /** Which definition it belongs to. */
   readonly name: string;
+  /** Where it was stored. */
   readonly queue: string;
   /** Runs that counted before this one: 0 at the first. */
   readonly attempts: number;
@@ -87,17 +96,25 @@ export interface Job {
   readonly createdAt: number;
   /** When it could first run, in milliseconds since the epoch. */
   readonly due: number;
+  /** What caused it; the job's own id where nobody said. */
   readonly requestId: string;
+  /** Texts given at dispatch; empty where none were. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The id of the codec that wrote the payload; `json` for entries of other programs. */
   readonly codec: string;
+  /** Runs in all, if the dispatch said so; absent: the definition or the worker decides. */
   readonly maxAttempts?: number;
+  /** Milliseconds for one run, if the dispatch said so; absent: the definition decides. */
   readonly timeout?: number;
+  /** The delay before further runs, if the dispatch said so; absent: the definition or the worker decides. */
   readonly backoff?: BackoffPolicy;
+  /** What the last failed run ended with; absent before the first failure and after a reschedule. */
   readonly lastError?: ErrorRecord;
 }
 
 /** A job at rest, as `list` and `get` show it. */
 export interface StoredJob extends Job {
+  /** Where it was when the transport was asked. */
   readonly channel: Channel;
   /** The stored bytes; in a listing only the first of them. */
   readonly payload: Uint8Array;
@@ -117,7 +134,9 @@ export interface QueueInfo {
   readonly delayed: number;
   /** Handed over, settled by nobody yet. */
   readonly reserved: number;
+  /** Dead, and not for want of time. */
   readonly failed: number;
+  /** Dead as the last run took too long, or as too many leases were lost. */
   readonly timeout: number;
   /** Milliseconds since the oldest waiting job was due; absent when none waits. */
   readonly oldest?: number;

@@ -6,34 +6,47 @@
 
 import type { Recurrence } from "./schedule.ts";
 
-/** Marks outcomes; a registered symbol, so that two copies of this module in one program understand each other. */
-const OUTCOME: unique symbol = Symbol.for("relevo.outcome") as never;
+/**
+ * Marks what the functions here made, so that no value of a handler's own is taken for an outcome by its shape. A
+ * registered symbol, so that two copies of this module in one program understand each other.
+ */
+const OUTCOME = Symbol.for("relevo.outcome");
 
-/** The job is done. */
+/** The job is done; made by {@linkcode complete} only. */
 export interface Complete {
-  readonly [OUTCOME]: "complete";
+  /** Tells outcomes apart. */
+  readonly kind: "complete";
 }
 
-/** The job failed and runs again while attempts are left. */
+/** The run failed, and the job runs again while attempts are left; made by {@linkcode retry} only. */
 export interface Retry {
-  readonly [OUTCOME]: "retry";
+  /** Tells outcomes apart. */
+  readonly kind: "retry";
+  /** Milliseconds before the next run; undefined: the backoff decides. */
   readonly delay: number | undefined;
+  /** What went wrong; undefined: an error that says that the handler asked for a retry. */
   readonly error: unknown;
 }
 
-/** The job is dead. */
+/** The job is dead, in `failed`; made by {@linkcode deadLetter} only. */
 export interface DeadLetter {
-  readonly [OUTCOME]: "deadLetter";
+  /** Tells outcomes apart. */
+  readonly kind: "deadLetter";
+  /** By which operators can select. */
   readonly reason: string;
+  /** What went wrong; undefined: an error that says that the handler refused the job. */
   readonly error: unknown;
 }
 
-/** The job did not fail and runs again, in a new cycle. */
+/** The run did not fail, and the job runs again in a new cycle; made by {@linkcode reschedule} only. */
 export interface Reschedule {
-  readonly [OUTCOME]: "reschedule";
+  /** Tells outcomes apart. */
+  readonly kind: "reschedule";
+  /** Says when; asked once, by the worker that ran the job. */
   readonly by: Recurrence;
   /** Present when the next run gets another payload, even an undefined one. */
   readonly next: { readonly payload: unknown } | undefined;
+  /** Whether the next run goes on counting attempts. */
   readonly keepAttempts: boolean;
 }
 
@@ -42,7 +55,7 @@ export type Outcome = Complete | Retry | DeadLetter | Reschedule;
 
 /** The job is done; the same as returning nothing or any value that is no outcome (seed 004). */
 export function complete(): Complete {
-  return { [OUTCOME]: "complete" };
+  return marked({ kind: "complete" });
 }
 
 /** What {@linkcode retry} takes. */
@@ -55,7 +68,7 @@ export interface RetryOptions {
 
 /** The run failed: it counts, and the job runs again unless that was its last attempt (seed 004). */
 export function retry(options: RetryOptions = {}): Retry {
-  return { [OUTCOME]: "retry", delay: options.delay, error: options.error };
+  return marked({ kind: "retry", delay: options.delay, error: options.error });
 }
 
 /** What {@linkcode deadLetter} takes. */
@@ -68,7 +81,7 @@ export interface DeadLetterOptions {
 
 /** The job is dead at once, whatever attempts are left (seed 004). */
 export function deadLetter(options: DeadLetterOptions = {}): DeadLetter {
-  return { [OUTCOME]: "deadLetter", reason: options.reason ?? "refused", error: options.error };
+  return marked({ kind: "deadLetter", reason: options.reason ?? "refused", error: options.error });
 }
 
 /** What {@linkcode reschedule} takes. */
@@ -82,15 +95,18 @@ export interface RescheduleOptions {
 /** The run did not fail; the job runs again when `by` says (seed 004). A `by` that fails makes the job dead. */
 export function reschedule(by: Recurrence, options: RescheduleOptions = {}): Reschedule {
   const next = "payload" in options ? { payload: options.payload } : undefined;
-  return { [OUTCOME]: "reschedule", by, next, keepAttempts: options.keepAttempts ?? false };
+  return marked({ kind: "reschedule", by, next, keepAttempts: options.keepAttempts ?? false });
 }
 
-/** The kind of an outcome, or undefined for any other value. */
+/** The value itself when it is an outcome, or undefined for any other value. */
 export function outcomeOf(value: unknown): Outcome | undefined {
-  return typeof value === "object" && value !== null && OUTCOME in value ? value as Outcome : undefined;
+  return isOutcome(value) ? value : undefined;
 }
 
-/** Which outcome it is. */
-export function kindOf(outcome: Outcome): Outcome[typeof OUTCOME] {
-  return outcome[OUTCOME];
+function isOutcome(value: unknown): value is Outcome {
+  return typeof value === "object" && value !== null && OUTCOME in value;
+}
+
+function marked<Kind extends Outcome>(outcome: Kind): Kind {
+  return { [OUTCOME]: true, ...outcome };
 }

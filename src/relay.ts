@@ -26,9 +26,9 @@ import { type Runtime, systemRuntime } from "./runtime.ts";
 import { validate } from "./schema.ts";
 import type { Transport } from "./transport.ts";
 import { memory } from "./transports/memory.ts";
-import { drain, type Drained, type DrainOptions } from "./worker/drain.ts";
+import { drain, type DrainOptions } from "./worker/drain.ts";
 import type { WorkerOptions } from "./worker/settings.ts";
-import type { Bench } from "./worker/state.ts";
+import type { Bench, Drained } from "./worker/state.ts";
 import {
   createWorker,
   type Engine,
@@ -57,6 +57,7 @@ export interface RelayOptions<J extends Jobs> {
 
 /** Typed jobs, dispatched here and handled anywhere. */
 export interface Relay<J extends Jobs> extends Admin, AsyncDisposable {
+  /** The one that the relay was given, or the memory that it made. */
   readonly transport: Transport;
   /** What happens, as typed events. */
   readonly events: JobEvents;

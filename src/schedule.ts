@@ -19,6 +19,7 @@ export type Next = { readonly delay: number } | { readonly at: number };
 
 /** Anything that says when a job runs next; one that throws makes the job dead (seed 004). */
 export interface Recurrence {
+  /** The next run, seen from the one that asks; a delay in milliseconds from 0 to a century, or an instant. */
   next(tick: Tick): Next;
 }
 

@@ -8,6 +8,7 @@ import { InvalidPayloadError, type Issue } from "./errors.ts";
 
 /** A schema of any library that follows Standard Schema: valibot, zod, arktype and others. */
 export interface StandardSchema<Input = unknown, Output = Input> {
+  /** Where the standard puts a schema's version, its library's name, its types and its one function. */
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
@@ -23,7 +24,9 @@ export type SchemaResult<Output> =
 
 /** One reason why a value does not fit. */
 export interface SchemaIssue {
+  /** For people; it becomes part of the error's message. */
   readonly message: string;
+  /** Keys from the outside in; absent for the value itself. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 

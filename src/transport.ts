@@ -59,14 +59,19 @@ export interface Limits {
 
 /** The ability to push and settle inside a transaction that the caller began and will end on a handle of its own. */
 export interface Transactions {
+  /** As {@linkcode Transport.push}; the jobs are there once the transaction commits, and never if it does not. */
   push(transaction: object, jobs: readonly PushJob[], call: Call): Promise<readonly Pushed[]>;
+  /** As {@linkcode Transport.settle}; true once the transaction commits. */
   settle(transaction: object, settlements: readonly Settlement[], call: Call): Promise<readonly Settled[]>;
 }
 
 /** An adapter to a broker or store. Disposing of it ends every call under way with `TransportClosed`. */
 export interface Transport extends AsyncDisposable {
+  /** What events and errors call it; no part of a URL that may hold a credential. */
   readonly name: string;
+  /** The same for as long as it lives. */
   readonly features: Features;
+  /** The same for as long as it lives. */
   readonly limits: Limits;
   /** The relays that use it; the last to leave disposes of it. */
   readonly users: Set<object>;
@@ -78,8 +83,11 @@ export interface Transport extends AsyncDisposable {
    * When aborted it rejects with the reason and releases whatever the broker still hands over.
    */
   reserve(queues: readonly string[], options: ReserveOptions): Promise<readonly Delivery[]>;
+  /** Moves the ends of leases, one answer for each; a stale one changes nothing. */
   extend(leases: readonly Extension[], call: Call): Promise<readonly Extended[]>;
+  /** Ends deliveries, one answer for each; a stale one changes nothing. */
   settle(settlements: readonly Settlement[], call: Call): Promise<readonly Settled[]>;
+  /** Counts per channel; all 0 for a queue that never held a job. */
   info(queue: string, call: Call): Promise<QueueInfo>;
   /** The queues that hold a job, or held one since the store was made, sorted by name. */
   queues(call: Call): Promise<readonly string[]>;
@@ -99,6 +107,11 @@ export interface Transport extends AsyncDisposable {
     select: Selection,
     call: Call & { readonly reset: boolean },
   ): Promise<Reloaded>;
+  /**
+   * Removes jobs of one channel for good and frees their ids once `idWindow` is over; how many. Reserved ones:
+   * their deliveries become stale.
+   */
   remove(queue: string, channel: Channel, select: Selection, call: Call): Promise<number>;
+  /** Present where a caller's transaction can be joined. */
   readonly transactions?: Transactions;
 }

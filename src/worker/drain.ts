@@ -6,7 +6,7 @@
 
 import { checkInteger, checkTime } from "../options.ts";
 import { defaultSettings, withOptions, type WorkerOptions } from "./settings.ts";
-import type { Bench, Tally } from "./state.ts";
+import type { Bench, Drained } from "./state.ts";
 import { type Engine, type RunOptions, startEngine } from "./worker.ts";
 
 /** What bounds a drain beside its signal. */
@@ -16,9 +16,6 @@ export interface DrainOptions extends RunOptions {
   /** Milliseconds after which no further job is started; running ones finish. Default: no limit. */
   readonly budget?: number;
 }
-
-/** How many runs ended in which way. */
-export type Drained = Readonly<Tally>;
 
 /** Handles what is due; rejects when the transport fails. */
 export async function drain(

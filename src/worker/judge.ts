@@ -9,7 +9,7 @@ import { MAX_DELAY, UNKNOWN_DELAY_MAX, UNKNOWN_DELAY_MIN } from "../defaults.ts"
 import { errorOf, JobTimeout, messageOf } from "../errors.ts";
 import { type DeadChannel, type Meta, RECORD_VERSION } from "../job.ts";
 import { checkTime } from "../options.ts";
-import { kindOf, type Outcome, outcomeOf, type Reschedule, type Retry } from "../outcome.ts";
+import { type Outcome, outcomeOf, type Reschedule, type Retry } from "../outcome.ts";
 import { errorRecordOf, writeMeta } from "../record.ts";
 import type { Runtime } from "../runtime.ts";
 import { type Next, nextOf } from "../schedule.ts";
@@ -36,13 +36,13 @@ export function fateOfResult(judge: Judge, run: Run, result: unknown): Fate | Pr
 
 /** What an outcome leads to. */
 export function fateOfOutcome(judge: Judge, run: Run, outcome: Outcome): Fate | Promise<Fate> {
-  switch (kindOf(outcome)) {
+  switch (outcome.kind) {
     case "complete":
       return { to: "done" };
     case "retry":
-      return fateOfRetry(judge, run, outcome as Retry);
+      return fateOfRetry(judge, run, outcome);
     case "deadLetter": {
-      const { reason, error } = outcome as { reason: string; error: unknown };
+      const { reason, error } = outcome;
       return buried(
         judge,
         run,
@@ -53,7 +53,7 @@ export function fateOfOutcome(judge: Judge, run: Run, outcome: Outcome): Fate | 
       );
     }
     case "reschedule":
-      return fateOfReschedule(judge, run, outcome as Reschedule);
+      return fateOfReschedule(judge, run, outcome);
   }
 }
 

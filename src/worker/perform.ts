@@ -15,7 +15,7 @@ import {
   UnknownJobError,
 } from "../errors.ts";
 import type { Listeners } from "../handle.ts";
-import { kindOf, type Outcome, outcomeOf } from "../outcome.ts";
+import { type Outcome, outcomeOf } from "../outcome.ts";
 import { jobOf } from "../record.ts";
 import { validate } from "../schema.ts";
 import { type Fate, settlementOf } from "./fate.ts";
@@ -135,7 +135,7 @@ async function invoke(
     for (const listener of listeners) {
       result = await listener(payload, context);
       const outcome = outcomeOf(result);
-      if (outcome !== undefined && kindOf(outcome) !== "complete") break;
+      if (outcome !== undefined && outcome.kind !== "complete") break;
     }
   } catch (error) {
     thrown = { error };
@@ -182,6 +182,12 @@ export async function settleWithin(
   if (transport.transactions === undefined) {
     throw new TypeError(
       `Cannot settle job '${id}' in a transaction as the ${transport.name} transport has none`,
+    );
+  }
+  if (outcome !== undefined && outcomeOf(outcome) === undefined) {
+    throw new TypeError(
+      `Cannot settle job '${id}' as 'outcome' must be made by complete, retry, deadLetter or reschedule: ` +
+        `current value is ${typeof outcome}`,
     );
   }
   if (run.within !== undefined) throw new TypeError(`Cannot settle job '${id}' twice in one run`);

@@ -31,15 +31,24 @@ export interface Bench {
   readonly encode: Judge["bench"]["encode"];
 }
 
-/** How many runs ended in which way. */
-export interface Tally {
-  completed: number;
-  retried: number;
-  rescheduled: number;
-  failed: number;
-  released: number;
-  stale: number;
+/** How many runs of a drain ended in which way. */
+export interface Drained {
+  /** Jobs that are done; with `unknown: "drop"` the dropped ones too. */
+  readonly completed: number;
+  /** Runs that failed, and whose jobs run again. */
+  readonly retried: number;
+  /** Runs that did not fail, and whose jobs run again. */
+  readonly rescheduled: number;
+  /** Jobs that are dead. */
+  readonly failed: number;
+  /** Jobs given back without counting: stopped, unknown here, or written by a newer version. */
+  readonly released: number;
+  /** Settlements and extensions that came too late, and changed nothing. */
+  readonly stale: number;
 }
+
+/** The same while it is being counted. */
+export type Tally = { -readonly [Ending in keyof Drained]: Drained[Ending] };
 
 /** What bounds a worker that handles what is due and returns. */
 export interface DrainBounds {

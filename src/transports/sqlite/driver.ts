@@ -13,15 +13,21 @@ export type Row = Readonly<Record<string, unknown>>;
 
 /** A prepared statement. */
 export interface Statement {
+  /** Runs it; `changes` is how many rows it changed. */
   run(...values: Value[]): { readonly changes: number | bigint };
+  /** The first row, or undefined when there is none. */
   get(...values: Value[]): Row | undefined;
+  /** Every row, in order. */
   all(...values: Value[]): Row[];
 }
 
 /** A connection to a database, as `DatabaseSync` of `node:sqlite` is one. */
 export interface Database {
+  /** Runs statements one after another and gives back nothing; throws at the first that fails. */
   exec(sql: string): void;
+  /** Compiles one statement, to be run any number of times with other values. */
   prepare(sql: string): Statement;
+  /** Closes the connection; a transaction that is open on it is rolled back. */
   close(): void;
   /** Whether a transaction is open; absent before Node 22.16. */
   readonly isTransaction?: boolean;
