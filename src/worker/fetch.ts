@@ -38,11 +38,13 @@ export async function fetchLoop(state: State): Promise<void> {
     const rotated = rotate(queues, turn++);
     const deliveries = await reserve(state, rotated, want);
     if (deliveries === undefined) continue;
-    for (const delivery of deliveries) admit(state, delivery);
+    // What came back may only go into a free slot, so it goes before what was fetched ahead.
+    for (const delivery of deliveries) if (delivery.lost > 0) admit(state, delivery);
+    for (const delivery of deliveries) if (delivery.lost === 0) admit(state, delivery);
     state.pump();
     dry = deliveries.length === 0;
     if (!dry || state.stopping) continue;
-    if (state.running.size === 0) state.bench.events.emit("idle", { queues });
+    if (state.running.size === 0) state.bench.events.emit("idle", { queues: [...queues] });
     if (state.drain !== undefined && isQuiet(state)) return;
     if (state.drain !== undefined) await state.room.wait();
   }
