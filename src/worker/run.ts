@@ -96,14 +96,15 @@ export class Run {
 
 class Context implements HandlerContext {
   readonly attempt: number;
+  /** Bound, as handlers take the context apart. */
+  readonly settle: HandlerContext["settle"];
   readonly #run: Run;
-  readonly #settle: SettleWithin;
   #job: HandledJob | undefined;
 
   constructor(run: Run, settle: SettleWithin) {
     this.attempt = run.attempts + 1;
+    this.settle = (transaction, outcome) => settle(run, transaction, outcome);
     this.#run = run;
-    this.#settle = settle;
   }
 
   get signal(): AbortSignal {
@@ -116,9 +117,5 @@ class Context implements HandlerContext {
       payload: this.#run.delivery.payload.slice(),
     };
     return this.#job;
-  }
-
-  settle(transaction: object, outcome?: Outcome): Promise<void> {
-    return this.#settle(this.#run, transaction, outcome);
   }
 }
