@@ -5,14 +5,16 @@
  * @module
  */
 
-import { errorOf } from "./errors.ts";
+import { errorOf, TransportBusy } from "./errors.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** How a batch is made up and sent. */
 export interface BatchOptions<Item, Result> {
   readonly runtime: Runtime;
-  /** Sends a batch; answers in the order of the items. A rejection is every item's result. */
-  readonly send: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>;
+  /** Sends a batch within `left` milliseconds; answers in the order of the items. A rejection is every item's result. */
+  readonly send: (items: readonly Item[], left: number) => Promise<readonly (Result | Error)[]>;
+  /** Milliseconds from an item's coming to its result; one that could not be sent in time gets `TransportBusy`. */
+  readonly deadline: number;
   /** Bytes of an item, which a batch adds up. */
   readonly sizeOf: (item: Item) => number;
   readonly maxItems: number;
@@ -37,6 +39,7 @@ const MAX_IN_FLIGHT = 4;
 
 interface Pending<Item, Result> {
   readonly item: Item;
+  readonly since: number;
   readonly done: (result: Result | Error) => void;
 }
 
@@ -57,13 +60,27 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
     hopping = false;
     const all = gathered;
     gathered = [];
-    let start = 0;
+    let start = expire(all);
     while (start < all.length && inFlight < MAX_IN_FLIGHT) {
       const end = endOfBatch(all, start);
       travel(all.slice(start, end));
       start = end;
     }
     if (start < all.length) gathered = [...all.slice(start), ...gathered];
+  }
+
+  /** Refuses the items that waited too long behind others; returns where the rest begins. */
+  function expire(all: readonly Pending<Item, Result>[]): number {
+    const { runtime, deadline } = options;
+    const oldest = runtime.monotonic() - deadline;
+    let end = 0;
+    for (let pending = all[0]; pending !== undefined && pending.since <= oldest; pending = all[++end]) {
+      size--;
+      pending.done(
+        new TransportBusy(`The transport took nothing for ${deadline} ms, and others were before this call`),
+      );
+    }
+    return end;
   }
 
   function endOfBatch(all: readonly Pending<Item, Result>[], start: number): number {
@@ -78,9 +95,11 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
 
   async function travel(batch: readonly Pending<Item, Result>[]): Promise<void> {
     inFlight++;
+    const first = batch[0]?.since ?? 0;
+    const left = options.deadline - (options.runtime.monotonic() - first);
     let results: readonly (Result | Error)[] | Error;
     try {
-      results = await options.send(batch.map((pending) => pending.item));
+      results = await options.send(batch.map((pending) => pending.item), left);
     } catch (error) {
       results = errorOf(error);
     }
@@ -95,7 +114,7 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
       return size;
     },
     add(item, done) {
-      const pending = { item, done };
+      const pending = { item, done, since: options.runtime.monotonic() };
       size++;
       gathered.push(pending);
       schedule();

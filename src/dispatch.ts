@@ -123,7 +123,8 @@ export function createDispatcher(sender: Sender): Dispatcher {
   const { transport, runtime, callTimeout, gate } = sender;
   const pushes = createBatcher<PushJob, Exclude<Pushed, Error>>({
     runtime,
-    send: (jobs) => transport.push(jobs, { deadline: callTimeout }),
+    send: (jobs, left) => transport.push(jobs, { deadline: left }),
+    deadline: callTimeout,
     sizeOf: (job) => job.payload.length,
     maxItems: Math.min(MAX_BATCH, transport.limits.bulk),
     maxBytes: MAX_BATCH_BYTES,

@@ -8,23 +8,31 @@ import { RelayClosed } from "./errors.ts";
 
 /** Counts calls under way. */
 export interface Gate {
+  /** Whether whoever is inside was asked to leave: no worker may start any more. */
+  readonly closing: boolean;
   /** Whether new calls are refused. */
   readonly shut: boolean;
   enter(): void;
   leave(): void;
   /** Runs a call inside the gate; rejects with `RelayClosed` when it is shut. */
   pass<Result>(call: () => Promise<Result>, action?: string): Promise<Result>;
+  /** Says that the gate will close, while calls still pass. */
+  announce(): void;
   /** Refuses new calls, and resolves when the last one has left. */
   close(): Promise<void>;
 }
 
 /** Makes an open gate. */
 export function createGate(): Gate {
+  let announced = false;
   let shut = false;
   let inside = 0;
   let empty: (() => void) | undefined;
   let closing: Promise<void> | undefined;
   const gate: Gate = {
+    get closing(): boolean {
+      return announced;
+    },
     get shut(): boolean {
       return shut;
     },
@@ -44,7 +52,11 @@ export function createGate(): Gate {
         gate.leave();
       }
     },
+    announce() {
+      announced = true;
+    },
     close() {
+      announced = true;
       shut = true;
       closing ??= inside === 0 ? Promise.resolve() : new Promise((resolve) => {
         empty = resolve;

@@ -142,7 +142,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     engine.done.then(forget, forget);
   };
   const makeWorker = (workerOptions: WorkerOptions): Worker => {
-    if (gate.shut) throw new RelayClosed("make a worker");
+    if (gate.closing) throw new RelayClosed("make a worker");
     return createWorker(bench, workerOptions, track, gate);
   };
 
@@ -155,7 +155,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
       dispatcher.one(name, payload, dispatchOptions),
     dispatchMany: (jobs, bulkOptions: BulkOptions = {}) => dispatcher.many(jobs, bulkOptions),
     handle: (name: string, handler: Handler<never>, handleOptions: HandleOptions = {}): Disposable => {
-      if (gate.shut) throw new RelayClosed(`handle '${name}'`);
+      if (gate.closing) throw new RelayClosed(`handle '${name}'`);
       return handlers.register(name, handler, handleOptions);
     },
     async run({ signal, ...workerOptions } = {}) {
@@ -169,7 +169,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     },
     worker: (workerOptions = {}) => makeWorker(workerOptions),
     drain: async (drainOptions = {}) => {
-      if (gate.shut) throw new RelayClosed("drain");
+      if (gate.closing) throw new RelayClosed("drain");
       return await drain(bench, drainOptions, track);
     },
     ...admin,
@@ -190,10 +190,10 @@ async function closeRelay(
   { grace }: StopOptions,
 ): Promise<void> {
   if (grace !== undefined) checkTime("close a relay", "grace", grace);
-  // Shut first, so that what runs may still dispatch while it ends only through calls already under way.
-  const calls = gate.close();
+  gate.announce();
+  // What still runs may dispatch until it has ended: a handler that is refused would fail for no fault of its own.
   await Promise.allSettled([...engines].map((engine) => engine.stop(grace)));
-  await calls;
+  await gate.close();
   transport.users.delete(self);
   if (transport.users.size === 0) await transport[Symbol.asyncDispose]();
 }

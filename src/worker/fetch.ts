@@ -5,7 +5,7 @@
  */
 
 import { MAX_UNSETTLED } from "../defaults.ts";
-import { errorOf, RelevoError, TransportClosed } from "../errors.ts";
+import { TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
 import { buried } from "./judge.ts";
 import { perform } from "./perform.ts";
@@ -36,6 +36,7 @@ export async function fetchLoop(state: State): Promise<void> {
       continue;
     }
     const rotated = rotate(queues, turn++);
+    const wasQuiet = isQuiet(state);
     const deliveries = await reserve(state, rotated, want);
     if (deliveries === undefined) continue;
     // What came back may only go into a free slot, so it goes before what was fetched ahead.
@@ -45,8 +46,10 @@ export async function fetchLoop(state: State): Promise<void> {
     dry = deliveries.length === 0;
     if (!dry || state.stopping) continue;
     if (state.running.size === 0) state.bench.events.emit("idle", { queues: [...queues] });
-    if (state.drain !== undefined && isQuiet(state)) return;
-    if (state.drain !== undefined) await state.room.wait();
+    if (state.drain === undefined) continue;
+    // A settlement answered during the reserve may have made a job due that the reserve did not see.
+    if (!isQuiet(state)) await state.room.wait();
+    else if (wasQuiet) return;
   }
 }
 
@@ -98,9 +101,6 @@ async function reserve(
     if (fetching.signal.aborted) return undefined;
     if (error instanceof TransportClosed || state.drain !== undefined) throw error;
     const pause = state.link.down(error);
-    if (!(error instanceof RelevoError)) {
-      state.bench.events.emit("error", { error: errorOf(error), during: "reserving jobs" });
-    }
     // Cut short, the pause rejects: whoever did so has said what comes next.
     await runtime.sleep(pause, fetching.signal).catch(() => undefined);
     return undefined;

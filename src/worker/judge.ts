@@ -157,7 +157,7 @@ export function handedBack(judge: Judge, run: Run, reason: "unknown" | "invalid"
     to: "again",
     told: "released",
     meta: writeMeta(meta),
-    delay: handBackDelay(waited),
+    delay: handBackDelay(waited, runtime.random),
     reason,
     error,
   };
@@ -166,7 +166,7 @@ export function handedBack(judge: Judge, run: Run, reason: "unknown" | "invalid"
 /** A record that a newer version wrote: left as it is for a worker that can read it. */
 export function leftToNewer({ bench: { runtime } }: Judge, run: Run): Fate {
   const age = Math.max(0, runtime.now() - (run.meta.createdAt ?? run.delivery.due));
-  const delay = handBackDelay(age);
+  const delay = handBackDelay(age, runtime.random);
   return { to: "again", told: "released", meta: run.delivery.meta, delay, reason: "version" };
 }
 
@@ -175,9 +175,13 @@ export function isReadable(meta: Meta): boolean {
   return meta.v <= RECORD_VERSION;
 }
 
-/** Waits as long as it has waited so far, so that the time between two hand-backs doubles. */
-function handBackDelay(waited: number): number {
-  return Math.min(Math.max(waited, UNKNOWN_DELAY_MIN), UNKNOWN_DELAY_MAX);
+/**
+ * Waits between half and all of what it has waited so far, so that the time between two hand-backs grows. The die keeps
+ * them out of step with the polls of workers: else one that does not know the job could come first every time.
+ */
+function handBackDelay(waited: number, random: () => number): number {
+  const step = Math.min(waited, UNKNOWN_DELAY_MAX);
+  return Math.max(UNKNOWN_DELAY_MIN, Math.round(step * (1 - random() / 2)));
 }
 
 async function fateOfReschedule(judge: Judge, run: Run, outcome: Reschedule): Promise<Fate> {

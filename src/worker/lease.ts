@@ -17,7 +17,8 @@ import type { Bench, State } from "./state.ts";
 export function createExtensions({ transport, runtime, callTimeout }: Bench): State["extensions"] {
   return createBatcher<Extension, Extended>({
     runtime,
-    send: (leases) => transport.extend(leases, { deadline: callTimeout }),
+    send: (leases, left) => transport.extend(leases, { deadline: left }),
+    deadline: callTimeout,
     sizeOf: () => 0,
     maxItems: Math.min(MAX_BATCH, transport.limits.bulk),
     maxBytes: MAX_BATCH_BYTES,

@@ -23,15 +23,22 @@ export interface Link {
 /** Makes a link that is taken to be up. */
 export function createLink(events: Events, random: () => number): Link {
   let failures = 0;
+  let told = false;
+  let last: unknown;
   return {
     up() {
-      if (failures === 0) return;
+      if (!told) return;
+      told = false;
       failures = 0;
+      last = undefined;
       events.emit("connection", { state: "up" });
     },
     down(thrown) {
-      failures++;
-      if (failures === 1) events.emit("connection", { state: "down", error: errorOf(thrown) });
+      // All items of a batch fail with the one error of its call.
+      if (thrown !== last) failures++;
+      last = thrown;
+      if (!told) events.emit("connection", { state: "down", error: errorOf(thrown) });
+      told = true;
       const step = Math.min(PAUSE_MAX, PAUSE_MIN * 2 ** Math.min(failures - 1, 16));
       return step * (0.5 + random() / 2);
     },

@@ -43,7 +43,8 @@ export async function perform(state: State, run: Run): Promise<void> {
   try {
     let ready = prepare(state, run);
     if (ready instanceof Promise) ready = await ready;
-    fate = "fate" in ready ? ready.fate : await invoke(state, run, ready);
+    if ("fate" in ready) fate = ready.fate;
+    else fate = run.stopped ? { to: "release" } : await invoke(state, run, ready);
   } catch (error) {
     state.bench.events.emit("error", { error: errorOf(error), during: `running job '${run.delivery.id}'` });
     fate = fateOfError(state, run, error);

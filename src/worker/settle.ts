@@ -7,7 +7,7 @@
 
 import { createBatcher } from "../batch.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
-import { RelevoError } from "../errors.ts";
+import { type ErrorCode, RelevoError } from "../errors.ts";
 import type { Settled, Settlement } from "../exchange.ts";
 import type { Job } from "../job.ts";
 import { jobOf } from "../record.ts";
@@ -17,13 +17,22 @@ import type { Bench, State } from "./state.ts";
 
 /** A settlement that fails for a reason that no return of the transport mends is given up after so many tries. */
 const MAX_TRIES = 5;
+/** The states of a transport that may pass: a settlement is repeated through them for as long as the worker runs. */
+const PASSING: readonly ErrorCode[] = [
+  "DEADLINE_EXCEEDED",
+  "TRANSPORT_BUSY",
+  "TRANSPORT_FULL",
+  "TRANSPORT_READ_ONLY",
+  "TRANSPORT_UNAVAILABLE",
+];
 
 /** Makes the batcher that a worker's settlements travel in. */
 export function createSettlements(bench: Bench): State["settlements"] {
   const { transport, runtime, callTimeout } = bench;
   return createBatcher<Settlement, Settled>({
     runtime,
-    send: (settlements) => transport.settle(settlements, { deadline: callTimeout }),
+    send: (settlements, left) => transport.settle(settlements, { deadline: left }),
+    deadline: callTimeout,
     sizeOf: (settlement) => settlement.to === "again" ? settlement.payload?.length ?? 0 : 0,
     maxItems: Math.min(MAX_BATCH, transport.limits.bulk),
     maxBytes: MAX_BATCH_BYTES,
@@ -56,14 +65,18 @@ function repeat(
   error: Error,
 ): void {
   const pause = state.link.down(error);
-  const mayReturn = error instanceof RelevoError && error.code !== "TRANSPORT_CLOSED";
-  if (state.over || (tries >= MAX_TRIES && !mayReturn)) {
+  if (state.over || (tries >= MAX_TRIES && !mayPass(error))) {
     // The lease runs out and the job comes back: late, and not lost.
     end(state, run);
     state.bench.events.emit("error", { error, during: `settling job '${run.delivery.id}'` });
     return;
   }
   state.alarms.set(pause, () => send(state, run, fate, settlement, tries + 1));
+}
+
+/** Whether an error is a state of the transport that may pass. */
+function mayPass(error: Error): boolean {
+  return error instanceof RelevoError && PASSING.includes(error.code);
 }
 
 /** The run is no longer ours. */

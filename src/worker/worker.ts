@@ -61,7 +61,7 @@ export function createWorker(
   const worker: Worker = {
     async run(runOptions = {}) {
       checkKnown("run a worker", runOptions, ["signal"]);
-      if (gate.shut) throw new RelayClosed("run a worker");
+      if (gate.closing) throw new RelayClosed("run a worker");
       if (engine !== undefined) throw new TypeError("Cannot run a worker that is running already");
       engine = startEngine(bench, settings, runOptions.signal);
       onRun(engine);
@@ -197,7 +197,8 @@ function halt(state: State, reason: unknown): void {
 async function windDown(state: State): Promise<void> {
   const { bench: { callTimeout, events }, quiet } = state;
   leaveOff(state);
-  while (state.running.size > 0) await quiet.wait();
+  // A handler that its run was taken from may ignore that for ever: nothing of ours depends on it any more.
+  while ([...state.running].some((run) => run.abandoned === undefined)) await quiet.wait();
   const enough = state.alarms.set(callTimeout, () => {
     state.over = true;
     quiet.open();

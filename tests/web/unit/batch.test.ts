@@ -4,22 +4,25 @@ import { createFakeRuntime } from "../../../src/testing/fake_runtime.ts";
 
 function createRig(options: { maxItems?: number; maxBytes?: number } = {}) {
   const batches: number[][] = [];
+  const lefts: number[] = [];
   const answers: PromiseWithResolvers<readonly (string | Error)[]>[] = [];
   const runtime = createFakeRuntime();
   const batcher = createBatcher<number, string>({
     runtime,
-    send: (items) => {
+    send: (items, left) => {
       batches.push([...items]);
+      lefts.push(left);
       const answer = Promise.withResolvers<readonly (string | Error)[]>();
       answers.push(answer);
       return answer.promise;
     },
     sizeOf: (item) => item,
+    deadline: 1_000,
     maxItems: options.maxItems ?? 100,
     maxBytes: options.maxBytes ?? 1_000_000,
   });
   const add = (item: number): Promise<string | Error> => new Promise((resolve) => batcher.add(item, resolve));
-  return { batches, answers, runtime, batcher, add };
+  return { batches, lefts, answers, runtime, batcher, add };
 }
 
 describe("a batcher", () => {
@@ -88,5 +91,20 @@ describe("a batcher", () => {
     expect(batches).toEqual([[1]]);
     expect(batcher.withdraw(kept)).toBe(false);
     expect(batcher.size).toBe(1);
+  });
+
+  it("sends what waited behind others with the time that it has left, and refuses what has none", async () => {
+    const { batches, lefts, answers, runtime, add } = createRig({ maxItems: 1 });
+    for (let i = 0; i < 4; i++) void add(i);
+    await runtime.advance(0);
+    const late = add(4);
+    await runtime.advance(600);
+    void add(5);
+    await runtime.advance(400);
+    answers[0]?.resolve(["x"]);
+    await runtime.advance(0);
+    expect(await late).toMatchObject({ code: "TRANSPORT_BUSY" });
+    expect(batches.slice(4)).toEqual([[5]]);
+    expect(lefts).toEqual([1_000, 1_000, 1_000, 1_000, 600]);
   });
 });
