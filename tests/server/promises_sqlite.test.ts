@@ -1,0 +1,24 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe } from "vitest";
+import { createFakeRuntime } from "../../src/testing/mod.ts";
+import { sqlite } from "../../src/transports/sqlite/mod.ts";
+import { examineOn } from "../web/support/promises.ts";
+
+examineOn(async () => {
+  const runtime = createFakeRuntime();
+  const folder = await mkdtemp(join(tmpdir(), "relevo-promises-"));
+  return {
+    runtime,
+    connect: () => Promise.resolve(sqlite({ path: join(folder, "jobs.db"), runtime, durability: "normal", probe: 1_000 })),
+    destroy: () => rm(folder, { recursive: true, force: true }),
+  };
+});
+
+describe("SQLite keeps", async () => {
+  await import("../web/promises/01-at-least-once.test.ts");
+  await import("../web/promises/02-published-before-consumed.test.ts");
+  await import("../web/promises/03-fenced.test.ts");
+  await import("../web/promises/04-leases-renew-themselves.test.ts");
+});
