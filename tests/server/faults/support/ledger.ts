@@ -1,0 +1,81 @@
+/** Ledgers: what each process did, in a file of its own outside of the broker, so that a kill loses no line of it. */
+import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { type HistoryLine, readLedger } from "../../../../src/testing/mod.ts";
+import { historyOf, type Reserved, type Written } from "../../../web/simulation/recorder.ts";
+
+/** A ledger that is written to. */
+export interface Ledger {
+  /** Appends lines; they are on the disk when this returns. */
+  write(lines: readonly Written[]): void;
+  close(): void;
+}
+
+/** The clock that all processes of a machine share, finer than a millisecond. */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+export function openLedger(folder: string, process: string): Ledger {
+  const file = openSync(join(folder, `${process}.ledger`), "a");
+  return {
+    write(lines) {
+      if (lines.length === 0) return;
+      writeSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+      fsyncSync(file);
+    },
+    close: () => closeSync(file),
+  };
+}
+
+/** What the ledgers of a folder say together. */
+export interface Record {
+  readonly history: readonly HistoryLine[];
+  readonly reserved: readonly Reserved[];
+}
+
+/** Reads all ledgers of a folder, or that of one process. */
+export function readLedgers(folder: string, process?: string): Record {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".ledger"));
+  const wanted = process === undefined ? names.sort() : names.filter((name) => name === `${process}.ledger`);
+  const written: readonly Written[] = wanted.flatMap((name) => readLedger(readFileSync(join(folder, name), "utf8")));
+  return {
+    history: historyOf(written),
+    reserved: written.filter((line): line is Reserved => line.op === "reserve"),
+  };
+}
+
+/** Jobs that a process had in hand when its ledger ended: reserved, and not known to be settled. */
+export function inHand(folder: string, process: string): number {
+  const { history, reserved } = readLedgers(folder, process);
+  const tokens = new Set(reserved.flatMap(({ tokens }) => tokens));
+  for (const line of history) {
+    if (line.op === "settle" && (line.outcome ?? "ok") === "ok") tokens.delete(line.token);
+  }
+  return tokens.size;
+}
+
+/** Dispatches that a process had begun and that were not answered when its ledger ended. */
+export function unanswered(folder: string, process: string): number {
+  return readLedgers(folder, process).history.filter(({ op, outcome }) => op === "dispatch" && outcome === "unknown")
+    .length;
+}
+
+/** How often each job's handler began, and how often it came to its end. */
+export interface Runs {
+  readonly starts: ReadonlyMap<string, number>;
+  readonly ends: ReadonlyMap<string, number>;
+  /** Starts beyond the first of each job. */
+  readonly repeated: number;
+}
+
+export function runsOf(history: readonly HistoryLine[]): Runs {
+  const starts = new Map<string, number>();
+  const ends = new Map<string, number>();
+  for (const line of history) {
+    if (line.op === "start") starts.set(line.id, (starts.get(line.id) ?? 0) + 1);
+    if (line.op === "end") ends.set(line.id, (ends.get(line.id) ?? 0) + 1);
+  }
+  const repeated = [...starts.values()].reduce((sum, count) => sum + count - 1, 0);
+  return { starts, ends, repeated };
+}

@@ -1,0 +1,172 @@
+/** A scene: one SQLite file, processes that work on it, the ledgers that they leave, and the judgement at the end. */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished } from "vitest";
+import { createRelay, type QueueInfo, type Relay } from "../../../../mod.ts";
+import { CHANNELS } from "../../../../src/job.ts";
+import { systemRuntime } from "../../../../src/runtime.ts";
+import { checkHistory, type HistoryLine } from "../../../../src/testing/mod.ts";
+import { sqlite } from "../../../../src/transports/sqlite/mod.ts";
+import { type Child, spawnScript } from "../../support/spawn.ts";
+import { jobs, type ProducerOrder, QUEUE, type Told, type WorkerOrder } from "../fixtures/task.ts";
+import { now, openLedger, readLedgers, type Runs, runsOf } from "./ledger.ts";
+
+/** Fewer jobs in hand than these, and a fault has not struck. */
+export const IN_HAND = 10;
+/** How often a fault that did not strike is tried again. */
+export const TRIES = 4;
+/** Milliseconds by which clocks of one machine, read by several processes, may differ. */
+const SLACK = 5;
+
+type Order<T> = Omit<T, "path" | "folder" | "process">;
+
+/** A child of a scene, and how it is listened to. */
+export interface Actor {
+  readonly name: string;
+  readonly child: Child;
+  /** The next thing told of this kind that `wanted` accepts. */
+  told(tell: Told["tell"], wanted?: (told: Told) => boolean): Promise<Told>;
+  /** All that was told from now on until the end. */
+  rest(): Promise<readonly Told[]>;
+  /** Ends the process by SIGKILL and waits until it is gone. */
+  kill(): Promise<void>;
+  /** Asks a worker to stop, and waits until it is gone; says what it told meanwhile. */
+  stop(): Promise<readonly Told[]>;
+}
+
+export interface Scene {
+  readonly folder: string;
+  readonly path: string;
+  readonly relay: Relay<typeof jobs>;
+  worker(order?: Order<WorkerOrder>): Actor;
+  producer(order: Order<ProducerOrder>): Actor;
+  /** Waits until the queue's counts are as wanted. */
+  counts(wanted: (info: QueueInfo) => boolean): Promise<QueueInfo>;
+  /** Writes down, from the store, what a list of all channels and `info` say at one moment in which nothing happens. */
+  note(): Promise<void>;
+  /** Reads the ledgers and what is left in the store, and expects no broken promise. */
+  judge(): Promise<{ readonly history: readonly HistoryLine[]; readonly runs: Runs; readonly left: QueueInfo }>;
+}
+
+export function openScene(): Scene {
+  const folder = mkdtempSync(join(tmpdir(), "relevo-faults-"));
+  const path = join(folder, "jobs.db");
+  mkdirSync(folder, { recursive: true });
+  const relay = createRelay({ jobs, transport: sqlite({ path }) });
+  const ledger = openLedger(folder, "judge");
+  const actors: Actor[] = [];
+  const runtime = systemRuntime();
+  onTestFinished(async () => {
+    await Promise.all(actors.map((actor) => actor.kill()));
+    await relay.close();
+    ledger.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function act(script: string, order: object): Actor {
+    const name = `${script}-${actors.length}`;
+    const url = new URL(`../fixtures/${script}.ts`, import.meta.url);
+    const actor = actorOf(name, spawnScript(url, [JSON.stringify({ ...order, path, folder, process: name })]));
+    actors.push(actor);
+    return actor;
+  }
+
+  async function listed(): Promise<readonly HistoryLine[]> {
+    const lines: HistoryLine[] = [];
+    for (const channel of CHANNELS) {
+      let cursor: string | undefined;
+      do {
+        const page = await relay.list(QUEUE, channel, { limit: 1_000, cursor });
+        for (const { id, dead } of page.jobs) {
+          lines.push({ op: "left", at: now(), queue: QUEUE, id, channel, ...(dead === undefined ? {} : { reason: dead.reason }) });
+        }
+        cursor = page.cursor;
+      } while (cursor !== undefined);
+    }
+    return lines;
+  }
+
+  async function look(): Promise<readonly HistoryLine[]> {
+    const left = await listed();
+    const { waiting, delayed, reserved, failed, timeout } = await relay.info(QUEUE);
+    const found: Record<string, number> = {};
+    for (const line of left) if (line.op === "left") found[line.channel] = (found[line.channel] ?? 0) + 1;
+    const counts = { waiting, delayed, reserved, failed, timeout };
+    ledger.write([{ op: "info", at: now(), queue: QUEUE, counts, listed: found }]);
+    return left;
+  }
+
+  return {
+    folder,
+    path,
+    relay,
+    worker: (order = {}) => act("worker", order),
+    producer: (order) => act("producer", order),
+    async counts(wanted) {
+      for (;;) {
+        const info = await relay.info(QUEUE);
+        if (wanted(info)) return info;
+        await runtime.sleep(20);
+      }
+    },
+    async note() {
+      await look();
+    },
+    async judge() {
+      ledger.write(await look());
+      const { history } = readLedgers(folder);
+      expect(checkHistory(history, { slack: SLACK }).slice(0, 10)).toEqual([]);
+      return { history, runs: runsOf(history), left: await relay.info(QUEUE) };
+    },
+  };
+}
+
+function actorOf(name: string, child: Child): Actor {
+  const parse = (line: string): Told => JSON.parse(line);
+  async function rest(): Promise<readonly Told[]> {
+    const all: Told[] = [];
+    for await (const line of child.lines) all.push(parse(line));
+    await child.exited;
+    return all;
+  }
+  return {
+    name,
+    child,
+    rest,
+    async told(tell, wanted = () => true) {
+      for (;;) {
+        const told = parse(await child.next());
+        if (told.tell === tell && wanted(told)) return told;
+      }
+    },
+    async kill() {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+    async stop() {
+      child.write("stop");
+      return await rest();
+    },
+  };
+}
+
+/** Nothing is left to be done. */
+export function drained({ waiting, delayed, reserved }: QueueInfo): boolean {
+  return waiting + delayed + reserved === 0;
+}
+
+/** Duplicates are no failures, but whoever reads the report wants to know how many there are. */
+export function printRepeated(what: string, { starts, repeated }: Runs): void {
+  const share = (100 * repeated / Math.max(1, starts.size)).toFixed(2);
+  console.log(`${what}: ${repeated} of ${starts.size} jobs ran again (${share} %)`);
+}
+
+/** Plays a scene until its fault has struck; a play that answers undefined does not count. */
+export async function untilStruck<T>(play: () => Promise<T | undefined>): Promise<T> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const result = await play();
+    if (result !== undefined) return result;
+  }
+  throw new Error(`The fault did not strike in ${TRIES} plays with ${IN_HAND} jobs in hand`);
+}
