@@ -225,11 +225,11 @@ export function failing(open: OpenPlace): void {
     const young = place.relay({ known: free<string>(), fresh: free<string>() });
     const seen: string[] = [];
     old.handle("known", () => undefined);
-    const older = running(old);
+    const older = running(old, { poll: 60_000 });
     await young.dispatch("fresh", "x");
     await runtime.advance(10_300);
     young.handle("fresh", (payload, { attempt }) => seen.push(`${payload} ${attempt}`));
-    const younger = running(young);
+    const younger = running(young, { poll: 60_000 });
     await runtime.advance(HOUR / 2);
     await older.abort();
     await younger.abort();
