@@ -26,14 +26,15 @@ export const BACKOFF_BASE: number = 5_000;
 export const BACKOFF_MAX: number = 600_000;
 /** A retry's delay is lengthened by up to this part of itself. */
 export const BACKOFF_JITTER: number = 0.1;
-/** Lost leases that a job survives; the first is free unless this is 0. */
+/** Lost leases that a job survives; one more, and it is dead. */
 export const MAX_LOST: number = 3;
 /** How long a caller's id is refused after its dispatch. */
 export const ID_WINDOW: number = 120_000;
 /** How long a job without a handler is handed back before it is dead. */
 export const UNKNOWN_FOR: number = 3_600_000;
-/** The shortest and the longest time between two hand-backs of such a job. */
+/** The shortest time between two hand-backs of such a job. */
 export const UNKNOWN_DELAY_MIN: number = 1_000;
+/** The longest time between two hand-backs of such a job. */
 export const UNKNOWN_DELAY_MAX: number = 60_000;
 /** Bytes of an encoded payload. */
 export const MAX_PAYLOAD: number = 512 * 1024;
@@ -59,8 +60,9 @@ export const MAX_UNSETTLED: number = 2_000;
 export const MAX_BATCH: number = 500;
 /** Bytes of payload in one batch to a transport. */
 export const MAX_BATCH_BYTES: number = 4 * 1024 * 1024;
-/** Entries of one page of a listing, and how many a caller may ask for. */
+/** Jobs of one page of a listing. */
 export const PAGE: number = 100;
+/** Jobs of one page that a caller may ask for. */
 export const MAX_PAGE: number = 1_000;
 /** Bytes of a payload that a listing shows. */
 export const PREVIEW: number = 1_024;
