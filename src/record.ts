@@ -19,25 +19,40 @@ export function writeMeta(meta: Meta): string {
 const RAW: Meta = { v: RECORD_VERSION };
 
 /**
- * The metadata of a text.
+ * The metadata of a text. Of a newer format whose fields this version cannot read, only which format it is.
  *
- * @throws {SyntaxError | TypeError} when the text is no metadata.
+ * @throws {TypeError} when the text is no metadata.
  */
 export function readMeta(text: string): Meta {
   if (text === "") return RAW;
-  const meta: unknown = JSON.parse(text);
-  if (!isMeta(meta)) throw new TypeError("the job's metadata is no record");
-  return meta;
+  const meta = parse(text);
+  if (isRecord(meta)) {
+    if (isSound(meta)) return meta;
+    if (meta.v > RECORD_VERSION) return { v: meta.v };
+  }
+  throw new TypeError("the job's metadata is no record");
 }
 
-/** Whether a value can be used as metadata: the fields that decide a job's fate are what they should be. */
-function isMeta(value: unknown): value is Meta {
-  if (typeof value !== "object" || value === null) return false;
-  const { v, codec, attempts = 0, lost = 0, maxAttempts = 1, timeout = 1, createdAt = 0 } = value as Partial<
-    Meta
-  >;
-  return Number.isInteger(v) && (codec === undefined || typeof codec === "string") &&
-    [attempts, lost, maxAttempts, timeout, createdAt].every((number) =>
+/** What JSON holds, if it is JSON: the error of a parser would repeat the text. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is { readonly v: number } {
+  return typeof value === "object" && value !== null && "v" in value && Number.isInteger(value.v);
+}
+
+/** Whether a record can be used: the fields that decide a job's fate are what they should be. */
+function isSound(record: { readonly v: number }): record is Meta {
+  const meta: Partial<Meta> = record;
+  const { codec, attempts = 0, lost = 0, maxAttempts = 1, timeout = 1 } = meta;
+  const { createdAt = 0, unknownSince = 0, lastDelay = 0 } = meta;
+  return (codec === undefined || typeof codec === "string") &&
+    [attempts, lost, maxAttempts, timeout, createdAt, unknownSince, lastDelay].every((number) =>
       typeof number === "number" && number >= 0
     );
 }
@@ -82,8 +97,9 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
     codec: meta.codec ?? "json",
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(timeout === undefined ? {} : { timeout }),
-    ...(backoff === undefined ? {} : { backoff }),
-    ...(lastError === undefined ? {} : { lastError }),
+    // Copies, as whoever gets this could change what the run itself is judged by.
+    ...(backoff === undefined ? {} : { backoff: { ...backoff } }),
+    ...(lastError === undefined ? {} : { lastError: { ...lastError } }),
   };
 }
 

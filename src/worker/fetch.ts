@@ -7,7 +7,7 @@
 import { MAX_UNSETTLED } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
-import { buried } from "./judge.ts";
+import { buried, isReadable } from "./judge.ts";
 import { perform } from "./perform.ts";
 import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
@@ -118,7 +118,8 @@ function admit(state: State, delivery: Delivery): void {
     const { id, queue } = delivery;
     state.bench.events.emit("lost", { id, queue, lost: run.lost });
   }
-  if (run.lost > state.settings.maxLost) {
+  // Of a newer format's record it is not known how often it was lost.
+  if (run.lost > state.settings.maxLost && isReadable(run.safeMeta)) {
     const error = new Error(`Lost ${run.lost} leases: its workers died or were cut off while they held it`);
     return settle(state, run, buried(state, run, "timeout", "lost", error, false));
   }

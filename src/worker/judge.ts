@@ -4,7 +4,7 @@
  * @module
  */
 
-import { delayAfter } from "../backoff.ts";
+import { checkBackoff, delayAfter } from "../backoff.ts";
 import { MAX_DELAY, UNKNOWN_DELAY_MAX, UNKNOWN_DELAY_MIN } from "../defaults.ts";
 import { errorOf, JobTimeout, messageOf } from "../errors.ts";
 import { type DeadChannel, type Meta, RECORD_VERSION } from "../job.ts";
@@ -112,6 +112,8 @@ function backoffOf(
   attempts: number,
   error: unknown,
 ): number {
+  // Any program may have written the record.
+  if (run.meta.backoff !== undefined) checkBackoff(run.meta.backoff, "retry");
   const backoff = run.meta.backoff ?? run.definition?.backoff ?? settings.backoff;
   const lastDelay = run.delivery.reset ? 0 : run.meta.lastDelay ?? 0;
   return delayAfter({ attempts, error, lastDelay }, backoff, runtime.random);

@@ -66,6 +66,8 @@ export interface Stage {
 /** Everything that a relay told. */
 export interface Told {
   readonly names: readonly EventName[];
+  /** The names of what became of runs and leases: all but dispatches and idling. */
+  readonly course: readonly EventName[];
   of<Name extends EventName>(name: Name): readonly EventMap[Name][];
   /** All details as text, errors with their messages and causes. */
   text(): string;
@@ -123,6 +125,9 @@ export function listen(relay: Pick<Relay<Jobs>, "events">): Told {
   return {
     get names(): readonly EventName[] {
       return told.map(({ name }) => name);
+    },
+    get course(): readonly EventName[] {
+      return told.map(({ name }) => name).filter((name) => name !== "dispatched" && name !== "idle");
     },
     of: <Name extends EventName>(wanted: Name) =>
       told.filter(({ name }) => name === wanted).map(({ detail }) => detail as EventMap[Name]),
