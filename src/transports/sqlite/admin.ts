@@ -38,14 +38,24 @@ interface Chosen {
 
 const LAST = "SELECT max(seq) AS last FROM relevo_entries";
 const REMOVE = "DELETE FROM relevo_entries WHERE seq IN (SELECT value FROM json_each(?))";
-const LIVE = `SELECT 1 FROM relevo_entries WHERE queue = ? AND id = ? AND state BETWEEN ${WAITING} AND ${RESERVED} LIMIT 1`;
+/** By its own choice SQLite would go through all live jobs of the queue instead. */
+const LIVE = `SELECT 1 FROM relevo_entries INDEXED BY relevo_entries_id WHERE queue = ? AND id = ?
+  AND state BETWEEN ${WAITING} AND ${RESERVED} LIMIT 1`;
 /** A new seq puts it behind its predecessors of the same millisecond, in the order of their deaths. */
-const RELOAD = `UPDATE relevo_entries SET seq = (SELECT max(seq) + 1 FROM relevo_entries), state = ${WAITING}, time = ?1,
+const RELOAD =
+  `UPDATE relevo_entries SET seq = (SELECT max(seq) + 1 FROM relevo_entries), state = ${WAITING}, time = ?1,
   due = ?1, lost = 0, reset = ?2, lease = ${NO_LEASE}, reason = NULL WHERE seq = ?3`;
-const BY_ID = "SELECT seq, id, state, time, name, reason FROM relevo_entries WHERE queue = ?1 AND id = ?3";
+const BY_ID = `SELECT seq, id, state, time, name, reason FROM relevo_entries INDEXED BY relevo_entries_id
+  WHERE queue = ?1 AND id = ?3`;
 
 /** Removes a page of what is chosen. */
-export function removePage(session: Session, queue: string, channel: Channel, select: Selection, walk?: Walk): Walked {
+export function removePage(
+  session: Session,
+  queue: string,
+  channel: Channel,
+  select: Selection,
+  walk?: Walk,
+): Walked {
   const { rows, next } = choose(session, queue, channel, select, walk ?? begin(session));
   if (rows.length > 0) {
     session.statement(REMOVE).run(JSON.stringify(rows.map((row) => integerOf(row.seq))));
@@ -96,7 +106,8 @@ function choose(session: Session, queue: string, channel: Channel, select: Selec
   if (select !== "all" && "ids" in select) return chooseIds(session, queue, channel, select.ids, walk);
   const stretch = STRETCHES[channel][walk.step];
   if (stretch === undefined) return { rows: [] };
-  const sql = `SELECT seq, id, state, time, name, reason FROM relevo_entries WHERE queue = ?1 AND state = ${stretch.state}
+  const sql =
+    `SELECT seq, id, state, time, name, reason FROM relevo_entries WHERE queue = ?1 AND state = ${stretch.state}
     AND priority = 0 ${stretch.time} AND (time, seq) > (?3, ?4) ORDER BY time, seq LIMIT ${ADMIN_PAGE}`;
   const rows = session.statement(sql).all(queue, session.now, walk.time, walk.seq);
   const chosen = rows.filter((row) => integerOf(row.seq) <= walk.last && fits(row, channel, select));
@@ -109,7 +120,13 @@ function choose(session: Session, queue: string, channel: Channel, select: Selec
 }
 
 /** Of several dead jobs with one id the oldest comes first. */
-function chooseIds(session: Session, queue: string, channel: Channel, ids: readonly string[], walk: Walk): Chosen {
+function chooseIds(
+  session: Session,
+  queue: string,
+  channel: Channel,
+  ids: readonly string[],
+  walk: Walk,
+): Chosen {
   const end = Math.min(ids.length, walk.step + ADMIN_PAGE);
   const rows: Row[] = [];
   for (const id of new Set(ids.slice(walk.step, end))) {

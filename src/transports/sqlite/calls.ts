@@ -59,7 +59,10 @@ export function createCalls({ name, runtime, committer, waiting }: CallsOptions)
     return () => signal?.removeEventListener("abort", abort);
   }
 
-  function call<T>({ signal, deadline }: Call, { size = 1, writes, grows = false, run }: Work<T>): Promise<T> {
+  function call<T>(
+    { signal, deadline }: Call,
+    { size = 1, writes, grows = false, run }: Work<T>,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       let deaf = (): void => {};
       const operation: Operation & Answer = {
@@ -95,7 +98,8 @@ export function createCalls({ name, runtime, committer, waiting }: CallsOptions)
     const end = runtime.monotonic() + deadline;
     let changed = 0;
     let taken = 0;
-    for (let next: Walk | undefined;;) {
+    let next: Walk | undefined;
+    for (;;) {
       const rest = end - runtime.monotonic();
       if (rest <= 0) throw new DeadlineExceeded(action, deadline);
       const walked = await call({ signal, deadline: rest }, {

@@ -77,8 +77,12 @@ export function createCommitter(connection: Connection, runtime: Runtime, crowd:
           pause = FIRST_PAUSE;
           continue;
         }
-        const patience = Math.min(...waiting.map(({ operation }) => operation.deadline)) - runtime.monotonic();
-        await runtime.sleep(Math.max(0, Math.min(pause * (0.5 + runtime.random()), patience)), closing.signal);
+        const patience = Math.min(...waiting.map(({ operation }) => operation.deadline)) -
+          runtime.monotonic();
+        await runtime.sleep(
+          Math.max(0, Math.min(pause * (0.5 + runtime.random()), patience)),
+          closing.signal,
+        );
         pause = Math.min(LAST_PAUSE, pause * PAUSE_GROWTH);
       }
     } catch (error) {
@@ -134,6 +138,8 @@ export function createCommitter(connection: Connection, runtime: Runtime, crowd:
       session.now = Math.floor(runtime.now());
       const run = ({ operation }: Item): void => {
         connection.bound(operation.grows);
+        // Who looks in between sees the counters of what came before.
+        if (!operation.writes) session.flush();
         ends.push(operation.run(session));
       };
       group.forEach(run);

@@ -7,7 +7,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { TransportBusy } from "../../errors.ts";
-import { type Database, fileOf, inTransaction, integerOf, textOf } from "./driver.ts";
+import { type Database, fileOf, integerOf, inTransaction, textOf } from "./driver.ts";
 import type { Settings } from "./options.ts";
 import { migrate } from "./schema.ts";
 import { createSession, type Session } from "./session.ts";
@@ -88,7 +88,9 @@ export function createConnection(settings: Settings): Connection {
     probes: shared || borrowed !== undefined,
     session() {
       if (borrowed !== undefined && inTransaction(borrowed)) {
-        throw new TransportBusy("Cannot use the database as a transaction of its owner is open on the only connection to it");
+        throw new TransportBusy(
+          "Cannot use the database as a transaction of its owner is open on the only connection to it",
+        );
       }
       session ??= open();
       return session;

@@ -55,7 +55,10 @@ function causeOf(error: unknown): Cause | undefined {
   if (error instanceof TransportBusy) return "busy";
   if (!(error instanceof Error) || error instanceof RelevoError) return undefined;
   const message = BY_MESSAGE.find(([pattern]) => pattern.test(error.message))?.[1];
-  if (!("errcode" in error) || typeof error.errcode !== "number") return message;
+  if (!("errcode" in error) || typeof error.errcode !== "number") {
+    return message ??
+      ("code" in error && error.code === "ERR_SQLITE_ERROR" ? "TRANSPORT_INCOMPATIBLE" : undefined);
+  }
   if (error.errcode === SHM_SIZE) return "full";
   if (error.errcode === MOVED) return "TRANSPORT_UNAVAILABLE";
   // Code 1 is any error in a statement; a transaction that somebody else holds open on this connection is one of them.

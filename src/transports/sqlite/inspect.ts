@@ -11,9 +11,11 @@ import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
 import { BACK, DELAYED, RESERVED, WAITING } from "./schema.ts";
 import type { Session } from "./session.ts";
 
-const AT = (state: number): string => `FROM relevo_entries WHERE queue = ?1 AND state = ${state} AND priority = 0`;
+const AT = (state: number): string =>
+  `FROM relevo_entries WHERE queue = ?1 AND state = ${state} AND priority = 0`;
 const NEVER = "9000000000000000";
-const OLDEST = (state: number, more = ""): string => `coalesce((SELECT min(time) ${AT(state)} ${more}), ${NEVER})`;
+const OLDEST = (state: number, more = ""): string =>
+  `coalesce((SELECT min(time) ${AT(state)} ${more}), ${NEVER})`;
 /** One statement, so that all counts are of one moment. What came due is counted in the index, 30 ms a million. */
 const INFO = `SELECT q.*, (SELECT count(*) ${AT(DELAYED)} AND time <= ?2) AS due,
   min(${OLDEST(WAITING)}, ${OLDEST(BACK)}, ${OLDEST(DELAYED, "AND time <= ?2")}) AS oldest
@@ -44,7 +46,11 @@ export function queueNames(session: Session): readonly string[] {
 }
 
 /** The live job of each id, else its newest dead one. */
-export function getJobs(session: Session, queue: string, ids: readonly string[]): readonly (Entry | undefined)[] {
+export function getJobs(
+  session: Session,
+  queue: string,
+  ids: readonly string[],
+): readonly (Entry | undefined)[] {
   return ids.map((id) => {
     const row = session.statement(GET).get(queue, id);
     return row === undefined ? undefined : entryOf(row, session.now, Infinity);
@@ -99,7 +105,9 @@ function listing({ state, time }: Stretch, newestFirst: boolean): string {
 function placeOf(cursor: string): Place {
   const parts = /^([01])\.(\d{1,16})\.(\d{1,16})$/.exec(cursor);
   if (parts === null) {
-    throw new TypeError(`Cannot list jobs as 'cursor' must come from the page before: current value is '${cursor}'`);
+    throw new TypeError(
+      `Cannot list jobs as 'cursor' must come from the page before: current value is '${cursor}'`,
+    );
   }
   return { group: Number(parts[1]), time: Number(parts[2]), seq: Number(parts[3]) };
 }

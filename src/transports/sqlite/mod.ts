@@ -49,7 +49,12 @@ export function sqlite(options: SqliteOptions): Transport {
   const settings = settingsOf(options);
   const { name, runtime, client, probe } = settings;
   const connection = createConnection(settings);
-  const waiting = createWaiting({ connection, runtime, probe, submit: (operation) => committer.submit(operation) });
+  const waiting = createWaiting({
+    connection,
+    runtime,
+    probe,
+    submit: (operation) => committer.submit(operation),
+  });
   const committer = createCommitter(connection, runtime, waiting);
   const calls = createCalls({ name, runtime, committer, waiting });
   let closing: Promise<void> | undefined;
@@ -62,7 +67,9 @@ export function sqlite(options: SqliteOptions): Transport {
 
   function checkSize(items: readonly unknown[]): void {
     if (items.length <= MAX_ITEMS) return;
-    throw new RangeError(`Cannot send a batch as it must have at most ${MAX_ITEMS} items: current size is ${items.length}`);
+    throw new RangeError(
+      `Cannot send a batch as it must have at most ${MAX_ITEMS} items: current size is ${items.length}`,
+    );
   }
 
   return {
@@ -96,12 +103,20 @@ export function sqlite(options: SqliteOptions): Transport {
     async extend(leases, call) {
       checkSize(leases);
       const { length: size } = leases;
-      return await calls.call(call, { size, writes: size > 0, run: (session) => extendLeases(session, leases) });
+      return await calls.call(call, {
+        size,
+        writes: size > 0,
+        run: (session) => extendLeases(session, leases),
+      });
     },
     async settle(settlements, call) {
       checkSize(settlements);
       const { length: size } = settlements;
-      return await calls.call(call, { size, writes: size > 0, run: (session) => settleAll(session, settlements) });
+      return await calls.call(call, {
+        size,
+        writes: size > 0,
+        run: (session) => settleAll(session, settlements),
+      });
     },
     info: (queue, call) => calls.call(call, { writes: false, run: (session) => infoOf(session, queue) }),
     queues: (call) => calls.call(call, { writes: false, run: queueNames }),
@@ -110,16 +125,28 @@ export function sqlite(options: SqliteOptions): Transport {
     get: (queue, ids, call) =>
       calls.call(call, { size: ids.length, writes: false, run: (session) => getJobs(session, queue, ids) }),
     async reload(queue, channel, select, call) {
-      const walked = await calls.walk("reload jobs", call, (session, walk) =>
-        reloadPage(session, queue, channel, select, call.reset, walk));
+      const walked = await calls.walk(
+        "reload jobs",
+        call,
+        (session, walk) => reloadPage(session, queue, channel, select, call.reset, walk),
+      );
       return reloadedOf(walked);
     },
     async remove(queue, channel, select, call) {
-      const walked = await calls.walk("remove jobs", call, (session, walk) =>
-        removePage(session, queue, channel, select, walk));
+      const walked = await calls.walk(
+        "remove jobs",
+        call,
+        (session, walk) => removePage(session, queue, channel, select, walk),
+      );
       return walked.changed;
     },
-    transactions: createTransactions({ name, connection, runtime, client, isClosed: () => closing !== undefined }),
+    transactions: createTransactions({
+      name,
+      connection,
+      runtime,
+      client,
+      isClosed: () => closing !== undefined,
+    }),
     [Symbol.asyncDispose]: () => closing ??= close(),
   };
 }

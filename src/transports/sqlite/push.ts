@@ -20,16 +20,21 @@ export const MAX_ITEMS = 10_000;
 const ROWS = 25;
 const INSERT_ONE = insert(1);
 const INSERT_MANY = insert(ROWS);
-const LIVE = `SELECT 1 FROM relevo_entries WHERE queue = ? AND id = ? AND state BETWEEN ${WAITING} AND ${RESERVED} LIMIT 1`;
+/** By its own choice SQLite would go through all live jobs of the queue instead. */
+const LIVE = `SELECT 1 FROM relevo_entries INDEXED BY relevo_entries_id WHERE queue = ? AND id = ?
+  AND state BETWEEN ${WAITING} AND ${RESERVED} LIMIT 1`;
 const HELD = "SELECT until FROM relevo_ids WHERE queue = ? AND id = ?";
-const HOLD = "INSERT INTO relevo_ids VALUES (?, ?, ?) ON CONFLICT (queue, id) DO UPDATE SET until = excluded.until";
+const HOLD =
+  "INSERT INTO relevo_ids VALUES (?, ?, ?) ON CONFLICT (queue, id) DO UPDATE SET until = excluded.until";
 const FORGET = `DELETE FROM relevo_ids WHERE (queue, id) IN
   (SELECT queue, id FROM relevo_ids WHERE until <= ? ORDER BY until LIMIT ?)`;
 
 /** Nameless parameters: drivers look the numbered ones up by name, each in a list of all. */
 function insert(rows: number): string {
   const values = Array.from({ length: rows }, () => "(?, ?, ?, ?, ?, ?, ?, ?)");
-  return `INSERT INTO relevo_entries (queue, state, time, due, id, name, meta, payload) VALUES ${values.join(", ")}`;
+  return `INSERT INTO relevo_entries (queue, state, time, due, id, name, meta, payload) VALUES ${
+    values.join(", ")
+  }`;
 }
 
 /** Stores jobs; `atomic`: all or, when one is refused, none. */
@@ -44,7 +49,10 @@ export function pushJobs(session: Session, jobs: readonly PushJob[], atomic: boo
 }
 
 /** When a job may run: the caller's instant, or so long after now. Never a fraction of a millisecond early. */
-export function dueOf(now: number, { at, delay }: { readonly at?: number | undefined; readonly delay?: number | undefined }): number {
+export function dueOf(
+  now: number,
+  { at, delay }: { readonly at?: number | undefined; readonly delay?: number | undefined },
+): number {
   if (at !== undefined) return Math.ceil(at);
   return delay === undefined ? now : now + Math.ceil(delay);
 }
@@ -65,7 +73,9 @@ function examine(session: Session, jobs: readonly PushJob[]): Pushed[] {
   return jobs.map((job) => {
     const fault = sizeFault(`job '${job.id}'`, job.payload, job.meta);
     if (fault !== undefined) return fault;
-    if (job.idWindow !== undefined && (isTaken(session, job) || taken.get(job.queue)?.has(job.id))) return "duplicate";
+    if (job.idWindow !== undefined && (isTaken(session, job) || taken.get(job.queue)?.has(job.id))) {
+      return "duplicate";
+    }
     if (chosen) {
       const ids = taken.get(job.queue);
       if (ids === undefined) taken.set(job.queue, new Set([job.id]));

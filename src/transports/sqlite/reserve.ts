@@ -37,7 +37,9 @@ const MARK_MANY = `${MARK} IN (SELECT value FROM json_each(?))`;
 const READY = `SELECT EXISTS (SELECT 1 ${AT(WAITING)}) OR EXISTS (SELECT 1 ${ENDED(DELAYED)})
   OR EXISTS (SELECT 1 ${ENDED(RESERVED)}) AS fresh, EXISTS (SELECT 1 ${AT(BACK)}) AS back`;
 const NEXT_TIME = `SELECT min(time) AS time FROM (
-  SELECT min(time) AS time ${AT(DELAYED)} AND priority = 0 UNION ALL SELECT min(time) ${AT(RESERVED)} AND priority = 0)`;
+  SELECT min(time) AS time ${AT(DELAYED)} AND priority = 0 UNION ALL SELECT min(time) ${
+  AT(RESERVED)
+} AND priority = 0)`;
 
 /** Whether a reserve of these queues would find something to do: a read, so that an idle reserve takes no lock. */
 export function hasWork(session: Session, queues: readonly string[], slots: number): boolean {
@@ -57,7 +59,11 @@ export function nextTime(session: Session, queue: string): number | undefined {
 }
 
 /** Takes jobs. */
-export function reserveJobs(session: Session, queues: readonly string[], wanted: Wanted): readonly Delivery[] {
+export function reserveJobs(
+  session: Session,
+  queues: readonly string[],
+  wanted: Wanted,
+): readonly Delivery[] {
   const deliveries: Delivery[] = [];
   const until = session.now + Math.ceil(wanted.lease);
   let slots = wanted.slots;

@@ -44,7 +44,7 @@ export const SCHEMA_VERSION: number = MIGRATIONS.length;
 function first(database: Database): string {
   // A cast keeps the bytes of a text as the file encodes it, which need not be UTF-8 if the file was somebody's before.
   const encoding = textOf(database.prepare("PRAGMA encoding").get()?.encoding);
-  const payload = encoding === "UTF-8" ? "CAST(NEW.payload AS BLOB)" : "NEW.payload";
+  const payload = encoding === "UTF-8" ? `CAST(${whole("NEW.payload")} AS BLOB)` : "NEW.payload";
   return `
 CREATE TABLE relevo_entries (
   seq INTEGER PRIMARY KEY,
@@ -89,7 +89,7 @@ CREATE TRIGGER relevo_jobs_insert INSTEAD OF INSERT ON relevo_jobs BEGIN
   SELECT RAISE(ABORT, 'relevo_jobs.queue must be a text') WHERE typeof(NEW.queue) <> 'text' OR NEW.queue = '';
   INSERT INTO relevo_entries (queue, state, time, due, id, name, meta, payload)
     SELECT NEW.queue, CASE WHEN due > now THEN ${DELAYED} ELSE ${WAITING} END, due, due,
-      coalesce(CAST(NEW.id AS TEXT), ''), coalesce(CAST(NEW.name AS TEXT), NEW.queue),
+      coalesce(CAST(${whole("NEW.id")} AS TEXT), ''), coalesce(CAST(NEW.name AS TEXT), NEW.queue),
       coalesce(CAST(NEW.meta AS TEXT), ''), ${payload}
     FROM (SELECT ${NOW} AS now, min(max(CAST(coalesce(NEW.due, ${NOW}) AS INTEGER), 0), ${LAST_INSTANT}) AS due);
   UPDATE relevo_entries SET id = CAST(seq AS TEXT) WHERE seq = last_insert_rowid() AND id = '';
@@ -104,6 +104,11 @@ CREATE TRIGGER relevo_jobs_delete INSTEAD OF DELETE ON relevo_jobs BEGIN
     failed = failed - (OLD.state = ${FAILED}), timeout = timeout - (OLD.state = ${TIMEOUT})
   WHERE queue = OLD.queue;
 END;`;
+}
+
+/** JavaScript's drivers send every number as a real one; as a text, 7 is not to be 7.0. */
+function whole(value: string): string {
+  return `CASE WHEN typeof(${value}) = 'real' AND ${value} = CAST(${value} AS INTEGER) THEN CAST(${value} AS INTEGER) ELSE ${value} END`;
 }
 
 /** The version of a file's schema; 0 when it has none of our tables. */

@@ -13,12 +13,15 @@ import type { Session } from "./session.ts";
 const CURRENT = `WHERE seq = ? AND lease = ? AND queue = ? AND state = ${RESERVED}`;
 const EXTEND = `UPDATE relevo_entries SET time = ? ${CURRENT}`;
 const DONE = `DELETE FROM relevo_entries ${CURRENT}`;
-const RELEASE = `UPDATE relevo_entries SET state = CASE lost WHEN 0 THEN ${WAITING} ELSE ${BACK} END, time = due,
+const RELEASE =
+  `UPDATE relevo_entries SET state = CASE lost WHEN 0 THEN ${WAITING} ELSE ${BACK} END, time = due,
   lease = ${NO_LEASE} ${CURRENT}`;
-const ANEW = `UPDATE relevo_entries SET state = ?, time = ?, due = ?, lost = 0, reset = 0, lease = ${NO_LEASE}, meta = ?`;
+const ANEW =
+  `UPDATE relevo_entries SET state = ?, time = ?, due = ?, lost = 0, reset = 0, lease = ${NO_LEASE}, meta = ?`;
 const AGAIN = `${ANEW} ${CURRENT}`;
 const AGAIN_WITH = `${ANEW}, payload = ? ${CURRENT}`;
-const DEAD = `UPDATE relevo_entries SET state = ?, time = ?, reset = 0, lease = ${NO_LEASE}, meta = ?, reason = ? ${CURRENT}`;
+const DEAD =
+  `UPDATE relevo_entries SET state = ?, time = ?, reset = 0, lease = ${NO_LEASE}, meta = ?, reason = ? ${CURRENT}`;
 
 /** The token of a delivery: no lease number is ever given twice, the row finds the job. */
 export function tokenOf(lease: number, seq: number): string {

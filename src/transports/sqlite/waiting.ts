@@ -1,11 +1,11 @@
 /**
- * Those who wait for a job, and the one alarm that looks out for all of them: for other processes' commits, for the
- * next due time, for the next lease end. No alarm while nobody waits.
+ * Those who wait for a job, and the one sleep that looks out for all of them: for other processes' commits, for the
+ * next due time, for the next lease end. Nothing sleeps while nobody waits.
  *
  * @module
  */
 
-import { type Alarm, type Alarms, createAlarms } from "../../alarms.ts";
+import { type Alarms, createAlarms } from "../../alarms.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Crowd, Operation } from "./commit.ts";
 import type { Connection } from "./connection.ts";
@@ -36,9 +36,9 @@ export interface WaitingOptions {
   readonly submit: (operation: Operation) => void;
 }
 
-/** Milliseconds between two looks after others were seen at work, and how the pause grows while they are not. */
+/** Milliseconds at least between two looks, and the part of the time since others were seen at work that they are. */
 const FIRST_PROBE = 2;
-const PROBE_GROWTH = 1.1;
+const QUIET_PART = 1 / 250;
 /** Milliseconds between two looks where nobody else can be at work, as a wall clock may jump. */
 const ALONE = 1_000;
 
@@ -50,17 +50,24 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
   const times = new Map<string, number>();
   const changed = new Set<string>();
   let seen = connection.version();
-  let pause = probe;
-  let look: Alarm | undefined;
+  let busyAt = runtime.monotonic();
+  /** The least of `times`. */
+  let next = Infinity;
   let lookAt = Infinity;
+  /** Ends the sleep; lasts for many of them, as it costs more than a look does. */
+  let rousing: AbortController | undefined;
+
+  function rouse(): void {
+    rousing?.abort();
+    rousing = undefined;
+    lookAt = Infinity;
+  }
 
   function leave(waiter: Waiter): boolean {
     if (!parked.delete(waiter)) return false;
-    if (parked.size === 0) {
-      look?.cancel();
-      look = undefined;
-      times.clear();
-    }
+    if (parked.size > 0) return true;
+    rouse();
+    times.clear();
     return true;
   }
 
@@ -81,33 +88,39 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
       }
     }
     changed.clear();
+    next = Infinity;
+    for (const time of times.values()) next = Math.min(next, time);
   }
 
   function arm(): void {
     if (parked.size === 0) return;
-    const longest = connection.probes ? pause : ALONE;
-    const next = Math.min(...times.values()) - runtime.now();
-    const ms = Math.max(1, Math.min(longest, next));
-    const at = runtime.monotonic() + ms;
-    if (look !== undefined && lookAt <= at) return;
-    look?.cancel();
-    lookAt = at;
-    look = alarms.set(ms, lookOut);
+    const now = runtime.monotonic();
+    const longest = connection.probes
+      ? Math.min(probe, Math.max(FIRST_PROBE, (now - busyAt) * QUIET_PART))
+      : ALONE;
+    const ms = Math.max(1, Math.min(longest, next - runtime.now()));
+    if (lookAt <= now + ms) return;
+    if (lookAt < Infinity) rouse();
+    lookAt = now + ms;
+    rousing ??= new AbortController();
+    runtime.sleep(ms, rousing.signal).then(lookOut, () => {});
   }
 
   function lookOut(): void {
-    look = undefined;
-    pause = Math.min(probe, pause * PROBE_GROWTH);
+    lookAt = Infinity;
     if (othersCommitted()) {
-      pause = Math.min(probe, FIRST_PROBE);
+      busyAt = runtime.monotonic();
       times.clear();
       wake();
       return;
     }
     const now = runtime.now();
-    const due = new Set([...times].filter(([, time]) => time <= now).map(([queue]) => queue));
-    for (const queue of due) times.delete(queue);
-    if (due.size > 0) wake(due);
+    if (next <= now) {
+      const due = new Set([...times].filter(([, time]) => time <= now).map(([queue]) => queue));
+      for (const queue of due) times.delete(queue);
+      next = Infinity;
+      wake(due);
+    }
     arm();
   }
 

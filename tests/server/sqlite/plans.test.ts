@@ -1,0 +1,52 @@
+import { DatabaseSync } from "node:sqlite";
+import { expect, test } from "vitest";
+import { type Database, sqlite } from "../../../src/transports/sqlite/mod.ts";
+
+const call = { deadline: 10_000 };
+
+/** A database in memory that keeps every statement which is prepared on it. */
+function recording(): { client: Database; database: DatabaseSync; statements: Set<string> } {
+  const database = new DatabaseSync(":memory:");
+  const statements = new Set<string>();
+  const client: Database = {
+    exec: (sql) => database.exec(sql),
+    prepare(sql) {
+      statements.add(sql);
+      return database.prepare(sql);
+    },
+    close: () => database.close(),
+    get isTransaction() {
+      return database.isTransaction;
+    },
+  };
+  return { client, database, statements };
+}
+
+test("what asks for an id never goes through all jobs of the queue", async () => {
+  const { client, database, statements } = recording();
+  const transport = sqlite({ client });
+  const job = { queue: "q", id: "a", name: "n", payload: new Uint8Array(), meta: "", idWindow: 0 };
+  expect(await transport.push([job, { ...job, id: "b" }], call)).toEqual(["stored", "stored"]);
+  const [delivery] = await transport.reserve(["q"], { ...call, limit: 1, slots: 1, lease: 10_000, wait: 0 });
+  const death = {
+    queue: "q",
+    token: delivery?.token ?? "",
+    to: "failed",
+    meta: "",
+    reason: "refused",
+  } as const;
+  expect(await transport.settle([death], call)).toEqual(["settled"]);
+  await transport.get("q", ["a"], call);
+  expect(await transport.reload("q", "failed", { ids: ["a"] }, { ...call, reset: false }))
+    .toEqual({ reloaded: 1, taken: 0 });
+  expect(await transport.remove("q", "waiting", { ids: ["a", "b"] }, call)).toBe(2);
+
+  const asking = [...statements].filter((sql) => /relevo_entries\b[^]*WHERE[^]*\bid = \?/.test(sql));
+  expect(asking.length).toBeGreaterThanOrEqual(4);
+  for (const sql of asking) {
+    const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all().map((step) => String(step.detail));
+    expect(plan.join("; "), sql).toContain("relevo_entries_id");
+  }
+  await transport[Symbol.asyncDispose]();
+  database.close();
+});
