@@ -13,6 +13,9 @@ import type { Run } from "./run.ts";
 import { tellStale } from "./settle.ts";
 import type { Bench, State } from "./state.ts";
 
+/** Extensions of one lease that may be under way: those of a whole lease, so that a lost answer costs no lease. */
+const MAX_UNANSWERED = 3;
+
 /** Makes the batcher that a worker's extensions travel in. */
 export function createExtensions({ transport, runtime, callTimeout }: Bench): State["extensions"] {
   return createBatcher<Extension, Extended>({
@@ -53,8 +56,12 @@ export function startHeartbeat(state: State): void {
 }
 
 function beat(state: State, run: Run, ms: number): void {
+  // Or they would pile up while the transport does not answer.
+  if (run.unanswered >= MAX_UNANSWERED) return;
+  run.unanswered++;
   const { queue, token } = run.delivery;
   state.extensions.add({ queue, token, ms }, (answer) => {
+    run.unanswered--;
     state.quiet.open();
     if (answer instanceof Error) {
       state.link.down(answer);

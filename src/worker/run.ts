@@ -31,6 +31,8 @@ export class Run {
   alarm: Alarm | undefined;
   /** Its settlement is on the way: what its lease does is no longer of interest. */
   settling = false;
+  /** Extensions of its lease that were not answered yet. */
+  unanswered = 0;
   /** Given up: whatever its handler still returns is discarded. */
   abandoned: Abandoned | undefined;
   /** The job's timeout is over. */
