@@ -94,7 +94,7 @@ export class UndecodableError extends RelevoError {
   }
 }
 
-/** Something over its limit: a payload, a header, a result. */
+/** A payload, or a job with its metadata, that is over its limit in bytes. */
 export class TooLargeError extends RelevoError {
   /** `TooLargeError`, also where a bundler renames the class. */
   override readonly name: string = "TooLargeError";

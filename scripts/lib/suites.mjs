@@ -1,3 +1,4 @@
+/* @ts-self-types="./suites.d.mts" */
 import { inRepository } from "./paths.mjs";
 import { binaryOf, table, toolNode } from "./runtimes.mjs";
 

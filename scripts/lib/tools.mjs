@@ -23,6 +23,14 @@ export function tools() {
       "--quiet",
       ...entries,
     ]),
+    tool("doc tests", "every example of the docs runs", deno, [
+      "test",
+      "--doc",
+      "-A",
+      "--quiet",
+      "mod.ts",
+      "src",
+    ]),
     tool("publish", "JSR would take the package", deno, ["publish", "--dry-run", "--allow-dirty", "--quiet"]),
   ];
 }

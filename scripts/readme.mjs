@@ -1,0 +1,18 @@
+/**
+ * `npm run readme`: writes the tables of README.md anew, from what the conformance suite shows and the code says.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import process from "node:process";
+import { inRepository } from "./lib/paths.mjs";
+import { toolNode } from "./lib/runtimes.mjs";
+
+if (process.features.typescript) {
+  const { withTables } = await import("../tests/house/support/readme.ts");
+  const file = inRepository("README.md");
+  writeFileSync(file, await withTables(readFileSync(file, "utf8")));
+} else {
+  // This Node cannot read TypeScript.
+  const args = ["--disable-warning=ExperimentalWarning", ...process.argv.slice(1)];
+  process.exit(spawnSync(toolNode(), args, { stdio: "inherit" }).status ?? 1);
+}
