@@ -237,16 +237,22 @@ async function dispatchMany(
       `Cannot dispatch jobs with 'atomic' as the ${sender.transport.name} transport cannot`,
     );
   }
+  // All that the caller may change while this waits is read before.
+  const refuse = jobs.map(({ onDuplicate }) => atomic || onDuplicate === "throw");
   const prepared = await prepareAll(sender, jobs);
   signal?.throwIfAborted();
   const pushed = await pushAll(sender, prepared, { atomic, transaction, signal });
   const results = prepared.map((job, index) => {
     const answer = pushed[index] ?? new Error("A transport did not answer for every job");
-    return resultOf(sender, job, answer, atomic || jobs[index]?.onDuplicate === "throw");
+    return resultOf(sender, job, answer, refuse[index] ?? false);
   });
   const failures = failuresOf(results);
   if (failures.length > 0) {
-    throw new BulkRefusedError(failures, jobs.length, pushed.filter((answer) => answer === "stored").length);
+    throw new BulkRefusedError(
+      failures,
+      prepared.length,
+      pushed.filter((answer) => answer === "stored").length,
+    );
   }
   return results as Dispatched[];
 }
@@ -284,13 +290,13 @@ async function pushAll(
 ): Promise<readonly Pushed[]> {
   const { transport, callTimeout } = sender;
   if (transaction !== undefined) return await pushWithin(sender, transaction, jobs);
-  if (atomic) return await transport.push(jobs, { atomic, deadline: callTimeout, signal });
   const answers: Pushed[] = [];
-  const step = Math.min(MAX_BULK, transport.limits.bulk);
+  // What is stored as a whole travels as a whole.
+  const step = atomic ? jobs.length : Math.min(MAX_BULK, transport.limits.bulk);
   for (let start = 0; start < jobs.length; start += step) {
     const part = jobs.slice(start, start + step);
     try {
-      answers.push(...await transport.push(part, { deadline: callTimeout, signal }));
+      answers.push(...await transport.push(part, { atomic, deadline: callTimeout, signal }));
     } catch (error) {
       // What was sent may be stored; what was not is refused with the same reason.
       const reason = errorOf(error);

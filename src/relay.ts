@@ -108,12 +108,13 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
   checkKnown(action, options, KNOWN);
   const runtime = options.runtime ?? systemRuntime();
   const transport = options.transport ?? memory({ runtime });
+  const most = transport.limits.payload;
   const maxPayload = checkInteger(
     action,
     "maxPayload",
-    options.maxPayload ?? MAX_PAYLOAD,
+    options.maxPayload ?? Math.min(MAX_PAYLOAD, most),
     1,
-    transport.limits.payload,
+    most,
   );
   const callTimeout = checkTime(action, "callTimeout", options.callTimeout ?? CALL_TIMEOUT, 1);
   const definitions = readDefinitions(options.jobs, [json, raw, ...options.codecs ?? []]);
@@ -173,13 +174,24 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
       return await drain(bench, drainOptions, track);
     },
     ...admin,
-    close(stopOptions = {}) {
-      closing ??= closeRelay(transport, self, gate, engines, stopOptions);
-      return closing;
+    async close(stopOptions = {}) {
+      checkStop(stopOptions);
+      if (closing === undefined) closing = closeRelay(transport, self, gate, engines, stopOptions);
+      // Who closes again with a grace is in more of a hurry than who closed first.
+      else if (stopOptions.grace !== undefined) {
+        for (const engine of engines) engine.stop(stopOptions.grace).catch(() => undefined);
+      }
+      await closing;
     },
     [Symbol.asyncDispose]: () => relay.close(),
   };
   return relay;
+}
+
+function checkStop(options: StopOptions): void {
+  const action = "close a relay";
+  checkKnown(action, options, ["grace"]);
+  if (options.grace !== undefined) checkTime(action, "grace", options.grace);
 }
 
 async function closeRelay(
@@ -189,7 +201,6 @@ async function closeRelay(
   engines: ReadonlySet<Engine>,
   { grace }: StopOptions,
 ): Promise<void> {
-  if (grace !== undefined) checkTime("close a relay", "grace", grace);
   gate.announce();
   // What still runs may dispatch until it has ended: a handler that is refused would fail for no fault of its own.
   await Promise.allSettled([...engines].map((engine) => engine.stop(grace)));
