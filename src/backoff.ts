@@ -40,7 +40,9 @@ export interface Failure {
 export type Backoff = BackoffPolicy | ((failure: Failure) => number);
 
 /**
- * Doubles the delay from run to run: `base`, 2 × `base`, 4 × `base`, up to `max` (seed 002).
+ * Doubles the delay from run to run: `base`, 2 × `base`, 4 × `base`, up to `max` (seed 002). Default base: 5,000 ms.
+ *
+ * @throws {RangeError} when a number is out of its range.
  *
  * @example
  * ```ts
@@ -51,12 +53,20 @@ export function exponential(base: number = BACKOFF_BASE, options: BackoffOptions
   return policy("exponential", base, options);
 }
 
-/** Waits the same time before each run. */
+/**
+ * Waits the same milliseconds before each run.
+ *
+ * @throws {RangeError} when a number is out of its range.
+ */
 export function fixed(delay: number, options: BackoffOptions = {}): BackoffPolicy {
   return policy("fixed", delay, options);
 }
 
-/** Adds `step` from run to run: `step`, 2 × `step`, 3 × `step`, up to `max`. */
+/**
+ * Adds `step` milliseconds from run to run: `step`, 2 × `step`, 3 × `step`, up to `max`.
+ *
+ * @throws {RangeError} when a number is out of its range.
+ */
 export function linear(step: number, options: BackoffOptions = {}): BackoffPolicy {
   return policy("linear", step, options);
 }
@@ -64,6 +74,8 @@ export function linear(step: number, options: BackoffOptions = {}): BackoffPolic
 /**
  * Starts at `base` and multiplies each delay by 2 and by a random number from 0.5 up to 1.5, never below `base` and
  * never over `max` (seed 003). Default base: 1,000 ms.
+ *
+ * @throws {RangeError} when a number is out of its range.
  */
 export function jittered(base: number = 1_000, options: Omit<BackoffOptions, "jitter"> = {}): BackoffPolicy {
   return policy("jittered", base, { ...options, jitter: 0 });

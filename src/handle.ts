@@ -33,7 +33,7 @@ export interface HandlerContext {
    * When the handler ends and the transaction was rolled back, the run failed.
    *
    * @throws {LeaseLost} when the job is another worker's by now: roll back.
-   * @throws {TypeError} when the transport has no transactions, or this run was settled before.
+   * @throws {TypeError} when the transport has no transactions, this run was settled before, or `outcome` is none.
    */
   settle(transaction: object, outcome?: Outcome): Promise<void>;
 }

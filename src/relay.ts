@@ -66,19 +66,43 @@ export interface Relay<J extends Jobs> extends Admin, AsyncDisposable {
    *
    * @throws {InvalidPayloadError} with every issue, when the schema refuses the payload.
    * @throws {UnencodableError | TooLargeError | UnknownJobError | UnknownQueueError | DuplicateJobError}
+   * @throws {TypeError | RangeError} for an option that is wrong or unknown.
    * @throws {TransportBusy | TransportFull | TransportError} when it could not be stored.
+   * @throws {RelayClosed | TransportClosed} when it is too late.
    * @throws {OutcomeUnknown} when it may have been stored.
    */
   readonly dispatch: Dispatch<J>;
   /** Stores many jobs; rejects with `BulkRefusedError`, which names each failure by its index. */
   readonly dispatchMany: DispatchMany<J>;
-  /** Registers a handler, also while workers run. */
+  /**
+   * Registers a handler, also while workers run; disposing of the answer takes it away again.
+   *
+   * @throws {UnknownJobError} for a name that no definition has.
+   * @throws {TypeError} for what is no handler, or for a second one without `replace`.
+   * @throws {RelayClosed} when the relay is closed.
+   */
   readonly handle: Handle<J>;
-  /** Runs a worker of these options until the signal aborts; a second `run` while one is running rejects. */
+  /**
+   * Runs a worker of these options until the signal aborts; resolves when nothing of it is alive.
+   *
+   * @throws {TypeError} for a second `run` while one is running, and for an option that is wrong or unknown.
+   * @throws {RangeError} for a number that is out of its range.
+   * @throws {RelayClosed} when the relay is closed.
+   * @throws {TransportClosed} when the transport is closed under it.
+   */
   run(options?: WorkerOptions & RunOptions): Promise<void>;
-  /** Makes a worker, to run, change and stop by hand. */
+  /**
+   * Makes a worker, to run, change and stop by hand.
+   *
+   * @throws {TypeError | RangeError | RelayClosed} as `run` does.
+   */
   worker(options?: WorkerOptions): Worker;
-  /** Handles what is due and returns: for runtimes that must not loop for ever, and for tests. */
+  /**
+   * Handles what is due and returns: for runtimes that must not loop for ever, and for tests.
+   *
+   * @throws {TypeError | RangeError | RelayClosed} as `run` does.
+   * @throws {TransportBusy | TransportError | TransportClosed} when the transport fails: a drain does not wait for it.
+   */
   drain(options?: WorkerOptions & DrainOptions): Promise<Drained>;
   /** Stops the workers as their `stop` does, waits for calls under way, and closes the transport if no other relay uses it. */
   close(options?: StopOptions): Promise<void>;

@@ -23,7 +23,7 @@ export interface Recurrence {
   next(tick: Tick): Next;
 }
 
-/** After so many milliseconds. */
+/** After so many milliseconds, 0 to a century, from the end of the run by the broker's clock. */
 export function after(delay: number): Recurrence {
   return { next: () => ({ delay }) };
 }
@@ -36,6 +36,8 @@ export function at(instant: number | Date): Recurrence {
 /**
  * On a grid of `period` milliseconds that begins at the run's due time: a slow run or a late worker skips slots and
  * never shifts them.
+ *
+ * @throws {RangeError} when `period` is not from 1 ms to a century.
  */
 export function every(period: number): Recurrence {
   if (!(period >= 1 && period <= MAX_DELAY)) {

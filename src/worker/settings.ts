@@ -29,7 +29,7 @@ export interface WorkerOptions {
   readonly backoff?: Backoff;
   /** Runs of a job in all, the first counts, where neither the job nor its definition says. Default 3. */
   readonly maxRetry?: number;
-  /** How long a delivery is this worker's own; it is extended at a third of that while the handler runs. Default 30,000. */
+  /** How long a delivery is this worker's own; extended at a third of that. At least 10. Default 30,000. */
   readonly lease?: number;
   /** How long handlers may go on after the signal of `run` aborted. Default 30,000. */
   readonly grace?: number;

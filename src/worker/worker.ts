@@ -40,12 +40,17 @@ export interface Worker {
    * Handles jobs until the signal aborts or {@linkcode Worker.stop} is called; resolves when nothing of it is alive.
    *
    * @throws {TypeError} when it is running already.
+   * @throws {RelayClosed} when its relay is closing.
    * @throws {TransportClosed} when the transport is closed under it.
    */
   run(options?: RunOptions): Promise<void>;
   /** Lets the running handlers finish, gives back what was not started, and resolves when `run` has. */
   stop(options?: StopOptions): Promise<void>;
-  /** Changes options, also while it runs; returns the worker. */
+  /**
+   * Changes options, also while it runs; returns the worker.
+   *
+   * @throws {TypeError | RangeError} for an option that is wrong or unknown; all stay as they were.
+   */
   update(options: WorkerOptions): Worker;
 }
 
