@@ -1,0 +1,32 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { inRepository } from "../../scripts/lib/paths.mjs";
+import { rooms } from "./floors.ts";
+import { filesBelow } from "./support/graph.ts";
+
+test("docs/architecture.md names the rooms that the floors have, in their order, and what each may import", () => {
+  const page = readFileSync(inRepository("docs/architecture.md"), "utf8");
+  const table = page.split("| room | files | may import |\n")[1]?.split("\n\n")[0] ?? "";
+  const rows = table.split("\n").slice(1).map((row) => row.slice(2, -2).split(" | "));
+  const told = rows.map(([name, , uses]) => ({ name, uses }));
+  const wanted = rooms.map(({ name, uses }) => ({ name, uses: uses.join(", ") || "nothing" }));
+  expect(told).toEqual(wanted);
+});
+
+test.each(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...filesBelow("docs", ".md")])(
+  "every link of %s leads to a file, or to a heading of its own",
+  (file) => {
+    const page = readFileSync(inRepository(file), "utf8");
+    const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+      `#${title.toLowerCase().replace(/[^\w -]/g, "").replaceAll(" ", "-")}`
+    );
+    const targets = [...page.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
+    const broken = targets.filter((target) => {
+      if (target.startsWith("https:")) return false;
+      if (target.startsWith("#")) return !headings.includes(target);
+      return !existsSync(join(inRepository(file), "..", target.split("#")[0] ?? ""));
+    });
+    expect(broken).toEqual([]);
+  },
+);
