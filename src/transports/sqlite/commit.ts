@@ -59,7 +59,7 @@ interface Item {
 const MAX_ITEMS = 2_000;
 /** The first and the longest pause before a locked database is tried again, in milliseconds. */
 const FIRST_PAUSE = 0.5;
-const LAST_PAUSE = 20;
+const LAST_PAUSE = 8;
 const PAUSE_GROWTH = 1.6;
 
 /** Makes a committer. */
