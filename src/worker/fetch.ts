@@ -95,12 +95,12 @@ async function reserve(
       deadline: callTimeout,
       signal,
     });
-    state.link.up();
+    state.link.up(answer.length > 0);
     return answer;
   } catch (error) {
     if (fetching.signal.aborted) return undefined;
     if (error instanceof TransportClosed || state.drain !== undefined) throw error;
-    const pause = state.link.down(error);
+    const pause = state.link.down(error, false);
     // Cut short, the pause rejects: whoever did so has said what comes next.
     await runtime.sleep(pause, fetching.signal).catch(() => undefined);
     return undefined;

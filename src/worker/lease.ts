@@ -64,10 +64,10 @@ function beat(state: State, run: Run, ms: number): void {
     run.unanswered--;
     state.quiet.open();
     if (answer instanceof Error) {
-      state.link.down(answer);
+      state.link.down(answer, true);
       return;
     }
-    state.link.up();
+    state.link.up(true);
     // A settlement on its way may have ended the delivery already, and tells by itself whether it came too late.
     if (answer.state === "stale" && !run.settling && run.within === undefined) lose(state, run);
   });

@@ -1,6 +1,6 @@
 /**
- * The link to the transport as a worker sees it: down with the first call that fails, up with the next that succeeds,
- * told once per change.
+ * The link to the transport as a worker sees it: down with the first call that fails, up with the next that shows that
+ * what failed works again, told once per change.
  *
  * @module
  */
@@ -14,10 +14,10 @@ const PAUSE_MAX = 3_000;
 
 /** Keeps the state of a link. */
 export interface Link {
-  /** A call succeeded. */
-  up(): void;
-  /** A call failed; how long to pause before the next, in milliseconds. */
-  down(thrown: unknown): number;
+  /** A call succeeded; `wrote`: it changed something. A store that can only be read may still find that nothing waits. */
+  up(wrote: boolean): void;
+  /** A call failed that would have changed something, or only looked; how long to pause before the next, in milliseconds. */
+  down(thrown: unknown, writing: boolean): number;
 }
 
 /** Makes a link that is taken to be up. */
@@ -25,15 +25,18 @@ export function createLink(events: Events, random: () => number): Link {
   let failures = 0;
   let told = false;
   let last: unknown;
+  let readOnly = false;
   return {
-    up() {
-      if (!told) return;
+    up(wrote) {
+      if (!told || (readOnly && !wrote)) return;
       told = false;
+      readOnly = false;
       failures = 0;
       last = undefined;
       events.emit("connection", { state: "up" });
     },
-    down(thrown) {
+    down(thrown, writing) {
+      readOnly ||= writing;
       // All items of a batch fail with the one error of its call.
       if (thrown !== last) failures++;
       last = thrown;

@@ -49,7 +49,7 @@ export function settle(state: State, run: Run, fate: Fate): void {
 function send(state: State, run: Run, fate: Fate, settlement: Settlement, tries: number): void {
   state.settlements.add(settlement, (answer) => {
     if (answer instanceof Error) return repeat(state, run, fate, settlement, tries, answer);
-    state.link.up();
+    state.link.up(true);
     end(state, run);
     if (answer === "settled") tell(state, run, fate);
     else tellStale(state, run, "settle");
@@ -64,7 +64,7 @@ function repeat(
   tries: number,
   error: Error,
 ): void {
-  const pause = state.link.down(error);
+  const pause = state.link.down(error, true);
   if (state.over || (tries >= MAX_TRIES && !mayPass(error))) {
     // The lease runs out and the job comes back: late, and not lost.
     end(state, run);
