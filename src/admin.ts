@@ -43,7 +43,10 @@ export interface JobPage {
 
 /** How dead jobs come back. */
 export interface ReloadOptions extends AdminOptions {
-  /** `keep`: one more run, whatever `maxAttempts` says. `reset`: a full life. Default `keep` (seed 003). */
+  /**
+   * `keep`: attempts go on counting, and a job that has used them up gets one more run. `reset`: they count from 1
+   * again. Default `keep` (seed 003).
+   */
   readonly attempts?: "keep" | "reset";
 }
 
