@@ -24,7 +24,7 @@ import { number, plural, printable } from "./main/text.ts";
 /** Enough to keep the disk, all threads that compress, and the database busy at the same time. */
 const CONCURRENCY = 32;
 /** How soon another process gets what one that died had in hand, in milliseconds. */
-const LEASE = 3_000;
+const LEASE = 5_000;
 /** Whoever kills this again and again means us; by default the third time is blamed on the file. */
 const MAX_LOST = 1_000;
 

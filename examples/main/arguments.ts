@@ -47,11 +47,13 @@ function parse(args: readonly string[]) {
 }
 
 function folderOf(given: string): string {
-  let path: string;
   try {
-    path = realpathSync(given);
+    // The empty path is the current folder to some, and most likely a variable that is not set.
+    if (given === "") throw new WrongInput(`Cannot start on a folder without a name: ${USAGE}`);
+    const path = realpathSync(given);
     if (statSync(path).isDirectory()) return path;
   } catch (error) {
+    if (error instanceof WrongInput) throw error;
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     const why = code === "ENOENT"
       ? "it does not exist"

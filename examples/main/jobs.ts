@@ -8,7 +8,7 @@ import { Hopeless, measure } from "./measure.ts";
 import type { Run, Store } from "./store.ts";
 
 /** Jobs of one dispatch. */
-const BATCH = 1_000;
+const BATCH = 250;
 /** Ids may have 1,024 bytes, paths have more. */
 const LONGEST = 960;
 

@@ -18,8 +18,10 @@ export interface Screen {
   end(): void;
 }
 
-export function createScreen(): Screen {
-  const { stdout } = process;
+/** What a screen is made on: the standard output, or what a test puts in its place. */
+export type Output = Pick<typeof process.stdout, "isTTY" | "columns" | "write">;
+
+export function createScreen(stdout: Output = process.stdout): Screen {
   let shown = "";
   let nextPart = 0;
   let last = -Infinity;
@@ -42,7 +44,7 @@ export function createScreen(): Screen {
       if (part !== undefined && part < nextPart && now - last < LONGEST) return;
       last = now;
       if (part !== undefined) nextPart = (Math.floor(part / STEP) + 1) * STEP;
-      console.log(text);
+      stdout.write(`${text}\n`);
     },
     end() {},
   };

@@ -24,7 +24,7 @@ export async function report(
   }
   if (dead > SHOWN) console.log(`  and ${number(dead - SHOWN)} more`);
   const totals = store.totals();
-  const skipped = Object.entries(run.skipped).map(([reason, count]) => `${number(count)} ${reason}`);
+  const skipped = Object.entries(run.skipped).map(([reason, count]) => `${reason}: ${number(count)}`);
   const rows: readonly (readonly [string, string])[] = [
     ["files", number(totals.files)],
     ["bytes", bytes(totals.bytes)],
