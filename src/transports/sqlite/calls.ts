@@ -4,15 +4,15 @@
  * @module
  */
 
-import type { Alarm } from "../../alarms.ts";
 import { DeadlineExceeded, TransportClosed } from "../../errors.ts";
 import type { Call, Delivery, ReserveOptions } from "../../exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Walk, Walked } from "./admin.ts";
-import type { Committer, Operation } from "./commit.ts";
-import { hasWork, reserveJobs } from "./reserve.ts";
+import type { Committer } from "./commit.ts";
 import type { Session } from "./session.ts";
-import type { Waiter, Waiting } from "./waiting.ts";
+import { type Answer, createReserve } from "./take.ts";
+import type { Operation } from "./transact.ts";
+import type { Waiting } from "./waiting.ts";
 
 /** What a call does with the database. */
 export interface Work<T> {
@@ -37,12 +37,6 @@ interface CallsOptions {
   readonly runtime: Runtime;
   readonly committer: Committer;
   readonly waiting: Waiting;
-}
-
-/** A promise, the operation behind it, and a signal that ends both. */
-interface Answer {
-  over: boolean;
-  fail(error: unknown): void;
 }
 
 /** Makes the calls of a transport. */
@@ -113,53 +107,10 @@ export function createCalls({ name, runtime, committer, waiting }: CallsOptions)
     }
   }
 
-  function reserve(queues: readonly string[], options: ReserveOptions): Promise<readonly Delivery[]> {
-    const { limit, slots, lease, wait, deadline, signal } = options;
-    const end = runtime.monotonic() + wait;
-    return new Promise((resolve, reject) => {
-      let deaf = (): void => {};
-      let alarm: Alarm | undefined;
-      const answer = (settle: () => void): void => {
-        operation.over = true;
-        parked.delete(operation);
-        waiting.leave(waiter);
-        alarm?.cancel();
-        deaf();
-        settle();
-      };
-      const operation: Operation & Answer = {
-        size: limit,
-        writes: true,
-        grows: false,
-        deadline: end + deadline,
-        over: false,
-        needed: (session) => hasWork(session, queues, slots),
-        idle: () => park,
-        run(session) {
-          const deliveries = reserveJobs(session, queues, { limit, slots, lease });
-          return () => deliveries.length > 0 ? answer(() => resolve(deliveries)) : park();
-        },
-        fail: (error) => answer(() => reject(error)),
-      };
-      const waiter: Waiter = { queues, operation };
-      /** Waits on, unless the wait is over. */
-      const park = (): void => {
-        const rest = end - runtime.monotonic();
-        if (!(rest > 0)) return answer(() => resolve([]));
-        parked.add(operation);
-        waiting.park(waiter);
-        // An alarm that rings while it asks again leaves the answer to that.
-        alarm ??= waiting.alarms.set(rest, () => waiting.leave(waiter) && answer(() => resolve([])));
-      };
-      deaf = listen(operation, signal);
-      if (!operation.over) committer.submit(operation);
-    });
-  }
-
   return {
     call,
     walk,
-    reserve,
+    reserve: createReserve({ runtime, committer, waiting, listen, parked }),
     close() {
       closed = true;
       for (const answer of [...parked]) answer.fail(new TransportClosed(name));

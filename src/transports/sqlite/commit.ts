@@ -5,40 +5,9 @@
  * @module
  */
 
-import type { Runtime } from "../../runtime.ts";
-import type { Connection } from "./connection.ts";
 import { explain, isBusy, isFull, isLost } from "./errors.ts";
-import { rollback } from "./schema.ts";
 import type { Session } from "./session.ts";
-
-/** A call on its way to the database. */
-export interface Operation {
-  /** Items that it carries. */
-  readonly size: number;
-  /** Whether it takes a transaction; reads do not, unless they come behind a write. */
-  readonly writes: boolean;
-  /** Whether it may make the file grow. */
-  readonly grows: boolean;
-  /** When it gives up waiting for a lock, on the monotonic clock. */
-  readonly deadline: number;
-  /** It was aborted and answered already. */
-  readonly over: boolean;
-  /** Whether it has anything to write; asked before a transaction is begun for it alone. */
-  needed?(session: Session): boolean;
-  /** What it comes to when nothing was needed. */
-  idle?(): () => void;
-  /** Does it; what it returns is called once all is committed, and must not throw. */
-  run(session: Session): () => void;
-  fail(error: unknown): void;
-}
-
-/** Those who wait for a job. */
-export interface Crowd {
-  /** Takes those out of the crowd who may find a job now. */
-  claim(touched: ReadonlyMap<string, number>): readonly Operation[];
-  /** A group of operations was committed, or none. */
-  rest(session: Session): void;
-}
+import { type Operation, type Place, transact } from "./transact.ts";
 
 /** Carries out operations. */
 export interface Committer {
@@ -63,7 +32,8 @@ const LAST_PAUSE = 8;
 const PAUSE_GROWTH = 1.6;
 
 /** Makes a committer. */
-export function createCommitter(connection: Connection, runtime: Runtime, crowd: Crowd): Committer {
+export function createCommitter(place: Place): Committer {
+  const { connection, runtime, crowd } = place;
   const closing = new AbortController();
   let waiting: Item[] = [];
   let working: Promise<void> | undefined;
@@ -77,12 +47,9 @@ export function createCommitter(connection: Connection, runtime: Runtime, crowd:
           pause = FIRST_PAUSE;
           continue;
         }
-        const patience = Math.min(...waiting.map(({ operation }) => operation.deadline)) -
-          runtime.monotonic();
-        await runtime.sleep(
-          Math.max(0, Math.min(pause * (0.5 + runtime.random()), patience)),
-          closing.signal,
-        );
+        const first = waiting.reduce((least, { operation }) => Math.min(least, operation.deadline), Infinity);
+        const jittered = pause * (0.5 + runtime.random());
+        await runtime.sleep(Math.max(0, Math.min(jittered, first - runtime.monotonic())), closing.signal);
         pause = Math.min(LAST_PAUSE, pause * PAUSE_GROWTH);
       }
     } catch (error) {
@@ -99,7 +66,12 @@ export function createCommitter(connection: Connection, runtime: Runtime, crowd:
     let session: Session | undefined;
     try {
       session = connection.session();
-      commit(session, group);
+      const operations = group.map(({ operation }) => operation);
+      try {
+        transact(place, session, operations);
+      } finally {
+        for (const operation of operations.slice(group.length)) group.push(itemOf(operation));
+      }
     } catch (error) {
       if (isBusy(error)) return postpone(group, error);
       excuse(group, error, session);
@@ -121,51 +93,14 @@ export function createCommitter(connection: Connection, runtime: Runtime, crowd:
     return waiting.splice(0, count);
   }
 
-  function commit(session: Session, group: Item[]): void {
-    session.clear();
-    session.now = Math.floor(runtime.now());
-    const writing = group.some(({ operation }) => operation.writes && (operation.needed?.(session) ?? true));
-    if (!writing) {
-      const ends = group.map(({ operation }) => operation.idle?.() ?? operation.run(session));
-      for (const end of ends) end();
-      return;
-    }
-    session.database.exec("BEGIN IMMEDIATE");
-    const ends: (() => void)[] = [];
-    try {
-      // The wait for the lock took time, and others may have committed in it.
-      session.clear();
-      session.now = Math.floor(runtime.now());
-      const run = ({ operation }: Item): void => {
-        connection.bound(operation.grows);
-        // Who looks in between sees the counters of what came before.
-        if (!operation.writes) session.flush();
-        ends.push(operation.run(session));
-      };
-      group.forEach(run);
-      // Who waits for what was just stored gets it in the same transaction.
-      const woken = crowd.claim(session.touched).map(itemOf);
-      group.push(...woken);
-      woken.forEach(run);
-      session.flush();
-      session.database.exec("COMMIT");
-    } catch (error) {
-      rollback(session.database);
-      session.clear();
-      throw error;
-    }
-    for (const end of ends) end();
-  }
-
   function postpone(group: Item[], error: unknown): false {
     const now = runtime.monotonic();
-    const patient = [...group, ...waiting].filter(({ operation }) => {
+    waiting = [...group, ...waiting].filter(({ operation }) => {
       if (operation.over) return false;
       if (operation.deadline > now) return true;
       operation.fail(explain(error, connection.label));
       return false;
     });
-    waiting = patient;
     return false;
   }
 

@@ -71,6 +71,14 @@ export function createConnection(settings: Settings): Connection {
     }
   }
 
+  function emptyLog(): void {
+    try {
+      if (shared) session?.database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // Others are at it, or there is no space: it is emptied another time.
+    }
+  }
+
   function drop(): void {
     const dropped = session?.database;
     session = undefined;
@@ -109,22 +117,10 @@ export function createConnection(settings: Settings): Connection {
       session.database.exec(`PRAGMA max_page_count = ${now ? pages : pages + spare}`);
       pushing = now;
     },
-    relieve() {
-      try {
-        if (shared) session?.database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-      } catch {
-        // There is no space for it either.
-      }
-    },
+    relieve: emptyLog,
     drop,
     close() {
-      if (shared && session !== undefined) {
-        try {
-          session.database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-        } catch {
-          // Whoever closes last empties the log.
-        }
-      }
+      emptyLog();
       drop();
     },
   };

@@ -55,7 +55,7 @@ export function sqlite(options: SqliteOptions): Transport {
     probe,
     submit: (operation) => committer.submit(operation),
   });
-  const committer = createCommitter(connection, runtime, waiting);
+  const committer = createCommitter({ connection, runtime, crowd: waiting });
   const calls = createCalls({ name, runtime, committer, waiting });
   let closing: Promise<void> | undefined;
 

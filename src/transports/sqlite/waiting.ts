@@ -7,10 +7,9 @@
 
 import { type Alarms, createAlarms } from "../../alarms.ts";
 import type { Runtime } from "../../runtime.ts";
-import type { Crowd, Operation } from "./commit.ts";
+import { createAgenda } from "./agenda.ts";
 import type { Connection } from "./connection.ts";
-import { nextTime } from "./reserve.ts";
-import type { Session } from "./session.ts";
+import type { Crowd, Operation } from "./transact.ts";
 
 /** Somebody who waits for a job. */
 export interface Waiter {
@@ -46,13 +45,9 @@ const ALONE = 1_000;
 export function createWaiting({ connection, runtime, probe, submit }: WaitingOptions): Waiting {
   const alarms = createAlarms(runtime);
   const parked = new Set<Waiter>();
-  /** When something happens by itself in the queues that somebody waits for. */
-  const times = new Map<string, number>();
-  const changed = new Set<string>();
+  const agenda = createAgenda();
   let seen = connection.version();
   let busyAt = runtime.monotonic();
-  /** The least of `times`. */
-  let next = Infinity;
   let lookAt = Infinity;
   /** Ends the sleep; lasts for many of them, as it costs more than a look does. */
   let rousing: AbortController | undefined;
@@ -67,7 +62,7 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
     if (!parked.delete(waiter)) return false;
     if (parked.size > 0) return true;
     rouse();
-    times.clear();
+    agenda.clear();
     return true;
   }
 
@@ -79,26 +74,13 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
     }
   }
 
-  function refresh(session: Session): void {
-    for (const { queues } of parked) {
-      for (const queue of queues) {
-        if (times.has(queue) && !changed.has(queue)) continue;
-        times.set(queue, nextTime(session, queue) ?? Infinity);
-        changed.delete(queue);
-      }
-    }
-    changed.clear();
-    next = Infinity;
-    for (const time of times.values()) next = Math.min(next, time);
-  }
-
   function arm(): void {
     if (parked.size === 0) return;
     const now = runtime.monotonic();
     const longest = connection.probes
       ? Math.min(probe, Math.max(FIRST_PROBE, (now - busyAt) * QUIET_PART))
       : ALONE;
-    const ms = Math.max(1, Math.min(longest, next - runtime.now()));
+    const ms = Math.max(1, Math.min(longest, agenda.next - runtime.now()));
     if (lookAt <= now + ms) return;
     if (lookAt < Infinity) rouse();
     lookAt = now + ms;
@@ -110,17 +92,12 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
     lookAt = Infinity;
     if (othersCommitted()) {
       busyAt = runtime.monotonic();
-      times.clear();
+      agenda.clear();
       wake();
       return;
     }
     const now = runtime.now();
-    if (next <= now) {
-      const due = new Set([...times].filter(([, time]) => time <= now).map(([queue]) => queue));
-      for (const queue of due) times.delete(queue);
-      next = Infinity;
-      wake(due);
-    }
+    if (agenda.next <= now) wake(agenda.take(now));
     arm();
   }
 
@@ -156,9 +133,8 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
     },
     rest(session) {
       if (parked.size === 0) return;
-      for (const queue of session.touched.keys()) changed.add(queue);
       try {
-        refresh(session);
+        agenda.refresh(session, parked);
       } catch {
         // The next look will ask again.
       }

@@ -1,0 +1,88 @@
+/**
+ * One transaction for a group of calls, in their order.
+ *
+ * @module
+ */
+
+import type { Runtime } from "../../runtime.ts";
+import type { Connection } from "./connection.ts";
+import { rollback } from "./schema.ts";
+import type { Session } from "./session.ts";
+
+/** A call on its way to the database. */
+export interface Operation {
+  /** Items that it carries. */
+  readonly size: number;
+  /** Whether it takes a transaction; reads do not, unless they come behind a write. */
+  readonly writes: boolean;
+  /** Whether it may make the file grow. */
+  readonly grows: boolean;
+  /** When it gives up waiting for a lock, on the monotonic clock. */
+  readonly deadline: number;
+  /** It was aborted and answered already. */
+  readonly over: boolean;
+  /** Whether it has anything to write; asked before a transaction is begun for it alone. */
+  needed?(session: Session): boolean;
+  /** What it comes to when nothing was needed. */
+  idle?(): () => void;
+  /** Does it; what it returns is called once all is committed, and must not throw. */
+  run(session: Session): () => void;
+  fail(error: unknown): void;
+}
+
+/** Those who wait for a job. */
+export interface Crowd {
+  /** Takes those out of the crowd who may find a job now. */
+  claim(touched: ReadonlyMap<string, number>): readonly Operation[];
+  /** A group of operations was committed, or none. */
+  rest(session: Session): void;
+}
+
+/** Where transactions happen. */
+export interface Place {
+  readonly connection: Connection;
+  readonly runtime: Runtime;
+  readonly crowd: Crowd;
+}
+
+/** Carries out a group; those of the crowd whom it woke are added to it. Throws when nothing was done. */
+export function transact(place: Place, session: Session, group: Operation[]): void {
+  begin(place, session);
+  const writing = group.some((operation) => operation.writes && (operation.needed?.(session) ?? true));
+  const ends = writing
+    ? write(place, session, group)
+    : group.map((operation) => operation.idle?.() ?? operation.run(session));
+  for (const end of ends) end();
+}
+
+function begin({ runtime }: Place, session: Session): void {
+  session.clear();
+  session.now = Math.floor(runtime.now());
+}
+
+function write(place: Place, session: Session, group: Operation[]): readonly (() => void)[] {
+  const { connection, crowd } = place;
+  const run = (operation: Operation): () => void => {
+    connection.bound(operation.grows);
+    // Who looks in between sees the counters of what came before.
+    if (!operation.writes) session.flush();
+    return operation.run(session);
+  };
+  session.database.exec("BEGIN IMMEDIATE");
+  try {
+    // The wait for the lock took time, and others may have committed in it.
+    begin(place, session);
+    const ends = group.map(run);
+    // Who waits for what was just stored gets it in the same transaction.
+    const woken = crowd.claim(session.touched);
+    group.push(...woken);
+    ends.push(...woken.map(run));
+    session.flush();
+    session.database.exec("COMMIT");
+    return ends;
+  } catch (error) {
+    rollback(session.database);
+    session.clear();
+    throw error;
+  }
+}
