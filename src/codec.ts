@@ -37,9 +37,14 @@ export const json: Codec = {
   decode(bytes) {
     if (bytes.length === 0) return undefined;
     const text = decoder.decode(bytes);
-    return text.includes("__proto__") || text.includes("\\u")
-      ? JSON.parse(text, withoutPrototype)
-      : JSON.parse(text);
+    try {
+      return text.includes("__proto__") || text.includes("\\u")
+        ? JSON.parse(text, withoutPrototype)
+        : JSON.parse(text);
+    } catch {
+      // What the parser says repeats a part of the payload, and errors go into logs.
+      throw new SyntaxError("the bytes are no JSON");
+    }
   },
 };
 

@@ -62,12 +62,16 @@ export class InvalidPayloadError extends RelevoError {
   /** At least one, in the order in which the schema gave them. */
   readonly issues: readonly Issue[];
 
-  /** `job` is the job's name; the message tells every issue and no part of the payload. */
+  /**
+   * `job` is the job's name. The message tells where each issue is and no more: what schemas say of a value often
+   * repeats it, and messages go into logs.
+   */
   constructor(job: string, issues: readonly Issue[]) {
-    const told = issues.map(({ message, path }) =>
-      path.length > 0 ? `${path.join(".")}: ${message}` : message
+    const places = new Set(issues.map(({ path }) => path.length > 0 ? `'${path.join(".")}'` : "its root"));
+    super(
+      "INVALID_PAYLOAD",
+      `The payload of '${job}' does not fit its schema at ${[...places].join(", ")}: see 'issues'`,
     );
-    super("INVALID_PAYLOAD", `The payload of '${job}' does not fit its schema: ${told.join("; ")}`);
     this.issues = issues;
   }
 }

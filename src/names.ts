@@ -6,6 +6,7 @@
  */
 
 import { MAX_HEADERS, MAX_ID, MAX_NAME } from "./defaults.ts";
+import { shown } from "./options.ts";
 
 const encoder = new TextEncoder();
 
@@ -28,19 +29,21 @@ export function checkName(what: "queue" | "job", name: string, action: string): 
 }
 
 /** Refuses an id that some transport could not store. Any other text will do, line breaks included. */
-export function checkId(id: string, action: string): void {
+export function checkId(id: string, action: string, option = "id"): void {
   if (typeof id !== "string" || id.length === 0) {
-    throw new TypeError(`Cannot ${action} as 'id' must be a non-empty string: current value is ${quote(id)}`);
+    throw new TypeError(
+      `Cannot ${action} as '${option}' must be a non-empty string: current value is ${quote(id)}`,
+    );
   }
   // A UTF-16 unit takes at most three bytes, so that most ids need not be encoded here.
   if (id.length * 3 > MAX_ID && byteLength(id) > MAX_ID) {
     throw new RangeError(
-      `Cannot ${action} as 'id' must be at most ${MAX_ID} bytes: current size is ${byteLength(id)}`,
+      `Cannot ${action} as '${option}' must be at most ${MAX_ID} bytes: current size is ${byteLength(id)}`,
     );
   }
   if (!id.isWellFormed() || id.includes("\0")) {
     throw new TypeError(
-      `Cannot ${action} as 'id' must be well-formed text without NUL: current value is ${quote(id)}`,
+      `Cannot ${action} as '${option}' must be well-formed text without NUL: current value is ${quote(id)}`,
     );
   }
 }
@@ -50,11 +53,16 @@ export function checkHeaders(
   headers: Readonly<Record<string, string>>,
   action: string,
 ): Record<string, string> {
+  if (typeof headers !== "object" || headers === null || Array.isArray(headers)) {
+    throw new TypeError(
+      `Cannot ${action} as 'headers' must be an object of strings: current value is ${quote(headers)}`,
+    );
+  }
   let bytes = 0;
   for (const [name, value] of Object.entries(headers)) {
     if (typeof value !== "string") {
       throw new TypeError(
-        `Cannot ${action} as header '${name}' must be a string: current value is ${quote(value)}`,
+        `Cannot ${action} as header '${name}' must be a string: current value is of type ${typeof value}`,
       );
     }
     bytes += byteLength(name) + byteLength(value);
@@ -67,7 +75,8 @@ export function checkHeaders(
   return structuredClone({ ...headers });
 }
 
-function checkText(what: string, text: string, action: string, limit: number): void {
+/** Refuses what is no text of a name's kind: empty, too long, with control characters or half a surrogate pair. */
+export function checkText(what: string, text: string, action: string, limit: number): void {
   if (typeof text !== "string" || text.length === 0) {
     throw new TypeError(
       `Cannot ${action} as the ${what} must be a non-empty string: current value is ${quote(text)}`,
@@ -88,5 +97,5 @@ function checkText(what: string, text: string, action: string, limit: number): v
 }
 
 function quote(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value.slice(0, 80)) : String(value);
+  return typeof value === "string" ? JSON.stringify(value.slice(0, 80)) : shown(value);
 }
