@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { constants } from "node:os";
+import { constants, cpus } from "node:os";
 import { pathToFileURL } from "node:url";
 import { install } from "./lib/install.mjs";
 import { inRepository } from "./lib/paths.mjs";
@@ -21,7 +21,13 @@ const child = spawn(
     inRepository("examples/main.ts"),
     ...process.argv.slice(2),
   ],
-  { stdio: "inherit" },
+  {
+    stdio: "inherit",
+    // npm goes to the repository's folder first; what the user typed is meant from where they are.
+    cwd: process.env.npm_lifecycle_event === "start" ? process.env.INIT_CWD : undefined,
+    // Node reads and compresses on four threads otherwise, however many cores there are.
+    env: { UV_THREADPOOL_SIZE: String(Math.max(4, cpus().length)), ...process.env },
+  },
 );
 // A terminal's Ctrl+C reaches the child too: passed on again, it would look like an impatient second one.
 const fromTerminal = process.stdin.isTTY ? ["SIGINT", "SIGHUP"] : [];
