@@ -21,7 +21,7 @@ import {
 import type { Events } from "./events.ts";
 import type { Pushed, PushJob } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
-import { checkKnown } from "./options.ts";
+import { checkBoolean, checkKnown, checkObject, checkSignal } from "./options.ts";
 import { type Desk, type JobSettings, prepare } from "./prepare.ts";
 
 /** What a dispatch may say. All times are milliseconds. */
@@ -162,6 +162,7 @@ export function createDispatcher(sender: Sender): Dispatcher {
     one(name, payload, options) {
       try {
         if (gate.shut) throw new RelayClosed(`dispatch '${name}'`);
+        if (options !== undefined) checkCall(`dispatch '${String(name)}'`, options);
         const { signal, transaction, ...settings } = options ?? {};
         signal?.throwIfAborted();
         const prepared = prepare(sender, name, payload, options === undefined ? undefined : settings);
@@ -179,6 +180,12 @@ export function createDispatcher(sender: Sender): Dispatcher {
     },
     many: (jobs, options) => gate.pass(() => dispatchMany(sender, jobs, options), "dispatch jobs"),
   };
+}
+
+/** What must be looked at before the options are taken apart. */
+function checkCall(action: string, options: { readonly signal?: AbortSignal | undefined }): void {
+  checkObject(action, "its options", options);
+  checkSignal(action, options.signal);
 }
 
 async function pushWithin(
@@ -199,6 +206,7 @@ function resultOf(
   pushed: Pushed,
   refuse: boolean,
 ): Dispatched | Error {
+  if (pushed instanceof Unsent) return errorOf(pushed.cause);
   if (pushed instanceof Error) return certain(pushed) ? pushed : new OutcomeUnknown(id, pushed);
   if (pushed === "withheld") return new WithheldJob(id);
   if (events.hears("dispatched")) events.emit("dispatched", { id, name, queue, status: pushed });
@@ -212,10 +220,13 @@ class WithheldJob extends Error {
   }
 }
 
-/** Whether an error says that nothing was stored. */
+/** A sound job that was never handed to the transport, as the call had been aborted. */
+class Unsent extends Error {}
+
+/** Whether an error says that nothing was stored. A `TypeError` does not: it is also what a broken connection of `fetch` is. */
 function certain(error: Error): boolean {
-  return error instanceof TypeError || error instanceof RangeError ||
-    (error instanceof RelevoError && error.code !== "DEADLINE_EXCEEDED");
+  if (error instanceof RangeError) return true;
+  return error instanceof RelevoError && error.code !== "DEADLINE_EXCEEDED";
 }
 
 async function dispatchMany(
@@ -223,8 +234,10 @@ async function dispatchMany(
   jobs: Parameters<Dispatcher["many"]>[0],
   options: BulkOptions,
 ): Promise<readonly Dispatched[]> {
+  checkCall("dispatch jobs", options);
   const { signal, transaction, atomic = false } = options;
   checkKnown("dispatch jobs", options, ["atomic", "signal", "transaction"]);
+  checkBoolean("dispatch jobs", "atomic", atomic);
   signal?.throwIfAborted();
   if (!Array.isArray(jobs) || jobs.length === 0 || jobs.length > MAX_BULK) {
     const given = Array.isArray(jobs) ? jobs.length : typeof jobs;
@@ -238,7 +251,7 @@ async function dispatchMany(
     );
   }
   // All that the caller may change while this waits is read before.
-  const refuse = jobs.map(({ onDuplicate }) => atomic || onDuplicate === "throw");
+  const refuse = jobs.map((job) => atomic || job?.onDuplicate === "throw");
   const prepared = await prepareAll(sender, jobs);
   signal?.throwIfAborted();
   const pushed = await pushAll(sender, prepared, { atomic, transaction, signal });
@@ -260,8 +273,10 @@ async function dispatchMany(
 /** All jobs, or an error that names each that is wrong. */
 async function prepareAll(sender: Sender, jobs: Parameters<Dispatcher["many"]>[0]): Promise<PushJob[]> {
   const requestId = sender.runtime.id();
-  const started = jobs.map(({ name, payload, ...settings }) => {
+  const started = jobs.map((job) => {
     try {
+      checkObject("dispatch jobs", "each of them", job);
+      const { name, payload, ...settings } = job;
       return prepare(sender, name, payload, settings, requestId);
     } catch (error) {
       return errorOf(error);
@@ -295,10 +310,15 @@ async function pushAll(
   const step = atomic ? jobs.length : Math.min(MAX_BULK, transport.limits.bulk);
   for (let start = 0; start < jobs.length; start += step) {
     const part = jobs.slice(start, start + step);
+    if (signal?.aborted) {
+      const unsent = new Unsent("the call was aborted before", { cause: signal.reason });
+      answers.push(...part.map(() => unsent));
+      continue;
+    }
     try {
       answers.push(...await transport.push(part, { atomic, deadline: callTimeout, signal }));
     } catch (error) {
-      // What was sent may be stored; what was not is refused with the same reason.
+      // Whether this part was stored may be unknown; the next has its own chance.
       const reason = errorOf(error);
       answers.push(...part.map(() => reason));
     }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkBackoff, delayAfter } from "../backoff.ts";
+import { checkBackoff, delayAfter, exponential } from "../backoff.ts";
 import { MAX_DELAY, UNKNOWN_DELAY_MAX, UNKNOWN_DELAY_MIN } from "../defaults.ts";
 import { errorOf, JobTimeout, messageOf } from "../errors.ts";
 import { type DeadChannel, type Meta, RECORD_VERSION } from "../job.ts";
@@ -90,7 +90,7 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
   } catch (wrong) {
     // A backoff function that fails must not cost the job its next run.
     told = errorOf(wrong);
-    delay = delayAfter({ attempts, error, lastDelay: 0 }, FALLBACK, judge.bench.runtime.random);
+    delay = delayAfter({ attempts, error, lastDelay: 0 }, exponential(), judge.bench.runtime.random);
   }
   const { unknownSince: _, dead: __, ...kept } = run.meta;
   const meta: Meta = {
@@ -103,8 +103,6 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
   };
   return { to: "again", told: "retrying", meta: writeMeta(meta), delay, error: told };
 }
-
-const FALLBACK = { type: "exponential", base: 5_000, max: 600_000, jitter: 0.1 } as const;
 
 function backoffOf(
   { settings, bench: { runtime } }: Judge,
