@@ -15,7 +15,7 @@ import {
   type StoredJob,
 } from "./job.ts";
 import { checkId, checkName } from "./names.ts";
-import { checkInteger, checkKnown, checkTime, checkWord } from "./options.ts";
+import { checkInteger, checkKnown, checkSignal, checkTime, checkWord, shown } from "./options.ts";
 import { storedJobOf } from "./record.ts";
 import type { Transport } from "./transport.ts";
 
@@ -70,6 +70,7 @@ export interface Admin {
 export function createAdmin(transport: Transport, deadline: number): Admin {
   const callOf = (action: string, options: AdminOptions, known: readonly string[] = []): Call => {
     checkKnown(action, options, ["signal", ...known]);
+    checkSignal(action, options.signal);
     options.signal?.throwIfAborted();
     return { deadline, signal: options.signal };
   };
@@ -128,17 +129,25 @@ function checkSelection(action: string, select: Selection, channel: Channel): vo
   if (select === "all") return;
   if (typeof select !== "object" || select === null) {
     throw new TypeError(
-      `Cannot ${action} as the selection must be 'all', ids or properties: current value is ${select}`,
+      `Cannot ${action} as the selection must be 'all', ids or properties: current value is ${shown(select)}`,
     );
   }
   if ("ids" in select) {
     checkKnown(action, select, ["ids"]);
+    if (!Array.isArray(select.ids)) {
+      throw new TypeError(
+        `Cannot ${action} as 'ids' must be a list of ids: current value is ${shown(select.ids)}`,
+      );
+    }
     for (const id of select.ids) checkId(id, action);
     return;
   }
   checkKnown(action, select, ["name", "reason", "before"]);
   if (Object.values(select).every((value) => value === undefined)) {
     throw new TypeError(`Cannot ${action} with an empty selection: say 'all' to mean every job`);
+  }
+  for (const option of ["name", "reason"] as const) {
+    if (select[option] !== undefined) checkId(select[option], action, option);
   }
   if (select.before !== undefined) checkTime(action, "before", select.before);
   const dead: readonly Channel[] = DEAD_CHANNELS;

@@ -5,6 +5,8 @@
  */
 
 import { BACKOFF_BASE, BACKOFF_JITTER, BACKOFF_MAX, MAX_DELAY } from "./defaults.ts";
+import { shown } from "./options.ts";
+import { hush } from "./promises.ts";
 
 /** A named policy with its numbers; all times are milliseconds. */
 export interface BackoffPolicy {
@@ -94,20 +96,26 @@ function policy(type: BackoffPolicy["type"], base: number, options: BackoffOptio
 
 /** Refuses a policy that could give a delay that is none; used where one is made and where one arrives. */
 export function checkBackoff(backoff: BackoffPolicy, action: string): void {
+  if (typeof backoff !== "object" || backoff === null) {
+    throw new TypeError(`Cannot ${action} as 'backoff' must be a policy: current value is ${shown(backoff)}`);
+  }
   const { type, base, max, jitter } = backoff;
   if (!["exponential", "fixed", "linear", "jittered"].includes(type)) {
     throw new TypeError(
-      `Cannot ${action} as 'type' must name a backoff policy: current value is ${String(type)}`,
+      `Cannot ${action} as 'type' must name a backoff policy: current value is ${shown(type)}`,
     );
   }
   const refuse = (option: string, wanted: string, value: unknown): never => {
     throw new RangeError(
-      `Cannot ${action} as '${option}' must be ${wanted}: current value is ${String(value)}`,
+      `Cannot ${action} as '${option}' must be ${wanted}: current value is ${shown(value)}`,
     );
   };
-  if (!(base >= 0 && base <= MAX_DELAY)) refuse("base", "milliseconds from 0 to a century", base);
-  if (!(max >= base && max <= MAX_DELAY)) refuse("max", "milliseconds from 'base' to a century", max);
-  if (!(jitter >= 0 && jitter <= 1)) refuse("jitter", "a part from 0 to 1", jitter);
+  // A string compares as the number that it looks like, and is none.
+  const isWithin = (value: unknown, least: number, most: number): boolean =>
+    typeof value === "number" && value >= least && value <= most;
+  if (!isWithin(base, 0, MAX_DELAY)) refuse("base", "milliseconds from 0 to a century", base);
+  if (!isWithin(max, base, MAX_DELAY)) refuse("max", "milliseconds from 'base' to a century", max);
+  if (!isWithin(jitter, 0, 1)) refuse("jitter", "a part from 0 to 1", jitter);
 }
 
 /**
@@ -119,8 +127,9 @@ export function delayAfter(failure: Failure, backoff: Backoff, random: () => num
   if (typeof backoff === "function") {
     const delay = backoff(failure);
     if (typeof delay !== "number" || !(delay >= 0)) {
+      hush(delay);
       throw new RangeError(
-        `Cannot retry as a backoff must give milliseconds from 0: current value is ${String(delay)}`,
+        `Cannot retry as a backoff must give milliseconds from 0: current value is ${shown(delay)}`,
       );
     }
     return Math.round(Math.min(delay, MAX_DELAY));

@@ -9,7 +9,7 @@ import { type Backoff, checkBackoff } from "./backoff.ts";
 import { type Codec, json } from "./codec.ts";
 import { QUEUE } from "./defaults.ts";
 import { checkName } from "./names.ts";
-import { checkInteger, checkKnown, checkTime } from "./options.ts";
+import { checkInteger, checkKnown, checkTime, shown } from "./options.ts";
 import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "./schema.ts";
 
 /** What a definition may say beside its schema; read where the job runs, so that a deploy changes waiting jobs too. */
@@ -81,9 +81,23 @@ const KNOWN = ["schema", "queue", "maxAttempts", "timeout", "backoff", "codec", 
  * @throws {TypeError | RangeError} for a wrong name, option or schema.
  */
 export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitions {
+  if (typeof jobs !== "object" || jobs === null) {
+    throw new TypeError(
+      `Cannot make a relay as 'jobs' must be an object of schemas: current value is ${shown(jobs)}`,
+    );
+  }
   const byName = new Map<string, Definition>();
   const queues = new Set([QUEUE]);
-  const byCodec = new Map(codecs.map((codec) => [codec.id, codec]));
+  const byCodec = new Map<string, Codec>();
+  const addCodec = (codec: Codec, action: string): void => {
+    checkCodec(codec, action);
+    const other = byCodec.get(codec.id);
+    if (other !== undefined && other !== codec) {
+      throw new TypeError(`Cannot ${action} as two codecs have the id '${codec.id}'`);
+    }
+    byCodec.set(codec.id, codec);
+  };
+  for (const codec of codecs) addCodec(codec, "make a relay");
 
   for (const [name, written] of Object.entries(jobs)) {
     const definition = readDefinition(name, written);
@@ -95,11 +109,7 @@ export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitio
       byName.set(known, definition);
     }
     queues.add(definition.queue);
-    const other = byCodec.get(definition.codec.id);
-    if (other !== undefined && other !== definition.codec) {
-      throw new TypeError(`Cannot define job '${name}' as two codecs have the id '${other.id}'`);
-    }
-    byCodec.set(definition.codec.id, definition.codec);
+    addCodec(definition.codec, `define job '${name}'`);
   }
   return {
     get: (name) => byName.get(name),
@@ -117,11 +127,19 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
   }
   checkKnown(action, options, KNOWN);
   if (options.queue !== undefined) checkName("queue", options.queue, action);
+  if (options.aliases !== undefined && !Array.isArray(options.aliases)) {
+    throw new TypeError(
+      `Cannot ${action} as 'aliases' must be a list of names: current value is ${shown(options.aliases)}`,
+    );
+  }
   if (options.maxAttempts !== undefined) {
     checkInteger(action, "maxAttempts", options.maxAttempts, 1, Number.MAX_SAFE_INTEGER);
   }
   if (options.timeout !== undefined) checkTime(action, "timeout", options.timeout, 1);
-  if (typeof options.backoff === "object") checkBackoff(options.backoff, action);
+  if (options.backoff !== undefined && typeof options.backoff !== "function") {
+    checkBackoff(options.backoff, action);
+  }
+  if (options.codec !== undefined) checkCodec(options.codec, action);
   return {
     name,
     schema,
@@ -135,4 +153,16 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
 
 function aliasesOf(written: StandardSchema | JobDefinition): readonly string[] {
   return isSchema(written) ? [] : written.aliases ?? [];
+}
+
+function checkCodec(codec: Codec, action: string): void {
+  const { id, encode, decode }: Partial<Codec> = Object(codec);
+  if (typeof id === "string" && id !== "" && typeof encode === "function" && typeof decode === "function") {
+    return;
+  }
+  throw new TypeError(
+    `Cannot ${action} as a codec must have an 'id' and the functions 'encode' and 'decode': current value is ${
+      shown(codec)
+    }`,
+  );
 }

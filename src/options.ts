@@ -5,6 +5,7 @@
  */
 
 import { MAX_DELAY } from "./defaults.ts";
+import { messageOf } from "./errors.ts";
 
 /** Refuses what is no whole number from `least` to `most`. */
 export function checkInteger(
@@ -19,7 +20,7 @@ export function checkInteger(
     ? `a whole number from ${least}`
     : `a whole number from ${least} to ${most}`;
   throw new RangeError(
-    `Cannot ${action} as '${option}' must be ${wanted}: current value is ${String(value)}`,
+    `Cannot ${action} as '${option}' must be ${wanted}: current value is ${shown(value)}`,
   );
 }
 
@@ -28,7 +29,7 @@ export function checkTime(action: string, option: string, value: unknown, least 
   if (typeof value === "number" && value >= least && value <= MAX_DELAY) return value;
   throw new RangeError(
     `Cannot ${action} as '${option}' must be milliseconds from ${least} to a century: current value is ${
-      String(value)
+      shown(value)
     }`,
   );
 }
@@ -44,12 +45,45 @@ export function checkWord<Word extends string>(
   if (found !== undefined) return found;
   const wanted = words.map((word) => `'${word}'`).join(", ");
   throw new TypeError(
-    `Cannot ${action} as '${option}' must be one of ${wanted}: current value is ${String(value)}`,
+    `Cannot ${action} as '${option}' must be one of ${wanted}: current value is ${shown(value)}`,
   );
 }
 
-/** Refuses options that nothing reads, so that a slip of the pen is told instead of ignored. */
+/** Refuses what is no `AbortSignal`, of whatever realm; where one is optional, `undefined` is one too. */
+export function checkSignal(action: string, signal: unknown): void {
+  if (signal === undefined) return;
+  const { aborted, addEventListener, throwIfAborted }: Partial<AbortSignal> = Object(signal);
+  if (
+    typeof aborted === "boolean" && typeof addEventListener === "function" &&
+    typeof throwIfAborted === "function"
+  ) return;
+  throw new TypeError(
+    `Cannot ${action} as 'signal' must be an AbortSignal: current value is ${shown(signal)}`,
+  );
+}
+
+/** Refuses what has no properties to read. */
+export function checkObject(action: string, what: string, value: unknown): void {
+  if (typeof value === "object" && value !== null) return;
+  throw new TypeError(`Cannot ${action} as ${what} must be an object: current value is ${shown(value)}`);
+}
+
+/** Refuses what is neither `true` nor `false`: a string that says no would be taken for yes. */
+export function checkBoolean(action: string, option: string, value: unknown): void {
+  if (typeof value === "boolean") return;
+  throw new TypeError(
+    `Cannot ${action} as '${option}' must be true or false: current value is ${shown(value)}`,
+  );
+}
+
+/** A value as it stands in a message: never an error of its own, and never long. */
+export function shown(value: unknown): string {
+  return messageOf(value).slice(0, 80);
+}
+
+/** Refuses options that are none or that nothing reads, so that a slip of the pen is told instead of ignored. */
 export function checkKnown(action: string, options: object, known: readonly string[]): void {
+  checkObject(action, "its options", options);
   for (const option of Object.keys(options)) {
     if (!known.includes(option)) {
       throw new TypeError(

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { MAX_NAME } from "./defaults.ts";
+import { checkText } from "./names.ts";
 import type { Recurrence } from "./schedule.ts";
 
 /**
@@ -79,9 +81,15 @@ export interface DeadLetterOptions {
   readonly error?: unknown;
 }
 
-/** The job is dead at once, whatever attempts are left (seed 004). */
+/**
+ * The job is dead at once, whatever attempts are left (seed 004).
+ *
+ * @throws {TypeError | RangeError} when the reason is no text that operators could select by.
+ */
 export function deadLetter(options: DeadLetterOptions = {}): DeadLetter {
-  return marked({ kind: "deadLetter", reason: options.reason ?? "refused", error: options.error });
+  const { reason = "refused", error } = options;
+  checkText("reason of a dead letter", reason, "bury a job", MAX_NAME);
+  return marked({ kind: "deadLetter", reason, error });
 }
 
 /** What {@linkcode reschedule} takes. */

@@ -11,7 +11,8 @@ import { TooLargeError, UnencodableError, UnknownJobError, UnknownQueueError } f
 import type { PushJob } from "./exchange.ts";
 import { type Meta, RECORD_VERSION } from "./job.ts";
 import { checkHeaders, checkId } from "./names.ts";
-import { checkInteger, checkKnown, checkTime, checkWord } from "./options.ts";
+import { checkInteger, checkKnown, checkTime, checkWord, shown } from "./options.ts";
+import { hush } from "./promises.ts";
 import { writeMeta } from "./record.ts";
 import type { Runtime } from "./runtime.ts";
 import { validate } from "./schema.ts";
@@ -96,6 +97,11 @@ export function encodePayload(
   } catch (cause) {
     throw new UnencodableError(definition.name, cause);
   }
+  if (!(bytes instanceof Uint8Array)) {
+    hush(bytes);
+    const cause = new TypeError(`the codec '${definition.codec.id}' must give a Uint8Array at once`);
+    throw new UnencodableError(definition.name, cause);
+  }
   const limit = Math.min(maxPayload, transport.limits.payload - META_RESERVE);
   if (bytes.length > limit) {
     throw new TooLargeError(`the payload of '${definition.name}'`, bytes.length, limit);
@@ -118,7 +124,7 @@ function makeJob(
 ): PushJob {
   const { name, queue } = definition;
   const codec = definition.codec.id;
-  const ambient = settings?.requestId ?? requestId?.() ?? sharedRequestId;
+  const ambient = settings?.requestId ?? ambientId(requestId) ?? sharedRequestId;
   const meta: { -readonly [Key in keyof Meta]: Meta[Key] } = { v: RECORD_VERSION, createdAt: runtime.now() };
   if (codec !== "json") meta.codec = codec;
   if (settings === undefined) {
@@ -178,13 +184,22 @@ function checkSettings(name: string, settings: JobSettings): void {
     }
     checkBackoff(backoff, action);
   }
-  if (requestId !== undefined) checkId(requestId, action);
+  if (requestId !== undefined) checkId(requestId, action, "requestId");
+}
+
+/** The request id of whatever the caller is doing, checked as one that is given. */
+function ambientId(requestId: Desk["requestId"]): string | undefined {
+  const id: unknown = requestId?.();
+  if (id === undefined) return undefined;
+  hush(id);
+  checkId(id as string, "dispatch", "requestId");
+  return id as string;
 }
 
 function checkInstant(action: string, at: number | Date): void {
   const instant = at instanceof Date || typeof at === "number" ? Number(at) : Number.NaN;
   if (Math.abs(instant) <= 8.64e15) return;
   throw new RangeError(
-    `Cannot ${action} as 'at' must be a Date or milliseconds since the epoch: current value is ${String(at)}`,
+    `Cannot ${action} as 'at' must be a Date or milliseconds since the epoch: current value is ${shown(at)}`,
   );
 }

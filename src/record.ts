@@ -78,7 +78,7 @@ export function storedJobOf(entry: Entry): StoredJob {
     payload,
     size,
     ...(channel === "reserved" ? { leasedUntil: time } : {}),
-    ...(meta.dead !== undefined && channel === meta.dead.channel ? { dead: meta.dead } : {}),
+    ...(isObject(meta.dead) && channel === meta.dead.channel ? { dead: { ...meta.dead } } : {}),
   };
 }
 
@@ -92,15 +92,20 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
     lost: lostOf(stored, meta),
     createdAt: meta.createdAt ?? due,
     due,
-    requestId: meta.requestId ?? stored.id,
-    headers: structuredClone(meta.headers ?? {}),
+    // Any program may have written these, and a wrong one decides nothing: it is shown as if it were not there.
+    requestId: typeof meta.requestId === "string" ? meta.requestId : stored.id,
+    headers: isObject(meta.headers) ? structuredClone(meta.headers) : {},
     codec: meta.codec ?? "json",
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(timeout === undefined ? {} : { timeout }),
     // Copies, as whoever gets this could change what the run itself is judged by.
-    ...(backoff === undefined ? {} : { backoff: { ...backoff } }),
-    ...(lastError === undefined ? {} : { lastError: { ...lastError } }),
+    ...(isObject(backoff) ? { backoff: { ...backoff } } : {}),
+    ...(isObject(lastError) ? { lastError: { ...lastError } } : {}),
   };
+}
+
+function isObject<Value>(value: Value): value is Value & object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Runs that counted so far. */
@@ -113,9 +118,16 @@ export function lostOf(stored: { readonly lost: number }, meta: Meta): number {
   return stored.lost + (meta.lost ?? 0);
 }
 
-/** An error as text, cut to what a record may hold. */
+/** An error as text, cut to what a record may hold; one that cannot even be read is stored as such. */
 export function errorRecordOf(thrown: unknown): ErrorRecord {
-  const error = errorOf(thrown);
+  try {
+    return readError(errorOf(thrown));
+  } catch {
+    return { name: "Error", message: "an error that throws when it is read" };
+  }
+}
+
+function readError(error: Error): ErrorRecord {
   const code: unknown = "code" in error ? error.code : undefined;
   return {
     name: cut(String(error.name), 256),

@@ -20,8 +20,9 @@ import { RelayClosed } from "./errors.ts";
 import { createEvents, type JobEvents } from "./events.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { createHandlers, type Handle, type HandleOptions, type Handler } from "./handle.ts";
-import { checkInteger, checkKnown, checkTime } from "./options.ts";
+import { checkInteger, checkKnown, checkTime, shown } from "./options.ts";
 import { type Desk, encodePayload } from "./prepare.ts";
+import { hush, isPromise } from "./promises.ts";
 import { type Runtime, systemRuntime } from "./runtime.ts";
 import { validate } from "./schema.ts";
 import type { Transport } from "./transport.ts";
@@ -132,6 +133,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
   checkKnown(action, options, KNOWN);
   const runtime = options.runtime ?? systemRuntime();
   const transport = options.transport ?? memory({ runtime });
+  checkParts(action, options, transport);
   const most = transport.limits.payload;
   const maxPayload = checkInteger(
     action,
@@ -210,6 +212,32 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     [Symbol.asyncDispose]: () => relay.close(),
   };
   return relay;
+}
+
+/** A promise of a transport is none yet: whoever forgets to await `connect` is told so. */
+function checkParts(
+  action: string,
+  { codecs, requestId }: Pick<RelayOptions<Jobs>, "codecs" | "requestId">,
+  transport: unknown,
+): void {
+  const { push, reserve, limits, users }: Partial<Transport> = Object(transport);
+  if (
+    typeof push !== "function" || typeof reserve !== "function" || limits === undefined || users === undefined
+  ) {
+    hush(transport);
+    const given = isPromise(transport) ? "a promise of one: await it" : shown(transport);
+    throw new TypeError(`Cannot ${action} as 'transport' must be a transport: current value is ${given}`);
+  }
+  if (codecs !== undefined && !Array.isArray(codecs)) {
+    throw new TypeError(
+      `Cannot ${action} as 'codecs' must be a list of codecs: current value is ${shown(codecs)}`,
+    );
+  }
+  if (requestId !== undefined && typeof requestId !== "function") {
+    throw new TypeError(
+      `Cannot ${action} as 'requestId' must be a function: current value is ${shown(requestId)}`,
+    );
+  }
 }
 
 function checkStop(options: StopOptions): void {

@@ -5,6 +5,8 @@
  */
 
 import { MAX_DELAY } from "./defaults.ts";
+import { shown } from "./options.ts";
+import { hush, isPromise } from "./promises.ts";
 
 /** What a recurrence may look at. */
 export interface Tick {
@@ -53,11 +55,18 @@ export function every(period: number): Recurrence {
 /** What a recurrence gave, checked. */
 export function nextOf(by: Recurrence, tick: Tick): Next {
   const next = by.next(tick);
-  const given = "at" in next ? next.at : next.delay;
-  const valid = "at" in next ? Math.abs(given) <= 8.64e15 : given >= 0 && given <= MAX_DELAY;
+  if (typeof next !== "object" || next === null || isPromise(next)) {
+    hush(next);
+    throw new TypeError(
+      `a recurrence must give a delay or an instant at once: current value is ${shown(next)}`,
+    );
+  }
+  const given: unknown = "at" in next ? next.at : next.delay;
+  const valid = typeof given === "number" &&
+    ("at" in next ? Math.abs(given) <= 8.64e15 : given >= 0 && given <= MAX_DELAY);
   if (!valid) {
     const wanted = "at" in next ? "an instant" : "a delay from 0 to a century";
-    throw new RangeError(`a recurrence must give ${wanted}: current value is ${String(given)}`);
+    throw new RangeError(`a recurrence must give ${wanted}: current value is ${shown(given)}`);
   }
   return "at" in next ? { at: Math.round(given) } : { delay: Math.round(given) };
 }

@@ -5,6 +5,7 @@
  */
 
 import { InvalidPayloadError, type Issue } from "./errors.ts";
+import { isPromise } from "./promises.ts";
 
 /** A schema of any library that follows Standard Schema: valibot, zod, arktype and others. */
 export interface StandardSchema<Input = unknown, Output = Input> {
@@ -38,7 +39,10 @@ export type OutputOf<Schema extends StandardSchema> = NonNullable<Schema["~stand
 
 /** Whether a value is a schema; some libraries' schemas are functions. */
 export function isSchema(value: unknown): value is StandardSchema {
-  return (typeof value === "object" || typeof value === "function") && value !== null && "~standard" in value;
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  const standard: unknown = "~standard" in value ? value["~standard"] : undefined;
+  return typeof standard === "object" && standard !== null && "validate" in standard &&
+    typeof standard.validate === "function";
 }
 
 /**
@@ -48,7 +52,9 @@ export function isSchema(value: unknown): value is StandardSchema {
  */
 export function validate(schema: StandardSchema, job: string, value: unknown): unknown | Promise<unknown> {
   const result = schema["~standard"].validate(value);
-  return result instanceof Promise ? result.then((late) => valueOf(late, job)) : valueOf(result, job);
+  return isPromise(result)
+    ? Promise.resolve(result).then((late) => valueOf(late, job))
+    : valueOf(result, job);
 }
 
 function valueOf(result: SchemaResult<unknown>, job: string): unknown {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, checkTime } from "../options.ts";
+import { checkInteger, checkSignal, checkTime } from "../options.ts";
 import { defaultSettings, withOptions, type WorkerOptions } from "./settings.ts";
 import type { Bench, Drained } from "./state.ts";
 import { type Engine, type RunOptions, startEngine } from "./worker.ts";
@@ -24,6 +24,7 @@ export async function drain(
   onRun: (engine: Engine) => void,
 ): Promise<Drained> {
   const action = "drain";
+  checkSignal(action, signal);
   const settings = withOptions(defaultSettings(), options, action);
   const left = limit === undefined
     ? Number.MAX_SAFE_INTEGER

@@ -16,6 +16,7 @@ import {
 } from "../errors.ts";
 import type { Listeners } from "../handle.ts";
 import { type Outcome, outcomeOf } from "../outcome.ts";
+import { hush, isPromise } from "../promises.ts";
 import { jobOf } from "../record.ts";
 import { validate } from "../schema.ts";
 import { type Fate, settlementOf } from "./fate.ts";
@@ -88,6 +89,10 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
   let written: unknown;
   try {
     written = codec.decode(run.delivery.payload);
+    if (isPromise(written)) {
+      hush(written);
+      throw new TypeError(`the codec '${codec.id}' must give the value at once`);
+    }
   } catch (cause) {
     return { fate: buried(state, run, "failed", "undecodable", new UndecodableError(name, cause), false) };
   }

@@ -9,7 +9,7 @@ import { RelayClosed } from "../errors.ts";
 import { createFifo } from "../fifo.ts";
 import type { Gate } from "../gate.ts";
 import { createLatch } from "../latch.ts";
-import { checkKnown, checkTime } from "../options.ts";
+import { checkKnown, checkSignal, checkTime } from "../options.ts";
 import { fetchLoop, pump, rearm } from "./fetch.ts";
 import { createExtensions, startHeartbeat } from "./lease.ts";
 import { createLink } from "./link.ts";
@@ -66,6 +66,7 @@ export function createWorker(
   const worker: Worker = {
     async run(runOptions = {}) {
       checkKnown("run a worker", runOptions, ["signal"]);
+      checkSignal("run a worker", runOptions.signal);
       if (gate.closing) throw new RelayClosed("run a worker");
       if (engine !== undefined) throw new TypeError("Cannot run a worker that is running already");
       engine = startEngine(bench, settings, runOptions.signal);
