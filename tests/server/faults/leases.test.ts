@@ -33,7 +33,8 @@ test("a handler that takes three leases runs once", async () => {
     const scene = openScene();
     const workers = [scene.worker({ lease: LEASE, workers: 2 }), scene.worker({ lease: LEASE, workers: 2 })];
     await Promise.all(workers.map((worker) => worker.told("ready")));
-    await scene.producer({ from: 0, count: JOBS, bulk: 1, width: 1, task: { does: "wait", ms: 3 * LEASE } }).rest();
+    await scene.producer({ from: 0, count: JOBS, bulk: 1, width: 1, task: { does: "wait", ms: 3 * LEASE } })
+      .rest();
     await scene.counts(drained);
     await Promise.all(workers.map((worker) => worker.stop()));
     const judged = await scene.judge();
@@ -47,7 +48,13 @@ test("a worker that is stopped for three leases finds its jobs run elsewhere, an
     const scene = openScene();
     const order = { lease: LEASE, concurrency: JOBS, prefetch: 0 };
     const stopped = scene.worker(order);
-    await scene.producer({ from: 0, count: JOBS, bulk: JOBS, width: 1, task: { does: "wait", ms: 2 * LEASE } }).rest();
+    await scene.producer({
+      from: 0,
+      count: JOBS,
+      bulk: JOBS,
+      width: 1,
+      task: { does: "wait", ms: 2 * LEASE },
+    }).rest();
     await stopped.told("started", all);
     stopped.child.kill("SIGSTOP");
     if (inHand(scene.folder, stopped.name) < IN_HAND) return undefined;
@@ -89,9 +96,16 @@ test("a handler that keeps its thread busy is reported, and nothing is lost", as
     const order = { lease: LEASE, concurrency: JOBS, prefetch: 0 };
     const busy = scene.worker(order);
     await busy.told("ready");
-    await scene.producer({ from: 0, count: JOBS - 1, bulk: JOBS - 1, width: 1, task: { does: "wait", ms: LEASE } }).rest();
+    await scene.producer({
+      from: 0,
+      count: JOBS - 1,
+      bulk: JOBS - 1,
+      width: 1,
+      task: { does: "wait", ms: LEASE },
+    }).rest();
     await busy.told("started", ({ count }) => count === JOBS - 1);
-    await scene.producer({ from: JOBS, count: 1, bulk: 1, width: 1, task: { does: "spin", ms: 3 * LEASE } }).rest();
+    await scene.producer({ from: JOBS, count: 1, bulk: 1, width: 1, task: { does: "spin", ms: 3 * LEASE } })
+      .rest();
     await busy.told("started", all);
     if (inHand(scene.folder, busy.name) < IN_HAND) return undefined;
     const heir = scene.worker({ ...order, fast: true });

@@ -8,8 +8,10 @@ test("two processes with six workers on one file handle 10,000 jobs, each once, 
   const scene = openScene();
   await scene.relay.queues();
   const share = JOBS / PRODUCERS;
-  const producers = Array.from({ length: PRODUCERS }, (_, n) =>
-    scene.producer({ from: n * share, count: share, bulk: 100, width: 4 }));
+  const producers = Array.from(
+    { length: PRODUCERS },
+    (_, n) => scene.producer({ from: n * share, count: share, bulk: 100, width: 4 }),
+  );
   const workers = [scene.worker({ workers: 3 }), scene.worker({ workers: 3 })];
   // Held in the middle of their work, so that a list of pages and the counts speak of one moment.
   await Promise.all(workers.map((worker) => worker.told("started", ({ count }) => (count ?? 0) >= 500)));
@@ -25,7 +27,9 @@ test("two processes with six workers on one file handle 10,000 jobs, each once, 
   expect(left).toEqual({ waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 });
   expect(runs.starts.size).toBe(JOBS);
   expect(runs.repeated).toBe(0);
-  const settled = history.filter((line) => line.op === "settle" && line.to === "done" && line.state === "settled");
+  const settled = history.filter((line) =>
+    line.op === "settle" && line.to === "done" && line.state === "settled"
+  );
   expect(settled.length).toBe(JOBS);
   const processes = new Set(history.filter(({ op }) => op === "start").map((line) => line.process));
   expect(processes.size).toBe(6);

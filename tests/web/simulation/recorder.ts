@@ -58,7 +58,11 @@ export function createRecorder({ process, now, write, until, ordered }: Recorder
   let calls = 0;
 
   /** Notes lines as what may happen, makes the call, and notes what did. */
-  async function noted<T>(lines: readonly HistoryLine[], go: () => Promise<readonly T[]>, said: Told<T>): Promise<readonly T[]> {
+  async function noted<T>(
+    lines: readonly HistoryLine[],
+    go: () => Promise<readonly T[]>,
+    said: Told<T>,
+  ): Promise<readonly T[]> {
     const call = ++calls;
     const from = now();
     const named = lines.map((line, n): Noted => ({ ...line, process, from, at: from, call: `${call}.${n}` }));
@@ -70,14 +74,22 @@ export function createRecorder({ process, now, write, until, ordered }: Recorder
       return answers;
     } catch (error) {
       const at = now();
-      write(named.map((line) => ({ ...line, at, outcome: error instanceof TransportBusy ? "fail" : "unknown" })));
+      write(
+        named.map((line) => ({ ...line, at, outcome: error instanceof TransportBusy ? "fail" : "unknown" })),
+      );
       throw error;
     }
   }
 
   function settleLine(settlement: Settlement): HistoryLine {
     const delivery = known.get(settlement.token);
-    const base = { op: "settle", at: 0, queue: settlement.queue, id: delivery?.id ?? "?", token: settlement.token } as const;
+    const base = {
+      op: "settle",
+      at: 0,
+      queue: settlement.queue,
+      id: delivery?.id ?? "?",
+      token: settlement.token,
+    } as const;
     if (settlement.to === "failed" || settlement.to === "timeout") {
       return { ...base, to: settlement.to, state: "settled", reason: settlement.reason };
     }
@@ -100,7 +112,9 @@ export function createRecorder({ process, now, write, until, ordered }: Recorder
             jobs.map((job) => dispatchLine(job, now(), ordered)),
             () => inner.push(jobs, call),
             (answer) =>
-              answer === "stored" || answer === "duplicate" ? { status: answer } : { outcome: answer === "withheld" || certain(answer) ? "fail" : "unknown" },
+              answer === "stored" || answer === "duplicate"
+                ? { status: answer }
+                : { outcome: answer === "withheld" || certain(answer) ? "fail" : "unknown" },
           ),
         async reserve(queues, options) {
           const asked = now();
@@ -109,7 +123,13 @@ export function createRecorder({ process, now, write, until, ordered }: Recorder
             held.set(delivery.token, { delivery, until: until?.(delivery.token) ?? asked + delivery.lease });
             known.set(delivery.token, delivery);
           }
-          if (deliveries.length > 0) write([{ op: "reserve", process, tokens: deliveries.map(({ token }) => token) }]);
+          if (deliveries.length > 0) {
+            write([{
+              op: "reserve",
+              process,
+              tokens: deliveries.map(({ token }) => token),
+            }]);
+          }
           return deliveries.map(marked);
         },
         extend: (leases, call) =>
@@ -124,14 +144,20 @@ export function createRecorder({ process, now, write, until, ordered }: Recorder
               until: now() + ms,
             })),
             () => inner.extend(leases, call),
-            (answer) => answer instanceof Error || answer === undefined ? { outcome: "unknown" } : { state: answer.state },
+            (answer) =>
+              answer instanceof Error || answer === undefined
+                ? { outcome: "unknown" }
+                : { state: answer.state },
           ),
         async settle(settlements, call) {
           const unmarked = settlements.map(clean);
-          const answers = await noted<Settled>(unmarked.map(settleLine), () => inner.settle(unmarked, call), (answer) =>
+          const answers = await noted<Settled>(unmarked.map(settleLine), () =>
+            inner.settle(unmarked, call), (answer) =>
             answer instanceof Error || answer === undefined ? { outcome: "unknown" } : { state: answer });
           answers.forEach((answer, n) => {
-            if (!(answer instanceof Error)) held.delete(settlements[n]?.token ?? "");
+            if (!(answer instanceof Error)) {
+              held.delete(settlements[n]?.token ?? "");
+            }
           });
           return answers;
         },

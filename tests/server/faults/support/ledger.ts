@@ -38,7 +38,9 @@ export interface Record {
 export function readLedgers(folder: string, process?: string): Record {
   const names = readdirSync(folder).filter((name) => name.endsWith(".ledger"));
   const wanted = process === undefined ? names.sort() : names.filter((name) => name === `${process}.ledger`);
-  const written: readonly Written[] = wanted.flatMap((name) => readLedger(readFileSync(join(folder, name), "utf8")));
+  const written: readonly Written[] = wanted.flatMap((name) =>
+    readLedger(readFileSync(join(folder, name), "utf8"))
+  );
   return {
     history: historyOf(written),
     reserved: written.filter((line): line is Reserved => line.op === "reserve"),
@@ -57,7 +59,9 @@ export function inHand(folder: string, process: string): number {
 
 /** Dispatches that a process had begun and that were not answered when its ledger ended. */
 export function unanswered(folder: string, process: string): number {
-  return readLedgers(folder, process).history.filter(({ op, outcome }) => op === "dispatch" && outcome === "unknown")
+  return readLedgers(folder, process).history.filter(({ op, outcome }) =>
+    op === "dispatch" && outcome === "unknown"
+  )
     .length;
 }
 

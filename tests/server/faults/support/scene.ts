@@ -16,6 +16,8 @@ import { now, openLedger, readLedgers, type Runs, runsOf } from "./ledger.ts";
 export const IN_HAND = 10;
 /** How often a fault that did not strike is tried again. */
 export const TRIES = 4;
+/** How often a process is looked at for a moment in which it has enough in hand. */
+const LOOKS = 50;
 /** Milliseconds by which clocks of one machine, read by several processes, may differ. */
 const SLACK = 5;
 
@@ -46,7 +48,9 @@ export interface Scene {
   /** Writes down, from the store, what a list of all channels and `info` say at one moment in which nothing happens. */
   note(): Promise<void>;
   /** Reads the ledgers and what is left in the store, and expects no broken promise. */
-  judge(): Promise<{ readonly history: readonly HistoryLine[]; readonly runs: Runs; readonly left: QueueInfo }>;
+  judge(): Promise<
+    { readonly history: readonly HistoryLine[]; readonly runs: Runs; readonly left: QueueInfo }
+  >;
 }
 
 export function openScene(): Scene {
@@ -67,7 +71,10 @@ export function openScene(): Scene {
   function act(script: string, order: object): Actor {
     const name = `${script}-${actors.length}`;
     const url = new URL(`../fixtures/${script}.ts`, import.meta.url);
-    const actor = actorOf(name, spawnScript(url, [JSON.stringify({ ...order, path, folder, process: name })]));
+    const actor = actorOf(
+      name,
+      spawnScript(url, [JSON.stringify({ ...order, path, folder, process: name })]),
+    );
     actors.push(actor);
     return actor;
   }
@@ -79,7 +86,14 @@ export function openScene(): Scene {
       do {
         const page = await relay.list(QUEUE, channel, { limit: 1_000, cursor });
         for (const { id, dead } of page.jobs) {
-          lines.push({ op: "left", at: now(), queue: QUEUE, id, channel, ...(dead === undefined ? {} : { reason: dead.reason }) });
+          lines.push({
+            op: "left",
+            at: now(),
+            queue: QUEUE,
+            id,
+            channel,
+            ...(dead === undefined ? {} : { reason: dead.reason }),
+          });
         }
         cursor = page.cursor;
       } while (cursor !== undefined);
@@ -160,6 +174,21 @@ export function drained({ waiting, delayed, reserved }: QueueInfo): boolean {
 export function printRepeated(what: string, { starts, repeated }: Runs): void {
   const share = (100 * repeated / Math.max(1, starts.size)).toFixed(2);
   console.log(`${what}: ${repeated} of ${starts.size} jobs ran again (${share} %)`);
+}
+
+/**
+ * Kills a process at a moment in which it has enough in hand: it is stopped, and goes on to its next sign of life when
+ * it has not. Says whether the kill struck.
+ */
+export async function killBusy(actor: Actor, sign: Told["tell"], hand: () => number): Promise<boolean> {
+  for (let looks = 0; looks < LOOKS; looks++) {
+    actor.child.kill("SIGSTOP");
+    if (hand() >= IN_HAND) break;
+    actor.child.kill("SIGCONT");
+    await actor.told(sign);
+  }
+  await actor.kill();
+  return hand() >= IN_HAND;
 }
 
 /** Plays a scene until its fault has struck; a play that answers undefined does not count. */
