@@ -151,7 +151,7 @@ export function createDispatcher(sender: Sender): Dispatcher {
 
   function sendWithin(job: PushJob, transaction: object, refuse: boolean): Promise<Dispatched> {
     return gate.pass(async () => {
-      const [pushed] = await pushWithin(sender, transaction, [job]);
+      const [pushed] = await pushWithin(sender, transaction, [job], false);
       const result = resultOf(sender, job, pushed ?? new Error("A transport did not answer"), refuse);
       if (result instanceof Error) throw result;
       return result;
@@ -192,11 +192,12 @@ async function pushWithin(
   { transport, callTimeout }: Sender,
   transaction: object,
   jobs: readonly PushJob[],
+  atomic: boolean,
 ): Promise<readonly Pushed[]> {
   if (transport.transactions === undefined) {
     throw new TypeError(`Cannot dispatch in a transaction as the ${transport.name} transport has none`);
   }
-  return await transport.transactions.push(transaction, jobs, { deadline: callTimeout });
+  return await transport.transactions.push(transaction, jobs, { atomic, deadline: callTimeout });
 }
 
 /** What the caller is told of one pushed job. */
@@ -304,7 +305,7 @@ async function pushAll(
   },
 ): Promise<readonly Pushed[]> {
   const { transport, callTimeout } = sender;
-  if (transaction !== undefined) return await pushWithin(sender, transaction, jobs);
+  if (transaction !== undefined) return await pushWithin(sender, transaction, jobs, atomic);
   const answers: Pushed[] = [];
   // What is stored as a whole travels as a whole.
   const step = atomic ? jobs.length : Math.min(MAX_BULK, transport.limits.bulk);

@@ -60,7 +60,11 @@ export interface Limits {
 /** The ability to push and settle inside a transaction that the caller began and will end on a handle of its own. */
 export interface Transactions {
   /** As {@linkcode Transport.push}; the jobs are there once the transaction commits, and never if it does not. */
-  push(transaction: object, jobs: readonly PushJob[], call: Call): Promise<readonly Pushed[]>;
+  push(
+    transaction: object,
+    jobs: readonly PushJob[],
+    call: Call & { readonly atomic?: boolean },
+  ): Promise<readonly Pushed[]>;
   /** As {@linkcode Transport.settle}; true once the transaction commits. */
   settle(transaction: object, settlements: readonly Settlement[], call: Call): Promise<readonly Settled[]>;
 }

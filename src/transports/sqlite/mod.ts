@@ -21,6 +21,7 @@ import { createWaiting } from "./waiting.ts";
 
 export type { Database, Row, Statement, Value } from "./driver.ts";
 export type { SqliteOptions };
+export { type Transact, transactor, type TransactorOptions } from "./transactor.ts";
 
 /**
  * A transport that keeps jobs in a SQLite database.

@@ -68,7 +68,7 @@ export function createTransactions(options: TransactionsOptions): Transactions {
   return {
     // deno-lint-ignore require-await
     async push(transaction, jobs, call) {
-      return inside(transaction, call, (session) => pushJobs(session, jobs, false));
+      return inside(transaction, call, (session) => pushJobs(session, jobs, call.atomic ?? false));
     },
     // deno-lint-ignore require-await
     async settle(transaction, settlements, call) {
