@@ -68,7 +68,7 @@ export type DispatchArguments<Payload> = undefined extends Payload
   : [payload: Payload, options?: DispatchOptions];
 
 /** Dispatches a job: its name decides what the payload must be. */
-export type Dispatch<J extends Jobs> = <Name extends NameOf<J>>(
+export type Dispatch<out J extends Jobs> = <Name extends NameOf<J>>(
   name: Name,
   ...rest: DispatchArguments<PayloadOf<J, Name>>
 ) => Promise<Dispatched>;
@@ -96,7 +96,7 @@ export interface BulkOptions {
 }
 
 /** Dispatches jobs of any names; all are checked and encoded before the first is stored. */
-export type DispatchMany<J extends Jobs> = (
+export type DispatchMany<out J extends Jobs> = (
   jobs: readonly BulkJob<J>[],
   options?: BulkOptions,
 ) => Promise<readonly Dispatched[]>;

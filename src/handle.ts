@@ -54,7 +54,7 @@ export interface HandleOptions {
 }
 
 /** Registers a handler under a job's name, whose schema's output is what the handler gets. */
-export type Handle<J extends Jobs> = <Name extends NameOf<J>>(
+export type Handle<out J extends Jobs> = <Name extends NameOf<J>>(
   name: Name,
   handler: Handler<HandledOf<J, Name>>,
   options?: HandleOptions,
