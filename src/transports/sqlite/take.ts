@@ -38,6 +38,7 @@ export function createReserve(
     return new Promise((resolve, reject) => {
       let deaf = (): void => {};
       let alarm: Alarm | undefined;
+      let hungry = false;
       const answer = (settle: () => void): void => {
         operation.over = true;
         parked.delete(operation);
@@ -54,8 +55,10 @@ export function createReserve(
         over: false,
         needed: (session) => hasWork(session, queues, slots),
         idle: () => park,
+        hungry: (touched) => hungry && queues.some((queue) => (touched.get(queue) ?? 0) > 0),
         run(session) {
           const deliveries = reserveJobs(session, queues, { limit, slots, lease });
+          hungry = deliveries.length === 0 && end > runtime.monotonic();
           return () => deliveries.length > 0 ? answer(() => resolve(deliveries)) : park();
         },
         fail: (error) => answer(() => reject(error)),

@@ -25,6 +25,8 @@ export interface Operation {
   needed?(session: Session): boolean;
   /** What it comes to when nothing was needed. */
   idle?(): () => void;
+  /** Whether it did its work in vain, and would not after what was done behind it in these queues. */
+  hungry?(touched: Session["touched"]): boolean;
   /** Does it; what it returns is called once all is committed, and must not throw. */
   run(session: Session): () => void;
   fail(error: unknown): void;
@@ -75,8 +77,9 @@ function write(place: Place, session: Session, group: Operation[]): readonly (()
     const ends = group.map(run);
     // Who waits for what was just stored gets it in the same transaction.
     const woken = crowd.claim(session.touched);
+    const hungry = group.filter((operation) => operation.hungry?.(session.touched));
     group.push(...woken);
-    ends.push(...woken.map(run));
+    ends.push(...woken.map(run), ...hungry.map(run));
     session.flush();
     session.database.exec("COMMIT");
     return ends;

@@ -49,6 +49,17 @@ test("an idle reserve takes no write lock", async () => {
   expect(await transport.reserve(["q"], { ...now, wait: 50, deadline: 1 })).toEqual([]);
 });
 
+test("a reserve gets what is pushed behind it in the same transaction", async () => {
+  const runtime = createFakeRuntime();
+  const transport = open({ path: newFile(), runtime });
+  await transport.queues(call);
+  const waiting = transport.reserve(["q"], { ...now, wait });
+  const late = transport.reserve(["q"], now);
+  const pushed = transport.push([job()], call);
+  await runtime.settle();
+  expect([(await waiting).length, (await late).length, await pushed]).toEqual([1, 0, ["stored"]]);
+});
+
 test("an abort or a close leaves nothing asleep", async () => {
   const runtime = createFakeRuntime();
   const transport = open({ path: newFile(), runtime });
