@@ -26,7 +26,10 @@ interface Want {
 export async function fetchLoop(state: State): Promise<void> {
   let turn = 0;
   let dry = false;
-  while (!state.stopping) {
+  for (;;) {
+    // By the next macrotask what ends at once has ended, so that one round trip settles it and brings as much anew.
+    await state.bench.runtime.sleep(0);
+    if (state.stopping) return;
     const queues = state.settings.queues ?? state.bench.handlers.queues();
     const want = capacity(state, dry);
     if (want.limit < 1 || queues.length === 0) {
