@@ -86,7 +86,13 @@ export function createAdmin(transport: Transport, deadline: number): Admin {
       const action = "list jobs";
       const call = callOf(action, options, ["limit", "cursor"]);
       checkPlace(action, queue, channel, CHANNELS);
-      const limit = checkInteger(action, "limit", options.limit ?? PAGE, 1, MAX_PAGE);
+      const limit = checkInteger(
+        action,
+        "limit",
+        options.limit === undefined ? PAGE : options.limit,
+        1,
+        MAX_PAGE,
+      );
       const page = await transport.list(
         queue,
         channel,
@@ -107,7 +113,12 @@ export function createAdmin(transport: Transport, deadline: number): Admin {
       const call = callOf(action, options, ["attempts"]);
       checkPlace(action, queue, channel, DEAD_CHANNELS);
       checkSelection(action, select, channel);
-      const attempts = checkWord(action, "attempts", options.attempts ?? "keep", ["keep", "reset"]);
+      const attempts = checkWord(
+        action,
+        "attempts",
+        options.attempts === undefined ? "keep" : options.attempts,
+        ["keep", "reset"],
+      );
       return await transport.reload(queue, channel, select, { ...call, reset: attempts === "reset" });
     },
     async remove(queue, channel, select, options = {}) {

@@ -21,7 +21,7 @@ import {
 import type { Events } from "./events.ts";
 import type { Pushed, PushJob } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
-import { checkBoolean, checkKnown, checkObject, checkSignal } from "./options.ts";
+import { checkBoolean, checkKnown, checkObject, checkSignal, shown } from "./options.ts";
 import { type Desk, type JobSettings, prepare } from "./prepare.ts";
 
 /** What a dispatch may say. All times are milliseconds. */
@@ -161,8 +161,8 @@ export function createDispatcher(sender: Sender): Dispatcher {
   return {
     one(name, payload, options) {
       try {
-        if (gate.shut) throw new RelayClosed(`dispatch '${name}'`);
-        if (options !== undefined) checkCall(`dispatch '${String(name)}'`, options);
+        if (gate.shut) throw new RelayClosed(`dispatch '${shown(name)}'`);
+        if (options !== undefined) checkCall(`dispatch '${shown(name)}'`, options);
         const { signal, transaction, ...settings } = options ?? {};
         signal?.throwIfAborted();
         const prepared = prepare(sender, name, payload, options === undefined ? undefined : settings);

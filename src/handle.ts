@@ -7,7 +7,7 @@
 import type { Definitions, HandledOf, Jobs, NameOf } from "./definitions.ts";
 import { UnknownJobError } from "./errors.ts";
 import type { Job } from "./job.ts";
-import { checkKnown } from "./options.ts";
+import { checkKnown, shown } from "./options.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** The job that a handler runs. */
@@ -87,7 +87,7 @@ export function createHandlers(definitions: Definitions): Handlers {
     register(name, handler, options) {
       const definition = definitions.get(name);
       if (definition === undefined || definition.name !== name) {
-        throw new UnknownJobError(name, `there are ${definitions.names.join(", ") || "none"}`);
+        throw new UnknownJobError(shown(name), `there are ${definitions.names.join(", ") || "none"}`);
       }
       checkKnown(`handle '${name}'`, options, ["replace"]);
       if (byName.has(name) && options.replace !== true) {

@@ -112,7 +112,7 @@ export function encodePayload(
 function definitionOf(definitions: Definitions, name: string): Definition {
   const definition = definitions.get(name);
   if (definition !== undefined && definition.name === name) return definition;
-  throw new UnknownJobError(String(name), `there are ${definitions.names.join(", ") || "none"}`);
+  throw new UnknownJobError(shown(name), `there are ${definitions.names.join(", ") || "none"}`);
 }
 
 function makeJob(
@@ -153,7 +153,7 @@ function makeJob(
 
 /** Checked before the name: a caller who gave neither is told of the queue first (seed 004). */
 function checkQueue({ queues }: Definitions, queue: string): void {
-  if (!queues.has(queue)) throw new UnknownQueueError(String(queue), [...queues]);
+  if (!queues.has(queue)) throw new UnknownQueueError(shown(queue), [...queues]);
 }
 
 function checkSettings(name: string, settings: JobSettings): void {
@@ -169,7 +169,9 @@ function checkSettings(name: string, settings: JobSettings): void {
   }
   if (onDuplicate !== undefined) checkWord(action, "onDuplicate", onDuplicate, ["ignore", "throw"]);
   // A delay that is over already means at once, as it does for an instant in the past.
-  if (delay !== undefined) checkTime(action, "delay", typeof delay === "number" && delay < 0 ? 0 : delay);
+  if (delay !== undefined) {
+    checkTime(action, "delay", typeof delay === "number" && delay < 0 && delay > -Infinity ? 0 : delay);
+  }
   if (at !== undefined) checkInstant(action, at);
   if (delay !== undefined && at !== undefined) {
     throw new TypeError(`Cannot ${action} with both 'delay' and 'at': give one of them`);

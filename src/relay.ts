@@ -131,18 +131,13 @@ const KNOWN = ["jobs", "transport", "codecs", "maxPayload", "callTimeout", "requ
 export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Relay<J> {
   const action = "make a relay";
   checkKnown(action, options, KNOWN);
-  const runtime = options.runtime ?? systemRuntime();
-  const transport = options.transport ?? memory({ runtime });
+  // A `null` is no way to leave an option out: least of all a transport, whose jobs would be in memory unasked.
+  const { runtime = systemRuntime(), transport = memory({ runtime }) } = options;
   checkParts(action, options, transport);
   const most = transport.limits.payload;
-  const maxPayload = checkInteger(
-    action,
-    "maxPayload",
-    options.maxPayload ?? Math.min(MAX_PAYLOAD, most),
-    1,
-    most,
-  );
-  const callTimeout = checkTime(action, "callTimeout", options.callTimeout ?? CALL_TIMEOUT, 1);
+  const { maxPayload: wanted = Math.min(MAX_PAYLOAD, most), callTimeout: within = CALL_TIMEOUT } = options;
+  const maxPayload = checkInteger(action, "maxPayload", wanted, 1, most);
+  const callTimeout = checkTime(action, "callTimeout", within, 1);
   const definitions = readDefinitions(options.jobs, [json, raw, ...options.codecs ?? []]);
   const events = createEvents();
   const handlers = createHandlers(definitions);
@@ -182,7 +177,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
       dispatcher.one(name, payload, dispatchOptions),
     dispatchMany: (jobs, bulkOptions: BulkOptions = {}) => dispatcher.many(jobs, bulkOptions),
     handle: (name: string, handler: Handler<never>, handleOptions: HandleOptions = {}): Disposable => {
-      if (gate.closing) throw new RelayClosed(`handle '${name}'`);
+      if (gate.closing) throw new RelayClosed(`handle '${shown(name)}'`);
       return handlers.register(name, handler, handleOptions);
     },
     async run({ signal, ...workerOptions } = {}) {
