@@ -96,16 +96,13 @@ test("a handler that keeps its thread busy is reported, and nothing is lost", as
     const order = { lease: LEASE, concurrency: JOBS, prefetch: 0 };
     const busy = scene.worker(order);
     await busy.told("ready");
-    await scene.producer({
-      from: 0,
-      count: JOBS - 1,
-      bulk: JOBS - 1,
-      width: 1,
-      task: { does: "wait", ms: LEASE },
-    }).rest();
+    const waiting = Array.from({ length: JOBS - 1 }, (_, n) => ({
+      name: "task" as const,
+      payload: { n, does: "wait" as const, ms: 2 * LEASE },
+    }));
+    await scene.relay.dispatchMany(waiting);
     await busy.told("started", ({ count }) => count === JOBS - 1);
-    await scene.producer({ from: JOBS, count: 1, bulk: 1, width: 1, task: { does: "spin", ms: 3 * LEASE } })
-      .rest();
+    await scene.relay.dispatch("task", { n: JOBS, does: "spin", ms: 3 * LEASE });
     await busy.told("started", all);
     if (inHand(scene.folder, busy.name) < IN_HAND) return undefined;
     const heir = scene.worker({ ...order, fast: true });

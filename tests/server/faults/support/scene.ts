@@ -8,6 +8,7 @@ import { CHANNELS } from "../../../../src/job.ts";
 import { systemRuntime } from "../../../../src/runtime.ts";
 import { checkHistory, type HistoryLine } from "../../../../src/testing/mod.ts";
 import { sqlite } from "../../../../src/transports/sqlite/mod.ts";
+import { createRecorder } from "../../../web/simulation/recorder.ts";
 import { type Child, spawnScript } from "../../support/spawn.ts";
 import { jobs, type ProducerOrder, QUEUE, type Told, type WorkerOrder } from "../fixtures/task.ts";
 import { now, openLedger, readLedgers, type Runs, runsOf } from "./ledger.ts";
@@ -57,8 +58,9 @@ export function openScene(): Scene {
   const folder = mkdtempSync(join(tmpdir(), "relevo-faults-"));
   const path = join(folder, "jobs.db");
   mkdirSync(folder, { recursive: true });
-  const relay = createRelay({ jobs, transport: sqlite({ path }) });
   const ledger = openLedger(folder, "judge");
+  const recorder = createRecorder({ process: "judge", now, write: ledger.write });
+  const relay = createRelay({ jobs, transport: recorder.transport(sqlite({ path })) });
   const actors: Actor[] = [];
   const runtime = systemRuntime();
   onTestFinished(async () => {
