@@ -11,23 +11,26 @@ import { promise } from "../support/promises.ts";
 import { listen, reasonOf, TASK } from "../support/stage.ts";
 
 promise(10, "a broker that goes away is waited for", (claim) => {
-  claim("a worker whose broker is away for an hour goes on within seconds of its return", async (stage) => {
-    const relay = stage.relay(TASK);
-    const other = stage.relay(TASK, { transport: await stage.client() });
-    const handled: number[] = [];
-    relay.handle("task", () => void handled.push(stage.runtime.now()));
-    const running = stage.run(relay);
-    await stage.runtime.settle();
-    stage.line.cut();
-    await other.dispatch("task");
-    await stage.runtime.advance(3_600_000);
-    expect(running.over).toBe(false);
-    const back = stage.runtime.now();
-    stage.line.mend();
-    await stage.runtime.advance(5_000);
-    expect(handled).toHaveLength(1);
-    expect((handled[0] ?? Infinity) - back).toBeLessThanOrEqual(3_000);
-  });
+  claim(
+    "a worker whose broker is away for ten minutes goes on within seconds of its return",
+    async (stage) => {
+      const relay = stage.relay(TASK);
+      const other = stage.relay(TASK, { transport: await stage.client() });
+      const handled: number[] = [];
+      relay.handle("task", () => void handled.push(stage.runtime.now()));
+      const running = stage.run(relay);
+      await stage.runtime.settle();
+      stage.line.cut();
+      await other.dispatch("task");
+      await stage.runtime.advance(600_000);
+      expect(running.over).toBe(false);
+      const back = stage.runtime.now();
+      stage.line.mend();
+      await stage.runtime.advance(5_000);
+      expect(handled).toHaveLength(1);
+      expect((handled[0] ?? Infinity) - back).toBeLessThanOrEqual(3_000);
+    },
+  );
 
   claim("it tells once that the broker went and once that it came back", async (stage) => {
     const relay = stage.relay(TASK);
@@ -113,7 +116,7 @@ promise(10, "a broker that goes away is waited for", (claim) => {
     const told = listen(relay);
     relay.handle("task", () => stage.runtime.sleep(300_000));
     await relay.dispatch("task");
-    stage.run(relay, { lease: 30_000 });
+    stage.run(relay, { lease: 30_000, concurrency: 1 });
     await stage.runtime.settle();
     stage.line.cut();
     await stage.runtime.advance(15_000);
@@ -135,7 +138,7 @@ promise(10, "a broker that goes away is waited for", (claim) => {
       `a push that is refused with ${error.name} rejects with just that: nothing was stored`,
       async (stage) => {
         const relay = stage.relay(TASK);
-        stage.line.cut(error);
+        stage.line.cut(() => error);
         expect(await reasonOf(relay.dispatch("task"))).toBe(error);
         expect(await reasonOf(relay.dispatchMany([{ name: "task" }]))).toMatchObject({
           failures: [{ index: 0, error }],
@@ -149,7 +152,7 @@ promise(10, "a broker that goes away is waited for", (claim) => {
       `a push that ends with ${error.name} rejects with OutcomeUnknown and the id that was given`,
       async (stage) => {
         const relay = stage.relay(TASK);
-        stage.line.cut(error);
+        stage.line.cut(() => error);
         const unknown = await reasonOf(relay.dispatch("task", null, { id: "mine" }));
         expect(unknown).toBeInstanceOf(OutcomeUnknown);
         expect(unknown).toMatchObject({ code: "OUTCOME_UNKNOWN", id: "mine", cause: error });
@@ -166,14 +169,14 @@ promise(10, "a broker that goes away is waited for", (claim) => {
 
   claim("the id of an unknown dispatch is told even where it was generated", async (stage) => {
     const relay = stage.relay(TASK);
-    stage.line.cut(new Error("gone"));
+    stage.line.cut(() => new Error("gone"));
     const unknown = await reasonOf(relay.dispatch("task"));
     expect(unknown).toMatchObject({ id: expect.stringMatching(/^\w{26}$/) });
   });
 
   claim("a push is never repeated by us, with or without an id", async (stage) => {
     const relay = stage.relay(TASK);
-    stage.line.cut(new Error("gone"));
+    stage.line.cut(() => new Error("gone"));
     await reasonOf(relay.dispatch("task"));
     await reasonOf(relay.dispatch("task", null, { id: "mine" }));
     await stage.runtime.advance(600_000);
@@ -197,7 +200,7 @@ promise(10, "a broker that goes away is waited for", (claim) => {
           };
           await direct.push([job], { deadline: 1_000 });
         }
-        stage.line.cut(new Error("no answer"));
+        stage.line.cut(() => new Error("no answer"));
         expect(await reasonOf(relay.dispatch("task", null, { id }))).toBeInstanceOf(OutcomeUnknown);
         stage.line.mend();
         expect(await relay.dispatch("task", null, { id })).toEqual({

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import { after, type EventName, fixed, type Jobs, type Relay, reschedule } from "../../../mod.ts";
-import { gone } from "../support/line.ts";
 import { promise } from "../support/promises.ts";
 import { EVENTS, listen, type Stage, TASK } from "../support/stage.ts";
 
@@ -52,7 +51,7 @@ async function history(stage: Stage, queue: string, harm: (relay: Pick<Relay<Job
   await stage.put({ queue, id: "lost", payload: new TextEncoder().encode(`"lost"`) });
   const running = stage.run(relay, { unknownFor: 5_000, queues: [queue], abortGrace: 1_000 });
   await stage.runtime.advance(10_000);
-  stage.line.cut(gone());
+  stage.line.cut();
   await stage.runtime.advance(5_000);
   stage.line.mend();
   await stage.runtime.advance(30_000);

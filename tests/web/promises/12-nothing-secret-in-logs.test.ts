@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import { connect } from "../../../src/connect.ts";
 import { type DispatchOptions, fixed, retry } from "../../../mod.ts";
-import { gone } from "../support/line.ts";
 import { promise } from "../support/promises.ts";
 import { EVENTS, listen, number, reasonOf, schema, TASK, textOf } from "../support/stage.ts";
 
@@ -34,7 +33,7 @@ promise(12, "nothing secret in logs", (claim) => {
     await relay.dispatch("task", SECRET, { maxAttempts: 2, backoff: fixed(100) });
     const running = stage.run(relay);
     await stage.runtime.advance(1_000);
-    stage.line.cut(gone());
+    stage.line.cut();
     await stage.runtime.advance(1_000);
     running.abort();
     await stage.within(running.done, 60_000);
@@ -134,7 +133,7 @@ promise(12, "nothing secret in logs", (claim) => {
       expectNoSecret((error as Error).message);
       expectNoSecret((error as Error).stack ?? "");
     }
-    stage.line.cut(new Error("reset"));
+    stage.line.cut(() => new Error("reset"));
     expectNoSecret(
       textOf(await reasonOf(relay.dispatch("loose", SECRET, { headers: { authorization: SECRET } }))),
     );

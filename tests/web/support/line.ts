@@ -29,7 +29,7 @@ export interface Line extends Transport {
   /** From now on each call goes through the trick first. */
   rig(trick: Trick): void;
   /** Every call fails, those under way too, as if the broker had gone. */
-  cut(error?: Error): void;
+  cut(make?: () => Error): void;
   /** All is well again. */
   mend(): void;
 }
@@ -73,11 +73,11 @@ export function createLine(inner: Transport): Line {
       return disposed;
     },
     rig: (next) => void (trick = next),
-    cut(error = gone()) {
+    cut(make = gone) {
       trick = () => {
-        throw error;
+        throw make();
       };
-      breaker.abort(error);
+      breaker.abort(make());
     },
     mend() {
       trick = undefined;
