@@ -8,6 +8,7 @@ import { MAX_UNSETTLED } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
 import { buried, isReadable } from "./judge.ts";
+import { inTime } from "./patience.ts";
 import { perform } from "./perform.ts";
 import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
@@ -90,14 +91,9 @@ async function reserve(
   const wait = state.drain !== undefined || slots === 0 ? 0 : settings.poll;
   try {
     const { signal } = fetching;
-    const answer = await transport.reserve(queues, {
-      limit,
-      slots,
-      lease: settings.lease,
-      wait,
-      deadline: callTimeout,
-      signal,
-    });
+    const { lease } = settings;
+    const call = { limit, slots, lease, wait, deadline: callTimeout, signal };
+    const answer = await inTime(state, transport.reserve(queues, call), wait, signal);
     state.link.up(answer.length > 0);
     return answer;
   } catch (error) {
@@ -113,8 +109,9 @@ async function reserve(
 }
 
 /** Takes a delivery in: one that was lost too often is dead before another handler dies of it. */
-function admit(state: State, delivery: Delivery): void {
+function admit(state: State, delivery: Delivery, received: number): void {
   const run = new Run(delivery);
+  run.leaseEnd = received + delivery.lease;
   state.held.add(run);
   if (state.drain !== undefined) state.drain.left--;
   if (delivery.lost > 0) {
@@ -132,9 +129,15 @@ function admit(state: State, delivery: Delivery): void {
 /** Starts what the slots allow; gives the rest back when the worker stops. */
 export function pump(state: State): void {
   if (state.stopping) return handBack(state);
+  const now = state.buffer.size > 0 ? state.bench.runtime.monotonic() : 0;
   while (state.running.size < state.settings.concurrency) {
     const run = state.buffer.shift();
     if (run === undefined) break;
+    // It waited while nothing reached the transport, or while this process was stopped: others may have run it by now.
+    if (run.leaseEnd <= now) {
+      lose(state, run);
+      continue;
+    }
     state.running.add(run);
     void perform(state, run);
   }

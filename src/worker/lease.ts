@@ -68,13 +68,14 @@ function beat(state: State, run: Run, ms: number): void {
       return;
     }
     state.link.up(true);
+    if (answer.state === "held") run.leaseEnd = state.bench.runtime.monotonic() + ms;
     // A settlement on its way may have ended the delivery already, and tells by itself whether it came too late.
     if (answer.state === "stale" && !run.settling && run.within === undefined) lose(state, run);
   });
 }
 
 /** The job is another worker's by now: its handler is told, and whatever it still returns is discarded. */
-function lose(state: State, run: Run): void {
+export function lose(state: State, run: Run): void {
   if (run.abandoned !== undefined || !state.held.delete(run)) return;
   run.abandoned = "lost";
   tellStale(state, run, "extend");

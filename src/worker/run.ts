@@ -23,6 +23,8 @@ export type Abandoned = "lost" | "timeout" | "stop";
 /** A delivery on its way through the worker. */
 export class Run {
   readonly delivery: Delivery;
+  /** When its lease is over at the latest, by the monotonic clock, as far as the transport has answered. */
+  leaseEnd = Infinity;
   /** When its handler was called, by the monotonic clock. */
   startedAt = 0;
   /** Set once the payload was found to belong to a definition. */
