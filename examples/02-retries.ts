@@ -31,7 +31,6 @@ await relay.dispatch("invoice.send", { to: "bob@example.com" }, {
   delay: 1_000,
   maxAttempts: 2,
 });
-
 // While a job waits for its next attempt it costs no slot: it is due in the broker, not asleep in the worker.
 await relay.run({ signal: stop.signal, maxRetry: 3, backoff: fixed(100) });
 

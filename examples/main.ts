@@ -29,23 +29,26 @@ const LEASE = 5_000;
 const MAX_LOST = 1_000;
 
 const interrupt = new AbortController();
-let stoppedBy: "SIGINT" | "SIGTERM" | "SIGHUP" | undefined;
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  // Once: a second one ends the process at once, which costs nothing but a few runs.
-  process.once(name, () => {
-    stoppedBy = name;
-    interrupt.abort(new Error(name));
-  });
-}
+let stoppedBy: keyof typeof constants.signals | undefined;
+const stop = (name: keyof typeof constants.signals): void => {
+  stoppedBy ??= name;
+  interrupt.abort(new Error(name));
+};
+// Once: a second one ends the process at once, which costs nothing but a few runs.
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => stop(name));
+// Whoever read our output is gone, as behind `| head`.
+process.stdout.on("error", () => stop("SIGPIPE"));
 
 try {
   await main(readArguments(process.argv.slice(2), fileURLToPath(new URL("..", import.meta.url))));
 } catch (error) {
-  if (stoppedBy === undefined) {
-    console.error(
-      error instanceof WrongInput ? error.message : `Failed, to be continued: ${messageOf(error)}`,
-    );
-    process.exitCode = error instanceof WrongInput ? 2 : 1;
+  if (error instanceof WrongInput) {
+    console.error(error.message);
+    process.exitCode = 2;
+  } else if (stoppedBy === undefined) {
+    console.error(`Failed: ${messageOf(error)}`);
+    console.error("Start it again, and it does the rest; with --fresh it begins anew.");
+    process.exitCode = 1;
   }
 }
 if (stoppedBy !== undefined) {

@@ -6,9 +6,11 @@ import { number } from "./text.ts";
 
 /** How often to look, in milliseconds. */
 const TICK = 50;
-/** Elsewhere than on a terminal a line for each so many percent, and one after so many milliseconds anyway. */
+/** Elsewhere than on a terminal: a line for each so many percent, or after so many milliseconds anyway. */
 const STEP = 5;
 const LONGEST = 5_000;
+/** And where no percent is known, one after so many milliseconds. */
+const OFTEN = 500;
 
 /** Where progress is shown. */
 export interface Screen {
@@ -41,7 +43,8 @@ export function createScreen(stdout: Output = process.stdout): Screen {
   return {
     show(text, part) {
       const now = performance.now();
-      if (part !== undefined && part < nextPart && now - last < LONGEST) return;
+      const patience = part === undefined ? OFTEN : part < nextPart ? LONGEST : 0;
+      if (now - last < patience) return;
       last = now;
       if (part !== undefined) nextPart = (Math.floor(part / STEP) + 1) * STEP;
       stdout.write(`${text}\n`);

@@ -35,7 +35,7 @@ export async function report(
       `${number(jobs / Math.max(seconds, 0.001))} (${number(jobs)} in ${number(seconds)} s)`,
     ],
     ["retries", number(totals.retries + retries)],
-    ["runs repeated", `${number(totals.lost + lost)} (in hand when a process died)`],
+    ["runs repeated", `${number(totals.lost + lost)} at most (in hand when a process died)`],
     ["dead", number(dead)],
     ...(skipped.length > 0 ? [["left out", skipped.join("; ")] as const] : []),
   ];

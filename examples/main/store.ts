@@ -3,8 +3,8 @@
  * for each folder, in `.relevo/`, so that a restart finds it again.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -81,7 +81,8 @@ export function databaseOf(folder: string): string {
 
 /** Makes room for the database; `fresh`: forgets the one that is there. */
 export function prepareFile(path: string, fresh: boolean): void {
-  mkdirSync(resolve(path, ".."), { recursive: true });
+  const folder = dirname(path);
+  if (!existsSync(folder)) mkdirSync(folder);
   if (fresh) { for (const part of ["", "-wal", "-shm"]) rmSync(path + part, { force: true }); }
 }
 

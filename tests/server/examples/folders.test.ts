@@ -119,6 +119,16 @@ test("an empty folder is a run with nothing in it", async () => {
   expect(table).toMatchObject({ files: "0", bytes: "0", dead: "0" });
 });
 
+test("a database that is none is told, and --fresh makes a new one", async () => {
+  const place = makePlace();
+  prepareFile(place.database, false);
+  writeFileSync(place.database, "no database");
+  const { code, errors } = await finish(start(place));
+  expect(errors).toMatch(/^Failed: .* corrupt[^]*--fresh/);
+  expect(code).toBe(1);
+  expect((await finish(start(place, [place.folder, "--fresh"]))).code).toBe(0);
+});
+
 test("wrong input is told in one line", async () => {
   const place = makePlace();
   const file = join(place.folder, "file");
