@@ -43,9 +43,16 @@ export async function perform(state: State, run: Run): Promise<void> {
   let fate: Fate;
   try {
     let ready = prepare(state, run);
-    if (ready instanceof Promise) ready = await ready;
+    if (ready instanceof Promise) {
+      // A schema that never answers must not hold the slot and the lease for ever.
+      bound(state, run);
+      ready = await ready;
+    }
     if ("fate" in ready) fate = ready.fate;
-    else fate = run.stopped ? { to: "release" } : await invoke(state, run, ready);
+    else if (run.timedOut) fate = fateOfError(state, run, undefined);
+    // What was taken from this worker meanwhile may be running elsewhere.
+    else if (run.stopped || run.abandoned !== undefined) fate = { to: "release" };
+    else fate = await invoke(state, run, ready);
   } catch (error) {
     state.bench.events.emit("error", { error: errorOf(error), during: `running job '${run.delivery.id}'` });
     fate = fateOfError(state, run, error);
@@ -130,7 +137,7 @@ async function invoke(
 ): Promise<Fate> {
   const { runtime, events } = state.bench;
   run.startedAt = runtime.monotonic();
-  bound(state, run);
+  if (run.alarm === undefined) bound(state, run);
   if (events.hears("started")) {
     events.emit("started", { job: jobOf(run.delivery, run.meta), attempt: run.attempts + 1 });
   }
@@ -139,6 +146,11 @@ async function invoke(
   let thrown: { readonly error: unknown } | undefined;
   try {
     for (const listener of listeners) {
+      if (run.timedOut || run.abandoned !== undefined) {
+        // The job runs again, or elsewhere already: nothing more is begun for it here.
+        result = undefined;
+        break;
+      }
       result = await listener(payload, context);
       const outcome = outcomeOf(result);
       if (outcome !== undefined && outcome.kind !== "complete") break;
@@ -153,7 +165,7 @@ async function invoke(
   return thrown === undefined ? fateOfResult(state, run, result) : fateOfError(state, run, thrown.error);
 }
 
-/** Sets the job's own time limit: first its signal aborts, then the run is given up. */
+/** Sets the job's own time limit, if it has one: first its signal aborts, then the run is given up. */
 function bound(state: State, run: Run): void {
   const timeout = timeoutFor(run);
   if (timeout === undefined) return;
@@ -165,6 +177,7 @@ function bound(state: State, run: Run): void {
       run.abandoned = "timeout";
       tellStuck(state, run, "timeout");
       settle(state, run, fateOfError(state, run, reason));
+      state.quiet.open();
     });
     run.abort(reason);
   });

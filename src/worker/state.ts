@@ -94,5 +94,11 @@ export interface State extends Judge {
 
 /** Whether nothing is running or on its way any more. */
 export function isQuiet(state: State): boolean {
-  return state.running.size === 0 && state.unsettled === 0 && state.buffer.size === 0;
+  return state.unsettled === 0 && state.buffer.size === 0 && !isRunning(state);
+}
+
+/** Whether a run is ours to wait for: a handler that it was taken from may ignore that for ever. */
+export function isRunning({ running }: State): boolean {
+  for (const run of running) if (run.abandoned === undefined) return true;
+  return false;
 }

@@ -17,7 +17,7 @@ import { createMeter } from "./meter.ts";
 import { settleWithin, tellStuck } from "./perform.ts";
 import { defaultSettings, type Settings, withOptions, type WorkerOptions } from "./settings.ts";
 import { createSettlements, settle } from "./settle.ts";
-import type { Bench, DrainBounds, State, Tally } from "./state.ts";
+import { type Bench, type DrainBounds, isRunning, type State, type Tally } from "./state.ts";
 
 /** What ends a run. */
 export interface RunOptions {
@@ -203,8 +203,7 @@ function halt(state: State, reason: unknown): void {
 async function windDown(state: State): Promise<void> {
   const { bench: { callTimeout, events }, quiet } = state;
   leaveOff(state);
-  // A handler that its run was taken from may ignore that for ever: nothing of ours depends on it any more.
-  while ([...state.running].some((run) => run.abandoned === undefined)) await quiet.wait();
+  while (isRunning(state)) await quiet.wait();
   const enough = state.alarms.set(callTimeout, () => {
     state.over = true;
     quiet.open();

@@ -11,7 +11,7 @@ import {
   retry,
 } from "../../../mod.ts";
 import { promise } from "../support/promises.ts";
-import { listen, type Stage, TASK, type Told } from "../support/stage.ts";
+import { listen, schema, type Stage, TASK, type Told } from "../support/stage.ts";
 
 interface Play {
   readonly relay: Relay<typeof TASK>;
@@ -260,5 +260,52 @@ promise(7, "two timers", (claim) => {
     await stage.runtime.advance(1);
     expect(told.of("failed")).toMatchObject([{ reason: "timeout" }]);
     expect(told.course).not.toContain("lost");
+  });
+
+  for (const [when, abortGrace] of [["before", 5_000], ["after", 1_000]] as const) {
+    claim(
+      `no further listener is called once the timeout is over, ${when} the run is given up`,
+      async (stage) => {
+        const relay = stage.relay(TASK);
+        const ran: string[] = [];
+        const step = (name: string) => async () => {
+          ran.push(name);
+          await stage.runtime.sleep(12_000);
+          return complete();
+        };
+        relay.handle("task", [step("first"), step("second")]);
+        await relay.dispatch("task", null, { timeout: 10_000, maxAttempts: 1 });
+        stage.run(relay, { abortGrace });
+        await stage.runtime.advance(60_000);
+        expect(ran).toEqual(["first"]);
+        expect(await relay.info()).toMatchObject({ timeout: 1, reserved: 0 });
+      },
+    );
+  }
+
+  claim("the timeout bounds a schema that never answers, too", async (stage) => {
+    const barrier = stage.barrier();
+    let asked = 0;
+    const slow = schema<unknown>((value) =>
+      asked++ === 0 ? { value } : barrier.opened.then(() => ({ value }))
+    );
+    const relay = stage.relay({ task: { schema: slow, timeout: 10_000, maxAttempts: 1 } });
+    const runs: unknown[] = [];
+    relay.handle("task", (payload) => void runs.push(payload));
+    await relay.dispatch("task", 1);
+    stage.run(relay);
+    await stage.runtime.advance(15_000);
+    expect(await relay.info()).toMatchObject({ timeout: 1, reserved: 0 });
+    barrier.open();
+    await stage.runtime.settle();
+    expect(runs).toEqual([]);
+  });
+
+  claim("a drain does not wait for a handler that its run was taken from", async (stage) => {
+    const barrier = stage.barrier();
+    const relay = stage.relay(TASK);
+    relay.handle("task", () => barrier.opened);
+    await relay.dispatch("task", null, { timeout: 1_000, maxAttempts: 1 });
+    expect(await stage.within(relay.drain({ abortGrace: 1_000 }), 3_000)).toMatchObject({ failed: 1 });
   });
 });
