@@ -49,12 +49,14 @@ function isRecord(value: unknown): value is { readonly v: number } {
 /** Whether a record can be used: the fields that decide a job's fate are what they should be. */
 function isSound(record: { readonly v: number }): record is Meta {
   const meta: Partial<Meta> = record;
-  const { codec, attempts = 0, lost = 0, maxAttempts = 1, timeout = 1 } = meta;
-  const { createdAt = 0, unknownSince = 0, lastDelay = 0 } = meta;
-  return (codec === undefined || typeof codec === "string") &&
-    [attempts, lost, maxAttempts, timeout, createdAt, unknownSince, lastDelay].every((number) =>
-      typeof number === "number" && number >= 0
-    );
+  const { codec, attempts, lost, maxAttempts, timeout, createdAt, unknownSince, lastDelay } = meta;
+  return (codec === undefined || typeof codec === "string") && isCount(attempts) && isCount(lost) &&
+    isCount(maxAttempts) && isCount(timeout) && isCount(createdAt) && isCount(unknownSince) &&
+    isCount(lastDelay);
+}
+
+function isCount(value: unknown): boolean {
+  return value === undefined || (typeof value === "number" && value >= 0);
 }
 
 /** The job of a delivery. */

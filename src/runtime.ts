@@ -78,6 +78,8 @@ function createIds(now: () => number): () => string {
   const random = new Uint8Array(16);
   let time = -1;
   let prefix = "";
+  /** All digits but the last, which alone changes from most ids to the next. */
+  let head = "";
   return () => {
     const current = now();
     if (current > time) {
@@ -85,13 +87,18 @@ function createIds(now: () => number): () => string {
       prefix = encodeTime(time);
       crypto.getRandomValues(random);
       for (let i = 0; i < random.length; i++) random[i] = (random[i] ?? 0) & 31;
+      head = "";
     } else {
       increment(random);
     }
-    let id = prefix;
-    for (const value of random) id += DIGITS[value];
-    return id;
+    const last = random[15] ?? 0;
+    if (head === "" || last === 0) head = prefix + Array.from(random.subarray(0, 15), digitOf).join("");
+    return head + digitOf(last);
   };
+}
+
+function digitOf(value: number): string {
+  return DIGITS[value] ?? "";
 }
 
 function encodeTime(ms: number): string {

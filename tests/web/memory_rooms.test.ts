@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../src/testing/fake_runtime.ts";
 import { Order, type Placed, precedes } from "../../src/transports/memory/order.ts";
-import { createRoom, hand, prolong, put } from "../../src/transports/memory/room.ts";
+import { bury, createRoom, hand, prolong, put } from "../../src/transports/memory/room.ts";
 import { Windows } from "../../src/transports/memory/windows.ts";
 
 describe("an order", () => {
@@ -83,4 +83,15 @@ describe("windows", () => {
     windows.purge(200);
     expect(windows.holds("a", 200)).toBe(true);
   });
+});
+
+test("a job that rests keeps no bytes but its own", () => {
+  const room = createRoom("q");
+  const job = { id: "1", name: "job", payload: new Uint8Array(4_096).subarray(0, 10), meta: "" };
+  const moment = { now: 0, start: 0, skew: 0 };
+  expect(put(room, job, moment, 1, 1_000).payload.buffer.byteLength).toBe(10);
+  const item = put(room, job, moment, 2, 0);
+  hand(room, item, "t-1", 1, 1_000);
+  bury(room, item, { to: "failed", meta: "", reason: "refused" }, moment, 3);
+  expect(room.dead.newest("1")?.payload.buffer.byteLength).toBe(10);
 });

@@ -88,7 +88,7 @@ export function put(
   const item: Item = {
     id: job.id,
     name: job.name,
-    payload: job.payload,
+    payload: due > now ? owned(job.payload) : job.payload,
     meta: job.meta,
     lost: 0,
     reset: false,
@@ -103,6 +103,11 @@ export function put(
   room.live.add(item);
   home.add(item);
   return item;
+}
+
+/** The bytes without their neighbours: a job that rests must not keep the memory of many that are gone. */
+function owned(payload: Uint8Array): Uint8Array {
+  return payload.length === payload.buffer.byteLength ? payload : payload.slice();
 }
 
 /** The job whose turn it is, left where it is; one that came back only where `back` allows. */
@@ -185,6 +190,7 @@ export function again(
   item.lost = 0;
   item.reset = false;
   item.due = due;
+  if (due > moment.now) item.payload = owned(item.payload);
   item.skew = moment.skew;
   item.seq = seq;
   settleDown(room, item, moment.now);
@@ -213,7 +219,7 @@ export function bury(room: Room, item: Item, { to, meta, reason }: Death, moment
     reason,
     id,
     name,
-    payload,
+    payload: owned(payload),
     meta,
     lost,
     skew: moment.skew,
