@@ -8,6 +8,7 @@ import { MAX_UNSETTLED } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
 import { buried, isReadable } from "./judge.ts";
+import { lose } from "./lease.ts";
 import { inTime } from "./patience.ts";
 import { perform } from "./perform.ts";
 import { Run } from "./run.ts";
@@ -43,9 +44,10 @@ export async function fetchLoop(state: State): Promise<void> {
     const wasQuiet = isQuiet(state);
     const deliveries = await reserve(state, rotated, want);
     if (deliveries === undefined) continue;
+    const received = state.bench.runtime.monotonic();
     // What came back may only go into a free slot, so it goes before what was fetched ahead.
-    for (const delivery of deliveries) if (delivery.lost > 0) admit(state, delivery);
-    for (const delivery of deliveries) if (delivery.lost === 0) admit(state, delivery);
+    for (const delivery of deliveries) if (delivery.lost > 0) admit(state, delivery, received);
+    for (const delivery of deliveries) if (delivery.lost === 0) admit(state, delivery, received);
     state.pump();
     dry = deliveries.length === 0;
     if (!dry || state.stopping) continue;

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { door, free, running, wrapped } from "../support/kit.ts";
+import { TransportBusy } from "../../../mod.ts";
+import { door, free, heard, running, wrapped } from "../support/kit.ts";
 import { memoryPlace } from "../support/place.ts";
 
 test("extensions do not pile up while the transport does not answer", async () => {
@@ -28,4 +29,38 @@ test("extensions do not pile up while the transport does not answer", async () =
   await place.runtime.advance(60_000);
   await stopped;
   expect(extensions).toBeLessThanOrEqual(3);
+});
+
+test("a job that waited for a slot until its lease was over is not begun, as others may have run it", async () => {
+  const place = memoryPlace();
+  const ended = door();
+  let cut = false;
+  const transport = wrapped(place.transport, (inner) => ({
+    extend: (leases, call) => cut ? Promise.reject(new TransportBusy("cut")) : inner.extend(leases, call),
+    reserve: (queues, options) =>
+      cut ? Promise.reject(new TransportBusy("cut")) : inner.reserve(queues, options),
+  }));
+  const begun: number[] = [];
+  const relay = place.relay({ hello: free<number>() }, { transport });
+  const stale = heard(relay.events, "stale");
+  relay.handle("hello", (n) => {
+    begun.push(n);
+    // Enough quick ones that others are fetched ahead, then one that keeps the only slot.
+    return n === 10 ? ended.opened : undefined;
+  });
+  const jobs = Array.from({ length: 20 }, (_, n) => ({ name: "hello" as const, payload: n }));
+  await Promise.all([relay.dispatchMany(jobs), place.runtime.advance(10)]);
+  const work = running(relay, { lease: 600, concurrency: 1 });
+  await place.runtime.advance(10);
+  expect(begun.at(-1)).toBe(10);
+  cut = true;
+  await place.runtime.advance(1_000);
+  ended.open();
+  await place.runtime.settle();
+  expect(begun.at(-1)).toBe(10);
+  cut = false;
+  await place.runtime.advance(5_000);
+  expect(begun.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, n) => n));
+  expect(stale.length).toBe(9);
+  await Promise.all([work.worker.stop(), place.runtime.advance(1_000)]);
 });
