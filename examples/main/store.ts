@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { setTimeout as sleep } from "node:timers/promises";
+import { type Transact, transactor } from "../../src/transports/sqlite/mod.ts";
 
 /** The folder, in the current one, that holds the databases; listings leave it out. */
 export const STATE_FOLDER = ".relevo";
@@ -45,8 +45,8 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** Our part of the database. */
 export interface Store {
-  /** Does something in a transaction of our handle: all or nothing. */
-  transact<T>(work: (db: DatabaseSync) => T | Promise<T>): Promise<T>;
+  /** Does something in a transaction of our handle: all or nothing, one after another. */
+  readonly transact: Transact<DatabaseSync>;
   /** Goes on with the unfinished run, or begins one. */
   start(): Promise<Run>;
   /** A run as it is now: another process may be at work on it too. */
@@ -69,9 +69,6 @@ const TABLES = `
 const TOTALS = `SELECT count(*) AS files, total(size) AS bytes, total(gzip) AS gzip,
   count(DISTINCT hash) AS contents, total(attempt - 1) AS retries, total(lost) AS lost FROM results`;
 
-/** How long a transaction waits for others' before it fails, in milliseconds. */
-const PATIENCE = 10_000;
-
 /** Where the runs over a folder are kept. */
 export function databaseOf(folder: string): string {
   const mark = createHash("sha256").update(folder).digest("hex").slice(0, 8);
@@ -91,27 +88,7 @@ export async function openStore(path: string): Promise<Store> {
   const db = new DatabaseSync(path);
   // As for the jobs: a power cut may take the newest transactions, whole ones, and their work is done again.
   db.exec("PRAGMA synchronous = NORMAL");
-  let last: Promise<unknown> = Promise.resolve();
-
-  /**
-   * Does something in a transaction, all or nothing. Handlers share this one connection, which can have one transaction
-   * at a time, so they queue up; what another process holds is waited for without blocking this one's heartbeats.
-   */
-  function transact<T>(work: (db: DatabaseSync) => T | Promise<T>): Promise<T> {
-    const turn = last.then(async () => {
-      await begin(db);
-      try {
-        const result = await work(db);
-        db.exec("COMMIT");
-        return result;
-      } catch (error) {
-        rollback(db);
-        throw error;
-      }
-    });
-    last = turn.catch(() => undefined);
-    return turn;
-  }
+  const transact = transactor(db);
 
   await transact(() => db.exec(TABLES));
   const insert = db.prepare("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?)");
@@ -128,27 +105,6 @@ export async function openStore(path: string): Promise<Store> {
     totals: () => totalsOf(totals.get()),
     close: () => db.close(),
   };
-}
-
-async function begin(db: DatabaseSync): Promise<void> {
-  for (const end = performance.now() + PATIENCE;;) {
-    try {
-      return db.exec("BEGIN IMMEDIATE");
-    } catch (error) {
-      // "database is locked" is all that every runtime says.
-      const busy = error instanceof Error && /locked|busy/.test(error.message);
-      if (!busy || performance.now() > end) throw error;
-    }
-    await sleep(1 + Math.random() * 4);
-  }
-}
-
-function rollback(db: DatabaseSync): void {
-  try {
-    db.exec("ROLLBACK");
-  } catch {
-    // SQLite rolled back by itself.
-  }
 }
 
 function totalsOf(row: Row = {}): Totals {
