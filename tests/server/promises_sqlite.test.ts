@@ -11,7 +11,8 @@ examineOn(async () => {
   const folder = await mkdtemp(join(tmpdir(), "relevo-promises-"));
   return {
     runtime,
-    connect: () => Promise.resolve(sqlite({ path: join(folder, "jobs.db"), runtime, durability: "normal", probe: 1_000 })),
+    connect: () =>
+      Promise.resolve(sqlite({ path: join(folder, "jobs.db"), runtime, durability: "normal", probe: 1_000 })),
     destroy: () => rm(folder, { recursive: true, force: true }),
   };
 });

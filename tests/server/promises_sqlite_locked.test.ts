@@ -62,7 +62,7 @@ describe("promise 10 on SQLite: a file that another connection keeps locked", ()
       const handled: unknown[] = [];
       relay.handle("task", (payload) => void handled.push(payload));
       await relay.dispatch("task", "before", { delay: 1_000 });
-      const running = stage.run(relay);
+      const running = stage.run(relay, { poll: 1_000 });
       await stage.runtime.settle();
       other.exec("BEGIN IMMEDIATE");
       await stage.runtime.advance(60_000);

@@ -146,7 +146,7 @@ promise(4, "leases renew themselves", (claim) => {
       });
       // Handlers that take no time make the worker fetch ahead.
       await relay.dispatchMany(Array.from({ length: 64 }, () => ({ name: "task" as const })));
-      stage.run(relay, { concurrency: 2 });
+      stage.run(relay, { concurrency: 2, poll: 1_000 });
       await stage.runtime.settle();
       slow = true;
       const hold = stage.barrier();
@@ -186,7 +186,7 @@ promise(4, "leases renew themselves", (claim) => {
     await relay.dispatch("task");
     stage.run(relay, { lease: 60_000, concurrency: 1 });
     await stage.runtime.settle();
-    stage.run(other, { lease: 100, poll: 1_000 });
+    stage.run(other, { lease: 100, poll: 4_000 });
     await stage.runtime.advance(20_000 - 1);
     expect(stage.line.count("extend")).toBe(0);
     expect(runs).toEqual(["long"]);

@@ -113,7 +113,7 @@ promise(7, "two timers", (claim) => {
         error: { code: "JOB_TIMEOUT" },
       }]);
       expect(await relay.info()).toMatchObject({ delayed: 1, timeout: 0, failed: 0 });
-      await stage.runtime.advance(60_000);
+      await stage.runtime.advance(60_001);
       expect(attempts).toEqual([1, 2]);
       expect(told.of("completed")).toHaveLength(1);
     },

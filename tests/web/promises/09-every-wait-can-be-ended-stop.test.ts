@@ -211,7 +211,7 @@ promise(9, "every wait can be ended: stop and close", (claim) => {
     const relay = stage.relay(TASK, { transport: await stage.client() });
     const { TransportClosed } = await import("../../../mod.ts");
     relay.handle("task", () => undefined);
-    const running = stage.run(relay);
+    const running = stage.run(relay, { poll: 1_000 });
     const ended = reasonOf(running.done);
     await stage.runtime.settle();
     Object.assign(relay.transport, { reserve: () => Promise.reject(new TransportClosed("test")) });

@@ -36,7 +36,7 @@ promise(10, "a broker that goes away is waited for", (claim) => {
     const relay = stage.relay(TASK);
     const told = listen(relay);
     relay.handle("task", () => undefined);
-    stage.run(relay);
+    stage.run(relay, { poll: 1_000 });
     for (let round = 0; round < 2; round++) {
       await stage.runtime.advance(2_000);
       stage.line.cut();

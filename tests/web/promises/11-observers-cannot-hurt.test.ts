@@ -49,7 +49,7 @@ async function history(stage: Stage, queue: string, harm: (relay: Pick<Relay<Job
   await stage.put({ queue, id: "strange", name: "strange" });
   await stage.put({ queue, id: "broken", meta: "{" });
   await stage.put({ queue, id: "lost", payload: new TextEncoder().encode(`"lost"`) });
-  const running = stage.run(relay, { unknownFor: 5_000, queues: [queue], abortGrace: 1_000 });
+  const running = stage.run(relay, { poll: 1_000, unknownFor: 5_000, queues: [queue], abortGrace: 1_000 });
   await stage.runtime.advance(10_000);
   stage.line.cut();
   await stage.runtime.advance(5_000);

@@ -54,6 +54,7 @@ export interface Stage {
   /** Another client of the same store. */
   client(): Promise<Line>;
   relay<const J extends Jobs>(jobs: J, options?: Partial<RelayOptions<J>>): Relay<J>;
+  /** Runs a worker; it polls once an hour unless told otherwise, as each poll is a step of the clock. */
   run(relay: Pick<Relay<Jobs>, "worker">, options?: WorkerOptions): Running;
   /** A barrier that is opened at the latest when the case ends. */
   barrier(): Barrier;
@@ -207,7 +208,7 @@ function createStage(runtime: FakeRuntime, { line, client, relays, barriers }: P
     },
     run(relay, options = {}) {
       const controller = new AbortController();
-      const worker = relay.worker(options);
+      const worker = relay.worker({ poll: 3_600_000, ...options });
       const running = {
         worker,
         done: worker.run({ signal: controller.signal }),
