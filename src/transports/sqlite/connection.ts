@@ -5,6 +5,7 @@
  * @module
  */
 
+import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { TransportBusy } from "../../errors.ts";
 import { type Database, fileOf, integerOf, inTransaction, textOf } from "./driver.ts";
@@ -18,7 +19,11 @@ export interface Connection {
   readonly label: string;
   /** Whether other connections see it. */
   readonly shared: boolean;
-  /** Opens, brings the schema up to date, or throws what SQLite says; busy while a user's transaction is in the way. */
+  /**
+   * Opens, brings the schema up to date, or throws what SQLite says; busy while a user's transaction is in the way.
+   * Opens anew when another file stands where the open one stood: SQLite would go on with the one that was deleted, and
+   * what is stored there is lost.
+   */
   session(): Session;
   /** Whether anybody else can put something in. */
   readonly probes: boolean;
@@ -40,6 +45,8 @@ const CACHE = 16 * 1024;
 /** Pages beyond the limit for settlements and leases, at least, and as a part of it. */
 const SPARE_PAGES = 64;
 const SPARE_PART = 16;
+/** The version of a file that is not there any more: none that SQLite gives. */
+const REPLACED = -1;
 
 /** Makes a connection; opens nothing yet. */
 export function createConnection(settings: Settings): Connection {
@@ -52,6 +59,7 @@ export function createConnection(settings: Settings): Connection {
 
   let session: Session | undefined;
   let file = "";
+  let identity: Identity | undefined;
   let version = 0;
   let pages = 0;
   let pushing: boolean | undefined;
@@ -62,6 +70,7 @@ export function createConnection(settings: Settings): Connection {
       if (borrowed === undefined) prepareFile(database, settings.durability);
       migrate(database, label, Math.floor(runtime.now()));
       file = fileOf(database);
+      identity = identityOf(file);
       if (settings.maxBytes !== undefined) pages = Math.floor(settings.maxBytes / pageSize(database));
       pushing = undefined;
       return createSession(database);
@@ -69,6 +78,10 @@ export function createConnection(settings: Settings): Connection {
       if (borrowed === undefined) database.close();
       throw error;
     }
+  }
+
+  function isReplaced(): boolean {
+    return shared && !isSame(identity, identityOf(file));
   }
 
   function emptyLog(): void {
@@ -100,12 +113,15 @@ export function createConnection(settings: Settings): Connection {
           "Cannot use the database as a transaction of its owner is open on the only connection to it",
         );
       }
+      if (session !== undefined && isReplaced()) drop();
       session ??= open();
       return session;
     },
     file: () => file,
     version() {
       if (session === undefined || (borrowed !== undefined && inTransaction(borrowed))) return version;
+      // Those who wait shall ask, and so open the other file.
+      if (isReplaced()) return version = REPLACED;
       // On a connection of its own only others' commits count; on a borrowed one the owner's statements do.
       const sql = borrowed === undefined ? "PRAGMA data_version" : "SELECT total_changes() AS data_version";
       version = integerOf(session.statement(sql).get()?.data_version);
@@ -129,6 +145,25 @@ export function createConnection(settings: Settings): Connection {
 /** A file that no other connection can see. */
 function isMemory(path: string): boolean {
   return path === "" || path === ":memory:" || /^file::memory:|^file:.*[?&]mode=memory\b/.test(path);
+}
+
+/** What tells a file from another at the same path. */
+interface Identity {
+  readonly dev: number;
+  readonly ino: number;
+}
+
+/** Undefined for what is not there, or must not be looked at. */
+function identityOf(file: string): Identity | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+function isSame(a: Identity | undefined, b: Identity | undefined): boolean {
+  return a?.dev === b?.dev && a?.ino === b?.ino;
 }
 
 function openFile(path: string): Database {

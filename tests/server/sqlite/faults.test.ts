@@ -29,6 +29,29 @@ test("a file that is no database is refused as corrupt, and left as it is", asyn
   expect(await rejection(connect(`sqlite:${path}`))).toMatchObject(wanted);
 });
 
+test("a file that is deleted while it is open is made anew, by whoever comes first, and all go on with the same", async () => {
+  const path = newFile();
+  const [first, second] = [open({ path }), open({ path })];
+  await first.push([job()], call);
+  await second.push([job()], call);
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) rmSync(file, { force: true });
+  expect(await first.push([job({ id: "1" })], call)).toEqual(["stored"]);
+  expect(await second.push([job({ id: "2" })], call)).toEqual(["stored"]);
+  const deliveries = await open({ path }).reserve(["q"], now);
+  expect(deliveries.map(({ id }) => id)).toEqual(["1", "2"]);
+  expect(await first.settle(deliveries.map(doneOf), call)).toEqual(["settled", "settled"]);
+});
+
+test("a worker that waits finds what is stored in the file that another made in the place of its own", async () => {
+  const path = newFile();
+  const waiting = open({ path });
+  const found = waiting.reserve(["q"], { ...now, wait: 60_000 });
+  await waiting.push([job({ queue: "other" })], call);
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) rmSync(file, { force: true });
+  await open({ path }).push([job({ id: "1" })], call);
+  expect(await found).toMatchObject([{ id: "1" }]);
+});
+
 test("a database whose pages were overwritten is refused as corrupt", async () => {
   const path = newFile();
   const first = open({ path });
