@@ -48,12 +48,15 @@ export function pushJobs(session: Session, jobs: readonly PushJob[], atomic: boo
   return results;
 }
 
-/** When a job may run: the caller's instant, or so long after now. Never a fraction of a millisecond early. */
+/**
+ * When a job may run: the caller's instant, or so long after now. Never a fraction of a millisecond early; and never
+ * before the epoch, where listings begin.
+ */
 export function dueOf(
   now: number,
   { at, delay }: { readonly at?: number | undefined; readonly delay?: number | undefined },
 ): number {
-  if (at !== undefined) return Math.ceil(at);
+  if (at !== undefined) return Math.max(0, Math.ceil(at));
   return delay === undefined ? now : now + Math.ceil(delay);
 }
 

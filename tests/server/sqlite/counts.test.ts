@@ -96,6 +96,14 @@ test("counters equal counts after a random walk of 2,000 operations, lost leases
   }
 });
 
+test("a job due before the epoch is listed and removed as any other", async () => {
+  const transport = open({ path: newFile() });
+  await transport.push([job({ id: "1", at: -5_000 })], call);
+  const { entries } = await transport.list("q", "waiting", { limit: 10, preview: 0 }, call);
+  expect(entries).toMatchObject([{ id: "1" }]);
+  expect(await transport.remove("q", "waiting", "all", call)).toBe(1);
+});
+
 test("a removal of many jobs goes page by page, and lets others work in between", async () => {
   const transport = open({ path: newFile() });
   for (let n = 0; n < 2; n++) await transport.push(Array.from({ length: 10_000 }, () => job()), call);
