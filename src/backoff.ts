@@ -135,7 +135,8 @@ export function delayAfter(failure: Failure, backoff: Backoff, random: () => num
     return Math.round(Math.min(delay, MAX_DELAY));
   }
   const delay = Math.min(steps[backoff.type](backoff, failure, random), backoff.max);
-  return Math.round(delay * (1 + backoff.jitter * random()));
+  // What is lengthened must still be a delay that a transport takes.
+  return Math.round(Math.min(delay * (1 + backoff.jitter * random()), MAX_DELAY));
 }
 
 const steps: Record<

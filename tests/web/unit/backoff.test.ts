@@ -31,6 +31,11 @@ describe("backoff", () => {
     }
   });
 
+  it("jitter lengthens no delay beyond a century, which is the most that a transport takes", () => {
+    const century = 36_525 * 86_400_000;
+    expect(delayAfter(failure(1), fixed(century, { jitter: 1 }), () => 0.9)).toBe(century);
+  });
+
   it("jitter only ever adds, up to its part", () => {
     const random = createRandom(7);
     for (let i = 0; i < 1_000; i++) {
