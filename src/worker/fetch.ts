@@ -8,7 +8,7 @@ import { MAX_UNSETTLED } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
 import { buried, isReadable } from "./judge.ts";
-import { lose } from "./lease.ts";
+import { hasten, lose } from "./lease.ts";
 import { inTime } from "./patience.ts";
 import { perform } from "./perform.ts";
 import { Run } from "./run.ts";
@@ -114,6 +114,7 @@ async function reserve(
 function admit(state: State, delivery: Delivery, received: number): void {
   const run = new Run(delivery);
   run.leaseEnd = received + delivery.lease;
+  hasten(state, delivery.lease);
   state.held.add(run);
   if (state.drain !== undefined) state.drain.left--;
   if (delivery.lost > 0) {

@@ -1,6 +1,6 @@
 /**
  * The heartbeat: while a worker holds deliveries, a third of their lease is the longest that passes without an
- * extension. One alarm serves all leases.
+ * extension. One alarm serves all leases. What waits for a slot in vain is given back at the beat.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { HEARTBEAT_PART, MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { HeartbeatLate, LeaseLost } from "../errors.ts";
 import type { Extended, Extension } from "../exchange.ts";
 import type { Run } from "./run.ts";
-import { tellStale } from "./settle.ts";
+import { settle, tellStale } from "./settle.ts";
 import type { Bench, State } from "./state.ts";
 
 /** Extensions of one lease that may be under way: those of a whole lease, so that a lost answer costs no lease. */
@@ -37,22 +37,48 @@ export function extendOne(state: State, lease: Extension): Promise<Exclude<Exten
 
 /** Begins the heartbeat; it ends with the worker's alarms. */
 export function startHeartbeat(state: State): void {
-  const { bench: { runtime, events } } = state;
-  let last = runtime.monotonic();
-  const schedule = (): void => {
-    const { lease } = state.settings;
-    state.alarms.set(lease * HEARTBEAT_PART, () => {
-      const now = runtime.monotonic();
-      if (now - last > lease && state.held.size > 0) {
-        const error = new HeartbeatLate(Math.round(now - last), lease);
-        events.emit("error", { error, during: "extending leases" });
-      }
-      last = now;
-      for (const run of state.held) beat(state, run, lease);
-      schedule();
-    });
-  };
-  schedule();
+  state.heartbeat.last = state.bench.runtime.monotonic();
+  schedule(state, state.settings.lease);
+}
+
+/** Beats sooner where a lease is shorter than those before: the worker was told so, or the transport granted less. */
+export function hasten(state: State, lease: number): void {
+  const { heartbeat, bench: { runtime } } = state;
+  if (!(lease < heartbeat.lease)) return;
+  heartbeat.next?.cancel();
+  heartbeat.last = runtime.monotonic();
+  schedule(state, lease);
+}
+
+function schedule(state: State, lease: number): void {
+  state.heartbeat.lease = lease;
+  state.heartbeat.next = state.alarms.set(Math.max(1, lease * HEARTBEAT_PART), () => beatAll(state));
+}
+
+function beatAll(state: State): void {
+  const { heartbeat, held, settings, bench: { runtime, events } } = state;
+  const now = runtime.monotonic();
+  const gap = now - heartbeat.last;
+  if (gap > heartbeat.lease && held.size > 0) {
+    const error = new HeartbeatLate(Math.round(gap), heartbeat.lease);
+    events.emit("error", { error, during: "extending leases" });
+  }
+  heartbeat.last = now;
+  let shortest = settings.lease;
+  for (const run of held) {
+    if (handedBack(state, run)) continue;
+    if (run.delivery.lease < shortest) shortest = run.delivery.lease;
+    beat(state, run, settings.lease);
+  }
+  schedule(state, shortest);
+}
+
+/** What was fetched ahead and still waits at the second beat: handlers have become slow, and others may be free. */
+function handedBack(state: State, run: Run): boolean {
+  if (run.beats++ === 0 || run.settling || state.running.has(run)) return false;
+  state.buffer.remove(run);
+  settle(state, run, { to: "release", reason: "busy" });
+  return true;
 }
 
 function beat(state: State, run: Run, ms: number): void {

@@ -24,7 +24,7 @@ export type Abandoned = "lost" | "timeout" | "stop";
 export class Run {
   readonly delivery: Delivery;
   /** When its lease is over at the latest, by the monotonic clock, as far as the transport has answered. */
-  leaseEnd = Infinity;
+  leaseEnd: number = Infinity;
   /** When its handler was called, by the monotonic clock. */
   startedAt = 0;
   /** Set once the payload was found to belong to a definition. */
@@ -33,6 +33,8 @@ export class Run {
   alarm: Alarm | undefined;
   /** Its settlement is on the way: what its lease does is no longer of interest. */
   settling = false;
+  /** Heartbeats that it has seen. */
+  beats = 0;
   /** Extensions of its lease that were not answered yet. */
   unanswered = 0;
   /** Given up: whatever its handler still returns is discarded. */

@@ -112,7 +112,7 @@ export function tell(state: State, run: Run, fate: Fate): void {
       return;
     case "release":
       tally.released++;
-      if (events.hears("released")) events.emit("released", { ...detail(), reason: "stop" });
+      if (events.hears("released")) events.emit("released", { ...detail(), reason: fate.reason ?? "stop" });
       return;
     case "again":
       return tellAgain(state, fate, detail);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Alarms } from "../alarms.ts";
+import type { Alarm, Alarms } from "../alarms.ts";
 import type { Batcher } from "../batch.ts";
 import type { Definitions } from "../definitions.ts";
 import type { Events } from "../events.ts";
@@ -41,7 +41,7 @@ export interface Drained {
   readonly rescheduled: number;
   /** Jobs that are dead. */
   readonly failed: number;
-  /** Jobs given back without counting: stopped, unknown here, or written by a newer version. */
+  /** Jobs given back without counting: stopped or busy, unknown here, or written by a newer version. */
   readonly released: number;
   /** Settlements and extensions that came too late, and changed nothing. */
   readonly stale: number;
@@ -56,6 +56,15 @@ export interface DrainBounds {
   left: number;
 }
 
+/** When leases are extended next. */
+export interface Heartbeat {
+  /** The shortest lease that it keeps, in milliseconds. */
+  lease: number;
+  /** The last beat, by the monotonic clock. */
+  last: number;
+  next: Alarm | undefined;
+}
+
 /** One worker at work. */
 export interface State extends Judge {
   readonly bench: Bench;
@@ -65,6 +74,7 @@ export interface State extends Judge {
   readonly meter: Meter;
   readonly settlements: Batcher<Settlement, Settled>;
   readonly extensions: Batcher<Extension, Extended>;
+  readonly heartbeat: Heartbeat;
   readonly tally: Tally;
   /** Absent for a worker that runs until it is stopped. */
   readonly drain: DrainBounds | undefined;

@@ -155,6 +155,7 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
     meter: createMeter(),
     settlements: createSettlements(bench),
     extensions: createExtensions(bench),
+    heartbeat: { lease: settings.lease, last: 0, next: undefined },
     tally: { completed: 0, retried: 0, rescheduled: 0, failed: 0, released: 0, stale: 0 },
     drain,
     buffer: createFifo(),

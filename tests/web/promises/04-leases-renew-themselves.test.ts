@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { HandlerContext } from "../../../mod.ts";
+import type { HandlerContext, ReserveOptions } from "../../../mod.ts";
 import { promise } from "../support/promises.ts";
 import { listen, type Stage, TASK } from "../support/stage.ts";
 
@@ -225,4 +225,72 @@ promise(4, "leases renew themselves", (claim) => {
       expect(told.names).not.toContain("completed");
     },
   );
+
+  claim("what was fetched ahead goes to others within a lease when handlers become slow", async (stage) => {
+    const relay = stage.relay(TASK);
+    const told = listen(relay);
+    const barrier = stage.barrier();
+    let runs = 0;
+    relay.handle("task", () => ++runs > 64 ? barrier.opened : undefined);
+    await relay.dispatchMany(Array.from({ length: 100 }, () => ({ name: "task" as const })));
+    stage.run(relay, { concurrency: 2, poll: 60_000 });
+    await stage.runtime.settle();
+    expect((await relay.info()).reserved).toBeGreaterThan(2);
+    await stage.runtime.advance(20_000);
+    expect(await relay.info()).toMatchObject({ reserved: 2, waiting: 34 });
+    expect(new Set(told.of("released").map(({ reason }) => reason))).toEqual(new Set(["busy"]));
+    const other = stage.relay(TASK, { transport: await stage.client() });
+    const attempts: number[] = [];
+    other.handle("task", (_, { attempt }) => void attempts.push(attempt));
+    expect(await stage.within(other.drain(), 1_000)).toMatchObject({ completed: 34 });
+    expect(new Set(attempts)).toEqual(new Set([1]));
+  });
+
+  claim("a lease that is made shorter while the worker runs is extended in time", async (stage) => {
+    const relay = stage.relay(TASK);
+    const other = stage.relay(TASK, { transport: await stage.client() });
+    const barrier = stage.barrier();
+    let runs = 0;
+    for (const each of [relay, other]) {
+      each.handle("task", () => {
+        runs++;
+        return barrier.opened;
+      });
+    }
+    const { worker } = stage.run(relay, { poll: 60_000 });
+    await stage.runtime.advance(1_000);
+    worker.update({ lease: 600 });
+    await stage.runtime.settle();
+    await relay.dispatch("task");
+    await stage.runtime.settle();
+    stage.run(other, { poll: 60_000 });
+    await stage.runtime.advance(6_000);
+    expect(runs).toBe(1);
+  });
+
+  claim("leases that are granted shorter than asked for are extended in time", async (stage) => {
+    const short = await stage.client();
+    const transport = {
+      ...short,
+      reserve: async (queues: readonly string[], options: ReserveOptions) => {
+        return await short.reserve(queues, { ...options, lease: 600 });
+      },
+    };
+    const relay = stage.relay(TASK, { transport });
+    const other = stage.relay(TASK);
+    const barrier = stage.barrier();
+    let runs = 0;
+    for (const each of [relay, other]) {
+      each.handle("task", () => {
+        runs++;
+        return barrier.opened;
+      });
+    }
+    await relay.dispatch("task");
+    stage.run(relay, { poll: 60_000 });
+    await stage.runtime.settle();
+    stage.run(other, { poll: 60_000 });
+    await stage.runtime.advance(6_000);
+    expect(runs).toBe(1);
+  });
 });
