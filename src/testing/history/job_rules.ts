@@ -40,6 +40,11 @@ function isDead(to: string): boolean {
   return to === "failed" || to === "timeout";
 }
 
+/** Whether a settlement may have ended the job for good. */
+function mayEnd(line: SettleLine): boolean {
+  return isFinal(line) && mayHaveHappened(line) && line.state === "settled";
+}
+
 function isFinal(line: SettleLine): boolean {
   return line.to === "done" || isDead(line.to);
 }
@@ -49,7 +54,8 @@ const nothingLost: Rule = ({ name, lines, dispatches, starts, settles, operation
   const lives = dispatches.filter((line) => happened(line) && line.status !== "duplicate").length +
     operations.filter((line) => line.op === "reload" && happened(line)).length;
   const reloads = operations.filter((line) => line.op === "reload" && mayHaveHappened(line)).length;
-  const ends = settles.filter((line) => isFinal(line) && mayHaveHappened(line) && line.state === "settled");
+  // A settlement whose answer was lost is sent again: one delivery ends once.
+  const ends = [...new Map(settles.filter(mayEnd).map((line) => [line.token, line])).values()];
   const removed = operations.filter((line) => line.op === "remove" && mayHaveHappened(line)).length;
   // A process may be killed between the end of a handler and the line that says that the job is settled.
   const open = starts.filter(({ token }) =>
@@ -75,15 +81,17 @@ const nothingInvented: Rule = ({ name, dispatches, starts, settles }, report) =>
   }
 };
 
-const repeatedOnce: Rule = ({ name, dispatches, settles, operations }, report) => {
-  const unsure = dispatches.find(({ outcome }) => outcome === "unknown");
-  const window = unsure?.idWindow;
-  if (unsure === undefined || window === undefined) return;
-  if (dispatches.some((line) => Math.abs(began(line) - began(unsure)) > window)) return;
+const repeatedOnce: Rule = ({ name, dispatches, starts, settles, operations }, report) => {
+  if (!dispatches.some(({ outcome }) => outcome === "unknown")) return;
+  // The one that was stored first says how long the others are refused; any may be it.
+  const window = Math.min(...dispatches.map(({ idWindow = 0 }) => idWindow));
+  const over = Math.min(...dispatches.map(began)) + window;
   const reloads = operations.filter(({ op }) => op === "reload").length;
   const ends = settles.filter((line) => isFinal(line) && ended(line));
-  if (ends.length > 1 + reloads) {
-    report("S3", ends[1]?.at ?? 0, `${name} was repeated within its window and appeared twice`);
+  const again = ends[1 + reloads];
+  // What began later may have been stored when the window was over: an unknown effect may happen late.
+  if (again !== undefined && starts.some((line) => line.token === again.token && line.at <= over)) {
+    report("S3", again.at, `${name} was repeated within its window and appeared twice`);
   }
 };
 
@@ -122,7 +130,7 @@ const noOverlap: Rule = (job, report, slack) => {
 };
 
 const fenced: Rule = ({ name, lines, starts }, report, slack) => {
-  const settled = new Set<string>();
+  const settled = new Map<string, number>();
   for (const line of lines) {
     if (line.op !== "settle" && line.op !== "extend") continue;
     const passed = line.op === "settle" ? ended(line) : happened(line) && line.state === "held";
@@ -130,10 +138,12 @@ const fenced: Rule = ({ name, lines, starts }, report, slack) => {
     const mine = starts.findIndex(({ token }) => token === line.token);
     const next = starts[mine + 1];
     const late = mine >= 0 && next !== undefined && next.at < began(line) - slack;
-    if (late || settled.has(line.token)) {
+    // An extension that began before the settlement was over may have come first.
+    const over = settled.get(line.token) ?? Infinity;
+    if (late || (line.op === "settle" ? over < Infinity : over < began(line))) {
       report("S6", line.at, `${name}: '${line.token}' passed a ${line.op} that was stale`);
     }
-    if (line.op === "settle") settled.add(line.token);
+    if (line.op === "settle") settled.set(line.token, line.at);
   }
 };
 
@@ -150,28 +160,41 @@ const finalIsFinal: Rule = ({ name, lines }, report) => {
   }
 };
 
-const attemptsCount: Rule = ({ name, lines }, report) => {
-  let expected: readonly number[] = [1];
+/** Whether a settlement may have passed: one that was sent when the next delivery had begun has not. */
+function mayBePassed(line: SettleLine, current: string | undefined): boolean {
+  return mayHaveHappened(line) && line.state === "settled" &&
+    (current === undefined || line.token === current);
+}
+
+const attemptsCount: Rule = ({ name, lines, starts, dispatches }, report) => {
+  const attempts = new Map(starts.map(({ token, attempt }) => [token, attempt]));
+  /** Lives that may have begun, and of which no run was seen. */
+  let fresh = 0;
+  let expected: readonly number[] = dispatches.some(isStored) ? [] : [1];
+  let current: string | undefined;
   let max = Infinity;
   for (const line of lines) {
     if (line.op === "dispatch" && isStored(line)) {
       max = line.maxAttempts ?? max;
-      expected = [...expected, 1];
+      fresh++;
     } else if (line.op === "start") {
-      if (!expected.includes(line.attempt)) {
-        report("S8", line.at, `${name} runs as attempt ${line.attempt} instead of ${expected.join(" or ")}`);
+      const known = expected.includes(line.attempt);
+      if (!known && line.attempt === 1 && fresh > 0) fresh--;
+      else if (!known) {
+        const wanted = [...expected, ...fresh > 0 ? [1] : []].join(" or ");
+        report("S8", line.at, `${name} runs as attempt ${line.attempt} instead of ${wanted}`);
       } else if (line.attempt > max) {
         report("S8", line.at, `${name} runs as attempt ${line.attempt} of ${max}`);
       }
       expected = [line.attempt];
+      current = line.token;
     } else if (line.op === "reload" && mayHaveHappened(line)) {
-      const last = Math.max(...expected);
-      if (line.reset !== true) max = Math.max(max, last) + 1;
-      expected = line.reset === true ? [1] : [last, last + 1];
-    } else if (
-      line.op === "settle" && line.to === "again" && mayHaveHappened(line) && line.state === "settled"
-    ) {
-      const last = Math.max(...expected);
+      const known = expected.length === 0 ? [1] : expected;
+      if (line.reset !== true) max = Math.max(max, ...known) + 1;
+      expected = line.reset === true ? [1] : [...known, ...known.map((attempt) => attempt + 1)];
+    } else if (line.op === "settle" && line.to === "again" && mayBePassed(line, current)) {
+      // Of the run that ends here: a settlement whose answer was lost is sent again, and counts once.
+      const last = attempts.get(line.token) ?? Math.max(1, ...expected);
       const next = line.cycle === "new" ? 1 : line.cycle === "same" ? last : last + 1;
       expected = happened(line) ? [next] : [last, next];
     }
@@ -208,27 +231,49 @@ const deadForAReason: Rule = ({ name, dispatches, starts, settles, operations, l
   }
 };
 
-const oneLive: Rule = ({ name, lines }, report, slack) => {
-  let live = 0;
-  let held = -Infinity;
-  let unsure = false;
-  for (const line of lines) {
-    if (line.outcome === "unknown") unsure = true;
-    else if (line.op === "settle" && isFinal(line) && ended(line)) live--;
-    else if (line.op === "reload" && happened(line)) live++;
-    else if (line.op === "remove" && happened(line)) live = 0;
-    else if (line.op === "dispatch" && line.idWindow !== undefined && happened(line)) {
-      const free = live <= 0 && began(line) > held + slack;
-      if (line.status === "duplicate") {
-        if (free && !unsure) report("S11", line.at, `${name} was refused though its id was free`);
-        continue;
+/** What is known of a job's lives around a call that takes effect somewhere between its beginning and its end. */
+function livesAround(
+  { dispatches, settles, operations }: JobHistory,
+  call: DispatchLine,
+): { readonly certain: number; readonly possible: number } {
+  const begins = [
+    ...dispatches.filter((line) => line !== call && isStored(line)),
+    ...operations.filter(({ op }) => op === "reload"),
+  ];
+  const before = begins.filter((line) => happened(line) && line.at < began(call));
+  const until = begins.filter((line) => mayHaveHappened(line) && began(line) <= call.at);
+  const ends = settles.filter((line) => isFinal(line) && ended(line) && line.at < began(call));
+  const tokens = settles.filter((line) => mayEnd(line) && began(line) <= call.at).map(({ token }) => token);
+  const removed = operations.filter((line) =>
+    line.op === "remove" && mayHaveHappened(line) && began(line) <= call.at
+  );
+  return {
+    certain: before.length - new Set(tokens).size - removed.length,
+    // What was removed may have been dead before.
+    possible: until.length - ends.length,
+  };
+}
+
+const oneLive: Rule = (job, report, slack) => {
+  for (const call of job.dispatches) {
+    if (call.idWindow === undefined || !happened(call)) continue;
+    const held = job.dispatches.filter((line) =>
+      line !== call && isStored(line) && line.idWindow !== undefined
+    );
+    const { certain, possible } = livesAround(job, call);
+    if (call.status === "duplicate") {
+      const free = held.every((line) => {
+        return began(line) > call.at || began(call) > line.at + (line.idWindow ?? 0) + slack;
+      });
+      if (free && possible <= 0) {
+        report("S11", call.at, `${job.name} was refused though its id was free`);
       }
-      if ((live > 0 || line.at < held - slack) && !unsure) {
-        report("S11", line.at, `${name} was stored though its id was held`);
-      }
-      live++;
-      held = began(line) + line.idWindow;
+      continue;
     }
+    const taken = held.some((line) => {
+      return happened(line) && line.at < began(call) && call.at < began(line) + (line.idWindow ?? 0) - slack;
+    });
+    if (taken || certain > 0) report("S11", call.at, `${job.name} was stored though its id was held`);
   }
 };
 

@@ -3,7 +3,7 @@
  * after it, so that a process that is killed in between leaves what it may have done.
  */
 import type { HandlerContext } from "../../../src/handle.ts";
-import type { Delivery, PushJob, Settled, Settlement } from "../../../src/exchange.ts";
+import type { Delivery, Pushed, PushJob, Settled, Settlement } from "../../../src/exchange.ts";
 import { readMeta, writeMeta } from "../../../src/record.ts";
 import { TransportBusy } from "../../../src/errors.ts";
 import type { HistoryLine } from "../../../src/testing/mod.ts";
@@ -70,7 +70,7 @@ export function createRecorder({ process, now, write, until, ordered }: Recorder
     try {
       const answers = await go();
       const at = now();
-      write(named.map((line, n) => ({ ...line, at, ...said(answers[n]) }) as Noted));
+      write(named.map((line, n) => ({ ...line, at, ...said(answers[n], answers) }) as Noted));
       return answers;
     } catch (error) {
       const at = now();
@@ -111,10 +111,7 @@ export function createRecorder({ process, now, write, until, ordered }: Recorder
           noted(
             jobs.map((job) => dispatchLine(job, now(), ordered)),
             () => inner.push(jobs, call),
-            (answer) =>
-              answer === "stored" || answer === "duplicate"
-                ? { status: answer }
-                : { outcome: answer === "withheld" || certain(answer) ? "fail" : "unknown" },
+            toldOfPush,
           ),
         async reserve(queues, options) {
           const asked = now();
@@ -178,7 +175,13 @@ export function createRecorder({ process, now, write, until, ordered }: Recorder
   };
 }
 
-type Told<T> = (answer: T | undefined) => object;
+type Told<T> = (answer: T | undefined, all: readonly T[]) => object;
+
+/** Of an atomic batch that was refused nothing is known but that it was not stored: two of its ids may be one. */
+function toldOfPush(answer: Pushed | undefined, all: readonly Pushed[]): object {
+  if (all.includes("withheld") || certain(answer)) return { outcome: "fail" };
+  return answer === "stored" || answer === "duplicate" ? { status: answer } : { outcome: "unknown" };
+}
 
 function certain(answer: unknown): boolean {
   return answer instanceof TypeError || answer instanceof RangeError || answer instanceof TransportBusy;

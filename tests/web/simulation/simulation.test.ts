@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { CALL_MUTANTS } from "../mutants/calls.ts";
+import { FENCE_MUTANTS } from "../mutants/fence.ts";
+import type { Mutant } from "../mutants/mutants.ts";
+import { STORAGE_MUTANTS } from "../mutants/storage.ts";
+import { play } from "./play.ts";
+
+const SEEDS = 200;
+const GROUP = 20;
+/** Seeds that a planted fault has to be found by. */
+const ENOUGH = 60;
+/** Lines of a broken history that are printed. */
+const TAIL = 40;
+
+for (let from = 1; from <= SEEDS; from += GROUP) {
+  test(`no promise is broken by seeds ${from} to ${from + GROUP - 1}`, async () => {
+    for (let seed = from; seed < from + GROUP; seed++) {
+      const { broken, history } = await play(seed);
+      if (broken.length === 0) continue;
+      const tail = history.slice(-TAIL).map((line) => JSON.stringify(line)).join("\n");
+      expect.fail(`seed ${seed} breaks ${broken.slice(0, 5).join("\n")}\n${tail}`);
+    }
+  });
+}
+/** Faults of transports, and the invariant that a history of each breaks. */
+const PLANTED: Readonly<Record<string, string>> = {
+  "no fence: a late settle acts on whoever holds the job now": "S6",
+  "no fence: a late extend keeps the lease of whoever holds the job now": "S6",
+  "settle by id: done removes whatever has the id": "S1",
+  "a release gives its token to the next delivery": "S6",
+  "leases are half as long as they were granted": "S5",
+  "delays are cut to whole seconds": "S9",
+  "ids are never freed": "S11",
+  "ids are never held": "S11",
+  "the second of two equal ids in a batch is swallowed as stored": "S1",
+  "delayed jobs of the same payload are merged": "S1",
+  "again without a payload stores none": "S2",
+  "a flush of one dead channel takes the other too": "S16",
+  "a flush takes every queue": "S18",
+  "a reload forgets that a full life was asked for": "S8",
+  "info forgets reserved jobs": "S4",
+};
+
+const MUTANTS: readonly Mutant[] = [...FENCE_MUTANTS, ...STORAGE_MUTANTS, ...CALL_MUTANTS];
+
+for (const [fault, invariant] of Object.entries(PLANTED)) {
+  test(`some seed finds by ${invariant}: ${fault}`, async () => {
+    const mutant = MUTANTS.find((one) => one.fault === fault);
+    if (mutant === undefined) throw new Error(`No mutant is called '${fault}'`);
+    for (let seed = 1; seed <= ENOUGH; seed++) {
+      const { broken } = await play(seed, mutant.wrap);
+      if (broken.some((line) => line.startsWith(`${invariant} `))) return;
+    }
+    expect.fail(`none of ${ENOUGH} seeds found it`);
+  });
+}
