@@ -5,6 +5,7 @@
  */
 
 import { CALL_TIMEOUT } from "./defaults.ts";
+import { checkKnown, checkSignal, checkTime } from "./options.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Transport } from "./transport.ts";
 
@@ -27,6 +28,7 @@ interface Address {
 
 type Open = (address: Address, options: ConnectOptions) => Promise<Transport>;
 
+const ACTION = "connect";
 const SCHEMES: ReadonlyMap<string, Open> = new Map([["memory", openMemory], ["sqlite", openSqlite]]);
 
 /**
@@ -40,7 +42,9 @@ const SCHEMES: ReadonlyMap<string, Open> = new Map([["memory", openMemory], ["sq
  *
  * Parameters of `sqlite:`: `durability=full|normal`, `maxBytes=<bytes>`, `probe=<milliseconds>`, `name=<name>`.
  *
- * @throws {TypeError} When the URL has an unknown scheme or parameter, or no path. No message repeats credentials.
+ * @throws {TypeError} When the URL has an unknown scheme or parameter, or no path, and for an option that is wrong or
+ * unknown. No message repeats credentials.
+ * @throws {RangeError} When a number is out of its range.
  * @throws {TransportError} When the store cannot be used; its `code` says why.
  *
  * @example
@@ -52,6 +56,9 @@ const SCHEMES: ReadonlyMap<string, Open> = new Map([["memory", openMemory], ["sq
  * ```
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Transport> {
+  checkKnown(ACTION, options, ["signal", "deadline", "runtime"]);
+  checkSignal(ACTION, options.signal);
+  if (options.deadline !== undefined) checkTime(ACTION, "deadline", options.deadline);
   options.signal?.throwIfAborted();
   const address = addressOf(url);
   const open = SCHEMES.get(address.scheme);
@@ -177,5 +184,5 @@ function wantedSchemes(): string {
 }
 
 function wrong(what: string): TypeError {
-  return new TypeError(`Cannot connect as ${what}`);
+  return new TypeError(`Cannot ${ACTION} as ${what}`);
 }

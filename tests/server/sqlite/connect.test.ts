@@ -36,6 +36,18 @@ test("parameters become options", async () => {
   });
 });
 
+test("what is no option, or no value of one, is refused by its name", async () => {
+  const wrong: readonly (readonly [unknown, RegExp])[] = [
+    [{ dedline: 5 }, /no option 'dedline'/],
+    [{ deadline: "5" }, /'deadline' must be milliseconds/],
+    [{ signal: {} }, /'signal' must be an AbortSignal/],
+    [null, /its options must be an object/],
+  ];
+  for (const [options, message] of wrong) {
+    await expect(connect("memory:", options as ConnectOptions)).rejects.toThrow(message);
+  }
+});
+
 test("what is wrong with a URL is told with what is wanted, and no secret is", async () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ["", /must begin with one of 'memory:', 'sqlite:'.*''/],
