@@ -105,7 +105,10 @@ export interface Relay<J extends Jobs> extends Admin, AsyncDisposable {
    * @throws {TransportBusy | TransportError | TransportClosed} when the transport fails: a drain does not wait for it.
    */
   drain(options?: WorkerOptions & DrainOptions): Promise<Drained>;
-  /** Stops the workers as their `stop` does, waits for calls under way, and closes the transport if no other relay uses it. */
+  /**
+   * Stops the workers as their `stop` does, waits for calls under way, and closes the transport if no other relay uses
+   * it. A handler that closes its own relay must not await this, as it would wait for itself.
+   */
   close(options?: StopOptions): Promise<void>;
 }
 

@@ -44,7 +44,10 @@ export interface Worker {
    * @throws {TransportClosed} when the transport is closed under it.
    */
   run(options?: RunOptions): Promise<void>;
-  /** Lets the running handlers finish, gives back what was not started, and resolves when `run` has. */
+  /**
+   * Lets the running handlers finish, gives back what was not started, and resolves when `run` has. A handler that
+   * stops its own worker must not await this, as it would wait for itself.
+   */
   stop(options?: StopOptions): Promise<void>;
   /**
    * Changes options, also while it runs; returns the worker.
