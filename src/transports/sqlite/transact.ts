@@ -77,9 +77,14 @@ function write(place: Place, session: Session, group: Operation[]): readonly (()
     const ends = group.map(run);
     // Who waits for what was just stored gets it in the same transaction.
     const woken = crowd.claim(session.touched);
-    const hungry = group.filter((operation) => operation.hungry?.(session.touched));
+    const hungry = group.map((operation) => operation.hungry?.(session.touched) ?? false);
     group.push(...woken);
-    ends.push(...woken.map(run), ...hungry.map(run));
+    ends.push(...woken.map(run));
+    // In the place of its first end: that would answer with nothing if the wait ran out during the commit, and leave
+    // the jobs of the second reserved for nobody.
+    for (const [index, operation] of group.entries()) {
+      if (hungry[index] === true) ends[index] = run(operation);
+    }
     session.flush();
     session.database.exec("COMMIT");
     return ends;

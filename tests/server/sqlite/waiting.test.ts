@@ -60,6 +60,26 @@ test("a reserve gets what is pushed behind it in the same transaction", async ()
   expect([(await waiting).length, (await late).length, await pushed]).toEqual([1, 0, ["stored"]]);
 });
 
+test("a reserve whose wait runs out while its jobs are committed gets them", async () => {
+  const database = connection(":memory:");
+  const fake = createFakeRuntime();
+  let slow = 0;
+  const client = {
+    exec(sql: string): void {
+      database.exec(sql);
+      if (sql === "COMMIT") slow += 1_000;
+    },
+    prepare: (sql: string) => database.prepare(sql),
+    close: () => database.close(),
+  };
+  const runtime = { ...fake, monotonic: () => fake.monotonic() + slow };
+  const transport = open({ client, runtime });
+  await transport.queues(call);
+  const waiting = transport.reserve(["q"], { ...now, wait: 100 });
+  await transport.push([job({ id: "1" })], call);
+  expect(await waiting).toMatchObject([{ id: "1" }]);
+});
+
 test("an abort or a close leaves nothing asleep", async () => {
   const runtime = createFakeRuntime();
   const transport = open({ path: newFile(), runtime });
