@@ -30,6 +30,9 @@ interface Entry extends Alarm {
 /** Cancelled entries that may lie in the heap before it is swept. */
 const MAX_CANCELLED = 1_024;
 
+/** Why a sleep ends early. Nobody sees it; without a reason each abort would make an error with a stack. */
+const WOKEN = "woken";
+
 /** Makes alarms that ring by the runtime's monotonic clock. */
 export function createAlarms(runtime: Runtime): Alarms {
   let heap: Heap<Entry> = createHeap((a, b) => a.time < b.time);
@@ -37,7 +40,7 @@ export function createAlarms(runtime: Runtime): Alarms {
   let sleeping: { readonly until: number; readonly controller: AbortController } | undefined;
 
   function wake(): void {
-    sleeping?.controller.abort();
+    sleeping?.controller.abort(WOKEN);
     sleeping = undefined;
   }
 

@@ -41,6 +41,9 @@ const QUIET_PART = 1 / 250;
 /** Milliseconds between two looks where nobody else can be at work, as a wall clock may jump. */
 const ALONE = 1_000;
 
+/** Why a sleep ends early. Nobody sees it; without a reason each abort would make an error with a stack. */
+const ROUSED = "roused";
+
 /** Makes an empty crowd. */
 export function createWaiting({ connection, runtime, probe, submit }: WaitingOptions): Waiting {
   const alarms = createAlarms(runtime);
@@ -53,7 +56,7 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
   let rousing: AbortController | undefined;
 
   function rouse(): void {
-    rousing?.abort();
+    rousing?.abort(ROUSED);
     rousing = undefined;
     lookAt = Infinity;
   }
