@@ -26,7 +26,7 @@ export type Ticket = object;
 
 /** Gathers items. */
 export interface Batcher<Item, Result> {
-  /** Sends the item with the next batch; `done` must not throw. */
+  /** Sends the item with the next batch; `done` must not throw, nor take an item back. */
   add(item: Item, done: (result: Result | Error) => void): Ticket;
   /** Takes an item back; false when it was sent already. */
   withdraw(ticket: Ticket): boolean;
@@ -41,12 +41,16 @@ interface Pending<Item, Result> {
   readonly item: Item;
   readonly since: number;
   readonly done: (result: Result | Error) => void;
+  /** Sent, or taken back: it can be taken back no more. */
+  gone: boolean;
 }
 
 /** Makes a batcher. */
 export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>): Batcher<Item, Result> {
   let gathered: Pending<Item, Result>[] = [];
   let size = 0;
+  /** Items among the gathered that were taken back: sorted out all at once, as thousands may share a signal. */
+  let withdrawn = 0;
   let inFlight = 0;
   let hopping = false;
 
@@ -58,8 +62,9 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
 
   function flush(): void {
     hopping = false;
-    const all = gathered;
+    const all = withdrawn === 0 ? gathered : gathered.filter((pending) => !pending.gone);
     gathered = [];
+    withdrawn = 0;
     let start = expire(all);
     while (start < all.length && inFlight < MAX_IN_FLIGHT) {
       const end = endOfBatch(all, start);
@@ -76,6 +81,7 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
     let end = 0;
     for (let pending = all[0]; pending !== undefined && pending.since <= oldest; pending = all[++end]) {
       size--;
+      pending.gone = true;
       pending.done(
         new TransportBusy(`The transport took nothing for ${deadline} ms, and others were before this call`),
       );
@@ -99,7 +105,7 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
     const left = options.deadline - (options.runtime.monotonic() - first);
     let results: readonly (Result | Error)[] | Error;
     try {
-      results = await options.send(batch.map((pending) => pending.item), left);
+      results = await options.send(batch.map(itemOf), left);
     } catch (error) {
       results = errorOf(error);
     }
@@ -114,19 +120,27 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
       return size;
     },
     add(item, done) {
-      const pending = { item, done, since: options.runtime.monotonic() };
+      const pending = { item, done, since: options.runtime.monotonic(), gone: false };
       size++;
       gathered.push(pending);
       schedule();
       return pending;
     },
     withdraw(ticket) {
-      const before = gathered.length;
-      gathered = gathered.filter((pending) => pending !== ticket);
-      size -= before - gathered.length;
-      return gathered.length < before;
+      const pending = ticket as Pending<Item, Result>;
+      if (pending.gone) return false;
+      pending.gone = true;
+      withdrawn++;
+      size--;
+      return true;
     },
   };
+}
+
+/** The item, which is on its way from now on. */
+function itemOf<Item>(pending: Pending<Item, never>): Item {
+  pending.gone = true;
+  return pending.item;
 }
 
 function resultAt<Result>(results: readonly (Result | Error)[] | Error, index: number): Result | Error {

@@ -62,6 +62,23 @@ describe("a batcher", () => {
     expect(batches.slice(5)).toEqual([[5]]);
   });
 
+  it("sends nothing that was taken back, however many there are behind four batches, and counts them no more", async () => {
+    const { batches, answers, runtime, batcher, add } = createRig({ maxItems: 1 });
+    for (let i = 0; i < 4; i++) void add(i);
+    await runtime.advance(0);
+    const told: unknown[] = [];
+    const tickets = Array.from({ length: 50_000 }, (_, i) => batcher.add(i, (result) => told.push(result)));
+    expect(tickets.map((ticket) => batcher.withdraw(ticket))).not.toContain(false);
+    expect(tickets.map((ticket) => batcher.withdraw(ticket))).not.toContain(true);
+    const last = batcher.add(7, (result) => told.push(result));
+    expect(batcher.size).toBe(5);
+    answers[0]?.resolve(["x"]);
+    await runtime.advance(0);
+    expect(batches.slice(4)).toEqual([[7]]);
+    expect(batcher.withdraw(last)).toBe(false);
+    expect(told).toEqual([]);
+  });
+
   it("tells a rejection to every item of its batch and to no other", async () => {
     const { answers, runtime, add } = createRig({ maxItems: 1 });
     const [first, second] = [add(1), add(2)];
