@@ -23,6 +23,7 @@ import type { Pushed, PushJob } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
 import { checkBoolean, checkKnown, checkObject, checkSignal, shown } from "./options.ts";
 import { type Desk, type JobSettings, prepare } from "./prepare.ts";
+import { unlessAborted } from "./promises.ts";
 
 /** What a dispatch may say. All times are milliseconds. */
 export interface DispatchOptions {
@@ -170,9 +171,11 @@ export function createDispatcher(sender: Sender): Dispatcher {
         const go = (job: PushJob): Promise<Dispatched> =>
           transaction === undefined ? send(job, signal, refuse) : sendWithin(job, transaction, refuse);
         if (!(prepared instanceof Promise)) return go(prepared);
-        return prepared.then((job) => {
+        // Who closes the relay waits for the schema too, and the signal ends that wait.
+        return gate.pass(async () => {
+          const job = await unlessAborted(prepared, signal);
           signal?.throwIfAborted();
-          return go(job);
+          return await go(job);
         });
       } catch (error) {
         return Promise.reject(error);
@@ -253,7 +256,7 @@ async function dispatchMany(
   }
   // All that the caller may change while this waits is read before.
   const refuse = jobs.map((job) => atomic || job?.onDuplicate === "throw");
-  const prepared = await prepareAll(sender, jobs);
+  const prepared = await unlessAborted(prepareAll(sender, jobs), signal);
   signal?.throwIfAborted();
   const pushed = await pushAll(sender, prepared, { atomic, transaction, signal });
   const results = prepared.map((job, index) => {

@@ -13,3 +13,17 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
 export function hush(value: unknown): void {
   if (isPromise(value)) value.then(undefined, () => undefined);
 }
+
+/** What a promise comes to, or the signal's reason when that aborts first; leaves no listener behind. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    const end = (then: () => void): void => {
+      signal.removeEventListener("abort", abort);
+      then();
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then((value) => end(() => resolve(value)), (error) => end(() => reject(error)));
+  });
+}

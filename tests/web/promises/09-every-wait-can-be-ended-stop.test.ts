@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { promise } from "../support/promises.ts";
-import { listen, reasonOf, TASK } from "../support/stage.ts";
+import { listen, reasonOf, schema, TASK } from "../support/stage.ts";
 
 const HOUR = 3_600_000;
 
@@ -176,6 +176,27 @@ promise(9, "every wait can be ended: stop and close", (claim) => {
     const dispatched = relay.dispatch("task");
     await Promise.all([relay.close(), dispatched]);
     expect((await dispatched).status).toBe("stored");
+  });
+
+  claim("close waits for dispatches whose schema still waits, and a signal ends those", async (stage) => {
+    const barrier = stage.barrier();
+    const slow = schema<unknown>((value) => barrier.opened.then(() => ({ value })));
+    const relay = stage.relay({ task: slow });
+    const enough = new AbortController();
+    const stored = relay.dispatch("task", 1);
+    const ended = [
+      reasonOf(relay.dispatch("task", 2, { signal: enough.signal })),
+      reasonOf(relay.dispatchMany([{ name: "task", payload: 3 }], { signal: enough.signal })),
+    ];
+    const closing = relay.close();
+    await stage.runtime.settle();
+    enough.abort("enough");
+    expect(await Promise.all(ended)).toEqual(["enough", "enough"]);
+    expect(stage.line.disposed).toBe(false);
+    barrier.open();
+    await closing;
+    expect(await stored).toMatchObject({ status: "stored" });
+    expect(stage.line.count("push")).toBe(1);
   });
 
   claim(
