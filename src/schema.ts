@@ -58,7 +58,10 @@ export function validate(schema: StandardSchema, job: string, value: unknown): u
 }
 
 function valueOf(result: SchemaResult<unknown>, job: string): unknown {
-  if (result.issues === undefined) return result.value;
+  if (result.issues === undefined) {
+    if ("value" in result) return result.value;
+    throw new TypeError(`The schema of '${job}' gave neither a value nor issues`);
+  }
   throw new InvalidPayloadError(job, result.issues.map(issueOf));
 }
 

@@ -8,7 +8,7 @@ import { MAX_UNSETTLED } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
 import { buried, isReadable } from "./judge.ts";
-import { hasten, lose } from "./lease.ts";
+import { hasten } from "./lease.ts";
 import { inTime } from "./patience.ts";
 import { perform } from "./perform.ts";
 import { Run } from "./run.ts";
@@ -137,8 +137,9 @@ export function pump(state: State): void {
     const run = state.buffer.shift();
     if (run === undefined) break;
     // It waited while nothing reached the transport, or while this process was stopped: others may have run it by now.
+    // If none has, it is given back as it is, for this was no fault of its own.
     if (run.leaseEnd <= now) {
-      lose(state, run);
+      settle(state, run, { to: "release", reason: "busy" });
       continue;
     }
     state.running.add(run);

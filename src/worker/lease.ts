@@ -86,6 +86,7 @@ function beat(state: State, run: Run, ms: number): void {
   if (run.unanswered >= MAX_UNANSWERED) return;
   run.unanswered++;
   const { queue, token } = run.delivery;
+  const sent = state.bench.runtime.monotonic();
   state.extensions.add({ queue, token, ms }, (answer) => {
     run.unanswered--;
     state.quiet.open();
@@ -94,14 +95,14 @@ function beat(state: State, run: Run, ms: number): void {
       return;
     }
     state.link.up(true);
-    if (answer.state === "held") run.leaseEnd = state.bench.runtime.monotonic() + ms;
+    if (answer.state === "held") run.leaseEnd = sent + ms;
     // A settlement on its way may have ended the delivery already, and tells by itself whether it came too late.
     if (answer.state === "stale" && !run.settling && run.within === undefined) lose(state, run);
   });
 }
 
 /** The job is another worker's by now: its handler is told, and whatever it still returns is discarded. */
-export function lose(state: State, run: Run): void {
+function lose(state: State, run: Run): void {
   if (run.abandoned !== undefined || !state.held.delete(run)) return;
   run.abandoned = "lost";
   tellStale(state, run, "extend");

@@ -7,6 +7,7 @@
 
 import {
   errorOf,
+  InvalidPayloadError,
   JobTimeout,
   LeaseLost,
   messageOf,
@@ -115,8 +116,10 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
   }
 }
 
+/** A payload that does not fit is no better the next time; a schema that could not tell may be, so that run counts. */
 function fateOfInvalid(state: State, run: Run, thrown: unknown): Ready {
   const error = errorOf(thrown);
+  if (!(error instanceof InvalidPayloadError)) return { fate: fateOfError(state, run, error) };
   if (state.settings.invalid === "retry") return { fate: handedBack(state, run, "invalid", error) };
   return { fate: buried(state, run, "failed", "invalid", error, false) };
 }
@@ -209,7 +212,8 @@ export async function settleWithin(
         `current value is ${typeof outcome}`,
     );
   }
-  if (run.within !== undefined) throw new TypeError(`Cannot settle job '${id}' twice in one run`);
+  if (run.settledWithin) throw new TypeError(`Cannot settle job '${id}' twice in one run`);
+  run.settledWithin = true;
   if (run.abandoned !== undefined) throw new LeaseLost(id);
   const fate = outcome === undefined ? { to: "done" } as const : await fateOfOutcome(state, run, outcome);
   const call = { deadline: callTimeout };

@@ -45,6 +45,8 @@ export class Run {
   stopped = false;
   /** How long its handler took, in milliseconds. */
   duration = 0;
+  /** Its handler asked to settle it in a transaction. */
+  settledWithin = false;
   /** Settled in a transaction of the handler's, and whether that is known to be committed. */
   within: { readonly fate: Fate; readonly committed: boolean } | undefined;
   #meta: Meta | undefined;

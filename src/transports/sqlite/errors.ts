@@ -28,6 +28,7 @@ const BY_CODE: Readonly<Record<number, Cause>> = {
   14: "TRANSPORT_UNAVAILABLE",
   15: "busy",
   17: "TRANSPORT_INCOMPATIBLE",
+  19: "TRANSPORT_INCOMPATIBLE",
   26: "TRANSPORT_CORRUPT",
 };
 

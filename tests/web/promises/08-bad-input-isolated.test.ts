@@ -53,20 +53,30 @@ promise(8, "bad input is isolated late", (claim) => {
     });
   });
 
-  claim("a schema that throws or rejects isolates its job too", async (stage) => {
-    const schema = any<unknown>();
-    const validate = (value: unknown) =>
-      value === "throw" ? fail() : value === "reject" ? Promise.reject(new Error("mine")) : { value };
-    const fail = (): never => {
-      throw new Error("mine");
-    };
-    const relay = stage.relay({ task: { "~standard": { ...schema["~standard"], validate } } });
-    relay.handle("task", () => undefined);
-    for (const payload of ["throw", "reject", "fine"]) {
-      await stage.put({ id: payload, payload: encode(payload) });
-    }
-    expect(await relay.drain()).toMatchObject({ failed: 2, completed: 1 });
-  });
+  claim(
+    "a schema that throws or rejects fails the run, and the job lives while attempts are left",
+    async (stage) => {
+      const schema = any<unknown>();
+      const validate = (value: unknown) =>
+        value === "throw" ? fail() : value === "reject" ? Promise.reject(new Error("mine")) : { value };
+      const fail = (): never => {
+        throw new Error("mine");
+      };
+      const relay = stage.relay({ task: { "~standard": { ...schema["~standard"], validate } } });
+      relay.handle("task", () => undefined);
+      for (const payload of ["throw", "reject", "fine"]) {
+        await stage.put({ id: payload, payload: encode(payload) });
+      }
+      expect(await relay.drain()).toMatchObject({ retried: 2, completed: 1, failed: 0 });
+      expect(await relay.get("default", "reject")).toMatchObject({
+        attempts: 1,
+        lastError: { message: "mine" },
+      });
+      await stage.runtime.advance(6 * SECOND);
+      expect(await relay.drain({ maxRetry: 2 })).toMatchObject({ failed: 2 });
+      expect(await relay.get("default", "throw")).toMatchObject({ dead: { reason: "exhausted" } });
+    },
+  );
 
   claim(
     "invalid: 'retry' gives an invalid job back without counting, until a newer schema takes it",
