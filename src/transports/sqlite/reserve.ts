@@ -17,6 +17,7 @@ export type Wanted = Pick<ReserveOptions, "limit" | "slots" | "lease">;
 const RECLAIM = 200;
 /** Jobs read at once, so that what is in memory stays within {@linkcode ENOUGH} and a page. */
 const PAGE = 250;
+const FIRST_PAGE = 50;
 /** Bytes of payload after which a reserve is content with less than its limit. */
 const ENOUGH = 8 * 1024 * 1024;
 /** Rows that are marked one by one; more of them in one statement. */
@@ -97,7 +98,10 @@ export function reserveJobs(
   }
 
   function room(): number {
-    return bytes > ENOUGH ? 0 : Math.min(PAGE, wanted.limit - deliveries.length);
+    if (bytes > ENOUGH) return 0;
+    // Those to come are taken to be like those that came; of the first it is not known how large they are.
+    const average = deliveries.length === 0 ? ENOUGH / FIRST_PAGE : Math.max(1, bytes / deliveries.length);
+    return Math.min(PAGE, Math.ceil((ENOUGH - bytes) / average), wanted.limit - deliveries.length);
   }
 
   for (const queue of queues) {
