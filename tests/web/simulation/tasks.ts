@@ -42,9 +42,11 @@ export interface Mood {
 
 /** Makes a handler that draws from a die what it does. */
 export function createTask(
-  runtime: Runtime,
-  random: () => number,
-  mood: Mood,
+  { runtime, random, mood }: {
+    readonly runtime: Runtime;
+    readonly random: () => number;
+    readonly mood: Mood;
+  },
 ): (task: Task, context: HandlerContext) => Promise<unknown> {
   return async (_, { signal }) => {
     const [kind, length, patience] = [random(), random(), random()];
