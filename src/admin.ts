@@ -15,7 +15,7 @@ import {
   type StoredJob,
 } from "./job.ts";
 import { checkId, checkName } from "./names.ts";
-import { checkInteger, checkKnown, checkSignal, checkTime, checkWord, shown } from "./options.ts";
+import { checkInteger, checkKnown, checkSignal, checkTime, checkWord, quote } from "./options.ts";
 import { storedJobOf } from "./record.ts";
 import type { Transport } from "./transport.ts";
 
@@ -140,14 +140,14 @@ function checkSelection(action: string, select: Selection, channel: Channel): vo
   if (select === "all") return;
   if (typeof select !== "object" || select === null) {
     throw new TypeError(
-      `Cannot ${action} as the selection must be 'all', ids or properties: current value is ${shown(select)}`,
+      `Cannot ${action} as the selection must be 'all', ids or properties: current value is ${quote(select)}`,
     );
   }
   if ("ids" in select) {
     checkKnown(action, select, ["ids"]);
     if (!Array.isArray(select.ids)) {
       throw new TypeError(
-        `Cannot ${action} as 'ids' must be a list of ids: current value is ${shown(select.ids)}`,
+        `Cannot ${action} as 'ids' must be a list of ids: current value is ${quote(select.ids)}`,
       );
     }
     for (const id of select.ids) checkId(id, action);

@@ -5,7 +5,7 @@
  */
 
 import { BACKOFF_BASE, BACKOFF_JITTER, BACKOFF_MAX, MAX_DELAY } from "./defaults.ts";
-import { shown } from "./options.ts";
+import { checkKnown, quote } from "./options.ts";
 import { hush } from "./promises.ts";
 
 /** A named policy with its numbers; all times are milliseconds. */
@@ -44,7 +44,7 @@ export type Backoff = BackoffPolicy | ((failure: Failure) => number);
 /**
  * Doubles the delay from run to run: `base`, 2 × `base`, 4 × `base`, up to `max` (seed 002). Default base: 5,000 ms.
  *
- * @throws {RangeError} when a number is out of its range.
+ * @throws {TypeError | RangeError} for an option that is unknown, or a number that is out of its range.
  *
  * @example
  * ```ts
@@ -58,7 +58,7 @@ export function exponential(base: number = BACKOFF_BASE, options: BackoffOptions
 /**
  * Waits the same milliseconds before each run.
  *
- * @throws {RangeError} when a number is out of its range.
+ * @throws {TypeError | RangeError} for an option that is unknown, or a number that is out of its range.
  */
 export function fixed(delay: number, options: BackoffOptions = {}): BackoffPolicy {
   return policy("fixed", delay, options);
@@ -67,7 +67,7 @@ export function fixed(delay: number, options: BackoffOptions = {}): BackoffPolic
 /**
  * Adds `step` milliseconds from run to run: `step`, 2 × `step`, 3 × `step`, up to `max`.
  *
- * @throws {RangeError} when a number is out of its range.
+ * @throws {TypeError | RangeError} for an option that is unknown, or a number that is out of its range.
  */
 export function linear(step: number, options: BackoffOptions = {}): BackoffPolicy {
   return policy("linear", step, options);
@@ -77,13 +77,14 @@ export function linear(step: number, options: BackoffOptions = {}): BackoffPolic
  * Starts at `base` and multiplies each delay by 2 and by a random number from 0.5 up to 1.5, never below `base` and
  * never over `max` (seed 003). Default base: 1,000 ms.
  *
- * @throws {RangeError} when a number is out of its range.
+ * @throws {TypeError | RangeError} for an option that is unknown, or a number that is out of its range.
  */
 export function jittered(base: number = 1_000, options: Omit<BackoffOptions, "jitter"> = {}): BackoffPolicy {
   return policy("jittered", base, { ...options, jitter: 0 });
 }
 
 function policy(type: BackoffPolicy["type"], base: number, options: BackoffOptions): BackoffPolicy {
+  checkKnown(`make the backoff '${type}'`, options, ["max", "jitter"]);
   const made = {
     type,
     base,
@@ -97,17 +98,17 @@ function policy(type: BackoffPolicy["type"], base: number, options: BackoffOptio
 /** Refuses a policy that could give a delay that is none; used where one is made and where one arrives. */
 export function checkBackoff(backoff: BackoffPolicy, action: string): void {
   if (typeof backoff !== "object" || backoff === null) {
-    throw new TypeError(`Cannot ${action} as 'backoff' must be a policy: current value is ${shown(backoff)}`);
+    throw new TypeError(`Cannot ${action} as 'backoff' must be a policy: current value is ${quote(backoff)}`);
   }
   const { type, base, max, jitter } = backoff;
   if (!["exponential", "fixed", "linear", "jittered"].includes(type)) {
     throw new TypeError(
-      `Cannot ${action} as 'type' must name a backoff policy: current value is ${shown(type)}`,
+      `Cannot ${action} as 'type' must name a backoff policy: current value is ${quote(type)}`,
     );
   }
   const refuse = (option: string, wanted: string, value: unknown): never => {
     throw new RangeError(
-      `Cannot ${action} as '${option}' must be ${wanted}: current value is ${shown(value)}`,
+      `Cannot ${action} as '${option}' must be ${wanted}: current value is ${quote(value)}`,
     );
   };
   // A string compares as the number that it looks like, and is none.
@@ -129,7 +130,7 @@ export function delayAfter(failure: Failure, backoff: Backoff, random: () => num
     if (typeof delay !== "number" || !(delay >= 0)) {
       hush(delay);
       throw new RangeError(
-        `Cannot retry as a backoff must give milliseconds from 0: current value is ${shown(delay)}`,
+        `Cannot retry as a backoff must give milliseconds from 0: current value is ${quote(delay)}`,
       );
     }
     return Math.round(Math.min(delay, MAX_DELAY));

@@ -9,7 +9,7 @@ import { type Backoff, checkBackoff } from "./backoff.ts";
 import { type Codec, json } from "./codec.ts";
 import { QUEUE } from "./defaults.ts";
 import { checkName } from "./names.ts";
-import { checkInteger, checkKnown, checkTime, shown } from "./options.ts";
+import { checkInteger, checkKnown, checkTime, quote } from "./options.ts";
 import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "./schema.ts";
 
 /** What a definition may say beside its schema; read where the job runs, so that a deploy changes waiting jobs too. */
@@ -83,7 +83,7 @@ const KNOWN = ["schema", "queue", "maxAttempts", "timeout", "backoff", "codec", 
 export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitions {
   if (typeof jobs !== "object" || jobs === null) {
     throw new TypeError(
-      `Cannot make a relay as 'jobs' must be an object of schemas: current value is ${shown(jobs)}`,
+      `Cannot make a relay as 'jobs' must be an object of schemas: current value is ${quote(jobs)}`,
     );
   }
   const byName = new Map<string, Definition>();
@@ -121,15 +121,16 @@ export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitio
 
 function readDefinition(name: string, written: StandardSchema | JobDefinition): Definition {
   const action = `define job '${name}'`;
-  const { schema, ...options }: JobDefinition = isSchema(written) ? { schema: written } : written ?? {};
+  const { schema, ...options }: JobDefinition = isSchema(written) ? { schema: written } : Object(written);
   if (!isSchema(schema)) {
-    throw new TypeError(`Cannot ${action} as it needs a Standard Schema: current value is ${typeof schema}`);
+    const given = typeof written === "object" && written !== null ? schema : written;
+    throw new TypeError(`Cannot ${action} as it needs a Standard Schema: current value is ${quote(given)}`);
   }
   checkKnown(action, options, KNOWN);
   if (options.queue !== undefined) checkName("queue", options.queue, action);
   if (options.aliases !== undefined && !Array.isArray(options.aliases)) {
     throw new TypeError(
-      `Cannot ${action} as 'aliases' must be a list of names: current value is ${shown(options.aliases)}`,
+      `Cannot ${action} as 'aliases' must be a list of names: current value is ${quote(options.aliases)}`,
     );
   }
   if (options.maxAttempts !== undefined) {
@@ -162,7 +163,7 @@ function checkCodec(codec: Codec, action: string): void {
   }
   throw new TypeError(
     `Cannot ${action} as a codec must have an 'id' and the functions 'encode' and 'decode': current value is ${
-      shown(codec)
+      quote(codec)
     }`,
   );
 }

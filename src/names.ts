@@ -6,7 +6,7 @@
  */
 
 import { MAX_HEADERS, MAX_ID, MAX_NAME } from "./defaults.ts";
-import { shown } from "./options.ts";
+import { quote } from "./options.ts";
 
 const encoder = new TextEncoder();
 
@@ -94,8 +94,4 @@ export function checkText(what: string, text: string, action: string, limit: num
       }`,
     );
   }
-}
-
-function quote(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value.slice(0, 80)) : shown(value);
 }

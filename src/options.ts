@@ -20,7 +20,7 @@ export function checkInteger(
     ? `a whole number from ${least}`
     : `a whole number from ${least} to ${most}`;
   throw new RangeError(
-    `Cannot ${action} as '${option}' must be ${wanted}: current value is ${shown(value)}`,
+    `Cannot ${action} as '${option}' must be ${wanted}: current value is ${quote(value)}`,
   );
 }
 
@@ -29,7 +29,7 @@ export function checkTime(action: string, option: string, value: unknown, least 
   if (typeof value === "number" && value >= least && value <= MAX_DELAY) return value;
   throw new RangeError(
     `Cannot ${action} as '${option}' must be milliseconds from ${least} to a century: current value is ${
-      shown(value)
+      quote(value)
     }`,
   );
 }
@@ -45,7 +45,7 @@ export function checkWord<Word extends string>(
   if (found !== undefined) return found;
   const wanted = words.map((word) => `'${word}'`).join(", ");
   throw new TypeError(
-    `Cannot ${action} as '${option}' must be one of ${wanted}: current value is ${shown(value)}`,
+    `Cannot ${action} as '${option}' must be one of ${wanted}: current value is ${quote(value)}`,
   );
 }
 
@@ -58,27 +58,32 @@ export function checkSignal(action: string, signal: unknown): void {
     typeof throwIfAborted === "function"
   ) return;
   throw new TypeError(
-    `Cannot ${action} as 'signal' must be an AbortSignal: current value is ${shown(signal)}`,
+    `Cannot ${action} as 'signal' must be an AbortSignal: current value is ${quote(signal)}`,
   );
 }
 
 /** Refuses what has no properties to read. */
 export function checkObject(action: string, what: string, value: unknown): void {
   if (typeof value === "object" && value !== null) return;
-  throw new TypeError(`Cannot ${action} as ${what} must be an object: current value is ${shown(value)}`);
+  throw new TypeError(`Cannot ${action} as ${what} must be an object: current value is ${quote(value)}`);
 }
 
 /** Refuses what is neither `true` nor `false`: a string that says no would be taken for yes. */
 export function checkBoolean(action: string, option: string, value: unknown): void {
   if (typeof value === "boolean") return;
   throw new TypeError(
-    `Cannot ${action} as '${option}' must be true or false: current value is ${shown(value)}`,
+    `Cannot ${action} as '${option}' must be true or false: current value is ${quote(value)}`,
   );
 }
 
 /** A value as it stands in a message: never an error of its own, and never long. */
 export function shown(value: unknown): string {
   return messageOf(value).slice(0, 80);
+}
+
+/** A value as `shown`, where a text must not look like the number that it spells. */
+export function quote(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value.slice(0, 80)) : shown(value);
 }
 
 /** Refuses options that are none or that nothing reads, so that a slip of the pen is told instead of ignored. */

@@ -6,6 +6,7 @@
 
 import { MAX_NAME } from "./defaults.ts";
 import { checkText } from "./names.ts";
+import { checkKnown } from "./options.ts";
 import type { Recurrence } from "./schedule.ts";
 
 /**
@@ -68,8 +69,13 @@ export interface RetryOptions {
   readonly error?: unknown;
 }
 
-/** The run failed: it counts, and the job runs again unless that was its last attempt (seed 004). */
+/**
+ * The run failed: it counts, and the job runs again unless that was its last attempt (seed 004).
+ *
+ * @throws {TypeError} for an option that is unknown; in a handler, a failed run.
+ */
 export function retry(options: RetryOptions = {}): Retry {
+  checkKnown("retry a job", options, ["delay", "error"]);
   return marked({ kind: "retry", delay: options.delay, error: options.error });
 }
 
@@ -84,9 +90,10 @@ export interface DeadLetterOptions {
 /**
  * The job is dead at once, whatever attempts are left (seed 004).
  *
- * @throws {TypeError | RangeError} when the reason is no text that operators could select by.
+ * @throws {TypeError | RangeError} when an option is unknown, or the reason is no text that operators could select by.
  */
 export function deadLetter(options: DeadLetterOptions = {}): DeadLetter {
+  checkKnown("bury a job", options, ["reason", "error"]);
   const { reason = "refused", error } = options;
   checkText("reason of a dead letter", reason, "bury a job", MAX_NAME);
   return marked({ kind: "deadLetter", reason, error });
@@ -100,8 +107,13 @@ export interface RescheduleOptions {
   readonly keepAttempts?: boolean;
 }
 
-/** The run did not fail; the job runs again when `by` says (seed 004). A `by` that fails makes the job dead. */
+/**
+ * The run did not fail; the job runs again when `by` says (seed 004). A `by` that fails makes the job dead.
+ *
+ * @throws {TypeError} for an option that is unknown; in a handler, a failed run.
+ */
 export function reschedule(by: Recurrence, options: RescheduleOptions = {}): Reschedule {
+  checkKnown("reschedule a job", options, ["payload", "keepAttempts"]);
   const next = "payload" in options ? { payload: options.payload } : undefined;
   return marked({ kind: "reschedule", by, next, keepAttempts: options.keepAttempts ?? false });
 }

@@ -11,7 +11,7 @@ import { TooLargeError, UnencodableError, UnknownJobError, UnknownQueueError } f
 import type { PushJob } from "./exchange.ts";
 import { type Meta, RECORD_VERSION } from "./job.ts";
 import { checkHeaders, checkId } from "./names.ts";
-import { checkInteger, checkKnown, checkTime, checkWord, shown } from "./options.ts";
+import { checkInteger, checkKnown, checkTime, checkWord, quote, shown } from "./options.ts";
 import { hush } from "./promises.ts";
 import { writeMeta } from "./record.ts";
 import type { Runtime } from "./runtime.ts";
@@ -202,6 +202,6 @@ function checkInstant(action: string, at: number | Date): void {
   const instant = at instanceof Date || typeof at === "number" ? Number(at) : Number.NaN;
   if (Math.abs(instant) <= 8.64e15) return;
   throw new RangeError(
-    `Cannot ${action} as 'at' must be a Date or milliseconds since the epoch: current value is ${shown(at)}`,
+    `Cannot ${action} as 'at' must be a Date or milliseconds since the epoch: current value is ${quote(at)}`,
   );
 }

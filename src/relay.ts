@@ -20,7 +20,7 @@ import { RelayClosed } from "./errors.ts";
 import { createEvents, type JobEvents } from "./events.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { createHandlers, type Handle, type HandleOptions, type Handler } from "./handle.ts";
-import { checkInteger, checkKnown, checkTime, shown } from "./options.ts";
+import { checkInteger, checkKnown, checkObject, checkTime, quote, shown } from "./options.ts";
 import { type Desk, encodePayload } from "./prepare.ts";
 import { hush, isPromise } from "./promises.ts";
 import { type Runtime, systemRuntime } from "./runtime.ts";
@@ -183,7 +183,9 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
       if (gate.closing) throw new RelayClosed(`handle '${shown(name)}'`);
       return handlers.register(name, handler, handleOptions);
     },
-    async run({ signal, ...workerOptions } = {}) {
+    async run(runOptions = {}) {
+      checkObject("run", "its options", runOptions);
+      const { signal, ...workerOptions } = runOptions;
       if (own !== undefined) throw new TypeError("Cannot run a relay that is running already");
       own = makeWorker(workerOptions);
       try {
@@ -223,17 +225,17 @@ function checkParts(
     typeof push !== "function" || typeof reserve !== "function" || limits === undefined || users === undefined
   ) {
     hush(transport);
-    const given = isPromise(transport) ? "a promise of one: await it" : shown(transport);
+    const given = isPromise(transport) ? "a promise of one: await it" : quote(transport);
     throw new TypeError(`Cannot ${action} as 'transport' must be a transport: current value is ${given}`);
   }
   if (codecs !== undefined && !Array.isArray(codecs)) {
     throw new TypeError(
-      `Cannot ${action} as 'codecs' must be a list of codecs: current value is ${shown(codecs)}`,
+      `Cannot ${action} as 'codecs' must be a list of codecs: current value is ${quote(codecs)}`,
     );
   }
   if (requestId !== undefined && typeof requestId !== "function") {
     throw new TypeError(
-      `Cannot ${action} as 'requestId' must be a function: current value is ${shown(requestId)}`,
+      `Cannot ${action} as 'requestId' must be a function: current value is ${quote(requestId)}`,
     );
   }
 }

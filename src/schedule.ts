@@ -5,7 +5,7 @@
  */
 
 import { MAX_DELAY } from "./defaults.ts";
-import { shown } from "./options.ts";
+import { quote } from "./options.ts";
 import { hush, isPromise } from "./promises.ts";
 
 /** What a recurrence may look at. */
@@ -58,7 +58,7 @@ export function nextOf(by: Recurrence, tick: Tick): Next {
   if (typeof next !== "object" || next === null || isPromise(next)) {
     hush(next);
     throw new TypeError(
-      `a recurrence must give a delay or an instant at once: current value is ${shown(next)}`,
+      `a recurrence must give a delay or an instant at once: current value is ${quote(next)}`,
     );
   }
   const given: unknown = "at" in next ? next.at : next.delay;
@@ -66,7 +66,7 @@ export function nextOf(by: Recurrence, tick: Tick): Next {
     ("at" in next ? Math.abs(given) <= 8.64e15 : given >= 0 && given <= MAX_DELAY);
   if (!valid) {
     const wanted = "at" in next ? "an instant" : "a delay from 0 to a century";
-    throw new RangeError(`a recurrence must give ${wanted}: current value is ${shown(given)}`);
+    throw new RangeError(`a recurrence must give ${wanted}: current value is ${quote(given)}`);
   }
   return "at" in next ? { at: Math.round(given) } : { delay: Math.round(given) };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, checkSignal, checkTime } from "../options.ts";
+import { checkInteger, checkObject, checkSignal, checkTime } from "../options.ts";
 import { defaultSettings, withOptions, type WorkerOptions } from "./settings.ts";
 import type { Bench, Drained } from "./state.ts";
 import { type Engine, type RunOptions, startEngine } from "./worker.ts";
@@ -20,12 +20,14 @@ export interface DrainOptions extends RunOptions {
 /** Handles what is due; rejects when the transport fails. */
 export async function drain(
   bench: Bench,
-  { limit, budget, signal, ...options }: WorkerOptions & DrainOptions,
+  options: WorkerOptions & DrainOptions,
   onRun: (engine: Engine) => void,
 ): Promise<Drained> {
   const action = "drain";
+  checkObject(action, "its options", options);
+  const { limit, budget, signal, ...workerOptions } = options;
   checkSignal(action, signal);
-  const settings = withOptions(defaultSettings(), options, action);
+  const settings = withOptions(defaultSettings(), workerOptions, action);
   const left = limit === undefined
     ? Number.MAX_SAFE_INTEGER
     : checkInteger(action, "limit", limit, 1, Number.MAX_SAFE_INTEGER);

@@ -17,7 +17,7 @@ import {
   UNKNOWN_FOR,
 } from "../defaults.ts";
 import { checkName } from "../names.ts";
-import { checkInteger, checkKnown, checkTime, checkWord } from "../options.ts";
+import { checkInteger, checkKnown, checkTime, checkWord, quote } from "../options.ts";
 
 /** How a worker works. Times are milliseconds. */
 export interface WorkerOptions {
@@ -97,7 +97,9 @@ export function withOptions(settings: Settings, options: WorkerOptions, action: 
   if (merged.queues !== undefined) {
     if (!Array.isArray(merged.queues) || merged.queues.length === 0) {
       throw new TypeError(
-        `Cannot ${action} as 'queues' must be a non-empty list of names: current value is empty`,
+        `Cannot ${action} as 'queues' must be a non-empty list of names: current value is ${
+          Array.isArray(merged.queues) ? "empty" : quote(merged.queues)
+        }`,
       );
     }
     for (const queue of merged.queues) checkName("queue", queue, action);

@@ -1,6 +1,17 @@
 /** Wrong options of every call: a typed error that names the option and what is wanted, and nothing has begun. */
 import { expect, it } from "vitest";
-import { createRelay, exponential, fixed, linear, RelayClosed, type WorkerOptions } from "../../../mod.ts";
+import {
+  createRelay,
+  deadLetter,
+  every,
+  exponential,
+  fixed,
+  linear,
+  RelayClosed,
+  reschedule,
+  retry,
+  type WorkerOptions,
+} from "../../../mod.ts";
 import { free, rejection, running, thrown } from "../support/kit.ts";
 import type { OpenPlace } from "../support/place.ts";
 
@@ -163,6 +174,51 @@ export function options(open: OpenPlace): void {
     const many = await rejection((relay.dispatchMany as Loose)([{ name: "job", payload: 1, ...bad }]));
     expect(many.message).toContain(named);
     expect(await relay.info()).toMatchObject({ waiting: 0 });
+  });
+
+  it("outcomes and backoffs refuse options that do not exist, and what is no options at all", () => {
+    const makers: (readonly [string, (options: object) => unknown])[] = [
+      ["retry a job", retry],
+      ["bury a job", deadLetter],
+      ["reschedule a job", (options) => reschedule(every(1), options)],
+      ["make the backoff 'exponential'", (options) => exponential(1, options)],
+      ["make the backoff 'linear'", (options) => linear(1, options)],
+      ["make the backoff 'fixed'", (options) => fixed(1, options)],
+    ];
+    for (const [action, make] of makers) {
+      expect(thrown(() => make({ dely: 5 })).message).toContain(
+        `Cannot ${action} as there is no option 'dely': `,
+      );
+      for (const none of [null, 5, "gone"]) {
+        expect(thrown(() => make(none as unknown as object)).message).toContain(
+          `Cannot ${action} as its options must be an object: `,
+        );
+      }
+    }
+  });
+
+  it("what is no options at all is refused by run, drain and worker as by every other call", async () => {
+    const relay = open().relay(jobs);
+    for (const none of [null, 5, "fast"] as unknown as WorkerOptions[]) {
+      for (const call of [() => relay.run(none), () => relay.drain(none), () => relay.worker(none)]) {
+        const error = await rejection((async () => await call())());
+        expect(error).toBeInstanceOf(TypeError);
+        expect(error.message).toContain("its options must be an object: current value is ");
+      }
+    }
+  });
+
+  it("a message shows a text in quotes, as '4' looks like the number that was wanted", async () => {
+    const relay = open().relay(jobs);
+    const messages = [
+      thrown(() => relay.worker(Object({ concurrency: "4" }))),
+      await rejection((relay.dispatch as Loose)("job", 1, { delay: "5" })),
+      thrown(() => relay.worker(Object({ queues: "mail" }))),
+      thrown(() => createRelay(Object({ jobs: { job: "schema" } }))),
+    ].map(({ message }) => message.replace(/^.*current value is /, ""));
+    expect(messages).toEqual(['"4"', '"5"', '"mail"', '"schema"']);
+    expect(thrown(() => relay.worker({ queues: [] })).message).toContain("current value is empty");
+    expect(thrown(() => createRelay(Object({ jobs: { job: 5 } }))).message).toContain("current value is 5");
   });
 
   it("a signal that is none is refused before anything begins", async () => {
