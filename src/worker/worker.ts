@@ -30,7 +30,10 @@ export interface RunOptions {
 
 /** How a worker stops. */
 export interface StopOptions {
-  /** Milliseconds that running handlers have before their signals abort. Default: as long as they need. */
+  /**
+   * Milliseconds that running handlers have before their signals abort; what ignores its signal is given up after the
+   * worker's `grace` more. Default: as long as they need.
+   */
   readonly grace?: number;
 }
 
