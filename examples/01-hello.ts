@@ -1,4 +1,4 @@
-// Run it: node examples/01-hello.ts
+// Run it: npm install, then node examples/01-hello.ts on Node 22.18 or later, or npx tsx examples/01-hello.ts on an older one.
 // In your own program: "@relevo/relevo" instead of "../mod.ts", which needs no build here.
 import * as v from "valibot";
 import { createRelay } from "../mod.ts";

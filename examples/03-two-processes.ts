@@ -1,4 +1,4 @@
-// Run it: node examples/03-two-processes.ts
+// Run it: npm install, then node examples/03-two-processes.ts on Node 22.18 or later.
 // In your own program: "@relevo/relevo" instead of "../mod.ts", "@relevo/relevo/connect" instead of "../src/connect.ts".
 import { fork } from "node:child_process";
 import { once } from "node:events";
