@@ -37,8 +37,8 @@ export interface JobDefinition<Schema extends StandardSchema = StandardSchema> e
 /** All jobs that a relay knows; the key is the job's name, in types and on the wire. */
 export type Jobs = Readonly<Record<string, StandardSchema | JobDefinition>>;
 
-/** The names of jobs. */
-export type NameOf<J extends Jobs> = keyof J & string;
+/** The names of jobs; an `Extract`, as compilers then answer a wrong name with the right ones instead of this type. */
+export type NameOf<J extends Jobs> = Extract<keyof J, string>;
 
 /** The schema of a definition. */
 export type SchemaOf<Definition> = Definition extends StandardSchema ? Definition

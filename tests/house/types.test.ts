@@ -1,5 +1,7 @@
-import { readFileSync } from "node:fs";
-import { beforeAll, expect, test } from "vitest";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { inRepository } from "../../scripts/lib/paths.mjs";
 import { run } from "../../scripts/lib/run.mjs";
 import { binaryOf, toolNode } from "../../scripts/lib/runtimes.mjs";
@@ -38,6 +40,31 @@ test.each(files.flatMap((file) => [["tsc", file] as const, ["deno", file] as con
     expect(errors).toEqual([]);
   },
 );
+
+test("a wrong name is answered with the names of the jobs", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "relevo types "));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(
+    join(folder, "program.ts"),
+    `import { createRelay, type StandardSchema } from ${JSON.stringify(inRepository("mod.ts"))};
+declare const schema: StandardSchema<number, number>;
+const relay = createRelay({ jobs: { "mail.send": schema, pay: { schema, queue: "billing" } } });
+await relay.dispatch("mail.sned", 1);
+relay.handle("pya", () => undefined);
+`,
+  );
+  const extended = inRepository("tsconfig.base.json");
+  const config = { extends: extended, compilerOptions: { types: [] }, include: ["program.ts"] };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+  const tsc = inRepository("node_modules/typescript/bin/tsc");
+  const { output } = await run(toolNode(), [tsc, "-p", folder, "--pretty", "false"], {
+    timeout: 60_000,
+    env: toolEnvironment(),
+  });
+  const wanted = `is not assignable to parameter of type '"mail.send" | "pay"'.`;
+  expect(output).toContain(`Argument of type '"mail.sned"' ${wanted}`);
+  expect(output).toContain(`Argument of type '"pya"' ${wanted}`);
+}, 70_000);
 
 test.each(files)("every line of %s that must not compile has a neighbour that does", (file) => {
   const blocks = readFileSync(inRepository(file), "utf8").split(/\n\s*\n/);
