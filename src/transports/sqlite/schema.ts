@@ -87,6 +87,8 @@ CREATE VIEW relevo_jobs AS SELECT seq, queue,
   state, id, name, due, time, lost, reset, reason, meta, payload FROM relevo_entries;
 CREATE TRIGGER relevo_jobs_insert INSTEAD OF INSERT ON relevo_jobs BEGIN
   SELECT RAISE(ABORT, 'relevo_jobs.queue must be a text') WHERE typeof(NEW.queue) <> 'text' OR NEW.queue = '';
+  SELECT RAISE(ABORT, 'relevo_jobs.due must be milliseconds since the epoch') WHERE NEW.due IS NOT NULL
+    AND typeof(NEW.due) NOT IN ('integer', 'real') AND (typeof(NEW.due) <> 'text' OR NEW.due = '' OR NEW.due GLOB '*[^0-9]*');
   INSERT INTO relevo_entries (queue, state, time, due, id, name, meta, payload)
     SELECT NEW.queue, CASE WHEN due > now THEN ${DELAYED} ELSE ${WAITING} END, due, due,
       coalesce(CAST(${whole("NEW.id")} AS TEXT), ''), coalesce(CAST(NEW.name AS TEXT), NEW.queue),

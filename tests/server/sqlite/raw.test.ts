@@ -52,6 +52,21 @@ test("a raw entry without a usable queue is refused", async () => {
   }
 });
 
+test("a raw entry whose due time is no number is refused, as a date would be taken for its year", async () => {
+  const path = newFile();
+  const transport = open({ path });
+  await transport.queues(call);
+  const database = connection(path);
+  const insert = (due: string): void =>
+    database.exec(`INSERT INTO relevo_jobs (queue, payload, due) VALUES ('q', 'x', ${due})`);
+  for (const due of ["'tomorrow'", "datetime('now', '+1 hour')", "''", "x'31'"]) {
+    expect(() => insert(due)).toThrow(/relevo_jobs\.due must be milliseconds since the epoch/);
+  }
+  expect(await transport.info("q", call)).toMatchObject({ waiting: 0, delayed: 0 });
+  for (const due of ["NULL", "9e14", "900000000000000", "'900000000000000'"]) insert(due);
+  expect(await transport.info("q", call)).toMatchObject({ waiting: 1, delayed: 3 });
+});
+
 test("jobs removed through the view leave exact counts, and nothing else can be changed through it", async () => {
   const path = newFile();
   const transport = open({ path });
