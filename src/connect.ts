@@ -154,6 +154,9 @@ function checkParameters(
 function pathOf(rest: string): string {
   const wanted = "must be a path, as in 'sqlite:jobs.db', 'sqlite:/var/lib/jobs.db' or 'sqlite::memory:'";
   if (rest === "") throw wrong(`what follows 'sqlite:' ${wanted}: current value is empty`);
+  if (rest.startsWith(":") && rest !== ":memory:") {
+    throw wrong(`what follows 'sqlite:' ${wanted}: current value begins with ':' and is not ':memory:'`);
+  }
   // Three slashes are an absolute path behind no host; two would make a host of the first folder.
   if (rest.startsWith("//") && !rest.startsWith("///")) {
     throw wrong(`what follows 'sqlite:' ${wanted}: current value begins with '//', as if a host followed`);

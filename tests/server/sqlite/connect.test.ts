@@ -62,6 +62,8 @@ test("what is wrong with a URL is told with what is wanted, and no secret is", a
     ["sqlite:", /must be a path/],
     ["sqlite:?durability=full", /must be a path/],
     ["sqlite://me:s3cret@host/jobs.db", /begins with '\/\/'/],
+    ["sqlite::memory", /must be a path.*begins with ':' and is not ':memory:'/],
+    ["sqlite::s3cret:", /begins with ':'/],
     ["sqlite:50%.db", /%25/],
     ["sqlite:a.db?pasword=s3cret", /no parameter 'pasword': it takes durability, maxBytes, probe, name/],
     ["sqlite:a.db?durability=some", /'full' or 'normal'.*'some'/],
