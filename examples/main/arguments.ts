@@ -42,7 +42,9 @@ function parse(args: readonly string[]) {
       options: { fresh: { type: "boolean" }, limit: { type: "string" } },
     });
   } catch (error) {
-    throw new WrongInput(`${error instanceof Error ? printable(error.message) : error}: ${USAGE}`);
+    // The first sentence says what is wrong; the others are about how else it could have been meant.
+    const [what = ""] = error instanceof Error ? error.message.split(". ") : [];
+    throw new WrongInput(`${printable(what)}: ${USAGE}`);
   }
 }
 
