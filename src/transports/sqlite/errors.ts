@@ -4,6 +4,8 @@
  * @module
  */
 
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
 import {
   messageOf,
   RelevoError,
@@ -93,5 +95,26 @@ export function explain(error: unknown, file: string): unknown {
   if (cause === "full") {
     return new TransportFull(`Cannot store in '${file}' as its disk or its limit is full`, options);
   }
-  return new TransportError(cause, `Cannot use '${file}' as ${SAYS[cause]}: ${messageOf(error)}`, options);
+  const why = cause === "TRANSPORT_UNAVAILABLE" ? misplaced(file) : undefined;
+  return new TransportError(
+    cause,
+    `Cannot use '${file}' as ${why ?? SAYS[cause]}: ${messageOf(error)}`,
+    options,
+  );
+}
+
+/** What SQLite does not say: that the path leads to a folder, or through none. */
+function misplaced(file: string): string | undefined {
+  if (isFolder(file)) return "it is a folder";
+  return isFolder(dirname(file)) === undefined ? "its folder is not there" : undefined;
+}
+
+/** Undefined: nothing is there. */
+function isFolder(path: string): boolean | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory();
+  } catch {
+    // Something is there that we may not look at.
+    return false;
+  }
 }

@@ -12,13 +12,21 @@ test("a missing folder is told by every call, and mended by making it", async ()
   const wanted = {
     name: "TransportError",
     code: "TRANSPORT_UNAVAILABLE",
-    message: expect.stringContaining(path),
+    message: expect.stringContaining(`'${path}' as its folder is not there`),
   };
   expect(await rejection(transport.push([job()], call))).toMatchObject(wanted);
   expect(await rejection(transport.reserve(["q"], { ...now, wait: 60_000 }))).toMatchObject(wanted);
   expect(await rejection(connect(`sqlite:${path}`))).toMatchObject(wanted);
   mkdirSync(parent, { recursive: true });
   expect(await transport.push([job()], call)).toEqual(["stored"]);
+});
+
+test("a folder in the place of the file is told", async () => {
+  const path = folder();
+  expect(await rejection(connect(`sqlite:${path}`))).toMatchObject({
+    code: "TRANSPORT_UNAVAILABLE",
+    message: expect.stringContaining(`'${path}' as it is a folder`),
+  });
 });
 
 test("a file that is no database is refused as corrupt, and left as it is", async () => {
