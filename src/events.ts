@@ -39,8 +39,13 @@ export interface EventMap {
   };
   /** A job will run again, and did not fail. */
   readonly rescheduled: RunDetail & { readonly delay?: number; readonly at?: number };
-  /** A job was given back without counting; `busy`: fetched ahead, and no slot became free for it in time. */
-  readonly released: RunDetail & { readonly reason: "stop" | "busy" | "unknown" | "invalid" | "version" };
+  /**
+   * A job was given back without counting; `busy`: fetched ahead, and no slot became free for it in time; `suspect`: one
+   * more lost lease would be its death, and another such job is running here.
+   */
+  readonly released: RunDetail & {
+    readonly reason: "stop" | "busy" | "suspect" | "unknown" | "invalid" | "version";
+  };
   /** A delivery that had lost its lease tried to settle or extend; nothing was changed. */
   readonly stale: { readonly id: string; readonly queue: string; readonly during: "settle" | "extend" };
   /** A job came back from a lost lease. */

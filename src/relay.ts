@@ -155,6 +155,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     handlers,
     callTimeout,
     encode: encoderOf(desk),
+    suspects: new Set(),
   };
   const admin = guardedAdmin(createAdmin(transport, callTimeout), gate);
   const engines = new Set<Engine>();

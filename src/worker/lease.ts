@@ -11,7 +11,7 @@ import { HeartbeatLate, LeaseLost } from "../errors.ts";
 import type { Extended, Extension } from "../exchange.ts";
 import type { Run } from "./run.ts";
 import { settle, tellStale } from "./settle.ts";
-import type { Bench, State } from "./state.ts";
+import { type Bench, letGo, type State } from "./state.ts";
 
 /** Extensions of one lease that may be under way: those of a whole lease, so that a lost answer costs no lease. */
 const MAX_UNANSWERED = 3;
@@ -103,7 +103,7 @@ function beat(state: State, run: Run, ms: number): void {
 
 /** The job is another worker's by now: its handler is told, and whatever it still returns is discarded. */
 function lose(state: State, run: Run): void {
-  if (run.abandoned !== undefined || !state.held.delete(run)) return;
+  if (run.abandoned !== undefined || !letGo(state, run)) return;
   run.abandoned = "lost";
   tellStale(state, run, "extend");
   if (!state.running.has(run)) state.buffer.remove(run);

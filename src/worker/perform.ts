@@ -34,7 +34,7 @@ import {
 import { extendOne } from "./lease.ts";
 import type { Run } from "./run.ts";
 import { settle, tell, tellStale } from "./settle.ts";
-import type { State } from "./state.ts";
+import { letGo, type State } from "./state.ts";
 
 /** A run that may be called, or the fate of one that may not. */
 type Ready = { readonly listeners: Listeners; readonly payload: unknown } | { readonly fate: Fate };
@@ -68,7 +68,7 @@ export async function perform(state: State, run: Run): Promise<void> {
 
 function conclude(state: State, run: Run, fate: Fate): void {
   if (run.within?.committed !== true) return settle(state, run, fate);
-  state.held.delete(run);
+  letGo(state, run);
   tell(state, run, run.within.fate);
 }
 

@@ -35,7 +35,10 @@ export interface WorkerOptions {
   readonly grace?: number;
   /** How long a handler may go on after its job's own timeout. Default 5,000. */
   readonly abortGrace?: number;
-  /** Lost leases that a job survives; one more, and it is dead in `timeout`, its reason `lost`. 0: none. Default 3. */
+  /**
+   * Lost leases that a job survives; one more, and it is dead in `timeout`, its reason `lost`. 0: none. Jobs that the
+   * next one would kill run one at a time, so that none dies of what another did to its worker. Default 3.
+   */
   readonly maxLost?: number;
   /** A name without a handler here: given back for `unknownFor`, `dead` at once, or `drop`ped. Default `retry`. */
   readonly unknown?: "retry" | "dead" | "drop";

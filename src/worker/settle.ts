@@ -13,7 +13,7 @@ import type { Job } from "../job.ts";
 import { jobOf } from "../record.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import type { Run } from "./run.ts";
-import type { Bench, State } from "./state.ts";
+import { type Bench, letGo, type State } from "./state.ts";
 
 /** A settlement that fails for a reason that no return of the transport mends is given up after so many tries. */
 const MAX_TRIES = 5;
@@ -82,7 +82,7 @@ function mayPass(error: Error): boolean {
 /** The run is no longer ours. */
 export function end(state: State, run: Run): void {
   state.unsettled--;
-  state.held.delete(run);
+  letGo(state, run);
   state.room.open();
   state.quiet.open();
 }

@@ -29,6 +29,8 @@ export interface Bench {
   readonly handlers: Handlers;
   readonly callTimeout: number;
   readonly encode: Judge["bench"]["encode"];
+  /** Runs of all workers of the relay whose jobs die with the next lost lease: one at a time. */
+  readonly suspects: Set<object>;
 }
 
 /** How many runs of a drain ended in which way. */
@@ -100,6 +102,12 @@ export interface State extends Judge {
   readonly pump: () => void;
   /** What a handler's `settle` calls. */
   readonly settleWithin: SettleWithin;
+}
+
+/** A run is no longer this worker's. */
+export function letGo({ held, bench: { suspects } }: State, run: Run): boolean {
+  suspects.delete(run);
+  return held.delete(run);
 }
 
 /** Whether nothing is running or on its way any more. */

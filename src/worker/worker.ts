@@ -17,7 +17,7 @@ import { createMeter } from "./meter.ts";
 import { settleWithin, tellStuck } from "./perform.ts";
 import { defaultSettings, type Settings, withOptions, type WorkerOptions } from "./settings.ts";
 import { createSettlements, settle } from "./settle.ts";
-import { type Bench, type DrainBounds, isRunning, type State, type Tally } from "./state.ts";
+import { type Bench, type DrainBounds, isRunning, letGo, type State, type Tally } from "./state.ts";
 
 /** What ends a run. */
 export interface RunOptions {
@@ -219,6 +219,7 @@ async function windDown(state: State): Promise<void> {
   enough.cancel();
   state.over = true;
   state.alarms.clear();
+  for (const run of state.held) letGo(state, run);
   if (state.unsettled > 0) {
     const error = new Error(
       `Stopped with ${state.unsettled} jobs whose settlement was not confirmed: they may run again`,
