@@ -51,9 +51,14 @@ function send(state: State, run: Run, fate: Fate, settlement: Settlement, tries:
     if (answer instanceof Error) return repeat(state, run, fate, settlement, tries, answer);
     state.link.up(true);
     end(state, run);
-    if (answer === "settled") tell(state, run, fate);
+    if (answer === "settled" || tookEffect(state, run, tries)) tell(state, run, fate);
     else tellStale(state, run, "settle");
   });
+}
+
+/** Whether a settlement that is stale now took effect before, its answer lost: nobody else could have the job yet. */
+function tookEffect({ bench: { runtime } }: State, run: Run, tries: number): boolean {
+  return tries > 1 && runtime.monotonic() < run.leaseEnd;
 }
 
 function repeat(
