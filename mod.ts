@@ -113,6 +113,7 @@ export {
   retry,
   type RetryOptions,
 } from "./src/outcome.ts";
+export type { JobSettings } from "./src/prepare.ts";
 export { createRelay, type Relay, type RelayOptions } from "./src/relay.ts";
 export type { Runtime } from "./src/runtime.ts";
 export { after, at, every, type Next, type Recurrence, type Tick } from "./src/schedule.ts";

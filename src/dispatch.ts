@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { BackoffPolicy } from "./backoff.ts";
 import { createBatcher } from "./batch.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES, MAX_BULK } from "./defaults.ts";
 import type { Jobs, NameOf, PayloadOf } from "./definitions.ts";
@@ -25,30 +24,8 @@ import { checkBoolean, checkKnown, checkObject, checkSignal, shown } from "./opt
 import { type Desk, type JobSettings, prepare } from "./prepare.ts";
 import { unlessAborted } from "./promises.ts";
 
-/** What a dispatch may say. All times are milliseconds. */
-export interface DispatchOptions {
-  /** An id of the caller's own, by which a repeated dispatch is refused. Default: a generated one. */
-  readonly id?: string;
-  /** How long that id is refused after this dispatch; 0: it is free once the job is settled. Default 120,000. */
-  readonly idWindow?: number;
-  /** A taken id: `ignore` answers `duplicate`, `throw` rejects with `DuplicateJobError`. Default `ignore`. */
-  readonly onDuplicate?: "ignore" | "throw";
-  /** How long from now the job may not run, by the broker's clock; 0 or less: at once. Default 0. */
-  readonly delay?: number;
-  /** The instant before which it may not run; one in the past: at once. Not together with `delay`. */
-  readonly at?: number | Date;
-  /** Runs in all. Default: what the definition says, then the worker's `maxRetry`. */
-  readonly maxAttempts?: number;
-  /** How long one run may take. Default: what the definition says. */
-  readonly timeout?: number;
-  /** The delay before each further run, as a policy that can travel. Default: what the definition says. */
-  readonly backoff?: BackoffPolicy;
-  /** Another queue than the definition's, among those that some definition names. */
-  readonly queue?: string;
-  /** Texts that travel with the job. Default: none. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Ties the job to what caused it. Default: what the relay's `requestId` gives, then a generated one. */
-  readonly requestId?: string;
+/** What a dispatch may say: of its job, and of the call. */
+export interface DispatchOptions extends JobSettings {
   /** Ends the call: nothing is stored, or, if it was sent already, it rejects with `OutcomeUnknown`. */
   readonly signal?: AbortSignal | undefined;
   /** A handle with an open transaction of the caller's, to store the job in it. Only on transports with transactions. */
@@ -80,7 +57,7 @@ export type BulkJob<J extends Jobs> = {
     & { readonly name: Name }
     & (undefined extends PayloadOf<J, Name> ? { readonly payload?: PayloadOf<J, Name> }
       : { readonly payload: PayloadOf<J, Name> })
-    & Omit<DispatchOptions, "signal" | "transaction">;
+    & JobSettings;
 }[NameOf<J>];
 
 /** What a bulk dispatch may say. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkBackoff } from "./backoff.ts";
+import { type BackoffPolicy, checkBackoff } from "./backoff.ts";
 import { ID_WINDOW, META_RESERVE } from "./defaults.ts";
 import type { Definition, Definitions } from "./definitions.ts";
 import { TooLargeError, UnencodableError, UnknownJobError, UnknownQueueError } from "./errors.ts";
@@ -18,18 +18,29 @@ import type { Runtime } from "./runtime.ts";
 import { validate } from "./schema.ts";
 import type { Transport } from "./transport.ts";
 
-/** What a job's preparation may say; `dispatch.ts` documents each. */
+/** What a dispatch may say of its job. All times are milliseconds. */
 export interface JobSettings {
+  /** An id of the caller's own, by which a repeated dispatch is refused. Default: a generated one. */
   readonly id?: string;
+  /** How long that id is refused after this dispatch; 0: it is free once the job is settled. Default 120,000. */
   readonly idWindow?: number;
+  /** A taken id: `ignore` answers `duplicate`, `throw` rejects with `DuplicateJobError`. Default `ignore`. */
   readonly onDuplicate?: "ignore" | "throw";
+  /** How long from now the job may not run, by the broker's clock; 0 or less: at once. Default 0. */
   readonly delay?: number;
+  /** The instant before which it may not run; one in the past: at once. Not together with `delay`. */
   readonly at?: number | Date;
+  /** Runs in all. Default: what the definition says, then the worker's `maxRetry`. */
   readonly maxAttempts?: number;
+  /** How long one run may take. Default: what the definition says. */
   readonly timeout?: number;
-  readonly backoff?: Meta["backoff"];
+  /** The delay before each further run, as a policy that can travel. Default: what the definition says. */
+  readonly backoff?: BackoffPolicy;
+  /** Another queue than the definition's, among those that some definition names. */
   readonly queue?: string;
+  /** Texts that travel with the job. Default: none. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Ties the job to what caused it. Default: what the relay's `requestId` gives, then a generated one. */
   readonly requestId?: string;
 }
 
