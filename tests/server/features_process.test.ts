@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { expect, onTestFinished, test } from "vitest";
 import { createRelay, TransportBusy } from "../../mod.ts";
@@ -31,7 +32,7 @@ test("F003, W35: names survive minification: one bundle dispatches, another hand
   const bundle = async (name: string): Promise<string> => {
     const outfile = join(place, `${name}.mjs`);
     await build({
-      entryPoints: [new URL(`./fixtures/bundle_${name}.ts`, import.meta.url).pathname],
+      entryPoints: [fileURLToPath(new URL(`./fixtures/bundle_${name}.ts`, import.meta.url))],
       outfile,
       bundle: true,
       minify: true,

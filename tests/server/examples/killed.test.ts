@@ -54,7 +54,7 @@ test(
       expect(last.table[row]).toBe(undisturbed.table[row]);
     }
     expect(undisturbed.table["runs repeated"]).toMatch(/^0 /);
-    const repeated = Number(last.table["runs repeated"]?.split(" ")[0]);
+    const repeated = Number(last.table["runs repeated"]?.split(" ")[0]?.replaceAll(",", ""));
     expect(repeated).toBeGreaterThan(0);
     expect(repeated).toBeLessThanOrEqual(inHand);
   },
