@@ -28,7 +28,7 @@ export interface AdminOptions {
 /** Which page of a listing. */
 export interface ListOptions extends AdminOptions {
   /** Jobs of one page, 1 to 1,000. Default 100. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** The `cursor` of the page before. Default: the first page. */
   readonly cursor?: string | undefined;
 }
@@ -47,7 +47,7 @@ export interface ReloadOptions extends AdminOptions {
    * `keep`: attempts go on counting, and a job that has used them up gets one more run. `reset`: they count from 1
    * again. Default `keep` (seed 003).
    */
-  readonly attempts?: "keep" | "reset";
+  readonly attempts?: "keep" | "reset" | undefined;
 }
 
 /** The operator's part of a relay. */

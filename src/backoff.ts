@@ -23,9 +23,9 @@ export interface BackoffPolicy {
 /** What a policy's maker takes beside the first delay. */
 export interface BackoffOptions {
   /** The longest delay in milliseconds. Default 600,000 (10 min). */
-  readonly max?: number;
+  readonly max?: number | undefined;
   /** The largest random part, 0 to 1, that is added to a delay. Default 0.1. */
-  readonly jitter?: number;
+  readonly jitter?: number | undefined;
 }
 
 /** What a backoff may look at. */

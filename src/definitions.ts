@@ -15,17 +15,17 @@ import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "./sc
 /** What a definition may say beside its schema; read where the job runs, so that a deploy changes waiting jobs too. */
 export interface JobOptions {
   /** The queue that its jobs go to. Default `default`. */
-  readonly queue?: string;
+  readonly queue?: string | undefined;
   /** Runs in all; the first counts. Default: the worker's `maxRetry`. */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
   /** Milliseconds that one run may take, all listeners together. Default: no limit. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** The delay before each further run. Default: the worker's `backoff`. */
-  readonly backoff?: Backoff;
+  readonly backoff?: Backoff | undefined;
   /** How payloads are written. Default {@linkcode json}. */
-  readonly codec?: Codec;
+  readonly codec?: Codec | undefined;
   /** Names that the job had before; what waits under them is handled as this job. Default: none. */
-  readonly aliases?: readonly string[];
+  readonly aliases?: readonly string[] | undefined;
 }
 
 /** A schema with options. */

@@ -29,7 +29,7 @@ export interface DispatchOptions extends JobSettings {
   /** Ends the call: nothing is stored, or, if it was sent already, it rejects with `OutcomeUnknown`. */
   readonly signal?: AbortSignal | undefined;
   /** A handle with an open transaction of the caller's, to store the job in it. Only on transports with transactions. */
-  readonly transaction?: object;
+  readonly transaction?: object | undefined;
 }
 
 /** What became of a dispatch. */
@@ -63,14 +63,14 @@ export type BulkJob<J extends Jobs> = {
 /** What a bulk dispatch may say. */
 export interface BulkOptions {
   /** All or nothing: one refused job refuses all. Only where the transport can. Default false. */
-  readonly atomic?: boolean;
+  readonly atomic?: boolean | undefined;
   /**
    * Ends the call: with the signal's reason before anything was sent, and after that with `BulkRefusedError`, where
    * `OutcomeUnknown` stands for each job that may have been stored. Default: none.
    */
   readonly signal?: AbortSignal | undefined;
   /** As for {@linkcode DispatchOptions.transaction}. */
-  readonly transaction?: object;
+  readonly transaction?: object | undefined;
 }
 
 /** Dispatches jobs of any names; all are checked and encoded before the first is stored. */

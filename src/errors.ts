@@ -70,7 +70,7 @@ export class InvalidPayloadError extends RelevoError {
     const places = new Set(issues.map(({ path }) => path.length > 0 ? `'${path.join(".")}'` : "its root"));
     super(
       "INVALID_PAYLOAD",
-      `The payload of '${job}' does not fit its schema at ${[...places].join(", ")}: see 'issues'`,
+      `The payload of '${job}' does not fit its schema at ${[...places].join(", ")}`,
     );
     this.issues = issues;
   }

@@ -50,7 +50,7 @@ export type Handler<Payload> = Listener<Payload> | readonly Listener<Payload>[];
 /** What {@linkcode Handle} takes beside the handler. */
 export interface HandleOptions {
   /** Put this handler in the place of the one registered before; running jobs end with the old one. Default false. */
-  readonly replace?: boolean;
+  readonly replace?: boolean | undefined;
 }
 
 /** Registers a handler under a job's name, whose schema's output is what the handler gets. */

@@ -64,9 +64,9 @@ export function complete(): Complete {
 /** What {@linkcode retry} takes. */
 export interface RetryOptions {
   /** Milliseconds before the next run. Default: what the backoff gives. */
-  readonly delay?: number;
+  readonly delay?: number | undefined;
   /** What went wrong; stored with the job and told to listeners. */
-  readonly error?: unknown;
+  readonly error?: unknown | undefined;
 }
 
 /**
@@ -82,9 +82,9 @@ export function retry(options: RetryOptions = {}): Retry {
 /** What {@linkcode deadLetter} takes. */
 export interface DeadLetterOptions {
   /** A word for programs, by which operators can select. Default `refused`. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
   /** What went wrong; stored with the job and told to listeners. */
-  readonly error?: unknown;
+  readonly error?: unknown | undefined;
 }
 
 /**
@@ -104,7 +104,7 @@ export interface RescheduleOptions {
   /** The next run's payload, checked and stored as a dispatched one is. Default: the same again. */
   readonly payload?: unknown;
   /** Go on counting attempts instead of beginning a new cycle. Default false. */
-  readonly keepAttempts?: boolean;
+  readonly keepAttempts?: boolean | undefined;
 }
 
 /**

@@ -21,27 +21,27 @@ import type { Transport } from "./transport.ts";
 /** What a dispatch may say of its job. All times are milliseconds. */
 export interface JobSettings {
   /** An id of the caller's own, by which a repeated dispatch is refused. Default: a generated one. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** How long that id is refused after this dispatch; 0: it is free once the job is settled. Default 120,000. */
-  readonly idWindow?: number;
+  readonly idWindow?: number | undefined;
   /** A taken id: `ignore` answers `duplicate`, `throw` rejects with `DuplicateJobError`. Default `ignore`. */
-  readonly onDuplicate?: "ignore" | "throw";
+  readonly onDuplicate?: "ignore" | "throw" | undefined;
   /** How long from now the job may not run, by the broker's clock; 0 or less: at once. Default 0. */
-  readonly delay?: number;
+  readonly delay?: number | undefined;
   /** The instant before which it may not run; one in the past: at once. Not together with `delay`. */
-  readonly at?: number | Date;
+  readonly at?: number | Date | undefined;
   /** Runs in all. Default: what the definition says, then the worker's `maxRetry`. */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
   /** How long one run may take. Default: what the definition says. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** The delay before each further run, as a policy that can travel. Default: what the definition says. */
-  readonly backoff?: BackoffPolicy;
+  readonly backoff?: BackoffPolicy | undefined;
   /** Another queue than the definition's, among those that some definition names. */
-  readonly queue?: string;
+  readonly queue?: string | undefined;
   /** Texts that travel with the job. Default: none. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Ties the job to what caused it. Default: what the relay's `requestId` gives, then a generated one. */
-  readonly requestId?: string;
+  readonly requestId?: string | undefined;
 }
 
 /** What preparation needs from a relay. */

@@ -43,17 +43,17 @@ export interface RelayOptions<J extends Jobs> {
   /** The jobs: any Standard Schema, or one with options, under each name. */
   readonly jobs: J;
   /** Where jobs are kept. Default: the memory of this process. */
-  readonly transport?: Transport;
+  readonly transport?: Transport | undefined;
   /** Codecs that records may name beside those of the definitions, `json` and `raw`. Default: none. */
-  readonly codecs?: readonly Codec[];
+  readonly codecs?: readonly Codec[] | undefined;
   /** Bytes of an encoded payload. Default 524,288, or what the transport leaves if that is less. */
-  readonly maxPayload?: number;
+  readonly maxPayload?: number | undefined;
   /** Milliseconds that one call to the transport may take. Default 10,000. */
-  readonly callTimeout?: number;
+  readonly callTimeout?: number | undefined;
   /** The request id of whatever dispatches, from a context of the user's own. Default: none. */
-  readonly requestId?: () => string | undefined;
+  readonly requestId?: (() => string | undefined) | undefined;
   /** Clock, timers and randomness; for tests. Default: the real ones. */
-  readonly runtime?: Runtime;
+  readonly runtime?: Runtime | undefined;
 }
 
 /** Typed jobs, dispatched here and handled anywhere. */

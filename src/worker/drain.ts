@@ -12,9 +12,9 @@ import { type Engine, type RunOptions, startEngine } from "./worker.ts";
 /** What bounds a drain beside its signal. */
 export interface DrainOptions extends RunOptions {
   /** Deliveries to take at most. Default: all that are due. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Milliseconds after which no further job is started; running ones finish. Default: no limit. */
-  readonly budget?: number;
+  readonly budget?: number | undefined;
 }
 
 /** Handles what is due; rejects when the transport fails. */

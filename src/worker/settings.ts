@@ -22,40 +22,42 @@ import { checkInteger, checkKnown, checkTime, checkWord, quote } from "../option
 /** How a worker works. Times are milliseconds. */
 export interface WorkerOptions {
   /** Handlers that run at once. Default 10. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** The longest wait for a job before the worker asks again. Default 1,000. */
-  readonly poll?: number;
+  readonly poll?: number | undefined;
   /** The delay before a failed job's next run, where neither the job nor its definition says. Default `exponential()`. */
-  readonly backoff?: Backoff;
+  readonly backoff?: Backoff | undefined;
   /** Runs of a job in all, the first counts, where neither the job nor its definition says. Default 3. */
-  readonly maxRetry?: number;
+  readonly maxRetry?: number | undefined;
   /** How long a delivery is this worker's own; extended at a third of that. At least 10. Default 30,000. */
-  readonly lease?: number;
+  readonly lease?: number | undefined;
   /** How long handlers may go on after the signal of `run` aborted. Default 30,000. */
-  readonly grace?: number;
+  readonly grace?: number | undefined;
   /** How long a handler may go on after its job's own timeout. Default 5,000. */
-  readonly abortGrace?: number;
+  readonly abortGrace?: number | undefined;
   /**
    * Lost leases that a job survives; one more, and it is dead in `timeout`, its reason `lost`. 0: none. Jobs that the
    * next one would kill run one at a time, so that none dies of what another did to its worker. Default 3.
    */
-  readonly maxLost?: number;
+  readonly maxLost?: number | undefined;
   /** A name without a handler here: given back for `unknownFor`, `dead` at once, or `drop`ped. Default `retry`. */
-  readonly unknown?: "retry" | "dead" | "drop";
+  readonly unknown?: "retry" | "dead" | "drop" | undefined;
   /** How long such a job is given back before it is dead. Default 3,600,000. */
-  readonly unknownFor?: number;
+  readonly unknownFor?: number | undefined;
   /** A payload that its schema refuses: `dead` at once, or treated like an unknown name. Default `dead`. */
-  readonly invalid?: "dead" | "retry";
+  readonly invalid?: "dead" | "retry" | undefined;
   /** The queues to consume, round robin. Default: those of all names that have a handler. */
-  readonly queues?: readonly string[];
+  readonly queues?: readonly string[] | undefined;
   /** Deliveries that may be held beyond the running ones; 0: none. Never more than finish soon. Default 500. */
-  readonly prefetch?: number;
+  readonly prefetch?: number | undefined;
 }
 
 /** Options with nothing left open. */
-export type Settings = Omit<Required<WorkerOptions>, "queues"> & {
-  readonly queues: readonly string[] | undefined;
-};
+export type Settings =
+  & {
+    readonly [Option in Exclude<keyof WorkerOptions, "queues">]-?: Exclude<WorkerOptions[Option], undefined>;
+  }
+  & { readonly queues: readonly string[] | undefined };
 
 /** What a worker does unless told otherwise. */
 export function defaultSettings(): Settings {

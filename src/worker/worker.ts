@@ -34,7 +34,7 @@ export interface StopOptions {
    * Milliseconds that running handlers have before their signals abort; what ignores its signal is given up after the
    * worker's `grace` more. Default: as long as they need.
    */
-  readonly grace?: number;
+  readonly grace?: number | undefined;
 }
 
 /** A worker. */

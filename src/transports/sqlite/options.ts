@@ -11,30 +11,30 @@ import { type Database, isDatabase } from "./driver.ts";
 /** Options of {@linkcode sqlite}. Give `path` or `client`. */
 export interface SqliteOptions {
   /** The database file, made when missing; its folder must be there. `:memory:` for one that ends with the process. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /**
    * A `DatabaseSync` that you already hold; it is never closed here. Of a file, the transport opens a connection of
    * its own to the same file, so that its work never joins a transaction of yours, and `transactions` takes yours.
    * Of a `:memory:` database there is only the one: calls wait while a transaction of yours is open on it.
    */
-  readonly client?: Database;
+  readonly client?: Database | undefined;
   /**
    * What a stored job survives. `full` (default): a power cut, at the price of one fsync a transaction. `normal`: a
    * killed process, but a power cut may take the newest transactions.
    */
-  readonly durability?: "full" | "normal";
+  readonly durability?: "full" | "normal" | undefined;
   /** Bytes that the database may grow to, in whole pages; then pushes are refused with `TransportFull`. Default: no limit. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /**
    * Milliseconds at most between two looks for other processes' jobs while somebody waits for one, from 1 to 1,000.
    * Default 25, with which waiting takes less than one percent of a core. For some seconds after others were at work
    * it looks as often as every 2 ms; what this process stores wakes at once.
    */
-  readonly probe?: number;
+  readonly probe?: number | undefined;
   /** What errors and reports call the transport. Default `sqlite`. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Clock, timer and die. Default: the real ones. Processes that share a file must share the wall clock. */
-  readonly runtime?: Runtime;
+  readonly runtime?: Runtime | undefined;
 }
 
 /** Options without gaps. */

@@ -15,9 +15,9 @@ import { rollback } from "./schema.ts";
 /** How a transactor waits. */
 export interface TransactorOptions {
   /** Milliseconds that others may keep the file locked before a transaction is given up. Default 10,000. */
-  readonly deadline?: number;
+  readonly deadline?: number | undefined;
   /** Clock and timers; for tests. Default: the real ones. */
-  readonly runtime?: Runtime;
+  readonly runtime?: Runtime | undefined;
 }
 
 /** Does work in a transaction: commits what it did when it is done, rolls all of it back when it fails. */
