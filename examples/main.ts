@@ -25,7 +25,7 @@ import { number, plural, printable } from "./main/text.ts";
 const CONCURRENCY = 32;
 /** How soon another process gets what one that died had in hand, in milliseconds. */
 const LEASE = 5_000;
-/** Whoever kills this again and again means us; by default the third time is blamed on the file. */
+/** Whoever kills this again and again means us; by default the fourth time is blamed on the file. */
 const MAX_LOST = 1_000;
 
 const interrupt = new AbortController();
