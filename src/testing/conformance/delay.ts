@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Delivery } from "../../exchange.ts";
 import { between, equal, ok, only } from "./assert.ts";
 import { bytes, counted, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";
@@ -15,12 +16,15 @@ async function delayed(lab: Lab, delay: number): Promise<void> {
   const before = lab.now();
   await lab.push({ id: "1", delay });
   const after = lab.now();
-  equal(await lab.take(10), [], "reserve at once");
-  equal(await lab.counts(), counted({ delayed: 1 }), "info");
-  const delivery = only(
-    await lab.within(lab.take(1, { wait: delay + lab.ms(3_000) }), delay + lab.ms(4_000), "the delayed job"),
-    "deliveries",
-  );
+  const atOnce = await lab.take(10);
+  const counts = await lab.counts();
+  // On a busy machine the delay may be over by now.
+  const soon = lab.now() < before + delay - lab.slack;
+  if (soon) equal(atOnce, [], "reserve at once");
+  if (soon) equal(counts, counted({ delayed: 1 }), "info");
+  const come = (): Promise<readonly Delivery[]> =>
+    lab.within(lab.take(1, { wait: delay + lab.ms(3_000) }), delay + lab.ms(4_000), "the delayed job");
+  const delivery = only(atOnce.length > 0 ? atOnce : await come(), "deliveries");
   between(lab.now(), before + delay - lab.slack, after + delay + lab.ms(1_000) + lab.slack, "when it came");
   between(delivery.due, before + delay - lab.slack, after + delay + lab.slack, "due");
   equal(delivery.lost, 0, "lost");
