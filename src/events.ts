@@ -41,7 +41,7 @@ export interface EventMap {
   readonly rescheduled: RunDetail & { readonly delay?: number; readonly at?: number };
   /**
    * A job was given back without counting; `busy`: fetched ahead, and no slot became free for it in time; `suspect`: one
-   * more lost lease would be its death, and another such job is running here.
+   * more lost lease would be its death, and another such job is running here, or no slot is free.
    */
   readonly released: RunDetail & {
     readonly reason: "stop" | "busy" | "suspect" | "unknown" | "invalid" | "version";

@@ -13,7 +13,7 @@ export type ReleaseReason = "stop" | "busy" | "suspect" | "unknown" | "invalid" 
 /** What becomes of a run, with what listeners are told about it. */
 export type Fate =
   | { readonly to: "done"; readonly dropped?: Error }
-  | { readonly to: "release"; readonly reason?: "busy" | "suspect" }
+  | { readonly to: "release"; readonly reason?: "busy" }
   | Again & { readonly told: "retrying"; readonly error: Error; readonly delay: number }
   | Again & { readonly told: "rescheduled" }
   | Again & { readonly told: "released"; readonly reason: ReleaseReason; readonly error?: Error }

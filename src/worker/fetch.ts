@@ -7,7 +7,7 @@
 import { MAX_UNSETTLED } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
-import { buried, isReadable } from "./judge.ts";
+import { buried, isReadable, setAside } from "./judge.ts";
 import { hasten } from "./lease.ts";
 import { inTime } from "./patience.ts";
 import { perform } from "./perform.ts";
@@ -22,8 +22,6 @@ const REARM = new Error("asked anew");
 interface Want {
   readonly limit: number;
   readonly slots: number;
-  /** How many of them may have come back from lost leases. */
-  readonly back: number;
 }
 
 /** Fetches until the worker stops, or, for one that drains, until nothing is due. */
@@ -70,13 +68,13 @@ export function rearm(state: State): void {
 function capacity(state: State, dry: boolean): Want {
   const { settings, meter, bench: { runtime } } = state;
   const left = state.drain?.left ?? Number.MAX_SAFE_INTEGER;
-  if (state.unsettled >= MAX_UNSETTLED) return { limit: 0, slots: 0, back: 0 };
+  if (state.unsettled >= MAX_UNSETTLED) return { limit: 0, slots: 0 };
   const slots = Math.min(left, Math.max(0, settings.concurrency - state.running.size - state.buffer.size));
   const allowance = meter.allowance(runtime.monotonic(), settings.lease, settings.prefetch);
   // Fetching ahead in small bites would cost a round trip each; with nothing to be had it waits for a slot.
   const ahead = state.buffer.size > allowance / 2 || (slots === 0 && dry) ? 0 : allowance - state.buffer.size;
   const limit = Math.min(left, slots + Math.max(0, ahead), state.bench.transport.limits.bulk);
-  return { limit, slots, back: state.bench.suspects.size > 0 ? 0 : slots };
+  return { limit, slots };
 }
 
 function rotate(queues: readonly string[], turn: number): readonly string[] {
@@ -88,7 +86,7 @@ function rotate(queues: readonly string[], turn: number): readonly string[] {
 async function reserve(
   state: State,
   queues: readonly string[],
-  { limit, slots, back }: Want,
+  { limit, slots }: Want,
 ): Promise<readonly Delivery[] | undefined> {
   const { bench: { transport, runtime, callTimeout }, settings } = state;
   const fetching = new AbortController();
@@ -97,7 +95,7 @@ async function reserve(
   try {
     const { signal } = fetching;
     const { lease } = settings;
-    const call = { limit, slots: back, lease, wait, deadline: callTimeout, signal };
+    const call = { limit, slots, lease, wait, deadline: callTimeout, signal };
     const answer = await inTime(state, transport.reserve(queues, call), wait, signal);
     state.link.up(answer.length > 0);
     return answer;
@@ -130,7 +128,9 @@ function admit(state: State, delivery: Delivery, received: number): void {
     return settle(state, run, buried(state, run, "timeout", "lost", error, false));
   }
   if (isSuspect(state, run)) {
-    if (state.bench.suspects.size > 0) return settle(state, run, { to: "release", reason: "suspect" });
+    // It must not wait here for a slot either: it would die of what its neighbours do without having run.
+    const full = state.running.size + state.buffer.size >= state.settings.concurrency;
+    if (full || state.bench.suspects.size > 0) return settle(state, run, setAside(state, run));
     state.bench.suspects.add(run);
   }
   state.buffer.push(run);
@@ -141,7 +141,7 @@ function admit(state: State, delivery: Delivery, received: number): void {
  * its workers would take with it whatever ran beside it each time: of such jobs one runs at a time.
  */
 function isSuspect({ settings: { maxLost } }: State, run: Run): boolean {
-  return run.delivery.lost > 0 && maxLost > 0 && run.lost >= maxLost;
+  return maxLost > 0 && run.lost >= maxLost && run.isLegible && isReadable(run.meta);
 }
 
 /** Starts what the slots allow; gives the rest back when the worker stops. */

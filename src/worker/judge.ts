@@ -163,6 +163,18 @@ export function handedBack(judge: Judge, run: Run, reason: "unknown" | "invalid"
   };
 }
 
+/** A job that must not run beside another here: due again a moment later, its losses in its record. */
+export function setAside({ bench: { runtime } }: Judge, run: Run): Fate {
+  const meta: Meta = {
+    ...run.safeMeta,
+    createdAt: run.safeMeta.createdAt ?? run.delivery.due,
+    attempts: run.attempts,
+    lost: run.lost,
+  };
+  const delay = handBackDelay(2 * UNKNOWN_DELAY_MIN, runtime.random);
+  return { to: "again", told: "released", meta: writeMeta(meta), delay, reason: "suspect" };
+}
+
 /** A record that a newer version wrote: left as it is for a worker that can read it. */
 export function leftToNewer({ bench: { runtime } }: Judge, run: Run): Fate {
   const age = Math.max(0, runtime.now() - (run.meta.createdAt ?? run.delivery.due));

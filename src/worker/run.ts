@@ -63,6 +63,15 @@ export class Run {
     return this.#meta;
   }
 
+  /** Whether the metadata can be read. */
+  get isLegible(): boolean {
+    try {
+      return this.meta !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
   /** The metadata, or what stands for one that cannot be read. */
   get safeMeta(): Meta {
     try {
