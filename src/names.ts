@@ -10,6 +10,9 @@ import { quote } from "./options.ts";
 
 const encoder = new TextEncoder();
 
+/** Parts a topic from its group in the name of a queue; refused in every other name. */
+const AT = "@";
+
 /** The UTF-8 bytes of a text. */
 export function byteLength(text: string): number {
   return encoder.encode(text).length;
@@ -21,11 +24,27 @@ export function byteLength(text: string): number {
  */
 export function checkName(what: "queue" | "job", name: string, action: string): void {
   checkText(`name of a ${what}`, name, action, MAX_NAME);
-  if (name.includes("@")) {
+  if (name.includes(AT)) {
     throw new TypeError(
       `Cannot ${action} as the name of a ${what} must not contain '@': current value is '${name}'`,
     );
   }
+}
+
+/** The queue in which a topic's jobs wait while no group is bound to it; to push to it is to publish. */
+export function topicQueue(topic: string): string {
+  return topic + AT;
+}
+
+/** The queue of a group: a copy of each of the topic's jobs. */
+export function groupQueue(topic: string, group: string): string {
+  return topic + AT + group;
+}
+
+/** What a queue's name is made of; `group` is empty for a topic's own queue, and both are absent for a plain one. */
+export function partsOf(queue: string): { readonly topic?: string; readonly group?: string } {
+  const at = queue.indexOf(AT);
+  return at < 0 ? {} : { topic: queue.slice(0, at), group: queue.slice(at + 1) };
 }
 
 /** Refuses an id that some transport could not store. Any other text will do, line breaks included. */

@@ -69,6 +69,23 @@ export interface Transactions {
   settle(transaction: object, settlements: readonly Settlement[], call: Call): Promise<readonly Settled[]>;
 }
 
+/**
+ * The ability to fan out. A topic is a queue whose name ends in `@`: what is pushed to `orders@` goes, as a copy each, to
+ * the queue `orders@<group>` of every group that is bound, all or none; while none is, it waits in `orders@` itself,
+ * which nobody reserves from. A group's queue is a queue like any other, and outlives its binding.
+ */
+export interface Topics {
+  /**
+   * Binds a group from the next push on; once more is no error. The first group of a topic that has none gets
+   * whatever waits in it, in its order.
+   */
+  bind(topic: string, group: string, call: Call): Promise<void>;
+  /** Ends a binding; what the group's queue holds stays there. False when there was none. */
+  unbind(topic: string, group: string, call: Call): Promise<boolean>;
+  /** The groups that are bound, sorted by name. */
+  groups(topic: string, call: Call): Promise<readonly string[]>;
+}
+
 /** An adapter to a broker or store. Disposing of it ends every call under way with `TransportClosed`. */
 export interface Transport extends AsyncDisposable {
   /** What events and errors call it; no part of a URL that may hold a credential. */
@@ -116,6 +133,8 @@ export interface Transport extends AsyncDisposable {
    * their deliveries become stale.
    */
   remove(queue: string, channel: Channel, select: Selection, call: Call): Promise<number>;
+  /** Present where jobs can be fanned out. */
+  readonly topics?: Topics;
   /** Present where a caller's transaction can be joined. */
   readonly transactions?: Transactions;
 }
