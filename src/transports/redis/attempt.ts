@@ -1,0 +1,53 @@
+/**
+ * The seam between one look for jobs (a script, which never waits) and the waiting for them.
+ *
+ * @module
+ */
+
+import type { Call, Delivery, ReserveOptions } from "../../exchange.ts";
+
+/** What an attempt to reserve learnt about a queue in which it found nothing. */
+export interface Quiet {
+  /** The earliest instant at which the queue needs a hand (a due time, a lease end), by the server's clock; else Infinity. */
+  readonly next: number;
+  /** The newest entry of its waiting stream that was ever read for the group: what comes later is fresh. */
+  readonly seen: string;
+}
+
+/** One look, without waiting. */
+export interface Attempt {
+  readonly deliveries: readonly Delivery[];
+  /**
+   * Where it found nothing at all: one for each of the queues asked for, in their order, and this client is registered
+   * among those who wait at each of them, if that was asked for. Empty where it found something.
+   */
+  readonly quiet: readonly Quiet[];
+  /** The server's clock at that moment, in milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** What the waiting needs of those who know the keys. */
+export interface Looks {
+  /** One look; `register`: when nothing is there, be rung for what comes. */
+  attempt(
+    queues: readonly string[],
+    options: Omit<ReserveOptions, "wait"> & { readonly register: boolean },
+  ): Promise<Attempt>;
+  /** The name by which bells ring this client. */
+  readonly instance: string;
+  /** The shard channel of a queue's bell. */
+  bell(queue: string): string;
+  /** The key of the waiting stream. */
+  waiting(queue: string): string;
+  /** The key with the earliest instant at which the queue needs a hand: milliseconds since the epoch as text. */
+  next(queue: string): string;
+  /** Registers anew, so that the registration does not run out; by plain commands, as few as can be. */
+  renew(queues: readonly string[], call: Call): Promise<void>;
+  /** Takes this client out of those who wait. */
+  unregister(queues: readonly string[], call: Call): Promise<void>;
+  /** Rings somebody else, after a bell that this client cannot heed. */
+  pass(queue: string, call: Call): Promise<void>;
+}
+
+/** Milliseconds for which a registration counts; it is renewed after half of them. */
+export const REGISTERED = 600_000;
