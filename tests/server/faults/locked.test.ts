@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { systemRuntime } from "../../../src/runtime.ts";
@@ -19,7 +20,7 @@ for (const [what, count] of [["more jobs wait", 24], ["nothing else waits", 12]]
       const task = { does: "wait", ms: 400 } as const;
       await scene.producer({ from: 0, count, bulk: count, width: 1, task }).rest();
       await worker.told("started", (told) => told.count === 12);
-      const other = new DatabaseSync(scene.path);
+      const other = new DatabaseSync(join(scene.folder, "jobs.db"));
       other.exec("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE");
       const struck = inHand(scene.folder, worker.name) >= IN_HAND;
       const down = worker.told("connection");

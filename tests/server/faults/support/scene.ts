@@ -1,5 +1,5 @@
-/** A scene: one SQLite file, processes that work on it, the ledgers that they leave, and the judgement at the end. */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+/** A scene: one store, processes that work on it, the ledgers that they leave, and the judgement at the end. */
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
@@ -7,10 +7,17 @@ import { createRelay, type QueueInfo, type Relay } from "../../../../mod.ts";
 import { CHANNELS } from "../../../../src/job.ts";
 import { systemRuntime } from "../../../../src/runtime.ts";
 import { checkHistory, type HistoryLine } from "../../../../src/testing/mod.ts";
-import { sqlite } from "../../../../src/transports/sqlite/mod.ts";
 import { createRecorder } from "../../../web/simulation/recorder.ts";
 import { type Child, spawnScript } from "../../support/spawn.ts";
-import { jobs, type ProducerOrder, QUEUE, type Told, type WorkerOrder } from "../fixtures/task.ts";
+import { openStore, type Store } from "../fixtures/store.ts";
+import {
+  jobs,
+  type Order,
+  type ProducerOrder,
+  QUEUE,
+  type Told,
+  type WorkerOrder,
+} from "../fixtures/task.ts";
 import { now, openLedger, readLedgers, type Runs, runsOf } from "./ledger.ts";
 
 /** Fewer jobs in hand than these, and a fault has not struck. */
@@ -22,7 +29,11 @@ const LOOKS = 50;
 /** Milliseconds by which clocks of one machine, read by several processes, may differ. */
 const SLACK = 5;
 
-type Order<T> = Omit<T, "path" | "folder" | "process">;
+/** Milliseconds for which a store may refuse to be looked at, as it does while it is down. */
+const PATIENCE = 30_000;
+
+/** What a test says of a process; its store is the scene's unless told. */
+export type Part<T extends Order> = Omit<T, keyof Order> & Partial<Pick<T, "store" | "callTimeout">>;
 
 /** A child of a scene, and how it is listened to. */
 export interface Actor {
@@ -40,10 +51,10 @@ export interface Actor {
 
 export interface Scene {
   readonly folder: string;
-  readonly path: string;
+  readonly store: Store;
   readonly relay: Relay<typeof jobs>;
-  worker(order?: Order<WorkerOrder>): Actor;
-  producer(order: Order<ProducerOrder>): Actor;
+  worker(order?: Part<WorkerOrder>): Actor;
+  producer(order: Part<ProducerOrder>): Actor;
   /** Waits until the queue's counts are as wanted. */
   counts(wanted: (info: QueueInfo) => boolean): Promise<QueueInfo>;
   /** Writes down, from the store, what a list of all channels and `info` say at one moment in which nothing happens. */
@@ -54,13 +65,16 @@ export interface Scene {
   >;
 }
 
-export function openScene(): Scene {
+/** Opens a scene whose workers have leases of so many milliseconds. */
+export type OpenScene = (lease: number) => Scene;
+
+/** Opens a scene on the store that `storeOf` names, a SQLite file in the scene's folder by default. */
+export function openScene(storeOf: (folder: string) => Store = inFile): Scene {
   const folder = mkdtempSync(join(tmpdir(), "relevo-faults-"));
-  const path = join(folder, "jobs.db");
-  mkdirSync(folder, { recursive: true });
+  const store = storeOf(folder);
   const ledger = openLedger(folder, "judge");
   const recorder = createRecorder({ process: "judge", now, write: ledger.write });
-  const relay = createRelay({ jobs, transport: recorder.transport(sqlite({ path })) });
+  const relay = createRelay({ jobs, transport: recorder.transport(openStore(store)) });
   const actors: Actor[] = [];
   const runtime = systemRuntime();
   onTestFinished(async () => {
@@ -75,7 +89,7 @@ export function openScene(): Scene {
     const url = new URL(`../fixtures/${script}.ts`, import.meta.url);
     const actor = actorOf(
       name,
-      spawnScript(url, [JSON.stringify({ ...order, path, folder, process: name })]),
+      spawnScript(url, [JSON.stringify({ store, ...order, folder, process: name })]),
     );
     actors.push(actor);
     return actor;
@@ -115,14 +129,19 @@ export function openScene(): Scene {
 
   return {
     folder,
-    path,
+    store,
     relay,
     worker: (order = {}) => act("worker", order),
     producer: (order) => act("producer", order),
     async counts(wanted) {
-      for (;;) {
-        const info = await relay.info(QUEUE);
-        if (wanted(info)) return info;
+      for (let since = now();;) {
+        try {
+          const info = await relay.info(QUEUE);
+          if (wanted(info)) return info;
+          since = now();
+        } catch (error) {
+          if (now() - since > PATIENCE) throw error;
+        }
         await runtime.sleep(20);
       }
     },
@@ -136,6 +155,10 @@ export function openScene(): Scene {
       return { history, runs: runsOf(history), left: await relay.info(QUEUE) };
     },
   };
+}
+
+function inFile(folder: string): Store {
+  return { kind: "sqlite", path: join(folder, "jobs.db") };
 }
 
 function actorOf(name: string, child: Child): Actor {
