@@ -9,11 +9,15 @@ import { install } from "./lib/install.mjs";
 import { countsOf, line } from "./lib/report.mjs";
 import { run } from "./lib/run.mjs";
 import { toolNode } from "./lib/runtimes.mjs";
+import { prepareServers } from "./lib/servers.mjs";
 import { commandOf, suites, titleOf } from "./lib/suites.mjs";
 
 const { chosen, filters } = options(process.argv.slice(2));
 install("tests/runtimes", "the runtimes to test on (Node 22, 24, 26, Deno, Bun, workerd)");
 if (!install("", "the development dependencies", { node: toolNode() })) process.exit(1);
+for (const { name, why } of prepareServers()) {
+  console.log(`SKIPPED: whatever needs the server '${name}', which cannot be had here: ${why}`);
+}
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const folder = mkdtempSync(join(tmpdir(), "relevo-test-"));

@@ -1,0 +1,2 @@
+export function unpack(folder: string, suites: readonly string[], packages: readonly string[]): void;
+export function loaderOf(folder: string): { readonly command: string; readonly args: readonly string[] };
