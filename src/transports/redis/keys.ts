@@ -1,0 +1,98 @@
+/**
+ * Names in Redis: where each part of a queue lives, and that all parts of one queue share a slot.
+ *
+ * @module
+ */
+
+import { partsOf } from "../../names.ts";
+
+/** The parts of a queue, and of a topic, by what their keys end in. */
+export interface Parts {
+  /** Stream: jobs that wait or are reserved. */
+  readonly waiting: string;
+  /** Stream: jobs that are not due yet. */
+  readonly delayed: string;
+  /** Stream: jobs that were given up. */
+  readonly failed: string;
+  /** Stream: jobs that took too long, or lost too many leases. */
+  readonly timeout: string;
+  /** Sorted set: delayed jobs by due time. */
+  readonly due: string;
+  /** Hash: the place of each live job by its id. */
+  readonly ids: string;
+  /** Sorted set: callers' ids by the end of their windows. */
+  readonly windows: string;
+  /** Hash: the places of dead jobs by their id. */
+  readonly dead: string;
+  /** Text: the earliest instant at which the queue needs a hand. */
+  readonly next: string;
+  /** Sorted set: clients that wait for a job. */
+  readonly waiters: string;
+  /** Shard channel: rings those clients. */
+  readonly bell: string;
+  /** Set: the groups of a topic. */
+  readonly groups: string;
+  /** Text: the first group of a topic, while it is given what the topic held. */
+  readonly heir: string;
+}
+
+/** The parts as they are called unless told otherwise. */
+export const PARTS: Parts = {
+  waiting: "waiting",
+  delayed: "delayed",
+  failed: "failed",
+  timeout: "timeout",
+  due: "due",
+  ids: "ids",
+  windows: "windows",
+  dead: "dead",
+  next: "next",
+  waiters: "waiters",
+  bell: "bell",
+  groups: "groups",
+  heir: "heir",
+};
+
+/** What the names in Redis are made of. */
+export interface Naming {
+  /** What all keys begin with, after a brace. */
+  readonly prefix: string;
+  /** The consumer group of the waiting streams. */
+  readonly group: string;
+  readonly parts: Parts;
+}
+
+/** Names keys. */
+export interface Keys extends Naming {
+  /** The set of all queues that ever held a job. */
+  readonly queues: string;
+  /** What the keys of a queue begin with; the braces keep them in one slot of a Cluster, groups beside their topic. */
+  base(queue: string): string;
+  /** The key of a queue's part. */
+  key(queue: string, part: keyof Parts): string;
+}
+
+/** Makes the names of a transport. */
+export function createKeys(naming: Naming): Keys {
+  const { prefix, parts } = naming;
+  const known = new Map<string, string>();
+  function base(queue: string): string {
+    let found = known.get(queue);
+    if (found === undefined) {
+      const { topic = queue, group } = partsOf(queue);
+      found = `{${prefix}:${topic}}${group === undefined ? "" : `@${group}`}:`;
+      if (known.size >= MAX_KNOWN) known.clear();
+      known.set(queue, found);
+    }
+    return found;
+  }
+  return {
+    ...naming,
+    queues: `${prefix}:queues`,
+    base,
+    key: (queue, part) => base(queue) + parts[part],
+  };
+}
+
+/** Names that are remembered, as each costs more to make than to look up. */
+const MAX_KNOWN = 10_000;
