@@ -1,12 +1,12 @@
 /** Processes that are killed in the middle of what they do. */
 import { expect, test } from "vitest";
-import type { HistoryLine } from "../../../../src/testing/mod.ts";
-import { inHand, runsOf, unanswered } from "../support/ledger.ts";
+import { acknowledged, inHand, runsOf, unanswered } from "../support/ledger.ts";
 import {
   type Actor,
   drained,
   IN_HAND,
   killBusy,
+  NOTHING,
   type OpenScene,
   printRepeated,
   type Scene,
@@ -20,12 +20,6 @@ const STRIKES = 3 * KILLS;
 
 function has(count: number): (told: { readonly count?: number }) => boolean {
   return (told) => (told.count ?? 0) >= count;
-}
-
-/** The jobs that were acknowledged to those who dispatched them. */
-function acknowledged(history: readonly HistoryLine[]): ReadonlySet<string> {
-  const lines = history.filter((line) => line.op === "dispatch" && (line.outcome ?? "ok") === "ok");
-  return new Set(lines.map((line) => line.op === "dispatch" ? line.id : ""));
 }
 
 /** Kills one worker after the other, each replaced at once, until enough of them had jobs in hand. */
@@ -59,7 +53,7 @@ export function killScenes(open: OpenScene): void {
       await Promise.all(crew.map((worker) => worker.stop()));
       return await scene.judge();
     });
-    expect(left).toEqual({ waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 });
+    expect(left).toEqual(NOTHING);
     expect(acknowledged(history).size).toBe(3_000);
     expect(runs.ends.size).toBe(3_000);
     printRepeated(`${KILLS} kills`, runs);

@@ -3,11 +3,10 @@ import { expect, test } from "vitest";
 import type { HistoryLine } from "../../../../src/testing/mod.ts";
 import type { Told } from "../fixtures/task.ts";
 import { inHand } from "../support/ledger.ts";
-import { drained, IN_HAND, type OpenScene, printRepeated, untilStruck } from "../support/scene.ts";
+import { drained, IN_HAND, NOTHING, type OpenScene, printRepeated, untilStruck } from "../support/scene.ts";
 
 const LEASE = 600;
 const JOBS = 12;
-const NOTHING = { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
 
 function all(told: Told): boolean {
   return told.count === JOBS;

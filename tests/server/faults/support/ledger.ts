@@ -1,5 +1,5 @@
 /** Ledgers: what each process did, in a file of its own outside of the broker, so that a kill loses no line of it. */
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type HistoryLine, readLedger } from "../../../../src/testing/mod.ts";
 import { historyOf, type Reserved, type Written } from "../../../web/simulation/recorder.ts";
@@ -82,4 +82,72 @@ export function runsOf(history: readonly HistoryLine[]): Runs {
   }
   const repeated = [...starts.values()].reduce((sum, count) => sum + count - 1, 0);
   return { starts, ends, repeated };
+}
+
+/** Handlers that had begun at an instant, of one process or of all, and whose jobs were not being settled by then. */
+export function handsAt(history: readonly HistoryLine[], at: number, process?: string): number {
+  const tokens = new Set<string>();
+  for (const line of history) {
+    if (line.op === "start" && line.at <= at && (process ?? line.process) === line.process) {
+      tokens.add(line.token);
+    }
+  }
+  for (const line of history) {
+    if (line.op === "settle" && (line.outcome ?? "ok") === "ok" && (line.from ?? line.at) <= at) {
+      tokens.delete(line.token);
+    }
+  }
+  return tokens.size;
+}
+
+/**
+ * Milliseconds from an instant until the store answered a settlement or a dispatch that was sent after it: the first
+ * that did to any process, and the longest that one of those had to wait that were there before and after.
+ */
+export function recovery(
+  history: readonly HistoryLine[],
+  at: number,
+): { readonly first: number; readonly last: number } {
+  const answered = new Map<string, number>();
+  const before = new Set<string>();
+  for (const line of history) {
+    if (line.process === undefined || (line.op !== "settle" && line.op !== "dispatch")) continue;
+    if ((line.outcome ?? "ok") !== "ok") continue;
+    if (line.at < at) before.add(line.process);
+    else if ((line.from ?? line.at) >= at) {
+      answered.set(line.process, Math.min(answered.get(line.process) ?? Infinity, line.at - at));
+    }
+  }
+  const waits = [...answered].filter(([process]) => before.has(process)).map(([, wait]) => wait);
+  return { first: Math.min(...waits), last: Math.max(...waits) };
+}
+
+/** Counts the handlers that came to an end, as the ledgers of a folder grow. */
+export function followEnds(folder: string): () => number {
+  const read = new Map<string, number>();
+  const piece = new Uint8Array(1 << 20);
+  let ends = 0;
+  return () => {
+    for (const name of readdirSync(folder).filter((name) => name.endsWith(".ledger"))) {
+      const file = openSync(join(folder, name), "r");
+      let place = read.get(name) ?? 0;
+      for (;;) {
+        const length = readSync(file, piece, 0, piece.length, place);
+        // A line that is not whole yet is read again when it is.
+        const whole = piece.subarray(0, length).lastIndexOf(10) + 1;
+        if (whole === 0) break;
+        ends += new TextDecoder().decode(piece.subarray(0, whole)).split('{"op":"end"').length - 1;
+        place += whole;
+      }
+      read.set(name, place);
+      closeSync(file);
+    }
+    return ends;
+  };
+}
+
+/** The jobs that were acknowledged to those who dispatched them. */
+export function acknowledged(history: readonly HistoryLine[]): ReadonlySet<string> {
+  const lines = history.filter((line) => line.op === "dispatch" && (line.outcome ?? "ok") === "ok");
+  return new Set(lines.map((line) => line.op === "dispatch" ? line.id : ""));
 }

@@ -35,6 +35,9 @@ const PATIENCE = 30_000;
 /** What a test says of a process; its store is the scene's unless told. */
 export type Part<T extends Order> = Omit<T, keyof Order> & Partial<Pick<T, "store" | "callTimeout">>;
 
+/** Every count of a queue in which nothing is left. */
+export const NOTHING: QueueInfo = { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
+
 /** A child of a scene, and how it is listened to. */
 export interface Actor {
   readonly name: string;
@@ -43,6 +46,8 @@ export interface Actor {
   told(tell: Told["tell"], wanted?: (told: Told) => boolean): Promise<Told>;
   /** All that was told from now on until the end. */
   rest(): Promise<readonly Told[]>;
+  /** What a worker's process has used so far. */
+  measure(): Promise<Told>;
   /** Ends the process by SIGKILL and waits until it is gone. */
   kill(): Promise<void>;
   /** Asks a worker to stop, and waits until it is gone; says what it told meanwhile. */
@@ -169,15 +174,20 @@ function actorOf(name: string, child: Child): Actor {
     await child.exited;
     return all;
   }
+  async function told(tell: Told["tell"], wanted: (told: Told) => boolean = () => true): Promise<Told> {
+    for (;;) {
+      const told = parse(await child.next());
+      if (told.tell === tell && wanted(told)) return told;
+    }
+  }
   return {
     name,
     child,
     rest,
-    async told(tell, wanted = () => true) {
-      for (;;) {
-        const told = parse(await child.next());
-        if (told.tell === tell && wanted(told)) return told;
-      }
+    told,
+    async measure() {
+      child.write("measure");
+      return await told("measured");
     },
     async kill() {
       child.kill("SIGKILL");

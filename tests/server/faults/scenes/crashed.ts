@@ -1,0 +1,46 @@
+/** Workers that die while others live: what they held runs elsewhere soon, and what lives runs once. */
+import { expect, test } from "vitest";
+import { inHand, now } from "../support/ledger.ts";
+import { drained, NOTHING, type OpenScene, printRepeated, untilStruck } from "../support/scene.ts";
+
+const LEASE = 1_000;
+const HELD = 25;
+const LIVE = 5;
+/** Milliseconds in which all that a killed worker held runs elsewhere: its lease, and a look at what was lost. */
+const SOON = 2_500;
+
+export function crashScenes(open: OpenScene): void {
+  test("25 jobs in hand of a killed worker run on one that lives, while its own of three leases run once", async () => {
+    const { history, runs, left, killed } = await untilStruck(async () => {
+      const scene = open(LEASE);
+      await scene.relay.queues();
+      const many = { bulk: 100, width: 1 };
+      const victim = scene.worker({ lease: LEASE, concurrency: HELD, prefetch: 0 });
+      await scene.producer({ from: 0, count: HELD, ...many, task: { does: "wait", ms: 2_000 } }).rest();
+      await victim.told("started", ({ count }) => count === HELD);
+      const heir = scene.worker({ lease: LEASE, concurrency: HELD + LIVE, prefetch: 0 });
+      const long = { does: "wait", ms: 3 * LEASE } as const;
+      await scene.producer({ from: HELD, count: LIVE, ...many, task: long }).rest();
+      await heir.told("started", ({ count }) => count === LIVE);
+      await victim.kill();
+      const killed = now();
+      if (inHand(scene.folder, victim.name) < HELD) return undefined;
+      await scene.counts(drained);
+      await heir.stop();
+      return { ...await scene.judge(), killed };
+    });
+    expect(left).toEqual(NOTHING);
+    expect(runs.ends.size).toBe(HELD + LIVE);
+    const again = history.flatMap((line) =>
+      line.op === "start" && line.at > killed && !isLong(line.id) ? [line.at - killed] : []
+    );
+    expect(again).toHaveLength(HELD);
+    expect(Math.max(...again)).toBeLessThan(SOON);
+    for (let n = HELD; n < HELD + LIVE; n++) expect(runs.starts.get(`job ${n}`)).toBe(1);
+    printRepeated(`all ran elsewhere ${Math.round(Math.max(...again))} ms after the kill`, runs);
+  });
+}
+
+function isLong(id: string): boolean {
+  return Number(id.slice("job ".length)) >= HELD;
+}

@@ -1,0 +1,89 @@
+/** A link that can fail: a TCP proxy on loopback whose connections fall silent, lose what is answered, or break. */
+import { connect, createServer, type Socket } from "node:net";
+
+export interface Proxy {
+  readonly port: number;
+  /**
+   * Makes every connection half-open: what either side sends is swallowed, and nobody is told. Connections made
+   * meanwhile are accepted and as silent; none of them ever speaks again.
+   */
+  silence(): void;
+  /** Swallows what the server answers; what it is sent still reaches it. */
+  mute(): void;
+  /** Lets connections that are made from now on work. */
+  heal(): void;
+  /** Breaks every connection, and heals. */
+  cut(): void;
+  close(): Promise<void>;
+}
+
+/** One connection, both of its ends. */
+interface Line {
+  readonly near: Socket;
+  readonly far: Socket;
+  deaf: boolean;
+  dumb: boolean;
+}
+
+export async function openProxy(target: number): Promise<Proxy> {
+  const lines = new Set<Line>();
+  let deaf = false;
+  let dumb = false;
+
+  function join(near: Socket): void {
+    const far = connect(target, "127.0.0.1");
+    const line: Line = { near, far, deaf, dumb };
+    lines.add(line);
+    near.on("data", (chunk) => line.deaf || far.write(chunk));
+    far.on("data", (chunk) => line.dumb || near.write(chunk));
+    for (const end of [near, far]) {
+      end.setNoDelay(true);
+      // A broken end is seen by its closing.
+      end.on("error", () => undefined);
+    }
+    // An end that is told of nothing keeps its connection, as over a cable that was pulled.
+    near.on("close", () => drop(line));
+    far.on("close", () => line.dumb || drop(line));
+  }
+
+  function drop(line: Line): void {
+    lines.delete(line);
+    line.near.destroy();
+    line.far.destroy();
+  }
+
+  function heal(): void {
+    deaf = false;
+    dumb = false;
+  }
+
+  const server = createServer(join);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("The proxy has no port");
+  return {
+    port: address.port,
+    silence() {
+      deaf = true;
+      dumb = true;
+      for (const line of lines) line.deaf = line.dumb = true;
+    },
+    mute() {
+      dumb = true;
+      for (const line of lines) line.dumb = true;
+    },
+    heal,
+    cut() {
+      heal();
+      for (const line of [...lines]) drop(line);
+    },
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const line of [...lines]) drop(line);
+      await closed;
+    },
+  };
+}
