@@ -14,7 +14,7 @@ import {
   type QueueInfo,
   type StoredJob,
 } from "./job.ts";
-import { checkId, checkName } from "./names.ts";
+import { checkId, checkQueueName } from "./names.ts";
 import { checkInteger, checkKnown, checkSignal, checkTime, checkWord, quote } from "./options.ts";
 import { storedJobOf } from "./record.ts";
 import type { Transport } from "./transport.ts";
@@ -76,7 +76,7 @@ export function createAdmin(transport: Transport, deadline: number): Admin {
   };
   return {
     async info(queue = "default", options = {}) {
-      checkName("queue", queue, "show a queue");
+      checkQueueName(queue, "show a queue");
       return structuredClone(await transport.info(queue, callOf("show a queue", options)));
     },
     async queues(options = {}) {
@@ -103,7 +103,7 @@ export function createAdmin(transport: Transport, deadline: number): Admin {
       return page.cursor === undefined ? { jobs } : { jobs, cursor: page.cursor };
     },
     async get(queue, id, options = {}) {
-      checkName("queue", queue, "get a job");
+      checkQueueName(queue, "get a job");
       checkId(id, "get a job");
       const [entry] = await transport.get(queue, [id], callOf("get a job", options));
       return entry === undefined ? undefined : storedJobOf(entry);
@@ -132,7 +132,7 @@ export function createAdmin(transport: Transport, deadline: number): Admin {
 }
 
 function checkPlace(action: string, queue: string, channel: string, channels: readonly string[]): void {
-  checkName("queue", queue, action);
+  checkQueueName(queue, action);
   checkWord(action, "channel", channel, channels);
 }
 

@@ -8,14 +8,19 @@
 import { type Backoff, checkBackoff } from "./backoff.ts";
 import { type Codec, json } from "./codec.ts";
 import { QUEUE } from "./defaults.ts";
-import { checkName } from "./names.ts";
-import { checkInteger, checkKnown, checkTime, quote } from "./options.ts";
+import { checkName, topicQueue } from "./names.ts";
+import { checkBoolean, checkInteger, checkKnown, checkTime, quote } from "./options.ts";
 import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "./schema.ts";
 
 /** What a definition may say beside its schema; read where the job runs, so that a deploy changes waiting jobs too. */
 export interface JobOptions {
-  /** The queue that its jobs go to. Default `default`. */
+  /** The queue that its jobs go to, or the topic. Default: the queue `default`; for a topic, the job's own name. */
   readonly queue?: string | undefined;
+  /**
+   * Its jobs fan out: each group that is bound to the topic gets every job, and the members of one group share them.
+   * Jobs with the same `queue` share a topic. Default false: workers share the jobs of a queue.
+   */
+  readonly topic?: boolean | undefined;
   /** Runs in all; the first counts. Default: the worker's `maxRetry`. */
   readonly maxAttempts?: number | undefined;
   /** Milliseconds that one run may take, all listeners together. Default: no limit. */
@@ -55,7 +60,10 @@ export type HandledOf<J extends Jobs, Name extends NameOf<J>> = OutputOf<SchemaO
 export interface Definition {
   readonly name: string;
   readonly schema: StandardSchema;
+  /** Where its jobs are pushed to: of a topic, the topic's own queue. */
   readonly queue: string;
+  /** The topic's name; absent where its jobs go to a plain queue. */
+  readonly topic: string | undefined;
   readonly codec: Codec;
   readonly maxAttempts: number | undefined;
   readonly timeout: number | undefined;
@@ -67,13 +75,15 @@ export interface Definitions {
   /** The definition of a name or alias. */
   get(name: string): Definition | undefined;
   readonly names: readonly string[];
-  /** The queues that some definition names, and the default one. */
+  /** The queues that some definition names, and the default one; no topic's. */
   readonly queues: ReadonlySet<string>;
+  /** The topics that some definition names. */
+  readonly topics: ReadonlySet<string>;
   /** The codec of an id, among those that definitions use. */
   codec(id: string): Codec | undefined;
 }
 
-const KNOWN = ["schema", "queue", "maxAttempts", "timeout", "backoff", "codec", "aliases"];
+const KNOWN = ["schema", "queue", "topic", "maxAttempts", "timeout", "backoff", "codec", "aliases"];
 
 /**
  * Reads and checks what the user wrote.
@@ -88,6 +98,7 @@ export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitio
   }
   const byName = new Map<string, Definition>();
   const queues = new Set([QUEUE]);
+  const topics = new Set<string>();
   const byCodec = new Map<string, Codec>();
   const addCodec = (codec: Codec, action: string): void => {
     checkCodec(codec, action);
@@ -108,13 +119,23 @@ export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitio
       }
       byName.set(known, definition);
     }
-    queues.add(definition.queue);
+    if (definition.topic === undefined) queues.add(definition.queue);
+    else topics.add(definition.topic);
+    const [kind, place, other, others] = definition.topic === undefined
+      ? ["queue", definition.queue, "topic", topics] as const
+      : ["topic", definition.topic, "queue", queues] as const;
+    if (others.has(place)) {
+      throw new TypeError(
+        `Cannot define job '${name}' with the ${kind} '${place}' as there is a ${other} of that name`,
+      );
+    }
     addCodec(definition.codec, `define job '${name}'`);
   }
   return {
     get: (name) => byName.get(name),
     names: Object.keys(jobs),
     queues,
+    topics,
     codec: (id) => byCodec.get(id),
   };
 }
@@ -127,7 +148,10 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
     throw new TypeError(`Cannot ${action} as it needs a Standard Schema: current value is ${quote(given)}`);
   }
   checkKnown(action, options, KNOWN);
-  if (options.queue !== undefined) checkName("queue", options.queue, action);
+  if (options.topic !== undefined) checkBoolean(action, "topic", options.topic);
+  const topic = options.topic === true ? options.queue ?? name : undefined;
+  if (topic !== undefined) checkName("topic", topic, action);
+  else if (options.queue !== undefined) checkName("queue", options.queue, action);
   if (options.aliases !== undefined && !Array.isArray(options.aliases)) {
     throw new TypeError(
       `Cannot ${action} as 'aliases' must be a list of names: current value is ${quote(options.aliases)}`,
@@ -144,7 +168,8 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
   return {
     name,
     schema,
-    queue: options.queue ?? QUEUE,
+    queue: topic === undefined ? options.queue ?? QUEUE : topicQueue(topic),
+    topic,
     codec: options.codec ?? json,
     maxAttempts: options.maxAttempts,
     timeout: options.timeout,

@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { Definitions, HandledOf, Jobs, NameOf } from "./definitions.ts";
+import type { Definition, Definitions, HandledOf, Jobs, NameOf } from "./definitions.ts";
 import { UnknownJobError } from "./errors.ts";
 import type { Job } from "./job.ts";
+import { checkGroup, groupQueue, partsOf } from "./names.ts";
 import { checkKnown, shown } from "./options.ts";
 import type { Outcome } from "./outcome.ts";
 
@@ -51,6 +52,11 @@ export type Handler<Payload> = Listener<Payload> | readonly Listener<Payload>[];
 export interface HandleOptions {
   /** Put this handler in the place of the one registered before; running jobs end with the old one. Default false. */
   readonly replace?: boolean | undefined;
+  /**
+   * Which of its topic's groups the handler is of: each group gets every job once, whichever of its members runs it.
+   * Needed for a topic's job, refused for any other. One job may have a handler for each of several groups.
+   */
+  readonly group?: string | undefined;
 }
 
 /** Registers a handler under a job's name, whose schema's output is what the handler gets. */
@@ -67,11 +73,12 @@ export type Listeners = readonly HandlerFunction<unknown>[];
 export interface Handlers {
   /**
    * @throws {UnknownJobError} for a name without a definition.
-   * @throws {TypeError} for what is no handler, or a second one without `replace`.
+   * @throws {TypeError} for what is no handler, a second one without `replace`, or a group too few or too many.
    */
   register(name: string, handler: Handler<never>, options: HandleOptions): Disposable;
-  get(name: string): Listeners | undefined;
-  /** The queues of all names that have a handler. */
+  /** The listeners for a job of this name in this queue: in a group's, those of the group. */
+  get(name: string, queue: string): Listeners | undefined;
+  /** The queues of all names that have a handler; for topics, those of the handlers' groups. */
   queues(): readonly string[];
   /** Calls back after each change; returns how to leave off. */
   watch(changed: () => void): () => void;
@@ -79,7 +86,7 @@ export interface Handlers {
 
 /** Makes an empty table. */
 export function createHandlers(definitions: Definitions): Handlers {
-  const byName = new Map<string, Listeners>();
+  const byKey = new Map<string, { readonly queue: string; readonly listeners: Listeners }>();
   const watchers = new Set<() => void>();
   const tell = (): void => watchers.forEach((changed) => changed());
 
@@ -89,30 +96,56 @@ export function createHandlers(definitions: Definitions): Handlers {
       if (definition === undefined || definition.name !== name) {
         throw new UnknownJobError(shown(name), `there are ${definitions.names.join(", ") || "none"}`);
       }
-      checkKnown(`handle '${name}'`, options, ["replace"]);
-      if (byName.has(name) && options.replace !== true) {
+      checkKnown(`handle '${name}'`, options, ["replace", "group"]);
+      const { group } = options;
+      const queue = queueOf(definition, group);
+      const key = keyOf(name, group);
+      if (byKey.has(key) && options.replace !== true) {
+        const where = group === undefined ? "" : ` in group '${group}'`;
         throw new TypeError(
-          `Cannot handle '${name}' as it has a handler: give { replace: true } to put another there`,
+          `Cannot handle '${name}' as it has a handler${where}: give { replace: true } to put another there`,
         );
       }
-      const listeners = listenersOf(name, handler);
-      byName.set(name, listeners);
+      const entry = { queue, listeners: listenersOf(name, handler) };
+      byKey.set(key, entry);
       tell();
       return {
         [Symbol.dispose]: () => {
-          if (byName.get(name) !== listeners) return;
-          byName.delete(name);
+          if (byKey.get(key) !== entry) return;
+          byKey.delete(key);
           tell();
         },
       };
     },
-    get: (name) => byName.get(name),
-    queues: () => [...new Set([...byName.keys()].map((name) => definitions.get(name)?.queue ?? name))],
+    get: (name, queue) => byKey.get(keyOf(name, partsOf(queue).group))?.listeners,
+    queues: () => [...new Set([...byKey.values()].map(({ queue }) => queue))],
     watch(changed) {
       watchers.add(changed);
       return () => watchers.delete(changed);
     },
   };
+}
+
+/** No name of a job holds the `@` of a key, so that no two handlers share one. */
+function keyOf(name: string, group: string | undefined): string {
+  return group === undefined ? name : groupQueue(name, group);
+}
+
+/** The queue that a handler's jobs are reserved from. */
+function queueOf({ name, queue, topic }: Definition, group: string | undefined): string {
+  if (topic === undefined) {
+    if (group === undefined) return queue;
+    throw new TypeError(
+      `Cannot handle '${name}' with 'group' as its jobs go to a queue: only topics have groups`,
+    );
+  }
+  if (group === undefined) {
+    throw new TypeError(
+      `Cannot handle '${name}' without 'group' as its jobs go to the groups of topic '${topic}'`,
+    );
+  }
+  checkGroup(topic, group, `handle '${name}'`);
+  return groupQueue(topic, group);
 }
 
 function listenersOf(name: string, handler: Handler<never>): Listeners {

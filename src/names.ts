@@ -20,10 +20,10 @@ export function byteLength(text: string): number {
 
 /**
  * Refuses a name that some transport could not store: empty, too long, with control characters or half a surrogate
- * pair, or with the `@` that parts a topic from its group.
+ * pair, or with the `@` that parts a topic from its group. A topic's leaves room for that and for a group.
  */
-export function checkName(what: "queue" | "job", name: string, action: string): void {
-  checkText(`name of a ${what}`, name, action, MAX_NAME);
+export function checkName(what: "queue" | "job" | "topic" | "group", name: string, action: string): void {
+  checkText(`name of a ${what}`, name, action, what === "topic" ? MAX_NAME - 2 : MAX_NAME);
   if (name.includes(AT)) {
     throw new TypeError(
       `Cannot ${action} as the name of a ${what} must not contain '@': current value is '${name}'`,
@@ -45,6 +45,34 @@ export function groupQueue(topic: string, group: string): string {
 export function partsOf(queue: string): { readonly topic?: string; readonly group?: string } {
   const at = queue.indexOf(AT);
   return at < 0 ? {} : { topic: queue.slice(0, at), group: queue.slice(at + 1) };
+}
+
+/** Refuses a group's name that could not be stored, or not together with its topic's. */
+export function checkGroup(topic: string, group: string, action: string): void {
+  checkName("group", group, action);
+  checkText("name of a group's queue", groupQueue(topic, group), action, MAX_NAME);
+}
+
+/** Refuses what names no queue: neither a plain one, nor a topic's own, nor a group's. */
+export function checkQueueName(queue: string, action: string): void {
+  const { topic, group } = typeof queue === "string" ? partsOf(queue) : {};
+  if (topic === undefined || group === undefined) return checkName("queue", queue, action);
+  checkName("topic", topic, action);
+  if (group !== "") checkGroup(topic, group, action);
+}
+
+/** Whether a queue is a topic's own, which is pushed to and never reserved from. */
+export function isTopicQueue(queue: string): boolean {
+  return queue.endsWith(AT);
+}
+
+/** Refuses to reserve from a topic's own queue: what waits there belongs to the first group that is bound. */
+export function checkReservable(queues: readonly string[]): void {
+  const own = queues.find(isTopicQueue);
+  if (own === undefined) return;
+  throw new TypeError(
+    `Cannot reserve jobs as each queue must be a plain one or a group's: current value is '${own}'`,
+  );
 }
 
 /** Refuses an id that some transport could not store. Any other text will do, line breaks included. */

@@ -36,7 +36,7 @@ export interface JobSettings {
   readonly timeout?: number | undefined;
   /** The delay before each further run, as a policy that can travel. Default: what the definition says. */
   readonly backoff?: BackoffPolicy | undefined;
-  /** Another queue than the definition's, among those that some definition names. */
+  /** Another queue than the definition's, among those that some definition names. Refused for a topic's job. */
   readonly queue?: string | undefined;
   /** Texts that travel with the job. Default: none. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -83,7 +83,7 @@ export function prepare(
 ): PushJob | Promise<PushJob> {
   if (settings?.queue !== undefined) checkQueue(desk.definitions, settings.queue);
   const definition = definitionOf(desk.definitions, name);
-  if (settings !== undefined) checkSettings(name, settings);
+  if (settings !== undefined) checkSettings(definition, settings);
   const verdict = validate(definition.schema, name, payload);
   let job: PushJob;
   try {
@@ -167,10 +167,13 @@ function checkQueue({ queues }: Definitions, queue: string): void {
   if (!queues.has(queue)) throw new UnknownQueueError(shown(queue), [...queues]);
 }
 
-function checkSettings(name: string, settings: JobSettings): void {
+function checkSettings({ name, topic }: Definition, settings: JobSettings): void {
   const action = `dispatch '${name}'`;
   const { id, idWindow, onDuplicate, delay, at, maxAttempts, timeout, backoff, requestId } = settings;
   checkKnown(action, settings, KNOWN);
+  if (settings.queue !== undefined && topic !== undefined) {
+    throw new TypeError(`Cannot ${action} with 'queue' as its jobs go to the groups of topic '${topic}'`);
+  }
   if (id !== undefined) checkId(id, action);
   if (idWindow !== undefined) {
     checkTime(action, "idWindow", idWindow);

@@ -19,6 +19,7 @@ import {
 import { RelayClosed } from "./errors.ts";
 import { createEvents, type JobEvents } from "./events.ts";
 import { createGate, type Gate } from "./gate.ts";
+import { createGroups, type Groups } from "./groups.ts";
 import { createHandlers, type Handle, type HandleOptions, type Handler } from "./handle.ts";
 import { checkInteger, checkKnown, checkObject, checkTime, quote, shown } from "./options.ts";
 import { type Desk, encodePayload } from "./prepare.ts";
@@ -57,7 +58,7 @@ export interface RelayOptions<J extends Jobs> {
 }
 
 /** Typed jobs, dispatched here and handled anywhere. */
-export interface Relay<J extends Jobs> extends Admin, AsyncDisposable {
+export interface Relay<J extends Jobs> extends Admin, Groups<J>, AsyncDisposable {
   /** The one that the relay was given, or the memory that it made. */
   readonly transport: Transport;
   /** What happens, as typed events. */
@@ -79,7 +80,8 @@ export interface Relay<J extends Jobs> extends Admin, AsyncDisposable {
    * Registers a handler, also while workers run; disposing of the answer takes it away again.
    *
    * @throws {UnknownJobError} for a name that no definition has.
-   * @throws {TypeError} for what is no handler, or for a second one without `replace`.
+   * @throws {TypeError} for what is no handler, for a second one without `replace`, for a topic's job without `group`
+   * and for any other with one.
    * @throws {RelayClosed} when the relay is closed.
    */
   readonly handle: Handle<J>;
@@ -142,6 +144,12 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
   const maxPayload = checkInteger(action, "maxPayload", wanted, 1, most);
   const callTimeout = checkTime(action, "callTimeout", within, 1);
   const definitions = readDefinitions(options.jobs, [json, raw, ...options.codecs ?? []]);
+  const [topic] = definitions.topics;
+  if (topic !== undefined && transport.topics === undefined) {
+    throw new TypeError(
+      `Cannot ${action} with topic '${topic}' as the ${transport.name} transport has no topics`,
+    );
+  }
   const events = createEvents();
   const handlers = createHandlers(definitions);
   const gate = createGate();
@@ -158,6 +166,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     suspects: new Set(),
   };
   const admin = guardedAdmin(createAdmin(transport, callTimeout), gate);
+  const groups = guardedGroups(createGroups(definitions, transport, callTimeout), gate);
   const engines = new Set<Engine>();
   const self = {};
   transport.users.add(self);
@@ -201,6 +210,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
       return await drain(bench, drainOptions, track);
     },
     ...admin,
+    ...groups,
     async close(stopOptions = {}) {
       checkStop(stopOptions);
       if (closing === undefined) closing = closeRelay(transport, self, gate, engines, stopOptions);
@@ -271,6 +281,14 @@ function encoderOf(desk: Desk): Bench["encode"] {
     }
     await validate(definition.schema, definition.name, payload);
     return encodePayload(desk, definition, payload);
+  };
+}
+
+function guardedGroups(groups: Groups<Jobs>, gate: Gate): Groups<Jobs> {
+  return {
+    bind: (...rest) => gate.pass(() => groups.bind(...rest), "bind a group"),
+    unbind: (...rest) => gate.pass(() => groups.unbind(...rest), "unbind a group"),
+    groups: (...rest) => gate.pass(() => groups.groups(...rest), "list the groups"),
   };
 }
 

@@ -7,15 +7,17 @@
 
 import { TransportClosed } from "../errors.ts";
 import type { Call } from "../exchange.ts";
+import { checkReservable } from "../names.ts";
 import { checkInteger, checkKnown } from "../options.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 import type { Features, Transport } from "../transport.ts";
 import { createClock } from "./memory/clock.ts";
-import { get, info, list } from "./memory/look.ts";
+import { get, info, list, queueNames } from "./memory/look.ts";
 import { reload, remove } from "./memory/operate.ts";
 import { push } from "./memory/push.ts";
 import { checkReserve, expects, extend, settle, take } from "./memory/reserve.ts";
 import { LIMITS, type Store } from "./memory/store.ts";
+import { bind, groups, unbind } from "./memory/topics.ts";
 import { createWaiters, type Request } from "./memory/waiters.ts";
 
 /** How a memory transport is made. */
@@ -90,6 +92,7 @@ export function memory(options: MemoryOptions = {}): Transport {
     reserve: (queues, options) =>
       answer(options, () => {
         checkReserve(options);
+        checkReservable(queues);
         const request: Request = { queues, options };
         const deliveries = take(store, request);
         return deliveries.length > 0 || options.wait === 0 ? deliveries : store.waiters.wait(request);
@@ -97,15 +100,21 @@ export function memory(options: MemoryOptions = {}): Transport {
     extend: (leases, call) => answer(call, () => extend(store, leases)),
     settle: (settlements, call) => answer(call, () => settle(store, settlements)),
     info: (queue, call) => answer(call, () => info(store, queue)),
-    queues: (call) => answer(call, () => [...store.rooms.keys()].sort()),
+    queues: (call) => answer(call, () => queueNames(store)),
     list: (queue, channel, page, call) => answer(call, () => list(store, queue, channel, page)),
     get: (queue, ids, call) => answer(call, () => get(store, queue, ids)),
     reload: (queue, channel, select, call) =>
       answer(call, () => reload(store, queue, channel, select, call.reset)),
     remove: (queue, channel, select, call) => answer(call, () => remove(store, queue, channel, select)),
+    topics: {
+      bind: (topic, group, call) => answer(call, () => bind(store, topic, group)),
+      unbind: (topic, group, call) => answer(call, () => unbind(store, topic, group)),
+      groups: (topic, call) => answer(call, () => groups(store, topic)),
+    },
     [Symbol.asyncDispose]() {
       closed = true;
       store.rooms.clear();
+      store.groups.clear();
       store.waiters.close(new TransportClosed(name));
       return Promise.resolve();
     },
@@ -141,6 +150,7 @@ function createStore(runtime: Runtime, maxJobs: number): Store {
   const store: Store = {
     clock,
     rooms: new Map(),
+    groups: new Map(),
     waiters: createWaiters(runtime, clock, source),
     maxJobs,
     jobs: 0,

@@ -7,9 +7,10 @@
 import { MAX_UNSETTLED } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
+import { bindGroups, unboundOf } from "./bind.ts";
 import { buried, isReadable, setAside } from "./judge.ts";
 import { hasten } from "./lease.ts";
-import { inTime } from "./patience.ts";
+import { giveBack, inTime } from "./patience.ts";
 import { perform } from "./perform.ts";
 import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
@@ -95,13 +96,22 @@ async function reserve(
   try {
     const { signal } = fetching;
     const { lease } = settings;
+    const unbound = unboundOf(state, queues);
+    if (unbound.length > 0) await bindGroups(state, unbound, signal);
     const call = { limit, slots, lease, wait, deadline: callTimeout, signal };
-    const answer = await inTime(state, transport.reserve(queues, call), wait, signal);
+    const answer = await inTime(state, transport.reserve(queues, call), {
+      action: "reserve jobs",
+      wait,
+      signal,
+      late: (deliveries) => giveBack(state, deliveries),
+    });
     state.link.up(answer.length > 0);
     return answer;
   } catch (error) {
     if (fetching.signal.aborted) return undefined;
     if (error instanceof TransportClosed || state.drain !== undefined) throw error;
+    // A broker that comes back may have lost what it knew of groups.
+    state.bound.clear();
     const pause = state.link.down(error, false);
     // Cut short, the pause rejects: whoever did so has said what comes next.
     await runtime.sleep(pause, fetching.signal).catch(() => undefined);

@@ -1,6 +1,6 @@
 /**
- * A reserve that does not answer in time, as over a half-open connection: it is given up, so that no worker hangs on
- * it, and whatever it still brings is given back.
+ * A call that does not answer in time, as over a half-open connection: it is given up, so that no worker hangs on it,
+ * and whatever a reserve still brings is given back.
  *
  * @module
  */
@@ -12,20 +12,28 @@ import type { State } from "./state.ts";
 /** Beyond what a transport was granted, it has as long again as a call may take: by then it has forgotten. */
 const GRANTS = 2;
 
-/** What the transport answers, or a rejection when it has not in time; `signal` says that the answer is wanted no more. */
-export function inTime(
-  state: State,
-  answer: Promise<readonly Delivery[]>,
-  wait: number,
-  signal: AbortSignal,
-): Promise<readonly Delivery[]> {
+/** What bounds the patience with one call. */
+export interface Bounds<T> {
+  /** Completes "Cannot ...". */
+  readonly action: string;
+  /** Milliseconds that the call may wait for something, beside what any call may take. */
+  readonly wait: number;
+  /** Says that the answer is wanted no more. */
+  readonly signal: AbortSignal;
+  /** Takes an answer that comes when it was given up. */
+  readonly late?: (answer: T) => void;
+}
+
+/** What the transport answers, or a rejection when it has not in time. */
+export function inTime<T>(state: State, answer: Promise<T>, bounds: Bounds<T>): Promise<T> {
   const { alarms, bench: { callTimeout } } = state;
+  const { action, wait, signal } = bounds;
   return new Promise((resolve, reject) => {
     let late = false;
     const giveUp = (ms: number): () => void => () => {
       late = true;
       signal.removeEventListener("abort", hurry);
-      reject(new DeadlineExceeded("reserve jobs", ms));
+      reject(new DeadlineExceeded(action, ms));
     };
     const granted = wait + GRANTS * callTimeout;
     let alarm = alarms.set(granted, giveUp(granted));
@@ -40,14 +48,14 @@ export function inTime(
       then();
     };
     answer.then(
-      (deliveries) => late ? giveBack(state, deliveries) : end(() => resolve(deliveries)),
+      (value) => late ? bounds.late?.(value) : end(() => resolve(value)),
       (error) => end(() => reject(error)),
     );
   });
 }
 
-/** The worker may be over by now, so this goes straight to the transport; what fails comes back with its lease. */
-function giveBack(
+/** Gives back what came too late. The worker may be over by now, so this goes straight to the transport; what fails comes back with its lease. */
+export function giveBack(
   { bench: { transport, callTimeout, events } }: State,
   deliveries: readonly Delivery[],
 ): void {

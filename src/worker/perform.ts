@@ -16,6 +16,7 @@ import {
   UnknownJobError,
 } from "../errors.ts";
 import type { Listeners } from "../handle.ts";
+import { partsOf } from "../names.ts";
 import { type Outcome, outcomeOf } from "../outcome.ts";
 import { hush, isPromise } from "../promises.ts";
 import { jobOf } from "../record.ts";
@@ -75,18 +76,19 @@ function conclude(state: State, run: Run, fate: Fate): void {
 /** Everything before the handler: a job that stops here was never run. */
 function prepare(state: State, run: Run): Ready | Promise<Ready> {
   const { definitions, handlers } = state.bench;
-  const { name } = run.delivery;
+  const { name, queue } = run.delivery;
   try {
     if (!isReadable(run.meta)) return { fate: leftToNewer(state, run) };
   } catch (cause) {
     return { fate: buried(state, run, "failed", "undecodable", new UndecodableError(name, cause), false) };
   }
   const definition = definitions.get(name);
-  const listeners = definition && handlers.get(definition.name);
+  const listeners = definition && handlers.get(definition.name, queue);
   if (definition === undefined || listeners === undefined) {
-    return {
-      fate: fateOfUnknown(state, run, new UnknownJobError(name, "this worker has no handler for it")),
-    };
+    const { group } = partsOf(queue);
+    const where = group === undefined ? "" : ` in group '${group}'`;
+    const error = new UnknownJobError(name, `this worker has no handler for it${where}`);
+    return { fate: fateOfUnknown(state, run, error) };
   }
   run.definition = definition;
   const codec = definitions.codec(run.meta.codec ?? "json");

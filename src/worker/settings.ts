@@ -16,7 +16,7 @@ import {
   POLL,
   UNKNOWN_FOR,
 } from "../defaults.ts";
-import { checkName } from "../names.ts";
+import { checkQueueName, isTopicQueue } from "../names.ts";
 import { checkInteger, checkKnown, checkTime, checkWord, quote } from "../options.ts";
 
 /** How a worker works. Times are milliseconds. */
@@ -46,7 +46,10 @@ export interface WorkerOptions {
   readonly unknownFor?: number | undefined;
   /** A payload that its schema refuses: `dead` at once, or treated like an unknown name. Default `dead`. */
   readonly invalid?: "dead" | "retry" | undefined;
-  /** The queues to consume, round robin. Default: those of all names that have a handler. */
+  /**
+   * The queues to consume, round robin; a group's is named `topic@group`. Default: those of all names that have a
+   * handler.
+   */
   readonly queues?: readonly string[] | undefined;
   /** Deliveries that may be held beyond the running ones; 0: none. Never more than finish soon. Default 500. */
   readonly prefetch?: number | undefined;
@@ -107,7 +110,13 @@ export function withOptions(settings: Settings, options: WorkerOptions, action: 
         }`,
       );
     }
-    for (const queue of merged.queues) checkName("queue", queue, action);
+    for (const queue of merged.queues) {
+      checkQueueName(queue, action);
+      if (!isTopicQueue(queue)) continue;
+      throw new TypeError(
+        `Cannot ${action} as each of 'queues' must be a plain one or a group's: current value is '${queue}'`,
+      );
+    }
   }
   return merged;
 }

@@ -98,6 +98,8 @@ export interface State extends Judge {
   readonly room: Latch;
   /** Opened when a run or settlement ended, for those who wait for the last one. */
   readonly quiet: Latch;
+  /** The groups' queues that were bound since the transport last failed. */
+  readonly bound: Set<string>;
   /** Starts what the slots allow. */
   readonly pump: () => void;
   /** What a handler's `settle` calls. */

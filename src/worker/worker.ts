@@ -173,6 +173,7 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
     fetching: undefined,
     room: createLatch(),
     quiet: createLatch(),
+    bound: new Set(),
     pump: () => pump(state),
     settleWithin: (run, transaction, outcome) => settleWithin(state, run, transaction, outcome),
   };

@@ -12,12 +12,13 @@ export interface Room {
 
 export const rooms: readonly Room[] = [
   { name: "contract", files: /^src\/transport\.ts$/, uses: ["ground"] },
+  { name: "bridge", files: /^src\/transports\/broker(\.ts$|\/)/, uses: ["ground", "contract", "transports"] },
   { name: "transports", files: /^src\/transports\//, uses: ["ground", "contract"], apart: true },
   { name: "worker", files: /^src\/worker\//, uses: ["ground", "contract"] },
   { name: "middleware", files: /^src\/middleware\//, uses: ["ground", "contract"], apart: true },
   {
     name: "relay",
-    files: /^src\/(relay|prepare|dispatch|inspect|admin)\.ts$/,
+    files: /^src\/(relay|prepare|dispatch|inspect|admin|groups)\.ts$/,
     uses: ["ground", "contract", "transports", "worker", "middleware"],
   },
   { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },
@@ -29,7 +30,7 @@ export const rooms: readonly Room[] = [
   {
     name: "face",
     files: /^mod\.ts$/,
-    uses: ["ground", "contract", "transports", "worker", "middleware", "relay"],
+    uses: ["ground", "contract", "transports", "bridge", "worker", "middleware", "relay"],
   },
   { name: "ground", files: /^src\/[^/]+\.ts$/, uses: [] },
 ];

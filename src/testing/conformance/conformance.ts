@@ -12,6 +12,7 @@ import { CONNECTION } from "./connection.ts";
 import { DEAD } from "./dead.ts";
 import { DELAY } from "./delay.ts";
 import { IDS } from "./ids.ts";
+import { GROUPS as TOPIC_GROUPS } from "./groups.ts";
 import { inLab } from "./lab.ts";
 import { LEASE } from "./lease.ts";
 import { LISTING } from "./listing.ts";
@@ -21,6 +22,7 @@ import { SETTLE } from "./settle.ts";
 import { STRESS } from "./stress.ts";
 import type { Claim } from "./claim.ts";
 import type { Ability, Case, Need, Subject } from "./subject.ts";
+import { TOPICS } from "./topics.ts";
 import { TRANSACTIONS } from "./transactions.ts";
 import { WAKE } from "./wake.ts";
 
@@ -37,6 +39,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   listing: LISTING,
   clock: CLOCK,
   transactions: TRANSACTIONS,
+  topics: [...TOPICS, ...TOPIC_GROUPS],
   close: CLOSE,
   connection: CONNECTION,
   stress: STRESS,

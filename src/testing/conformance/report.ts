@@ -42,6 +42,7 @@ const NEEDS: readonly (readonly [Need, string])[] = [
   ["idLive", "an id is refused while its job is live"],
   ["idWindow", "an id is refused for its window"],
   ["restart", "a restart of what serves the store loses nothing"],
+  ["topics", "topics: each group gets every job"],
   ["transaction", "jobs join a transaction of the caller's"],
   ["raw", "other programs can put in entries"],
 ];

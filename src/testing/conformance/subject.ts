@@ -29,6 +29,8 @@ export interface Subject {
    * take.
    */
   transaction?(store: string): Promise<SubjectTransaction>;
+  /** The transport has `topics`; a case compares. */
+  readonly topics?: true;
   /** Moves the wall clock by so many milliseconds, back if negative, without any time going by. */
   step?(ms: number): void;
   /** How many timers, sockets and the like are alive: 0 when all clients of all stores are closed. */
@@ -55,11 +57,11 @@ export interface SubjectTransaction {
 
 /** What a case needs: a feature that is declared, or an ability of the subject. */
 export type Need =
-  | { readonly [F in keyof Features]: Features[F] extends boolean ? F : never }[keyof Features]
+  | { readonly [F in keyof Features]-?: Features[F] extends boolean ? F : never }[keyof Features]
   | Ability;
 
 /** An optional part of a subject that a case may need. */
-export type Ability = "restart" | "raw" | "transaction" | "step" | "alive";
+export type Ability = "restart" | "raw" | "transaction" | "topics" | "step" | "alive";
 
 /** One claim about every transport, ready to run with any test runner. */
 export interface Case {

@@ -32,6 +32,11 @@ export function info(store: Store, queue: string): QueueInfo {
   return { ...counts, oldest: now - Math.min(...times) };
 }
 
+/** The queues that hold or held a job. */
+export function queueNames({ rooms }: Store): readonly string[] {
+  return [...rooms.values()].filter(({ used }) => used).map(({ name }) => name).sort();
+}
+
 export function list(store: Store, queue: string, channel: Channel, request: PageRequest): Page {
   checkInteger("list jobs", "limit", request.limit, 1, Number.MAX_SAFE_INTEGER);
   checkInteger("list jobs", "preview", request.preview, 0, Number.MAX_SAFE_INTEGER);

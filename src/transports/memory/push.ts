@@ -11,6 +11,7 @@ import { checkTime } from "../../options.ts";
 import type { Moment } from "./clock.ts";
 import { put, type Room } from "./room.ts";
 import { checkBulk, checkSize, checkWhen, dueOf, full, LIMITS, roomOf, type Store } from "./store.ts";
+import { targetsOf, wake } from "./topics.ts";
 
 /** Why a job is not stored. */
 type Refusal = "duplicate" | Error;
@@ -33,14 +34,17 @@ export function push(store: Store, jobs: readonly PushJob[], atomic: boolean): r
     }
     results.push(refusal ?? "stored");
   }
-  if (store.waiters.size > 0) wake(store, jobs);
+  if (store.waiters.size > 0) wakeAll(store, jobs);
   return results;
 }
 
 function add(store: Store, room: Room, job: PushJob, moment: Moment): void {
   const seq = ++store.seq;
-  put(room, job, moment, seq, dueOf(store, moment, job));
-  store.jobs++;
+  const due = dueOf(store, moment, job);
+  const groups = store.groups.get(job.queue);
+  if (groups === undefined) put(room, job, moment, seq, due);
+  else for (const queue of groups) put(roomOf(store, queue), job, moment, seq, due);
+  store.jobs += groups?.size ?? 1;
   if (job.idWindow !== undefined && job.idWindow > 0) {
     room.windows.purge(moment.now);
     room.windows.open(job.id, moment.start + job.idWindow, seq);
@@ -53,8 +57,14 @@ function judge(store: Store, room: Room | undefined, job: PushJob, now: number):
   } catch (error) {
     return errorOf(error);
   }
-  if (job.idWindow !== undefined && room !== undefined && isTaken(room, job.id, now)) return "duplicate";
-  return store.jobs >= store.maxJobs ? full(store) : undefined;
+  const groups = store.groups.get(job.queue);
+  if (job.idWindow !== undefined) {
+    if (room !== undefined && isTaken(room, job.id, now)) return "duplicate";
+    for (const queue of groups ?? []) {
+      if (store.rooms.get(queue)?.live.get(job.id) !== undefined) return "duplicate";
+    }
+  }
+  return store.jobs + (groups?.size ?? 1) > store.maxJobs ? full(store) : undefined;
 }
 
 /** What becomes of a batch that is stored whole or not at all; nothing when all of it is fit. */
@@ -62,14 +72,19 @@ function judgeAll(store: Store, jobs: readonly PushJob[], now: number): readonly
   const ids = new Map<string, Set<string>>();
   let fit = 0;
   const refusals = jobs.map((job): Refusal | undefined => {
-    const seen = ids.get(job.queue) ?? new Set();
-    ids.set(job.queue, seen);
-    const repeated = job.idWindow !== undefined && seen.has(job.id);
-    const refusal = judge(store, store.rooms.get(job.queue), job, now) ??
-      (repeated ? "duplicate" : undefined);
+    const refusal = judge(store, store.rooms.get(job.queue), job, now);
     if (refusal !== undefined) return refusal;
-    seen.add(job.id);
-    return store.jobs + ++fit > store.maxJobs ? full(store) : undefined;
+    const targets = [...targetsOf(store, job.queue)];
+    if (job.idWindow !== undefined && targets.some((queue) => ids.get(queue)?.has(job.id))) {
+      return "duplicate";
+    }
+    for (const queue of targets) {
+      const seen = ids.get(queue);
+      if (seen === undefined) ids.set(queue, new Set([job.id]));
+      else seen.add(job.id);
+    }
+    fit += targets.length;
+    return store.jobs + fit > store.maxJobs ? full(store) : undefined;
   });
   if (refusals.every((refusal) => refusal === undefined)) return undefined;
   return refusals.map((refusal) => refusal ?? "withheld");
@@ -93,11 +108,9 @@ function checkLength(what: string, name: string): void {
   if (size > LIMITS.name) throw new TooLargeError(`the name of a ${what}`, size, LIMITS.name);
 }
 
-/** Hands what was pushed to those that wait, and tells them of what will be due before they expect anything. */
-function wake(store: Store, jobs: readonly PushJob[]): void {
-  for (const queue of new Set(jobs.map((job) => job.queue))) {
-    store.waiters.offer(queue);
-    const timed = store.rooms.get(queue)?.timed.first();
-    if (timed !== undefined) store.waiters.expect(queue, timed.time);
+/** Hands what was pushed to those that wait. */
+function wakeAll(store: Store, jobs: readonly PushJob[]): void {
+  for (const pushed of new Set(jobs.map(({ queue }) => queue))) {
+    for (const queue of targetsOf(store, pushed)) wake(store, queue);
   }
 }

@@ -30,6 +30,7 @@ import {
   type Room,
 } from "./room.ts";
 import { checkBulk, checkSize, checkWhen, dueOf, LIMITS, type Store } from "./store.ts";
+import { wake } from "./topics.ts";
 import type { Request } from "./waiters.ts";
 
 export function checkReserve({ limit, slots, lease, wait }: ReserveOptions): void {
@@ -108,7 +109,7 @@ export function settle(store: Store, settlements: readonly Settlement[]): readon
     if (room === undefined || item === undefined) results.push("stale");
     else results.push(settleOne(store, room, item, settlement, moment));
   }
-  if (store.waiters.size > 0) wake(store, settlements);
+  if (store.waiters.size > 0) wakeAll(store, settlements);
   return results;
 }
 
@@ -152,13 +153,9 @@ function deliveryIn(token: string): number {
   return number;
 }
 
-/** Hands what came back to those that wait, and tells them of what will be due before they expect anything. */
-function wake(store: Store, settlements: readonly Settlement[]): void {
+/** Hands what came back to those that wait. */
+function wakeAll(store: Store, settlements: readonly Settlement[]): void {
   const queues = new Set<string>();
   for (const { to, queue } of settlements) if (to === "release" || to === "again") queues.add(queue);
-  for (const queue of queues) {
-    store.waiters.offer(queue);
-    const timed = store.rooms.get(queue)?.timed.first();
-    if (timed !== undefined) store.waiters.expect(queue, timed.time);
-  }
+  for (const queue of queues) wake(store, queue);
 }

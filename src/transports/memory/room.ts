@@ -39,6 +39,8 @@ export interface Item extends Placed {
 /** One queue of a memory transport. */
 export interface Room {
   readonly name: string;
+  /** It holds a job, or held one; a topic that was published to with groups has but windows. */
+  used: boolean;
   readonly live: LiveJobs<Item>;
   /** Reserved jobs by the number of their delivery. */
   readonly held: Map<number, Item>;
@@ -65,6 +67,7 @@ export function createRoom(name: string): Room {
   const leases = new Order<Item>();
   return {
     name,
+    used: false,
     live: new LiveJobs([fresh, timed, back, leases]),
     held: new Map(),
     fresh,
@@ -100,9 +103,23 @@ export function put(
     token: "",
     home,
   };
+  room.used = true;
   room.live.add(item);
   home.add(item);
   return item;
+}
+
+/** Moves all that waits in one queue to another, where its place is as if it had been stored there. */
+export function pour(from: Room, to: Room): void {
+  for (const order of ["fresh", "timed"] as const) {
+    for (let item = from[order].first(); item !== undefined; item = from[order].first()) {
+      forget(from, item);
+      item.home = to[order];
+      to.used = true;
+      to.live.add(item);
+      to[order].add(item);
+    }
+  }
 }
 
 /** The bytes without their neighbours: a job that rests must not keep the memory of many that are gone. */

@@ -19,6 +19,8 @@ export const LIMITS: Limits = { payload: 64 * 1024 * 1024, bulk: 10_000, name: 2
 export interface Store {
   readonly clock: Clock;
   readonly rooms: Map<string, Room>;
+  /** The queues of a topic's groups, by the topic's own queue; none of a topic without groups. */
+  readonly groups: Map<string, ReadonlySet<string>>;
   readonly waiters: Waiters;
   /** Jobs that it may hold, dead ones too. */
   readonly maxJobs: number;

@@ -28,6 +28,13 @@ export interface Calls {
   call<T>(call: Call, work: Work<T>): Promise<T>;
   /** Calls page after page until a walk has ended; answers what all of them did. */
   walk(action: string, call: Call, page: (session: Session, walk?: Walk) => Walked): Promise<Walked>;
+  /** Calls part after part, for as long as one that was committed says that there is more. */
+  repeat<T>(
+    action: string,
+    call: Call,
+    part: (session: Session) => T,
+    more: (done: T) => boolean,
+  ): Promise<void>;
   reserve(queues: readonly string[], options: ReserveOptions): Promise<readonly Delivery[]>;
   close(): void;
 }
@@ -84,32 +91,41 @@ export function createCalls({ name, runtime, committer, waiting }: CallsOptions)
     });
   }
 
-  async function walk(
+  async function repeat<T>(
     action: string,
     { signal, deadline }: Call,
-    page: (session: Session, walk?: Walk) => Walked,
-  ): Promise<Walked> {
+    part: (session: Session) => T,
+    more: (done: T) => boolean,
+  ): Promise<void> {
     const end = runtime.monotonic() + deadline;
-    let changed = 0;
-    let taken = 0;
-    let next: Walk | undefined;
     for (;;) {
       const rest = end - runtime.monotonic();
       if (rest <= 0) throw new DeadlineExceeded(action, deadline);
-      const walked = await call({ signal, deadline: rest }, {
-        writes: true,
-        run: (session) => page(session, next),
-      });
+      if (!more(await call({ signal, deadline: rest }, { writes: true, run: part }))) return;
+    }
+  }
+
+  async function walk(
+    action: string,
+    bounds: Call,
+    page: (session: Session, walk?: Walk) => Walked,
+  ): Promise<Walked> {
+    let changed = 0;
+    let taken = 0;
+    let next: Walk | undefined;
+    await repeat(action, bounds, (session) => page(session, next), (walked) => {
       changed += walked.changed;
       taken += walked.taken;
-      if (walked.next === undefined) return { changed, taken };
       next = walked.next;
-    }
+      return next !== undefined;
+    });
+    return { changed, taken };
   }
 
   return {
     call,
     walk,
+    repeat,
     reserve: createReserve({ runtime, committer, waiting, listen, parked }),
     close() {
       closed = true;

@@ -7,6 +7,7 @@
 
 import { MAX_NAME } from "../../defaults.ts";
 import { TransportClosed } from "../../errors.ts";
+import { checkReservable } from "../../names.ts";
 import type { Transport } from "../../transport.ts";
 import { reloadedOf, reloadPage, removePage } from "./admin.ts";
 import { createCalls } from "./calls.ts";
@@ -16,6 +17,7 @@ import { getJobs, infoOf, listJobs, queueNames } from "./inspect.ts";
 import { settingsOf, type SqliteOptions } from "./options.ts";
 import { MAX_BYTES, MAX_ITEMS, pushJobs } from "./push.ts";
 import { extendLeases, settleAll } from "./settle.ts";
+import { bindPart, groupsOf, unbind } from "./topics.ts";
 import { createTransactions } from "./transactions.ts";
 import { createWaiting } from "./waiting.ts";
 
@@ -99,6 +101,7 @@ export function sqlite(options: SqliteOptions): Transport {
       });
     },
     async reserve(queues, options) {
+      checkReservable(queues);
       return await calls.reserve(queues, options);
     },
     async extend(leases, call) {
@@ -140,6 +143,14 @@ export function sqlite(options: SqliteOptions): Transport {
         (session, walk) => removePage(session, queue, channel, select, walk),
       );
       return walked.changed;
+    },
+    topics: {
+      bind: (topic, group, call) =>
+        calls.repeat("bind a group", call, (session) => bindPart(session, topic, group), (done) => !done),
+      unbind: (topic, group, call) =>
+        calls.call(call, { writes: true, run: (session) => unbind(session, topic, group) }),
+      groups: (topic, call) =>
+        calls.call(call, { writes: false, run: (session) => groupsOf(session, topic) }),
     },
     transactions: createTransactions({
       name,

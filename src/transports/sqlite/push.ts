@@ -6,10 +6,11 @@
 
 import { TooLargeError } from "../../errors.ts";
 import type { Pushed, PushJob } from "../../exchange.ts";
-import { byteLength } from "../../names.ts";
+import { byteLength, isTopicQueue } from "../../names.ts";
 import { integerOf, textValue, type Value } from "./driver.ts";
 import { DELAYED, RESERVED, WAITING } from "./schema.ts";
 import type { Session } from "./session.ts";
+import { type Route, routeOf } from "./topics.ts";
 
 /** Bytes of a payload and its metadata together: far below what SQLite holds in a row, and what fits into memory. */
 export const MAX_BYTES: number = 64 * 1024 * 1024;
@@ -39,13 +40,30 @@ function insert(rows: number): string {
 
 /** Stores jobs; `atomic`: all or, when one is refused, none. */
 export function pushJobs(session: Session, jobs: readonly PushJob[], atomic: boolean): readonly Pushed[] {
-  const results = examine(session, jobs);
+  const routes = routesOf(session, jobs);
+  const results = examine(session, jobs, routes);
   const refused = results.some((result) => result !== "stored");
   if (refused && atomic) return results.map((result) => result === "stored" ? "withheld" : result);
   const accepted = refused ? jobs.filter((_, index) => results[index] === "stored") : jobs;
   holdIds(session, accepted);
-  store(session, accepted);
+  store(session, routes.size === 0 ? accepted : accepted.flatMap((job) => copiesOf(job, routes)));
   return results;
+}
+
+/** Routes by queue; plain queues, which lead to themselves, have none. */
+type Routes = ReadonlyMap<string, Route>;
+
+function routesOf(session: Session, jobs: readonly PushJob[]): Routes {
+  const routes = new Map<string, Route>();
+  for (const { queue } of jobs) {
+    if (isTopicQueue(queue) && !routes.has(queue)) routes.set(queue, routeOf(session, queue));
+  }
+  return routes;
+}
+
+/** A job for each queue that it goes to. */
+function copiesOf(job: PushJob, routes: Routes): readonly PushJob[] {
+  return routes.get(job.queue)?.targets.map((queue) => ({ ...job, queue })) ?? [job];
 }
 
 /**
@@ -70,28 +88,33 @@ export function sizeFault(what: string, payload: Uint8Array | undefined, meta: s
 }
 
 /** Says of each job whether it can be stored, as if those before it were. */
-function examine(session: Session, jobs: readonly PushJob[]): Pushed[] {
+function examine(session: Session, jobs: readonly PushJob[], routes: Routes): Pushed[] {
   const chosen = jobs.length > 1 && jobs.some(({ idWindow }) => idWindow !== undefined);
   const taken = new Map<string, Set<string>>();
   return jobs.map((job) => {
     const fault = sizeFault(`job '${job.id}'`, job.payload, job.meta);
     if (fault !== undefined) return fault;
-    if (job.idWindow !== undefined && (isTaken(session, job) || taken.get(job.queue)?.has(job.id))) {
-      return "duplicate";
-    }
+    const { targets, places } = routes.get(job.queue) ?? { targets: [job.queue], places: [job.queue] };
+    if (
+      job.idWindow !== undefined &&
+      (isTaken(session, job, places) || targets.some((queue) => taken.get(queue)?.has(job.id)))
+    ) return "duplicate";
     if (chosen) {
-      const ids = taken.get(job.queue);
-      if (ids === undefined) taken.set(job.queue, new Set([job.id]));
-      else ids.add(job.id);
+      for (const queue of targets) {
+        const ids = taken.get(queue);
+        if (ids === undefined) taken.set(queue, new Set([job.id]));
+        else ids.add(job.id);
+      }
     }
     return "stored";
   });
 }
 
-function isTaken(session: Session, { queue, id }: PushJob): boolean {
+/** A topic's windows are its own queue's; its live jobs may be in those of its groups. */
+function isTaken(session: Session, { queue, id }: PushJob, places: readonly string[]): boolean {
   const held = session.statement(HELD).get(queue, id);
   if (held !== undefined && integerOf(held.until) > session.now) return true;
-  return session.statement(LIVE).get(queue, id) !== undefined;
+  return places.some((place) => session.statement(LIVE).get(place, id) !== undefined);
 }
 
 /** Remembers chosen ids for their windows, and forgets twice as many whose windows are over. */

@@ -35,16 +35,25 @@ const NOW = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 /** The last instant of JavaScript's calendar. */
 const LAST_INSTANT = "8640000000000000";
 
+/** The groups that a new row of the view goes to, if its queue is a topic's own. */
+const GROUPS_OF_NEW = "topic = rtrim(NEW.queue, '@') AND NEW.queue = topic || '@' AND bound = 1";
+
 /** In order; a migration that was published is never changed. */
-const MIGRATIONS: readonly Migration[] = [{ name: "create jobs, queues, ids and leases", sql: first }];
+const MIGRATIONS: readonly Migration[] = [
+  { name: "create jobs, queues, ids and leases", sql: first },
+  { name: "create groups of topics", sql: second },
+];
 
 /** The newest schema that this version knows. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;
 
-function first(database: Database): string {
-  // A cast keeps the bytes of a text as the file encodes it, which need not be UTF-8 if the file was somebody's before.
+/** A cast keeps the bytes of a text as the file encodes it, which need not be UTF-8 if the file was somebody's before. */
+function payloadOf(database: Database): string {
   const encoding = textOf(database.prepare("PRAGMA encoding").get()?.encoding);
-  const payload = encoding === "UTF-8" ? `CAST(${whole("NEW.payload")} AS BLOB)` : "NEW.payload";
+  return encoding === "UTF-8" ? `CAST(${whole("NEW.payload")} AS BLOB)` : "NEW.payload";
+}
+
+function first(database: Database): string {
   return `
 CREATE TABLE relevo_entries (
   seq INTEGER PRIMARY KEY,
@@ -92,7 +101,7 @@ CREATE TRIGGER relevo_jobs_insert INSTEAD OF INSERT ON relevo_jobs BEGIN
   INSERT INTO relevo_entries (queue, state, time, due, id, name, meta, payload)
     SELECT NEW.queue, CASE WHEN due > now THEN ${DELAYED} ELSE ${WAITING} END, due, due,
       coalesce(CAST(${whole("NEW.id")} AS TEXT), ''), coalesce(CAST(NEW.name AS TEXT), NEW.queue),
-      coalesce(CAST(NEW.meta AS TEXT), ''), ${payload}
+      coalesce(CAST(NEW.meta AS TEXT), ''), ${payloadOf(database)}
     FROM (SELECT ${NOW} AS now, min(max(CAST(coalesce(NEW.due, ${NOW}) AS INTEGER), 0), ${LAST_INSTANT}) AS due);
   UPDATE relevo_entries SET id = CAST(seq AS TEXT) WHERE seq = last_insert_rowid() AND id = '';
   INSERT INTO relevo_queues SELECT queue, state = ${WAITING}, state = ${DELAYED}, 0, 0, 0
@@ -105,6 +114,37 @@ CREATE TRIGGER relevo_jobs_delete INSTEAD OF DELETE ON relevo_jobs BEGIN
     delayed = delayed - (OLD.state = ${DELAYED}), reserved = reserved - (OLD.state = ${RESERVED}),
     failed = failed - (OLD.state = ${FAILED}), timeout = timeout - (OLD.state = ${TIMEOUT})
   WHERE queue = OLD.queue;
+END;`;
+}
+
+/**
+ * Groups, and what another program puts into a topic goes to each of them. Of a topic whose first group is being bound,
+ * that group is the only one, and `bound` is 0 until all that waits was moved: until then the rest waits, too.
+ */
+function second(database: Database): string {
+  const targets = `(SELECT topic || '@' || name AS queue FROM relevo_groups WHERE ${GROUPS_OF_NEW}
+      UNION ALL SELECT NEW.queue WHERE NOT EXISTS (SELECT 1 FROM relevo_groups WHERE ${GROUPS_OF_NEW}))`;
+  return `
+CREATE TABLE relevo_groups (
+  topic TEXT NOT NULL,
+  name TEXT NOT NULL,
+  bound INTEGER NOT NULL,
+  PRIMARY KEY (topic, name)
+) WITHOUT ROWID;
+DROP TRIGGER relevo_jobs_insert;
+CREATE TRIGGER relevo_jobs_insert INSTEAD OF INSERT ON relevo_jobs BEGIN
+  SELECT RAISE(ABORT, 'relevo_jobs.queue must be a text') WHERE typeof(NEW.queue) <> 'text' OR NEW.queue = '';
+  SELECT RAISE(ABORT, 'relevo_jobs.due must be milliseconds since the epoch') WHERE NEW.due IS NOT NULL
+    AND typeof(NEW.due) NOT IN ('integer', 'real') AND (typeof(NEW.due) <> 'text' OR NEW.due = '' OR NEW.due GLOB '*[^0-9]*');
+  INSERT INTO relevo_entries (queue, state, time, due, id, name, meta, payload)
+    SELECT queue, CASE WHEN due > now THEN ${DELAYED} ELSE ${WAITING} END, due, due,
+      coalesce(CAST(${whole("NEW.id")} AS TEXT), ''), coalesce(CAST(NEW.name AS TEXT), queue),
+      coalesce(CAST(NEW.meta AS TEXT), ''), ${payloadOf(database)}
+    FROM (SELECT ${NOW} AS now, min(max(CAST(coalesce(NEW.due, ${NOW}) AS INTEGER), 0), ${LAST_INSTANT}) AS due), ${targets};
+  INSERT INTO relevo_queues SELECT t.queue, state = ${WAITING}, state = ${DELAYED}, 0, 0, 0
+    FROM relevo_entries, ${targets} AS t WHERE seq = last_insert_rowid()
+    ON CONFLICT (queue) DO UPDATE SET waiting = waiting + excluded.waiting, delayed = delayed + excluded.delayed;
+  UPDATE relevo_entries SET id = CAST(last_insert_rowid() AS TEXT) WHERE queue IN (SELECT queue FROM ${targets}) AND id = '';
 END;`;
 }
 

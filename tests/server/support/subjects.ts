@@ -26,6 +26,7 @@ function fileSubject(runtime: Runtime): Subject {
   return {
     name: "SQLite",
     features: SQLITE_FEATURES,
+    topics: true,
     async create(store) {
       await mkdir(folder(store), { recursive: true });
       const transport = sqlite({ path: path(store), runtime });
@@ -76,6 +77,7 @@ export function volatileSqliteSubject(): Subject {
   return {
     name: "SQLite in memory",
     features: { ...SQLITE_FEATURES, durable: false, shared: false },
+    topics: true,
     create: () => Promise.resolve(sqlite({ path: ":memory:", runtime })),
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),

@@ -242,7 +242,7 @@ export function options(open: OpenPlace): void {
     expect(await relay.info()).toMatchObject({ waiting: 0 });
   });
 
-  const queues = ["", " ", "a@b", "a\nb", "a\0b", "\ud800", "x".repeat(256), "ü".repeat(128), 5, null, {}];
+  const queues = ["", " ", "a\nb", "a\0b", "\ud800", "x".repeat(256), "ü".repeat(128), 5, null, {}];
   it("queue names that no transport could keep are refused wherever one is said", async () => {
     const relay = open().relay(jobs);
     for (const queue of queues.filter((name) => name !== " ")) {

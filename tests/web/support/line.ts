@@ -67,6 +67,7 @@ export function createLine(inner: Transport): Line {
     limits: inner.limits,
     users: new Set(),
     ...(inner.transactions === undefined ? {} : { transactions: inner.transactions }),
+    ...(inner.topics === undefined ? {} : { topics: inner.topics }),
     pending,
     count: (verb) => counts.get(verb) ?? 0,
     get disposed(): boolean {

@@ -21,6 +21,7 @@ export function memorySubject(wrap: (inner: Transport) => Transport = (inner) =>
   return {
     name: "memory",
     features: MEMORY_FEATURES,
+    topics: true,
     create: () => Promise.resolve(wrap(memory({ runtime }))),
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),
