@@ -1,0 +1,114 @@
+/** The servers that other tests stand on: what they are promised of them. */
+import { existsSync, rmSync } from "node:fs";
+import process from "node:process";
+import { expect, test } from "vitest";
+import { spawnScript } from "../support/spawn.ts";
+import { type NatsName, startNats } from "../support/servers/nats.ts";
+import { startNatsCluster } from "../support/servers/nats_cluster.ts";
+import { describeOn, owned } from "../support/servers/owned.ts";
+import { type RedisName, startRedis } from "../support/servers/redis.ts";
+import { startRedisCluster } from "../support/servers/redis_cluster.ts";
+
+function runs(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+for (const server of ["redis7", "redis8", "valkey8"] satisfies readonly RedisName[]) {
+  describeOn([server], `the server ${server}`, () => {
+    const shared = owned(() => startRedis({ server, users: ["app on >secret ~app:* +@all"] }));
+
+    test("keeps what it acknowledged when it is killed", async () => {
+      const redis = await shared();
+      await redis.send("SET", "kept", "1");
+      const before = redis.pid();
+      await redis.kill();
+      expect(redis.pid()).toBe(0);
+      expect(runs(before)).toBe(false);
+      await redis.start();
+      expect(await redis.send("GET", "kept")).toBe("1");
+    });
+
+    test("answers nobody while it is paused", async () => {
+      const redis = await shared();
+      const client = await redis.admin();
+      redis.pause();
+      let answered = false;
+      const pong = client.send("PING").finally(() => answered = true);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(answered).toBe(false);
+      redis.resume();
+      expect(await pong).toBe("PONG");
+      await client[Symbol.asyncDispose]();
+    });
+  });
+}
+
+describeOn(["redis7"], "a Redis Cluster", () => {
+  const shared = owned(() => startRedisCluster());
+
+  test("goes on without a master", async () => {
+    const cluster = await shared();
+    const owner = await cluster.ownerOf("key");
+    await owner.send("SET", "key", "1");
+    await owner.send("WAIT", 1, 5_000);
+    await owner.kill();
+    await cluster.healthy();
+    const heir = await cluster.ownerOf("key");
+    expect(heir.port).not.toBe(owner.port);
+    expect(await heir.send("GET", "key")).toBe("1");
+  });
+});
+
+for (const server of ["nats29", "nats"] satisfies readonly NatsName[]) {
+  describeOn([server], `the server ${server}`, () => {
+    const shared = owned(() => startNats({ server }));
+
+    test("keeps what it acknowledged when it is killed", async () => {
+      const nats = await shared();
+      const before = await nats.raw();
+      await before.request("$JS.API.STREAM.CREATE.S", JSON.stringify({ name: "S", subjects: ["s"] }));
+      await before.request("s", "kept");
+      await before[Symbol.asyncDispose]();
+      await nats.kill();
+      await nats.start();
+      const after = await nats.raw();
+      expect(await after.request("$JS.API.STREAM.INFO.S")).toContain(`"messages":1,`);
+      await after[Symbol.asyncDispose]();
+    });
+  });
+}
+
+describeOn(["nats29"], "a NATS cluster", () => {
+  const shared = owned(() => startNatsCluster());
+
+  test("stores what any of its nodes is given", async () => {
+    const { nodes: [first, second] } = await shared();
+    const one = await first?.raw();
+    const config = { name: "S", subjects: ["s"], num_replicas: 3 };
+    await one?.request("$JS.API.STREAM.CREATE.S", JSON.stringify(config));
+    const other = await second?.raw();
+    expect(await other?.request("s", "text")).toContain(`"seq":1`);
+    await one?.[Symbol.asyncDispose]();
+    await other?.[Symbol.asyncDispose]();
+  });
+});
+
+describeOn(["redis7", "nats29"], "servers", () => {
+  test("die with the process that started them, even if it is killed", async () => {
+    const child = spawnScript(new URL("./fixtures/starts.ts", import.meta.url));
+    const started = JSON.parse(await child.next()) as { readonly pid: number; readonly folders: string[] }[];
+    expect(started.map(({ pid }) => runs(pid))).toEqual([true, true]);
+    child.kill("SIGKILL");
+    await child.exited;
+    while (started.some(({ pid }) => runs(pid))) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (const folder of started.flatMap(({ folders }) => folders)) {
+      expect(existsSync(folder)).toBe(true);
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

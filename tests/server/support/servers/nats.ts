@@ -1,0 +1,100 @@
+/** NATS servers of tests. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { connectNats, type RawNats } from "./nats_client.ts";
+import { type Server, startServer } from "./server.ts";
+
+/** Which of the servers: the oldest that we work with, and the newest. */
+export type NatsName = "nats29" | "nats";
+
+/** How a server is set up. */
+export interface NatsOptions {
+  /** Default `nats29`, the oldest. */
+  readonly server?: NatsName;
+  /** Whether it has JetStream. Default true. */
+  readonly jetstream?: boolean;
+  /** Limits of JetStream's account, `{ max_file: "4MB", max_memory: "1MB" }`. */
+  readonly limits?: Readonly<Record<string, string | number>>;
+  /** More of the configuration, as its file has it: `authorization { user: a, password: b }`, `max_payload: 64KB`. */
+  readonly config?: string;
+  /** What the connections of `raw` say of themselves, where the configuration asks for it. */
+  readonly auth?: { readonly user: string; readonly pass: string };
+  /** A node of a cluster: its name, its port for the others, and theirs. */
+  readonly cluster?: { readonly name: string; readonly port: number; readonly routes: readonly number[] };
+}
+
+/** A server, alone or in a cluster. */
+export interface NatsServer extends Server {
+  /** For TCP, without user and password. */
+  readonly url: string;
+  /** For WebSocket, without user and password. */
+  readonly ws: string;
+  /** A connection of another program. */
+  raw(): Promise<RawNats>;
+  /** What a page of the server's monitoring says, such as `/connz` or `/jsz`. */
+  monitor(page: string): Promise<Record<string, unknown>>;
+}
+
+/** Starts a server with JetStream on files, TCP and WebSocket. */
+export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
+  const { server: name = "nats29", jetstream = true, auth } = options;
+  const serverName = `relevo-${crypto.randomUUID()}`;
+  let ports: readonly number[] = [];
+  const server = await startServer({
+    server: name,
+    ports: 3,
+    configure(folder, all, log) {
+      ports = all;
+      const file = join(folder, "nats.conf");
+      writeFileSync(file, configuration(options, serverName, folder, all));
+      return ["-c", file, "-l", log];
+    },
+    async ready(port) {
+      const client = await connectNats(port, auth);
+      try {
+        // A node of a cluster serves when the nodes have chosen a leader, and the cluster waits for that.
+        if (client.info.server_name !== serverName) return false;
+        if (!jetstream || options.cluster !== undefined) return true;
+        return !("error" in JSON.parse(await client.request("$JS.API.INFO")));
+      } finally {
+        await client[Symbol.asyncDispose]();
+      }
+    },
+  });
+  return {
+    ...server,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    url: `nats://127.0.0.1:${server.port}`,
+    ws: `ws://127.0.0.1:${ports[1]}`,
+    raw: () => connectNats(server.port, auth),
+    async monitor(page) {
+      const answer = await fetch(`http://127.0.0.1:${ports[2]}${page}`, {
+        headers: { connection: "close" },
+      });
+      return await answer.json() as Record<string, unknown>;
+    },
+  };
+}
+
+function configuration(
+  { jetstream = true, limits = {}, config = "", cluster }: NatsOptions,
+  name: string,
+  folder: string,
+  [port, ws, http]: readonly number[],
+): string {
+  const settings = Object.entries(limits).map(([key, value]) => `${key}: ${value}`).join(", ");
+  const store = `store_dir: ${JSON.stringify(join(folder, "data"))}`;
+  const nodes = cluster?.routes.map((route) => `"nats://127.0.0.1:${route}"`).join(", ");
+  return [
+    `server_name: "${name}"`,
+    `listen: "127.0.0.1:${port}"`,
+    `http: "127.0.0.1:${http}"`,
+    `websocket { listen: "127.0.0.1:${ws}", no_tls: true }`,
+    ...(jetstream ? [`jetstream { ${store}${settings === "" ? "" : `, ${settings}`} }`] : []),
+    ...(cluster === undefined
+      ? []
+      : [`cluster { name: "${cluster.name}", listen: "127.0.0.1:${cluster.port}", routes: [${nodes}] }`]),
+    config,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,82 @@
+/** A NATS cluster of three nodes with JetStream. */
+import { type NatsName, type NatsServer, startNats } from "./nats.ts";
+import { freePorts } from "./ports.ts";
+
+/** The nodes of one cluster. */
+export interface NatsCluster extends AsyncDisposable {
+  readonly nodes: readonly NatsServer[];
+  /** `nats://127.0.0.1:<port>` of each node. */
+  readonly urls: readonly string[];
+  /** Resolves when every running node answers for JetStream. */
+  healthy(): Promise<void>;
+  /** Stops and starts all nodes. */
+  restart(): Promise<void>;
+  /** The folder of each node. */
+  readonly folders: readonly string[];
+  /** Keeps the folders when it is disposed of. */
+  keep(): void;
+}
+
+const NODES = 3;
+const TRIES = 5;
+const PATIENCE = 30_000;
+
+/** Starts three nodes on one machine; takes some seconds. */
+export async function startNatsCluster(options: { readonly server?: NatsName } = {}): Promise<NatsCluster> {
+  const name = `relevo-${crypto.randomUUID()}`;
+  for (let tries = 1;; tries++) {
+    const routes = await freePorts(NODES);
+    const started = await Promise.allSettled(
+      routes.map((port) => startNats({ ...options, cluster: { name, port, routes } })),
+    );
+    const nodes = started.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
+    const cluster = createCluster(nodes);
+    try {
+      for (const each of started) if (each.status === "rejected") throw each.reason;
+      await cluster.healthy();
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      // The port for the others may have been taken meanwhile, which a node alone cannot change.
+      if (tries === TRIES || !(error instanceof Error && /in use/i.test(error.message))) throw error;
+    }
+  }
+}
+
+function createCluster(nodes: readonly NatsServer[]): NatsCluster {
+  async function healthy(): Promise<void> {
+    await Promise.all(nodes.filter((node) => node.pid() !== 0).map(serving));
+  }
+  return {
+    nodes,
+    urls: nodes.map(({ url }) => url),
+    healthy,
+    async restart() {
+      await Promise.all(nodes.map((node) => node.stop()));
+      await Promise.all(nodes.map((node) => node.start()));
+      await healthy();
+    },
+    folders: nodes.flatMap(({ folders }) => folders),
+    keep: () => nodes.forEach((node) => node.keep()),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+/** Without a leader nobody answers, or answers that it is not ready. */
+async function serving(node: NatsServer): Promise<void> {
+  const end = performance.now() + PATIENCE;
+  for (;;) {
+    const client = await node.raw();
+    try {
+      const silence = new Promise<string>((resolve) => setTimeout(resolve, 250, "silence"));
+      const answer = await Promise.race([client.request("$JS.API.INFO"), silence]);
+      if (answer !== "silence" && answer !== "" && !("error" in JSON.parse(answer))) return;
+    } finally {
+      await client[Symbol.asyncDispose]();
+    }
+    if (performance.now() > end) throw new Error(`Not within ${PATIENCE} ms: JetStream of the cluster`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
