@@ -38,6 +38,9 @@ const LAST_INSTANT = "8640000000000000";
 /** The groups that a new row of the view goes to, if its queue is a topic's own. */
 const GROUPS_OF_NEW = "topic = rtrim(NEW.queue, '@') AND NEW.queue = topic || '@' AND bound = 1";
 
+/** The name of a new row that says none: its queue's, or its topic's. */
+const NAME_OF_NEW = "substr(NEW.queue, 1, instr(NEW.queue || '@', '@') - 1)";
+
 /** In order; a migration that was published is never changed. */
 const MIGRATIONS: readonly Migration[] = [
   { name: "create jobs, queues, ids and leases", sql: first },
@@ -138,7 +141,7 @@ CREATE TRIGGER relevo_jobs_insert INSTEAD OF INSERT ON relevo_jobs BEGIN
     AND typeof(NEW.due) NOT IN ('integer', 'real') AND (typeof(NEW.due) <> 'text' OR NEW.due = '' OR NEW.due GLOB '*[^0-9]*');
   INSERT INTO relevo_entries (queue, state, time, due, id, name, meta, payload)
     SELECT queue, CASE WHEN due > now THEN ${DELAYED} ELSE ${WAITING} END, due, due,
-      coalesce(CAST(${whole("NEW.id")} AS TEXT), ''), coalesce(CAST(NEW.name AS TEXT), queue),
+      coalesce(CAST(${whole("NEW.id")} AS TEXT), ''), coalesce(CAST(NEW.name AS TEXT), ${NAME_OF_NEW}),
       coalesce(CAST(NEW.meta AS TEXT), ''), ${payloadOf(database)}
     FROM (SELECT ${NOW} AS now, min(max(CAST(coalesce(NEW.due, ${NOW}) AS INTEGER), 0), ${LAST_INSTANT}) AS due), ${targets};
   INSERT INTO relevo_queues SELECT t.queue, state = ${WAITING}, state = ${DELAYED}, 0, 0, 0

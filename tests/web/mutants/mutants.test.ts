@@ -6,6 +6,7 @@ import { CALL_MUTANTS } from "./calls.ts";
 import { FENCE_MUTANTS } from "./fence.ts";
 import { around } from "./mutants.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
+import { TOPIC_MUTANTS } from "./topics.ts";
 
 async function run(name: string, wrap: (inner: Transport) => Transport): Promise<unknown> {
   const found = conformance(memorySubject(wrap)).find((one) => one.name === name);
@@ -14,7 +15,8 @@ async function run(name: string, wrap: (inner: Transport) => Transport): Promise
 }
 
 describe("the suite finds each fault by the case that names it", () => {
-  for (const { fault, found, wrap } of [...FENCE_MUTANTS, ...STORAGE_MUTANTS, ...CALL_MUTANTS]) {
+  const mutants = [...FENCE_MUTANTS, ...STORAGE_MUTANTS, ...CALL_MUTANTS, ...TOPIC_MUTANTS];
+  for (const { fault, found, wrap } of mutants) {
     test(fault, async () => {
       expect(await run(found, (inner) => around(inner, {}))).toBe("passed");
       expect(await run(found, wrap)).toMatchObject({ name: "ClaimError" });
