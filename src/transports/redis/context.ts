@@ -1,0 +1,66 @@
+/**
+ * What every verb needs, and how a batch that mixes queues becomes as few scripts as the server allows.
+ *
+ * @module
+ */
+
+import type { Call } from "../../exchange.ts";
+import { errorOf } from "../../errors.ts";
+import { byteLength } from "../../names.ts";
+import { TooLargeError } from "../../errors.ts";
+import { explain } from "./errors.ts";
+import type { Keys } from "./keys.ts";
+import type { Link, Reply } from "./link.ts";
+import type { Packer } from "./pack.ts";
+import type { Registry } from "./registry.ts";
+
+/** What every verb needs. */
+export interface Context {
+  /** The transport's, for errors. */
+  readonly name: string;
+  /** Tells this client from all others, past ones too; without a dot or a space. */
+  readonly instance: string;
+  readonly link: Link;
+  readonly keys: Keys;
+  readonly pack: Packer;
+  readonly registry: Registry;
+}
+
+/** Bytes of a payload and its metadata together: what a script moves without holding the server up. */
+export const MAX_BYTES: number = 16 * 1024 * 1024;
+/** Items of one batch, all in one script where it must be whole. */
+export const MAX_ITEMS = 10_000;
+
+/** Refuses a batch that no script takes at once. */
+export function checkBulk(action: string, items: readonly unknown[]): void {
+  if (items.length <= MAX_ITEMS) return;
+  throw new RangeError(
+    `Cannot ${action} as one call takes at most ${MAX_ITEMS}: current number is ${items.length}`,
+  );
+}
+
+/** What is wrong with the size of a job, if anything. */
+export function sizeFault(what: string, payload: Uint8Array | undefined, meta: string): Error | undefined {
+  const bytes = payload?.length ?? 0;
+  // A UTF-16 unit takes at most three bytes, so that most metadata need not be measured.
+  if (bytes + meta.length * 3 <= MAX_BYTES) return undefined;
+  const size = bytes + byteLength(meta);
+  return size > MAX_BYTES ? new TooLargeError(what, size, MAX_BYTES) : undefined;
+}
+
+/** The error that a script answered for a part of its batch. */
+export function faultIn(context: Context, reply: Reply | undefined): Error | undefined {
+  if (!(reply instanceof Uint8Array)) return undefined;
+  return errorOf(explain(new Error(new TextDecoder().decode(reply)), context.name));
+}
+
+/** A list where one must be. */
+export function replies(reply: Reply | undefined): readonly Reply[] {
+  if (Array.isArray(reply)) return reply;
+  throw new TypeError(`Cannot read an answer as a list must be there: current type is ${typeof reply}`);
+}
+
+/** A call without what belongs to one verb only. */
+export function callOf({ signal, deadline }: Call): Call {
+  return { signal, deadline };
+}

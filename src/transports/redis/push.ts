@@ -1,0 +1,197 @@
+/**
+ * Push: jobs packed and sent, a script for as many as the server takes at once.
+ *
+ * @module
+ */
+
+import { errorOf } from "../../errors.ts";
+import type { Call, Pushed, PushJob } from "../../exchange.ts";
+import { partsOf } from "../../names.ts";
+import { callOf, checkBulk, type Context, faultIn, replies, sizeFault } from "./context.ts";
+import type { Reply, Script } from "./link.ts";
+import type { Packable } from "./pack.ts";
+
+/** Jobs of one script, unless they are to be stored all or none: 1,000 take some 3 ms. */
+const MAX_JOBS = 1_000;
+/** Bytes of one script's jobs, unless they are to be stored all or none, and of one of its arguments. */
+const MAX_CHUNK = 8 * 1024 * 1024;
+/** What a job takes beside its payload and metadata. */
+const OVERHEAD = 128;
+
+/** When a job may run, for a script. */
+export const AT = 1;
+export const DELAY = 2;
+
+/** Jobs that travel together. */
+interface Chunk {
+  readonly queues: string[];
+  /** Places in the batch, in order. */
+  readonly indexes: number[];
+  /** Lists of jobs; one of them is an argument. */
+  readonly lists: Packable[][];
+  bytes: number;
+  timed: boolean;
+  windowed: boolean;
+}
+
+/** Stores jobs. */
+export async function pushJobs(
+  context: Context,
+  script: Script,
+  jobs: readonly PushJob[],
+  call: Call & { readonly atomic?: boolean },
+): Promise<readonly Pushed[]> {
+  checkBulk("push jobs", jobs);
+  call.signal?.throwIfAborted();
+  const atomic = call.atomic === true;
+  const results: Pushed[] = jobs.map((job) => sizeFault(`job '${job.id}'`, job.payload, job.meta) ?? "stored");
+  if (atomic && results.some((result) => result !== "stored")) return withheld(results);
+  const chunks = chunksOf(context, jobs, results, atomic);
+  if (atomic && chunks.length > 1) {
+    throw new RangeError(
+      `Cannot push jobs all or none as they must be of one queue in a Cluster: current number is ${chunks.length}`,
+    );
+  }
+  const answers = chunks.map((chunk) => send(context, script, jobs, chunk, call, results));
+  const sent = Promise.allSettled(answers);
+  const queues = chunks.flatMap((chunk) => chunk.queues);
+  const settled = await (context.registry.knows(queues) ? sent : context.registry.follow(sent));
+  const failures = settled.flatMap((one) => one.status === "rejected" ? [one.reason] : []);
+  if (failures.length > 0 && failures.length === settled.length) throw failures[0];
+  if (atomic && results.some((result) => result !== "stored")) return withheld(results);
+  return results;
+}
+
+/** What is said of a batch that was not stored, as not all of it could be. */
+function withheld(results: readonly Pushed[]): readonly Pushed[] {
+  return results.map((result) => result === "stored" ? "withheld" : result);
+}
+
+function chunksOf(
+  { keys, link }: Context,
+  jobs: readonly PushJob[],
+  results: readonly Pushed[],
+  atomic: boolean,
+): readonly Chunk[] {
+  const chunks: Chunk[] = [];
+  const open = new Map<string, Chunk>();
+  for (const [index, job] of jobs.entries()) {
+    if (results[index] !== "stored") continue;
+    const size = job.payload.length + job.meta.length + OVERHEAD;
+    // A topic and its groups are in one slot, as are all parts of a queue.
+    const slot = link.clustered ? partsOf(job.queue).topic ?? keys.base(job.queue) : "";
+    let chunk = open.get(slot);
+    if (chunk === undefined || (!atomic && isFull(chunk, size))) {
+      chunk = { queues: [], indexes: [], lists: [[]], bytes: 0, timed: false, windowed: false };
+      open.set(slot, chunk);
+      chunks.push(chunk);
+    }
+    add(chunk, index, job, size);
+  }
+  return chunks;
+}
+
+function isFull(chunk: Chunk, size: number): boolean {
+  return chunk.indexes.length >= MAX_JOBS || chunk.bytes + size > MAX_CHUNK;
+}
+
+function add(chunk: Chunk, index: number, job: PushJob, size: number): void {
+  const { queue, id, name, meta, payload, idWindow, at, delay } = job;
+  let key = chunk.queues.lastIndexOf(queue);
+  if (key < 0) key = chunk.queues.push(queue) - 1;
+  if (Math.floor((chunk.bytes + size) / MAX_CHUNK) >= chunk.lists.length) chunk.lists.push([]);
+  const list = chunk.lists[chunk.lists.length - 1];
+  const packed: Packable[] = [key + 1, id, name, meta, payload];
+  if (at !== undefined || (delay !== undefined && delay > 0)) {
+    packed.push(...whenOf({ at, delay }));
+    chunk.timed = true;
+  }
+  if (idWindow !== undefined) {
+    if (packed.length === 5) packed.push(0, 0);
+    packed.push(Math.ceil(idWindow));
+    chunk.windowed = true;
+  }
+  list?.push(packed);
+  chunk.bytes += size;
+  chunk.indexes.push(index);
+}
+
+/** When a job may run, for a script: never a fraction of a millisecond early, and never before the epoch. */
+export function whenOf(
+  { at, delay }: { readonly at?: number | undefined; readonly delay?: number | undefined },
+): readonly [kind: number, time: number] {
+  if (at !== undefined) return [AT, Math.max(0, Math.ceil(at))];
+  return delay === undefined || delay <= 0 ? [0, 0] : [DELAY, Math.ceil(delay)];
+}
+
+/** Sends a chunk, and writes down what became of its jobs. */
+async function send(
+  context: Context,
+  script: Script,
+  jobs: readonly PushJob[],
+  chunk: Chunk,
+  call: Call & { readonly atomic?: boolean },
+  results: Pushed[],
+): Promise<void> {
+  const { link, keys, pack, registry } = context;
+  const { queues, indexes, lists, timed, windowed } = chunk;
+  const flags = `${call.atomic ? "a" : ""}${timed ? "d" : ""}${windowed ? "w" : ""}`;
+  try {
+    const args = [flags, ...lists.map((list) => pack(list))];
+    const answer = await link.run(script, queues.map((queue) => keys.base(queue)), args, callOf(call));
+    const [refused, fresh, faults] = replies(answer);
+    for (const number of replies(refused)) {
+      const index = typeof number === "number" ? indexes[number - 1] : undefined;
+      if (index !== undefined) results[index] = "duplicate";
+    }
+    const bad = faultsIn(context, queues, replies(faults));
+    if (bad.size > 0) for (const index of indexes) blame(jobs[index], index, bad, results);
+    if (indexes.some((index) => results[index] === "stored")) {
+      await registry.enter(queues.filter((queue) => !bad.has(queue)), call);
+    }
+    const begun = newQueues(queues, replies(fresh));
+    if (begun.length > 0) await registry.enter(begun, call, true);
+  } catch (error) {
+    for (const index of indexes) results[index] = errorOf(error);
+    throw error;
+  }
+}
+
+function blame(
+  job: PushJob | undefined,
+  index: number,
+  bad: ReadonlyMap<string, Error>,
+  results: Pushed[],
+): void {
+  const fault = job === undefined ? undefined : bad.get(job.queue);
+  if (fault !== undefined) results[index] = fault;
+}
+
+/** What is wrong with queues, by their names; an answer has a number and a text for each. */
+function faultsIn(
+  context: Context,
+  queues: readonly string[],
+  faults: readonly Reply[],
+): ReadonlyMap<string, Error> {
+  const bad = new Map<string, Error>();
+  for (let n = 0; n < faults.length; n += 2) {
+    const number = faults[n];
+    const queue = typeof number === "number" ? queues[number - 1] : undefined;
+    const fault = faultIn(context, faults[n + 1]);
+    if (queue !== undefined && fault !== undefined) bad.set(queue, fault);
+  }
+  return bad;
+}
+
+/** The names of queues that began with this push; an answer has a number and a group for each. */
+function newQueues(queues: readonly string[], fresh: readonly Reply[]): readonly string[] {
+  const names: string[] = [];
+  for (let n = 0; n < fresh.length; n += 2) {
+    const number = fresh[n];
+    const group = fresh[n + 1];
+    const queue = typeof number === "number" ? queues[number - 1] : undefined;
+    if (queue === undefined) continue;
+    names.push(group instanceof Uint8Array ? queue + new TextDecoder().decode(group) : queue);
+  }
+  return names;
+}

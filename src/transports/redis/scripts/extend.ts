@@ -1,0 +1,63 @@
+/**
+ * Ends of leases moved. A lease is its consumer's, less what the entry is idle already; one that is longer needs
+ * another consumer of the same instance.
+ *
+ * KEYS: bases of queues. ARGV: one list of batches, each of one queue:
+ * `{key, consumers, ranges, entries, counts, owners, moves}`, a move `{consumer, idle, ms, numbers}`.
+ * Answers for each batch the numbers of those that were stale, or why its queue cannot be used.
+ *
+ * @module
+ */
+
+import type { Naming } from "../keys.ts";
+import type { Script } from "../link.ts";
+import { script } from "./lua.ts";
+import { FENCE } from "./settle.ts";
+
+/** Makes the script. */
+export function extendScript(naming: Naming): Script {
+  return script(naming, "extend", ["allow-oom"], FENCE, BODY);
+}
+
+const BODY = `
+local now = clock()
+
+local function claim(stream, consumer, idle, entries)
+  local held = {}
+  for from = 1, #entries, 4000 do
+    local ids = { unpack(entries, from, math.min(from + 3999, #entries)) }
+    ids[#ids + 1] = 'IDLE'
+    ids[#ids + 1] = text(idle)
+    ids[#ids + 1] = 'JUSTID'
+    for _, id in ipairs(call('XCLAIM', stream, GROUP, consumer, 0, unpack(ids))) do held[id] = true end
+  end
+  return held
+end
+
+local function extend(batch)
+  local base = KEYS[batch[1]]
+  local stream = base .. WAITING
+  local entries = batch[4]
+  local holds = current(stream, batch[2], batch[3], entries, batch[5], batch[6])
+  local stale = {}
+  for _, move in ipairs(batch[7]) do
+    local claimed = {}
+    for _, n in ipairs(move[4]) do
+      if holds[n] then claimed[#claimed + 1] = entries[n] end
+    end
+    local held = claim(stream, move[1], move[2], claimed)
+    for _, n in ipairs(move[4]) do
+      if not held[entries[n]] or not holds[n] then stale[#stale + 1] = n end
+    end
+    if #claimed > 0 then lower(base, now + move[3]) end
+  end
+  return stale
+end
+
+local answers = {}
+for n, batch in ipairs(cmsgpack.unpack(ARGV[1])) do
+  local well, answer = pcall(extend, batch)
+  answers[n] = well and answer or answer.err or tostring(answer)
+end
+return answers
+`;

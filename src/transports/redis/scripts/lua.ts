@@ -1,0 +1,147 @@
+/**
+ * What scripts are made of: a head with the names, the words that several of them use, and a body of their own.
+ *
+ * @module
+ */
+
+import type { Naming, Parts } from "../keys.ts";
+import type { Script } from "../link.ts";
+
+/** What a script may do that others may not. */
+export type Flag = "allow-oom" | "no-writes";
+
+/** The consumer that holds what was released before any of its leases was lost. */
+export const FREE = "free";
+/** The consumer that holds what came back from lost leases. */
+export const BACK = "back";
+/** What a lost lease adds to the count of deliveries, whose lower digits tell deliveries apart. */
+export const LOST = 1_000_000;
+/** Milliseconds of lease that are granted to consumers of others, whose names do not say it. */
+export const FOREIGN_LEASE = 30_000;
+
+/** Makes a script of words and a body. */
+export function script(
+  naming: Naming,
+  name: string,
+  flags: readonly Flag[],
+  ...sources: readonly string[]
+): Script {
+  const shebang = flags.length === 0 ? "#!lua" : `#!lua flags=${flags.join(",")}`;
+  return { name, source: [shebang, namesOf(naming), WORDS, ...sources].join("\n") };
+}
+
+/** Every script of a transport is made with its names in it, which cost no arguments then. */
+function namesOf({ group, parts }: Naming): string {
+  const names = Object.entries(parts) as readonly (readonly [keyof Parts, string])[];
+  const left = names.map(([part]) => part.toUpperCase()).join(", ");
+  const right = names.map(([, ending]) => luaText(ending)).join(", ");
+  return `local ${left} = ${right}\nlocal GROUP = ${luaText(group)}`;
+}
+
+/** A text as Lua writes it, whatever is in it. */
+function luaText(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  return `"${[...bytes].map((byte) => `\\${String(byte).padStart(3, "0")}`).join("")}"`;
+}
+
+/** Numbers of Lua would be written with an exponent; arguments may be 8,000 at most. */
+const WORDS = `
+local call = redis.call
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function clock()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function each(verb, key, list, first)
+  local size = #list
+  if size == 0 then return 0 end
+  local sum = 0
+  for from = 1, size, 4000 do
+    local to = math.min(from + 3999, size)
+    if first then sum = sum + call(verb, key, first, unpack(list, from, to))
+    else sum = sum + call(verb, key, unpack(list, from, to)) end
+  end
+  return sum
+end
+
+local function millis(entry)
+  return tonumber(string.match(entry, '^%d+'))
+end
+
+local function read(entry, queue)
+  local job = {}
+  local fields = entry[2]
+  for n = 1, #fields, 2 do job[fields[n]] = fields[n + 1] end
+  job.raw = not job.id or job.id == ''
+  if job.raw then job.id = entry[1] end
+  if not job.name or job.name == '' then job.name = queue end
+  job.meta = job.meta or ''
+  job.payload = job.payload or ''
+  job.due = tonumber(job.due) or millis(entry[1])
+  return job
+end
+
+local function store(key, id, name, meta, payload, due, reset)
+  if reset then
+    return call('XADD', key, '*', 'id', id, 'name', name, 'meta', meta, 'payload', payload,
+      'due', text(due), 'reset', '1')
+  end
+  if due then
+    return call('XADD', key, '*', 'id', id, 'name', name, 'meta', meta, 'payload', payload, 'due', text(due))
+  end
+  return call('XADD', key, '*', 'id', id, 'name', name, 'meta', meta, 'payload', payload)
+end
+
+local function member(entry)
+  local ms, seq = string.match(entry, '^(%d+)-(%d+)$')
+  return string.rep('0', 15 - #ms) .. ms .. '-' .. string.rep('0', 12 - #seq) .. seq
+end
+
+local function defer(base, id, name, meta, payload, due, reset)
+  local place = member(store(base .. DELAYED, id, name, meta, payload, due, reset))
+  call('ZADD', base .. DUE, text(due), place)
+  return 'd' .. place
+end
+
+local function lower(base, at)
+  local next = tonumber(call('GET', base .. NEXT) or nil)
+  if next and next <= at then return false end
+  call('SET', base .. NEXT, text(at))
+  return true
+end
+
+local function ring(base, count, now)
+  local most = math.min(count + 1, 100)
+  local names = call('ZRANGE', base .. WAITERS, '(' .. text(now), '+inf', 'BYSCORE', 'LIMIT', 0, most)
+  if #names == 0 then return end
+  call('ZREM', base .. WAITERS, unpack(names))
+  -- Where the rights of this user do not allow it, those who wait find the jobs at their next look.
+  redis.pcall('SPUBLISH', base .. BELL, table.concat(names, ' '))
+end
+
+local function begin(base)
+  if call('EXISTS', base .. WAITING) == 1 then return false end
+  call('XGROUP', 'CREATE', base .. WAITING, GROUP, '0', 'MKSTREAM')
+  return true
+end
+
+local function lives(base, id)
+  local place = call('HGET', base .. IDS, id)
+  if not place then
+    if not string.find(id, '^%d+%-%d+$') or #id > 40 then return false end
+    local raw = redis.pcall('XRANGE', base .. WAITING, id, id)
+    return not raw.err and #raw == 1 and read(raw[1], '').id == id
+  end
+  local key = base .. WAITING
+  if string.sub(place, 1, 1) == 'd' then
+    key = base .. DELAYED
+    place = string.sub(place, 2)
+  end
+  return #call('XRANGE', key, place, place) == 1
+end
+`;

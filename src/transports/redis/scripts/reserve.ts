@@ -1,0 +1,141 @@
+/**
+ * Jobs out: those that came back from lost leases as far as there are slots, those that were released, then fresh ones.
+ *
+ * KEYS: bases of queues. ARGV: instance, lease, limit, slots, milliseconds for which to be registered among those who
+ * wait (0: not at all). Answers the time, sections of `{key, count, entries}` (count of deliveries before, one for each
+ * entry, or 0 for fresh ones), and where there are none what is known of each queue: `{next, seen}`.
+ *
+ * @module
+ */
+
+import type { Naming } from "../keys.ts";
+import type { Script } from "../link.ts";
+import { BACK, FREE, script } from "./lua.ts";
+import { TEND } from "./tend.ts";
+
+/** Bytes of payloads after which an answer is long enough. */
+const ENOUGH = 8 * 1024 * 1024;
+/** Jobs that are read before it is known how large they are. */
+const FIRST_PAGE = 32;
+/** Due jobs that are promoted at least, and at most. */
+const PROMOTE = [200, 1_000] as const;
+
+/** Makes the script. */
+export function reserveScript(naming: Naming): Script {
+  return script(naming, "reserve", ["allow-oom"], TEND, BODY);
+}
+
+const BODY = `
+local now = clock()
+local instance = ARGV[1]
+local lease = tonumber(ARGV[2])
+local limit = tonumber(ARGV[3])
+local slots = tonumber(ARGV[4])
+local register = tonumber(ARGV[5])
+local consumer = instance .. '.' .. ARGV[2]
+local taken = 0
+local bytes = 0
+local sections = {}
+
+local function room()
+  if bytes > ${ENOUGH} then return 0 end
+  local left = limit - taken
+  if taken == 0 then return math.min(left, ${FIRST_PAGE}) end
+  return math.min(left, math.max(1, math.ceil((${ENOUGH} - bytes) * taken / math.max(bytes, 1))))
+end
+
+local function hand(key, counts, entries)
+  sections[#sections + 1] = { key, counts, entries }
+  taken = taken + #entries
+  for n = 1, #entries do
+    local fields = entries[n][2]
+    bytes = bytes + 64 + #(fields[8] or fields[2] or '')
+  end
+end
+
+local function claim(key, stream, from, most)
+  local handed = 0
+  while most > 0 do
+    local page = math.min(room(), most, 1000)
+    if page == 0 then break end
+    local rows = redis.pcall('XPENDING', stream, GROUP, '-', '+', page, from)
+    if rows.err then return handed, rows end
+    if #rows == 0 then break end
+    local ids = {}
+    local before = {}
+    for n, row in ipairs(rows) do
+      ids[n] = row[1]
+      before[row[1]] = row[4]
+    end
+    local entries = call('XCLAIM', stream, GROUP, consumer, 0, unpack(ids))
+    local counts = {}
+    for n, entry in ipairs(entries) do counts[n] = before[entry[1]] end
+    if #entries > 0 then hand(key, counts, entries) end
+    handed = handed + #entries
+    most = most - #entries
+  end
+  return handed
+end
+
+local function fresh(key, stream)
+  local page = room()
+  while page > 0 do
+    local answer = call('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', page, 'STREAMS', stream, '>')
+    if not answer then return end
+    local entries = answer[1][2]
+    hand(key, 0, entries)
+    if #entries < page then return end
+    page = room()
+  end
+end
+
+local function take(key, base)
+  local stream = base .. WAITING
+  if redis.call('EXISTS', stream) == 0 then return end
+  local before = taken
+  local handed, fault = claim(key, stream, '${BACK}', slots)
+  slots = slots - handed
+  if not fault then handed, fault = claim(key, stream, '${FREE}', limit) end
+  if fault then
+    if string.sub(fault.err, 1, 7) ~= 'NOGROUP' then error(fault) end
+    call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
+  end
+  fresh(key, stream)
+  return taken - before
+end
+
+local names = {}
+for n, base in ipairs(KEYS) do names[n] = base .. NEXT end
+local nexts = call('MGET', unpack(names))
+for key, base in ipairs(KEYS) do
+  if room() == 0 then break end
+  local next = tonumber(nexts[key] or nil)
+  if next and next <= now then
+    next = tend(base, now, math.max(${PROMOTE[0]}, math.min(limit, ${PROMOTE[1]})))
+  end
+  local handed = take(key, base)
+  if handed and handed > 0 and (not next or next > now + lease) then
+    call('SET', base .. NEXT, text(now + lease))
+  end
+  nexts[key] = next
+end
+
+local quiet = {}
+if taken == 0 then
+  for key, base in ipairs(KEYS) do
+    local next = nexts[key]
+    local seen = '0-0'
+    local groups = redis.pcall('XINFO', 'GROUPS', base .. WAITING)
+    for _, group in ipairs(groups.err and {} or groups) do
+      if group[2] == GROUP then
+        seen = group[8]
+        if not next and group[6] > 0 then next = tend(base, now, ${PROMOTE[0]}) end
+      end
+    end
+    if not next and call('EXISTS', base .. DUE) == 1 then next = tend(base, now, ${PROMOTE[0]}) end
+    if register > 0 then call('ZADD', base .. WAITERS, text(now + register), instance) end
+    quiet[key] = { next or 0, seen }
+  end
+end
+return cmsgpack.pack({ now, sections, quiet })
+`;

@@ -1,0 +1,162 @@
+/**
+ * Deliveries out of hand again. A delivery is the current one while its entry is pending with its count of deliveries
+ * and with its instance.
+ *
+ * KEYS: bases of queues. ARGV: one list of batches, each of one queue:
+ * `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras}`.
+ * Answers for each batch the numbers of those that were stale, or why its queue cannot be used.
+ *
+ * @module
+ */
+
+import type { Naming } from "../keys.ts";
+import type { Script } from "../link.ts";
+import { BACK, FREE, LOST, script } from "./lua.ts";
+
+/** What becomes of a delivery, as numbers. */
+export const VERBS = { done: 0, release: 1, again: 2, failed: 3, timeout: 4 } as const;
+
+/**
+ * Tells current deliveries: all of a consumer's in one look, and one by one those that it did not show. A look that
+ * brings much else besides is cut short.
+ */
+export const FENCE: string = `
+local function instance(consumer)
+  return string.match(consumer, '^(.*)%.%d+$')
+end
+
+local function current(stream, consumers, ranges, entries, counts, owners)
+  local held = {}
+  for _, range in ipairs(ranges) do
+    local rows = redis.pcall('XPENDING', stream, GROUP, range[2], range[3], 2 * range[4] + 16,
+      consumers[range[1]])
+    if rows.err then
+      if string.sub(rows.err, 1, 7) == 'NOGROUP' then return {} end
+      error(rows)
+    end
+    local map = {}
+    for _, row in ipairs(rows) do map[row[1]] = row[4] end
+    held[range[1]] = map
+  end
+  local holds = {}
+  for n, entry in ipairs(entries) do
+    local map = held[owners[n]]
+    if map and map[entry] == counts[n] then
+      holds[n] = true
+    else
+      local rows = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)
+      if rows.err and string.sub(rows.err, 1, 7) ~= 'NOGROUP' then error(rows) end
+      local row = rows[1]
+      holds[n] = row ~= nil and row[4] == counts[n] and instance(row[2]) == instance(consumers[owners[n]])
+    end
+  end
+  return holds
+end
+`;
+
+/** Makes the script. */
+export function settleScript(naming: Naming): Script {
+  return script(naming, "settle", ["allow-oom"], FENCE, BODY);
+}
+
+const BODY = `
+local now = clock()
+
+local function bury(base, verb, job, entry, count, extra)
+  local channel = verb == ${VERBS.failed} and FAILED or TIMEOUT
+  local place = call('XADD', base .. channel, '*', 'payload', job.payload, 'original_id', entry, 'id', job.id,
+    'name', job.name, 'meta', extra[1], 'reason', extra[2], 'error', extra[3], 'attempts', extra[4],
+    'lost', text(math.floor(count / ${LOST})), 'time', text(now))
+  local places = call('HGET', base .. DEAD, job.id)
+  place = (verb == ${VERBS.failed} and 'f' or 't') .. place
+  call('HSET', base .. DEAD, job.id, places and places .. ' ' .. place or place)
+end
+
+local function again(base, job, extra)
+  local due
+  if extra[3] == 1 then due = extra[4] elseif extra[3] == 2 then due = now + extra[4] end
+  local payload = extra[2] ~= 0 and extra[2] or job.payload
+  if due and due > now then
+    return defer(base, job.id, job.name, extra[1], payload, due), due
+  end
+  return store(base .. WAITING, job.id, job.name, extra[1], payload, due)
+end
+
+local function park(stream, consumer, entries)
+  for from = 1, #entries, 4000 do
+    local ids = { unpack(entries, from, math.min(from + 3999, #entries)) }
+    ids[#ids + 1] = 'JUSTID'
+    call('XCLAIM', stream, GROUP, consumer, 0, unpack(ids))
+  end
+end
+
+-- An entry that somebody took out of the stream may have had its id taken by another job since.
+local function free(base, ids, entries, whole)
+  if whole then return each('HDEL', base .. IDS, ids) end
+  local gone = {}
+  for _, entry in ipairs(entries) do gone[entry] = true end
+  for _, id in ipairs(ids) do
+    local place = call('HGET', base .. IDS, id)
+    if place and gone[place] then call('HDEL', base .. IDS, id) end
+  end
+end
+
+local function settle(batch)
+  local base, queue = KEYS[batch[1]], batch[2]
+  local stream = base .. WAITING
+  local entries, counts, ids, verbs = batch[5], batch[6], batch[8], batch[9]
+  local holds = current(stream, batch[3], batch[4], entries, counts, batch[7])
+  if verbs ~= 0 then
+    for _, part in ipairs({ DELAYED, FAILED, TIMEOUT }) do call('XLEN', base .. part) end
+    call('ZCARD', base .. DUE)
+    call('HLEN', base .. DEAD)
+  end
+  call('HLEN', base .. IDS)
+  local stale, gone, freed, released, back, moved = {}, {}, {}, {}, {}, {}
+  local ready, earliest = 0, nil
+  for n, entry in ipairs(entries) do
+    local verb = verbs == 0 and 0 or verbs[n]
+    if not holds[n] then
+      stale[#stale + 1] = n
+    elseif verb == ${VERBS.done} then
+      gone[#gone + 1] = entry
+      freed[#freed + 1] = ids[n]
+    elseif verb == ${VERBS.release} then
+      if counts[n] < ${LOST} then released[#released + 1] = entry else back[#back + 1] = entry end
+      ready = ready + 1
+    else
+      local kept = call('XRANGE', stream, entry, entry)[1]
+      gone[#gone + 1] = entry
+      if not kept then
+        stale[#stale + 1] = n
+      elseif verb == ${VERBS.again} then
+        local job = read(kept, queue)
+        local place, due = again(base, job, batch[10][n])
+        moved[#moved + 1] = job.id
+        moved[#moved + 1] = place
+        if not due then ready = ready + 1 elseif not earliest or due < earliest then earliest = due end
+      else
+        local job = read(kept, queue)
+        bury(base, verb, job, entry, counts[n], batch[10][n])
+        freed[#freed + 1] = job.id
+      end
+    end
+  end
+  each('XACK', stream, gone, GROUP)
+  local whole = each('XDEL', stream, gone) == #gone
+  free(base, freed, gone, whole)
+  each('HSET', base .. IDS, moved)
+  park(stream, '${FREE}', released)
+  park(stream, '${BACK}', back)
+  if ready > 0 then ring(base, ready, now) end
+  if earliest and lower(base, earliest) then ring(base, 0, now) end
+  return stale
+end
+
+local answers = {}
+for n, batch in ipairs(cmsgpack.unpack(ARGV[1])) do
+  local well, answer = pcall(settle, batch)
+  answers[n] = well and answer or answer.err or tostring(answer)
+end
+return answers
+`;

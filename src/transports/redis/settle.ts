@@ -1,0 +1,266 @@
+/**
+ * Settle and extend: deliveries out of hand again, a queue's together, so that their fence costs one look.
+ *
+ * @module
+ */
+
+import { errorOf } from "../../errors.ts";
+import type { Call, Extended, Extension, Settled, Settlement } from "../../exchange.ts";
+import { partsOf } from "../../names.ts";
+import { callOf, checkBulk, type Context, faultIn, replies, sizeFault } from "./context.ts";
+import type { Reply, Script } from "./link.ts";
+import type { Packable } from "./pack.ts";
+import { whenOf } from "./push.ts";
+import { VERBS } from "./scripts/settle.ts";
+import { type Held, heldIn } from "./token.ts";
+
+/** Deliveries of one script: 1,000 take some 4 ms. */
+const MAX_DELIVERIES = 1_000;
+
+/** Deliveries of one queue, in columns. */
+class Batch {
+  readonly queue: string;
+  /** Places in the call. */
+  readonly indexes: number[] = [];
+  readonly entries: string[] = [];
+  readonly counts: number[] = [];
+  readonly ids: string[] = [];
+  readonly consumers: string[] = [];
+  /** For each delivery the number of its consumer. */
+  readonly owners: number[] = [];
+  /** For each consumer the first and the last millisecond of its entries, and how many they are. */
+  readonly #ranges: [first: number, last: number, size: number][] = [];
+
+  constructor(queue: string) {
+    this.queue = queue;
+  }
+
+  add(index: number, { entry, count, consumer, id }: Held): number {
+    let owner = this.consumers.lastIndexOf(consumer);
+    if (owner < 0) {
+      owner = this.consumers.push(consumer) - 1;
+      this.#ranges.push([Infinity, 0, 0]);
+    }
+    const ms = Number(entry.slice(0, entry.indexOf("-")));
+    const range = this.#ranges[owner];
+    if (range !== undefined) {
+      if (ms < range[0]) range[0] = ms;
+      if (ms > range[1]) range[1] = ms;
+      range[2]++;
+    }
+    this.entries.push(entry);
+    this.counts.push(count);
+    this.ids.push(id);
+    this.owners.push(owner + 1);
+    return this.indexes.push(index);
+  }
+
+  /** Looks that find the deliveries of one consumer each; where there is but one, it is asked for by itself. */
+  ranges(): Packable {
+    const ranges: Packable[] = [];
+    for (const [n, [first, last, size]] of this.#ranges.entries()) {
+      if (size > 1) ranges.push([n + 1, String(first), String(last), size]);
+    }
+    return ranges;
+  }
+}
+
+/** Sends batches, and has those told that were stale or could not be looked at. */
+async function send<B extends Batch>(
+  context: Context,
+  script: Script,
+  batches: readonly B[],
+  columns: (batch: B, key: number) => Packable,
+  call: Call,
+  tell: (index: number, result: "stale" | Error) => void,
+): Promise<void> {
+  const { link, keys, pack } = context;
+  const answers = groupsOf(context, batches).map(async (group) => {
+    try {
+      const bases = group.map((batch) => keys.base(batch.queue));
+      const packed = pack(group.map((batch, n) => columns(batch, n + 1)));
+      const reply = replies(await link.run(script, bases, [packed], callOf(call)));
+      for (const [n, batch] of group.entries()) {
+        const fault = faultIn(context, reply[n]);
+        if (fault !== undefined) for (const index of batch.indexes) tell(index, fault);
+        else staleIn(batch, replies(reply[n]), tell);
+      }
+    } catch (error) {
+      for (const batch of group) for (const index of batch.indexes) tell(index, errorOf(error));
+      throw error;
+    }
+  });
+  const settled = await Promise.allSettled(answers);
+  const failures = settled.flatMap((one) => one.status === "rejected" ? [one.reason] : []);
+  if (failures.length > 0 && failures.length === settled.length) throw failures[0];
+}
+
+function staleIn(batch: Batch, numbers: readonly Reply[], tell: (index: number, result: "stale") => void): void {
+  for (const number of numbers) {
+    const index = typeof number === "number" ? batch.indexes[number - 1] : undefined;
+    if (index !== undefined) tell(index, "stale");
+  }
+}
+
+/** Batches that may travel together: of one slot where there are slots, and not too many. */
+function groupsOf<B extends Batch>({ link }: Context, batches: readonly B[]): readonly (readonly B[])[] {
+  const groups: B[][] = [];
+  const open = new Map<string, { readonly group: B[]; size: number }>();
+  for (const batch of batches) {
+    const slot = link.clustered ? partsOf(batch.queue).topic ?? `${batch.queue}\n` : "";
+    let found = open.get(slot);
+    if (found === undefined || found.size + batch.indexes.length > MAX_DELIVERIES) {
+      found = { group: [], size: 0 };
+      open.set(slot, found);
+      groups.push(found.group);
+    }
+    found.group.push(batch);
+    found.size += batch.indexes.length;
+  }
+  return groups;
+}
+
+/** The batch that a delivery goes into: the last of its queue, while there is room in it. */
+function batchOf<B extends Batch>(batches: B[], open: Map<string, B>, queue: string, make: () => B): B {
+  let batch = open.get(queue);
+  if (batch === undefined || batch.indexes.length >= MAX_DELIVERIES) {
+    batch = make();
+    open.set(queue, batch);
+    batches.push(batch);
+  }
+  return batch;
+}
+
+class Endings extends Batch {
+  readonly verbs: number[] = [];
+  readonly extras: Packable[] = [];
+  /** All of them are done. */
+  done = true;
+}
+
+/** Ends deliveries. */
+export async function settleAll(
+  context: Context,
+  script: Script,
+  settlements: readonly Settlement[],
+  call: Call,
+): Promise<readonly Settled[]> {
+  checkBulk("settle jobs", settlements);
+  call.signal?.throwIfAborted();
+  const results: Settled[] = settlements.map(() => "settled");
+  const batches: Endings[] = [];
+  const open = new Map<string, Endings>();
+  const seen = new Set<string>();
+  for (const [index, settlement] of settlements.entries()) {
+    const { queue, token } = settlement;
+    const held = heldIn(token, queue);
+    const fault = held === undefined ? undefined : faultOf(settlement);
+    // Of two endings of one delivery the first counts.
+    if (held === undefined || (fault === undefined && seen.has(token))) results[index] = "stale";
+    else if (fault !== undefined) results[index] = fault;
+    else {
+      seen.add(token);
+      const batch = batchOf(batches, open, queue, () => new Endings(queue));
+      batch.add(index, held);
+      batch.verbs.push(VERBS[settlement.to]);
+      batch.extras.push(extraOf(settlement));
+      if (settlement.to !== "done") batch.done = false;
+    }
+  }
+  await send(context, script, batches, endings, call, (index, result) => results[index] = result);
+  return results;
+}
+
+function endings(batch: Endings, key: number): Packable {
+  const { queue, consumers, entries, counts, owners, ids, done, verbs, extras } = batch;
+  return [
+    key,
+    queue,
+    consumers,
+    batch.ranges(),
+    entries,
+    counts,
+    owners,
+    ids,
+    done ? 0 : verbs,
+    done ? 0 : extras,
+  ];
+}
+
+function faultOf(settlement: Settlement): Error | undefined {
+  if (!("meta" in settlement)) return undefined;
+  return sizeFault("a job", settlement.to === "again" ? settlement.payload : undefined, settlement.meta);
+}
+
+function extraOf(settlement: Settlement): Packable {
+  if (!("meta" in settlement)) return 0;
+  const { meta } = settlement;
+  if (settlement.to === "again") return [meta, settlement.payload ?? 0, ...whenOf(settlement)];
+  const { error, attempts } = toldBy(meta);
+  return [meta, settlement.reason, error, attempts];
+}
+
+/** What people who look with a client of their own want to know; the core reads its metadata instead. */
+function toldBy(meta: string): { readonly error: string; readonly attempts: string } {
+  try {
+    const { lastError, attempts } = JSON.parse(meta) as { lastError?: { message?: unknown }; attempts?: unknown };
+    const message = lastError?.message;
+    return {
+      error: typeof message === "string" ? message : "",
+      attempts: typeof attempts === "number" ? String(attempts) : "",
+    };
+  } catch {
+    // Metadata is the core's, and need not be JSON.
+    return { error: "", attempts: "" };
+  }
+}
+
+class Moves extends Batch {
+  readonly moves = new Map<string, { readonly ms: number; readonly idle: number; readonly numbers: number[] }>();
+}
+
+/** Moves the ends of leases. */
+export async function extendAll(
+  context: Context,
+  script: Script,
+  leases: readonly Extension[],
+  call: Call,
+): Promise<readonly Extended[]> {
+  checkBulk("extend leases", leases);
+  call.signal?.throwIfAborted();
+  const results: Extended[] = leases.map(() => ({ state: "held" }));
+  const batches: Moves[] = [];
+  const open = new Map<string, Moves>();
+  for (const [index, lease] of leases.entries()) {
+    const held = heldIn(lease.token, lease.queue);
+    if (held === undefined) {
+      results[index] = { state: "stale" };
+      continue;
+    }
+    const batch = batchOf(batches, open, lease.queue, () => new Moves(lease.queue));
+    const number = batch.add(index, held);
+    const ms = Math.max(1, Math.ceil(lease.ms));
+    const { consumer, idle } = placeFor(held, ms);
+    const move = batch.moves.get(`${consumer} ${idle}`);
+    if (move === undefined) batch.moves.set(`${consumer} ${idle}`, { ms, idle, numbers: [number] });
+    else move.numbers.push(number);
+  }
+  await send(context, script, batches, moves, call, (index, result) => {
+    results[index] = result === "stale" ? { state: "stale" } : result;
+  });
+  return results;
+}
+
+/** The consumer that is to hold an entry, and for how long it is taken to be idle already. */
+function placeFor({ consumer, lease }: Held, ms: number): { readonly consumer: string; readonly idle: number } {
+  if (ms <= lease) return { consumer, idle: lease - ms };
+  return { consumer: `${consumer.slice(0, consumer.lastIndexOf("."))}.${ms}`, idle: 0 };
+}
+
+function moves(batch: Moves, key: number): Packable {
+  const list: Packable[] = [];
+  for (const [place, { ms, idle, numbers }] of batch.moves) {
+    list.push([place.slice(0, place.lastIndexOf(" ")), idle, ms, numbers]);
+  }
+  return [key, batch.consumers, batch.ranges(), batch.entries, batch.counts, batch.owners, list];
+}
