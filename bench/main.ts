@@ -1,22 +1,25 @@
 /**
- * `npm run bench [-- --quick] [--million] [--minute] [--only <workload>]`: measures everything side by side, round after
- * round, prints medians and ratios, and keeps all rounds in a JSON file. Every load is bounded.
+ * `npm run bench [-- --quick] [--million] [--minute] [--store <store>] [--only <workload>] [--with <contender>]`: measures
+ * everything side by side, round after round, prints medians and ratios, and keeps all rounds in a JSON file a store.
+ * Every load is bounded.
  *
  * @module
  */
 
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
-import { goalsOf } from "./lib/goals.ts";
-import { planOf, type Task } from "./lib/plan.ts";
+import { goalTableOf } from "./lib/goals.ts";
+import type { Task } from "./lib/plan.ts";
 import type { Measured, Result } from "./lib/result.ts";
+import { type Store, stores } from "./lib/stores.ts";
 import { tableOf } from "./lib/table.ts";
+import { start, versionOf } from "./servers/server.ts";
 
 /** Milliseconds that one measurement may take; the plan's take seconds. */
 const TIMEOUT = 300_000;
@@ -26,54 +29,85 @@ const { values: choice } = parseArgs({
     quick: { type: "boolean", default: false },
     million: { type: "boolean", default: false },
     minute: { type: "boolean", default: false },
+    store: { type: "string" },
     only: { type: "string" },
+    with: { type: "string", multiple: true },
+    rounds: { type: "string" },
     out: { type: "string" },
   },
 });
 
-const rounds: Measured[] = [];
-for (const stage of planOf(choice)) {
-  const tasks = stage.tasks.filter(({ workload }) => choice.only === undefined || workload === choice.only);
-  for (let round = 0; round < stage.rounds; round++) {
-    for (const task of tasks) {
-      process.stderr.write(`${task.workload}, ${task.contender}, ${task.durability}, round ${round + 1}\n`);
-      rounds.push({ round, task, figures: await measure(task) });
+// A server of a measurement that is interrupted ends with this process.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
+for (const [name, store] of Object.entries(stores)) {
+  if (choice.store !== undefined && choice.store !== name) continue;
+  const result = await run(store);
+  writeFileSync(choice.out ?? fileOf(name), JSON.stringify(result, undefined, 1) + "\n");
+  console.log(`## ${name}\n\n${JSON.stringify(result.settings)}\n`);
+  console.log(tableOf(result));
+  console.log(goalTableOf(store.goalsOf(result)));
+}
+
+async function run(store: Store): Promise<Result> {
+  const rounds: Measured[] = [];
+  for (const stage of store.planOf(choice)) {
+    const tasks = stage.tasks.filter(({ workload, contender }) =>
+      (choice.only ?? workload) === workload && (choice.with ?? [contender]).includes(contender)
+    );
+    for (let round = 0; round < Number(choice.rounds ?? stage.rounds); round++) {
+      for (const task of tasks) {
+        process.stderr.write(`${task.workload}, ${task.contender}, ${task.durability}, round ${round + 1}\n`);
+        rounds.push({ round, task, figures: await measure(store, task) });
+      }
     }
   }
+  return { date: new Date().toISOString().slice(0, 10), settings: settings(store), rounds };
 }
-const result: Result = { date: new Date().toISOString().slice(0, 10), settings: settings(), rounds };
-const file = choice.out ??
-  fileURLToPath(new URL(choice.quick ? "quick.json" : "results.json", import.meta.url));
-writeFileSync(file, JSON.stringify(result, undefined, 1) + "\n");
-console.log(tableOf(result));
-console.log(goalsOf(result));
 
-async function measure(task: Task): Promise<Measured["figures"]> {
+/** Measures in a process of its own, with a server of its own. */
+async function measure({ server: kind }: Store, task: Task): Promise<Measured["figures"]> {
   // Not in the system's folder for temporary files if that is memory: its fsync would be free.
   const root = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), "relevo-bench-"));
-  const script = fileURLToPath(new URL("measure.ts", import.meta.url));
-  const args = [
-    "--expose-gc",
-    "--disable-warning=ExperimentalWarning",
-    script,
-    JSON.stringify({ task, root }),
-  ];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: TIMEOUT });
-  return JSON.parse(stdout);
+  const data = mkdtempSync(`${root}-server-`);
+  const server = kind && await start(kind, data, task.durability);
+  try {
+    const script = fileURLToPath(new URL("measure.ts", import.meta.url));
+    const args = [
+      "--expose-gc",
+      "--disable-warning=ExperimentalWarning",
+      script,
+      JSON.stringify({ task, root, address: server?.address }),
+    ];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: TIMEOUT });
+    return JSON.parse(stdout);
+  } finally {
+    await server?.stop();
+    for (const folder of [root, data]) rmSync(folder, { recursive: true, force: true });
+  }
 }
 
-function settings(): Result["settings"] {
-  const database = new DatabaseSync(":memory:");
-  const sqlite = String(database.prepare("SELECT sqlite_version() AS version").get()?.version);
-  database.close();
+function fileOf(store: string): string {
+  return fileURLToPath(new URL(`results/${choice.quick ? "quick-" : ""}${store}.json`, import.meta.url));
+}
+
+function settings({ server, packages }: Store): Result["settings"] {
   const manifest: { dependencies: Record<string, string> } = JSON.parse(
     readFileSync(new URL("package.json", import.meta.url), "utf8"),
   );
+  const versions = packages.map((name) => [name, manifest.dependencies[name] ?? "not installed"]);
   return {
     node: process.version,
-    sqlite,
+    ...server === undefined ? { sqlite: sqliteVersion() } : { [`${server}-server`]: versionOf(server) },
     cpu: `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}`,
     platform: `${process.platform} ${process.arch}`,
-    ...manifest.dependencies,
+    ...Object.fromEntries(versions),
   };
+}
+
+function sqliteVersion(): string {
+  const database = new DatabaseSync(":memory:");
+  const sqlite = String(database.prepare("SELECT sqlite_version() AS version").get()?.version);
+  database.close();
+  return sqlite;
 }

@@ -10,33 +10,40 @@ import { join } from "node:path";
 import process from "node:process";
 import { contenders } from "./contenders/mod.ts";
 import type { Task } from "./lib/plan.ts";
+import type { Address } from "./servers/server.ts";
 import { flow } from "./workloads/flow.ts";
 import { latency, processes } from "./workloads/latency.ts";
-import { fsync, idle, memory } from "./workloads/rest.ts";
-import { backlog, scale } from "./workloads/scale.ts";
+import { fsync, idle, memory, weight } from "./workloads/rest.ts";
+import { backlog, handlers } from "./workloads/scale.ts";
+import { delayed, workers } from "./workloads/shared.ts";
 import type { Workload } from "./workloads/workload.ts";
 
 const workloads: Readonly<Record<Task["workload"], Workload>> = {
   flow,
   latency,
   processes,
-  scale,
+  scale: handlers,
+  workers,
   backlog,
+  delayed,
   memory,
+  weight,
   idle,
   fsync,
 };
 
-const { task, root }: { task: Task; root: string } = JSON.parse(process.argv[2] ?? "{}");
+const { task, root, address }: { task: Task; root: string; address?: Address } = JSON.parse(
+  process.argv[2] ?? "{}",
+);
 const figures = await workloads[task.workload]({
   contender: contenders[task.contender] ?? { open: () => Promise.reject(new Error("no contender")) },
-  durability: task.durability,
+  name: task.contender,
   count(name) {
     const count = task.counts[name];
     if (count === undefined) throw new RangeError(`The plan gives no count '${name}'`);
     return count;
   },
-  folder: () => mkdtempSync(join(root, "store-")),
+  place: () => ({ folder: mkdtempSync(join(root, "store-")), durability: task.durability, address }),
 });
 process.stdout.write(JSON.stringify(figures));
 rmSync(root, { recursive: true, force: true });

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { Contender, Durability, Payload, Subject } from "./contender.ts";
+import { type Contender, type Durability, type Payload, STOPPED, type Subject } from "./contender.ts";
 
 /** An array and a loop of awaits. */
 export const array: Contender = { open: () => Promise.resolve(openArray()) };
@@ -27,6 +27,7 @@ function openArray(): Subject {
       };
       await Promise.all(Array.from({ length: concurrency }, lane));
       waiting.splice(0, total);
+      return STOPPED;
     },
     close: () => Promise.resolve(),
   };
@@ -87,7 +88,7 @@ function openRows(folder: string, durability: Durability): Subject {
           for (const { seq } of taken) remove.run(Number(seq));
         });
       }
-      return Promise.resolve();
+      return Promise.resolve(STOPPED);
     },
     close: () => Promise.resolve(database.close()),
   };

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { setImmediate } from "node:timers/promises";
+import type { Address } from "../servers/server.ts";
+
 /** About 100 bytes of JSON. */
 export interface Payload {
   readonly userId: number;
@@ -11,7 +14,7 @@ export interface Payload {
   readonly text: string;
 }
 
-/** What a stored job survives, for those that store it. */
+/** What a stored job survives, for those that store it: a loss of power at any moment, or most of them. */
 export type Durability = "full" | "normal";
 
 /** Where and how a contender keeps its jobs. */
@@ -19,7 +22,12 @@ export interface OpenOptions {
   /** An empty folder of its own. */
   readonly folder: string;
   readonly durability: Durability;
+  /** The server, for those that need one. */
+  readonly address: Address | undefined;
 }
+
+/** Stops a worker; what it took and did not begin is given back. */
+export type Stop = () => Promise<void>;
 
 /** A contender at work. */
 export interface Subject {
@@ -27,17 +35,51 @@ export interface Subject {
   one(payload: Payload): unknown;
   /** Takes many jobs in one call. */
   many(payloads: readonly Payload[]): unknown;
-  /** Handles this many waiting jobs; resolves when all are handled and settled, and as many fewer are waiting. */
-  work(total: number, concurrency: number): Promise<void>;
-  /** Lets a worker idle, and calls `entered` whenever a handler begins. Absent: its worker cannot wait for jobs. */
-  listen?(entered: () => void): Promise<void>;
+  /** Takes one job that is due at this wall time. Absent: it knows no delay. */
+  later?(payload: Payload, at: number): unknown;
+  /**
+   * Handles this many waiting jobs; resolves when all are handled and settled, and as many fewer are waiting. The worker
+   * goes on until it is stopped.
+   */
+  work(total: number, concurrency: number): Promise<Stop>;
+  /**
+   * Lets a worker wait for jobs, and calls `entered` whenever a handler begins. Absent: its worker cannot wait.
+   */
+  listen?(entered: () => void, concurrency?: number): Promise<Stop>;
+  /** Jobs that are not settled yet. Absent: it cannot say. */
+  left?(): Promise<number>;
   close(): Promise<void>;
 }
 
 /** Opens subjects. */
 export interface Contender {
   open(options: OpenOptions): Promise<Subject>;
+  /** Lets a worker wait for jobs of so many queues. */
+  idle?(options: OpenOptions, queues: number): Promise<Stop>;
 }
+
+/** Works as the contract above says, with what else the subject can. */
+export async function workOff(
+  { listen, left }: Required<Pick<Subject, "listen" | "left">>,
+  total: number,
+  concurrency: number,
+): Promise<Stop> {
+  const before = await left();
+  let handled = 0;
+  let enough = (): void => {};
+  const all = new Promise<void>((resolve) => {
+    enough = resolve;
+  });
+  const stop = await listen(() => {
+    if (++handled === total) enough();
+  }, concurrency);
+  await all;
+  while (await left() > Math.max(0, before - total)) await setImmediate();
+  return stop;
+}
+
+/** For workers that stop by themselves. */
+export const STOPPED: Stop = () => Promise.resolve();
 
 /** A payload that differs from its neighbours. */
 export function payloadOf(number: number): Payload {

@@ -1,21 +1,14 @@
 /**
- * The peers, each through its own documented calls and at the durability asked for. What is used of them is described
+ * The peers without a server, each through its own documented calls and at the durability asked for. What is used of them is described
  * here, as their types are installed for the benchmark alone.
  *
  * @module
  */
 
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import type { Contender, Payload } from "./contender.ts";
-
-const require = createRequire(new URL("../package.json", import.meta.url));
-
-/** Loads a peer by a name that the type checkers cannot follow, as it may not be installed when they run. */
-async function load<Module>(name: string): Promise<Module> {
-  return await import(require.resolve(name)) as Module;
-}
+import { load } from "../lib/load.ts";
+import { type Contender, type Payload, STOPPED } from "./contender.ts";
 
 const noop = async (): Promise<void> => {};
 
@@ -43,6 +36,7 @@ export const fastq: Contender = {
         queue.resume();
         await queue.drained();
         queue.pause();
+        return STOPPED;
       },
       close: () => Promise.resolve(),
     };
@@ -74,6 +68,7 @@ export const pQueue: Contender = {
         queue.start();
         await queue.onIdle();
         queue.pause();
+        return STOPPED;
       },
       close: () => Promise.resolve(),
     };
@@ -125,6 +120,7 @@ export const plainjob: Contender = {
           worker.start().then(resolve, reject);
         });
         while (queue.countJobs({ status: 0 }) > before - total) await setImmediate();
+        return STOPPED;
       },
       close: () => Promise.resolve(queue.close()),
     };

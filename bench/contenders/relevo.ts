@@ -9,22 +9,36 @@ import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
 import { createRelay } from "../../mod.ts";
 import { connect } from "../../src/connect.ts";
-import type { Contender, Subject } from "./contender.ts";
+import { type Contender, type OpenOptions, type Subject, workOff } from "./contender.ts";
+import { serverOf } from "./redis_peers.ts";
 
 /** The one job of the benchmark. */
 const jobs = { "email.welcome": v.object({ userId: v.number(), email: v.string(), text: v.string() }) };
 
 /** On the memory of this process. */
-export const relevoMemory: Contender = { open: () => open("memory:") };
+export const relevoMemory: Contender = contender(() => "memory:");
 
 /** On a SQLite file. */
-export const relevoSqlite: Contender = {
-  open: ({ folder, durability }) => open(sqliteUrl(folder, durability)),
-};
+export const relevoSqlite: Contender = contender(({ folder, durability }) =>
+  `sqlite:${join(folder, "jobs.db")}?durability=${durability}`
+);
 
-/** The URL of a database in a folder. */
-export function sqliteUrl(folder: string, durability: string): string {
-  return `sqlite:${join(folder, "jobs.db")}?durability=${durability}`;
+/** On a Redis server. */
+export const relevoRedis: Contender = contender(serverUrl);
+
+/** On a NATS server. */
+export const relevoNats: Contender = contender(serverUrl);
+
+function serverUrl(options: OpenOptions): string {
+  const { kind, host, port } = serverOf(options);
+  return `${kind}://${host}:${port}`;
+}
+
+function contender(urlOf: (options: OpenOptions) => string): Contender {
+  return {
+    open: (options) => open(urlOf(options)),
+    idle: (options, queues) => idle(urlOf(options), queues),
+  };
 }
 
 async function open(url: string): Promise<Subject> {
@@ -32,36 +46,39 @@ async function open(url: string): Promise<Subject> {
   let entered = (): void => {};
   // deno-lint-ignore require-await
   relay.handle("email.welcome", async () => entered());
-  let idler: Promise<void> | undefined;
-  return {
+  const subject: Required<Subject> = {
     one: (payload) => relay.dispatch("email.welcome", payload),
     many: (payloads) =>
       relay.dispatchMany(payloads.map((payload) => ({ name: "email.welcome" as const, payload }))),
-    async work(total, concurrency) {
-      const before = await relay.info("default");
-      const worker = relay.worker({ concurrency });
-      let handled = 0;
-      await new Promise<void>((resolve, reject) => {
-        entered = () => {
-          if (++handled === total) resolve();
-        };
-        worker.run().catch(reject);
-      });
-      if (before.waiting <= total) {
-        for (let info = before; info.waiting + info.delayed + info.reserved > 0; await setImmediate()) {
-          info = await relay.info("default");
-        }
-      }
-      await worker.stop();
-    },
-    async listen(listener) {
+    later: (payload, at) => relay.dispatch("email.welcome", payload, { at }),
+    work: (total, concurrency) => workOff(subject, total, concurrency),
+    async listen(listener, concurrency) {
       entered = listener;
-      idler = relay.run();
+      const worker = relay.worker(concurrency === undefined ? {} : { concurrency });
+      const running = worker.run();
       await setImmediate();
+      return async () => {
+        await worker.stop();
+        await running;
+      };
     },
-    async close() {
-      await relay.close();
-      await idler;
+    async left() {
+      const { waiting, delayed, reserved } = await relay.info("default");
+      return waiting + delayed + reserved;
     },
+    close: () => relay.close(),
+  };
+  return subject;
+}
+
+async function idle(url: string, queues: number): Promise<() => Promise<void>> {
+  const names = Array.from({ length: queues }, (_, index) => `queue-${index}`);
+  const jobs = Object.fromEntries(names.map((queue) => [`job.${queue}`, { schema: v.any(), queue }]));
+  const relay = createRelay({ jobs, transport: await connect(url) });
+  for (const queue of names) relay.handle(`job.${queue}`, () => {});
+  const running = relay.run();
+  return async () => {
+    await relay.close();
+    await running;
   };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Durability } from "../contenders/contender.ts";
 import type { Task } from "./plan.ts";
 import { medianOf, ratioOf, type Result } from "./result.ts";
 
@@ -14,10 +15,37 @@ const TITLES: Readonly<Record<Task["workload"], string>> = {
   latency: "Latency in one process, dispatch called to handler entered",
   processes: "Latency across two processes, a job every 20 ms (busy) and the first after a quiet (quiet)",
   scale: "Cost per job by handlers at once",
+  workers: "Cost per job by worker processes",
   backlog: "Cost per job with others waiting",
+  delayed: "Many jobs due at one instant",
   memory: "Memory per waiting job",
+  weight: "What a waiting job takes in the server",
   idle: "An idle worker",
   fsync: "The disk's fsync of a page",
+};
+
+/** With whom each contender is compared, and what its durabilities are called; without a name it keeps nothing. */
+interface Side {
+  readonly ours: string;
+  readonly names?: Readonly<Record<Durability, string>>;
+}
+
+const MEMORY: Side = { ours: "relevo memory" };
+const SQLITE: Side = { ours: "relevo sqlite", names: { full: "full", normal: "normal" } };
+const REDIS: Side = { ours: "relevo redis", names: { full: "fsync always", normal: "fsync every second" } };
+const NATS: Side = { ours: "relevo nats" };
+
+const SIDES: Readonly<Record<string, Side>> = {
+  "relevo sqlite": SQLITE,
+  "plainjob": SQLITE,
+  "ceiling rows": SQLITE,
+  "relevo redis": REDIS,
+  "bullmq": REDIS,
+  "bee-queue": REDIS,
+  "groupmq": REDIS,
+  "ceiling stream": REDIS,
+  "relevo nats": NATS,
+  "ceiling jetstream": NATS,
 };
 
 /** The whole result. */
@@ -36,20 +64,17 @@ export function tableOf(result: Result): string {
 
 function rowOf(result: Result, task: Task, figures: readonly string[]): string[] {
   const { workload, contender, durability } = task;
-  const store = contender.endsWith("memory") || contender.endsWith("array") || !isStored(contender);
-  const ours = store ? "relevo memory" : "relevo sqlite";
+  const { ours, names } = SIDES[contender] ?? MEMORY;
   const cells = figures.map((figure) => {
     const key = { workload, contender, durability, figure };
     const value = medianOf(result, key);
     if (Number.isNaN(value)) return "";
-    if (contender === ours || workload !== "flow") return shown(value);
-    return `${shown(value)} (${shown(ratioOf(result, { ...key, contender: ours }, key))} x)`;
+    const ratio = workload === "flow" && contender !== ours
+      ? ratioOf(result, { ...key, contender: ours }, key)
+      : Number.NaN;
+    return Number.isNaN(ratio) ? shown(value) : `${shown(value)} (${shown(ratio)} x)`;
   });
-  return [isStored(contender) ? `${contender}, ${durability}` : contender, ...cells];
-}
-
-function isStored(contender: string): boolean {
-  return ["relevo sqlite", "plainjob", "ceiling rows"].includes(contender);
+  return [names === undefined ? contender : `${contender}, ${names[durability]}`, ...cells];
 }
 
 /** Three digits that matter. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { payloadOf, type Subject } from "../contenders/contender.ts";
+import { payloadOf, STOPPED, type Subject } from "../contenders/contender.ts";
 import { type Figures, rate, type Setting } from "./workload.ts";
 
 /** Calls in flight. */
@@ -15,16 +15,20 @@ const BULK = 500;
 const CONCURRENCY = 100;
 
 /** Measures after a smaller round that warms up. */
-export async function flow({ contender, durability, count, folder }: Setting): Promise<Figures> {
+export async function flow({ contender, count, place }: Setting): Promise<Figures> {
   const [jobs, serial, warm] = [count("jobs"), count("serial"), count("warm")];
   let figures: Figures = {};
   for (const [many, few] of [[warm, Math.min(serial, 200)], [jobs, serial]] as const) {
-    const subject = await contender.open({ folder: folder(), durability });
+    const subject = await contender.open(place());
     const dispatched = await rate(many, () => dispatch(subject, many, IN_FLIGHT));
     const serially = await rate(few, () => dispatch(subject, few, 1));
     const together = await rate(many, () => bulk(subject, many));
     const total = 2 * many + few;
-    const drained = await rate(total, () => subject.work(total, CONCURRENCY));
+    let stop = STOPPED;
+    const drained = await rate(total, async () => {
+      stop = await subject.work(total, CONCURRENCY);
+    });
+    await stop();
     figures = {
       "dispatch/s": dispatched,
       "serial/s": serially,

@@ -20,10 +20,10 @@ const PAUSE = 3;
 const BUSY_PAUSE = 20;
 
 /** In one process. */
-export async function latency({ contender, durability, count, folder }: Setting): Promise<Figures> {
-  const subject = await contender.open({ folder: folder(), durability });
+export async function latency({ contender, count, place }: Setting): Promise<Figures> {
+  const subject = await contender.open(place());
   let entered = (): void => {};
-  await subject.listen?.(() => entered());
+  const stop = await subject.listen?.(() => entered());
   const times: number[] = [];
   for (let number = -WARM; number < count("samples"); number++) {
     await setTimeout(PAUSE);
@@ -36,6 +36,7 @@ export async function latency({ contender, durability, count, folder }: Setting)
     await stored;
     if (number >= 0) times.push(end - start);
   }
+  await stop?.();
   await subject.close();
   return { "p50 ms": median(times), "p99 ms": quantile(times, 0.99) };
 }
@@ -44,11 +45,11 @@ export async function latency({ contender, durability, count, folder }: Setting)
  * From one process to another: with a job now and then, and after a long quiet. For the latter many databases are quiet
  * at the same time, each with a worker in the other process, as a minute would not do for one.
  */
-export async function processes({ contender, durability, count, folder }: Setting): Promise<Figures> {
-  const folders = Array.from({ length: count("pairs") }, folder);
+export async function processes({ contender, name, count, place }: Setting): Promise<Figures> {
+  const places = Array.from({ length: count("pairs") }, place);
   const worker = spawn(process.execPath, [
     fileURLToPath(new URL("../listener.ts", import.meta.url)),
-    JSON.stringify({ folders, durability }),
+    JSON.stringify({ name, places }),
   ], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   let entered: (at: bigint) => void = () => {};
   const ready = new Promise<void>((resolve, reject) => {
@@ -56,7 +57,7 @@ export async function processes({ contender, durability, count, folder }: Settin
     worker.once("exit", (code) => reject(new Error(`The listener ended with ${code}`)));
   });
   await ready;
-  const subjects = await Promise.all(folders.map((path) => contender.open({ folder: path, durability })));
+  const subjects = await Promise.all(places.map((place) => contender.open(place)));
   const send = async (subject: Subject): Promise<number> => {
     const arrival = new Promise<bigint>((resolve) => {
       entered = resolve;

@@ -7,23 +7,21 @@
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import * as v from "valibot";
-import { createRelay } from "../../mod.ts";
-import { connect } from "../../src/connect.ts";
-import { sqliteUrl } from "../contenders/relevo.ts";
 import { median, quantile } from "../lib/stats.ts";
+import { meterOf } from "../servers/meter.ts";
 import { dispatch } from "./flow.ts";
 import { collect, type Figures, type Setting } from "./workload.ts";
 
 /** Bytes of heap and buffers per waiting job. */
-export async function memory({ contender, durability, count, folder }: Setting): Promise<Figures> {
+export async function memory({ contender, count, place }: Setting): Promise<Figures> {
   const jobs = count("jobs");
-  const subject = await contender.open({ folder: folder(), durability });
+  const subject = await contender.open(place());
   await dispatch(subject, 1_000, 500);
   const before = used();
   await dispatch(subject, jobs, 500);
   const bytes = (used() - before) / jobs;
-  await subject.work(jobs + 1_000, 100);
+  const stop = await subject.work(jobs + 1_000, 100);
+  await stop();
   await subject.close();
   return { "bytes/job": bytes };
 }
@@ -35,27 +33,49 @@ function used(): number {
   return heapUsed + external;
 }
 
-/** The part of a core that an idle worker takes, once the start is over. */
-export async function idle({ durability, count, folder }: Setting): Promise<Figures> {
-  const names = Array.from({ length: count("queues") }, (_, index) => `queue-${index}`);
-  const jobs = Object.fromEntries(names.map((queue) => [`job.${queue}`, { schema: v.any(), queue }]));
-  const relay = createRelay({ jobs, transport: await connect(sqliteUrl(folder(), durability)) });
-  for (const queue of names) relay.handle(`job.${queue}`, () => {});
-  const running = relay.run();
+/** The part of a core that an idle worker takes, once the start is over, and what it asks of its server. */
+export async function idle({ contender, count, place }: Setting): Promise<Figures> {
+  if (contender.idle === undefined) throw new Error("This contender cannot idle");
+  const [queues, options] = [count("queues"), place()];
+  const end = await contender.idle(options, queues);
+  const meter = options.address && await meterOf(options.address);
   await setTimeout(1_000);
-  const start = performance.now();
-  const before = process.cpuUsage();
+  const [start, before, first] = [performance.now(), process.cpuUsage(), await meter?.read()];
   await setTimeout(count("ms"));
-  const { user, system } = process.cpuUsage(before);
-  const part = (user + system) / 1_000 / (performance.now() - start);
-  await relay.close();
-  await running;
-  return { [`${names.length} queues, % of a core`]: part * 100 };
+  const [last, { user, system }] = [await meter?.read(), process.cpuUsage(before)];
+  const ms = performance.now() - start;
+  await end();
+  await meter?.close();
+  return {
+    [`${queues} queues, % of a core`]: (user + system) / 1_000 / ms * 100,
+    ...first && last && {
+      [`${queues} queues, requests/s`]: (last.requests - first.requests) / ms * 1_000,
+      [`${queues} queues, connections`]: last.connections,
+    },
+  };
+}
+
+/** Bytes of memory, and of stored messages, that a waiting job takes in the server. */
+export async function weight({ contender, count, place }: Setting): Promise<Figures> {
+  const [jobs, options] = [count("jobs"), place()];
+  const subject = await contender.open(options);
+  if (options.address === undefined) throw new Error("Only a server can be weighed");
+  const meter = await meterOf(options.address);
+  await dispatch(subject, 1_000, 500);
+  const before = await meter.read();
+  await dispatch(subject, jobs, 500);
+  const after = await meter.read();
+  await subject.close();
+  await meter.close();
+  return {
+    "memory, bytes/job": (after.memory - before.memory) / jobs,
+    "stored, bytes/job": (after.disk - before.disk) / jobs,
+  };
 }
 
 /** Milliseconds of an fsync behind a write of one page, where the databases are. */
-export function fsync({ count, folder }: Setting): Promise<Figures> {
-  const file = openSync(join(folder(), "fsync"), "w");
+export function fsync({ count, place }: Setting): Promise<Figures> {
+  const file = openSync(join(place().folder, "fsync"), "w");
   const page = new Uint8Array(4_096);
   const times: number[] = [];
   for (let number = 0; number < count("samples"); number++) {

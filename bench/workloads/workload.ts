@@ -4,16 +4,17 @@
  * @module
  */
 
-import type { Contender, Durability } from "../contenders/contender.ts";
+import type { Contender, OpenOptions } from "../contenders/contender.ts";
 
 /** What a workload works with. */
 export interface Setting {
   readonly contender: Contender;
-  readonly durability: Durability;
+  /** The contender's name. */
+  readonly name: string;
   /** The count of this name. */
   count(name: string): number;
-  /** Makes an empty folder; all are removed at the end. */
-  folder(): string;
+  /** Where to keep jobs: in an empty folder, which is removed at the end, or on the server. */
+  place(): OpenOptions;
 }
 
 /** Figures by name; the unit is part of the name. */

@@ -1,0 +1,90 @@
+/**
+ * What is measured of Redis and of NATS, where a server is asked.
+ *
+ * @module
+ */
+
+import { type Choice, flowOf, type Stage, type Task, taskOf as task } from "./plan.ts";
+
+/** A contender and what it can stand. */
+interface Entrant {
+  readonly name: string;
+  /** Jobs of a flow: about a second's. */
+  readonly jobs: number;
+  /** Whether it takes part in more than the flow and the latency. */
+  readonly all: boolean;
+  /** `false`: jobs that a worker took stay with it when it stops, so that others wait for them until they count as stalled. */
+  readonly leaves?: false;
+}
+
+const REDIS: readonly Entrant[] = [
+  { name: "ceiling stream", jobs: 60_000, all: false },
+  { name: "relevo redis", jobs: 60_000, all: true },
+  { name: "bullmq", jobs: 15_000, all: true },
+  { name: "bee-queue", jobs: 20_000, all: true, leaves: false },
+  { name: "groupmq", jobs: 3_000, all: false },
+];
+
+const NATS: readonly Entrant[] = [
+  { name: "ceiling jetstream", jobs: 20_000, all: false },
+  { name: "relevo nats", jobs: 20_000, all: true },
+];
+
+/** The plan of a run on Redis. */
+export function planOfRedis(choice: Choice): readonly Stage[] {
+  const always = choice.quick ? [] : [{
+    rounds: 3,
+    tasks: REDIS.map(({ name, jobs }) => flowOf(choice, name, "full", jobs, 1_000)),
+  }];
+  return [...planOf(choice, REDIS), ...always];
+}
+
+/** The plan of a run on NATS. */
+export function planOfNats(choice: Choice): readonly Stage[] {
+  return planOf(choice, NATS);
+}
+
+function planOf(choice: Choice, entrants: readonly Entrant[]): readonly Stage[] {
+  const { quick, million, minute } = choice;
+  const [ours, most] = [
+    entrants.filter(({ name }) => name.startsWith("relevo")),
+    entrants.filter(({ all }) => all),
+  ];
+  const each = (some: readonly Entrant[], workload: Task["workload"], counts: Task["counts"]): Task[] =>
+    some.map(({ name }) => task(workload, name, "normal", counts));
+  return [
+    {
+      rounds: quick ? 3 : 7,
+      tasks: [
+        ...entrants.map(({ name, jobs }) => flowOf(choice, name, "normal", jobs, 1_000)),
+        ...each(entrants, "latency", { samples: quick ? 100 : 300 }),
+      ],
+    },
+    {
+      rounds: quick ? 1 : 3,
+      tasks: [
+        ...each(ours, "scale", { jobs: quick ? 5_000 : 20_000 }),
+        ...each(most.filter(({ leaves }) => leaves !== false), "workers", {
+          jobs: quick ? 20_000 : 50_000,
+          warm: 5_000,
+        }),
+        ...each(entrants, "weight", { jobs: quick ? 10_000 : 50_000 }),
+      ],
+    },
+    {
+      rounds: quick ? 1 : 3,
+      tasks: ours.flatMap((entrant) =>
+        [10_000, ...quick ? [] : [100_000], ...million ? [1_000_000] : []].flatMap((waiting) =>
+          each([entrant], "backlog", { waiting, jobs: quick ? 5_000 : 20_000 })
+        )
+      ),
+    },
+    { rounds: quick ? 1 : 3, tasks: each(most, "delayed", { jobs: quick ? 10_000 : 100_000, lead: 15_000 }) },
+    {
+      rounds: 1,
+      tasks: [1, 20].flatMap((queues) =>
+        each(most, "idle", { queues, ms: quick ? 5_000 : minute ? 60_000 : 20_000 })
+      ),
+    },
+  ];
+}
