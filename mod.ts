@@ -80,6 +80,7 @@ export type {
   Settled,
   Settlement,
 } from "./src/exchange.ts";
+export type { Groups } from "./src/groups.ts";
 export type {
   Handle,
   HandledJob,
@@ -118,7 +119,10 @@ export { createRelay, type Relay, type RelayOptions } from "./src/relay.ts";
 export type { Runtime } from "./src/runtime.ts";
 export { after, at, every, type Next, type Recurrence, type Tick } from "./src/schedule.ts";
 export type { InputOf, OutputOf, SchemaIssue, SchemaResult, StandardSchema } from "./src/schema.ts";
-export type { Features, Limits, Transactions, Transport } from "./src/transport.ts";
+export type { Features, Limits, Topics, Transactions, Transport } from "./src/transport.ts";
+export { type BrokerOptions, fromBroker } from "./src/transports/broker.ts";
+export type { Publish } from "./src/transports/broker/publish.ts";
+export type { Receive, Subscribe, Unsubscribe } from "./src/transports/broker/subscriptions.ts";
 export { memory, type MemoryOptions } from "./src/transports/memory.ts";
 export type { DrainOptions } from "./src/worker/drain.ts";
 export type { WorkerOptions } from "./src/worker/settings.ts";

@@ -109,7 +109,13 @@ export type Settlement =
       readonly delay?: number | undefined;
       readonly at?: number | undefined;
     }
-    | { readonly to: DeadChannel; readonly meta: string; readonly reason: string }
+    | {
+      readonly to: DeadChannel;
+      readonly meta: string;
+      readonly reason: string;
+      /** The run failed with this, and the broker may have the job run again. Only where it `handlesRetries`. */
+      readonly failure?: Error | undefined;
+    }
   );
 
 /** `stale`: as for {@linkcode Extended}. */

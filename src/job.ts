@@ -30,6 +30,7 @@ export type DeadReason =
   | "invalid"
   | "unknown"
   | "refused"
+  | "returned"
   | "reschedule";
 
 /** An error as it is stored with a job: text only, cut to {@linkcode MAX_ERROR_TEXT}. */

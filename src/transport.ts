@@ -45,6 +45,8 @@ export interface Features {
   readonly idLive: boolean;
   /** A caller's id is refused for its `idWindow`. */
   readonly idWindow: boolean;
+  /** The broker delivers again what failed: the core settles a failed run with a `failure`, and retries nothing. */
+  readonly handlesRetries?: boolean;
 }
 
 /** What a transport cannot exceed. */

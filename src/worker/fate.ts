@@ -17,7 +17,17 @@ export type Fate =
   | Again & { readonly told: "retrying"; readonly error: Error; readonly delay: number }
   | Again & { readonly told: "rescheduled" }
   | Again & { readonly told: "released"; readonly reason: ReleaseReason; readonly error?: Error }
-  | { readonly to: DeadChannel; readonly meta: string; readonly reason: string; readonly error: Error };
+  | Buried;
+
+/** A job that is dead, or its broker's again. */
+export interface Buried {
+  readonly to: DeadChannel;
+  readonly meta: string;
+  readonly reason: string;
+  readonly error: Error;
+  /** The broker has it back with its error, and may deliver it again. */
+  readonly returned?: boolean;
+}
 
 interface Again {
   readonly to: "again";
@@ -30,7 +40,10 @@ interface Again {
 /** The settlement that carries out a fate. */
 export function settlementOf({ queue, token }: Delivery, fate: Fate): Settlement {
   if (fate.to === "done" || fate.to === "release") return { queue, token, to: fate.to };
-  if (fate.to !== "again") return { queue, token, to: fate.to, meta: fate.meta, reason: fate.reason };
+  if (fate.to !== "again") {
+    const { to, meta, reason, error, returned } = fate;
+    return { queue, token, to, meta, reason, ...(returned === true ? { failure: error } : {}) };
+  }
   const { meta, payload, delay, at } = fate;
   return { queue, token, to: "again", meta, payload, delay, at };
 }

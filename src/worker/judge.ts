@@ -12,8 +12,9 @@ import { checkTime } from "../options.ts";
 import { type Outcome, outcomeOf, type Reschedule, type Retry } from "../outcome.ts";
 import { errorRecordOf, writeMeta } from "../record.ts";
 import type { Runtime } from "../runtime.ts";
+import type { Transport } from "../transport.ts";
 import { type Next, nextOf } from "../schedule.ts";
-import type { Fate } from "./fate.ts";
+import type { Buried, Fate } from "./fate.ts";
 import type { Run } from "./run.ts";
 import type { Settings } from "./settings.ts";
 
@@ -22,6 +23,7 @@ export interface Judge {
   readonly settings: Settings;
   readonly bench: {
     readonly runtime: Runtime;
+    readonly transport: Pick<Transport, "features">;
     /** Checks and encodes the payload of a job's next run. */
     readonly encode: (run: Run, payload: unknown) => Promise<Uint8Array>;
   };
@@ -76,6 +78,10 @@ export function fateOfError(judge: Judge, run: Run, error: unknown): Fate {
 function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate {
   const error = run.timedOut ? timeoutOf(run, thrown) : errorOf(thrown);
   const attempts = run.attempts + 1;
+  if (judge.bench.transport.features.handlesRetries === true) {
+    const fate = buried(judge, run, run.timedOut ? "timeout" : "failed", "returned", error, true);
+    return { ...fate, returned: true };
+  }
   const maxAttempts = run.meta.maxAttempts ?? run.definition?.maxAttempts ?? judge.settings.maxRetry;
   if (attempts >= maxAttempts) {
     const [channel, reason] = run.timedOut
@@ -125,7 +131,7 @@ export function buried(
   reason: string,
   thrown: unknown,
   ran: boolean,
-): Fate {
+): Buried {
   const error = errorOf(thrown);
   const { unknownSince: _, lost: __, lastDelay: ___, ...kept } = run.safeMeta;
   const meta: Meta = {

@@ -214,6 +214,11 @@ export function dispatching(open: OpenPlace): void {
     await relay.dispatch("job", 0, { id: "taken" });
     const one = { name: "job", payload: 1 };
     await expect(many([], atomic)).rejects.toThrow(RangeError);
+    if (!relay.transport.features.atomicPush) {
+      await expect(many([one], atomic)).rejects.toThrow(TypeError);
+      expect(await relay.info()).toMatchObject({ waiting: 1 });
+      return;
+    }
     const duplicate = await rejection(many([one, { ...one, id: "taken" }, one], atomic));
     expect(duplicate).toBeInstanceOf(BulkRefusedError);
     expect(duplicate).toMatchObject({

@@ -1,0 +1,70 @@
+import { describe, test } from "vitest";
+import { QUEUE } from "../../src/testing/conformance/lab.ts";
+import { conformance, createFakeRuntime, type Subject } from "../../src/testing/mod.ts";
+import type { Features, Transport } from "../../src/transport.ts";
+import { fromBroker } from "../../src/transports/broker.ts";
+import { type Bare, competing, subscribed } from "./support/bare_brokers.ts";
+
+/** What every bridge must declare. */
+const FEATURES: Features = {
+  durable: false,
+  shared: false,
+  exactFence: true,
+  exactInfo: false,
+  atomicPush: false,
+  clock: "process",
+  idLive: false,
+  idWindow: false,
+};
+
+/** What is true as long as nobody else is on the broker. */
+const ALONE = { exactInfo: true, idLive: true, idWindow: true };
+
+function subject(name: string, features: Features, bridge: (broker: Bare) => Transport): Subject {
+  const brokers = new Map<string, Bare>();
+  return {
+    name,
+    features,
+    topics: true,
+    async create(store) {
+      const broker = competing();
+      brokers.set(store, broker);
+      const transport = bridge(broker);
+      // Where calls are not awaited, a subscription would come between them.
+      await transport.reserve([QUEUE], { limit: 1, slots: 0, lease: 1, wait: 0, deadline: 1_000 });
+      return transport;
+    },
+    async raw(store, queue, payload) {
+      await brokers.get(store)?.publish(queue, payload, { deadline: 1_000 });
+    },
+    elapse: (ms) => runtime.advance(ms),
+    now: () => runtime.now(),
+    step: (ms) => runtime.step(ms),
+    alive: () => runtime.sleepers,
+  };
+}
+
+const runtime = createFakeRuntime();
+
+const alone = subject("a broker of one process", { ...FEATURES, ...ALONE }, (broker) => {
+  const transport = fromBroker({ ...broker, runtime });
+  return subscribed(transport, { features: { ...transport.features, ...ALONE }, known: [QUEUE] });
+});
+
+const apart = subject("a broker between two", { ...FEATURES, handlesRetries: true }, (broker) => {
+  const publisher = fromBroker({ ...broker, runtime });
+  const worker = fromBroker({ ...broker, handlesRetries: true, runtime });
+  const transport = subscribed(worker, { push: publisher.push, known: [QUEUE] });
+  return {
+    ...transport,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([publisher[Symbol.asyncDispose](), worker[Symbol.asyncDispose]()]);
+    },
+  };
+});
+
+for (const each of [alone, apart]) {
+  describe(`${each.name} keeps the contract`, () => {
+    for (const { group, name, run } of conformance(each)) test(`${group}: ${name}`, run);
+  });
+}
