@@ -10,7 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { contenders } from "./contenders/mod.ts";
 import type { Task } from "./lib/plan.ts";
-import type { Address } from "./servers/server.ts";
+import type { Address } from "./servers/address.ts";
 import { flow } from "./workloads/flow.ts";
 import { latency, processes } from "./workloads/latency.ts";
 import { fsync, idle, memory, weight } from "./workloads/rest.ts";

@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from "node:timers/promises";
-import type { Address } from "../servers/server.ts";
+import type { Address } from "../servers/address.ts";
 
 /** About 100 bytes of JSON. */
 export interface Payload {

@@ -7,7 +7,7 @@
  */
 
 import { load } from "../lib/load.ts";
-import type { Address } from "../servers/server.ts";
+import type { Address } from "../servers/address.ts";
 import {
   type Contender,
   type OpenOptions,

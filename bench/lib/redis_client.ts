@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Address } from "../servers/server.ts";
+import type { Address } from "../servers/address.ts";
 import { load } from "./load.ts";
 
 /** What is used of node-redis. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Kind } from "../servers/server.ts";
+import type { Kind } from "../servers/address.ts";
 import { type Goals, goalsOfLocal, goalsOfNats, goalsOfRedis } from "./goals.ts";
 import type { Choice, Stage } from "./plan.ts";
 import { planOfLocal } from "./plan_local.ts";

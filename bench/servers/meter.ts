@@ -5,7 +5,7 @@
  */
 
 import { redisClient } from "../lib/redis_client.ts";
-import type { Address } from "./server.ts";
+import type { Address } from "./address.ts";
 
 /** A look at a server. */
 export interface Reading {

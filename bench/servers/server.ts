@@ -11,18 +11,7 @@ import { connect, createServer } from "node:net";
 import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import type { Durability } from "../contenders/contender.ts";
-
-/** What can be started. */
-export type Kind = "redis" | "nats";
-
-/** Where a server listens. */
-export interface Address {
-  readonly kind: Kind;
-  readonly host: string;
-  readonly port: number;
-  /** Of NATS: the port of its HTTP monitoring. */
-  readonly monitor?: number;
-}
+import type { Address, Kind } from "./address.ts";
 
 /** A server that runs. */
 export interface Server {
