@@ -22,10 +22,30 @@ export type Argument = string | Uint8Array;
  */
 export type Reply = Uint8Array | number | null | readonly Reply[];
 
+/** Who hears a shard channel. */
+export interface Listener {
+  /** Hears a message; an empty one after a time of deafness, as others may have been missed. */
+  heard(message: string): void;
+  /** Deaf from now on, until it hears an empty message. */
+  lost(): void;
+}
+
+/** A shard channel that is, or is to be, heard. */
+export interface Listening {
+  /** Whether it is heard, once that is known; false: the server forbids it, or it was left before. */
+  readonly known: Promise<boolean>;
+  /** Hears it no more. */
+  leave(): void;
+}
+
 /** A way to a server, or to a Cluster of them. */
 export interface Link {
   /** Keys live in slots, and a script or command may touch one slot only. */
   readonly clustered: boolean;
+  /** What is listened to before a script is sent is heard before its answer, as both go over one connection. */
+  readonly ordered: boolean;
+  /** A server can be asked at this moment. */
+  readonly reachable: boolean;
   /**
    * Runs a script where its first key's slot lives. Waits for a connection within the call's deadline; rejects with
    * what `errors.ts` makes of it, or with the signal's reason.
@@ -33,11 +53,8 @@ export interface Link {
   run(script: Script, keys: readonly string[], args: readonly Argument[], call: Call): Promise<Reply>;
   /** A plain command; `key` says where. It rejects as {@linkcode run} does. */
   command(key: string, args: readonly Argument[], call: Call): Promise<Reply>;
-  /**
-   * Hears a shard channel from when it resolves until the answered function is called, through reconnects and moves of
-   * its slot. Undefined where the server forbids it.
-   */
-  listen(channel: string, heard: (message: string) => void): Promise<(() => void) | undefined>;
+  /** Hears a shard channel, through reconnects and moves of its slot. */
+  listen(channel: string, listener: Listener): Listening;
   /** Ends every call with `TransportClosed`, and closes what is ours. */
   close(): Promise<void>;
 }

@@ -1,0 +1,105 @@
+/**
+ * One question to one server: sent when there is a connection, and again while the server says that it did nothing and
+ * may do it a moment later.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { DeadlineExceeded } from "../../errors.ts";
+import type { Runtime } from "../../runtime.ts";
+import type { Ticket } from "./calls.ts";
+import type { Connection } from "./connection.ts";
+import { explain, isPassing, isScriptUnknown } from "./errors.ts";
+import type { Argument, Reply, Script } from "./link.ts";
+
+/** What is to be sent over a connection. */
+export type Question = (connection: Connection) => Promise<Reply>;
+
+/** Where and how to ask. */
+export interface Asking {
+  readonly name: string;
+  readonly runtime: Runtime;
+  readonly ticket: Ticket;
+  /** Completes "Cannot ...". */
+  readonly action: string;
+  /** The connection to ask over; anew for each try. */
+  readonly reach: (ticket: Ticket) => Promise<Connection>;
+  /** Whether what the server said has another way out, which was taken: then it is asked again at once. */
+  readonly elsewhere?: ((error: unknown) => Promise<boolean>) | undefined;
+}
+
+/** Milliseconds between two tries at a server that is busy, at least and at most. */
+const PAUSE_MIN = 100;
+const PAUSE_MAX = 1_000;
+
+/** Why a pause ends early. Nobody sees it. */
+const OVER = "over";
+
+/** Asks until there is an answer, or nobody waits for it any more. */
+export async function ask(asking: Asking, question: Question): Promise<Reply> {
+  const { name, runtime, ticket, action } = asking;
+  for (let tries = 0;; tries++) {
+    const connection = await asking.reach(ticket);
+    if (ticket.over) throw OVER;
+    ticket.late = () => {
+      connection.suspect();
+      return new DeadlineExceeded(action, ticket.deadline);
+    };
+    try {
+      return await question(connection);
+    } catch (error) {
+      if (await asking.elsewhere?.(error)) continue;
+      if (!isPassing(error)) throw explain(error, name);
+      ticket.late = () => explain(error, name);
+      const pause = Math.min(PAUSE_MAX, PAUSE_MIN * 2 ** Math.min(tries, 8));
+      await rest(runtime, pause * (0.5 + runtime.random() / 2), ticket);
+    }
+  }
+}
+
+/** Sleeps, but not longer than the call lasts; then it rejects. */
+export async function rest(runtime: Runtime, ms: number, ticket: Ticket): Promise<void> {
+  const controller = new AbortController();
+  const stay = ticket.whenOver(() => controller.abort(OVER));
+  try {
+    await runtime.sleep(ms, controller.signal);
+  } finally {
+    stay();
+  }
+}
+
+/** Makes questions of scripts; a script goes by its hash, and whole to a server that does not know it. */
+export function createScripts(): (
+  script: Script,
+  keys: readonly string[],
+  args: readonly Argument[],
+) => Question {
+  const hashes = new WeakMap<Script, string>();
+
+  function hashOf(script: Script): string {
+    let hash = hashes.get(script);
+    if (hash === undefined) {
+      hash = createHash("sha1").update(script.source).digest("hex");
+      hashes.set(script, hash);
+    }
+    return hash;
+  }
+
+  return (script, keys, args) => {
+    const tail = [`${keys.length}`, ...keys, ...args];
+    return async (connection) => {
+      try {
+        return await connection.send(["EVALSHA", hashOf(script), ...tail]);
+      } catch (error) {
+        if (!isScriptUnknown(error)) throw error;
+        return await connection.send(["EVAL", script.source, ...tail]);
+      }
+    };
+  };
+}
+
+/** A plain command. */
+export function commandQuestion(args: readonly Argument[]): Question {
+  return (connection) => connection.send(args);
+}

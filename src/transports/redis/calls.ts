@@ -1,0 +1,92 @@
+/**
+ * Calls as the contract has them: each with its deadline and signal, each answered once, whatever becomes of the work
+ * behind it.
+ *
+ * @module
+ */
+
+import { type Alarm, createAlarms } from "../../alarms.ts";
+import { DeadlineExceeded, TransportClosed } from "../../errors.ts";
+import type { Call } from "../../exchange.ts";
+import type { Runtime } from "../../runtime.ts";
+
+/** One call while it lasts. */
+export interface Ticket {
+  /** Nobody waits for its answer any more: nothing may be sent for it. */
+  readonly over: boolean;
+  /** Milliseconds that it may take in all. */
+  readonly deadline: number;
+  /** Milliseconds that are left. */
+  left(): number;
+  /** What it is to be told when its deadline passes now. */
+  late: () => unknown;
+  /** Runs `then` once it is over, whoever ended it; answers what takes this back. */
+  whenOver(then: () => void): () => void;
+}
+
+/** Makes calls, and ends them. */
+export interface Calls {
+  /** Runs `work`; answers as it does, unless the deadline, the signal or the end of all calls comes first. */
+  run<T>(call: Call, action: string, work: (ticket: Ticket) => Promise<T>): Promise<T>;
+  /** Rejects what is under way, and whatever comes, with `TransportClosed`. */
+  close(): void;
+  readonly closed: boolean;
+}
+
+/** Makes calls for a transport of that name. */
+export function createCalls(name: string, runtime: Runtime): Calls {
+  const alarms = createAlarms(runtime);
+  const open = new Set<(error: unknown) => void>();
+  let closed = false;
+
+  function run<T>(call: Call, action: string, work: (ticket: Ticket) => Promise<T>): Promise<T> {
+    const { signal, deadline } = call;
+    if (closed) return Promise.reject(new TransportClosed(name));
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const followers = new Set<() => void>();
+      const until = runtime.monotonic() + deadline;
+      let over = false;
+      const ticket: Ticket = {
+        get over() {
+          return over;
+        },
+        deadline,
+        left: () => until - runtime.monotonic(),
+        late: () => new DeadlineExceeded(action, deadline),
+        whenOver(then) {
+          if (over) then();
+          else followers.add(then);
+          return () => followers.delete(then);
+        },
+      };
+      const alarm: Alarm = alarms.set(deadline, () => end(() => reject(ticket.late())));
+      const abort = (): void => end(() => reject(signal?.reason));
+      const close = (error: unknown): void => end(() => reject(error));
+      const end = (then: () => void): void => {
+        if (over) return;
+        over = true;
+        alarm.cancel();
+        open.delete(close);
+        signal?.removeEventListener("abort", abort);
+        then();
+        for (const follower of followers) follower();
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      open.add(close);
+      work(ticket).then((value) => end(() => resolve(value)), (error) => end(() => reject(error)));
+    });
+  }
+
+  return {
+    run,
+    close() {
+      closed = true;
+      for (const end of [...open]) end(new TransportClosed(name));
+      alarms.clear();
+    },
+    get closed() {
+      return closed;
+    },
+  };
+}

@@ -1,0 +1,82 @@
+/**
+ * The look that makes up for bells that were missed or that nobody rang: raw entries, leases of others that end. Plain
+ * commands, one of each kind for all queues of a server.
+ *
+ * @module
+ */
+
+import type { Looks } from "./attempt.ts";
+import { textOf } from "./driver.ts";
+import type { Link, Reply } from "./link.ts";
+
+/** A queue, and the newest entry of it that is known. */
+export interface Watched {
+  readonly queue: string;
+  readonly seen: string;
+}
+
+/** What became of it. */
+export interface Sight {
+  /** As in `attempt.ts`. */
+  readonly next: number;
+  /** Whether there are entries that were not seen. */
+  readonly fresh: boolean;
+}
+
+/** Looks at queues. */
+export interface Checks {
+  /** One sight for each. */
+  look(watched: readonly Watched[]): Promise<readonly Sight[]>;
+}
+
+/** What checks are made of. */
+export interface ChecksOptions {
+  readonly link: Link;
+  readonly looks: Looks;
+  /** Milliseconds that a look may take. */
+  readonly deadline: number;
+}
+
+/** Makes checks. */
+export function createChecks({ link, looks, deadline }: ChecksOptions): Checks {
+  async function lookAt(watched: readonly Watched[]): Promise<readonly Sight[]> {
+    const nexts = watched.map(({ queue }) => looks.next(queue));
+    const streams = watched.map(({ queue }) => looks.waiting(queue));
+    const [next = "", stream = ""] = [nexts[0], streams[0]];
+    const ids = watched.map(({ seen }) => seen);
+    const [times, fresh] = await Promise.all([
+      link.command(next, ["MGET", ...nexts], { deadline }),
+      link.command(stream, ["XREAD", "COUNT", "1", "STREAMS", ...streams, ...ids], { deadline }),
+    ]);
+    const names = namesOf(fresh);
+    return streams.map((name, n) => ({ next: timeOf(listOf(times)[n]), fresh: names.has(name) }));
+  }
+
+  return {
+    async look(watched) {
+      if (watched.length === 0) return [];
+      if (!link.clustered) return await lookAt(watched);
+      return (await Promise.all(watched.map((each) => lookAt([each])))).flat();
+    },
+  };
+}
+
+function listOf(reply: Reply): readonly Reply[] {
+  return Array.isArray(reply) ? reply : [];
+}
+
+/** The streams in an answer of XREAD: a map of them, or a list of pairs where the connection speaks the older protocol. */
+function namesOf(reply: Reply): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const part of listOf(reply)) {
+    if (part instanceof Uint8Array) names.add(textOf(part));
+    else if (Array.isArray(part) && part[0] instanceof Uint8Array) names.add(textOf(part[0]));
+  }
+  return names;
+}
+
+function timeOf(reply: Reply | undefined): number {
+  if (!(reply instanceof Uint8Array)) return Infinity;
+  const time = Number(textOf(reply));
+  return Number.isFinite(time) ? time : Infinity;
+}

@@ -1,0 +1,203 @@
+/**
+ * One connection of our own to one server: opened, looked at, and gone for good when it ends. Nothing here connects
+ * anew, so that it is always known what was sent over which connection.
+ *
+ * @module
+ */
+
+import type { Alarms } from "../../alarms.ts";
+import { TransportBusy, TransportError } from "../../errors.ts";
+import { type Client, COMMAND, type CreateClient, replyOf, textOf } from "./driver.ts";
+import { ConnectionLost, explain, isAnswer } from "./errors.ts";
+import type { Argument, Reply } from "./link.ts";
+
+/** A connection that is ready for commands, or has ended. */
+export interface Connection {
+  readonly alive: boolean;
+  /** What the server says of itself; empty where it may not be asked. */
+  readonly facts: ReadonlyMap<string, string>;
+  /** Rejects with the server's error as it is, or with `ConnectionLost`. */
+  send(args: readonly Argument[]): Promise<Reply>;
+  /** Hears a shard channel for as long as the connection lasts, or until the answered function is called. */
+  subscribe(channel: string, heard: (message: string) => void): Promise<() => Promise<void>>;
+  /** An answer is overdue: if nothing at all is heard for a while, the connection is taken for dead. */
+  suspect(): void;
+  /** Runs `then` when it ends, whoever ended it. */
+  whenLost(then: () => void): void;
+  /** Ends it at once. */
+  close(): void;
+}
+
+/** How to open one. */
+export interface OpenOptions {
+  /** What messages call the transport. */
+  readonly name: string;
+  readonly create: CreateClient;
+  /** Options of the client, without those that are decided here. */
+  readonly client: { readonly socket: object; readonly [option: string]: unknown };
+  readonly alarms: Alarms;
+  /** Whether the server must be a node of a Cluster, or must be none. */
+  readonly clustered: boolean;
+  /** Milliseconds that it may take until it is ready. */
+  readonly patience: number;
+  /** Ends the attempt. */
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds without a sign of life, with an answer overdue, after which a connection is taken for dead. */
+const SILENCE = 2_000;
+/** Milliseconds of silence after which the system looks whether the other side is there; costs no command. */
+const KEEP_ALIVE = 10_000;
+
+/** Why a socket is cut; nobody sees it. */
+const CUT = new Error("cut");
+
+/** Opens a connection; rejects with what keeps it from being used, having left nothing behind. */
+export async function openConnection(options: OpenOptions): Promise<Connection> {
+  const { name, create, alarms, patience, signal } = options;
+  signal.throwIfAborted();
+  const cutter = new AbortController();
+  const client = create({
+    ...options.client,
+    RESP: 3,
+    disableOfflineQueue: true,
+    disableClientInfo: true,
+    maintNotifications: "disabled",
+    socket: {
+      keepAliveInitialDelay: KEEP_ALIVE,
+      connectTimeout: patience,
+      ...options.client.socket,
+      reconnectStrategy: false,
+      signal: cutter.signal,
+    },
+  });
+  const cut = (): void => {
+    client.destroy();
+    cutter.abort(CUT);
+  };
+  const connection = createConnection(name, client, alarms, cut);
+  let late = false;
+  const alarm = alarms.set(patience, () => {
+    late = true;
+    connection.close();
+  });
+  signal.addEventListener("abort", connection.close, { once: true });
+  try {
+    await client.connect();
+    const facts = await factsOf(connection);
+    refuse(name, facts, options.clustered);
+    for (const [fact, value] of facts) connection.facts.set(fact, value);
+    return connection;
+  } catch (error) {
+    connection.close();
+    if (!late) throw isAnswer(error) ? explain(error, name) : error;
+    throw new TransportError(
+      "TRANSPORT_UNAVAILABLE",
+      `Cannot use ${name} as its server does not answer within ${patience} ms`,
+      { cause: error },
+    );
+  } finally {
+    alarm.cancel();
+    signal.removeEventListener("abort", connection.close);
+  }
+}
+
+/** A connection whose facts are still being asked for. */
+interface Opening extends Connection {
+  readonly facts: Map<string, string>;
+}
+
+function createConnection(name: string, client: Client, alarms: Alarms, cut: () => void): Opening {
+  const followers = new Set<() => void>();
+  let alive = true;
+  let signs = 0;
+  let suspected = false;
+
+  function lose(): void {
+    if (!alive) return;
+    alive = false;
+    cut();
+    for (const follower of followers) follower();
+    followers.clear();
+  }
+
+  async function tried<T>(sent: Promise<T>): Promise<T> {
+    try {
+      const answer = await sent;
+      signs++;
+      return answer;
+    } catch (error) {
+      if (isAnswer(error)) {
+        signs++;
+        throw error;
+      }
+      throw new ConnectionLost(name, error);
+    }
+  }
+
+  // Whatever the driver reports here, a broken answer too, leaves it open which answer is whose.
+  client.on("error", lose);
+  client.on("end", lose);
+  // A channel's slot went to another node: whoever listens finds it anew.
+  client.on("sharded-channel-moved", lose);
+  return {
+    get alive() {
+      return alive;
+    },
+    facts: new Map(),
+    send: async (args) => replyOf(await tried(client.sendCommand(args, COMMAND))),
+    async subscribe(channel, heard) {
+      await tried(client.sSubscribe(channel, heard));
+      return () => tried(client.sUnsubscribe(channel, heard));
+    },
+    suspect() {
+      if (suspected || !alive) return;
+      suspected = true;
+      const before = signs;
+      alarms.set(SILENCE, () => {
+        suspected = false;
+        if (signs === before) lose();
+      });
+    },
+    whenLost(then) {
+      if (alive) followers.add(then);
+      else then();
+    },
+    close: lose,
+  };
+}
+
+/** What the server says of itself. One INFO tells version, role, loading and what may lose jobs. */
+export async function factsOf(connection: Connection): Promise<ReadonlyMap<string, string>> {
+  const facts = new Map<string, string>();
+  try {
+    for (const line of textOf(await connection.send(["INFO"])).split("\r\n")) {
+      const colon = line.indexOf(":");
+      if (colon > 0) facts.set(line.slice(0, colon), line.slice(colon + 1));
+    }
+  } catch (error) {
+    // A user that may not ask is no worse off: what does not work says so when it is tried.
+    if (!isAnswer(error) || !/^NOPERM/.test(String((error as Error).message))) throw error;
+  }
+  return facts;
+}
+
+/** Refuses a server that is too old, or that is not there yet. */
+export function refuse(name: string, facts: ReadonlyMap<string, string>, clustered: boolean): void {
+  const version = facts.get("redis_version");
+  if (version !== undefined && Number.parseInt(version) < 7) {
+    throw new TransportError(
+      "TRANSPORT_INCOMPATIBLE",
+      `Cannot use ${name} as the server must be Redis 7.0 or newer: current version is ${version}`,
+    );
+  }
+  if (facts.get("cluster_enabled") === (clustered ? "0" : "1")) {
+    const wanted = clustered
+      ? "it is told as a Cluster and the server is no node of one"
+      : "the server is a node of a Cluster: say 'redis+cluster:', 'nodes' or 'cluster: true'";
+    throw new TransportError("TRANSPORT_INCOMPATIBLE", `Cannot use ${name} as ${wanted}`);
+  }
+  if (facts.get("loading") === "1") {
+    throw new TransportBusy(`Cannot use ${name} as the server is loading its data from disk`);
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * What is used of node-redis, as the shapes that are needed, and how it is found.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { messageOf, TransportError } from "../../errors.ts";
+import type { Argument, Reply } from "./link.ts";
+
+/** How a command is sent and its answer read. */
+export interface CommandOptions {
+  readonly typeMapping: Readonly<Record<number, unknown>>;
+  readonly timeout: undefined;
+}
+
+/** A client of one server, as `createClient` makes it. */
+export interface Client {
+  readonly isOpen: boolean;
+  readonly isReady: boolean;
+  readonly options?: object | undefined;
+  sendCommand(args: readonly Argument[], options?: object): Promise<unknown>;
+  sSubscribe(channel: string, listener: (message: string) => void): Promise<void>;
+  sUnsubscribe(channel: string, listener: (message: string) => void): Promise<void>;
+  connect(): Promise<unknown>;
+  destroy(): void;
+  duplicate(overrides: object): Client;
+  on(event: string, listener: (...values: readonly unknown[]) => void): unknown;
+  off(event: string, listener: (...values: readonly unknown[]) => void): unknown;
+}
+
+/** A client of a Cluster, as `createCluster` makes it. */
+export interface ClusterClient {
+  readonly isOpen: boolean;
+  readonly isReady: boolean;
+  sendCommand(
+    firstKey: string,
+    isReadonly: boolean,
+    args: readonly Argument[],
+    options?: object,
+  ): Promise<unknown>;
+  getNodeClientForKey(key: string): Promise<Client>;
+}
+
+/** How `createClient` is called. */
+export type CreateClient = (options: object) => Client;
+
+/** RESP's types by their first bytes, and what each is to become: texts bytes, maps flat lists. */
+const TYPES = { SIMPLE_STRING: 43, BLOB_STRING: 36, VERBATIM_STRING: 61, MAP: 37 };
+
+/** Every command's options; node-redis's own timer for each command would tell neither a lost answer nor its cause. */
+export const COMMAND: CommandOptions = {
+  typeMapping: {
+    [TYPES.SIMPLE_STRING]: Buffer,
+    [TYPES.BLOB_STRING]: Buffer,
+    [TYPES.VERBATIM_STRING]: Buffer,
+    [TYPES.MAP]: Array,
+  },
+  timeout: undefined,
+};
+
+const METHODS = ["sendCommand", "sSubscribe", "sUnsubscribe", "duplicate", "on", "off"];
+
+/** Whether this is a client of one server. */
+export function isClient(value: unknown): value is Client {
+  return hasMethods(value, METHODS) && "isReady" in value && !("slots" in value);
+}
+
+/** Whether this is a client of a Cluster. */
+export function isCluster(value: unknown): value is ClusterClient {
+  return hasMethods(value, ["sendCommand", "getNodeClientForKey"]) && "slots" in value;
+}
+
+function hasMethods(value: unknown, methods: readonly string[]): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  return methods.every((method) => typeof Reflect.get(value, method) === "function");
+}
+
+/** Finds node-redis; it is looked for when the first connection is wanted, and never by whoever hands a client over. */
+export async function loadDriver(): Promise<CreateClient> {
+  const driver: object = await import("redis").catch((cause: unknown) => {
+    throw new TransportError(
+      "TRANSPORT_INCOMPATIBLE",
+      `Cannot use Redis as the package 'redis' cannot be loaded (npm install redis@6): ${messageOf(cause)}`,
+      { cause },
+    );
+  });
+  const createClient: unknown = Reflect.get(driver, "createClient");
+  if (typeof createClient === "function") return (options) => checkedClient(createClient(options));
+  throw new TransportError(
+    "TRANSPORT_INCOMPATIBLE",
+    "Cannot use Redis as the package 'redis' must be version 6: it has no createClient",
+  );
+}
+
+function checkedClient(client: unknown): Client {
+  if (isClient(client)) return client;
+  throw new TransportError("TRANSPORT_INCOMPATIBLE", "Cannot use Redis as the package 'redis' must be version 6");
+}
+
+/** A driver's answer as the contract of links has it; what it knows beyond that (booleans, doubles) as text. */
+export function replyOf(value: unknown): Reply {
+  if (value === null || value === undefined || typeof value === "number") return value ?? null;
+  if (value instanceof Uint8Array) return value;
+  if (isList(value)) return isReply(value) ? value : value.map(replyOf);
+  return Buffer.from(String(value));
+}
+
+/** Most answers are what they should be, and need no copy. */
+function isReply(values: readonly unknown[]): values is readonly Reply[] {
+  return values.every((value) =>
+    value === null || typeof value === "number" || value instanceof Uint8Array ||
+    (isList(value) && isReply(value))
+  );
+}
+
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
+}
+
+const decoder = new TextDecoder();
+
+/** A text in an answer. */
+export function textOf(reply: Reply | undefined): string {
+  return reply instanceof Uint8Array ? decoder.decode(reply) : String(reply ?? "");
+}

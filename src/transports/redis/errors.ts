@@ -1,0 +1,151 @@
+/**
+ * What a server's or a connection's error means here, and above all: whether the command may have been carried out.
+ *
+ * @module
+ */
+
+import {
+  messageOf,
+  RelevoError,
+  TransportBusy,
+  TransportError,
+  type TransportFault,
+  TransportFull,
+} from "../../errors.ts";
+
+/** A connection that ended while an answer was awaited: whether the command was carried out is not known. */
+export class ConnectionLost extends Error {
+  /** `ConnectionLost`, also where a bundler renames the class. */
+  override readonly name: string = "ConnectionLost";
+  /** Stable, as the codes of `RelevoError`; it is none, as those say that nothing was done. */
+  readonly code = "CONNECTION_LOST";
+
+  /** `name` is the transport's; `cause` is what the connection said. */
+  constructor(name: string, cause: unknown) {
+    super(`The ${name} transport lost its connection before the answer came: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** What a reply says; `moved` and `noscript` are handled by who sent the command. */
+type Kind = "busy" | "full" | "moved" | "noscript" | TransportFault;
+
+/** By the first word of what the server says. */
+const KINDS: Readonly<Record<string, Kind>> = {
+  OOM: "full",
+  MISCONF: "full",
+  LOADING: "busy",
+  BUSY: "busy",
+  CLUSTERDOWN: "busy",
+  TRYAGAIN: "busy",
+  MASTERDOWN: "busy",
+  NOREPLICAS: "busy",
+  MOVED: "moved",
+  ASK: "moved",
+  NOSCRIPT: "noscript",
+  READONLY: "TRANSPORT_READ_ONLY",
+  WRONGTYPE: "TRANSPORT_CORRUPT",
+  NOPERM: "TRANSPORT_UNAVAILABLE",
+  NOAUTH: "TRANSPORT_UNAVAILABLE",
+  WRONGPASS: "TRANSPORT_UNAVAILABLE",
+  DENIED: "TRANSPORT_UNAVAILABLE",
+  CROSSSLOT: "TRANSPORT_INCOMPATIBLE",
+};
+
+const SAYS: Readonly<Record<TransportFault, string>> = {
+  TRANSPORT_READ_ONLY: "the server is a read-only replica",
+  TRANSPORT_CORRUPT: "a key of another type is in the way",
+  TRANSPORT_INCOMPATIBLE: "the server must be Redis 7.0 or newer, and a Cluster be told as one",
+  TRANSPORT_UNAVAILABLE: "the server refuses it",
+};
+
+/** The first word of what a server says; undefined for errors of the connection or the driver. */
+function wordOf(error: unknown): string | undefined {
+  // Sockets' errors have a code; servers' have none, and begin with a word in capitals.
+  if (!(error instanceof Error) || error instanceof RelevoError || "code" in error) return undefined;
+  return /^[A-Z][A-Z\d_]+(?= |$)/.exec(error.message)?.[0];
+}
+
+function kindOf(error: unknown): Kind | undefined {
+  const word = wordOf(error);
+  if (word === undefined) return undefined;
+  const { message } = error as Error;
+  if (word !== "ERR") return KINDS[word];
+  if (/^ERR (unknown command|unknown subcommand|Error compiling script|This instance has cluster)/i.test(message)) {
+    return "TRANSPORT_INCOMPATIBLE";
+  }
+  if (/^ERR max number of clients/.test(message)) return "busy";
+  if (/^ERR (AUTH|invalid password|DB index|Client sent AUTH)/.test(message)) return "TRANSPORT_UNAVAILABLE";
+  return undefined;
+}
+
+/** Whether the server answered, be it with an error. */
+export function isAnswer(error: unknown): boolean {
+  return wordOf(error) !== undefined;
+}
+
+/** Whether the server did nothing, and may do it a moment later. */
+export function isPassing(error: unknown): boolean {
+  return kindOf(error) === "busy";
+}
+
+/** Whether a script must be sent whole. */
+export function isScriptUnknown(error: unknown): boolean {
+  return kindOf(error) === "noscript";
+}
+
+/** Where a Cluster sends a command instead. */
+export interface Elsewhere {
+  /** For this command only: the slot is on its way. */
+  readonly ask: boolean;
+  readonly address: string;
+}
+
+/** Where a Cluster sends a command instead; undefined when it does not. */
+export function elsewhereOf(error: unknown): Elsewhere | undefined {
+  if (kindOf(error) !== "moved") return undefined;
+  const [word, , address = ""] = (error as Error).message.split(" ");
+  return { ask: word === "ASK", address };
+}
+
+/** Whether to try again is of no use before somebody changed something: a password, a version, a certificate. */
+export function isLasting(error: unknown): boolean {
+  if (error instanceof TransportError) return error.code === "TRANSPORT_INCOMPATIBLE" || lastingCause(error.cause);
+  return lastingCause(error);
+}
+
+function lastingCause(error: unknown): boolean {
+  const word = wordOf(error);
+  if (word !== undefined) return kindOf(error) !== "busy";
+  return error instanceof Error && "code" in error && typeof error.code === "string" &&
+    /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/.test(error.code);
+}
+
+/** The error that a caller sees for what a server said; it names the transport, never a payload. */
+export function explain(error: unknown, name: string): unknown {
+  const kind = kindOf(error);
+  if (kind === undefined) return error;
+  const options = { cause: error };
+  const said = saidBy(error);
+  if (kind === "busy") return new TransportBusy(`Cannot use ${name} as the server is busy: ${said}`, options);
+  if (kind === "full") {
+    return new TransportFull(`Cannot store in ${name} as its memory or its disk is full: ${said}`, options);
+  }
+  const code = kind === "moved" || kind === "noscript" ? "TRANSPORT_INCOMPATIBLE" : kind;
+  return new TransportError(code, `Cannot use ${name} as ${SAYS[code]}: ${said}`, options);
+}
+
+/** A server repeats the arguments of a command that it does not know; they are nobody's business. */
+function saidBy(error: unknown): string {
+  return messageOf(error).replace(/,? with args beginning with:.*$/s, "");
+}
+
+/** That no connection could be had; certain, as nothing was sent. */
+export function unavailable(name: string, deadline: number, cause: unknown): RelevoError {
+  if (cause instanceof RelevoError) return cause;
+  const why = cause === undefined ? "none could be made in time" : saidBy(cause);
+  return new TransportError(
+    "TRANSPORT_UNAVAILABLE",
+    `Cannot use ${name} as there is no connection to it after ${Math.round(deadline)} ms: ${why}`,
+    cause === undefined ? undefined : { cause },
+  );
+}

@@ -1,0 +1,48 @@
+/**
+ * Which link goes where.
+ *
+ * @module
+ */
+
+import type { Address } from "./address.ts";
+import { createClusterLink } from "./cluster.ts";
+import type { Connection } from "./connection.ts";
+import { createGuestCluster } from "./guest_cluster.ts";
+import type { Link } from "./link.ts";
+import type { Settings } from "./options.ts";
+import { createStandalone } from "./standalone.ts";
+
+/** Makes the link that the settings ask for; nothing is opened yet. */
+export function createLink(settings: Settings, opened: (connection: Connection) => void): Link {
+  const { target, name, runtime, patience, tls } = settings;
+  const common = { name, runtime, patience, opened };
+  switch (target.kind) {
+    case "server":
+      return createStandalone({ ...common, client: { own: clientOf(target.address, tls) } });
+    case "client":
+      return createStandalone({ ...common, client: { guest: target.client } });
+    case "cluster": {
+      const [first] = target.nodes;
+      return createClusterLink({
+        ...common,
+        seeds: target.nodes,
+        client: (host, port) => clientOf({ ...first, host, port }, tls),
+      });
+    }
+    case "clusterClient":
+      return createGuestCluster({ ...common, cluster: target.client });
+  }
+}
+
+/** Options of a client of node-redis. */
+function clientOf(
+  { host, port, tls: secure, username, password, database }: Address,
+  tls: object,
+): { readonly socket: object } {
+  return {
+    socket: { ...(secure ? { ...tls, tls: true } : {}), host, port },
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(database === 0 ? {} : { database }),
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * Jobs in Redis 7.0 or newer, or Valkey: one server or a Cluster, shared by any number of processes. Needs the package
+ * `redis` (node-redis 6), which is loaded when the first connection is wanted.
+ *
+ * @module
+ */
+
+import { hostname } from "node:os";
+import { MAX_NAME } from "../../defaults.ts";
+import { TransportClosed } from "../../errors.ts";
+import type { Call, Delivery } from "../../exchange.ts";
+import type { Transport } from "../../transport.ts";
+import type { Connection } from "./connection.ts";
+import { MAX_BYTES, MAX_ITEMS } from "./context.ts";
+import { dangersOf } from "./health.ts";
+import { createLink } from "./links.ts";
+import { createModel } from "./model.ts";
+import { type RedisClient, type RedisKeys, type RedisOptions, settingsOf } from "./options.ts";
+import { createWaiting, typed } from "./waiting.ts";
+
+export type { RedisClient, RedisKeys, RedisOptions };
+
+/** Milliseconds that giving something back may take that nobody waits for. */
+const PATIENCE = 5_000;
+/** The same at the end. */
+const FAREWELL = 1_000;
+
+/**
+ * A transport that keeps jobs in Redis.
+ *
+ * It connects with the first call, and anew whenever a connection ends and somebody wants one. A call waits for a
+ * connection until its deadline is over, and rejects with a `TransportError` then: nothing was sent. What a wrong
+ * password, an old server, a wrong type of a key or a read-only replica keep from working rejects at once, with a
+ * `code` that says why; a server that is loading or busy is waited for, and `TransportBusy` after the deadline. Full
+ * memory rejects pushes with `TransportFull`; nothing of them was stored, and what runs can be settled all the same.
+ *
+ * Relevo never deletes jobs, but a server may: set `maxmemory-policy noeviction` and `appendonly yes`. Where the server's
+ * settings may lose jobs, `warn` is told so once.
+ *
+ * @throws {TypeError} When an option is wrong. No message repeats credentials.
+ * @throws {RangeError} When a number is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { redis } from "@relevo/relevo/redis";
+ *
+ * await using transport = redis({ url: "redis://localhost:6379", prefix: "shop" });
+ * console.log(transport.features.clock); // server
+ * ```
+ */
+export function redis(options: RedisOptions = {}): Transport {
+  const settings = settingsOf(options);
+  const { name, runtime, prefix, parts, group, check, warn } = settings;
+  let told = false;
+
+  function opened(connection: Connection): void {
+    if (told) return;
+    told = true;
+    dangersOf(connection).then((dangers) => {
+      if (dangers.length > 0) warn(`Jobs in ${name} may be lost: ${dangers.join(" Also, ")}`);
+    }).catch(() => {
+      // Whoever is told must not bring down what works.
+    });
+  }
+
+  const link = createLink(settings, opened);
+  // No dot, as what follows one in a consumer's name is its lease.
+  const instance = `${hostname().replace(/[^\w-]/g, "_")}-${runtime.id()}`;
+  const model = createModel({ name, instance, link, prefix, parts, group });
+  const waiting = createWaiting({
+    name,
+    runtime,
+    link,
+    looks: model,
+    check,
+    giveBack: (deliveries) => giveBack(deliveries),
+  });
+  let closing: Promise<void> | undefined;
+
+  /** What cannot be given back comes back when its lease ends. */
+  async function giveBack(deliveries: readonly Delivery[]): Promise<void> {
+    const releases = deliveries.map(({ queue, token }) => ({ queue, token, to: "release" as const }));
+    await model.settle(releases, { deadline: PATIENCE }).catch(() => undefined);
+  }
+
+  /** Refuses what must not begin; what a lost connection leaves open is told as that only where it matters. */
+  async function guarded<T>({ signal }: Call, work: () => Promise<T>): Promise<T> {
+    if (closing !== undefined) throw new TransportClosed(name);
+    signal?.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      throw typed(name, error);
+    }
+  }
+
+  async function close(): Promise<void> {
+    await waiting.close();
+    // Consumers that stay are taken out by whoever sweeps the queue.
+    if (link.reachable) await model.leave({ deadline: FAREWELL }).catch(() => undefined);
+    await link.close();
+  }
+
+  return {
+    name,
+    features: {
+      durable: true,
+      shared: true,
+      exactFence: true,
+      exactInfo: true,
+      atomicPush: true,
+      clock: "server",
+      idLive: true,
+      idWindow: true,
+    },
+    limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
+    users: new Set(),
+    async push(jobs, call) {
+      if (closing !== undefined) throw new TransportClosed(name);
+      call.signal?.throwIfAborted();
+      return await model.push(jobs, call);
+    },
+    reserve: (queues, wanted) => guarded(wanted, () => waiting.reserve(queues, wanted)),
+    extend: (leases, call) => guarded(call, () => model.extend(leases, call)),
+    settle: (settlements, call) => guarded(call, () => model.settle(settlements, call)),
+    info: (queue, call) => guarded(call, () => model.info(queue, call)),
+    queues: (call) => guarded(call, () => model.queues(call)),
+    list: (queue, channel, page, call) => guarded(call, () => model.list(queue, channel, page, call)),
+    get: (queue, ids, call) => guarded(call, () => model.get(queue, ids, call)),
+    reload: (queue, channel, select, call) =>
+      guarded(call, () => model.reload(queue, channel, select, call)),
+    remove: (queue, channel, select, call) =>
+      guarded(call, () => model.remove(queue, channel, select, call)),
+    topics: {
+      bind: (topic, each, call) => guarded(call, () => model.topics.bind(topic, each, call)),
+      unbind: (topic, each, call) => guarded(call, () => model.topics.unbind(topic, each, call)),
+      groups: (topic, call) => guarded(call, () => model.topics.groups(topic, call)),
+    },
+    [Symbol.asyncDispose]: () => closing ??= close(),
+  };
+}
