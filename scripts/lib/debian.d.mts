@@ -1,2 +1,6 @@
 export function unpack(folder: string, suites: readonly string[], packages: readonly string[]): void;
-export function loaderOf(folder: string): { readonly command: string; readonly args: readonly string[] };
+export function loaderOf(folder: string): {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly libraries: readonly string[];
+};

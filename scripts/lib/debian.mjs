@@ -78,7 +78,7 @@ export function loaderOf(folder) {
   for (const path of libraries) {
     const loader = readdirSync(path).find((name) => /^ld-linux.*\.so\.\d+$/.test(name));
     if (loader === undefined) continue;
-    return { command: join(path, loader), args: ["--library-path", libraries.join(":")] };
+    return { command: join(path, loader), args: ["--library-path", libraries.join(":")], libraries };
   }
   throw new Error(`Cannot find a loader in ${folder}`);
 }

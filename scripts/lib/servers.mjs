@@ -55,8 +55,14 @@ const table = {
   },
 };
 
-/** The names of all servers. */
-export const serverNames = Object.keys(table);
+/**
+ * What lets a test move the wall clock of a Redis server: a library that is preloaded into it, made of `clock.c` by a
+ * compiler of 700 KB.
+ */
+const CLOCK = "clock";
+
+/** The names of all servers, and of what is preloaded into them. */
+export const serverNames = [...Object.keys(table), CLOCK];
 
 /** How a server is started, or undefined where `prepareServers` could not get it. */
 export function serverOf(name) {
@@ -81,7 +87,7 @@ export function prepareServers(say = console.log) {
     const missing = [];
     for (const name of serverNames.filter((each) => serverOf(each) === undefined)) {
       try {
-        keep(name, own(name) ?? download(name, say));
+        keep(name, name === CLOCK ? compile(say) : own(name) ?? download(name, say));
       } catch (error) {
         missing.push({ name, why: error.message });
       }
@@ -118,6 +124,22 @@ function download(name, say) {
   const { command, args } = loaderOf(folder);
   const start = [...args, join(folder, binary, "..", program)];
   return { command, args: start, title: titleOf(program, versionOf(command, start)) };
+}
+
+function compile(say) {
+  say("Installing tcc of Debian bookworm into tests/runtimes/.servers, for the clock of Redis servers");
+  const folder = join(cache, "tcc");
+  unpack(folder, ["bookworm"], from("bookworm", "tcc", "libc6"));
+  const { command, args, libraries } = loaderOf(folder);
+  const library = join(cache, "clock.so");
+  const home = libraries.map((path) => join(path, "tcc")).find(existsSync);
+  const source = inRepository("scripts/lib/clock.c");
+  const flags = [`-B${home}`, "-nostdlib", "-shared", "-o", library, source];
+  const { status, stderr } = spawnSync(command, [...args, join(folder, "usr/bin/tcc"), ...flags], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`Cannot compile ${source}: ${stderr}`);
+  return { command: library, args: [], title: "a clock for Redis servers" };
 }
 
 /** Whole or not at all: another process may be reading. */

@@ -13,6 +13,16 @@ export interface FakeRuntimeOptions {
   readonly now?: number;
   /** What `random` and `id` are drawn from; two runtimes of one test want different ones. Default 1. */
   readonly seed?: number;
+  /** What is waited for although it is no part of this process; nothing by default. */
+  readonly outside?: Outside;
+}
+
+/** Another process that goes by this clock, such as a server that a test has started. */
+export interface Outside {
+  /** Called whenever the wall clock has moved, with its new time. */
+  moved(now: number): void;
+  /** Resolves with whether nothing has happened there, and nothing is on its way, since the last call. */
+  quiet(): Promise<boolean>;
 }
 
 /** A {@linkcode Runtime} that stands still until it is told to move. */
@@ -54,7 +64,8 @@ const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
  * Makes a runtime for tests: clocks move only by `advance` and `next`, `random` and `id` repeat from run to run.
  * A sleep of 0 ms needs no `advance`: it ends in the next turn of the event loop.
  *
- * What waits for something outside of the runtime, such as a file or a socket, is not waited for: wait for its event.
+ * What waits for something outside of the runtime, such as a file or a socket, is not waited for, unless `outside`
+ * says when all is quiet there: wait for its event.
  *
  * @example
  * ```ts
@@ -69,7 +80,7 @@ const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
  * ```
  */
 export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime {
-  const seed = options.seed ?? 1;
+  const { seed = 1, outside } = options;
   const asleep = createHeap<Sleeper>((a, b) => a.due < b.due || (a.due === b.due && a.order < b.order));
   let monotonic = MONOTONIC_START;
   let wall = (options.now ?? START) - monotonic;
@@ -122,6 +133,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
       }
       await turn();
       quiet = calls === seen && hops === 0 ? quiet + 1 : 0;
+      if (quiet === QUIET_TURNS && outside !== undefined && !await outside.quiet()) quiet = 0;
       seen = calls;
     }
   }
@@ -131,9 +143,14 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
     return asleep.peek();
   }
 
+  function move(to: number): void {
+    monotonic = Math.max(monotonic, to);
+    outside?.moved(wall + monotonic);
+  }
+
   async function wakeEarliest(sleeper: Sleeper): Promise<void> {
     asleep.pop();
-    monotonic = Math.max(monotonic, sleeper.due);
+    move(sleeper.due);
     sleeper.wake();
     await settle();
   }
@@ -145,7 +162,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
     for (let first = earliest(); first !== undefined && first.due <= target; first = earliest()) {
       await wakeEarliest(first);
     }
-    monotonic = Math.max(monotonic, target);
+    move(target);
     await settle();
   }
 
@@ -157,6 +174,12 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
     return true;
   }
 
+  function turnWall(to: number): void {
+    wall = to;
+    outside?.moved(wall + monotonic);
+  }
+
+  outside?.moved(wall + monotonic);
   return {
     now: () => (calls++, wall + monotonic),
     monotonic: () => (calls++, monotonic),
@@ -169,8 +192,8 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
     advance,
     next,
     settle,
-    setWall: (ms) => void (wall = ms - monotonic),
-    step: (ms) => void (wall += ms),
+    setWall: (ms) => turnWall(ms - monotonic),
+    step: (ms) => turnWall(wall + ms),
   };
 }
 

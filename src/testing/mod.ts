@@ -7,7 +7,12 @@
 export { conformance } from "./conformance/conformance.ts";
 export { type Examination, examine, type FailedCase, featureTable } from "./conformance/report.ts";
 export type { Ability, Case, Need, Subject, SubjectTransaction } from "./conformance/subject.ts";
-export { createFakeRuntime, type FakeRuntime, type FakeRuntimeOptions } from "./fake_runtime.ts";
+export {
+  createFakeRuntime,
+  type FakeRuntime,
+  type FakeRuntimeOptions,
+  type Outside,
+} from "./fake_runtime.ts";
 export { checkHistory, type CheckOptions, readLedger } from "./history.ts";
 export type {
   AroundLine,

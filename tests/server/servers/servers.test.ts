@@ -7,6 +7,7 @@ import { type NatsName, startNats } from "../support/servers/nats.ts";
 import { startNatsCluster } from "../support/servers/nats_cluster.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type RedisName, startRedis } from "../support/servers/redis.ts";
+import { startRedisWorld } from "../support/servers/redis_world.ts";
 import { startRedisCluster } from "../support/servers/redis_cluster.ts";
 
 function runs(pid: number): boolean {
@@ -44,6 +45,39 @@ for (const server of ["redis7", "redis8", "valkey8"] satisfies readonly RedisNam
       redis.resume();
       expect(await pong).toBe("PONG");
       await client[Symbol.asyncDispose]();
+    });
+  });
+}
+
+for (const server of ["redis7", "redis8", "valkey8"] satisfies readonly RedisName[]) {
+  describeOn([server, "clock"], `the server ${server} under a clock of its own`, () => {
+    const shared = owned(() => startRedisWorld({ server }));
+
+    test("sees the time that the runtime sees, and no other", async () => {
+      const { server, runtime } = await shared();
+      const time = async (): Promise<number> => {
+        const [seconds, micros] = await server.send("TIME") as readonly string[];
+        return Number(seconds) * 1_000 + Number(micros) / 1_000;
+      };
+      const before = await time();
+      expect(before).toBe(runtime.now());
+      await runtime.advance(86_400_001);
+      expect(await time()).toBe(before + 86_400_001);
+      runtime.step(-1_000);
+      expect(await time()).toBe(before + 86_399_001);
+    });
+
+    test("is waited for by whoever moves the clock", async () => {
+      const { server, runtime } = await shared();
+      let rounds = 0;
+      const talk = async (): Promise<void> => {
+        await runtime.sleep(1_000);
+        for (; rounds < 20; rounds++) await server.send("PING");
+      };
+      const over = talk();
+      await runtime.advance(1_000);
+      expect(rounds).toBe(20);
+      await over;
     });
   });
 }

@@ -124,3 +124,24 @@ describe("the fake runtime", () => {
     );
   });
 });
+
+test("what is outside hears of every move of the wall clock, and is waited for until it is quiet", async () => {
+  const moves: number[] = [];
+  let busy = 0;
+  const runtime = createFakeRuntime({
+    now: 1_000,
+    outside: { moved: (now) => void moves.push(now), quiet: () => Promise.resolve(busy-- <= 0) },
+  });
+  let awake = false;
+  const slept = runtime.sleep(5).then(() => {
+    awake = true;
+    busy = 3;
+  });
+  await runtime.advance(7);
+  await slept;
+  expect(awake).toBe(true);
+  expect(busy).toBeLessThan(0);
+  runtime.step(-100);
+  runtime.setWall(5_000);
+  expect(moves).toEqual([1_000, 1_005, 1_007, 907, 5_000]);
+});

@@ -16,8 +16,15 @@ export interface ServerProcess {
 /** Waits for whatever happens to the process that started it: the end of its input means that it is gone. */
 const WATCHDOG = `trap '' INT TERM HUP; while read -r line; do :; done; kill -9 "$1"`;
 
-export function startProcess(binary: ServerBinary, args: readonly string[]): ServerProcess {
-  const child = spawn(binary.command, [...binary.args, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+export function startProcess(
+  binary: ServerBinary,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ServerProcess {
+  const child = spawn(binary.command, [...binary.args, ...args], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...env },
+  });
   const pid = child.pid ?? 0;
   let errors = "";
   let over = false;

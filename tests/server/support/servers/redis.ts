@@ -1,6 +1,7 @@
 /** Redis and Valkey servers of tests. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ServerClock } from "./clock.ts";
 import { connectResp, type Reply, type RespClient } from "./resp.ts";
 import { type Server, startServer } from "./server.ts";
 
@@ -13,6 +14,8 @@ export interface RedisOptions {
   readonly server?: RedisName;
   /** Lines of the configuration, over those that stand here: `{ maxmemory: "4mb", requirepass: "p" }`. */
   readonly config?: Readonly<Record<string, string | number>>;
+  /** The clock that the server goes by, instead of the machine's. */
+  readonly clock?: ServerClock;
   /** Users beside `default`, as an ACL file has them: `app on >secret ~app:* +@all`. */
   readonly users?: readonly string[];
 }
@@ -39,6 +42,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const server = await startServer({
     server: name,
     ports: clustered ? 2 : 1,
+    ...(options.clock === undefined ? {} : { env: options.clock.env }),
     configure(folder, [port, second = 0], log) {
       bus = second;
       const config: Readonly<Record<string, string | number>> = {

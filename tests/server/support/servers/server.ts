@@ -39,6 +39,8 @@ export interface Recipe {
   readonly ports: number;
   /** Writes its configuration into the folder; what stands behind the program's name. */
   configure(folder: string, ports: readonly number[], log: string): readonly string[];
+  /** Variables of its environment beside those of the tests. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Whether this very process serves; rejects or says `false` while it does not. */
   ready(port: number, pid: number, folder: string): Promise<boolean>;
 }
@@ -89,7 +91,7 @@ function createServer(
 
   async function start(): Promise<void> {
     if (current !== undefined) return;
-    const run = current = startProcess(binary, args);
+    const run = current = startProcess(binary, args, recipe.env);
     const end = performance.now() + PATIENCE;
     for (;;) {
       // Whoever answers on the port may be another server, so that the recipe asks who it is.

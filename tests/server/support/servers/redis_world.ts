@@ -1,0 +1,60 @@
+/** A Redis server under a clock that a test moves by hand, together with the runtime of all who use it. */
+import { createFakeRuntime, type FakeRuntime } from "../../../../src/testing/mod.ts";
+import { createClock } from "./clock.ts";
+import { type RedisName, type RedisServer, startRedis } from "./redis.ts";
+
+/** A server and its time. */
+export interface RedisWorld extends AsyncDisposable {
+  readonly server: RedisServer;
+  /** Moves the server's clock too, and knows when the server has come to rest. */
+  readonly runtime: FakeRuntime;
+  readonly folders: readonly string[];
+  keep(): void;
+}
+
+/** Where time begins: after any id that a machine's own clock may give. */
+const START = Date.UTC(2027, 0, 1);
+
+export async function startRedisWorld(options: { readonly server?: RedisName } = {}): Promise<RedisWorld> {
+  const clock = createClock(START);
+  const server = await startRedis({ ...options, clock });
+  let client = await server.admin();
+  let seen = -1;
+
+  /** Everything that was ever asked of the server, and everybody who ever came to it. */
+  async function ask(): Promise<number> {
+    const info = String(await client.send("INFO", "stats"));
+    const of = (name: string): number => Number(new RegExp(`${name}:(\\d+)`).exec(info)?.[1]);
+    return of("total_commands_processed") + of("total_connections_received");
+  }
+
+  async function quiet(): Promise<boolean> {
+    if (server.pid() === 0) return true;
+    try {
+      const first = await ask();
+      // What it answers before it answers us has arrived by then; the second look is for what follows from that.
+      const second = await ask();
+      const still = first === seen && second === first + 1;
+      seen = second + 1;
+      return still;
+    } catch {
+      // It was stopped, or is back.
+      await client[Symbol.asyncDispose]();
+      client = await server.admin();
+      return false;
+    }
+  }
+
+  const runtime = createFakeRuntime({ now: START, outside: { moved: clock.set, quiet } });
+  return {
+    server,
+    runtime,
+    folders: server.folders,
+    keep: () => server.keep(),
+    async [Symbol.asyncDispose]() {
+      await client[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+      clock[Symbol.dispose]();
+    },
+  };
+}
