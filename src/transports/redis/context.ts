@@ -4,10 +4,10 @@
  * @module
  */
 
+import { errorOf, TooLargeError } from "../../errors.ts";
 import type { Call } from "../../exchange.ts";
-import { errorOf } from "../../errors.ts";
 import { byteLength } from "../../names.ts";
-import { TooLargeError } from "../../errors.ts";
+import type { Runtime } from "../../runtime.ts";
 import { explain } from "./errors.ts";
 import type { Keys } from "./keys.ts";
 import type { Link, Reply } from "./link.ts";
@@ -20,10 +20,13 @@ export interface Context {
   readonly name: string;
   /** Tells this client from all others, past ones too; without a dot or a space. */
   readonly instance: string;
+  readonly runtime: Runtime;
   readonly link: Link;
   readonly keys: Keys;
   readonly pack: Packer;
   readonly registry: Registry;
+  /** The queues that it reserved from, and may have left consumers in. */
+  readonly visited: Set<string>;
 }
 
 /** Bytes of a payload and its metadata together: what a script moves without holding the server up. */

@@ -66,7 +66,7 @@ export function redis(options: RedisOptions = {}): Transport {
   const link = createLink(settings, opened);
   // No dot, as what follows one in a consumer's name is its lease.
   const instance = `${hostname().replace(/[^\w-]/g, "_")}-${runtime.id()}`;
-  const model = createModel({ name, instance, link, prefix, parts, group });
+  const model = createModel({ name, instance, runtime, link, prefix, parts, group });
   const waiting = createWaiting({
     name,
     runtime,

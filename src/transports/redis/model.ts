@@ -5,20 +5,29 @@
  */
 
 import type { Call } from "../../exchange.ts";
+import type { Runtime } from "../../runtime.ts";
 import type { Topics, Transport } from "../../transport.ts";
-import { type Looks, REGISTERED } from "./attempt.ts";
-import type { Context } from "./context.ts";
+import type { Looks } from "./attempt.ts";
+import { callOf, type Context } from "./context.ts";
+import { getJobs, infoOf, listJobs } from "./inspect.ts";
 import { createKeys, type Naming } from "./keys.ts";
 import type { Link } from "./link.ts";
+import { reloadJobs, removeJobs } from "./operate.ts";
 import { createPacker } from "./pack.ts";
+import { createPresence } from "./presence.ts";
 import { pushJobs } from "./push.ts";
 import { createRegistry } from "./registry.ts";
 import { attempt } from "./reserve.ts";
 import { extendScript } from "./scripts/extend.ts";
+import { getScript, infoScript, listScript } from "./scripts/inspect.ts";
+import { reloadScript, removeScript } from "./scripts/operate.ts";
 import { pushScript } from "./scripts/push.ts";
 import { reserveScript } from "./scripts/reserve.ts";
 import { settleScript } from "./scripts/settle.ts";
+import { bindScript, unbindScript } from "./scripts/topics.ts";
+import { leaveScript, passScript, renewScript, unregisterScript } from "./scripts/waiters.ts";
 import { extendAll, settleAll } from "./settle.ts";
+import { createTopics } from "./topics.ts";
 
 /** The verbs, as {@linkcode Transport} has them; `reserve` is one look at a time. */
 export interface Model
@@ -36,35 +45,63 @@ export interface ModelOptions extends Naming {
   readonly name: string;
   /** Tells this client from all others, past ones too: letters, digits, `-` and `_`. */
   readonly instance: string;
+  readonly runtime: Runtime;
   readonly link: Link;
 }
 
 /** Makes a model. */
 export function createModel(options: ModelOptions): Model {
-  const { link, instance, name } = options;
+  const { link, instance, name, runtime } = options;
   const keys = createKeys(options);
   const context: Context = {
     name,
     instance,
+    runtime,
     link,
     keys,
     pack: createPacker(),
     registry: createRegistry(link, keys.queues),
+    visited: new Set(),
   };
-  const scripts = {
-    push: pushScript(options),
-    reserve: reserveScript(options),
-    settle: settleScript(options),
-    extend: extendScript(options),
-  };
+  const scripts = scriptsOf(options);
   return {
     instance,
     bell: (queue) => keys.key(queue, "bell"),
     waiting: (queue) => keys.key(queue, "waiting"),
     next: (queue) => keys.key(queue, "next"),
     attempt: (queues, wanted) => attempt(context, scripts.reserve, queues, wanted),
+    ...createPresence(context, scripts),
     push: (jobs, call) => pushJobs(context, scripts.push, jobs, call),
     settle: (settlements, call) => settleAll(context, scripts.settle, settlements, call),
     extend: (leases, call) => extendAll(context, scripts.extend, leases, call),
+    info: (queue, call) => infoOf(context, scripts.info, queue, call),
+    queues: (call) => context.registry.names(callOf(call)),
+    list: (queue, channel, page, call) => listJobs(context, scripts.list, queue, channel, page, call),
+    get: (queue, ids, call) => getJobs(context, scripts.get, queue, ids, call),
+    reload: (queue, channel, select, call) =>
+      reloadJobs(context, scripts.reload, queue, channel, select, call),
+    remove: (queue, channel, select, call) =>
+      removeJobs(context, scripts.remove, queue, channel, select, call),
+    topics: createTopics(context, scripts),
+  };
+}
+
+function scriptsOf(naming: Naming) {
+  return {
+    push: pushScript(naming),
+    reserve: reserveScript(naming),
+    settle: settleScript(naming),
+    extend: extendScript(naming),
+    info: infoScript(naming),
+    get: getScript(naming),
+    list: listScript(naming),
+    reload: reloadScript(naming),
+    remove: removeScript(naming),
+    bind: bindScript(naming),
+    unbind: unbindScript(naming),
+    renew: renewScript(naming),
+    unregister: unregisterScript(naming),
+    pass: passScript(naming),
+    leave: leaveScript(naming),
   };
 }

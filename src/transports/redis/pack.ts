@@ -122,7 +122,7 @@ export function createPacker(): Packer {
     end = 0;
     put(value);
     // A copy, as the client may keep what it is given for a while.
-    const packed = memory.subarray(0, end).slice();
+    const packed = Buffer.from(memory.subarray(0, end));
     if (memory.length > KEPT_SIZE) memory = Buffer.allocUnsafeSlow(FIRST_SIZE);
     return packed;
   };

@@ -8,6 +8,7 @@ import type { Delivery, ReserveOptions } from "../../exchange.ts";
 import { checkInteger, checkTime, quote } from "../../options.ts";
 import { type Attempt, type Quiet, REGISTERED } from "./attempt.ts";
 import { callOf, type Context, MAX_ITEMS } from "./context.ts";
+import { jobOf } from "./entry.ts";
 import type { Reply, Script } from "./link.ts";
 import { bytesOf, listOf, numberOf, textOf, unpack, type Unpacked } from "./pack.ts";
 import { LOST } from "./scripts/lua.ts";
@@ -35,6 +36,7 @@ export async function attempt(
   const quiet: Quiet[] = [];
   let { slots } = options;
   let now = 0;
+  for (const queue of queues) context.visited.add(queue);
   for (let start = 0; start < queues.length; start += page) {
     const asked = queues.slice(start, start + page);
     const limit = Math.min(options.limit, MAX_ITEMS) - deliveries.length;
@@ -108,58 +110,10 @@ function hand(
     const entry = bytesOf(place).toString("latin1");
     const count = (counts.length === 0 ? 0 : numberOf(counts[n])) + 1;
     const lost = Math.floor(count / LOST);
-    const job = jobOf(queue, entry, listOf(fields));
-    const token = tokenOf(entry, count, consumer, queue, job.id);
+    const { id, name, payload, meta, reset, due } = jobOf(queue, entry, listOf(fields));
+    const token = tokenOf(entry, count, consumer, queue, id);
     if (lost > 0) slots--;
-    deliveries.push({ queue, token, ...job, lost, lease });
+    deliveries.push({ queue, token, id, name, payload, meta, lost, reset, due, lease });
   }
   return slots;
-}
-
-/** What an entry's fields say. */
-export type Stored = Pick<Delivery, "id" | "name" | "payload" | "meta" | "reset" | "due">;
-
-const NOTHING = new Uint8Array();
-
-/** What an entry's fields say, with what others left out. */
-function jobOf(queue: string, entry: string, fields: readonly Unpacked[]): Stored {
-  let [id, name, meta, due] = ["", "", "", ""];
-  let payload: Uint8Array = NOTHING;
-  let reset = false;
-  for (let n = 0; n + 1 < fields.length; n += 2) {
-    const value = bytesOf(fields[n + 1]);
-    switch (bytesOf(fields[n]).toString("latin1")) {
-      case "id":
-        id = value.toString("utf8");
-        break;
-      case "name":
-        name = value.toString("utf8");
-        break;
-      case "meta":
-        meta = value.toString("utf8");
-        break;
-      case "payload":
-        payload = value;
-        break;
-      case "due":
-        due = value.toString("latin1");
-        break;
-      case "reset":
-        reset = true;
-        break;
-    }
-  }
-  return {
-    id: id === "" ? entry : id,
-    name: name === "" ? queue : name,
-    payload,
-    meta,
-    reset,
-    due: dueOf(due, entry),
-  };
-}
-
-function dueOf(due: string, entry: string): number {
-  const number = due === "" ? NaN : Number(due);
-  return Number.isFinite(number) ? number : Number(entry.slice(0, entry.indexOf("-")));
 }

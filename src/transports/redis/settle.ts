@@ -175,7 +175,7 @@ function endings(batch: Endings, key: number): Packable {
   const { queue, consumers, entries, counts, owners, ids, done, verbs, extras } = batch;
   return [
     key,
-    queue,
+    partsOf(queue).topic ?? queue,
     consumers,
     batch.ranges(),
     entries,

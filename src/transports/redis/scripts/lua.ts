@@ -82,7 +82,7 @@ local function read(entry, queue)
   if not job.name or job.name == '' then job.name = queue end
   job.meta = job.meta or ''
   job.payload = job.payload or ''
-  job.due = tonumber(job.due) or millis(entry[1])
+  job.due = string.find(job.due or '', '^%d+$') and tonumber(job.due) or millis(entry[1])
   return job
 end
 
@@ -121,7 +121,7 @@ local function ring(base, count, now)
   if #names == 0 then return end
   call('ZREM', base .. WAITERS, unpack(names))
   -- Where the rights of this user do not allow it, those who wait find the jobs at their next look.
-  redis.pcall('SPUBLISH', base .. BELL, table.concat(names, ' '))
+  for _, name in ipairs(names) do redis.pcall('SPUBLISH', base .. BELL, name) end
 end
 
 local function begin(base)
@@ -130,18 +130,18 @@ local function begin(base)
   return true
 end
 
-local function lives(base, id)
+local function find(base, id)
   local place = call('HGET', base .. IDS, id)
-  if not place then
-    if not string.find(id, '^%d+%-%d+$') or #id > 40 then return false end
-    local raw = redis.pcall('XRANGE', base .. WAITING, id, id)
-    return not raw.err and #raw == 1 and read(raw[1], '').id == id
-  end
-  local key = base .. WAITING
-  if string.sub(place, 1, 1) == 'd' then
-    key = base .. DELAYED
+  if place and string.sub(place, 1, 1) == 'd' then
     place = string.sub(place, 2)
+    local entry = call('XRANGE', base .. DELAYED, place, place)[1]
+    if entry then return entry, place end
+  elseif place or (#id < 32 and string.find(id, '^%d+%-%d+$')) then
+    -- An entry that another program put in has no place written down, and is found by its own number.
+    local entries = redis.pcall('XRANGE', base .. WAITING, place or id, place or id)
+    local entry = not entries.err and entries[1]
+    if entry and read(entry, '').id == id then return entry end
   end
-  return #call('XRANGE', key, place, place) == 1
+  return nil
 end
 `;

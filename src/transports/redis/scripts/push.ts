@@ -39,8 +39,13 @@ local queues = {}
 
 local function open(queue)
   local base = queue.base
-  local groups = string.sub(base, -2) == '@:' and call('SMEMBERS', base .. GROUPS) or {}
+  local topic = string.sub(base, -2) == '@:'
+  local groups = topic and call('SMEMBERS', base .. GROUPS) or {}
   table.sort(groups)
+  -- Jobs may be where no new ones go: with the first group, while it is given what the topic held.
+  local heir = topic and call('GET', base .. HEIR)
+  if heir then queue.places[1] = string.sub(base, 1, -2) .. heir .. ':' end
+  if #groups > 0 then queue.places[#queue.places + 1] = base end
   for n, group in ipairs(groups) do queue.targets[n] = target(string.sub(base, 1, -2) .. group .. ':', group) end
   if #groups == 0 then queue.targets[1] = target(base, '') end
   if windowed then call('ZCARD', base .. WINDOWS) end
@@ -48,7 +53,7 @@ end
 
 local faults = {}
 for key, base in ipairs(KEYS) do
-  local queue = { base = base, targets = {}, added = {}, held = 0 }
+  local queue = { base = base, targets = {}, places = {}, added = {}, held = 0 }
   local well, fault = pcall(open, queue)
   if not well then
     queue.fault = true
@@ -64,9 +69,12 @@ local function taken(queue, id)
   local till = call('ZSCORE', queue.base .. WINDOWS, id)
   if till and tonumber(till) > now then return true end
   for _, target in ipairs(queue.targets) do
-    if lives(target.base, id) then return true end
+    if find(target.base, id) then return true end
   end
-  return queue.targets[1].base ~= queue.base and lives(queue.base, id)
+  for _, base in ipairs(queue.places) do
+    if find(base, id) then return true end
+  end
+  return false
 end
 
 local fresh = {}

@@ -1,0 +1,136 @@
+/**
+ * What an operator sees: counts, listings, single jobs.
+ *
+ * @module
+ */
+
+import type { Call, Entry, Page, PageRequest } from "../../exchange.ts";
+import { type Channel, CHANNELS, type QueueInfo } from "../../job.ts";
+import { checkInteger } from "../../options.ts";
+import { callOf, checkBulk, type Context, replies } from "./context.ts";
+import { jobOf } from "./entry.ts";
+import type { Reply, Script } from "./link.ts";
+import { bytesOf, listOf, numberOf, textOf, unpack, type Unpacked } from "./pack.ts";
+import { CHANNEL } from "./scripts/inspect.ts";
+
+/** Ids that one script looks for. */
+const MAX_IDS = 200;
+
+/** Exact counts, all of one moment. */
+export async function infoOf(
+  { link, keys }: Context,
+  script: Script,
+  queue: string,
+  call: Call,
+): Promise<QueueInfo> {
+  const answer = replies(await link.run(script, [keys.base(queue)], [], callOf(call))).map(Number);
+  const [waiting = 0, delayed = 0, reserved = 0, failed = 0, timeout = 0, oldest = -1, now = 0] = answer;
+  const counts = { waiting, delayed, reserved, failed, timeout };
+  return oldest < 0 ? counts : { ...counts, oldest: Math.max(0, now - oldest) };
+}
+
+/** The live job of each id, else its newest dead one. */
+export async function getJobs(
+  { link, keys, pack }: Context,
+  script: Script,
+  queue: string,
+  ids: readonly string[],
+  call: Call,
+): Promise<readonly (Entry | undefined)[]> {
+  checkBulk("get jobs", ids);
+  call.signal?.throwIfAborted();
+  const pages: Promise<Reply>[] = [];
+  for (let start = 0; start < ids.length; start += MAX_IDS) {
+    const page = pack(ids.slice(start, start + MAX_IDS));
+    pages.push(link.run(script, [keys.base(queue)], [page], callOf(call)));
+  }
+  const answers = await Promise.all(pages);
+  return answers.flatMap((answer) =>
+    packed(answer).map((entry) => Array.isArray(entry) ? entryOf(queue, entry) : undefined)
+  );
+}
+
+/** Where a listing stands. */
+interface Place {
+  /** `s`: in a stream; `z`: among the due times; empty at the start. */
+  readonly phase: string;
+  readonly entry: string;
+  readonly due: string;
+}
+
+const START: Place = { phase: "", entry: "", due: "0" };
+
+/** A page of a listing, of as many looks as it takes. */
+export async function listJobs(
+  { link, keys }: Context,
+  script: Script,
+  queue: string,
+  channel: Channel,
+  page: PageRequest,
+  call: Call,
+): Promise<Page> {
+  checkInteger("list jobs", "limit", page.limit, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger("list jobs", "preview", page.preview, 0, Number.MAX_SAFE_INTEGER);
+  call.signal?.throwIfAborted();
+  const limit = Math.min(page.limit, 10_000);
+  const found: { readonly place: Place; readonly entry: Entry }[] = [];
+  let place: Place | undefined = page.cursor === undefined ? START : placeOf(page.cursor);
+  while (place !== undefined && found.length <= limit) {
+    const wanted = [CHANNEL[channel], place.phase, place.entry, place.due, limit + 1 - found.length, page.preview];
+    const reply = await link.run(script, [keys.base(queue)], wanted.map(String), callOf(call));
+    const [shown, next] = packed(reply);
+    for (const one of listOf(shown)) {
+      const [phase, entry, due, stored] = listOf(one);
+      const at = { phase: textOf(phase), entry: textOf(entry), due: textOf(due) };
+      found.push({ place: at, entry: entryOf(queue, listOf(stored)) });
+    }
+    place = Array.isArray(next) ? nextPlace(next) : undefined;
+  }
+  const entries = found.slice(0, limit).map(({ entry }) => entry);
+  const last = found[limit - 1];
+  if (found.length <= limit || last === undefined) return { entries };
+  const { phase, entry, due } = last.place;
+  return { entries, cursor: `${phase}.${entry}.${due}` };
+}
+
+function nextPlace([phase, entry, due]: readonly Unpacked[]): Place {
+  return { phase: textOf(phase), entry: textOf(entry), due: textOf(due) };
+}
+
+function placeOf(cursor: string): Place {
+  const [, phase, entry, due] = /^([sz])\.(\d{1,15}-\d{1,15})\.(-?\d{1,16})$/.exec(cursor) ?? [];
+  if (phase === undefined || entry === undefined || due === undefined) {
+    throw new TypeError(
+      `Cannot list jobs as 'cursor' must come from the page before: current value is '${cursor}'`,
+    );
+  }
+  return { phase, entry, due };
+}
+
+/** What a script packed. */
+function packed(reply: Reply): readonly Unpacked[] {
+  if (!(reply instanceof Uint8Array)) throw new TypeError("Cannot read an answer as it must be packed");
+  return listOf(unpack(reply));
+}
+
+function entryOf(queue: string, [number, place, fields, lost, until, size]: readonly Unpacked[]): Entry {
+  const channel = CHANNELS[numberOf(number)] ?? "waiting";
+  const { id, name, payload, meta, reset, due, ...dead } = jobOf(
+    queue,
+    bytesOf(place).toString("latin1"),
+    listOf(fields),
+  );
+  const isDead = channel === "failed" || channel === "timeout";
+  return {
+    queue,
+    channel,
+    id,
+    name,
+    payload,
+    size: numberOf(size),
+    meta,
+    lost: isDead ? dead.lost : numberOf(lost),
+    reset,
+    time: isDead ? dead.time : numberOf(until) || due,
+  };
+}

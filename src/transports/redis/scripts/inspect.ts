@@ -1,0 +1,266 @@
+/**
+ * What an operator sees. Reads only, each page of one moment.
+ *
+ * An entry is answered as `{channel, place, fields, lost, time, size}`; time is the end of a lease, else 0.
+ *
+ * @module
+ */
+
+import type { Naming } from "../keys.ts";
+import type { Script } from "../link.ts";
+import { BACK, FOREIGN_LEASE, FREE, LOST, script } from "./lua.ts";
+
+/** Channels as numbers, in the order of a job's life. */
+export const CHANNEL = { waiting: 0, delayed: 1, reserved: 2, failed: 3, timeout: 4 } as const;
+
+/** Entries that are looked at in one script at most, bytes of them after which it is content, and the first look's. */
+const SCANNED = 2_000;
+const BYTES = 8 * 1024 * 1024;
+const FIRST_LOOK = 16;
+
+/** Words for scripts that show or choose entries. */
+export const LOOK: string = `
+local function idle(name)
+  return name == '${FREE}' or name == '${BACK}'
+end
+
+-- Where an entry of the waiting stream is, how many of its leases were lost, and when its lease ends.
+local function stateOf(row, now)
+  if not row then return ${CHANNEL.waiting}, 0, 0 end
+  local lost = math.floor(row[4] / ${LOST})
+  if idle(row[2]) then return ${CHANNEL.waiting}, lost, 0 end
+  local lease = tonumber(string.match(row[2], '%.(%d+)$') or nil) or ${FOREIGN_LEASE}
+  return ${CHANNEL.reserved}, lost, now - row[3] + lease
+end
+
+local function pendingOf(stream, entry)
+  local rows = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)
+  if rows.err then return nil end
+  return rows[1]
+end
+
+-- The pending rows of a stretch of a stream, by entry.
+local function pendingIn(stream, entries)
+  local map = {}
+  local from = entries[1][1]
+  repeat
+    local rows = redis.pcall('XPENDING', stream, GROUP, from, entries[#entries][1], 1000)
+    if rows.err then return map end
+    for _, row in ipairs(rows) do
+      map[row[1]] = row
+      from = '(' .. row[1]
+    end
+  until #rows < 1000
+  return map
+end
+
+-- Goes through a stream from behind a place, in looks that grow while entries are small, until told to stop.
+-- Answers where it stopped, or nothing at the end.
+local function scan(verb, stream, from, to, visit)
+  local page, seen, bytes = ${FIRST_LOOK}, 0, 0
+  while seen < ${SCANNED} and bytes < ${BYTES} do
+    local entries = call(verb, stream, from, to, 'COUNT', page)
+    if #entries == 0 then return nil end
+    local pending = verb == 'XRANGE' and stream ~= KEYS[1] .. FAILED and stream ~= KEYS[1] .. TIMEOUT
+      and pendingIn(stream, entries) or {}
+    for _, entry in ipairs(entries) do
+      if visit(entry, pending[entry[1]]) then return entry[1] end
+      for n = 2, #entry[2], 2 do bytes = bytes + #entry[2][n] end
+    end
+    seen = seen + #entries
+    from = '(' .. entries[#entries][1]
+    if #entries < page then return nil end
+    if bytes < ${BYTES} / 64 then page = math.min(2 * page, 512) end
+  end
+  return string.sub(from, 2)
+end
+
+-- The rank of the first delayed job behind a due time and a member.
+local function rank(key, score, place)
+  local low, high = 0, call('ZCARD', key)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local pair = call('ZRANGE', key, middle, middle, 'WITHSCORES')
+    local found = tonumber(pair[2])
+    if found < score or (found == score and pair[1] <= place) then low = middle + 1 else high = middle end
+  end
+  return low
+end
+`;
+
+const SHOW = `
+local function show(channel, entry, lost, time, preview)
+  local size = 0
+  local fields = entry[2]
+  for n = 1, #fields, 2 do
+    if fields[n] == 'payload' then
+      size = #fields[n + 1]
+      if size > preview then fields[n + 1] = string.sub(fields[n + 1], 1, preview) end
+    end
+  end
+  return { channel, entry[1], fields, lost, time, size }
+end
+`;
+
+/** Counts of all channels: KEYS the base. Answers them, and the due time of the oldest waiting job or -1. */
+export function infoScript(naming: Naming): Script {
+  return script(naming, "info", ["no-writes"], LOOK, INFO);
+}
+
+const INFO = `
+local now = clock()
+local base = KEYS[1]
+local stream = base .. WAITING
+local waiting = call('XLEN', stream)
+local reserved = 0
+local oldest = -1
+
+local function older(entry)
+  if not entry then return end
+  local due = read(entry, '').due
+  if oldest < 0 or due < oldest then oldest = due end
+end
+
+local summary = redis.pcall('XPENDING', stream, GROUP)
+if summary.err then
+  older(call('XRANGE', stream, '-', '+', 'COUNT', 1)[1])
+else
+  for _, consumer in ipairs(summary[4] or {}) do
+    if idle(consumer[1]) then
+      local row = call('XPENDING', stream, GROUP, '-', '+', 1, consumer[1])[1]
+      if row then older(call('XRANGE', stream, row[1], row[1])[1]) end
+    else
+      reserved = reserved + tonumber(consumer[2])
+    end
+  end
+  for _, group in ipairs(call('XINFO', 'GROUPS', stream)) do
+    if group[2] == GROUP then older(call('XRANGE', stream, '(' .. group[8], '+', 'COUNT', 1)[1]) end
+  end
+end
+local due = call('ZCOUNT', base .. DUE, '-inf', text(now))
+local first = call('ZRANGE', base .. DUE, 0, 0, 'WITHSCORES')
+if due > 0 and (oldest < 0 or tonumber(first[2]) < oldest) then oldest = tonumber(first[2]) end
+waiting = math.max(0, waiting - reserved) + due
+return { waiting, call('ZCARD', base .. DUE) - due, reserved, call('XLEN', base .. FAILED),
+  call('XLEN', base .. TIMEOUT), waiting > 0 and oldest or -1, now }
+`;
+
+/** The job of each id: KEYS the base, ARGV a list of ids. Answers packed entries, or false. */
+export function getScript(naming: Naming): Script {
+  return script(naming, "get", ["no-writes"], LOOK, SHOW, GET);
+}
+
+const GET = `
+local now = clock()
+local base = KEYS[1]
+
+local function dead(id)
+  local places = {}
+  for place in string.gmatch(call('HGET', base .. DEAD, id) or '', '%S+') do places[#places + 1] = place end
+  for n = #places, 1, -1 do
+    local failed = string.sub(places[n], 1, 1) == 'f'
+    local place = string.sub(places[n], 2)
+    local entry = call('XRANGE', base .. (failed and FAILED or TIMEOUT), place, place)[1]
+    if entry then
+      return show(failed and ${CHANNEL.failed} or ${CHANNEL.timeout}, entry, 0, 0, math.huge)
+    end
+  end
+  return false
+end
+
+local function live(id)
+  local entry, place = find(base, id)
+  if not entry then return nil end
+  if place then
+    local due = tonumber(call('ZSCORE', base .. DUE, place) or nil)
+    local waits = not due or due <= now
+    return show(waits and ${CHANNEL.waiting} or ${CHANNEL.delayed}, entry, 0, 0, math.huge)
+  end
+  local channel, lost, time = stateOf(pendingOf(base .. WAITING, entry[1]), now)
+  return show(channel, entry, lost, time, math.huge)
+end
+
+local answers = {}
+for n, id in ipairs(cmsgpack.unpack(ARGV[1])) do answers[n] = live(id) or dead(id) end
+return cmsgpack.pack(answers)
+`;
+
+/**
+ * A page of a listing: KEYS the base, ARGV channel, phase, cursor (place, due time), limit, preview. Answers packed
+ * entries, each with its own cursor, and where the next look begins: phase, place, due time, or nothing at the end.
+ */
+export function listScript(naming: Naming): Script {
+  return script(naming, "list", ["no-writes"], LOOK, SHOW, LIST);
+}
+
+const LIST = `
+local now = clock()
+local base = KEYS[1]
+local stream = base .. WAITING
+local channel, phase, place, score = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+local limit, preview = tonumber(ARGV[5]), tonumber(ARGV[6])
+local shown = {}
+
+local function put(phase, place, score, entry)
+  shown[#shown + 1] = { phase, place, text(score), entry }
+  return #shown >= limit
+end
+
+local function waiting()
+  local stopped = scan('XRANGE', stream, place == '' and '-' or '(' .. place, '+', function(entry, row)
+    local at, lost = stateOf(row, now)
+    if at == ${CHANNEL.waiting} then return put('s', entry[1], 0, show(at, entry, lost, 0, preview)) end
+  end)
+  if stopped then return { 's', stopped, '0' } end
+  return { 'z', '', '-1' }
+end
+
+local function delayed()
+  local at = rank(base .. DUE, score, place)
+  local bytes = 0
+  while bytes < ${BYTES} do
+    local pair = call('ZRANGE', base .. DUE, at, at, 'WITHSCORES')
+    local due = tonumber(pair[2] or nil)
+    if not due or (channel == ${CHANNEL.waiting} and due > now) then return nil end
+    local entry = call('XRANGE', base .. DELAYED, pair[1], pair[1])[1]
+    score, place = due, pair[1]
+    if entry then
+      bytes = bytes + #read(entry, '').payload
+      if put('z', pair[1], due, show(channel, entry, 0, 0, preview)) then break end
+    end
+    at = at + 1
+  end
+  return { 'z', place, text(score) }
+end
+
+local function reserved()
+  local rows = redis.pcall('XPENDING', stream, GROUP, place == '' and '-' or '(' .. place, '+', 500)
+  if rows.err then return nil end
+  for _, row in ipairs(rows) do
+    place = row[1]
+    local at, lost, time = stateOf(row, now)
+    local entry = at == ${CHANNEL.reserved} and call('XRANGE', stream, row[1], row[1])[1]
+    if entry and put('s', row[1], 0, show(at, entry, lost, time, preview)) then break end
+  end
+  if #rows == 0 then return nil end
+  return { 's', place, '0' }
+end
+
+local function dead()
+  local key = base .. (channel == ${CHANNEL.failed} and FAILED or TIMEOUT)
+  local stopped = scan('XREVRANGE', key, place == '' and '+' or '(' .. place, '-', function(entry)
+    return put('s', entry[1], 0, show(channel, entry, 0, 0, preview))
+  end)
+  return stopped and { 's', stopped, '0' }
+end
+
+local next
+if channel == ${CHANNEL.reserved} then next = reserved()
+elseif channel >= ${CHANNEL.failed} then next = dead()
+elseif channel == ${CHANNEL.delayed} then
+  if phase == '' then score, place = now, '\\255' end
+  next = delayed()
+elseif phase == 'z' then next = delayed()
+else next = waiting() end
+return cmsgpack.pack({ shown, next or 0 })
+`;

@@ -1,0 +1,59 @@
+/**
+ * Clients that wait for a job, and what is left of them.
+ *
+ * @module
+ */
+
+import type { Naming } from "../keys.ts";
+import type { Script } from "../link.ts";
+import { script } from "./lua.ts";
+
+/** Registers a client: KEYS bases, ARGV the instance and for how many milliseconds. */
+export function renewScript(naming: Naming): Script {
+  return script(naming, "renew", ["allow-oom"], RENEW);
+}
+
+const RENEW = `
+local till = text(clock() + ARGV[2])
+for _, base in ipairs(KEYS) do call('ZADD', base .. WAITERS, till, ARGV[1]) end
+return 1
+`;
+
+/** Takes a client out of those who wait: KEYS bases, ARGV the instance. */
+export function unregisterScript(naming: Naming): Script {
+  return script(naming, "unregister", ["allow-oom"], UNREGISTER);
+}
+
+const UNREGISTER = `
+for _, base in ipairs(KEYS) do call('ZREM', base .. WAITERS, ARGV[1]) end
+return 1
+`;
+
+/** Rings somebody: KEYS the base. */
+export function passScript(naming: Naming): Script {
+  return script(naming, "pass", ["allow-oom"], PASS);
+}
+
+const PASS = `
+ring(KEYS[1], 0, clock())
+return 1
+`;
+
+/** Takes out a client's consumers that hold nothing: KEYS bases, ARGV the instance. */
+export function leaveScript(naming: Naming): Script {
+  return script(naming, "leave", ["allow-oom"], LEAVE);
+}
+
+const LEAVE = `
+local start = ARGV[1] .. '.'
+for _, base in ipairs(KEYS) do
+  call('ZREM', base .. WAITERS, ARGV[1])
+  local consumers = redis.pcall('XINFO', 'CONSUMERS', base .. WAITING, GROUP)
+  for _, consumer in ipairs(consumers.err and {} or consumers) do
+    if consumer[4] == 0 and string.sub(consumer[2], 1, #start) == start then
+      call('XGROUP', 'DELCONSUMER', base .. WAITING, GROUP, consumer[2])
+    end
+  end
+end
+return 1
+`;

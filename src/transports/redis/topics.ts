@@ -1,0 +1,50 @@
+/**
+ * Topics: who is bound, and what the first group gets.
+ *
+ * @module
+ */
+
+import type { Call } from "../../exchange.ts";
+import { groupQueue, topicQueue } from "../../names.ts";
+import type { Topics } from "../../transport.ts";
+import { callOf, type Context, replies } from "./context.ts";
+import type { Script } from "./link.ts";
+import { timer } from "./operate.ts";
+
+/** The scripts that topics need. */
+export interface TopicScripts {
+  readonly bind: Script;
+  readonly unbind: Script;
+}
+
+/** Makes the ability to fan out. */
+export function createTopics(context: Context, scripts: TopicScripts): Topics {
+  const { link, keys, registry, runtime } = context;
+
+  async function bind(topic: string, group: string, call: Call): Promise<void> {
+    call.signal?.throwIfAborted();
+    const rest = timer(runtime, "bind a group", call);
+    const base = keys.base(topicQueue(topic));
+    for (let done: unknown = 0; done !== 1;) {
+      const [answer, heir] = replies(await link.run(scripts.bind, [base], [group], rest()));
+      done = answer;
+      const name = heir instanceof Uint8Array ? new TextDecoder().decode(heir) : "";
+      // Its queue may hold jobs now, that nobody pushed to it.
+      if (name !== "") await registry.enter([groupQueue(topic, name)], rest());
+    }
+  }
+
+  return {
+    bind,
+    async unbind(topic, group, call) {
+      call.signal?.throwIfAborted();
+      return await link.run(scripts.unbind, [keys.base(topicQueue(topic))], [group], callOf(call)) === 1;
+    },
+    async groups(topic, call) {
+      call.signal?.throwIfAborted();
+      const key = keys.key(topicQueue(topic), "groups");
+      const members = replies(await link.command(key, ["SMEMBERS", key], callOf(call)));
+      return members.map((member) => member instanceof Uint8Array ? new TextDecoder().decode(member) : "").sort();
+    },
+  };
+}
