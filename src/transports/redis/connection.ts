@@ -7,7 +7,7 @@
 
 import type { Alarms } from "../../alarms.ts";
 import { TransportBusy, TransportError } from "../../errors.ts";
-import { type Client, COMMAND, type CreateClient, replyOf, textOf } from "./driver.ts";
+import { argumentsOf, type Client, COMMAND, type CreateClient, replyOf, textOf } from "./driver.ts";
 import { ConnectionLost, explain, isAnswer } from "./errors.ts";
 import type { Argument, Reply } from "./link.ts";
 
@@ -145,7 +145,7 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
       return alive;
     },
     facts: new Map(),
-    send: async (args) => replyOf(await tried(client.sendCommand(args, COMMAND))),
+    send: async (args) => replyOf(await tried(client.sendCommand(argumentsOf(args), COMMAND))),
     async subscribe(channel, heard) {
       await tried(client.sSubscribe(channel, heard));
       return () => tried(client.sUnsubscribe(channel, heard));

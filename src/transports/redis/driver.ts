@@ -98,6 +98,15 @@ function checkedClient(client: unknown): Client {
   throw new TransportError("TRANSPORT_INCOMPATIBLE", "Cannot use Redis as the package 'redis' must be version 6");
 }
 
+/** Arguments as the driver wants them: bytes must be its own kind, which costs no copy. */
+export function argumentsOf(args: readonly Argument[]): readonly Argument[] {
+  return args.map((arg) =>
+    typeof arg === "string" || Buffer.isBuffer(arg)
+      ? arg
+      : Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength)
+  );
+}
+
 /** A driver's answer as the contract of links has it; what it knows beyond that (booleans, doubles) as text. */
 export function replyOf(value: unknown): Reply {
   if (value === null || value === undefined || typeof value === "number") return value ?? null;

@@ -8,7 +8,7 @@
 import { TransportError } from "../../errors.ts";
 import type { Ticket } from "./calls.ts";
 import { type Connection, factsOf, refuse } from "./connection.ts";
-import { type Client, COMMAND, replyOf } from "./driver.ts";
+import { argumentsOf, type Client, COMMAND, replyOf } from "./driver.ts";
 import { ConnectionLost, isAnswer, unavailable } from "./errors.ts";
 import type { Line } from "./line.ts";
 import type { Argument, Reply } from "./link.ts";
@@ -66,7 +66,7 @@ export function guestConnection(
     facts,
     async send(args: readonly Argument[]): Promise<Reply> {
       try {
-        return replyOf(await client.sendCommand(args, COMMAND));
+        return replyOf(await client.sendCommand(argumentsOf(args), COMMAND));
       } catch (error) {
         if (isAnswer(error)) throw error;
         throw new ConnectionLost(name, error);

@@ -1,0 +1,29 @@
+/** What tests of the Redis transport ask the server itself. */
+import type { RedisServer } from "../support/servers/redis.ts";
+
+/** The calls of a command as the server counts them; of all commands where none is named. */
+export async function commands(server: RedisServer, ...names: readonly string[]): Promise<number> {
+  const info = String(await server.send("INFO", "commandstats"));
+  let total = 0;
+  for (const [, name = "", calls] of info.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)) {
+    // What the tests themselves ask.
+    if (names.length === 0 ? !/^(info|client|hello|auth|acl)\b/.test(name) : names.includes(name)) {
+      total += Number(calls);
+    }
+  }
+  return total;
+}
+
+/** How many clients are connected, without the one that asks. */
+export async function connections(server: RedisServer): Promise<number> {
+  const list = String(await server.send("CLIENT", "LIST", "TYPE", "normal")) +
+    String(await server.send("CLIENT", "LIST", "TYPE", "pubsub"));
+  return list.split("\n").filter((line) => line.startsWith("id=") && !line.includes("user=relevo-tests")).length;
+}
+
+const decoder = new TextDecoder();
+
+/** A text in an answer. */
+export function textOf(reply: unknown): string {
+  return reply instanceof Uint8Array ? decoder.decode(reply) : String(reply);
+}
