@@ -26,6 +26,7 @@ import type {
   Settlement,
 } from "./exchange.ts";
 import type { Channel, DeadChannel, QueueInfo } from "./job.ts";
+import type { Schedules } from "./recurring.ts";
 
 /** What a transport can do beyond the structure that is visible here. */
 export interface Features {
@@ -137,6 +138,8 @@ export interface Transport extends AsyncDisposable {
   remove(queue: string, channel: Channel, select: Selection, call: Call): Promise<number>;
   /** Present where jobs can be fanned out. */
   readonly topics?: Topics;
+  /** Present where recurring jobs can be stored. */
+  readonly schedules?: Schedules;
   /** Present where a caller's transaction can be joined. */
   readonly transactions?: Transactions;
 }

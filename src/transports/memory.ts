@@ -16,6 +16,7 @@ import { get, info, list, queueNames } from "./memory/look.ts";
 import { reload, remove } from "./memory/operate.ts";
 import { push } from "./memory/push.ts";
 import { checkReserve, expects, extend, settle, take } from "./memory/reserve.ts";
+import { createRecurring } from "./memory/schedules.ts";
 import { LIMITS, type Store } from "./memory/store.ts";
 import { bind, groups, unbind } from "./memory/topics.ts";
 import { createWaiters, type Request } from "./memory/waiters.ts";
@@ -66,6 +67,7 @@ const FEATURES: Features = {
 export function memory(options: MemoryOptions = {}): Transport {
   const { runtime, maxJobs, name } = checkOptions(options);
   const store = createStore(runtime, maxJobs);
+  const recurring = createRecurring(store);
   let closed = false;
 
   function admit({ signal }: Call): void {
@@ -110,6 +112,15 @@ export function memory(options: MemoryOptions = {}): Transport {
       bind: (topic, group, call) => answer(call, () => bind(store, topic, group)),
       unbind: (topic, group, call) => answer(call, () => unbind(store, topic, group)),
       groups: (topic, call) => answer(call, () => groups(store, topic)),
+    },
+    schedules: {
+      put: (schedule, call) => answer(call, () => recurring.put(schedule)),
+      list: (queue, page, call) => answer(call, () => recurring.list(queue, page)),
+      remove: (queue, key, call) => answer(call, () => recurring.remove(queue, key)),
+      pause: (queue, key, paused, call) => answer(call, () => recurring.pause(queue, key, paused)),
+      due: (queues, limit, call) => answer(call, () => recurring.due(queues, limit)),
+      advance: (queue, key, tick, next, job, call) =>
+        answer(call, () => recurring.advance(queue, key, tick, next, job)),
     },
     [Symbol.asyncDispose]() {
       closed = true;

@@ -18,6 +18,7 @@ import { LEASE } from "./lease.ts";
 import { LISTING } from "./listing.ts";
 import { PUSH } from "./push.ts";
 import { RESERVE } from "./reserve.ts";
+import { SCHEDULES } from "./schedules.ts";
 import { SETTLE } from "./settle.ts";
 import { STRESS } from "./stress.ts";
 import type { Claim } from "./claim.ts";
@@ -40,6 +41,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   clock: CLOCK,
   transactions: TRANSACTIONS,
   topics: [...TOPICS, ...TOPIC_GROUPS],
+  schedules: SCHEDULES,
   close: CLOSE,
   connection: CONNECTION,
   stress: STRESS,

@@ -31,6 +31,8 @@ export interface Subject {
   transaction?(store: string): Promise<SubjectTransaction>;
   /** The transport has `topics`; a case compares. */
   readonly topics?: true;
+  /** The transport has `schedules`; a case compares. */
+  readonly schedules?: true;
   /** Moves the wall clock by so many milliseconds, back if negative, without any time going by. */
   step?(ms: number): void;
   /** How many timers, sockets and the like are alive: 0 when all clients of all stores are closed. */
@@ -61,7 +63,7 @@ export type Need =
   | Ability;
 
 /** An optional part of a subject that a case may need. */
-export type Ability = "restart" | "raw" | "transaction" | "topics" | "step" | "alive";
+export type Ability = "restart" | "raw" | "transaction" | "topics" | "schedules" | "step" | "alive";
 
 /** One claim about every transport, ready to run with any test runner. */
 export interface Case {

@@ -8,14 +8,23 @@
 import { MAX_NAME } from "../../defaults.ts";
 import { TransportClosed } from "../../errors.ts";
 import { checkReservable } from "../../names.ts";
+import type { Schedules } from "../../recurring.ts";
 import type { Transport } from "../../transport.ts";
 import { reloadedOf, reloadPage, removePage } from "./admin.ts";
-import { createCalls } from "./calls.ts";
+import { type Calls, createCalls } from "./calls.ts";
 import { createCommitter } from "./commit.ts";
 import { createConnection } from "./connection.ts";
 import { getJobs, infoOf, listJobs, queueNames } from "./inspect.ts";
 import { settingsOf, type SqliteOptions } from "./options.ts";
 import { MAX_BYTES, MAX_ITEMS, pushJobs } from "./push.ts";
+import {
+  advanceSchedule,
+  dueSchedules,
+  listSchedules,
+  pauseSchedule,
+  putSchedule,
+  removeSchedule,
+} from "./schedules.ts";
 import { extendLeases, settleAll } from "./settle.ts";
 import { bindPart, groupsOf, unbind } from "./topics.ts";
 import { createTransactions } from "./transactions.ts";
@@ -152,6 +161,7 @@ export function sqlite(options: SqliteOptions): Transport {
       groups: (topic, call) =>
         calls.call(call, { writes: false, run: (session) => groupsOf(session, topic) }),
     },
+    schedules: schedulesOf(calls),
     transactions: createTransactions({
       name,
       connection,
@@ -160,5 +170,26 @@ export function sqlite(options: SqliteOptions): Transport {
       isClosed: () => closing !== undefined,
     }),
     [Symbol.asyncDispose]: () => closing ??= close(),
+  };
+}
+
+function schedulesOf({ call }: Calls): Schedules {
+  return {
+    put: (schedule, bounds) =>
+      call(bounds, { writes: true, grows: true, run: (session) => putSchedule(session, schedule) }),
+    list: (queue, page, bounds) =>
+      call(bounds, { writes: false, run: (session) => listSchedules(session, queue, page) }),
+    remove: (queue, key, bounds) =>
+      call(bounds, { writes: true, run: (session) => removeSchedule(session, queue, key) }),
+    pause: (queue, key, paused, bounds) =>
+      call(bounds, { writes: true, run: (session) => pauseSchedule(session, queue, key, paused) }),
+    due: (queues, limit, bounds) =>
+      call(bounds, { writes: false, run: (session) => dueSchedules(session, queues, limit) }),
+    advance: (queue, key, tick, next, job, bounds) =>
+      call(bounds, {
+        writes: true,
+        grows: true,
+        run: (session) => advanceSchedule(session, queue, key, tick, next, job),
+      }),
   };
 }

@@ -45,6 +45,7 @@ const NAME_OF_NEW = "substr(NEW.queue, 1, instr(NEW.queue || '@', '@') - 1)";
 const MIGRATIONS: readonly Migration[] = [
   { name: "create jobs, queues, ids and leases", sql: first },
   { name: "create groups of topics", sql: second },
+  { name: "create schedules", sql: third },
 ];
 
 /** The newest schema that this version knows. */
@@ -149,6 +150,21 @@ CREATE TRIGGER relevo_jobs_insert INSTEAD OF INSERT ON relevo_jobs BEGIN
     ON CONFLICT (queue) DO UPDATE SET waiting = waiting + excluded.waiting, delayed = delayed + excluded.delayed;
   UPDATE relevo_entries SET id = CAST(last_insert_rowid() AS TEXT) WHERE queue IN (SELECT queue FROM ${targets}) AND id = '';
 END;`;
+}
+
+/** Recurring jobs: what is pushed at each tick, and when next. */
+function third(): string {
+  return `
+CREATE TABLE relevo_schedules (
+  queue TEXT NOT NULL,
+  key TEXT NOT NULL,
+  tick INTEGER NOT NULL,
+  paused INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  payload BLOB NOT NULL,
+  PRIMARY KEY (queue, key)
+);
+CREATE INDEX relevo_schedules_tick ON relevo_schedules (queue, paused, tick);`;
 }
 
 /** JavaScript's drivers send every number as a real one; as a text, 7 is not to be 7.0. */

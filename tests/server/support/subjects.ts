@@ -27,6 +27,7 @@ function fileSubject(runtime: Runtime): Subject {
     name: "SQLite",
     features: SQLITE_FEATURES,
     topics: true,
+    schedules: true,
     async create(store) {
       await mkdir(folder(store), { recursive: true });
       const transport = sqlite({ path: path(store), runtime });
@@ -78,6 +79,7 @@ export function volatileSqliteSubject(): Subject {
     name: "SQLite in memory",
     features: { ...SQLITE_FEATURES, durable: false, shared: false },
     topics: true,
+    schedules: true,
     create: () => Promise.resolve(sqlite({ path: ":memory:", runtime })),
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),

@@ -22,6 +22,7 @@ export function memorySubject(wrap: (inner: Transport) => Transport = (inner) =>
     name: "memory",
     features: MEMORY_FEATURES,
     topics: true,
+    schedules: true,
     create: () => Promise.resolve(wrap(memory({ runtime }))),
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),

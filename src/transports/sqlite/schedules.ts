@@ -1,0 +1,99 @@
+/**
+ * Recurring jobs: a row a schedule, moved on in the transaction that stores its job.
+ *
+ * @module
+ */
+
+import type { PushJob } from "../../exchange.ts";
+import { checkInteger } from "../../options.ts";
+import type { DueSchedules, Schedule, SchedulePage } from "../../recurring.ts";
+import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
+import { pushJobs } from "./push.ts";
+import type { Session } from "./session.ts";
+
+const COLUMNS = "queue, key, tick, paused, text, payload";
+const ONE = `SELECT ${COLUMNS} FROM relevo_schedules WHERE queue = ? AND key = ?`;
+const PUT = `INSERT INTO relevo_schedules (queue, key, tick, paused, text, payload) VALUES (?, ?, ?, 0, ?, ?)
+  ON CONFLICT (queue, key) DO UPDATE SET tick = excluded.tick, text = excluded.text, payload = excluded.payload`;
+const LIST = `SELECT ${COLUMNS} FROM relevo_schedules WHERE queue = ? AND key > ? ORDER BY key LIMIT ?`;
+const DUE = `SELECT ${COLUMNS} FROM relevo_schedules WHERE paused = 0 AND queue IN (SELECT value FROM json_each(?))
+  ORDER BY tick LIMIT ?`;
+const PAUSE = "UPDATE relevo_schedules SET paused = ? WHERE queue = ? AND key = ?";
+const REMOVE = "DELETE FROM relevo_schedules WHERE queue = ? AND key = ?";
+const MOVE = "UPDATE relevo_schedules SET tick = ? WHERE queue = ? AND key = ?";
+
+/** Stores a schedule, unless it is there as it is. */
+export function putSchedule(
+  session: Session,
+  { queue, key, tick, text, payload }: Omit<Schedule, "paused">,
+): "created" | "replaced" | "same" {
+  const row = session.statement(ONE).get(queue, key);
+  if (row !== undefined && textOf(row.text) === text && sameBytes(bytesOf(row.payload), payload)) return "same";
+  session.statement(PUT).run(queue, key, tick, text, payload);
+  return row === undefined ? "created" : "replaced";
+}
+
+/** A page of a queue's schedules. */
+export function listSchedules(
+  session: Session,
+  queue: string,
+  { limit, cursor = "" }: { readonly limit: number; readonly cursor?: string | undefined },
+): SchedulePage {
+  checkInteger("list schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
+  const rows = session.statement(LIST).all(queue, cursor, limit + 1);
+  const schedules = rows.slice(0, limit).map(scheduleOf);
+  const last = schedules.at(-1);
+  return rows.length > limit && last !== undefined ? { schedules, cursor: last.key } : { schedules };
+}
+
+/** Whether there was one. */
+export function removeSchedule(session: Session, queue: string, key: string): boolean {
+  return session.statement(REMOVE).run(queue, key).changes > 0;
+}
+
+/** Whether there was one. */
+export function pauseSchedule(session: Session, queue: string, key: string, paused: boolean): boolean {
+  return session.statement(PAUSE).run(paused ? 1 : 0, queue, key).changes > 0;
+}
+
+/** What has come, and how long it is to what comes next. */
+export function dueSchedules(session: Session, queues: readonly string[], limit: number): DueSchedules {
+  checkInteger("look for due schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
+  const rows = session.statement(DUE).all(JSON.stringify(queues), limit + 1).map(scheduleOf);
+  const schedules = rows.filter(({ tick }) => tick <= session.now).slice(0, limit);
+  const next = rows[schedules.length];
+  return next === undefined ? { schedules } : { schedules, next: Math.max(0, next.tick - session.now) };
+}
+
+/** Moves a schedule on, and stores its tick's job. A job whose id is taken is there already: its tick is over all the same. */
+export function advanceSchedule(
+  session: Session,
+  queue: string,
+  key: string,
+  tick: number,
+  next: number | undefined,
+  job: PushJob | undefined,
+): "advanced" | "stale" {
+  const row = session.statement(ONE).get(queue, key);
+  if (row === undefined || integerOf(row.paused) === 1 || integerOf(row.tick) !== tick) return "stale";
+  const pushed = job === undefined ? undefined : pushJobs(session, [job], false)[0];
+  if (pushed instanceof Error) throw pushed;
+  if (next === undefined) removeSchedule(session, queue, key);
+  else session.statement(MOVE).run(next, queue, key);
+  return "advanced";
+}
+
+function scheduleOf(row: Row): Schedule {
+  return {
+    queue: textOf(row.queue),
+    key: textOf(row.key),
+    tick: integerOf(row.tick),
+    paused: integerOf(row.paused) === 1,
+    text: textOf(row.text),
+    payload: bytesOf(row.payload),
+  };
+}
+
+function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+}
