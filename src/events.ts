@@ -31,7 +31,7 @@ export interface EventMap {
   readonly completed: RunDetail & { readonly duration: number };
   /** A run failed, and the job will run again after the delay. */
   readonly retrying: RunDetail & { readonly error: Error; readonly delay: number };
-  /** A job is dead. */
+  /** A job is dead; with the reason `returned`: its run failed, and its broker may deliver it again. */
   readonly failed: RunDetail & {
     readonly error: Error;
     readonly reason: string;
