@@ -69,13 +69,25 @@ export async function rest(runtime: Runtime, ms: number, ticket: Ticket): Promis
   }
 }
 
-/** Makes questions of scripts; a script goes by its hash, and whole to a server that does not know it. */
+/**
+ * Makes questions of scripts. The first time over a connection a script goes whole, then by its hash: were the hash
+ * tried first, a server that does not know it yet would let the calls that were made later overtake this one.
+ */
 export function createScripts(): (
   script: Script,
   keys: readonly string[],
   args: readonly Argument[],
 ) => Question {
   const hashes = new WeakMap<Script, string>();
+  const sent = new WeakMap<Connection, Set<Script>>();
+
+  function isNew(connection: Connection, script: Script): boolean {
+    const known = sent.get(connection);
+    if (known?.has(script)) return false;
+    if (known === undefined) sent.set(connection, new Set([script]));
+    else known.add(script);
+    return true;
+  }
 
   function hashOf(script: Script): string {
     let hash = hashes.get(script);
@@ -89,6 +101,7 @@ export function createScripts(): (
   return (script, keys, args) => {
     const tail = [`${keys.length}`, ...keys, ...args];
     return async (connection) => {
+      if (isNew(connection, script)) return await connection.send(["EVAL", script.source, ...tail]);
       try {
         return await connection.send(["EVALSHA", hashOf(script), ...tail]);
       } catch (error) {

@@ -40,7 +40,6 @@ const INT32 = 0xd2;
 const INT64 = 0xd3;
 /** The server writes it; what is sent begins at 16 bits. */
 const RAW8 = 0xd9;
-const RAW8 = 0xd9;
 const RAW16 = 0xda;
 const RAW32 = 0xdb;
 const ARRAY16 = 0xdc;
@@ -186,8 +185,6 @@ export function unpack(packed: Uint8Array): Unpacked {
         return skip(4, bytes.readInt32BE(at));
       case INT64:
         return skip(8, bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4));
-      case RAW8:
-        return raw(skip(1, bytes.readUInt8(at)));
       case RAW8:
         return raw(skip(1, bytes.readUInt8(at)));
       case RAW16:
