@@ -81,9 +81,9 @@ export function prepare(
   settings: JobSettings | undefined,
   sharedRequestId?: string,
 ): PushJob | Promise<PushJob> {
-  if (settings?.queue !== undefined) checkQueue(desk.definitions, settings.queue);
+  if (settings?.queue !== undefined) checkQueue(desk.definitions, name, settings.queue);
   const definition = definitionOf(desk.definitions, name);
-  if (settings !== undefined) checkSettings(definition, settings);
+  if (settings !== undefined) checkSettings(name, settings);
   const verdict = validate(definition.schema, name, payload);
   let job: PushJob;
   try {
@@ -163,17 +163,21 @@ function makeJob(
 }
 
 /** Checked before the name: a caller who gave neither is told of the queue first (seed 004). */
-function checkQueue({ queues }: Definitions, queue: string): void {
+function checkQueue(definitions: Definitions, name: string, queue: string): void {
+  const topic = definitions.get(name)?.topic;
+  if (topic !== undefined) {
+    throw new TypeError(
+      `Cannot dispatch '${name}' with 'queue' as its jobs go to the groups of topic '${topic}'`,
+    );
+  }
+  const { queues } = definitions;
   if (!queues.has(queue)) throw new UnknownQueueError(shown(queue), [...queues]);
 }
 
-function checkSettings({ name, topic }: Definition, settings: JobSettings): void {
+function checkSettings(name: string, settings: JobSettings): void {
   const action = `dispatch '${name}'`;
   const { id, idWindow, onDuplicate, delay, at, maxAttempts, timeout, backoff, requestId } = settings;
   checkKnown(action, settings, KNOWN);
-  if (settings.queue !== undefined && topic !== undefined) {
-    throw new TypeError(`Cannot ${action} with 'queue' as its jobs go to the groups of topic '${topic}'`);
-  }
   if (id !== undefined) checkId(id, action);
   if (idWindow !== undefined) {
     checkTime(action, "idWindow", idWindow);

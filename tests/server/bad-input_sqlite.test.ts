@@ -2,10 +2,12 @@ import { describe } from "vitest";
 import { options } from "../web/bad-input/options.ts";
 import { payloads } from "../web/bad-input/payloads.ts";
 import { stored } from "../web/bad-input/stored.ts";
+import { topics } from "../web/bad-input/topics.ts";
 import { sqlitePlace } from "./support/place.ts";
 
 describe("bad input, on SQLite", () => {
   options(sqlitePlace);
   payloads(sqlitePlace);
   stored(sqlitePlace);
+  topics(sqlitePlace);
 });

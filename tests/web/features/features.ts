@@ -5,6 +5,7 @@ import { dispatching } from "./dispatching.ts";
 import { driving } from "./driving.ts";
 import { failing } from "./failing.ts";
 import { payloads } from "./payloads.ts";
+import { topics } from "./topics.ts";
 import { workers } from "./workers.ts";
 
 export const FEATURES: readonly ((open: OpenPlace) => void)[] = [
@@ -13,5 +14,6 @@ export const FEATURES: readonly ((open: OpenPlace) => void)[] = [
   driving,
   channels,
   workers,
+  topics,
   failing,
 ];

@@ -1,5 +1,6 @@
 /** Faults of topics: who gets what, and what one group's doings do to another's. */
 import { CHANNELS } from "../../../src/job.ts";
+import type { Pushed } from "../../../src/exchange.ts";
 import { groupQueue, partsOf, topicQueue } from "../../../src/names.ts";
 import type { Topics, Transport } from "../../../src/transport.ts";
 import { around, type Mutant, watching } from "./mutants.ts";
@@ -89,7 +90,7 @@ const piecemeal: Mutant = {
     around(inner, {
       async push(jobs, call) {
         if (call.atomic !== true) return await inner.push(jobs, call);
-        const results = [];
+        const results: Pushed[] = [];
         for (const job of jobs) {
           const isPublished = partsOf(job.queue).group === "";
           results.push(...await inner.push([job], { ...call, atomic: !isPublished }));
