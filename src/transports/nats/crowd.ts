@@ -1,0 +1,196 @@
+/**
+ * Those who wait for jobs, and the stands at the server that wait for them: one for each line of a queue, shared by all
+ * who wait for it, so that waiting costs a message every other minute.
+ *
+ * @module
+ */
+
+import { type Alarm, type Alarms, createAlarms } from "../../alarms.ts";
+import { hush } from "../../promises.ts";
+import type { Runtime } from "../../runtime.ts";
+import type { Bench } from "./bench.ts";
+import type { Line } from "./names.ts";
+import type { Place } from "./places.ts";
+import type { Arrival, Stand } from "./pulls.ts";
+import { giveBack, RIPEN_PAGE, ripen, takeBack } from "./ripen.ts";
+
+/** Somebody who waits. */
+export interface Waiter {
+  readonly places: readonly Place[];
+  readonly slots: number;
+  /** A first job came: it is the waiter's, who waits no more. */
+  got(arrival: Arrival): void;
+}
+
+/** The crowd. */
+export interface Crowd {
+  readonly alarms: Alarms;
+  /** Whether a line is known to be empty, as somebody stands at it. */
+  stands(place: Place, line: Line): boolean;
+  /** Stands at the lines of a queue. */
+  keep(place: Place, lines: readonly Line[]): void;
+  join(waiter: Waiter): void;
+  leave(waiter: Waiter): void;
+  /** Takes jobs that came for nobody. */
+  spare(place: Place, limit: number, slots: number): Arrival[];
+  /** Takes in what came for nobody in particular. */
+  stray(arrival: Arrival): void;
+  /** Forgets what was known of the server. */
+  reset(): void;
+  close(): Promise<void>;
+}
+
+/** What is known of one queue. */
+interface Post {
+  readonly place: Place;
+  readonly stands: Map<Line, Stand>;
+  readonly waiters: Set<Waiter>;
+  spare: Arrival[];
+  /** Delayed jobs that arrived in this moment. */
+  unripe: Arrival[];
+  usedAt: number;
+  alarm: Alarm | undefined;
+}
+
+/** Milliseconds for which a stand outlasts those who wait, and a job waits for somebody who asks for it. */
+const LINGER = 250;
+/** Milliseconds that a move of our own may take. */
+const MOVE = 10_000;
+
+/** Makes an empty crowd. */
+export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
+  const alarms = createAlarms(runtime);
+  const posts = new Map<Place, Post>();
+  const ending = new Set<Promise<void>>();
+
+  function postOf(place: Place): Post {
+    let post = posts.get(place);
+    if (post === undefined) {
+      post = { place, stands: new Map(), waiters: new Set(), spare: [], unripe: [], usedAt: 0, alarm: undefined };
+      posts.set(place, post);
+    }
+    return post;
+  }
+
+  function stand(post: Post, line: Line): void {
+    if (post.stands.has(line) || !bench().link.up) return;
+    const made: Stand = bench().pulls.stand(post.place, line, line === "d" ? RIPEN_PAGE : 1, {
+      arrived: (arrival) => crowd.stray(arrival),
+      over: () => {
+        if (post.stands.get(line) === made) post.stands.delete(line);
+        dismiss(made);
+        if (post.waiters.size > 0) stand(post, line);
+      },
+    });
+    post.stands.set(line, made);
+  }
+
+  function dismiss(made: Stand): void {
+    const end = made.end().catch(() => undefined);
+    ending.add(end);
+    hush(end.then(() => ending.delete(end)));
+  }
+
+  /** Looks after a queue that may be wanted no more. */
+  function linger(post: Post): void {
+    if (post.alarm !== undefined) return;
+    post.alarm = alarms.set(LINGER, () => {
+      post.alarm = undefined;
+      const late = runtime.monotonic() - LINGER;
+      const old = post.spare.filter(({ at }) => at <= late);
+      if (old.length > 0) {
+        post.spare = post.spare.filter(({ at }) => at > late);
+        work(giveBack(bench(), old, runtime.monotonic() + MOVE));
+      }
+      if (post.waiters.size === 0 && post.usedAt <= late) {
+        for (const made of post.stands.values()) dismiss(made);
+        post.stands.clear();
+      }
+      if (post.spare.length > 0 || (post.stands.size > 0 && post.waiters.size === 0)) linger(post);
+    });
+  }
+
+  /** What fails here comes again by itself, when the server's lease is over. */
+  function work(moving: Promise<void>): void {
+    hush(moving);
+  }
+
+  function wake(post: Post, arrival: Arrival): void {
+    for (const waiter of post.waiters) {
+      if (arrival.line === "b" && waiter.slots === 0) continue;
+      crowd.leave(waiter);
+      return waiter.got(arrival);
+    }
+    post.spare.push(arrival);
+    linger(post);
+  }
+
+  function unripe(post: Post, arrival: Arrival): void {
+    post.unripe.push(arrival);
+    if (post.unripe.length > 1) return;
+    hush(runtime.sleep(0).then(async () => {
+      const arrivals = post.unripe;
+      post.unripe = [];
+      await ripen(bench(), arrivals, runtime.monotonic() + MOVE);
+    }));
+  }
+
+  const crowd: Crowd = {
+    alarms,
+    stands: (place, line) => posts.get(place)?.stands.has(line) ?? false,
+    keep(place, lines) {
+      const post = postOf(place);
+      post.usedAt = runtime.monotonic();
+      for (const line of lines) stand(post, line);
+      linger(post);
+    },
+    join(waiter) {
+      for (const place of waiter.places) postOf(place).waiters.add(waiter);
+    },
+    leave(waiter) {
+      for (const place of waiter.places) {
+        const post = postOf(place);
+        post.waiters.delete(waiter);
+        post.usedAt = runtime.monotonic();
+        if (post.waiters.size === 0) linger(post);
+      }
+    },
+    spare(place, limit, slots) {
+      const post = posts.get(place);
+      if (post === undefined || post.spare.length === 0) return [];
+      const taken: Arrival[] = [];
+      let back = slots;
+      post.spare = post.spare.filter((arrival) => {
+        if (taken.length >= limit || (arrival.line === "b" && back <= 0)) return true;
+        if (arrival.line === "b") back--;
+        taken.push(arrival);
+        return false;
+      });
+      return taken;
+    },
+    stray(arrival) {
+      const post = postOf(arrival.place);
+      if (arrival.line === "d") return unripe(post, arrival);
+      if (arrival.count > 1) return work(takeBack(bench(), [arrival], runtime.monotonic() + MOVE));
+      wake(post, arrival);
+    },
+    reset() {
+      for (const post of posts.values()) {
+        for (const made of post.stands.values()) dismiss(made);
+        post.stands.clear();
+      }
+    },
+    async close() {
+      alarms.clear();
+      const spare = [...posts.values()].flatMap((post) => post.spare);
+      crowd.reset();
+      for (const post of posts.values()) {
+        post.waiters.clear();
+        post.spare = [];
+      }
+      if (spare.length > 0) await giveBack(bench(), spare, runtime.monotonic() + LINGER).catch(() => undefined);
+      await Promise.race([Promise.all(ending), runtime.sleep(LINGER)]);
+    },
+  };
+  return crowd;
+}

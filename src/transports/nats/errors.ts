@@ -1,0 +1,97 @@
+/**
+ * What the server's and the client's errors mean here.
+ *
+ * @module
+ */
+
+import { messageOf, RelevoError, TransportError, TransportFull } from "../../errors.ts";
+
+/** An error as the JetStream API answers it. */
+export interface ApiFault {
+  readonly code: number;
+  readonly err_code?: number | undefined;
+  readonly description?: string | undefined;
+}
+
+/** The server's numbers for what is dealt with here. */
+export const FAULT = {
+  consumerNotFound: 10014,
+  sequenceNotFound: 10043,
+  noMessage: 10037,
+  streamNotFound: 10059,
+  streamNameInUse: 10058,
+  subjectsOverlap: 10065,
+  wrongLastSequence: 10071,
+} as const;
+
+const FULL: ReadonlySet<number> = new Set([10002, 10023, 10026, 10027, 10028, 10047, 10054, 10077, 10122, 10167]);
+const OFF: ReadonlySet<number> = new Set([10008, 10035, 10039, 10076]);
+
+/** A push or a move whose answer was lost: what became of it is unknown. */
+export class AnswerLost extends Error {
+  override readonly name: string = "AnswerLost";
+
+  constructor(cause: unknown) {
+    super(`The link to the server was lost before it answered: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** The server's refusal, with its number for those who deal with it. */
+export class ApiError extends Error {
+  override readonly name: string = "ApiError";
+  readonly fault: number;
+
+  constructor({ err_code, code, description = "" }: ApiFault) {
+    super(`${description} (${err_code ?? code})`);
+    this.fault = err_code ?? code;
+  }
+}
+
+/** Whether an error is one of the server's with this number. */
+export function isFault(error: unknown, fault: number): boolean {
+  return error instanceof ApiError && error.fault === fault;
+}
+
+/** What a server's refusal is called by this library. `what` completes "Cannot ...". */
+export function refusal(fault: ApiFault, what: string): Error {
+  const cause = new ApiError(fault);
+  const { description = "", err_code: code = 0 } = fault;
+  if (FULL.has(code) || /maximum (messages|bytes)|insufficient|limit/i.test(description)) {
+    return new TransportFull(`Cannot ${what} as a limit of the server is reached: ${cause.message}`, { cause });
+  }
+  if (OFF.has(code)) return unavailable(`Cannot ${what} as the account has no JetStream: ${cause.message}`, cause);
+  if (fault.code === 503) return unavailable(`Cannot ${what} as JetStream does not answer: ${cause.message}`, cause);
+  return new TransportError("TRANSPORT_INCOMPATIBLE", `Cannot ${what} as the server refused: ${cause.message}`, {
+    cause,
+  });
+}
+
+/** Nobody answers where JetStream should. */
+export function noResponders(what: string): TransportError {
+  return unavailable(`Cannot ${what} as nobody answers for it: JetStream is off, or the stream is gone`);
+}
+
+/** A store that cannot be reached. */
+export function unavailable(message: string, cause?: unknown): TransportError {
+  return new TransportError("TRANSPORT_UNAVAILABLE", message, cause === undefined ? undefined : { cause });
+}
+
+/** What keeps a connection from being made; nothing of a URL is in its message. */
+export function connectFault(error: unknown): Error {
+  if (error instanceof RelevoError || error instanceof RangeError || error instanceof TypeError) return error;
+  const name = error instanceof Error ? error.name : "";
+  if (/Authorization|Authentication|Permission/.test(name) || /authoriz|authent/i.test(messageOf(error))) {
+    return unavailable("Cannot connect to NATS as the server refused the credentials", error);
+  }
+  if (name === "TimeoutError") return unavailable("Cannot connect to NATS as no server answered in time", error);
+  return unavailable(`Cannot connect to NATS: ${kindOf(error)}`, error);
+}
+
+function kindOf(error: unknown): string {
+  const message = messageOf(error);
+  return /refused/i.test(message) ? "connection refused" : /resolve|ENOTFOUND|dns/i.test(message)
+    ? "its name cannot be resolved"
+    : error instanceof Error
+    ? error.name
+    : "unknown";
+}

@@ -1,0 +1,372 @@
+/**
+ * What an operator sees: counts, listings, single jobs.
+ *
+ * @module
+ */
+
+import type { Entry, Page, PageRequest } from "../../exchange.ts";
+import type { Channel, DeadChannel, QueueInfo } from "../../job.ts";
+import { checkInteger } from "../../options.ts";
+import type { Bench } from "./bench.ts";
+import { timeOfDeath } from "./deaths.ts";
+import { DEAD_LETTER, idToken, type Line } from "./names.ts";
+import { type Place, queueOf } from "./places.ts";
+import { lineSubject } from "./publish.ts";
+import { dueOf, ripenPages } from "./ripen.ts";
+import { type Stored, storedOf } from "./wire.ts";
+
+/** What a consumer says of itself. */
+interface ConsumerState {
+  readonly delivered: { readonly stream_seq: number };
+  readonly num_ack_pending: number;
+  readonly num_pending: number;
+}
+
+/** A dead job, as its subject tells it. */
+export interface Grave {
+  readonly subject: string;
+  /** Orders deaths. */
+  readonly stamp: string;
+}
+
+/** Pages of delayed jobs that a look moves on when they are due. */
+const PAGES = 100;
+/** Messages that are asked for at once. */
+const AT_ONCE = 256;
+/** Streams of one page of the server's list, and subjects of one of its answers. */
+const SUBJECTS_PAGE = 100_000;
+const LINES: readonly Line[] = ["w", "b", "d"];
+
+/** Counts per channel. */
+export async function infoOf(bench: Bench, queue: string, until: number): Promise<QueueInfo> {
+  const place = await bench.places.find(queue, until);
+  if (place === undefined) return { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
+  await ripenPages(bench, place, PAGES, until);
+  const [[fresh, back, delayed], failed, timeout] = await Promise.all([
+    Promise.all(LINES.map((line) => stateOf(bench, place, line, until))),
+    countOf(bench, place, "failed", until),
+    countOf(bench, place, "timeout", until),
+  ]);
+  if (fresh === undefined || back === undefined || delayed === undefined) throw new Error("A line has no consumer");
+  const waiting = fresh.num_pending + back.num_pending;
+  const counts = {
+    waiting,
+    delayed: delayed.num_pending + delayed.num_ack_pending,
+    reserved: fresh.num_ack_pending + back.num_ack_pending,
+    failed,
+    timeout,
+  };
+  if (waiting === 0) return counts;
+  const first = await Promise.all([
+    nextOf(bench, place, `${place.base}w.>`, fresh.delivered.stream_seq + 1, until),
+    nextOf(bench, place, `${place.base}b.>`, back.delivered.stream_seq + 1, until),
+  ]);
+  const times = first.flatMap((message) => message === undefined ? [] : [dueAt(message)]);
+  return times.length === 0 ? counts : { ...counts, oldest: Math.max(0, bench.clock.now() - Math.min(...times)) };
+}
+
+/** What a consumer says of itself. */
+export async function stateOf({ link }: Bench, place: Place, line: Line, until: number): Promise<ConsumerState> {
+  return await link.api(`CONSUMER.INFO.${place.stream}.${place.consumers[line]}`, undefined, until);
+}
+
+function dueAt(message: Stored): number {
+  return dueOf({ record: message, time: message.time });
+}
+
+async function countOf(bench: Bench, place: Place, channel: DeadChannel, until: number): Promise<number> {
+  return (await graves(bench, place, channel, undefined, until)).length;
+}
+
+/** The dead jobs of a channel, oldest first, or those with an id. */
+export async function graves(
+  { link }: Bench,
+  place: Place,
+  channel: DeadChannel,
+  id: string | undefined,
+  until: number,
+): Promise<Grave[]> {
+  const filter = `${place.base}${DEAD_LETTER[channel]}.${id === undefined ? ">" : `${idToken(id)}.*`}`;
+  const found: Grave[] = [];
+  for (let offset = 0;; offset += SUBJECTS_PAGE) {
+    const { state } = await link.api<{ readonly state: { readonly subjects?: Readonly<Record<string, number>> } }>(
+      `STREAM.INFO.${place.stream}`,
+      { subjects_filter: filter, offset },
+      until,
+    );
+    const subjects = Object.keys(state.subjects ?? {});
+    for (const subject of subjects) found.push({ subject, stamp: subject.slice(subject.lastIndexOf(".") + 1) });
+    if (subjects.length < SUBJECTS_PAGE) break;
+  }
+  return found.sort((a, b) => a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0);
+}
+
+/** Asks for a message directly; undefined when there is none. */
+export async function direct(
+  { link }: Bench,
+  place: Place,
+  request: object,
+  until: number,
+): Promise<Stored | undefined> {
+  const subject = `$JS.API.DIRECT.GET.${place.stream}`;
+  return storedOf(await link.request({ subject, data: JSON.stringify(request) }, until), place.queue);
+}
+
+/** The last message of a subject. */
+export function lastOf(bench: Bench, place: Place, subject: string, until: number): Promise<Stored | undefined> {
+  return direct(bench, place, { last_by_subj: subject }, until);
+}
+
+/** The first message of a subject from a number on. */
+export function nextOf(
+  bench: Bench,
+  place: Place,
+  subject: string,
+  seq: number,
+  until: number,
+): Promise<Stored | undefined> {
+  return direct(bench, place, { seq, next_by_subj: subject }, until);
+}
+
+/** The names of all queues that hold a job, or held one. */
+export async function queueNames({ link }: Bench, until: number): Promise<string[]> {
+  const { prefix } = link.settings;
+  const names: string[] = [];
+  for (let offset = 0;;) {
+    const { total, streams } = await link.api<{
+      readonly total: number;
+      readonly streams: readonly {
+        readonly config: { readonly name: string; readonly description?: string };
+        readonly state: { readonly last_seq: number };
+      }[] | null;
+    }>("STREAM.LIST", { offset }, until);
+    const page = streams ?? [];
+    for (const { config: { name, description }, state } of page) {
+      if (!name.startsWith(`${prefix}_`) || state.last_seq === 0) continue;
+      const queue = queueOf(description);
+      if (queue !== undefined) names.push(queue);
+    }
+    offset += page.length;
+    if (page.length === 0 || offset >= total) return names.sort();
+  }
+}
+
+/** The live job of each id, else its newest dead one. */
+export async function getJobs(
+  bench: Bench,
+  queue: string,
+  ids: readonly string[],
+  until: number,
+): Promise<(Entry | undefined)[]> {
+  const place = await bench.places.find(queue, until);
+  if (place === undefined || ids.length === 0) return ids.map(() => undefined);
+  const found = new Map<string, Promise<Entry | undefined>>();
+  const results: (Entry | undefined)[] = [];
+  const seen = await delivered(bench, place, until);
+  for (let start = 0; start < ids.length; start += AT_ONCE) {
+    const part = ids.slice(start, start + AT_ONCE);
+    for (const id of part) if (!found.has(id)) found.set(id, getOne(bench, place, id, seen, until));
+    for (const id of part) results.push(await found.get(id));
+  }
+  return results;
+}
+
+/** How far each line was delivered: what is behind it waits. */
+export type Seen = Readonly<Record<Line, number>>;
+
+export async function delivered(bench: Bench, place: Place, until: number): Promise<Seen> {
+  const [w, b, d] = await Promise.all(LINES.map((line) => stateOf(bench, place, line, until)));
+  const seq = (state: ConsumerState | undefined): number => state?.delivered.stream_seq ?? 0;
+  return { w: seq(w), b: seq(b), d: seq(d) };
+}
+
+async function getOne(
+  bench: Bench,
+  place: Place,
+  id: string,
+  seen: Seen,
+  until: number,
+): Promise<Entry | undefined> {
+  const raw = /^[1-9]\d{0,15}$/.test(id) ? direct(bench, place, { seq: Number(id) }, until) : undefined;
+  const [live, foreign, failed, timeout] = await Promise.all([
+    Promise.all(LINES.map((line) => lastOf(bench, place, lineSubject(place, line, id), until))),
+    raw,
+    graves(bench, place, "failed", id, until),
+    graves(bench, place, "timeout", id, until),
+  ]);
+  const alive = live.find((message) => message !== undefined && message.id === id) ??
+    (foreign?.id === id && foreign.meta === "" ? foreign : undefined);
+  if (alive !== undefined && lineOf(place, alive) !== undefined) {
+    return entryOf(bench, place, alive, channelOf(bench, place, alive, seen), Infinity);
+  }
+  const newest = [...failed, ...timeout].reduce<Grave | undefined>(
+    (last, grave) => last === undefined || grave.stamp > last.stamp ? grave : last,
+    undefined,
+  );
+  if (newest === undefined) return undefined;
+  const dead = await lastOf(bench, place, newest.subject, until);
+  return dead === undefined ? undefined : entryOf(bench, place, dead, channelOf(bench, place, dead, seen), Infinity);
+}
+
+function lineOf({ base }: Place, { subject }: Stored): Line | undefined {
+  return LINES.find((line) => subject.startsWith(`${base}${line}.`));
+}
+
+/** Which channel a message is in. */
+export function channelOf(bench: Bench, place: Place, message: Stored, seen: Seen): Channel {
+  const line = lineOf(place, message);
+  if (line === "d") return dueAt(message) > bench.clock.now() ? "delayed" : "waiting";
+  if (line !== undefined) return message.seq > seen[line] ? "waiting" : "reserved";
+  return message.subject.startsWith(`${place.base}f.`) ? "failed" : "timeout";
+}
+
+/** A message as an operator sees it. */
+export function entryOf(bench: Bench, place: Place, message: Stored, channel: Channel, preview: number): Entry {
+  const { id, name, meta, marks, payload } = message;
+  const dead = channel === "failed" || channel === "timeout";
+  return {
+    queue: place.queue,
+    channel,
+    id,
+    name,
+    payload: payload.slice(0, Math.min(preview, payload.length)),
+    size: payload.length,
+    meta,
+    lost: marks.lost ?? 0,
+    reset: !dead && marks.reset === true,
+    time: channel === "reserved" ? leaseEnd(bench, place, message) : dead ? diedAt(message) : dueAt(message),
+  };
+}
+
+/** Of a delivery of this process when its lease ends; of another's when it would if it began now. */
+function leaseEnd({ clock, link }: Bench, place: Place, { seq }: Stored): number {
+  const held = place.held.get(seq);
+  const rest = held === undefined ? place.ackWait : held.safe - link.settings.runtime.monotonic();
+  return clock.now() + Math.max(0, rest);
+}
+
+/** When a dead job died. */
+export function diedAt({ subject, marks }: Stored): number {
+  return marks.died ?? timeOfDeath(subject.slice(subject.lastIndexOf(".") + 1));
+}
+
+/** A page of a channel. */
+export async function listJobs(
+  bench: Bench,
+  queue: string,
+  channel: Channel,
+  page: PageRequest,
+  until: number,
+): Promise<Page> {
+  checkInteger("list jobs", "limit", page.limit, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger("list jobs", "preview", page.preview, 0, Number.MAX_SAFE_INTEGER);
+  const place = await bench.places.find(queue, until);
+  if (place === undefined) return { entries: [] };
+  if (channel === "failed" || channel === "timeout") return await listDead(bench, place, channel, page, until);
+  await ripenPages(bench, place, PAGES, until);
+  if (channel === "delayed") return await listDelayed(bench, place, page, until);
+  return await listLines(bench, place, channel, page, until);
+}
+
+async function listDead(
+  bench: Bench,
+  place: Place,
+  channel: DeadChannel,
+  { limit, cursor, preview }: PageRequest,
+  until: number,
+): Promise<Page> {
+  const all = (await graves(bench, place, channel, undefined, until)).reverse();
+  const rest = cursor === undefined ? all : all.filter(({ stamp }) => stamp < cursor);
+  const shown = rest.slice(0, limit);
+  const messages = await each(shown, ({ subject }) => lastOf(bench, place, subject, until));
+  const entries = messages.flatMap((message) =>
+    message === undefined ? [] : [entryOf(bench, place, message, channel, preview)]
+  );
+  const last = shown.at(-1);
+  return rest.length > shown.length && last !== undefined ? { entries, cursor: last.stamp } : { entries };
+}
+
+async function listDelayed(
+  bench: Bench,
+  place: Place,
+  { limit, cursor, preview }: PageRequest,
+  until: number,
+): Promise<Page> {
+  const all = await scan(bench, place, "d", 1, Infinity, () => true, Infinity, until);
+  all.sort((a, b) => dueAt(a) - dueAt(b) || a.seq - b.seq);
+  const [due = -Infinity, seq = 0] = cursor === undefined ? [] : cursor.split(":").map(Number);
+  const rest = all.filter((one) => dueAt(one) > due || (dueAt(one) === due && one.seq > seq));
+  const shown = rest.slice(0, limit);
+  const entries = shown.map((message) => entryOf(bench, place, message, "delayed", preview));
+  const last = shown.at(-1);
+  return rest.length > shown.length && last !== undefined
+    ? { entries, cursor: `${dueAt(last)}:${last.seq}` }
+    : { entries };
+}
+
+/** What came back first, then what is fresh, each in its order. */
+async function listLines(
+  bench: Bench,
+  place: Place,
+  channel: "waiting" | "reserved",
+  { limit, cursor, preview }: PageRequest,
+  until: number,
+): Promise<Page> {
+  const [from, after] = cursor === undefined ? ["b", 0] : [cursor.slice(0, 1), Number(cursor.slice(2))];
+  const seen = await delivered(bench, place, until);
+  const found: { readonly line: Line; readonly message: Stored }[] = [];
+  for (const line of ["b", "w"] as const) {
+    if (from === "w" && line === "b") continue;
+    const start = Math.max(line === from ? after + 1 : 1, channel === "waiting" ? seen[line] + 1 : 1);
+    const end = channel === "waiting" ? Infinity : seen[line];
+    const messages = await scan(bench, place, line, start, end, () => true, limit + 1 - found.length, until);
+    for (const message of messages) found.push({ line, message });
+    if (found.length > limit) break;
+  }
+  const shown = found.slice(0, limit);
+  const entries = shown.map(({ message }) => entryOf(bench, place, message, channel, preview));
+  const last = shown.at(-1);
+  return found.length > limit && last !== undefined
+    ? { entries, cursor: `${last.line}:${last.message.seq}` }
+    : { entries };
+}
+
+/** The messages of a line from one number to another, in their order, as far as they are wanted. */
+export async function scan(
+  bench: Bench,
+  place: Place,
+  line: Line,
+  from: number,
+  to: number,
+  wanted: (message: Stored) => boolean,
+  limit: number,
+  until: number,
+): Promise<Stored[]> {
+  const filter = `${place.base}${line}.>`;
+  const found: Stored[] = [];
+  for (let seq = from; found.length < limit;) {
+    const next = await nextOf(bench, place, filter, seq, until);
+    if (next === undefined || next.seq > to) break;
+    if (wanted(next)) found.push(next);
+    // Behind one that is there more are likely to be: they are asked for at once, by their numbers.
+    const numbers = Array.from({ length: Math.min(AT_ONCE, Math.max(0, limit - found.length)) }, (_, n) => next.seq + 1 + n)
+      .filter((number) => number <= to);
+    const messages = await Promise.all(numbers.map((number) => direct(bench, place, { seq: number }, until)));
+    for (const message of messages) {
+      if (message === undefined || !message.subject.startsWith(`${place.base}${line}.`)) continue;
+      if (found.length < limit && wanted(message)) found.push(message);
+    }
+    seq = next.seq + 1 + numbers.length;
+  }
+  return found;
+}
+
+/** Asks for each of many, so many at once; answers in their order. */
+export async function each<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let start = 0; start < items.length; start += AT_ONCE) {
+    results.push(...await Promise.all(items.slice(start, start + AT_ONCE).map(ask)));
+  }
+  return results;
+}
+

@@ -1,0 +1,175 @@
+/**
+ * What an operator does: dead jobs back to work, and jobs out for good.
+ *
+ * @module
+ */
+
+import type { Reloaded, Selection } from "../../exchange.ts";
+import type { Channel, DeadChannel } from "../../job.ts";
+import type { Bench } from "./bench.ts";
+import { FAULT, isFault } from "./errors.ts";
+import { hold, isLive } from "./ids.ts";
+import { channelOf, delivered, diedAt, direct, each, type Grave, graves, lastOf, scan, type Seen } from "./look.ts";
+import { ACK, successorOf } from "./moves.ts";
+import type { Line } from "./names.ts";
+import type { Place } from "./places.ts";
+import { lineSubject, published } from "./publish.ts";
+import { ripenPages } from "./ripen.ts";
+import { MESSAGE_ID, type Stored } from "./wire.ts";
+
+const PAGES = 100;
+
+/** Dead to waiting, oldest first. */
+export async function reloadJobs(
+  bench: Bench,
+  queue: string,
+  channel: DeadChannel,
+  select: Selection,
+  reset: boolean,
+  until: number,
+): Promise<Reloaded> {
+  const place = await bench.places.find(queue, until);
+  const answer = { reloaded: 0, taken: 0 };
+  if (place === undefined) return answer;
+  for (const { grave, message } of await exhumed(bench, place, channel, select, until)) {
+    const outcome = await reloadOne(bench, place, grave, message, reset, until);
+    if (outcome === "taken") answer.taken++;
+    if (outcome === "reloaded") answer.reloaded++;
+  }
+  return answer;
+}
+
+async function reloadOne(
+  bench: Bench,
+  place: Place,
+  { subject }: Grave,
+  { id, name, meta, payload, seq, marks }: Stored,
+  reset: boolean,
+  until: number,
+): Promise<"reloaded" | "taken" | "gone"> {
+  if (await isLive(bench, place, id, until)) return "taken";
+  const end = await hold(bench, place, id, marks.until ?? 0, until);
+  if (end === undefined) return "taken";
+  const record = { id, name, meta, marks: { until: end, ...reset ? { reset } : {} } };
+  const letter = { place, subject: lineSubject(place, "w", id), payload, record, once: successorOf(seq) };
+  const { duplicate } = await published(bench.link, letter, until);
+  await purge(bench, place, subject, until);
+  return duplicate ? "gone" : "reloaded";
+}
+
+/** The dead jobs that are meant, oldest first. */
+async function exhumed(
+  bench: Bench,
+  place: Place,
+  channel: DeadChannel,
+  select: Selection,
+  until: number,
+): Promise<{ readonly grave: Grave; readonly message: Stored }[]> {
+  const all = select !== "all" && "ids" in select
+    ? (await each([...new Set(select.ids)], (id) => graves(bench, place, channel, id, until))).flat()
+      .sort((a, b) => a.stamp < b.stamp ? -1 : 1)
+    : await graves(bench, place, channel, undefined, until);
+  const messages = await each(all, ({ subject }) => lastOf(bench, place, subject, until));
+  return all.flatMap((grave, index) => {
+    const message = messages[index];
+    return message !== undefined && isMeant(message, select) ? [{ grave, message }] : [];
+  });
+}
+
+function isMeant(message: Stored, select: Selection): boolean {
+  if (select === "all" || "ids" in select) return true;
+  const { name = message.name, reason, before = Infinity } = select;
+  return message.name === name && (reason === undefined || message.marks.reason === reason) && diedAt(message) < before;
+}
+
+/** Removes jobs of one channel; how many. */
+export async function removeJobs(
+  bench: Bench,
+  queue: string,
+  channel: Channel,
+  select: Selection,
+  until: number,
+): Promise<number> {
+  const place = await bench.places.find(queue, until);
+  if (place === undefined) return 0;
+  if (channel === "failed" || channel === "timeout") {
+    const dead = await exhumed(bench, place, channel, select, until);
+    const counts = await each(dead, ({ grave: { subject } }) => purge(bench, place, subject, until));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+  // Live jobs have neither a reason nor a time of death.
+  if (select !== "all" && !("ids" in select) && (select.reason !== undefined || select.before !== undefined)) return 0;
+  await ripenPages(bench, place, PAGES, until);
+  const seen = await delivered(bench, place, until);
+  const live = await meant(bench, place, channel, select, seen, until);
+  const removed = await each(live, (message) => removeOne(bench, place, message, channel, until));
+  return removed.filter((one) => one).length;
+}
+
+async function meant(
+  bench: Bench,
+  place: Place,
+  channel: Channel,
+  select: Selection,
+  seen: Seen,
+  until: number,
+): Promise<Stored[]> {
+  const lines: readonly Line[] = channel === "delayed" ? ["d"] : ["b", "w"];
+  const fits = (message: Stored): boolean => channelOf(bench, place, message, seen) === channel;
+  if (select !== "all" && "ids" in select) {
+    const subjects = [...new Set(select.ids)].flatMap((id) => lines.map((line) => lineSubject(place, line, id)));
+    const found = await each(subjects, (subject) => lastOf(bench, place, subject, until));
+    const raw = await each(
+      select.ids.filter((id) => /^[1-9]\d{0,15}$/.test(id)),
+      (id) => direct(bench, place, { seq: Number(id) }, until),
+    );
+    const foreign = raw.filter((message) => message?.meta === "" && message.id === `${message.seq}`);
+    const bySeq = new Map([...found, ...foreign].flatMap((one) => one === undefined ? [] : [[one.seq, one]]));
+    return [...bySeq.values()].filter((one) => lines.some((line) => one.subject.startsWith(place.base + line)) && fits(one));
+  }
+  const name = select === "all" ? undefined : select.name;
+  const wanted = (message: Stored): boolean => (name === undefined || message.name === name) && fits(message);
+  const found: Stored[] = [];
+  for (const line of lines) found.push(...await scan(bench, place, line, 1, Infinity, wanted, Infinity, until));
+  return found;
+}
+
+/**
+ * Removes a live job. First its successor's message id is taken, so that whoever holds it cannot move it any more; then
+ * its delivery is acknowledged in its holder's stead, or the message deleted.
+ */
+async function removeOne(
+  bench: Bench,
+  place: Place,
+  { seq, subject }: Stored,
+  channel: Channel,
+  until: number,
+): Promise<boolean> {
+  const { link, holding } = bench;
+  if (channel === "reserved") {
+    const tomb = `${place.base}x.${seq}`;
+    const receipt = await link.request({ subject: tomb, data: "", lines: [[MESSAGE_ID, successorOf(seq)]] }, until);
+    await purge(bench, place, tomb, until);
+    if (new TextDecoder().decode(receipt.data).includes('"duplicate"')) return false;
+    holding.lose(place, seq);
+    const line: Line = subject.startsWith(`${place.base}b.`) ? "b" : "w";
+    link.send({ subject: `$JS.ACK.${place.stream}.${place.consumers[line]}.1.${seq}.1.0.0`, data: ACK });
+  }
+  try {
+    await link.api(`STREAM.MSG.DELETE.${place.stream}`, { seq, no_erase: true }, until);
+    return true;
+  } catch (error) {
+    if (isFault(error, FAULT.sequenceNotFound) || isFault(error, FAULT.noMessage)) return channel === "reserved";
+    throw error;
+  }
+}
+
+/** Removes all messages of a subject; how many. */
+async function purge({ link }: Bench, place: Place, subject: string, until: number): Promise<number> {
+  const { purged } = await link.api<{ readonly purged: number }>(
+    `STREAM.PURGE.${place.stream}`,
+    { filter: subject },
+    until,
+  );
+  return purged;
+}

@@ -1,0 +1,142 @@
+/**
+ * What a user may say to `nats()`, and what is wrong with it.
+ *
+ * @module
+ */
+
+import { checkInteger, checkKnown, checkWord, quote } from "../../options.ts";
+import { type Runtime, systemRuntime } from "../../runtime.ts";
+import type { NatsConnection } from "./client.ts";
+
+/** Options of {@linkcode nats}. Give `servers` or `connection`. */
+export interface NatsOptions {
+  /**
+   * `nats://host:4222`, `tls://host:4222`, or `ws://` and `wss://` for WebSocket; several are one cluster. A name and
+   * password, or a token, may stand before an `@`.
+   */
+  readonly servers?: string | readonly string[] | undefined;
+  /** A connection that you already hold, of any `@nats-io` transport; it is never closed here. */
+  readonly connection?: NatsConnection | undefined;
+  /** User name. */
+  readonly user?: string | undefined;
+  /** Password of `user`. */
+  readonly pass?: string | undefined;
+  /** Token, where the server wants one. */
+  readonly token?: string | undefined;
+  /** An authenticator of `@nats-io`: nkeys, JWTs, credentials files. */
+  readonly authenticator?: object | undefined;
+  /** TLS settings as the client takes them. */
+  readonly tls?: object | undefined;
+  /** What streams and subjects begin with: letters, digits, `-` and `_`, at most 64. Default `relevo`. */
+  readonly prefix?: string | undefined;
+  /** The durable consumer of each queue; letters, digits, `-` and `_`, at most 64. Default `relevo`. */
+  readonly group?: string | undefined;
+  /** Milliseconds after which the server hands an unsettled job to another, from 50. Default 30,000. */
+  readonly ackWait?: number | undefined;
+  /** Copies of a stream that is made here, from 1 to 5. Default 1. */
+  readonly replicas?: number | undefined;
+  /** Where a stream that is made here is kept. Default `file`. */
+  readonly storage?: "file" | "memory" | undefined;
+  /** What the subjects of answers begin with, where permissions ask for it. Default `_INBOX`. */
+  readonly inboxPrefix?: string | undefined;
+  /** What errors and reports call the transport. Default `nats`. */
+  readonly name?: string | undefined;
+  /** Clock, timer and die. Default: the real ones. */
+  readonly runtime?: Runtime | undefined;
+}
+
+/** Options without gaps. */
+export interface Settings {
+  readonly servers: readonly string[];
+  readonly connection: NatsConnection | undefined;
+  readonly credentials: object;
+  readonly prefix: string;
+  readonly group: string;
+  readonly ackWait: number;
+  readonly replicas: number;
+  readonly storage: "file" | "memory";
+  readonly inboxPrefix: string;
+  readonly name: string;
+  readonly runtime: Runtime;
+}
+
+const ACTION = "use NATS";
+const CREDENTIALS = ["user", "pass", "token", "authenticator", "tls"] as const;
+const KNOWN = [
+  "servers",
+  "connection",
+  ...CREDENTIALS,
+  "prefix",
+  "group",
+  "ackWait",
+  "replicas",
+  "storage",
+  "inboxPrefix",
+  "name",
+  "runtime",
+];
+const ACK_WAIT = 30_000;
+const LEAST_ACK_WAIT = 50;
+const MOST_ACK_WAIT = 24 * 3_600_000;
+const MAX_REPLICAS = 5;
+
+/** Fills the gaps; throws a `TypeError` or `RangeError` that says what is wrong. */
+export function settingsOf(options: NatsOptions): Settings {
+  checkKnown(ACTION, options, KNOWN);
+  const { servers, connection, prefix = "relevo", group = "relevo", name = "nats" } = options;
+  if ((servers === undefined) === (connection === undefined)) {
+    throw new TypeError(`Cannot ${ACTION} as exactly one of 'servers' and 'connection' must be given`);
+  }
+  const { ackWait = ACK_WAIT, replicas = 1, storage = "file", inboxPrefix = "_INBOX" } = options;
+  const { runtime = systemRuntime() } = options;
+  if (typeof name !== "string" || name === "") {
+    throw new TypeError(`Cannot ${ACTION} as 'name' must be a non-empty string: current value is ${quote(name)}`);
+  }
+  if (!/^[\w-]+(\.[\w-]+)*$/.test(inboxPrefix)) {
+    throw new TypeError(
+      `Cannot ${ACTION} as 'inboxPrefix' must be a subject without wildcards: current value is ${quote(inboxPrefix)}`,
+    );
+  }
+  const credentials = CREDENTIALS.flatMap((key) => options[key] === undefined ? [] : [[key, options[key]]]);
+  return {
+    servers: serversOf(servers),
+    connection: checkConnection(connection),
+    credentials: Object.fromEntries(credentials),
+    prefix: checkToken("prefix", prefix),
+    group: checkToken("group", group),
+    ackWait: checkInteger(ACTION, "ackWait", ackWait, LEAST_ACK_WAIT, MOST_ACK_WAIT),
+    replicas: checkInteger(ACTION, "replicas", replicas, 1, MAX_REPLICAS),
+    storage: checkWord(ACTION, "storage", storage, ["file", "memory"]),
+    inboxPrefix,
+    name,
+    runtime,
+  };
+}
+
+function checkToken(option: string, value: unknown): string {
+  if (typeof value === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(value)) return value;
+  throw new TypeError(
+    `Cannot ${ACTION} as '${option}' must be 1 to 64 letters, digits, '-' and '_': current value is ${quote(value)}`,
+  );
+}
+
+/** No message repeats a server: it may hold a password. */
+function serversOf(servers: string | readonly string[] | undefined): readonly string[] {
+  if (servers === undefined) return [];
+  const list = typeof servers === "string" ? [servers] : servers;
+  const sound = Array.isArray(list) && list.length > 0 &&
+    list.every((server) => typeof server === "string" && server !== "" && !/\s/.test(server));
+  if (!sound) throw new TypeError(`Cannot ${ACTION} as 'servers' must be one or more URLs of servers`);
+  const web = list.filter((server) => /^wss?:/i.test(server)).length;
+  if (web > 0 && web < list.length) {
+    throw new TypeError(`Cannot ${ACTION} as 'servers' must be all WebSocket URLs or none`);
+  }
+  return [...list];
+}
+
+function checkConnection(connection: NatsConnection | undefined): NatsConnection | undefined {
+  if (connection === undefined) return undefined;
+  const { publish, subscribe, status }: Partial<NatsConnection> = Object(connection);
+  if ([publish, subscribe, status].every((method) => typeof method === "function")) return connection;
+  throw new TypeError(`Cannot ${ACTION} as 'connection' must be a NatsConnection: current value is ${typeof connection}`);
+}

@@ -1,0 +1,31 @@
+/**
+ * The order of calls on queues: the server takes messages, pulls and acknowledgements by different ways, so that one
+ * that was sent later may be carried out sooner. Calls of one kind may overlap; those of the other kind wait.
+ *
+ * @module
+ */
+
+/** What a call does with a queue. */
+export type Kind = "put" | "take";
+
+/** The calls under way on one queue. */
+export type Order = Readonly<Record<Kind, Set<Promise<unknown>>>>;
+
+/** Makes an order in which nothing is under way. */
+export function createOrder(): Order {
+  return { put: new Set(), take: new Set() };
+}
+
+/** Carries a call out once those of the other kind that were made on its queues before have ended. */
+export function inOrder<T>(orders: Iterable<Order>, kind: Kind, call: () => Promise<T>): Promise<T> {
+  const all = [...orders];
+  const before = all.flatMap((order) => [...order[kind === "put" ? "take" : "put"]]);
+  const running = before.length === 0 ? call() : Promise.allSettled(before).then(call);
+  for (const order of all) {
+    const under = order[kind];
+    under.add(running);
+    const end = (): void => void under.delete(running);
+    running.then(end, end);
+  }
+  return running;
+}

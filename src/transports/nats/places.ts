@@ -1,0 +1,279 @@
+/**
+ * A place is where a queue is in JetStream: its stream and the consumers of its lines. Made when missing, compared when
+ * present, and never overwritten.
+ *
+ * @module
+ */
+
+import { TransportError } from "../../errors.ts";
+import type { ServerClock } from "./clock.ts";
+import { ApiError, FAULT, isFault, refusal } from "./errors.ts";
+import type { Held } from "./held.ts";
+import type { Link } from "./link.ts";
+import { type Line, safeName } from "./names.ts";
+import { createOrder, type Order } from "./order.ts";
+
+/** A queue's place. */
+export interface Place {
+  readonly queue: string;
+  readonly stream: string;
+  /** What its subjects begin with, the last dot included. */
+  readonly base: string;
+  /** The durable consumer of each line. */
+  readonly consumers: Readonly<Record<Line, string>>;
+  /** Milliseconds after which its server hands an unsettled job to another. */
+  ackWait: number;
+  /** Milliseconds for which the server remembers messages' ids. */
+  window: number;
+  /** Calls on it, in their order. */
+  readonly order: Order;
+  /** What this process holds of it, by number in the stream. */
+  readonly held: Map<number, Held>;
+}
+
+/** Finds and makes places. */
+export interface Places {
+  /** The place of a queue, whether it is there or not. */
+  of(queue: string): Place;
+  /** The place of a queue, made when missing. */
+  make(queue: string, until: number): Promise<Place>;
+  /** The place of a queue, unless there is none. */
+  find(queue: string, until: number): Promise<Place | undefined>;
+  /** The place of a queue that was made or found before on this connection. */
+  known(queue: string): Place | undefined;
+  /** Looks anew at the next call: something of it is gone. */
+  forget(place: Place): void;
+}
+
+interface StreamConfig {
+  readonly name: string;
+  readonly description?: string;
+  readonly subjects?: readonly string[];
+  readonly retention: string;
+  readonly storage: string;
+  readonly num_replicas: number;
+  readonly max_age?: number;
+  readonly discard?: string;
+  readonly allow_direct?: boolean;
+  readonly allow_rollup_hdrs?: boolean;
+  readonly duplicate_window?: number;
+  readonly max_msgs_per_subject?: number;
+}
+
+interface StreamInfo {
+  readonly config: StreamConfig;
+}
+
+interface ConsumerInfo {
+  readonly config: {
+    readonly filter_subject?: string;
+    readonly ack_policy: string;
+    readonly ack_wait?: number;
+    readonly max_ack_pending?: number;
+    readonly max_deliver?: number;
+  };
+}
+
+const NANOS = 1_000_000;
+/** Milliseconds at least for which a server remembers the ids of messages, and in leases. */
+const LEAST_WINDOW = 120_000;
+const WINDOW_LEASES = 10;
+/** Pulls that may wait at one consumer. */
+const MAX_WAITING = 4_096;
+const DESCRIPTION = "Relevo queue ";
+
+/** The queue of a stream of ours. */
+export function queueOf(description: string | undefined): string | undefined {
+  if (description === undefined || !description.startsWith(DESCRIPTION)) return undefined;
+  try {
+    const queue: unknown = JSON.parse(description.slice(DESCRIPTION.length));
+    return typeof queue === "string" ? queue : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes the finder of a link's places. */
+export function createPlaces(link: Link, clock: ServerClock): Places {
+  const { prefix, group } = link.settings;
+  const places = new Map<string, Place>();
+  /** Places that were looked at, and on which connection. */
+  const looked = new Map<Place, number>();
+  const looking = new Map<Place, Promise<boolean>>();
+
+  function placeOf(queue: string): Place {
+    let place = places.get(queue);
+    if (place !== undefined) return place;
+    const token = safeName(queue);
+    place = {
+      queue,
+      stream: `${prefix}_${token}`,
+      base: `${prefix}.${token}.`,
+      consumers: { w: group, b: `${group}_back`, d: `${group}_delayed` },
+      ackWait: link.settings.ackWait,
+      window: windowOf(link.settings.ackWait),
+      order: createOrder(),
+      held: new Map(),
+    };
+    places.set(queue, place);
+    return place;
+  }
+
+  async function look(place: Place, make: boolean, until: number): Promise<boolean> {
+    const { epoch } = link;
+    const config = await stream(place, make, until);
+    if (config === undefined) return false;
+    compareStream(place, config);
+    place.window = (config.duplicate_window ?? 0) / NANOS;
+    const waits = await Promise.all(
+      (["w", "b", "d"] as const).map((line) => consumer(place, line, until)),
+    );
+    place.ackWait = Math.min(...waits);
+    await clock.set(place, until);
+    looked.set(place, epoch);
+    return true;
+  }
+
+  async function stream(place: Place, make: boolean, until: number): Promise<StreamConfig | undefined> {
+    const { stream: name } = place;
+    try {
+      return (await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until)).config;
+    } catch (error) {
+      if (!isFault(error, FAULT.streamNotFound)) throw named(error, `look at stream '${name}'`);
+    }
+    if (!make) return undefined;
+    const config = configOf(place, link.settings);
+    try {
+      return (await link.api<StreamInfo>(`STREAM.CREATE.${name}`, config, until)).config;
+    } catch (error) {
+      // Another process made it at the same moment.
+      if (!isFault(error, FAULT.streamNameInUse)) throw named(error, `make stream '${name}'`);
+      return (await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until)).config;
+    }
+  }
+
+  async function consumer(place: Place, line: Line, until: number): Promise<number> {
+    const name = place.consumers[line];
+    const what = `${place.stream}.${name}`;
+    try {
+      return compareConsumer(place, line, await link.api(`CONSUMER.INFO.${what}`, undefined, until));
+    } catch (error) {
+      if (!isFault(error, FAULT.consumerNotFound)) throw named(error, `look at consumer '${name}'`);
+    }
+    const body = {
+      stream_name: place.stream,
+      config: {
+        durable_name: name,
+        filter_subject: `${place.base}${line}.>`,
+        deliver_policy: "all",
+        ack_policy: "explicit",
+        ack_wait: link.settings.ackWait * NANOS,
+        max_deliver: -1,
+        max_ack_pending: -1,
+        max_waiting: MAX_WAITING,
+      },
+    };
+    try {
+      return compareConsumer(place, line, await link.api(`CONSUMER.DURABLE.CREATE.${what}`, body, until));
+    } catch (error) {
+      throw named(error, `make consumer '${name}' of stream '${place.stream}'`);
+    }
+  }
+
+  /** Whether a place is there; those who ask at once share the look. */
+  async function there(place: Place, make: boolean, until: number): Promise<boolean> {
+    if (looked.get(place) === link.epoch) return true;
+    const under = looking.get(place);
+    if (under !== undefined && (await under.catch(() => false) || !make)) return await there(place, make, until);
+    const look_ = look(place, make, until).finally(() => looking.delete(place));
+    looking.set(place, look_);
+    return await look_;
+  }
+
+  return {
+    of: placeOf,
+    async make(queue, until) {
+      const place = placeOf(queue);
+      await there(place, true, until);
+      return place;
+    },
+    async find(queue, until) {
+      const place = placeOf(queue);
+      return await there(place, false, until) ? place : undefined;
+    },
+    known(queue) {
+      const place = places.get(queue);
+      return place !== undefined && looked.get(place) === link.epoch ? place : undefined;
+    },
+    forget: (place) => void looked.delete(place),
+  };
+}
+
+function windowOf(ackWait: number): number {
+  return Math.max(LEAST_WINDOW, WINDOW_LEASES * ackWait);
+}
+
+function configOf({ stream, base, queue, window }: Place, settings: Link["settings"]): StreamConfig {
+  return {
+    name: stream,
+    description: DESCRIPTION + JSON.stringify(queue),
+    subjects: [`${base}>`],
+    retention: "workqueue",
+    storage: settings.storage,
+    num_replicas: settings.replicas,
+    discard: "new",
+    allow_direct: true,
+    allow_rollup_hdrs: true,
+    duplicate_window: window * NANOS,
+  };
+}
+
+/** Refuses a stream that cannot do what a queue needs; says what differs. */
+function compareStream({ stream, base, queue, ackWait }: Place, config: StreamConfig): void {
+  const owner = queueOf(config.description);
+  const window = (config.duplicate_window ?? 0) / NANOS;
+  const differs = owner !== undefined && owner !== queue
+    ? `it belongs to queue '${owner}'`
+    : config.retention !== "workqueue"
+    ? `its retention must be 'workqueue': current value is '${config.retention}'`
+    : !(config.subjects ?? []).includes(`${base}>`)
+    ? `its subjects must include '${base}>': current value is '${(config.subjects ?? []).join("', '")}'`
+    : config.allow_direct !== true
+    ? "it must allow direct gets"
+    : config.allow_rollup_hdrs !== true
+    ? "it must allow rollup headers"
+    : (config.max_age ?? 0) > 0
+    ? "it must have no maximum age: jobs would be dropped"
+    : (config.max_msgs_per_subject ?? -1) > 0
+    ? "it must have no limit of messages per subject: jobs would be dropped"
+    : config.discard !== "new"
+    ? `its discard policy must be 'new', or jobs would be dropped: current value is '${String(config.discard)}'`
+    : window < WINDOW_LEASES * ackWait
+    ? `its duplicate window must be at least ${WINDOW_LEASES * ackWait} ms: current value is ${window}`
+    : undefined;
+  if (differs === undefined) return;
+  throw new TransportError("TRANSPORT_INCOMPATIBLE", `Cannot use stream '${stream}' for a queue as ${differs}`);
+}
+
+/** Refuses a consumer that cannot do what a line needs; answers its wait in milliseconds. */
+function compareConsumer({ stream, base, consumers }: Place, line: Line, { config }: ConsumerInfo): number {
+  const { filter_subject: filter, ack_policy: policy, max_ack_pending: pending = 0, max_deliver: most = -1 } = config;
+  const differs = filter !== `${base}${line}.>`
+    ? `its subject must be '${base}${line}.>': current value is '${String(filter)}'`
+    : policy !== "explicit"
+    ? `its ack policy must be 'explicit': current value is '${policy}'`
+    : pending !== -1
+    ? `its 'max_ack_pending' must be -1: current value is ${pending}`
+    : most !== -1
+    ? `its 'max_deliver' must be -1, as attempts are counted by Relevo: current value is ${most}`
+    : undefined;
+  if (differs === undefined) return (config.ack_wait ?? 0) / NANOS;
+  throw new TransportError(
+    "TRANSPORT_INCOMPATIBLE",
+    `Cannot use consumer '${consumers[line]}' of stream '${stream}' as ${differs}`,
+  );
+}
+
+function named(error: unknown, what: string): unknown {
+  return error instanceof ApiError ? refusal({ code: 0, err_code: error.fault, description: error.message }, what) : error;
+}

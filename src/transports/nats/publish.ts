@@ -1,0 +1,91 @@
+/**
+ * Messages with jobs in them: published, and answered by the server once they are stored.
+ *
+ * @module
+ */
+
+import { TooLargeError } from "../../errors.ts";
+import { byteLength } from "../../names.ts";
+import { type ApiFault, refusal } from "./errors.ts";
+import type { Answered, Link } from "./link.ts";
+import type { Line } from "./names.ts";
+import { idToken } from "./names.ts";
+import type { Place } from "./places.ts";
+import { HEADER, MESSAGE_ID, pack, type Record } from "./wire.ts";
+
+/** A message of ours. */
+export interface Letter {
+  readonly place: Place;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly record: Record;
+  /** What makes it one of a kind within the stream's window. */
+  readonly once?: string | undefined;
+}
+
+/** What the server says of a message that it took. */
+export interface Receipt {
+  readonly seq: number;
+  /** One with the same `once` was taken before, and this one was not. */
+  readonly duplicate: boolean;
+}
+
+/** What became of a message. */
+export type Published = (receipt: Receipt | undefined, error: Error | undefined) => void;
+
+/** Bytes of a message beside its payload and the header's text: the other header lines. */
+const OVERHEAD = 512;
+/** Bytes that a server takes as header lines. */
+const MAX_HEADER = 65_000;
+const MAX_PAYLOAD = 1024 * 1024;
+const decoder = new TextDecoder();
+
+/** The subject of a job in a line. */
+export function lineSubject(place: Place, line: Line, id: string): string {
+  return `${place.base}${line}.${idToken(id)}`;
+}
+
+/** Bytes of payload and metadata that the server takes. */
+export function payloadLimit(link: Link): number {
+  return (link.info?.max_payload ?? MAX_PAYLOAD) - 4 * OVERHEAD;
+}
+
+/** Publishes a message. */
+export function publish(link: Link, letter: Letter, until: number, published: Published): void {
+  const { place, subject, payload, record, once } = letter;
+  const header = pack(record);
+  const refused = tooLarge(link, header, payload);
+  if (refused !== undefined) return published(undefined, refused);
+  const lines: [string, string][] = [[HEADER, header]];
+  if (once !== undefined) lines.push([MESSAGE_ID, once]);
+  link.ask({ subject, data: payload, lines }, until, receipted(`store a job in stream '${place.stream}'`, published));
+}
+
+/** The same as a promise. */
+export function published(link: Link, letter: Letter, until: number): Promise<Receipt> {
+  return new Promise((resolve, reject) =>
+    publish(link, letter, until, (receipt, error) => {
+      if (receipt === undefined) reject(error);
+      else resolve(receipt);
+    })
+  );
+}
+
+/** Reads a server's receipt. */
+export function receipted(what: string, published: Published): Answered {
+  return (message, error) => {
+    if (message === undefined) return published(undefined, error);
+    const answer: Partial<Receipt> & { readonly error?: ApiFault } = JSON.parse(decoder.decode(message.data));
+    if (answer.error !== undefined) return published(undefined, refusal(answer.error, what));
+    published({ seq: answer.seq ?? 0, duplicate: answer.duplicate === true }, undefined);
+  };
+}
+
+function tooLarge(link: Link, header: string, payload: Uint8Array): TooLargeError | undefined {
+  const most = (link.info?.max_payload ?? MAX_PAYLOAD) - OVERHEAD;
+  // A UTF-16 unit takes at most three bytes, so that most headers need not be encoded here.
+  if (header.length * 3 <= MAX_HEADER && payload.length + header.length * 3 <= most) return undefined;
+  const bytes = byteLength(header);
+  if (bytes > MAX_HEADER) return new TooLargeError("the metadata of a job", bytes, MAX_HEADER);
+  return payload.length + bytes > most ? new TooLargeError("a job", payload.length + bytes, most) : undefined;
+}

@@ -1,0 +1,143 @@
+/**
+ * Pulls: how messages come. A pull takes what is there and ends; a stand waits at the server until something comes.
+ *
+ * @module
+ */
+
+import type { Link } from "./link.ts";
+import type { NatsMessage } from "./client.ts";
+import { noResponders } from "./errors.ts";
+import type { Line } from "./names.ts";
+import type { Place, Places } from "./places.ts";
+import { deliveredOf, HEADER, type Record, unpack } from "./wire.ts";
+
+/** A message that came from a line. */
+export interface Arrival {
+  readonly place: Place;
+  readonly line: Line;
+  readonly seq: number;
+  /** How often the server has handed it over. */
+  readonly count: number;
+  /** When it was stored, by the server's clock. */
+  readonly time: number;
+  /** How many of its line wait behind it. */
+  readonly pending: number;
+  readonly reply: string;
+  readonly record: Record;
+  readonly payload: Uint8Array;
+  /** When the server cannot have handed it over later than, on the monotonic clock. */
+  readonly at: number;
+}
+
+/** Brings messages in. */
+export interface Pulls {
+  /** Takes what is there, at most `batch`. What comes when nobody asks for it any more goes to `stray`. */
+  take(place: Place, line: Line, batch: number, until: number): Promise<Arrival[]>;
+  /** Waits at the server for at most `batch`. */
+  stand(place: Place, line: Line, batch: number, heard: StandListener): Stand;
+}
+
+/** What a stand tells. */
+export interface StandListener {
+  arrived(arrival: Arrival): void;
+  /** It waits no more: all came, its time is over, or the server dropped it. */
+  over(): void;
+}
+
+/** A pull that waits. */
+export interface Stand {
+  /** Gives up waiting; what is on its way still arrives. */
+  end(): Promise<void>;
+}
+
+/** Milliseconds that a stand waits at the server. */
+const STAND = 120_000;
+const NANOS = 1_000_000;
+
+/** Makes pulls of a link. */
+export function createPulls(link: Link, places: Places, stray: (arrival: Arrival) => void): Pulls {
+  const { runtime } = link.settings;
+
+  function arrivalOf(place: Place, line: Line, message: NatsMessage, reply: string, at: number): Arrival {
+    const { count, seq, time, pending } = deliveredOf(reply);
+    const header = message.headers?.get(HEADER) ?? "";
+    return {
+      place,
+      line,
+      seq,
+      count,
+      time,
+      pending,
+      reply,
+      record: unpack(header, place.queue, seq),
+      payload: new Uint8Array(message.data),
+      at,
+    };
+  }
+
+  function send(place: Place, line: Line, reply: string, body: object): void {
+    const subject = `$JS.API.CONSUMER.MSG.NEXT.${place.stream}.${place.consumers[line]}`;
+    link.send({ subject, data: JSON.stringify(body) }, reply);
+  }
+
+  return {
+    take(place, line, batch, until) {
+      return new Promise((resolve, reject) => {
+        const at = runtime.monotonic();
+        const arrivals: Arrival[] = [];
+        let over = false;
+        const end = (error?: Error): void => {
+          if (over) return;
+          over = true;
+          cancel();
+          if (error === undefined) return resolve(arrivals);
+          for (const arrival of arrivals) stray(arrival);
+          reject(error);
+        };
+        // What comes bears the subject it was published to, so that each pull needs a subscription of its own.
+        const inbox = link.subscribe((message) => {
+          const { reply, headers } = message;
+          if (reply === undefined || reply === "") {
+            inbox.drop();
+            end(statusError(place, headers?.code ?? 0));
+            if (isLost(headers?.code ?? 0)) places.forget(place);
+            return;
+          }
+          const arrival = arrivalOf(place, line, message, reply, at);
+          if (over) return stray(arrival);
+          arrivals.push(arrival);
+          if (arrivals.length < batch) return;
+          inbox.drop();
+          end();
+        });
+        const cancel = link.watch(until, end);
+        if (!over) send(place, line, inbox.subject, { batch, no_wait: true });
+      });
+    },
+    stand(place, line, batch, { arrived, over }) {
+      let rest = batch;
+      const subscription = link.subscribe((message) => {
+        const { reply, headers } = message;
+        if (reply === undefined || reply === "") {
+          rest = 0;
+          if (isLost(headers?.code ?? 0)) places.forget(place);
+          return over();
+        }
+        rest--;
+        arrived(arrivalOf(place, line, message, reply, runtime.monotonic()));
+        if (rest === 0) over();
+      });
+      send(place, line, subscription.subject, { batch, expires: STAND * NANOS });
+      return { end: () => subscription.end() };
+    },
+  };
+}
+
+/** Whether a status says that a consumer or its stream is gone. */
+function isLost(code: number): boolean {
+  return code === 503 || code === 409;
+}
+
+function statusError(place: Place, code: number): Error | undefined {
+  return code === 503 ? noResponders(`take jobs from stream '${place.stream}'`) : undefined;
+}

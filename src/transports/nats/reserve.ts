@@ -1,0 +1,214 @@
+/**
+ * Reserve: jobs out, what came back first, then what waits, of the first queue named first.
+ *
+ * @module
+ */
+
+import type { Delivery, ReserveOptions } from "../../exchange.ts";
+import { checkInteger, checkTime } from "../../options.ts";
+import type { Alarm } from "../../alarms.ts";
+import type { Bench } from "./bench.ts";
+import type { Waiter } from "./crowd.ts";
+import { marginOf } from "./held.ts";
+import { inOrder } from "./order.ts";
+import type { Place } from "./places.ts";
+import type { Arrival } from "./pulls.ts";
+import { dueOf, giveBack, ripenPages, takeBack } from "./ripen.ts";
+
+/** What is wanted of one queue. */
+interface Want {
+  readonly limit: number;
+  readonly slots: number;
+  /** Ask the server also where somebody stands already. */
+  readonly eager: boolean;
+}
+
+/** Pages of delayed jobs that one reserve looks at. */
+const PAGES = 4;
+/** Jobs that one pull asks for. */
+const MOST = 5_000;
+/** Milliseconds for what is given back when nobody waits for it any more. */
+const GIVE_BACK = 5_000;
+
+/** Refuses what is no reserve. */
+export function checkReserve(queues: readonly string[], { limit, slots, lease, wait }: ReserveOptions): void {
+  checkInteger("reserve jobs", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger("reserve jobs", "slots", slots, 0, Number.MAX_SAFE_INTEGER);
+  checkTime("reserve jobs", "lease", lease, 1);
+  checkTime("reserve jobs", "wait", wait);
+  for (const queue of queues) {
+    if (!queue.endsWith("@")) continue;
+    throw new TypeError(`Cannot reserve jobs as a topic's own queue is reserved by nobody: current value is '${queue}'`);
+  }
+}
+
+/** Takes what is there, or waits for it. `ended` is called with what ends the wait from outside. */
+export async function reserveJobs(
+  bench: Bench,
+  queues: readonly string[],
+  options: ReserveOptions,
+  onEnd: (end: (error: unknown) => void) => () => void,
+): Promise<readonly Delivery[]> {
+  const { link, places } = bench;
+  const { runtime } = link.settings;
+  const { wait, deadline } = options;
+  const started = runtime.monotonic();
+  const over = started + wait;
+  const until = started + deadline;
+  const orders = queues.map((queue) => places.of(queue).order);
+  const ends: ((error: unknown) => void)[] = [];
+  const ended: unknown[] = [];
+  const off = onEnd((error) => {
+    ended.push(error);
+    for (const end of ends) end(error);
+  });
+  try {
+    const found: Place[] = [];
+    const arrivals = await inOrder(orders, "take", async () => {
+      await link.ready(until, "reserve jobs");
+      for (const queue of queues) {
+        const place = places.known(queue) ?? await (wait > 0 ? places.make : places.find)(queue, until);
+        if (place !== undefined) found.push(place);
+      }
+      return await round(bench, found, { ...options, eager: wait === 0 }, until);
+    });
+    if (ended.length > 0) {
+      await giveBack(bench, arrivals, runtime.monotonic() + GIVE_BACK);
+      throw ended[0];
+    }
+    if (arrivals.length > 0 || wait === 0) return handOver(bench, arrivals, options.lease);
+    const first = await waitFor(bench, found, options, over, ends);
+    if (first === undefined) return [];
+    const more = await fill(bench, first, options, until);
+    if (ended.length > 0) {
+      await giveBack(bench, more, runtime.monotonic() + GIVE_BACK);
+      throw ended[0];
+    }
+    return handOver(bench, more, options.lease);
+  } finally {
+    off();
+  }
+}
+
+/** One look at all queues. */
+async function round(bench: Bench, places: readonly Place[], want: Want, until: number): Promise<Arrival[]> {
+  const arrivals: Arrival[] = [];
+  let { slots } = want;
+  try {
+    for (const place of places) {
+      const limit = want.limit - arrivals.length;
+      if (limit <= 0) break;
+      const found = await look(bench, place, { ...want, limit, slots }, until);
+      slots -= found.filter(({ line }) => line === "b").length;
+      arrivals.push(...found);
+    }
+  } catch (error) {
+    for (const arrival of arrivals) bench.crowd.stray(arrival);
+    throw error;
+  }
+  if (!want.eager) for (const place of places) bench.crowd.keep(place, want.slots > 0 ? ["d", "b"] : ["d"]);
+  return arrivals;
+}
+
+/** One look at one queue. */
+async function look(bench: Bench, place: Place, { limit, slots, eager }: Want, until: number): Promise<Arrival[]> {
+  const { crowd, pulls } = bench;
+  const found = crowd.spare(place, limit, slots).filter((arrival) => isHeld(bench, arrival));
+  const asks = (line: "w" | "b" | "d"): boolean => eager || !crowd.stands(place, line);
+  const missing = (): number => Math.min(MOST, limit - found.length);
+  const free = (): number => Math.min(missing(), slots - found.filter(({ line }) => line === "b").length);
+  const back = async (): Promise<void> => {
+    const came = await pulls.take(place, "b", free(), until);
+    const lost = came.filter(({ count }) => count > 1);
+    found.push(...came.filter(({ count }) => count === 1));
+    if (lost.length > 0) await takeBack(bench, lost, until);
+  };
+  try {
+    await Promise.all([
+      asks("d") ? ripenPages(bench, place, PAGES, until) : undefined,
+      asks("b") && free() > 0 ? back() : undefined,
+    ]);
+    if (missing() <= 0 || !asks("w")) return found;
+    const came = await pulls.take(place, "w", missing(), until);
+    const lost = came.filter(({ count }) => count > 1);
+    found.push(...lost.length === 0 ? came : came.filter(({ count }) => count === 1));
+    if (lost.length > 0) await takeBack(bench, lost, until);
+    if (lost.length > 0 && free() > 0) await back();
+    return found;
+  } catch (error) {
+    for (const arrival of found) crowd.stray(arrival);
+    throw error;
+  }
+}
+
+/** Whether the server keeps a job for us long enough to hand it over. */
+function isHeld({ link }: Bench, { place, at }: Arrival): boolean {
+  return link.settings.runtime.monotonic() < at + place.ackWait / 2;
+}
+
+/** The first job that comes, or nothing when the wait is over. */
+function waitFor(
+  bench: Bench,
+  places: readonly Place[],
+  { slots }: ReserveOptions,
+  over: number,
+  ends: ((error: unknown) => void)[],
+): Promise<Arrival | undefined> {
+  const { crowd, link } = bench;
+  return new Promise((resolve, reject) => {
+    const settle = (then: () => void): void => {
+      crowd.leave(waiter);
+      link.listeners.delete(listener);
+      alarm.cancel();
+      then();
+    };
+    const waiter: Waiter = { places, slots, got: (arrival) => settle(() => resolve(arrival)) };
+    const listener = { down: (error: Error) => settle(() => reject(error)) };
+    const rest = over - link.settings.runtime.monotonic();
+    const alarm: Alarm = crowd.alarms.set(Math.max(0, rest), () => settle(() => resolve(undefined)));
+    ends.push((error) => settle(() => reject(error)));
+    link.listeners.add(listener);
+    crowd.join(waiter);
+    for (const place of places) crowd.keep(place, slots > 0 ? ["w", "b", "d"] : ["w", "d"]);
+  });
+}
+
+/** What came beside a first job. */
+async function fill(
+  bench: Bench,
+  first: Arrival,
+  { limit, slots }: ReserveOptions,
+  until: number,
+): Promise<readonly Arrival[]> {
+  if (limit === 1 || first.pending === 0) return [first];
+  const rest = { limit: limit - 1, slots: first.line === "b" ? slots - 1 : slots, eager: true };
+  // The first job is sure, whatever becomes of the look for others.
+  const more = await look(bench, first.place, rest, until).catch(() => []);
+  return [first, ...more];
+}
+
+function handOver(bench: Bench, arrivals: readonly Arrival[], lease: number): Delivery[] {
+  const { holding, link } = bench;
+  const now = link.settings.runtime.monotonic();
+  return arrivals.map((arrival) => {
+    const { place, line, seq, reply, record, payload, at } = arrival;
+    const due = dueOf(arrival);
+    const token = holding.token();
+    const safe = at + place.ackWait;
+    const until = lease > place.ackWait ? now + lease : safe;
+    holding.add({ token, place, line, seq, reply, record, payload, due, until, safe, tried: false, gone: false });
+    const { lost = 0, reset = false } = record.marks;
+    return {
+      queue: place.queue,
+      token,
+      id: record.id,
+      name: record.name,
+      payload,
+      meta: record.meta,
+      lost,
+      reset,
+      due,
+      lease: Math.max(1, Math.floor(safe - now - marginOf(place.ackWait))),
+    };
+  });
+}

@@ -1,0 +1,87 @@
+/**
+ * Delayed jobs. They lie in a line of their own; who reads one before it is due parks it at the server for the rest of
+ * its time, and who reads one that is due moves it to those that wait.
+ *
+ * @module
+ */
+
+import type { Bench } from "./bench.ts";
+import { type Move, moveAll } from "./moves.ts";
+import type { Place } from "./places.ts";
+import { lineSubject } from "./publish.ts";
+import type { Arrival } from "./pulls.ts";
+
+const NANOS = 1_000_000;
+/** Delayed jobs that are looked at in one go. */
+export const RIPEN_PAGE = 256;
+
+/** When a job may run. */
+export function dueOf({ record: { marks }, time }: Pick<Arrival, "record" | "time">): number {
+  return marks.due ?? time + (marks.delay ?? 0);
+}
+
+/** Moves those that are due, in the order of their due times, and parks the others. */
+export async function ripen(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<void> {
+  const { link, clock } = bench;
+  const now = clock.now();
+  const ripe: Arrival[] = [];
+  for (const arrival of arrivals) {
+    const rest = dueOf(arrival) - now;
+    if (rest <= 0) ripe.push(arrival);
+    else link.send({ subject: arrival.reply, data: `-NAK {"delay":${Math.ceil(rest * NANOS)}}` });
+  }
+  ripe.sort((a, b) => dueOf(a) - dueOf(b) || a.seq - b.seq);
+  const moves = ripe.map((arrival): Move => {
+    const { place, record, payload, seq, reply } = arrival;
+    const marks = { ...record.marks, due: dueOf(arrival), delay: undefined };
+    return {
+      place,
+      subject: lineSubject(place, "w", record.id),
+      payload,
+      record: { ...record, marks },
+      seq,
+      reply,
+    };
+  });
+  if (moves.length > 0) await moveAll(link, moves, until);
+}
+
+/** Looks at the delayed jobs of a queue that nobody has looked at, page after page. */
+export async function ripenPages(bench: Bench, place: Place, pages: number, until: number): Promise<void> {
+  for (let page = 0; page < pages; page++) {
+    const arrivals = await bench.pulls.take(place, "d", RIPEN_PAGE, until);
+    if (arrivals.length > 0) await ripen(bench, arrivals, until);
+    if (arrivals.length < RIPEN_PAGE) return;
+  }
+}
+
+/**
+ * Jobs whose leases ran out, as the server handed them over once more: each goes to the line of those that came back,
+ * one loss more in its record, and so nobody who held it before can move it any more.
+ */
+export async function takeBack(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<void> {
+  const moves = arrivals.map(({ place, record, payload, seq, reply, time }): Move => {
+    bench.holding.lose(place, seq);
+    const { lost = 0, due = time } = record.marks;
+    return {
+      place,
+      subject: lineSubject(place, "b", record.id),
+      payload,
+      record: { ...record, marks: { ...record.marks, due, lost: lost + 1 } },
+      seq,
+      reply,
+    };
+  });
+  await moveAll(bench.link, moves, until);
+}
+
+/** Gives jobs back as they were: others may have them at once. */
+export async function giveBack(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<void> {
+  const moves = arrivals.map(({ place, record, payload, seq, reply, time }): Move => {
+    const { due = time } = record.marks;
+    const marks = { ...record.marks, due };
+    return { place, subject: lineSubject(place, "b", record.id), payload, record: { ...record, marks }, seq, reply };
+  });
+  await moveAll(bench.link, moves, until);
+}
+

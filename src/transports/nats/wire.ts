@@ -1,0 +1,117 @@
+/**
+ * How a job is written as a message: the body is exactly the payload, and one header line holds the rest,
+ * `Relevo: ["<id>","<name>","<meta>",{...}]`. A message without it is another program's: named after its queue, with
+ * its number in the stream as its id.
+ *
+ * @module
+ */
+
+import type { NatsMessage } from "./client.ts";
+
+/** The header line that is ours. */
+export const HEADER = "Relevo";
+/** Makes a message one of a kind within the stream's window. */
+export const MESSAGE_ID = "Nats-Msg-Id";
+/** Refuses a message unless its subject is as it was. */
+export const EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence";
+
+/** What is written about a job beside its id, its name and the core's metadata; absent where it would be 0 or false. */
+export interface Marks {
+  /** Leases that ran out. */
+  readonly lost?: number | undefined;
+  /** Reloaded for a full life. */
+  readonly reset?: boolean | undefined;
+  /** When it may, or could, run first; milliseconds since the epoch. */
+  readonly due?: number | undefined;
+  /** Milliseconds after the message was stored; of a delayed one only. */
+  readonly delay?: number | undefined;
+  /** It has an id that a caller chose: until when the id is taken anyway. */
+  readonly until?: number | undefined;
+  /** Why it is dead. */
+  readonly reason?: string | undefined;
+  /** When it died. */
+  readonly died?: number | undefined;
+}
+
+/** A job as a message tells it. */
+export interface Record {
+  readonly id: string;
+  readonly name: string;
+  readonly meta: string;
+  readonly marks: Marks;
+}
+
+/** The header's text. */
+export function pack({ id, name, meta, marks }: Record): string {
+  const bare = Object.values(marks).every((mark) => mark === undefined);
+  return JSON.stringify(bare ? [id, name, meta] : [id, name, meta, marks]);
+}
+
+/** Reads a message of ours, or another program's. */
+export function unpack(header: string, queue: string, seq: number): Record {
+  const parts = header === "" ? undefined : parsed(header);
+  if (!Array.isArray(parts)) return { id: `${seq}`, name: queue, meta: "", marks: {} };
+  const [id, name, meta, marks] = parts;
+  return {
+    id: typeof id === "string" && id !== "" ? id : `${seq}`,
+    name: typeof name === "string" ? name : queue,
+    meta: typeof meta === "string" ? meta : "",
+    marks: typeof marks === "object" && marks !== null ? marks : {},
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a delivered message's reply subject tells. */
+export interface Delivered {
+  /** How often it was delivered. */
+  readonly count: number;
+  /** Its number in the stream. */
+  readonly seq: number;
+  /** When it was stored, in milliseconds since the epoch by the server's clock. */
+  readonly time: number;
+  /** Messages that its consumer has not delivered yet. */
+  readonly pending: number;
+}
+
+/** Reads `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<count>.<seq>.<delivery>.<time>.<pending>`. */
+export function deliveredOf(reply: string): Delivered {
+  const tokens = reply.split(".");
+  const at = tokens.length === 9 ? 4 : 6;
+  const number = (n: number): number => Number(tokens[at + n] ?? 0);
+  return { count: number(0), seq: number(1), time: Math.floor(number(3) / 1e6), pending: number(4) };
+}
+
+/** What a message that was asked for by its number or subject says of itself. */
+export interface Stored extends Record {
+  readonly subject: string;
+  readonly seq: number;
+  /** When it was stored. */
+  readonly time: number;
+  readonly payload: Uint8Array;
+}
+
+/** Reads the answer to a direct get; undefined when there is no such message. */
+export function storedOf(message: NatsMessage, queue: string): Stored | undefined {
+  const { headers } = message;
+  if (headers === undefined || headers.code !== 0) return undefined;
+  const seq = Number(headers.get("Nats-Sequence"));
+  return {
+    ...unpack(headers.get(HEADER), queue, seq),
+    subject: headers.get("Nats-Subject"),
+    seq,
+    time: timeOf(headers.get("Nats-Time-Stamp")),
+    payload: new Uint8Array(message.data),
+  };
+}
+
+/** A server's instant, in milliseconds since the epoch. It has nanoseconds, which not every engine reads. */
+export function timeOf(instant: string): number {
+  return Date.parse(instant.replace(/(\.\d{3})\d*/, "$1"));
+}
