@@ -14,7 +14,7 @@ import { ask, commandQuestion, createScripts, type Question, rest } from "./ask.
 import { createBells } from "./bells.ts";
 import { createCalls, type Ticket } from "./calls.ts";
 import { type Connection, openConnection } from "./connection.ts";
-import { loadDriver } from "./driver.ts";
+import { createDriver } from "./driver.ts";
 import { elsewhereOf, explain, isPassing } from "./errors.ts";
 import { createLine, type Line } from "./line.ts";
 import type { Link, Reply } from "./link.ts";
@@ -57,6 +57,7 @@ export function createClusterLink(options: ClusterOptions): Link {
   const alarms = createAlarms(runtime);
   const calls = createCalls(name, runtime);
   const scripts = createScripts();
+  const driver = createDriver();
   const nodes = new Map<string, Node>();
   const lines = new Set<Line>();
   const topology = createTopology({ name, runtime, ask: askAny, drawn: retreat });
@@ -75,7 +76,7 @@ export function createClusterLink(options: ClusterOptions): Link {
       runtime,
       opened,
       async open(signal) {
-        const create = await loadDriver();
+        const create = await driver();
         const client = options.client(host, port);
         return await openConnection({ name, alarms, clustered: true, patience, signal, create, client });
       },

@@ -76,8 +76,17 @@ function hasMethods(value: unknown, methods: readonly string[]): value is object
   return methods.every((method) => typeof Reflect.get(value, method) === "function");
 }
 
-/** Finds node-redis; it is looked for when the first connection is wanted, and never by whoever hands a client over. */
-export async function loadDriver(): Promise<CreateClient> {
+/** Finds node-redis when it is first asked; whoever hands a client over never asks. */
+export function createDriver(): () => Promise<CreateClient> {
+  let found: Promise<CreateClient> | undefined;
+  return () =>
+    found ??= load().catch((error: unknown) => {
+      found = undefined;
+      throw error;
+    });
+}
+
+async function load(): Promise<CreateClient> {
   const driver: object = await import("redis").catch((cause: unknown) => {
     throw new TransportError(
       "TRANSPORT_INCOMPATIBLE",
@@ -86,16 +95,16 @@ export async function loadDriver(): Promise<CreateClient> {
     );
   });
   const createClient: unknown = Reflect.get(driver, "createClient");
-  if (typeof createClient === "function") return (options) => checkedClient(createClient(options));
-  throw new TransportError(
-    "TRANSPORT_INCOMPATIBLE",
-    "Cannot use Redis as the package 'redis' must be version 6: it has no createClient",
-  );
-}
-
-function checkedClient(client: unknown): Client {
-  if (isClient(client)) return client;
-  throw new TransportError("TRANSPORT_INCOMPATIBLE", "Cannot use Redis as the package 'redis' must be version 6");
+  // The driver makes a class for each set of options, which takes longer than to connect: all share this one's.
+  const first: unknown = typeof createClient === "function" ? createClient({ RESP: 3 }) : undefined;
+  if (!isClient(first)) {
+    throw new TransportError(
+      "TRANSPORT_INCOMPATIBLE",
+      "Cannot use Redis as the package 'redis' must be of version 6",
+    );
+  }
+  first.destroy();
+  return (options) => first.duplicate(options);
 }
 
 /** Arguments as the driver wants them: bytes must be its own kind, which costs no copy. */

@@ -13,7 +13,7 @@ import { ask, commandQuestion, createScripts, type Question } from "./ask.ts";
 import { createBells } from "./bells.ts";
 import { createCalls } from "./calls.ts";
 import { type Connection, openConnection } from "./connection.ts";
-import { type Client, loadDriver } from "./driver.ts";
+import { type Client, createDriver } from "./driver.ts";
 import { createGuestLine } from "./guest.ts";
 import { createLine, type Line } from "./line.ts";
 import type { Link, Reply } from "./link.ts";
@@ -36,6 +36,7 @@ export function createStandalone(options: StandaloneOptions): Link {
   const alarms = createAlarms(runtime);
   const calls = createCalls(name, runtime);
   const scripts = createScripts();
+  const driver = createDriver();
   const lines: Line[] = [];
 
   function ownLine(told: (connection: Connection) => void): Line {
@@ -45,7 +46,7 @@ export function createStandalone(options: StandaloneOptions): Link {
       opened: told,
       async open(signal) {
         const own = "own" in client
-          ? { create: await loadDriver(), client: client.own }
+          ? { create: await driver(), client: client.own }
           : { create: client.guest.duplicate.bind(client.guest), client: duplicateOf(client.guest) };
         return await openConnection({ name, alarms, clustered: false, patience, signal, ...own });
       },
