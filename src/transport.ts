@@ -74,12 +74,14 @@ export interface Transactions {
 
 /**
  * The ability to fan out. A topic is a queue whose name ends in `@`: what is pushed to `orders@` goes, as a copy each, to
- * the queue `orders@<group>` of every group that is bound, all or none; while none is, it waits in `orders@` itself,
- * which nobody reserves from. A group's queue is a queue like any other, and outlives its binding.
+ * the queue `orders@<group>` of every group that is bound, all or none; while none is, it waits in `orders@` itself.
+ * A reserve from there is refused with a `TypeError`. A group's queue is a queue like any other, and outlives its binding.
+ * An id is taken while it is live in `orders@` or in a bound group's queue; its window is kept with `orders@`, wherever
+ * its job goes. An entry that another program put in has the topic's name as its name.
  */
 export interface Topics {
   /**
-   * Binds a group from the next push on; once more is no error. The first group of a topic that has none gets
+   * Binds a group from the next push on; once more is no error, as each worker does so that starts or reconnects. The first group of a topic that has none gets
    * whatever waits in it, in its order.
    */
   bind(topic: string, group: string, call: Call): Promise<void>;

@@ -62,6 +62,8 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
  * const cases = conformance({
  *   name: "memory",
  *   features: memory().features,
+ *   topics: true,
+ *   schedules: true,
  *   create: () => Promise.resolve(memory({ runtime })),
  *   elapse: (ms) => runtime.advance(ms),
  *   now: () => runtime.now(),

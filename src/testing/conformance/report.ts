@@ -87,6 +87,8 @@ export async function examine(subject: Subject): Promise<Examination> {
  * const examination = await examine({
  *   name: "memory",
  *   features: memory().features,
+ *   topics: true,
+ *   schedules: true,
  *   create: () => Promise.resolve(memory({ runtime })),
  *   elapse: (ms) => runtime.advance(ms),
  *   now: () => runtime.now(),

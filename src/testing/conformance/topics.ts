@@ -226,6 +226,25 @@ async function ownQueue(lab: Lab): Promise<void> {
   equal((await lab.t.queues(lab.call)).includes(A), true, "that queues names the group's queue");
 }
 
+/** The job of a recurring tick goes where any job of the topic goes. */
+async function ticks(lab: Lab): Promise<void> {
+  const { schedules } = lab.t;
+  ok(schedules !== undefined, "a transport with schedules");
+  await bind(lab, "a", "b");
+  const tick = Math.floor(lab.now()) - lab.slack - 1_000;
+  await schedules.put({ queue: OWN, key: "k", tick, text: "{}", payload: bytes("p") }, lab.call);
+  const due = await schedules.due([OWN], 9, lab.call);
+  equal(due.schedules.map(({ queue, key }) => [queue, key]), [[OWN, "k"]], "what is due");
+  const next = tick + lab.long;
+  equal(
+    await schedules.advance(OWN, "k", tick, next, job({ queue: OWN, id: "1" }), lab.call),
+    "advanced",
+    "advance",
+  );
+  for (const queue of [A, B]) await gets(lab, queue, ["1"]);
+  equal(await lab.counts(OWN), counted(), "info of the topic itself");
+}
+
 const NAMES = [
   "__proto__",
   "with space",
@@ -286,5 +305,6 @@ export const TOPICS: readonly Claim[] = [
   ),
   claim("a push to a topic wakes who waits in each group, and so does a bind", wakes, TOPICS_NEED),
   claim("what waits in a topic is counted, listed, found and removed as in any queue", ownQueue, TOPICS_NEED),
+  claim("the job of a schedule's tick goes to each group of its topic", ticks, TOPICS_NEED, "schedules"),
   claim("unusual names of topics and groups are names like all others", unusualNames, TOPICS_NEED),
 ];
