@@ -29,7 +29,14 @@ interface Address {
 type Open = (address: Address, options: ConnectOptions) => Promise<Transport>;
 
 const ACTION = "connect";
-const SCHEMES: ReadonlyMap<string, Open> = new Map([["memory", openMemory], ["sqlite", openSqlite]]);
+const SCHEMES: ReadonlyMap<string, Open> = new Map([
+  ["memory", openMemory],
+  ["sqlite", openSqlite],
+  ["redis", openRedis],
+  ["rediss", openRedis],
+  ["redis+cluster", openRedis],
+  ["rediss+cluster", openRedis],
+]);
 
 /**
  * Opens the transport that a URL names, and makes sure that it can be used.
@@ -39,8 +46,13 @@ const SCHEMES: ReadonlyMap<string, Open> = new Map([["memory", openMemory], ["sq
  * | `memory:` | memory of this process |
  * | `sqlite:jobs.db`, `sqlite:/var/lib/jobs.db` | a SQLite file, relative or absolute; `%` escapes are decoded |
  * | `sqlite::memory:` | a SQLite database in memory |
+ * | `redis://user:password@host:port/database`, `rediss://...` | a Redis server, over TCP or TLS |
+ * | `redis+cluster://host:port,host:port`, `rediss+cluster://...` | a Redis Cluster, by some of its nodes |
+ * | `redis:`, `redis+cluster:` | what `REDIS_URL`, else `REDIS_ADDR` says, else 127.0.0.1:6379 |
  *
- * Parameters of `sqlite:`: `durability=full|normal`, `maxBytes=<bytes>`, `probe=<milliseconds>`, `name=<name>`.
+ * Parameters of `sqlite:`: `durability=full|normal`, `maxBytes=<bytes>`, `probe=<milliseconds>`, `name=<name>`. Of
+ * `redis:` and its like: `prefix=<prefix>`, `group=<group>`, `check=<milliseconds>`, `connectTimeout=<milliseconds>`,
+ * `name=<name>`.
  *
  * @throws {TypeError} When the URL has an unknown scheme or parameter, or no path, and for an option that is wrong or
  * unknown. No message repeats credentials.
@@ -91,6 +103,29 @@ async function openSqlite({ rest, parameters }: Address, options: ConnectOptions
     ...numberOf("maxBytes", parameters),
     ...numberOf("probe", parameters),
     ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
+  });
+  return await tried(transport, options);
+}
+
+async function openRedis({ scheme, rest, parameters }: Address, options: ConnectOptions): Promise<Transport> {
+  checkParameters(scheme, parameters, ["prefix", "group", "check", "connectTimeout", "name"]);
+  const cluster = scheme.endsWith("+cluster");
+  const plain = scheme.replace("+cluster", "");
+  if (rest === "" ? plain !== "redis" : !rest.startsWith("//")) {
+    const wanted = cluster ? "//host:port,host:port" : "//host:port";
+    throw wrong(`what follows '${scheme}:' must begin with '//', as in '${scheme}:${wanted}'`);
+  }
+  const nodes = rest.slice(2).split(",").map((node) => `${plain}://${node}`);
+  const { redis } = await import("./transports/redis/mod.ts");
+  const transport = redis({
+    ...(cluster ? { cluster } : {}),
+    ...(rest === "" ? {} : cluster ? { nodes } : { url: `${plain}:${rest}` }),
+    prefix: parameters.get("prefix"),
+    group: parameters.get("group"),
+    name: parameters.get("name"),
+    runtime: options.runtime,
+    ...numberOf("check", parameters),
+    ...numberOf("connectTimeout", parameters),
   });
   return await tried(transport, options);
 }
