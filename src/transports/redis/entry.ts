@@ -5,7 +5,7 @@
  */
 
 import { partsOf } from "../../names.ts";
-import { bytesOf, type Unpacked } from "./pack.ts";
+import type { Reader } from "./pack.ts";
 
 /** A job as its entry has it. */
 export interface Stored {
@@ -23,45 +23,49 @@ export interface Stored {
   readonly time: number;
 }
 
-const NOTHING = new Uint8Array();
+const NOTHING: Uint8Array = new Uint8Array();
 
-/** Reads an entry: its number, then its fields and values in turn. */
-export function jobOf(queue: string, entry: string, fields: readonly Unpacked[]): Stored {
+/** The fields that we know; scripts write them in this order. */
+const FIELDS = ["id", "name", "meta", "payload", "due", "reset", "lost", "time"];
+
+/** Reads the fields of an entry and their values. */
+export function jobOf(queue: string, entry: string, reader: Reader): Stored {
   let id = "";
   let name = "";
   let meta = "";
-  let payload: Uint8Array = NOTHING;
+  let payload = NOTHING;
   let due = NaN;
   let lost = 0;
   let time = NaN;
   let reset = false;
-  for (let n = 0; n + 1 < fields.length; n += 2) {
-    const value = bytesOf(fields[n + 1]);
-    switch (bytesOf(fields[n]).toString("latin1")) {
-      case "id":
-        id = value.toString("utf8");
+  for (let left = reader.length(); left > 1; left -= 2) {
+    switch (reader.word(FIELDS)) {
+      case 0:
+        id = reader.text();
         break;
-      case "name":
-        name = value.toString("utf8");
+      case 1:
+        name = reader.repeated();
         break;
-      case "meta":
-        meta = value.toString("utf8");
+      case 2:
+        meta = reader.text();
         break;
-      case "payload":
-        payload = value;
+      case 3:
+        payload = reader.bytes();
         break;
-      case "due":
-        due = instantIn(value);
+      case 4:
+        due = instantIn(reader.text());
         break;
-      case "lost":
-        lost = Number(value.toString("latin1")) || 0;
+      case 5:
+        reset = reader.bytes().length > 0;
         break;
-      case "time":
-        time = instantIn(value);
+      case 6:
+        lost = Number(reader.text()) || 0;
         break;
-      case "reset":
-        reset = true;
+      case 7:
+        time = instantIn(reader.text());
         break;
+      default:
+        reader.bytes();
     }
   }
   const added = Number(entry.slice(0, entry.indexOf("-")));
@@ -78,7 +82,6 @@ export function jobOf(queue: string, entry: string, fields: readonly Unpacked[])
 }
 
 /** Milliseconds since the epoch; NaN for what is no such number. */
-function instantIn(value: { toString(encoding: "latin1"): string }): number {
-  const text = value.toString("latin1");
+function instantIn(text: string): number {
   return /^\d{1,16}$/.test(text) ? Number(text) : NaN;
 }

@@ -10,7 +10,7 @@ import { checkInteger } from "../../options.ts";
 import { callOf, checkBulk, type Context, replies } from "./context.ts";
 import { jobOf } from "./entry.ts";
 import type { Reply, Script } from "./link.ts";
-import { bytesOf, listOf, numberOf, textOf, unpack, type Unpacked } from "./pack.ts";
+import { type Reader, readerOf } from "./pack.ts";
 import { CHANNEL } from "./scripts/inspect.ts";
 
 /** Ids that one script looks for. */
@@ -45,9 +45,13 @@ export async function getJobs(
     pages.push(link.run(script, [keys.base(queue)], [page], callOf(call)));
   }
   const answers = await Promise.all(pages);
-  return answers.flatMap((answer) =>
-    packed(answer).map((entry) => Array.isArray(entry) ? entryOf(queue, entry) : undefined)
-  );
+  return answers.flatMap((answer) => {
+    const reader = readerOf(answer);
+    return Array.from(
+      { length: reader.length() },
+      () => reader.isList() ? entryOf(queue, reader) : undefined,
+    );
+  });
 }
 
 /** Where a listing stands. */
@@ -78,13 +82,14 @@ export async function listJobs(
   while (place !== undefined && found.length <= limit) {
     const wanted = [CHANNEL[channel], place.phase, place.entry, place.due, limit + 1 - found.length, page.preview];
     const reply = await link.run(script, [keys.base(queue)], wanted.map(String), callOf(call));
-    const [shown, next] = packed(reply);
-    for (const one of listOf(shown)) {
-      const [phase, entry, due, stored] = listOf(one);
-      const at = { phase: textOf(phase), entry: textOf(entry), due: textOf(due) };
-      found.push({ place: at, entry: entryOf(queue, listOf(stored)) });
+    const reader = readerOf(reply);
+    reader.length();
+    for (let shown = reader.length(); shown > 0; shown--) {
+      reader.length();
+      found.push({ place: nextPlace(reader), entry: entryOf(queue, reader) });
     }
-    place = Array.isArray(next) ? nextPlace(next) : undefined;
+    place = undefined;
+    if (reader.isList() && reader.length() > 0) place = nextPlace(reader);
   }
   const entries = found.slice(0, limit).map(({ entry }) => entry);
   const last = found[limit - 1];
@@ -93,8 +98,8 @@ export async function listJobs(
   return { entries, cursor: `${phase}.${entry}.${due}` };
 }
 
-function nextPlace([phase, entry, due]: readonly Unpacked[]): Place {
-  return { phase: textOf(phase), entry: textOf(entry), due: textOf(due) };
+function nextPlace(reader: Reader): Place {
+  return { phase: reader.text(), entry: reader.text(), due: reader.text() };
 }
 
 function placeOf(cursor: string): Place {
@@ -107,19 +112,13 @@ function placeOf(cursor: string): Place {
   return { phase, entry, due };
 }
 
-/** What a script packed. */
-function packed(reply: Reply): readonly Unpacked[] {
-  if (!(reply instanceof Uint8Array)) throw new TypeError("Cannot read an answer as it must be packed");
-  return listOf(unpack(reply));
-}
-
-function entryOf(queue: string, [number, place, fields, lost, until, size]: readonly Unpacked[]): Entry {
-  const channel = CHANNELS[numberOf(number)] ?? "waiting";
-  const { id, name, payload, meta, reset, due, ...dead } = jobOf(
-    queue,
-    bytesOf(place).toString("latin1"),
-    listOf(fields),
-  );
+function entryOf(queue: string, reader: Reader): Entry {
+  reader.length();
+  const channel = CHANNELS[reader.number()] ?? "waiting";
+  const { id, name, payload, meta, reset, due, ...dead } = jobOf(queue, reader.text(), reader);
+  const lost = reader.number();
+  const until = reader.number();
+  const size = reader.number();
   const isDead = channel === "failed" || channel === "timeout";
   return {
     queue,
@@ -127,10 +126,10 @@ function entryOf(queue: string, [number, place, fields, lost, until, size]: read
     id,
     name,
     payload,
-    size: numberOf(size),
+    size,
     meta,
-    lost: isDead ? dead.lost : numberOf(lost),
+    lost: isDead ? dead.lost : lost,
     reset,
-    time: isDead ? dead.time : numberOf(until) || due,
+    time: isDead ? dead.time : until || due,
   };
 }

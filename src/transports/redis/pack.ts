@@ -7,12 +7,10 @@
  */
 
 import { Buffer } from "node:buffer";
+import type { Reply } from "./link.ts";
 
 /** What can be packed. Numbers are integers; absent is nil. */
 export type Packable = string | number | undefined | Uint8Array | readonly Packable[];
-
-/** What comes back. Texts are bytes, as nobody knows what others put in. */
-export type Unpacked = Buffer | number | boolean | null | readonly Unpacked[];
 
 /** Packs values into memory of its own, which it uses again. */
 export type Packer = (value: Packable) => Uint8Array;
@@ -27,7 +25,6 @@ const BRIEF = 48;
 
 const NIL = 0xc0;
 const FALSE = 0xc2;
-const TRUE = 0xc3;
 const FLOAT32 = 0xca;
 const FLOAT64 = 0xcb;
 const UINT8 = 0xcc;
@@ -130,98 +127,180 @@ export function createPacker(): Packer {
   };
 }
 
-/** Takes apart what a script packed; the parts are windows into it. */
-export function unpack(packed: Uint8Array): Unpacked {
-  const bytes = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
+/** Reads what a script packed, part after part; whoever reads knows what must come. */
+export interface Reader {
+  /** Whether a list comes; where none does, what stands there instead is passed over. */
+  isList(): boolean;
+  /** How many parts the list has that comes. */
+  length(): number;
+  number(): number;
+  text(): string;
+  /** A window into what was packed. */
+  bytes(): Uint8Array;
+  /** Which of these words comes, by its place; -1 for another text. */
+  word(words: readonly string[]): number;
+  /** The same text as last time costs no new one. */
+  repeated(): string;
+}
+
+/** Begins to read. */
+export function createReader(packed: Uint8Array): Reader {
+  const memory = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
   let at = 0;
+  let before = "";
+  let beforeStart = 0;
+  let beforeEnd = 0;
 
-  function raw(length: number): Buffer {
-    const start = at;
-    at += length;
-    return bytes.subarray(start, at);
+  function wrong(wanted: string): TypeError {
+    return new TypeError(`Cannot read an answer as ${wanted} must come: current head is ${memory[at]}`);
   }
 
-  function list(length: number): readonly Unpacked[] {
-    const items: Unpacked[] = [];
-    for (let n = 0; n < length; n++) items.push(next());
-    return items;
+  /** Passes over the head of a text; its length. */
+  function head(): number {
+    const first = memory[at] ?? NIL;
+    if (first >= 0xa0 && first < 0xc0) {
+      at++;
+      return first & 31;
+    }
+    if (first === RAW8) {
+      at += 2;
+      return memory[at - 1] ?? 0;
+    }
+    if (first === RAW16) {
+      at += 3;
+      return memory.readUInt16BE(at - 2);
+    }
+    if (first === RAW32) {
+      at += 5;
+      return memory.readUInt32BE(at - 4);
+    }
+    throw wrong("a text");
   }
 
-  function skip<T>(size: number, value: T): T {
-    at += size;
-    return value;
+  function isSame(start: number, end: number): boolean {
+    if (end - start !== beforeEnd - beforeStart) return false;
+    for (let n = start, m = beforeStart; n < end; n++, m++) if (memory[n] !== memory[m]) return false;
+    return true;
   }
 
-  function next(): Unpacked {
-    const head = bytes.readUInt8(at++);
-    if (head < 0x80) return head;
-    if (head >= 0xa0 && head < 0xc0) return raw(head & 31);
-    if (head >= 0x90 && head < 0xa0) return list(head & 15);
-    if (head >= 0xe0) return head - 256;
-    switch (head) {
-      case NIL:
-        return null;
-      case FALSE:
-        return false;
-      case TRUE:
-        return true;
+  function isWord(word: string, start: number): boolean {
+    for (let n = 0; n < word.length; n++) if (memory[start + n] !== word.charCodeAt(n)) return false;
+    return true;
+  }
+
+  function wide(): number {
+    const first = memory[at] ?? NIL;
+    at++;
+    switch (first) {
       case FLOAT32:
-        return skip(4, bytes.readFloatBE(at));
+        at += 4;
+        return memory.readFloatBE(at - 4);
       case FLOAT64:
-        return skip(8, bytes.readDoubleBE(at));
+        at += 8;
+        return memory.readDoubleBE(at - 8);
       case UINT8:
-        return skip(1, bytes.readUInt8(at));
+        at += 1;
+        return memory.readUInt8(at - 1);
       case UINT16:
-        return skip(2, bytes.readUInt16BE(at));
+        at += 2;
+        return memory.readUInt16BE(at - 2);
       case UINT32:
-        return skip(4, bytes.readUInt32BE(at));
+        at += 4;
+        return memory.readUInt32BE(at - 4);
       case UINT64:
-        return skip(8, bytes.readUInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4));
+        at += 8;
+        return memory.readUInt32BE(at - 8) * 2 ** 32 + memory.readUInt32BE(at - 4);
       case INT8:
-        return skip(1, bytes.readInt8(at));
+        at += 1;
+        return memory.readInt8(at - 1);
       case INT16:
-        return skip(2, bytes.readInt16BE(at));
+        at += 2;
+        return memory.readInt16BE(at - 2);
       case INT32:
-        return skip(4, bytes.readInt32BE(at));
+        at += 4;
+        return memory.readInt32BE(at - 4);
       case INT64:
-        return skip(8, bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4));
-      case RAW8:
-        return raw(skip(1, bytes.readUInt8(at)));
-      case RAW16:
-        return raw(skip(2, bytes.readUInt16BE(at)));
-      case RAW32:
-        return raw(skip(4, bytes.readUInt32BE(at)));
-      case ARRAY16:
-        return list(skip(2, bytes.readUInt16BE(at)));
-      case ARRAY32:
-        return list(skip(4, bytes.readUInt32BE(at)));
+        at += 8;
+        return memory.readInt32BE(at - 8) * 2 ** 32 + memory.readUInt32BE(at - 4);
       default:
-        throw new TypeError(`Cannot unpack an answer as its parts must be known: current head is ${head}`);
+        at--;
+        throw wrong("a number");
     }
   }
 
-  return next();
+  const reader: Reader = {
+    isList() {
+      const first = memory[at] ?? NIL;
+      if ((first >= 0x90 && first < 0xa0) || first === ARRAY16 || first === ARRAY32) return true;
+      if (first === FALSE || first === NIL) at++;
+      else reader.number();
+      return false;
+    },
+    length() {
+      const first = memory[at] ?? NIL;
+      if (first >= 0x90 && first < 0xa0) {
+        at++;
+        return first & 15;
+      }
+      if (first === ARRAY16) {
+        at += 3;
+        return memory.readUInt16BE(at - 2);
+      }
+      if (first === ARRAY32) {
+        at += 5;
+        return memory.readUInt32BE(at - 4);
+      }
+      throw wrong("a list");
+    },
+    number() {
+      const first = memory[at] ?? NIL;
+      if (first < 0x80) {
+        at++;
+        return first;
+      }
+      if (first >= 0xe0) {
+        at++;
+        return first - 256;
+      }
+      return wide();
+    },
+    text() {
+      const length = head();
+      at += length;
+      return memory.toString("utf8", at - length, at);
+    },
+    bytes() {
+      const length = head();
+      at += length;
+      return new Uint8Array(memory.buffer, memory.byteOffset + at - length, length);
+    },
+    word(words) {
+      const length = head();
+      const start = at;
+      at += length;
+      for (let n = 0; n < words.length; n++) {
+        const word = words[n];
+        if (word !== undefined && word.length === length && isWord(word, start)) return n;
+      }
+      return -1;
+    },
+    repeated() {
+      const length = head();
+      const start = at;
+      at += length;
+      if (before === "" || !isSame(start, at)) {
+        before = memory.toString("utf8", start, at);
+        beforeStart = start;
+        beforeEnd = at;
+      }
+      return before;
+    },
+  };
+  return reader;
 }
 
-/** A list where one must be. */
-export function listOf(value: Unpacked | undefined): readonly Unpacked[] {
-  if (Array.isArray(value)) return value;
-  throw new TypeError(`Cannot read an answer as a list must be there: current type is ${typeof value}`);
-}
-
-/** A number where one must be. */
-export function numberOf(value: Unpacked | undefined): number {
-  if (typeof value === "number") return value;
-  throw new TypeError(`Cannot read an answer as a number must be there: current type is ${typeof value}`);
-}
-
-/** Bytes where there must be some. */
-export function bytesOf(value: Unpacked | undefined): Buffer {
-  if (value instanceof Uint8Array) return value;
-  throw new TypeError(`Cannot read an answer as bytes must be there: current type is ${typeof value}`);
-}
-
-/** A text where one must be. */
-export function textOf(value: Unpacked | undefined): string {
-  return bytesOf(value).toString("utf8");
+/** Begins to read what a script answered. */
+export function readerOf(reply: Reply): Reader {
+  if (reply instanceof Uint8Array) return createReader(reply);
+  throw new TypeError(`Cannot read an answer as it must be packed: current type is ${typeof reply}`);
 }

@@ -27,8 +27,8 @@ interface Chunk {
   readonly queues: string[];
   /** Places in the batch, in order. */
   readonly indexes: number[];
-  /** Lists of jobs; one of them is an argument. */
-  readonly lists: Packable[][];
+  /** Lists of jobs, one of them an argument: for each job the number of its key and its place in the batch. */
+  readonly lists: number[][];
   bytes: number;
   timed: boolean;
   windowed: boolean;
@@ -86,7 +86,9 @@ function chunksOf(
       open.set(slot, chunk);
       chunks.push(chunk);
     }
-    add(chunk, index, job, size);
+    add(chunk, index, size, job.queue);
+    if (job.at !== undefined || (job.delay !== undefined && job.delay > 0)) chunk.timed = true;
+    if (job.idWindow !== undefined) chunk.windowed = true;
   }
   return chunks;
 }
@@ -95,25 +97,27 @@ function isFull(chunk: Chunk, size: number): boolean {
   return chunk.indexes.length >= MAX_JOBS || chunk.bytes + size > MAX_CHUNK;
 }
 
-function add(chunk: Chunk, index: number, job: PushJob, size: number): void {
-  const { queue, id, name, meta, payload, idWindow, at, delay } = job;
+function add(chunk: Chunk, index: number, size: number, queue: string): void {
   let key = chunk.queues.lastIndexOf(queue);
   if (key < 0) key = chunk.queues.push(queue) - 1;
-  if (Math.floor((chunk.bytes + size) / MAX_CHUNK) >= chunk.lists.length) chunk.lists.push([]);
-  const list = chunk.lists[chunk.lists.length - 1];
-  const packed: Packable[] = [key + 1, id, name, meta, payload];
-  if (at !== undefined || (delay !== undefined && delay > 0)) {
-    packed.push(...whenOf({ at, delay }));
-    chunk.timed = true;
-  }
-  if (idWindow !== undefined) {
-    if (packed.length === 5) packed.push(0, 0);
-    packed.push(Math.ceil(idWindow));
-    chunk.windowed = true;
-  }
-  list?.push(packed);
+  if (chunk.bytes + size > MAX_CHUNK * chunk.lists.length) chunk.lists.push([]);
+  chunk.lists[chunk.lists.length - 1]?.push(key + 1, index);
   chunk.bytes += size;
   chunk.indexes.push(index);
+}
+
+/** A list of jobs as the script reads it; each takes eight places where some have due times or windows, else five. */
+function packedJobs(chunk: Chunk, list: readonly number[], jobs: readonly PushJob[]): Packable {
+  const plain = !chunk.timed && !chunk.windowed;
+  const flat: Packable[] = [];
+  for (let n = 0; n < list.length; n += 2) {
+    const job = jobs[list[n + 1] ?? -1];
+    if (job === undefined) continue;
+    flat.push(list[n], job.id, job.name, job.meta, job.payload);
+    if (plain) continue;
+    flat.push(...whenOf(job), job.idWindow === undefined ? -1 : Math.ceil(job.idWindow));
+  }
+  return flat;
 }
 
 /** When a job may run, for a script: never a fraction of a millisecond early, and never before the epoch. */
@@ -137,7 +141,7 @@ async function send(
   const { queues, indexes, lists, timed, windowed } = chunk;
   const flags = `${call.atomic ? "a" : ""}${timed ? "d" : ""}${windowed ? "w" : ""}`;
   try {
-    const args = [flags, ...lists.map((list) => pack(list))];
+    const args = [flags, ...lists.map((list) => pack(packedJobs(chunk, list, jobs)))];
     const answer = await link.run(script, queues.map((queue) => keys.base(queue)), args, callOf(call));
     const [refused, fresh, faults] = replies(answer);
     for (const number of replies(refused)) {

@@ -9,8 +9,8 @@ import { checkInteger, checkTime, quote } from "../../options.ts";
 import { type Attempt, type Quiet, REGISTERED } from "./attempt.ts";
 import { callOf, type Context, MAX_ITEMS } from "./context.ts";
 import { jobOf } from "./entry.ts";
-import type { Reply, Script } from "./link.ts";
-import { bytesOf, listOf, numberOf, textOf, unpack, type Unpacked } from "./pack.ts";
+import type { Script } from "./link.ts";
+import { type Reader, readerOf } from "./pack.ts";
 import { LOST } from "./scripts/lua.ts";
 import { tokenOf } from "./token.ts";
 
@@ -43,14 +43,20 @@ export async function attempt(
     if (limit <= 0) break;
     const register = options.register && deliveries.length === 0 ? REGISTERED : 0;
     const args = [context.instance, lease, limit, slots, register].map(String);
-    const reply = await link.run(script, asked.map((queue) => keys.base(queue)), args, callOf(options));
-    const answer = answerOf(reply);
-    now = answer.now;
-    for (const { key, entries, counts } of answer.sections) {
-      const queue = asked[key - 1] ?? "";
-      slots = hand(deliveries, { queue, consumer, lease: options.lease }, entries, counts, slots);
+    const reader = readerOf(
+      await link.run(script, asked.map((queue) => keys.base(queue)), args, callOf(options)),
+    );
+    reader.length();
+    now = reader.number();
+    for (let sections = reader.length(); sections > 0; sections--) {
+      reader.length();
+      const queue = asked[reader.number() - 1] ?? "";
+      slots -= hand(deliveries, { queue, consumer, lease: options.lease }, reader);
     }
-    quiet.push(...answer.quiet);
+    for (let queues = reader.length(); queues > 0; queues--) {
+      reader.length();
+      quiet.push({ next: reader.number() || Infinity, seen: reader.text() });
+    }
   }
   if (deliveries.length === 0) return { deliveries, quiet, now };
   const found = new Set(deliveries.map(({ queue }) => queue));
@@ -73,47 +79,30 @@ function checkWanted(queues: readonly string[], { limit, slots, lease }: Wanted)
   }
 }
 
-interface Section {
-  readonly key: number;
-  readonly entries: readonly Unpacked[];
-  /** Deliveries before this one, for each entry; none for fresh entries. */
-  readonly counts: readonly Unpacked[];
-}
-
-function answerOf(reply: Reply): Attempt & { readonly sections: readonly Section[] } {
-  if (!(reply instanceof Uint8Array)) throw new TypeError("Cannot read an answer as it must be packed");
-  const [now, sections, quiet] = listOf(unpack(reply));
-  return {
-    now: numberOf(now),
-    sections: listOf(sections).map((section) => {
-      const [key, counts, entries] = listOf(section);
-      return { key: numberOf(key), counts: counts === 0 ? [] : listOf(counts), entries: listOf(entries) };
-    }),
-    quiet: listOf(quiet).map((one) => {
-      const [next, seen] = listOf(one);
-      return { next: numberOf(next) || Infinity, seen: textOf(seen) };
-    }),
-    deliveries: [],
-  };
-}
-
-/** Makes deliveries of entries; answers how many slots are left. */
+/** Makes deliveries of a section's entries; answers how many of them came back from lost leases. */
 function hand(
   deliveries: Delivery[],
   { queue, consumer, lease }: { readonly queue: string; readonly consumer: string; readonly lease: number },
-  entries: readonly Unpacked[],
-  counts: readonly Unpacked[],
-  slots: number,
+  reader: Reader,
 ): number {
-  for (let n = 0; n < entries.length; n++) {
-    const [place, fields] = listOf(entries[n]);
-    const entry = bytesOf(place).toString("latin1");
-    const count = (counts.length === 0 ? 0 : numberOf(counts[n])) + 1;
+  const counts = countsIn(reader);
+  const size = reader.length();
+  let back = 0;
+  for (let n = 0; n < size; n++) {
+    reader.length();
+    const entry = reader.text();
+    const count = (counts[n] ?? 0) + 1;
     const lost = Math.floor(count / LOST);
-    const { id, name, payload, meta, reset, due } = jobOf(queue, entry, listOf(fields));
+    const { id, name, payload, meta, reset, due } = jobOf(queue, entry, reader);
     const token = tokenOf(entry, count, consumer, queue, id);
-    if (lost > 0) slots--;
+    if (lost > 0) back++;
     deliveries.push({ queue, token, id, name, payload, meta, lost, reset, due, lease });
   }
-  return slots;
+  return back;
+}
+
+/** Deliveries of each entry before this one; none where all are fresh. */
+function countsIn(reader: Reader): readonly number[] {
+  if (!reader.isList()) return [];
+  return Array.from({ length: reader.length() }, () => reader.number());
 }

@@ -17,9 +17,6 @@ export interface Held {
   readonly id: string;
 }
 
-const ENTRY = /^\d{1,15}-\d{1,15}$/;
-const CONSUMER = /^[^ ]+\.(\d{1,15})$/;
-
 /** Writes a token; neither entries nor consumers have spaces in them, and a queue's name has no line end. */
 export function tokenOf(entry: string, count: number, consumer: string, queue: string, id: string): string {
   return `${entry} ${count} ${consumer} ${queue}\n${id}`;
@@ -34,9 +31,26 @@ export function heldIn(token: string, queue: string): Held | undefined {
   if (first < 0 || second < 0 || third < 0) return undefined;
   if (!token.startsWith(queue, third + 1) || token[end] !== "\n") return undefined;
   const entry = token.slice(0, first);
-  const count = Number(token.slice(first + 1, second));
+  const count = numberIn(token, first + 1, second);
   const consumer = token.slice(second + 1, third);
-  const lease = Number(CONSUMER.exec(consumer)?.[1] ?? NaN);
-  if (!ENTRY.test(entry) || !Number.isSafeInteger(count) || !Number.isSafeInteger(lease)) return undefined;
+  const lease = numberIn(consumer, consumer.lastIndexOf(".") + 1, consumer.length);
+  const dash = entry.indexOf("-");
+  const isEntry = numberIn(entry, 0, dash) >= 0 && numberIn(entry, dash + 1, first) >= 0;
+  if (!isEntry || count < 1 || lease < 1 || consumer.indexOf(".") < 1) return undefined;
   return { entry, count, consumer, lease, id: token.slice(end + 1) };
 }
+
+/** The number that stands there in digits alone; -1 where none does. */
+function numberIn(text: string, from: number, to: number): number {
+  if (to <= from || to - from > MAX_DIGITS) return -1;
+  let number = 0;
+  for (let n = from; n < to; n++) {
+    const digit = text.charCodeAt(n) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    number = number * 10 + digit;
+  }
+  return number;
+}
+
+/** Digits of a number that is exact. */
+const MAX_DIGITS = 15;

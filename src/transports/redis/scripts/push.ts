@@ -3,7 +3,8 @@
  * whose memory is full refuses it whole.
  *
  * KEYS: bases of queues. ARGV: `a` (all or none), `d` (some have due times), `w` (some have windows); then lists of
- * jobs, each `{key, id, name, meta, payload, kind, time, window}`, kind 1 for an instant, 2 for a delay.
+ * jobs without any bounds between them, as tables cost more than what is in them: `key, id, name, meta, payload`, and
+ * with `d` or `w` also `kind, time, window`: kind 1 for an instant, 2 for a delay, else 0; window -1 for none.
  * Answers the numbers of those refused, of the queues that are new, each with its group, and of the queues that cannot
  * be used, each with the reason.
  *
@@ -37,7 +38,7 @@ end
 
 local queues = {}
 
-local function open(queue)
+local function enter(queue)
   local base = queue.base
   local topic = string.sub(base, -2) == '@:'
   local groups = topic and call('SMEMBERS', base .. GROUPS) or {}
@@ -54,7 +55,7 @@ end
 local faults = {}
 for key, base in ipairs(KEYS) do
   local queue = { base = base, targets = {}, places = {}, added = {}, held = 0 }
-  local well, fault = pcall(open, queue)
+  local well, fault = pcall(enter, queue)
   if not well then
     queue.fault = true
     queue.targets = {}
@@ -79,64 +80,116 @@ end
 
 local fresh = {}
 
-local function put(target, key, job, due)
-  if target.count == 0 and begin(target.base) then
-    fresh[#fresh + 1] = key
-    fresh[#fresh + 1] = target.group
-  end
-  target.count = target.count + 1
-  local place
-  if due and due > now then
-    place = defer(target.base, job[2], job[3], job[4], job[5], due)
-    if not target.earliest or due < target.earliest then target.earliest = due end
-  else
-    place = store(target.waiting, job[2], job[3], job[4], job[5], due)
-    target.ready = (target.ready or 0) + 1
-  end
-  local places = target.places
-  places[#places + 1] = job[2]
-  places[#places + 1] = place
+local function open(target, key)
+  if not begin(target.base) then return end
+  fresh[#fresh + 1] = key
+  fresh[#fresh + 1] = target.group
 end
 
-local function add(job)
-  local queue = queues[job[1]]
+-- What most batches are made of: jobs that may run at once, whose ids nobody chose.
+local function addPlain(jobs)
+  local stream, places, count
+  local last, only
+  for n = 1, #jobs, 5 do
+    local key = jobs[n]
+    if key ~= last then
+      last = key
+      only = nil
+      for _, target in ipairs(queues[key].targets) do
+        if not target.ready then
+          target.ready = 0
+          open(target, key)
+        end
+        only = target
+      end
+      if #queues[key].targets > 1 then only = nil end
+      if only then stream, places = only.waiting, only.places end
+    end
+    local id = jobs[n + 1]
+    if only then
+      count = only.count
+      places[count + 1] = id
+      places[count + 2] = call('XADD', stream, '*', 'id', id, 'name', jobs[n + 2], 'meta', jobs[n + 3],
+        'payload', jobs[n + 4])
+      only.count = count + 2
+      only.ready = only.ready + 1
+    else
+      for _, target in ipairs(queues[key].targets) do
+        count = target.count
+        target.places[count + 1] = id
+        target.places[count + 2] = store(target.waiting, id, jobs[n + 2], jobs[n + 3], jobs[n + 4])
+        target.count = count + 2
+        target.ready = target.ready + 1
+      end
+    end
+  end
+end
+
+local function addTo(target, key, jobs, n, due)
+  if target.count == 0 then open(target, key) end
+  local id, place = jobs[n + 1], nil
+  if due and due > now then
+    place = defer(target.base, id, jobs[n + 2], jobs[n + 3], jobs[n + 4], due)
+    if not target.earliest or due < target.earliest then target.earliest = due end
+  else
+    place = store(target.waiting, id, jobs[n + 2], jobs[n + 3], jobs[n + 4], due)
+    target.ready = (target.ready or 0) + 1
+  end
+  target.places[target.count + 1] = id
+  target.places[target.count + 2] = place
+  target.count = target.count + 2
+end
+
+local function add(jobs, n)
+  local queue = queues[jobs[n]]
+  local kind, time, window = jobs[n + 5], jobs[n + 6], jobs[n + 7]
   local due
-  if job[6] == 1 then due = job[7] elseif job[6] == 2 then due = now + job[7] end
-  for _, target in ipairs(queue.targets) do put(target, job[1], job, due) end
-  if job[8] and job[8] > 0 then
-    call('ZADD', queue.base .. WINDOWS, text(now + job[8]), job[2])
+  if kind == 1 then due = time elseif kind == 2 then due = now + time end
+  for _, target in ipairs(queue.targets) do addTo(target, jobs[n], jobs, n, due) end
+  if window > 0 then
+    call('ZADD', queue.base .. WINDOWS, text(now + window), jobs[n + 1])
     queue.held = queue.held + 1
   end
 end
 
 local refused = {}
-local batches = {}
 local number = 0
-for n = 2, #ARGV do
-  local jobs = cmsgpack.unpack(ARGV[n])
-  batches[n - 1] = jobs
-  if windowed or not atomic then
-    for _, job in ipairs(jobs) do
-      number = number + 1
-      if queues[job[1]].fault then
-      elseif job[8] and taken(queues[job[1]], job[2]) then refused[#refused + 1] = number
-      else
-        if windowed then queues[job[1]].added[job[2]] = true end
-        if not atomic then add(job) end
-      end
+
+local function judge(jobs, n)
+  number = number + 1
+  local queue = queues[jobs[n]]
+  if queue.fault then return false end
+  if jobs[n + 7] >= 0 and taken(queue, jobs[n + 1]) then
+    refused[#refused + 1] = number
+    return false
+  end
+  if windowed then queue.added[jobs[n + 1]] = true end
+  return true
+end
+
+local batches = {}
+for n = 2, #ARGV do batches[n - 1] = cmsgpack.unpack(ARGV[n]) end
+if not timed and not windowed then
+  if not atomic or #faults == 0 then
+    for _, jobs in ipairs(batches) do addPlain(jobs) end
+  end
+else
+  for _, jobs in ipairs(batches) do
+    for n = 1, #jobs, 8 do
+      if judge(jobs, n) and not atomic then add(jobs, n) end
     end
   end
-end
-if atomic and #refused == 0 and #faults == 0 then
-  for _, jobs in ipairs(batches) do
-    for _, job in ipairs(jobs) do add(job) end
+  if atomic and #refused == 0 and #faults == 0 then
+    for _, jobs in ipairs(batches) do
+      for n = 1, #jobs, 8 do add(jobs, n) end
+    end
   end
 end
 
 for _, queue in ipairs(queues) do
   for _, target in ipairs(queue.targets) do
     each('HSET', target.base .. IDS, target.places)
-    if target.ready then ring(target.base, target.ready, now) end
+    if target.ready and target.ready > 0 then ring(target.base, target.ready, now) end
     if target.earliest and lower(target.base, target.earliest) then ring(target.base, 0, now) end
   end
   if queue.held > 0 then
