@@ -25,6 +25,8 @@ export interface Place {
   ackWait: number;
   /** Milliseconds for which the server remembers messages' ids. */
   window: number;
+  /** The last number of each line that came here. */
+  readonly seen: Record<Line, number>;
   /** Calls on it, in their order. */
   readonly order: Order;
   /** What this process holds of it, by number in the stream. */
@@ -112,6 +114,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       consumers: { w: group, b: `${group}_back`, d: `${group}_delayed` },
       ackWait: link.settings.ackWait,
       window: windowOf(link.settings.ackWait),
+      seen: { w: 0, b: 0, d: 0 },
       order: createOrder(),
       held: new Map(),
     };
@@ -124,6 +127,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     const config = await stream(place, make, until);
     if (config === undefined) return false;
     compareStream(place, config);
+    place.seen.w = place.seen.b = place.seen.d = 0;
     place.window = (config.duplicate_window ?? 0) / NANOS;
     const waits = await Promise.all(
       (["w", "b", "d"] as const).map((line) => consumer(place, line, until)),

@@ -16,8 +16,8 @@ export interface Arrival {
   readonly place: Place;
   readonly line: Line;
   readonly seq: number;
-  /** How often the server has handed it over. */
-  readonly count: number;
+  /** How often it was handed over before. */
+  readonly losses: number;
   /** When it was stored, by the server's clock. */
   readonly time: number;
   /** How many of its line wait behind it. */
@@ -65,7 +65,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
       place,
       line,
       seq,
-      count,
+      losses: isBack(place, line, seq, count) ? Math.max(1, count - 1) : 0,
       time,
       pending,
       reply,
@@ -73,6 +73,16 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
       payload: new Uint8Array(message.data),
       at,
     };
+  }
+
+  /**
+   * Whether a message was handed over before. A line's new messages come in the order of their numbers; where the server
+   * miscounts, one that comes behind a later one was handed over all the same.
+   */
+  function isBack(place: Place, line: Line, seq: number, count: number): boolean {
+    const behind = seq <= place.seen[line];
+    if (!behind) place.seen[line] = seq;
+    return behind || count > 1;
   }
 
   function send(place: Place, line: Line, reply: string, body: object): void {

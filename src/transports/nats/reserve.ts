@@ -119,8 +119,8 @@ async function look(bench: Bench, place: Place, { limit, slots, eager }: Want, u
   const free = (): number => Math.min(missing(), slots - found.filter(({ line }) => line === "b").length);
   const back = async (): Promise<void> => {
     const came = await pulls.take(place, "b", free(), until);
-    const lost = came.filter(({ count }) => count > 1);
-    found.push(...came.filter(({ count }) => count === 1));
+    const lost = came.filter(({ losses }) => losses > 0);
+    found.push(...came.filter(({ losses }) => losses === 0));
     if (lost.length > 0) await takeBack(bench, lost, until);
   };
   try {
@@ -130,8 +130,8 @@ async function look(bench: Bench, place: Place, { limit, slots, eager }: Want, u
     ]);
     if (missing() <= 0 || !asks("w")) return found;
     const came = await pulls.take(place, "w", missing(), until);
-    const lost = came.filter(({ count }) => count > 1);
-    found.push(...lost.length === 0 ? came : came.filter(({ count }) => count === 1));
+    const lost = came.filter(({ losses }) => losses > 0);
+    found.push(...lost.length === 0 ? came : came.filter(({ losses }) => losses === 0));
     if (lost.length > 0) await takeBack(bench, lost, until);
     if (lost.length > 0 && free() > 0) await back();
     return found;

@@ -60,14 +60,14 @@ export async function ripenPages(bench: Bench, place: Place, pages: number, unti
  * one loss more in its record, and so nobody who held it before can move it any more.
  */
 export async function takeBack(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<void> {
-  const moves = arrivals.map(({ place, record, payload, seq, reply, time }): Move => {
+  const moves = arrivals.map(({ place, record, payload, seq, reply, time, losses }): Move => {
     bench.holding.lose(place, seq);
     const { lost = 0, due = time } = record.marks;
     return {
       place,
       subject: lineSubject(place, "b", record.id),
       payload,
-      record: { ...record, marks: { ...record.marks, due, lost: lost + 1 } },
+      record: { ...record, marks: { ...record.marks, due, lost: lost + losses } },
       seq,
       reply,
     };
