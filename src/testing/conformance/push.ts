@@ -254,7 +254,7 @@ export const PUSH: readonly Claim[] = [
     await lab.push({ id: "1" });
     const delivery = await lab.one({ from: second });
     equal(delivery.id, "1", "id");
-    equal(await lab.settle(delivery, { to: "done" }), "settled", "settle by the first");
+    equal(await lab.settle(delivery, { to: "done" }, second), "settled", "settle");
     equal(await lab.counts(), counted(), "info");
   }, "shared"),
   claim("two stores share nothing", async (lab) => {
