@@ -81,8 +81,8 @@ export interface Transactions {
  */
 export interface Topics {
   /**
-   * Binds a group from the next push on; once more is no error, as each worker does so that starts or reconnects. The first group of a topic that has none gets
-   * whatever waits in it, in its order.
+   * Binds a group from the next push on; once more is no error, as each worker does so that starts or reconnects. The
+   * first group of a topic that has none gets whatever waits in it, in its order.
    */
   bind(topic: string, group: string, call: Call): Promise<void>;
   /** Ends a binding; what the group's queue holds stays there. False when there was none. */

@@ -5,7 +5,7 @@ import type { Running } from "../support/kit.ts";
 import { type Cable, createCable } from "./flaky.ts";
 import type { Ground } from "./ground.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
-import { jobs } from "./tasks.ts";
+import { GROUPS, jobs, TOPIC } from "./tasks.ts";
 
 /** How long one call may take. */
 const CALL = 1_000;
@@ -36,6 +36,7 @@ export function createActor(name: string, ground: Ground): Actor {
     write: (lines) => actor.alive && write(lines),
     until: leaseEnd,
     ordered: climate.ordered,
+    targets: (queue) => queue === TOPIC ? GROUPS.map((group) => TOPIC + group) : [queue],
   });
   const transport = recorder.transport(cable.transport);
   const relay = createRelay({ jobs, transport, runtime: counted.runtime, callTimeout: CALL });

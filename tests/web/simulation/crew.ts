@@ -3,7 +3,7 @@ import { MAX_PREFETCH, MAX_UNSETTLED } from "../../../src/defaults.ts";
 import { running } from "../support/kit.ts";
 import { type Actor, createActor } from "./actor.ts";
 import type { Ground } from "./ground.ts";
-import { createTask, NAMES, QUEUES } from "./tasks.ts";
+import { createTask, GROUPS, QUEUES } from "./tasks.ts";
 
 /** Handlers of one worker at once, at most. */
 const CONCURRENCY = 6;
@@ -49,7 +49,8 @@ export function createCrew(ground: Ground): Crew {
   function hire(): void {
     const actor = createActor(`worker ${++names}`, ground);
     const handle = actor.recorder.handler(createTask(ground));
-    for (const name of NAMES) actor.relay.handle(name, handle);
+    for (const name of ["a.task", "b.task"] as const) actor.relay.handle(name, handle);
+    for (const group of GROUPS) actor.relay.handle("t.task", handle, { group });
     workers.push(actor);
     start(actor);
   }

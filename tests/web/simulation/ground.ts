@@ -5,7 +5,7 @@ import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts
 import { around, watching } from "../mutants/mutants.ts";
 import type { Weather } from "./flaky.ts";
 import type { Written } from "./recorder.ts";
-import type { Mood } from "./tasks.ts";
+import { GROUPS, type Mood } from "./tasks.ts";
 
 /** What a world is like. */
 export interface Climate {
@@ -39,13 +39,14 @@ export interface Ground {
   readonly leaseEnd: (token: string) => number | undefined;
 }
 
-export function createGround(seed: number, climate: Climate): Ground {
+export async function createGround(seed: number, climate: Climate): Promise<Ground> {
   const runtime = createFakeRuntime({ seed });
   const random = createRandom(seed * 7_919 + 1);
   const granted = new Map<string, number>();
   const written: Written[] = [];
   const now = (): number => runtime.monotonic();
   const inner = memory({ runtime });
+  for (const group of GROUPS) await inner.topics?.bind("t", group, { deadline: 1_000 });
   const wrapped = climate.wrap?.(inner) ?? inner;
   const store = around(wrapped, {
     reserve: watching(wrapped, (delivery) => {

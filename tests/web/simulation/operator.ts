@@ -49,7 +49,7 @@ export function createOperator(
   }
 
   async function operate(random: () => number): Promise<void> {
-    const queue = QUEUES[random() < 0.5 ? 0 : 1];
+    const queue = QUEUES[Math.floor(random() * QUEUES.length)] ?? "a";
     const channel = DEAD_CHANNELS[random() < 0.7 ? 0 : 1] ?? "failed";
     const reset = random() < 0.5;
     const removes = random() < 0.3;

@@ -18,7 +18,7 @@ export interface Played {
 
 export async function play(seed: number, wrap?: (inner: Transport) => Transport): Promise<Played> {
   const ordered = seed % 10 === 0;
-  const world = createWorld(seed, {
+  const world = await createWorld(seed, {
     workers: ordered ? 1 : 1 + seed % 4,
     trouble: seed % 3 === 0 || seed % 4 === 2 || ordered ? 0 : 0.15,
     kills: seed % 2 === 1,

@@ -24,10 +24,15 @@ export function createProducers(ground: Ground): Producers {
     return actor.relay;
   }
 
-  function optionsOf(): DispatchOptions {
+  function nameOf(): (typeof NAMES)[number] {
+    return NAMES[draw(NAMES.length)] ?? "a.task";
+  }
+
+  function optionsOf(name: string): DispatchOptions {
     if (climate.ordered) return {};
     const [own, delayed, timed, drawn] = [random(), random(), random(), draw(12)];
-    const again = own < 0.3;
+    // Whether an id is free is known of one queue, and not of the groups of a topic together.
+    const again = own < 0.3 && name !== "t.task";
     return {
       // The lines of an id speak of one job: those that share one are equal in what they ask for.
       maxAttempts: 1 + drawn % 4,
@@ -42,8 +47,8 @@ export function createProducers(ground: Ground): Producers {
     actors,
     async one() {
       const producer = relay();
-      const name = NAMES[random() < 0.5 ? 0 : 1];
-      const options = optionsOf();
+      const name = nameOf();
+      const options = optionsOf(name);
       const payload = { n: ++count };
       try {
         await producer.dispatch(name, payload, options);
@@ -53,11 +58,10 @@ export function createProducers(ground: Ground): Producers {
       }
     },
     async many() {
-      const jobs = Array.from({ length: 1 + draw(20) }, () => ({
-        name: NAMES[random() < 0.5 ? 0 : 1],
-        payload: { n: ++count },
-        ...optionsOf(),
-      }));
+      const jobs = Array.from({ length: 1 + draw(20) }, () => {
+        const name = nameOf();
+        return { name, payload: { n: ++count }, ...optionsOf(name) };
+      });
       await relay().dispatchMany(jobs, { atomic: random() < 0.3 }).catch(() => undefined);
     },
   };

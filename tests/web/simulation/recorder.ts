@@ -30,6 +30,8 @@ export interface RecorderOptions {
   readonly until?: (token: string) => number | undefined;
   /** Jobs of this process begin in the order of their dispatch. */
   readonly ordered?: boolean;
+  /** The queues that what is pushed to a queue goes to; by default itself. */
+  readonly targets?: (queue: string) => readonly string[];
 }
 
 export interface Recorder {
@@ -51,7 +53,8 @@ interface Grip {
   readonly until: number;
 }
 
-export function createRecorder({ process, now, write, until, ordered }: RecorderOptions): Recorder {
+export function createRecorder(options: RecorderOptions): Recorder {
+  const { process, now, write, until, ordered, targets = (queue: string) => [queue] } = options;
   const held = new Map<string, Grip>();
   /** Tokens outlive their deliveries: a late settlement names one too. */
   const known = new Map<string, Delivery>();
@@ -107,12 +110,18 @@ export function createRecorder({ process, now, write, until, ordered }: Recorder
     },
     transport: (inner) =>
       around(inner, {
-        push: (jobs, call) =>
-          noted(
-            jobs.map((job) => dispatchLine(job, now(), ordered)),
-            () => inner.push(jobs, call),
-            toldOfPush,
-          ),
+        async push(jobs, call) {
+          const copies = jobs.flatMap((job, index) =>
+            targets(job.queue).map((queue) => ({ ...job, queue, index }))
+          );
+          let answers: readonly Pushed[] = [];
+          const push = async (): Promise<readonly Pushed[]> => {
+            answers = await inner.push(jobs, call);
+            return copies.map(({ index }) => answers[index] ?? new Error("A transport did not answer"));
+          };
+          await noted(copies.map((job) => dispatchLine(job, now(), ordered)), push, toldOfPush);
+          return answers;
+        },
         async reserve(queues, options) {
           const asked = now();
           const deliveries = await inner.reserve(queues, options);

@@ -3,6 +3,7 @@ import { CALL_MUTANTS } from "../mutants/calls.ts";
 import { FENCE_MUTANTS } from "../mutants/fence.ts";
 import type { Mutant } from "../mutants/mutants.ts";
 import { STORAGE_MUTANTS } from "../mutants/storage.ts";
+import { TOPIC_MUTANTS } from "../mutants/topics.ts";
 import { play, quick } from "./play.ts";
 
 /** The same worlds everywhere, and fewer and shorter ones where turns of the event loop are slow. */
@@ -40,9 +41,10 @@ const PLANTED: Readonly<Record<string, string>> = {
   "a flush takes every queue": "S18",
   "a reload forgets that a full life was asked for": "S8",
   "info forgets reserved jobs": "S4",
+  "groups share one copy: the first that is done ends the job for all": "S1",
 };
 
-const MUTANTS: readonly Mutant[] = [...FENCE_MUTANTS, ...STORAGE_MUTANTS, ...CALL_MUTANTS];
+const MUTANTS: readonly Mutant[] = [...FENCE_MUTANTS, ...STORAGE_MUTANTS, ...CALL_MUTANTS, ...TOPIC_MUTANTS];
 
 for (const [fault, invariant] of Object.entries(quick ? PLANTED : {})) {
   test(`some seed finds by ${invariant}: ${fault}`, async () => {

@@ -16,12 +16,17 @@ export interface Task {
   readonly n: number;
 }
 
-export const QUEUES = ["a", "b"] as const;
+/** The topic's own queue, to which its jobs are pushed, and its groups, which every world has from the start. */
+export const TOPIC = "t@";
+export const GROUPS = ["x", "y"] as const;
+
+/** Every queue that jobs are handled from. */
+export const QUEUES = ["a", "b", "t@x", "t@y"] as const;
 
 /** How ids begin that are used for several jobs, one after the other. */
 export const OWN = "own ";
 
-export const NAMES = ["a.task", "b.task"] as const;
+export const NAMES = ["a.task", "b.task", "t.task"] as const;
 
 const definition = (queue: string): JobDefinition<StandardSchema<Task>> => ({
   schema: free<Task>(),
@@ -32,7 +37,12 @@ const definition = (queue: string): JobDefinition<StandardSchema<Task>> => ({
 export const jobs: {
   readonly "a.task": JobDefinition<StandardSchema<Task>>;
   readonly "b.task": JobDefinition<StandardSchema<Task>>;
-} = { "a.task": definition("a"), "b.task": definition("b") };
+  readonly "t.task": JobDefinition<StandardSchema<Task>>;
+} = {
+  "a.task": definition("a"),
+  "b.task": definition("b"),
+  "t.task": { ...definition("t"), topic: true },
+};
 
 /** How the handlers are at the moment. */
 export interface Mood {

@@ -22,8 +22,8 @@ export interface World {
   end(): Promise<{ readonly history: readonly HistoryLine[]; readonly drained: boolean }>;
 }
 
-export function createWorld(seed: number, climate: Climate): World {
-  const ground = createGround(seed, climate);
+export async function createWorld(seed: number, climate: Climate): Promise<World> {
+  const ground = await createGround(seed, climate);
   const { runtime, random, weather, mood, store, now, write, written } = ground;
   const operator = createOperator(store, now, write);
   const producers = createProducers(ground);
