@@ -25,21 +25,19 @@ export interface Sight {
 
 /** Looks at queues. */
 export interface Checks {
-  /** One sight for each. */
-  look(watched: readonly Watched[]): Promise<readonly Sight[]>;
+  /** One sight for each, within `deadline` milliseconds. */
+  look(watched: readonly Watched[], deadline: number): Promise<readonly Sight[]>;
 }
 
 /** What checks are made of. */
 export interface ChecksOptions {
   readonly link: Link;
   readonly looks: Looks;
-  /** Milliseconds that a look may take. */
-  readonly deadline: number;
 }
 
 /** Makes checks. */
-export function createChecks({ link, looks, deadline }: ChecksOptions): Checks {
-  async function lookAt(watched: readonly Watched[]): Promise<readonly Sight[]> {
+export function createChecks({ link, looks }: ChecksOptions): Checks {
+  async function lookAt(watched: readonly Watched[], deadline: number): Promise<readonly Sight[]> {
     const nexts = watched.map(({ queue }) => looks.next(queue));
     const streams = watched.map(({ queue }) => looks.waiting(queue));
     const [next = "", stream = ""] = [nexts[0], streams[0]];
@@ -53,10 +51,10 @@ export function createChecks({ link, looks, deadline }: ChecksOptions): Checks {
   }
 
   return {
-    async look(watched) {
+    async look(watched, deadline) {
       if (watched.length === 0) return [];
-      if (!link.clustered) return await lookAt(watched);
-      return (await Promise.all(watched.map((each) => lookAt([each])))).flat();
+      if (!link.clustered) return await lookAt(watched, deadline);
+      return (await Promise.all(watched.map((each) => lookAt([each], deadline)))).flat();
     },
   };
 }

@@ -41,6 +41,8 @@ export interface Sleeper {
   readonly level: 1 | 2;
   /** When its time is up, by the monotonic clock. */
   readonly until: number;
+  /** Milliseconds that a call may take for whoever sleeps. */
+  readonly deadline: number;
   /** True: look again. False: its time is up. */
   resolve(again: boolean): void;
   reject(error: unknown): void;
@@ -89,7 +91,7 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
   let alarm: Alarm | undefined;
   let closed = false;
 
-  const checks = createChecks({ link, looks, deadline: PATIENCE });
+  const checks = createChecks({ link, looks });
 
   function man(queue: string): Post {
     const post: Post = {
@@ -165,7 +167,9 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
     let earliest = Infinity;
     for (const sleeper of sleepers) {
       earliest = Math.min(earliest, sleeper.until);
-      for (const post of sleeper.posts) earliest = Math.min(earliest, Math.max(now + BREATH, post.next - offset));
+      for (const post of sleeper.posts) {
+        earliest = Math.min(earliest, Math.max(now + BREATH, post.next - offset));
+      }
     }
     if (earliest < Infinity && !checking) earliest = Math.min(earliest, checked + check);
     if (earliest < Infinity) alarm = alarms.set(Math.max(1, earliest - now), tick);
@@ -195,8 +199,9 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
     checking = true;
     const manned = [...mannedPosts()];
     const before = manned.map(({ changes }) => changes);
+    const deadline = Math.min(PATIENCE, ...[...sleepers].map((sleeper) => sleeper.deadline));
     try {
-      const seen = await checks.look(manned);
+      const seen = await checks.look(manned, deadline);
       for (const [n, post] of manned.entries()) {
         const { next = Infinity, fresh = false } = seen[n] ?? {};
         if (post.changes !== before[n] || post.looks > 0) continue;
@@ -210,6 +215,11 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
         await looks.renew(old.map(({ queue }) => queue), { deadline: PATIENCE });
       }
     } catch (error) {
+      // Whoever sleeps here next must not be told that nothing came as long as nobody can know.
+      for (const post of manned) {
+        post.changes++;
+        post.quiet = 0;
+      }
       for (const sleeper of [...sleepers]) {
         if (!sleeper.posts.some((post) => manned.includes(post))) continue;
         sleepers.delete(sleeper);
@@ -228,7 +238,10 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
     alarms.set(LINGER, () => {
       lingering = false;
       const since = runtime.monotonic() - LINGER / 2;
-      void retire([...posts.values()].filter(({ visitors, left }) => visitors === 0 && left < since), PATIENCE);
+      void retire(
+        [...posts.values()].filter(({ visitors, left }) => visitors === 0 && left < since),
+        PATIENCE,
+      );
       linger();
     });
   }

@@ -72,7 +72,11 @@ export function createWaiting(options: WaitingOptions): Waiting {
     return await answer;
   }
 
-  async function wait(visit: Visit, queues: readonly string[], options: ReserveOptions): Promise<Attempt["deliveries"]> {
+  async function wait(
+    visit: Visit,
+    queues: readonly string[],
+    options: ReserveOptions,
+  ): Promise<Attempt["deliveries"]> {
     const until = runtime.monotonic() + options.wait;
     const level = options.slots > 0 ? 2 : 1;
     const held = posts.enter(queues);
@@ -83,7 +87,7 @@ export function createWaiting(options: WaitingOptions): Waiting {
         if (deliveries.length > 0) return deliveries;
         if (held.some(({ quiet }) => quiet < level)) continue;
       }
-      if (!await sleep(visit, held, level, until)) break;
+      if (!await sleep(visit, held, level, until, options.deadline)) break;
     }
     return [];
   }
@@ -106,10 +110,16 @@ export function createWaiting(options: WaitingOptions): Waiting {
   }
 
   /** False when the time is up. */
-  function sleep(visit: Visit, held: readonly Post[], level: 1 | 2, until: number): Promise<boolean> {
+  function sleep(
+    visit: Visit,
+    held: readonly Post[],
+    level: 1 | 2,
+    until: number,
+    deadline: number,
+  ): Promise<boolean> {
     if (until <= runtime.monotonic()) return Promise.resolve(false);
     return new Promise((resolve, reject) => {
-      const sleeper: Sleeper = { posts: held, level, until, resolve, reject };
+      const sleeper: Sleeper = { posts: held, level, until, deadline, resolve, reject };
       visit.whenOver(() => posts.rouse(sleeper));
       posts.sleep(sleeper);
     });
