@@ -120,22 +120,25 @@ for key, base in ipairs(KEYS) do
   nexts[key] = next
 end
 
-local quiet = {}
-if taken == 0 then
-  for key, base in ipairs(KEYS) do
-    local next = nexts[key]
-    local seen = '0-0'
-    local groups = redis.pcall('XINFO', 'GROUPS', base .. WAITING)
-    for _, group in ipairs(groups.err and {} or groups) do
-      if group[2] == GROUP then
-        seen = group[8]
-        if not next and group[6] > 0 then next = tend(base, now, ${PROMOTE[0]}) end
-      end
-    end
-    if not next and call('EXISTS', base .. DUE) == 1 then next = tend(base, now, ${PROMOTE[0]}) end
-    if register > 0 then call('ZADD', base .. WAITERS, text(now + register), instance) end
-    quiet[key] = { next or 0, seen }
-  end
+-- A queue whose \`next\` is lost would be looked after by nobody.
+local function isForgotten(base, pending)
+  return pending > 0 or call('EXISTS', base .. DUE) == 1
 end
-return cmsgpack.pack({ now, sections, quiet })
+
+local quiet = {}
+for key, base in ipairs(taken == 0 and KEYS or {}) do
+  local next = nexts[key]
+  local seen, pending = '0-0', 0
+  local groups = redis.pcall('XINFO', 'GROUPS', base .. WAITING)
+  for _, group in ipairs(groups.err and {} or groups) do
+    if group[2] == GROUP then seen, pending = group[8], group[6] end
+  end
+  if not next and isForgotten(base, pending) then
+    next = tend(base, now, ${PROMOTE[0]})
+    take(key, base)
+  end
+  if register > 0 then call('ZADD', base .. WAITERS, text(now + register), instance) end
+  quiet[key] = { next or 0, seen }
+end
+return cmsgpack.pack({ now, sections, taken == 0 and quiet or {} })
 `;

@@ -129,6 +129,7 @@ local function settle(batch)
       gone[#gone + 1] = entry
       if not kept then
         stale[#stale + 1] = n
+        freed[#freed + 1] = ids[n]
       elseif verb == ${VERBS.again} then
         local job = read(kept, queue)
         local place, due = again(base, job, batch[10][n])
