@@ -80,7 +80,14 @@ export async function listJobs(
   const found: { readonly place: Place; readonly entry: Entry }[] = [];
   let place: Place | undefined = page.cursor === undefined ? START : placeOf(page.cursor);
   while (place !== undefined && found.length <= limit) {
-    const wanted = [CHANNEL[channel], place.phase, place.entry, place.due, limit + 1 - found.length, page.preview];
+    const wanted = [
+      CHANNEL[channel],
+      place.phase,
+      place.entry,
+      place.due,
+      limit + 1 - found.length,
+      page.preview,
+    ];
     const reply = await link.run(script, [keys.base(queue)], wanted.map(String), callOf(call));
     const reader = readerOf(reply);
     reader.length();

@@ -93,12 +93,16 @@ async function walk(
 }
 
 /** What is meant, in pages. */
-function choices(select: Selection): readonly (readonly [kind: string, chosen: readonly (string | number | undefined)[]])[] {
+function choices(
+  select: Selection,
+): readonly (readonly [kind: string, chosen: readonly (string | number | undefined)[]])[] {
   if (select === "all") return [["filter", []]];
   if (!("ids" in select)) return [["filter", [select.name, select.reason, select.before]]];
   const ids = [...new Set(select.ids)];
   const pages: (readonly [string, readonly string[]])[] = [];
-  for (let start = 0; start < ids.length; start += MAX_IDS) pages.push(["ids", ids.slice(start, start + MAX_IDS)]);
+  for (let start = 0; start < ids.length; start += MAX_IDS) {
+    pages.push(["ids", ids.slice(start, start + MAX_IDS)]);
+  }
   return pages;
 }
 

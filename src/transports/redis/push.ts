@@ -44,7 +44,9 @@ export async function pushJobs(
   checkBulk("push jobs", jobs);
   call.signal?.throwIfAborted();
   const atomic = call.atomic === true;
-  const results: Pushed[] = jobs.map((job) => sizeFault(`job '${job.id}'`, job.payload, job.meta) ?? "stored");
+  const results: Pushed[] = jobs.map((job) =>
+    sizeFault(`job '${job.id}'`, job.payload, job.meta) ?? "stored"
+  );
   if (atomic && results.some((result) => result !== "stored")) return withheld(results);
   const chunks = chunksOf(context, jobs, results, atomic);
   if (atomic && chunks.length > 1) {
@@ -149,7 +151,7 @@ async function send(
       if (index !== undefined) results[index] = "duplicate";
     }
     const bad = faultsIn(context, queues, replies(faults));
-    if (bad.size > 0) for (const index of indexes) blame(jobs[index], index, bad, results);
+    if (bad.size > 0) { for (const index of indexes) blame(jobs[index], index, bad, results); }
     if (indexes.some((index) => results[index] === "stored")) {
       await registry.enter(queues.filter((queue) => !bad.has(queue)), call);
     }

@@ -74,7 +74,9 @@ function checkWanted(queues: readonly string[], { limit, slots, lease }: Wanted)
   for (const queue of queues) {
     if (!queue.endsWith("@")) continue;
     throw new RangeError(
-      `Cannot reserve jobs as they must be of a queue or of a topic's group: current value is ${quote(queue)}`,
+      `Cannot reserve jobs as they must be of a queue or of a topic's group: current value is ${
+        quote(queue)
+      }`,
     );
   }
 }

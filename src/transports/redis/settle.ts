@@ -82,7 +82,7 @@ async function send<B extends Batch>(
       const reply = replies(await link.run(script, bases, [packed], callOf(call)));
       for (const [n, batch] of group.entries()) {
         const fault = faultIn(context, reply[n]);
-        if (fault !== undefined) for (const index of batch.indexes) tell(index, fault);
+        if (fault !== undefined) { for (const index of batch.indexes) tell(index, fault); }
         else staleIn(batch, replies(reply[n]), tell);
       }
     } catch (error) {
@@ -95,7 +95,11 @@ async function send<B extends Batch>(
   if (failures.length > 0 && failures.length === settled.length) throw failures[0];
 }
 
-function staleIn(batch: Batch, numbers: readonly Reply[], tell: (index: number, result: "stale") => void): void {
+function staleIn(
+  batch: Batch,
+  numbers: readonly Reply[],
+  tell: (index: number, result: "stale") => void,
+): void {
   for (const number of numbers) {
     const index = typeof number === "number" ? batch.indexes[number - 1] : undefined;
     if (index !== undefined) tell(index, "stale");
@@ -203,7 +207,10 @@ function extraOf(settlement: Settlement): Packable {
 /** What people who look with a client of their own want to know; the core reads its metadata instead. */
 function toldBy(meta: string): { readonly error: string; readonly attempts: string } {
   try {
-    const { lastError, attempts } = JSON.parse(meta) as { lastError?: { message?: unknown }; attempts?: unknown };
+    const { lastError, attempts } = JSON.parse(meta) as {
+      lastError?: { message?: unknown };
+      attempts?: unknown;
+    };
     const message = lastError?.message;
     return {
       error: typeof message === "string" ? message : "",
@@ -216,7 +223,10 @@ function toldBy(meta: string): { readonly error: string; readonly attempts: stri
 }
 
 class Moves extends Batch {
-  readonly moves = new Map<string, { readonly ms: number; readonly idle: number; readonly numbers: number[] }>();
+  readonly moves = new Map<
+    string,
+    { readonly ms: number; readonly idle: number; readonly numbers: number[] }
+  >();
 }
 
 /** Moves the ends of leases. */
@@ -252,7 +262,10 @@ export async function extendAll(
 }
 
 /** The consumer that is to hold an entry, and for how long it is taken to be idle already. */
-function placeFor({ consumer, lease }: Held, ms: number): { readonly consumer: string; readonly idle: number } {
+function placeFor(
+  { consumer, lease }: Held,
+  ms: number,
+): { readonly consumer: string; readonly idle: number } {
   if (ms <= lease) return { consumer, idle: lease - ms };
   return { consumer: `${consumer.slice(0, consumer.lastIndexOf("."))}.${ms}`, idle: 0 };
 }

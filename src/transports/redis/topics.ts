@@ -44,7 +44,8 @@ export function createTopics(context: Context, scripts: TopicScripts): Topics {
       call.signal?.throwIfAborted();
       const key = keys.key(topicQueue(topic), "groups");
       const members = replies(await link.command(key, ["SMEMBERS", key], callOf(call)));
-      return members.map((member) => member instanceof Uint8Array ? new TextDecoder().decode(member) : "").sort();
+      return members.map((member) => member instanceof Uint8Array ? new TextDecoder().decode(member) : "")
+        .sort();
     },
   };
 }

@@ -27,3 +27,17 @@ const decoder = new TextDecoder();
 export function textOf(reply: unknown): string {
   return reply instanceof Uint8Array ? decoder.decode(reply) : String(reply);
 }
+
+/** How many connections a server ever took. */
+export async function connectionsMade(server: RedisServer): Promise<number> {
+  const info = String(await server.send("INFO", "stats"));
+  return Number(/total_connections_received:(\d+)/.exec(info)?.[1]);
+}
+
+/** Fields and values as other programs see them. */
+export function fieldsOf(entry: unknown): Record<string, string> {
+  const [, fields] = entry as readonly [string, readonly string[]];
+  const record: Record<string, string> = {};
+  for (let n = 0; n < fields.length; n += 2) record[fields[n] ?? ""] = fields[n + 1] ?? "";
+  return record;
+}

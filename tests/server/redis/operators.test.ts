@@ -1,0 +1,191 @@
+/** What operators and other programs do to the keys by hand: it may cost what they removed, and nothing else. */
+import { Buffer } from "node:buffer";
+import { expect, test, vi } from "vitest";
+import type { Settlement } from "../../../src/exchange.ts";
+import { call, held, job, one, scene, take, text } from "./model_support.ts";
+
+const { open, send } = scene();
+const STREAM = "{relevo:q}:waiting";
+
+const ENDINGS: Readonly<Record<string, (named: { queue: string; token: string }) => Settlement>> = {
+  done: (named) => ({ ...named, to: "done" }),
+  again: (named) => ({ ...named, to: "again", meta: "m" }),
+  failed: (named) => ({ ...named, to: "failed", meta: "m", reason: "r" }),
+};
+
+async function firstEntry(): Promise<string> {
+  const [entry] = await send("XRANGE", STREAM, "-", "+", "COUNT", 1) as readonly (readonly [string])[];
+  if (entry === undefined) throw new Error("The stream is empty");
+  return entry[0];
+}
+
+for (const [form, ending] of Object.entries(ENDINGS)) {
+  test(`a job whose entry was deleted while it ran, settled '${form}', leaves nothing, and its id is free`, async () => {
+    const transport = open();
+    await transport.push([job("1", { idWindow: 0 }), job("2")], call);
+    const [first, second] = await take(transport, 2);
+    if (first === undefined || second === undefined) throw new Error("Fewer jobs than pushed");
+    await send("XDEL", STREAM, await firstEntry());
+    const results = await transport.settle([ending(held(first)), ending(held(second))], call);
+    expect(results[1]).toBe("settled");
+    expect(await transport.push([job("1", { idWindow: 0 })], call)).toEqual(["stored"]);
+    expect((await transport.get("q", ["1"], call))[0]?.channel).toBe("waiting");
+    expect((await transport.info("q", call)).reserved).toBe(0);
+  });
+}
+
+test("an id whose waiting entry was deleted or trimmed is free, and the new job keeps it", async () => {
+  const transport = open();
+  await transport.push([job("1", { idWindow: 0 })], call);
+  await send("XTRIM", STREAM, "MAXLEN", 0);
+  expect(await transport.get("q", ["1"], call)).toEqual([undefined]);
+  expect(await transport.push([job("1", { idWindow: 0 })], call)).toEqual(["stored"]);
+  expect(await transport.push([job("1", { idWindow: 0 })], call)).toEqual(["duplicate"]);
+});
+
+test("entries that are pending but deleted are forgotten when their lease ends, and stop nobody", async () => {
+  const transport = open();
+  await transport.push([job("1"), job("2")], call);
+  await take(transport, 2, { lease: 50 });
+  await send("XDEL", STREAM, await firstEntry());
+  const back = await vi.waitFor(() => one(transport), { timeout: 5_000, interval: 10 });
+  expect([back.id, back.lost]).toEqual(["2", 1]);
+  expect(await transport.info("q", call)).toMatchObject({ waiting: 0, reserved: 1 });
+});
+
+test("a group that was destroyed is made again from the beginning: what ran comes again, and nothing is lost", async () => {
+  const transport = open();
+  await transport.push([job("1"), job("2")], call);
+  const first = await one(transport);
+  await send("XGROUP", "DESTROY", STREAM, "relevo");
+  expect(await transport.settle([{ ...held(first), to: "done" }], call)).toEqual(["stale"]);
+  expect(await transport.extend([{ ...held(first), ms: 1_000 }], call)).toEqual([{ state: "stale" }]);
+  expect((await transport.info("q", call)).waiting).toBe(2);
+  expect((await take(open(), 5)).map(({ id }) => id)).toEqual(["1", "2"]);
+});
+
+test("FLUSHALL and SCRIPT FLUSH at any moment: the next push is stored, listed and handed over", async () => {
+  const transport = open();
+  await transport.push([job("1"), job("2", { delay: 60_000 })], call);
+  const before = await one(transport);
+  const waiting = transport.reserve(["q"], { limit: 1, slots: 1, lease: 1_000, wait: 15_000, ...call });
+  await send("FLUSHALL");
+  await send("SCRIPT", "FLUSH");
+  expect(await transport.settle([{ ...held(before), to: "failed", meta: "", reason: "r" }], call)).toEqual([
+    "stale",
+  ]);
+  expect(await transport.info("q", call)).toMatchObject({ waiting: 0, delayed: 0, failed: 0 });
+  await transport.push([job("3")], call);
+  expect((await waiting).map(({ id }) => id)).toEqual(["3"]);
+  expect(await transport.queues(call)).toEqual(["q"]);
+});
+
+test("a lost 'next' is found again: what is due comes, and so do lost leases", async () => {
+  const transport = open();
+  await transport.push([job("1"), job("2", { delay: 30 })], call);
+  await one(transport, { lease: 30 });
+  await send("DEL", "{relevo:q}:next");
+  const seen = new Set<string>();
+  await vi.waitFor(async () => {
+    for (const { id } of await take(transport, 5)) seen.add(id);
+    expect([...seen].sort()).toEqual(["1", "2"]);
+  }, { timeout: 5_000, interval: 10 });
+});
+
+const KEYS = ["waiting", "ids", "failed"] as const;
+
+for (const part of KEYS) {
+  test(`a key of another type in place of '${part}' is said to be one, and the other queues go on`, async () => {
+    const transport = open();
+    if (part === "failed") await transport.push([job("1")], call);
+    const running = part === "failed" ? await one(transport) : undefined;
+    await send("SET", `{relevo:q}:${part}`, "in the way");
+    if (running === undefined) {
+      const results = await transport.push([job("1"), job("2", { queue: "other" })], call);
+      expect(results[0]).toMatchObject({ code: "TRANSPORT_CORRUPT" });
+      expect(results[1]).toBe("stored");
+      expect(await send("GET", `{relevo:q}:${part}`)).toBe("in the way");
+      return;
+    }
+    const [result] = await transport.settle(
+      [{ ...held(running), to: "failed", meta: "", reason: "r" }],
+      call,
+    );
+    expect(result).toMatchObject({ code: "TRANSPORT_CORRUPT" });
+    await send("DEL", `{relevo:q}:${part}`);
+    expect(await transport.settle([{ ...held(running), to: "failed", meta: "", reason: "r" }], call)).toEqual(
+      [
+        "settled",
+      ],
+    );
+    expect(await transport.info("q", call)).toMatchObject({ waiting: 0, reserved: 0, failed: 1 });
+  });
+}
+
+test("raw entries: any fields, in any order, are a job with defaults for what they leave out", async () => {
+  const transport = open();
+  await send("XADD", STREAM, "1000-0", "payload", "{}");
+  await send(
+    "XADD",
+    STREAM,
+    "1000-1",
+    "payload",
+    Buffer.from([0, 255]),
+    "name",
+    "mail",
+    "id",
+    "mine",
+    "x",
+    "y",
+  );
+  await send("XADD", STREAM, "1000-2", "something", "else");
+  await send("XADD", STREAM, "1000-3", "due", "not a time", "payload", "");
+  const deliveries = await take(transport, 9);
+  expect(deliveries.map(({ id, name, meta, due }) => [id, name, meta, due])).toEqual([
+    ["1000-0", "q", "", 1_000],
+    ["mine", "mail", "", 1_000],
+    ["1000-2", "q", "", 1_000],
+    ["1000-3", "q", "", 1_000],
+  ]);
+  expect(deliveries.map(({ payload }) => payload)).toEqual([
+    new Uint8Array([123, 125]),
+    new Uint8Array([0, 255]),
+    new Uint8Array(),
+    new Uint8Array(),
+  ]);
+  const settled = await transport.settle(
+    deliveries.map((delivery) => ({ ...held(delivery), to: "timeout", meta: "m", reason: "r" })),
+    call,
+  );
+  expect(settled).toEqual(["settled", "settled", "settled", "settled"]);
+  expect((await transport.get("q", ["1000-0", "mine"], call)).map((entry) => entry?.channel)).toEqual([
+    "timeout",
+    "timeout",
+  ]);
+});
+
+test("a raw entry is found, refused as a duplicate and removed by its number", async () => {
+  const transport = open();
+  await send("XADD", STREAM, "1000-0", "payload", "{}");
+  await send("XADD", STREAM, "1000-1", "payload", "{}");
+  expect((await transport.get("q", ["1000-0"], call))[0]).toMatchObject({ id: "1000-0", channel: "waiting" });
+  expect(await transport.push([job("1000-0", { idWindow: 0 })], call)).toEqual(["duplicate"]);
+  expect(await transport.remove("q", "waiting", { ids: ["1000-0"] }, call)).toBe(1);
+  const [left] = await take(transport, 5);
+  expect([left?.id, text(left?.payload)]).toEqual(["1000-1", "{}"]);
+});
+
+test("what another consumer of the group holds comes back after 30 seconds, and its consumer stays", async () => {
+  const transport = open();
+  await transport.push([job("1")], call);
+  await send("XREADGROUP", "GROUP", "relevo", "theirs", "STREAMS", STREAM, ">");
+  expect((await transport.list("q", "reserved", { limit: 5, preview: 0 }, call)).entries.length).toBe(1);
+  await send("XCLAIM", STREAM, "relevo", "theirs", 0, await firstEntry(), "IDLE", 29_000, "JUSTID");
+  await send("SET", "{relevo:q}:next", 1);
+  expect(await take(transport)).toEqual([]);
+  await send("XCLAIM", STREAM, "relevo", "theirs", 0, await firstEntry(), "IDLE", 30_000, "JUSTID");
+  await send("SET", "{relevo:q}:next", 1);
+  expect((await one(transport)).lost).toBe(1);
+  const consumers = await send("XINFO", "CONSUMERS", STREAM, "relevo") as readonly (readonly unknown[])[];
+  expect(consumers.map(([, name]) => name)).toContain("theirs");
+});
