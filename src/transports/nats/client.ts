@@ -88,8 +88,8 @@ export interface Opened {
 }
 
 /** Milliseconds between two attempts to come back, and what is added to them by chance. */
-const RECONNECT_WAIT = 250;
-const RECONNECT_JITTER = 250;
+const RECONNECT_WAIT = 100;
+const RECONNECT_JITTER = 150;
 /** Milliseconds between two looks whether the server still answers. */
 const PING_INTERVAL = 15_000;
 

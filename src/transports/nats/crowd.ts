@@ -97,9 +97,9 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
     post.alarm = alarms.set(LINGER, () => {
       post.alarm = undefined;
       const late = runtime.monotonic() - LINGER;
-      const old = post.spare.filter(({ at }) => at <= late);
+      const old = bench().link.up ? post.spare.filter(({ at }) => at <= late) : [];
       if (old.length > 0) {
-        post.spare = post.spare.filter(({ at }) => at > late);
+        post.spare = post.spare.filter((arrival) => !old.includes(arrival));
         work(giveBack(bench(), old, runtime.monotonic() + MOVE));
       }
       if (post.spare.length > 0) linger(post);
@@ -178,7 +178,6 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
         post.spare = [];
       }
       if (spare.length > 0) await giveBack(bench(), spare, runtime.monotonic() + LINGER).catch(() => undefined);
-      await Promise.race([Promise.all(ending), runtime.sleep(LINGER)]);
     },
   };
   return crowd;

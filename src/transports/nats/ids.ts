@@ -6,12 +6,12 @@
  * @module
  */
 
-import type { Pushed, PushJob } from "../../exchange.ts";
+import type { PushJob } from "../../exchange.ts";
 import type { Bench } from "./bench.ts";
 import { ApiError } from "./errors.ts";
 import { idToken, type Line } from "./names.ts";
 import type { Place } from "./places.ts";
-import { type Letter, lineSubject, published, type Receipt, receipted } from "./publish.ts";
+import { lineSubject, type Receipt, receipted } from "./publish.ts";
 import { EXPECTED_SEQUENCE, HEADER, type Stored, storedOf } from "./wire.ts";
 
 /** A lock as it stands. */
@@ -33,52 +33,47 @@ function subjectOf(place: Place, id: string): string {
   return `${place.base}i.${idToken(id)}`;
 }
 
-/** Stores a job under an id that its caller chose, if the id is free. */
-export async function pushUnder(
-  bench: Bench,
-  place: Place,
-  job: PushJob,
-  letter: Letter,
-  until: number,
-): Promise<Pushed> {
-  const { link } = bench;
+/** An id that was taken for a job which is to be stored now. */
+export interface Taken {
+  /** The lock's number. */
+  readonly seq: number;
+  /** Until when the id is taken whatever becomes of the job. */
+  readonly end: number;
+}
+
+/** The message id under which the one job of a lock is stored. */
+export function jobOf({ seq }: Taken): string {
+  return `i${seq}`;
+}
+
+/** Takes the id that a job's caller chose, if it is free. */
+export async function takeId(bench: Bench, place: Place, job: PushJob, until: number): Promise<Taken | undefined> {
   const { id, idWindow = 0 } = job;
-  const taken = bench.clock.now() + Math.ceil(idWindow);
-  let end = taken;
-  let last: Lock | undefined;
-  let seq = await write(bench, place, id, { until: taken, closed: false }, 0, until);
-  for (let tries = 0; seq === undefined; tries++) {
-    if (tries === TRIES) return "duplicate";
-    last = await readLock(bench, place, id, until);
-    if (last !== undefined) {
-      const now = bench.clock.now();
-      if (last.closed && now < last.until) return "duplicate";
-      if (await isLive(bench, place, id, until)) return "duplicate";
-      // Whoever wrote the lock may be about to store its job, or dead: both would store the one job of this lock.
-      if (!last.closed && now < last.time + place.window / 2) {
-        seq = last.seq;
-        end = last.until;
-        break;
-      }
-    }
-    seq = await write(bench, place, id, { until: taken, closed: false }, last?.seq ?? 0, until);
+  const end = bench.clock.now() + Math.ceil(idWindow);
+  let expected = 0;
+  for (let tries = 0; tries < TRIES; tries++) {
+    const seq = await write(bench, place, id, { until: end, closed: false }, expected, until);
+    if (seq !== undefined) return { seq, end };
+    const last = await readLock(bench, place, id, until);
+    expected = last?.seq ?? 0;
+    if (last === undefined) continue;
+    const now = bench.clock.now();
+    if ((last.closed && now < last.until) || await isLive(bench, place, id, until)) return undefined;
+    // Whoever wrote the lock may be about to store its job, or dead: both would store the one job of this lock.
+    if (!last.closed && now < last.time + place.window / 2) return { seq: last.seq, end: last.until };
   }
-  const record = { ...letter.record, marks: { ...letter.record.marks, until: end } };
-  const receipt = await published(link, { ...letter, record, once: `i${seq}` }, until);
-  void close(bench, place, id, { until: end, closed: true }, seq, until);
-  return receipt.duplicate ? "duplicate" : "stored";
+  return undefined;
 }
 
 /** Notes that the job of a lock was stored. Nobody waits for it: without the note the next pusher finds out by itself. */
-async function close(
+export async function closeLock(
   bench: Bench,
   place: Place,
   id: string,
-  lock: Pick<Lock, "until" | "closed">,
-  seq: number,
+  { seq, end }: Taken,
   until: number,
 ): Promise<void> {
-  await write(bench, place, id, lock, seq, until).catch(() => undefined);
+  await write(bench, place, id, { until: end, closed: true }, seq, until).catch(() => undefined);
 }
 
 /** Writes a lock in the place of the one with that number, 0 for none; undefined when another stands there. */

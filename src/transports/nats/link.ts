@@ -5,7 +5,7 @@
  * @module
  */
 
-import { createAlarms } from "../../alarms.ts";
+import { type Alarms, createAlarms } from "../../alarms.ts";
 import { DeadlineExceeded, errorOf, messageOf, TransportClosed } from "../../errors.ts";
 import { hush } from "../../promises.ts";
 import { type NatsHeaders, type NatsInfo, type NatsMessage, type NatsSubscription, open, type Opened } from "./client.ts";
@@ -40,6 +40,8 @@ export interface Inbox {
 /** The link to the server. */
 export interface Link {
   readonly settings: Settings;
+  /** End with the link. */
+  readonly alarms: Alarms;
   /** Whether messages can be sent now. */
   readonly up: boolean;
   /** The server's words about itself, once there was one. */
@@ -58,7 +60,7 @@ export interface Link {
   /** Calls the JetStream API; rejects with an `ApiError` for what the server refuses. */
   api<T>(subject: string, body: object | undefined, until: number): Promise<T>;
   /** Ends something when the link breaks or its time is over; returns what calls that off. */
-  watch(until: number, end: (error: Error) => void): () => void;
+  watch(subject: string, until: number, end: (error: Error) => void): () => void;
   /** A subject with a subscription of its own, so that the server hears when it ends. */
   subscribe(hear: (message: NatsMessage) => void): Inbox;
   close(): Promise<void>;
@@ -66,12 +68,15 @@ export interface Link {
 
 interface Ask {
   readonly subject: string;
+  readonly since: number;
   readonly until: number;
   readonly answered: Answered;
 }
 
 /** Milliseconds that one attempt to connect may take. */
 const CONNECT_TIMEOUT = 10_000;
+/** Milliseconds that the last messages may take on their way when the link is closed. */
+const FLUSH = 1_000;
 const LEAST_VERSION = [2, 9] as const;
 
 /** Makes the link; connects to nothing yet. */
@@ -112,10 +117,10 @@ export function createLink(settings: Settings): Link {
   function ring(): void {
     ringAt = Infinity;
     const now = runtime.monotonic();
-    for (const [token, { until, answered, subject }] of asks) {
+    for (const [token, { since, until, answered, subject }] of asks) {
       if (until <= now) {
         asks.delete(token);
-        answered(undefined, new DeadlineExceeded(`get an answer for '${subject}'`, 0));
+        answered(undefined, new DeadlineExceeded(`get NATS's answer for '${subject}'`, Math.round(until - since)));
       } else {
         ringAt = Math.min(ringAt, until);
       }
@@ -201,6 +206,7 @@ export function createLink(settings: Settings): Link {
 
   const link: Link = {
     settings,
+    alarms,
     listeners,
     get up(): boolean {
       return up;
@@ -237,7 +243,7 @@ export function createLink(settings: Settings): Link {
     ask(message, until, answered) {
       if (!up) return answered(undefined, unavailable("Cannot reach NATS as the link is down"));
       const token = (tokens++).toString(36);
-      asks.set(token, { subject: message.subject, until, answered });
+      asks.set(token, { subject: message.subject, since: runtime.monotonic(), until, answered });
       arm(until);
       try {
         link.send(message, prefix + token);
@@ -261,10 +267,11 @@ export function createLink(settings: Settings): Link {
       if (result.error !== undefined) throw new ApiError(result.error);
       return result;
     },
-    watch(until, end) {
+    watch(subject, until, end) {
       const token = (tokens++).toString(36);
       if (!up) end(unavailable("Cannot reach NATS as the link is down"));
-      asks.set(token, { subject: "", until, answered: (_, error) => end(error ?? unavailable("The link is lost")) });
+      const answered: Answered = (_, error) => end(error ?? unavailable("The link is lost"));
+      asks.set(token, { subject, since: runtime.monotonic(), until, answered });
       arm(until);
       return () => void asks.delete(token);
     },
@@ -284,7 +291,12 @@ export function createLink(settings: Settings): Link {
       closed = true;
       const { connection } = opened ?? {};
       const own = settings.connection === undefined;
-      if (up && connection !== undefined) await connection.flush().catch(() => undefined);
+      const ending = new AbortController();
+      if (up && connection !== undefined) {
+        const flushed = connection.flush().catch(() => undefined);
+        await Promise.race([flushed, runtime.sleep(FLUSH, ending.signal).catch(() => undefined)]);
+        ending.abort();
+      }
       fail(new TransportClosed(settings.name));
       for (const told of [...waiting]) told(new TransportClosed(settings.name));
       alarms.clear();

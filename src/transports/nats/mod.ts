@@ -5,7 +5,7 @@
  */
 
 import { MAX_NAME } from "../../defaults.ts";
-import { TransportClosed } from "../../errors.ts";
+import { TransportClosed, TransportError } from "../../errors.ts";
 import type { Call } from "../../exchange.ts";
 import { unlessAborted } from "../../promises.ts";
 import type { Features, Transport } from "../../transport.ts";
@@ -16,6 +16,7 @@ import { createCrowd } from "./crowd.ts";
 import { createDeaths } from "./deaths.ts";
 import { createHolding } from "./held.ts";
 import { createLink } from "./link.ts";
+import { AnswerLost } from "./errors.ts";
 import { getJobs, infoOf, listJobs, queueNames } from "./look.ts";
 import { reloadJobs, removeJobs } from "./operate.ts";
 import { type NatsOptions, settingsOf } from "./options.ts";
@@ -53,7 +54,17 @@ export function nats(options: NatsOptions): Transport {
   async function call<T>({ signal, deadline }: Call, work: (until: number) => Promise<T>): Promise<T> {
     if (closing !== undefined) throw new TransportClosed(name);
     signal?.throwIfAborted();
-    return await unlessAborted(work(runtime.monotonic() + deadline), signal);
+    try {
+      return await unlessAborted(work(runtime.monotonic() + deadline), signal);
+    } catch (error) {
+      throw ended(error);
+    }
+  }
+
+  /** What ends because the transport was closed says so. */
+  function ended(error: unknown): unknown {
+    const cause = error instanceof AnswerLost ? error.cause : error;
+    return closing !== undefined && cause instanceof TransportError ? new TransportClosed(name) : cause;
   }
 
   function ask<T>(bounds: Call, action: string, work: (until: number) => Promise<T>): Promise<T> {
@@ -95,7 +106,7 @@ export function nats(options: NatsOptions): Transport {
       } catch (error) {
         return Promise.reject(error);
       }
-      return reserveJobs(bench, queues, options, (end) => {
+      const reserved = reserveJobs(bench, queues, options, (end) => {
         const abort = (): void => end(signal?.reason);
         ends.add(end);
         signal?.addEventListener("abort", abort, { once: true });
@@ -104,6 +115,7 @@ export function nats(options: NatsOptions): Transport {
           signal?.removeEventListener("abort", abort);
         };
       });
+      return reserved.catch((error) => Promise.reject(ended(error)));
     },
     extend: (leases, bounds) =>
       call(bounds, () => {

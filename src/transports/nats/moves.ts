@@ -6,6 +6,7 @@
  * @module
  */
 
+import { DeadlineExceeded } from "../../errors.ts";
 import type { Link } from "./link.ts";
 import type { Place } from "./places.ts";
 import { type Letter, published } from "./publish.ts";
@@ -13,7 +14,7 @@ import { type Letter, published } from "./publish.ts";
 /** Takes a message out of the stream. */
 export const ACK = "+ACK";
 /** Milliseconds after which an acknowledgement that is not answered is looked into. */
-const ACK_PATIENCE = 2_000;
+const ACK_PATIENCE = 1_000;
 
 /** The id under which the one successor of a message is stored. */
 export function successorOf(seq: number): string {
@@ -53,13 +54,26 @@ export async function acknowledge(
 ): Promise<void> {
   const last = new Map<string, string>();
   for (const { reply } of messages) last.set(consumerOf(reply), reply);
-  const patience = Math.min(until, link.settings.runtime.monotonic() + ACK_PATIENCE);
   const answers: Promise<unknown>[] = [];
   for (const { reply } of messages) {
     if (last.get(consumerOf(reply)) !== reply) link.send({ subject: reply, data: ACK });
-    else answers.push(link.request({ subject: reply, data: ACK }, patience));
+    else answers.push(confirmed(link, reply, ACK, until));
   }
   for (const answer of await Promise.allSettled(answers)) if (answer.status === "rejected") throw answer.reason;
+}
+
+/**
+ * Sends a word about a delivery, and resolves when the server has heard it. Newer servers say nothing where the delivery
+ * is not the current one any more; so after a while whether the server answers at all decides.
+ */
+export async function confirmed(link: Link, reply: string, word: string, until: number): Promise<void> {
+  const { runtime } = link.settings;
+  try {
+    await link.request({ subject: reply, data: word }, Math.min(until, runtime.monotonic() + ACK_PATIENCE));
+  } catch (error) {
+    if (!(error instanceof DeadlineExceeded) || runtime.monotonic() >= until) throw error;
+    await link.api(`INFO`, undefined, until);
+  }
 }
 
 /** What of a reply subject names the consumer. */

@@ -29,6 +29,8 @@ export interface Place {
   readonly seen: Record<Line, number>;
   /** Calls on it, in their order. */
   readonly order: Order;
+  /** The push that takes ids at this moment: those behind it wait, so that jobs lie in the order of the calls. */
+  turn: Promise<unknown> | undefined;
   /** What this process holds of it, by number in the stream. */
   readonly held: Map<number, Held>;
 }
@@ -116,6 +118,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       window: windowOf(link.settings.ackWait),
       seen: { w: 0, b: 0, d: 0 },
       order: createOrder(),
+      turn: undefined,
       held: new Map(),
     };
     places.set(queue, place);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { hush } from "../../promises.ts";
 import type { Link } from "./link.ts";
 import type { NatsMessage } from "./client.ts";
 import { noResponders } from "./errors.ts";
@@ -50,6 +51,8 @@ export interface Stand {
   end(): Promise<void>;
 }
 
+/** Milliseconds without a word from the server: where another took what it saw, it waits for more, and says nothing. */
+const SILENCE = 250;
 /** Milliseconds that a stand waits at the server. */
 const STAND = 120_000;
 const NANOS = 1_000_000;
@@ -57,6 +60,7 @@ const NANOS = 1_000_000;
 /** Makes pulls of a link. */
 export function createPulls(link: Link, places: Places, stray: (arrival: Arrival) => void): Pulls {
   const { runtime } = link.settings;
+  const { alarms } = link;
 
   function arrivalOf(place: Place, line: Line, message: NatsMessage, reply: string, at: number): Arrival {
     const { count, seq, time, pending } = deliveredOf(reply);
@@ -116,11 +120,23 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           const arrival = arrivalOf(place, line, message, reply, at);
           if (over) return stray(arrival);
           arrivals.push(arrival);
-          if (arrivals.length < batch) return;
-          inbox.drop();
-          end();
+          if (arrivals.length === batch) {
+            inbox.drop();
+            return end();
+          }
+          silence.cancel();
+          silence = alarms.set(SILENCE, quiet);
         });
-        const cancel = link.watch(until, end);
+        const quiet = (): void => {
+          hush(inbox.end());
+          end();
+        };
+        let silence = alarms.set(SILENCE, quiet);
+        const unwatch = link.watch(`jobs of stream '${place.stream}'`, until, end);
+        const cancel = (): void => {
+          silence.cancel();
+          unwatch();
+        };
         if (!over) send(place, line, inbox.subject, { batch, no_wait: true });
       });
     },

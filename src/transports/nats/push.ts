@@ -4,13 +4,14 @@
  * @module
  */
 
+import { MAX_NAME } from "../../defaults.ts";
 import { errorOf, TooLargeError } from "../../errors.ts";
 import type { Call, Pushed, PushJob } from "../../exchange.ts";
 import { byteLength } from "../../names.ts";
 import { checkTime } from "../../options.ts";
-import { MAX_NAME } from "../../defaults.ts";
+import { hush } from "../../promises.ts";
 import type { Bench } from "./bench.ts";
-import { pushUnder } from "./ids.ts";
+import { closeLock, jobOf, type Taken, takeId } from "./ids.ts";
 import type { Place } from "./places.ts";
 import { type Letter, lineSubject, payloadLimit, publish } from "./publish.ts";
 import type { Marks } from "./wire.ts";
@@ -32,55 +33,93 @@ export async function pushJobs(bench: Bench, jobs: readonly PushJob[], { deadlin
     const known = places.known(queue);
     made.set(queue, known ?? await places.make(queue, until).catch(errorOf));
   }
-  // Ids that callers chose take several round trips; those of one id in their order.
-  const chains = new Map<string, Promise<Pushed>>();
-  const answers: (Pushed | Promise<Pushed>)[] = [];
-  for (const job of jobs) {
-    const room = bench.window.enter(job.payload.length);
+  const prepared = jobs.map((job) => prepare(bench, job, made.get(job.queue)));
+  await inTurn(prepared, () => takeIds(bench, prepared, until));
+  const answers: Promise<Pushed>[] = [];
+  for (const item of prepared) {
+    const { length } = item.job.payload;
+    const room = item.answer === undefined ? bench.window.enter(length) : undefined;
     if (room !== undefined) await room;
-    answers.push(pushOne(bench, job, made.get(job.queue), until, chains));
+    answers.push(item.answer === undefined ? store(bench, item, until) : Promise.resolve(item.answer));
   }
   return await Promise.all(answers);
 }
 
-function pushOne(
-  bench: Bench,
-  job: PushJob,
-  place: Place | Error | undefined,
-  until: number,
-  chains: Map<string, Promise<Pushed>>,
-): Pushed | Promise<Pushed> {
-  const { link, window } = bench;
-  const leave = (): void => window.leave(job.payload.length);
+/** A job on its way in. */
+interface Item {
+  readonly job: PushJob;
+  readonly place: Place | undefined;
+  /** What became of it, once that is known. */
+  answer: Pushed | undefined;
+  taken: Taken | undefined;
+}
+
+function prepare(bench: Bench, job: PushJob, place: Place | Error | undefined): Item {
   try {
     checkJob(bench, job);
     if (place === undefined || place instanceof Error) throw place;
-    if (job.idWindow !== undefined) {
-      const key = `${job.queue}@@${job.id}`;
-      const before = chains.get(key) ?? Promise.resolve();
-      const pushed = before.then(() => pushUnder(bench, place, job, letterOf(bench, place, job), until));
-      const answer = pushed.catch(errorOf).finally(leave);
-      chains.set(key, answer);
-      return answer;
-    }
-    return new Promise((resolve) =>
-      publish(link, letterOf(bench, place, job), until, (receipt, error) => {
-        leave();
-        resolve(receipt === undefined ? error ?? new Error("No answer") : "stored");
-      })
-    );
+    return { job, place, answer: undefined, taken: undefined };
   } catch (error) {
-    leave();
-    return errorOf(error);
+    return { job, place: undefined, answer: errorOf(error), taken: undefined };
   }
 }
 
+/** Takes the ids that callers chose; of equal ones in one batch the first. */
+async function takeIds(bench: Bench, items: readonly Item[], until: number): Promise<void> {
+  const first = new Map<Place, Set<string>>();
+  await Promise.all(items.map(async (item) => {
+    const { job, place } = item;
+    if (job.idWindow === undefined || place === undefined) return;
+    const seen = first.get(place) ?? new Set();
+    first.set(place, seen);
+    if (seen.has(job.id)) return void (item.answer = "duplicate");
+    seen.add(job.id);
+    try {
+      item.taken = await takeId(bench, place, job, until);
+      if (item.taken === undefined) item.answer = "duplicate";
+    } catch (error) {
+      item.answer = errorOf(error);
+    }
+  }));
+}
+
+/**
+ * Lets a call go on when those before it have taken their ids, as that takes several round trips, and jobs shall lie in
+ * the order of the calls.
+ */
+async function inTurn(items: readonly Item[], take: () => Promise<void>): Promise<void> {
+  const places = new Set(items.flatMap(({ place }) => place === undefined ? [] : [place]));
+  const before = [...places].flatMap(({ turn }) => turn === undefined ? [] : [turn]);
+  const takes = items.some(({ job }) => job.idWindow !== undefined);
+  if (!takes && before.length === 0) return;
+  const turn = Promise.allSettled([...before, ...takes ? [take()] : []]);
+  for (const place of places) place.turn = turn;
+  await turn;
+  for (const place of places) if (place.turn === turn) place.turn = undefined;
+}
+
+function store(bench: Bench, { job, place, taken }: Item, until: number): Promise<Pushed> {
+  const { link, window } = bench;
+  return new Promise((resolve) => {
+    if (place === undefined) return resolve(new Error("A job has no place"));
+    const letter = letterOf(bench, place, job, taken);
+    publish(link, letter, until, (receipt, error) => {
+      window.leave(job.payload.length);
+      if (receipt === undefined) return resolve(error ?? new Error("A job was not answered"));
+      if (taken !== undefined) hush(closeLock(bench, place, job.id, taken, until));
+      resolve(receipt.duplicate ? "duplicate" : "stored");
+    });
+  });
+}
+
 /** The message that a job is. */
-export function letterOf(bench: Bench, place: Place, { id, name, payload, meta, ...when }: PushJob): Letter {
-  const marks = whenMarks(bench, when);
+export function letterOf(bench: Bench, place: Place, job: PushJob, taken: Taken | undefined): Letter {
+  const { id, name, payload, meta } = job;
+  const marks: Marks = { ...whenMarks(bench, job), ...taken === undefined ? {} : { until: taken.end } };
   const delayed = marks.delay !== undefined || (marks.due ?? 0) > bench.clock.now();
   const record = { id, name, meta, marks };
-  return { place, subject: lineSubject(place, delayed ? "d" : "w", id), payload, record };
+  const once = taken === undefined ? undefined : jobOf(taken);
+  return { place, subject: lineSubject(place, delayed ? "d" : "w", id), payload, record, once };
 }
 
 /** When a job may run, as it is written: an instant, or a time after it is stored. */

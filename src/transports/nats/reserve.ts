@@ -54,7 +54,7 @@ export async function reserveJobs(
   const { wait, deadline } = options;
   const started = runtime.monotonic();
   const over = started + wait;
-  const until = started + deadline;
+  const until = over + deadline;
   const orders = queues.map((queue) => places.of(queue).order);
   const ends: ((error: unknown) => void)[] = [];
   const ended: unknown[] = [];
@@ -113,7 +113,10 @@ async function round(bench: Bench, places: readonly Place[], want: Want, until: 
 /** One look at one queue. */
 async function look(bench: Bench, place: Place, { limit, slots, eager }: Want, until: number): Promise<Arrival[]> {
   const { crowd, pulls } = bench;
-  const found = crowd.spare(place, limit, slots).filter((arrival) => isHeld(bench, arrival));
+  const spare = crowd.spare(place, limit, slots);
+  const found = spare.filter((arrival) => isHeld(bench, arrival));
+  // They go back, and come again with a lease that is whole.
+  if (found.length < spare.length) await giveBack(bench, spare.filter((one) => !found.includes(one)), until);
   const asks = (line: "w" | "b" | "d"): boolean => eager || !crowd.stands(place, line);
   const missing = (): number => Math.min(MOST, limit - found.length);
   const free = (): number => Math.min(missing(), slots - found.filter(({ line }) => line === "b").length);

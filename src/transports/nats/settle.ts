@@ -10,7 +10,7 @@ import { checkTime } from "../../options.ts";
 import type { Bench } from "./bench.ts";
 import { type Held, WORKING } from "./held.ts";
 import { DEAD_LETTER, idToken } from "./names.ts";
-import { acknowledge, type Move, moveAll } from "./moves.ts";
+import { acknowledge, confirmed, type Move, moveAll } from "./moves.ts";
 import { lineSubject } from "./publish.ts";
 import { checkWhen, whenMarks } from "./push.ts";
 import type { Marks } from "./wire.ts";
@@ -148,7 +148,6 @@ export async function extendAll(
     return { state: "held" };
   });
   // The server has heard of all when it answers the last of each consumer.
-  const heard = [...last.values()].map(({ reply }) => link.request({ subject: reply, data: WORKING }, until));
-  await Promise.all(heard);
+  await Promise.all([...last.values()].map(({ reply }) => confirmed(link, reply, WORKING, until)));
   return answers;
 }

@@ -19,7 +19,7 @@ export const NATS_FEATURES: Features = {
 };
 
 /** Milliseconds of a server's lease: those that the suite lets run out. */
-const ACK_WAIT = 400;
+const BRIEF = 400;
 
 interface Streams {
   readonly total: number;
@@ -40,8 +40,8 @@ export async function streamsOf(client: RawNats, prefix: string): Promise<readon
   }
 }
 
-/** One server that all stores share. */
-export function natsSubject(name: string, server: () => Promise<NatsServer>): Subject {
+/** One server that all stores share; `ackWait` is its lease. */
+export function natsSubject(name: string, server: () => Promise<NatsServer>, ackWait: number = BRIEF): Subject {
   const runtimes = new Map<string, ReturnType<typeof watchedRuntime>>();
   let leaks = 0;
 
@@ -59,7 +59,7 @@ export function natsSubject(name: string, server: () => Promise<NatsServer>): Su
         servers: (await server()).url,
         prefix: store,
         name: store,
-        ackWait: ACK_WAIT,
+        ackWait,
         runtime: runtimeOf(store),
       });
       await transport.queues({ deadline: 10_000 });
@@ -67,6 +67,10 @@ export function natsSubject(name: string, server: () => Promise<NatsServer>): Su
     },
     restart: async () => await (await server()).restart(),
     async raw(store, queue, payload) {
+      // Whoever waits for a queue makes it.
+      const maker = nats({ servers: (await server()).url, prefix: store, ackWait });
+      await maker.reserve([queue], { limit: 1, slots: 0, lease: 1, wait: 1, deadline: 10_000 });
+      await maker[Symbol.asyncDispose]();
       const client = await (await server()).raw();
       await client.request(`${store}.${queue}.w.raw`, payload);
       await client[Symbol.asyncDispose]();
