@@ -100,8 +100,60 @@ export function createAlarms(runtime: Runtime): Alarms {
       return entry;
     },
     clear() {
+      // Whoever still holds one may cancel it later.
+      for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) entry.live = false;
       live = 0;
       rearm();
+    },
+  };
+}
+
+/** An alarm that may be cancelled before it costs a timer. */
+interface Prospect extends Alarm {
+  readonly ms: number;
+  readonly ring: () => void;
+  live: boolean;
+  alarm: Alarm | undefined;
+}
+
+/**
+ * Makes alarms of which most are cancelled within the turn in which they were set, as those that guard quick calls: a
+ * timer that is set and cleared for each would cost more than the call. An alarm counts from the next turn on.
+ */
+export function createLazyAlarms(runtime: Runtime): Alarms {
+  const alarms = createAlarms(runtime);
+  let prospects: Prospect[] = [];
+  let hopping = false;
+
+  function settle(): void {
+    hopping = false;
+    const all = prospects;
+    prospects = [];
+    for (const prospect of all) if (prospect.live) prospect.alarm = alarms.set(prospect.ms, prospect.ring);
+  }
+
+  return {
+    set(ms, ring) {
+      const prospect: Prospect = {
+        ms,
+        ring,
+        live: true,
+        alarm: undefined,
+        cancel() {
+          prospect.live = false;
+          prospect.alarm?.cancel();
+        },
+      };
+      prospects.push(prospect);
+      if (!hopping) {
+        hopping = true;
+        runtime.sleep(0).then(settle);
+      }
+      return prospect;
+    },
+    clear() {
+      prospects = [];
+      alarms.clear();
     },
   };
 }

@@ -1,10 +1,13 @@
 /**
- * Promises that may never settle, and what stands for them when their time is over.
+ * Promises that may never settle, and what stands for them when their time is over. One timer serves all waits of an
+ * owner; none and no listener is left behind, and what comes too late is heard and dropped.
  *
  * @module
  */
 
 import type { Alarms } from "./alarms.ts";
+import { DeadlineExceeded } from "./errors.ts";
+import type { Call } from "./exchange.ts";
 
 /** What bounds a wait. */
 export interface Bounds {
@@ -16,8 +19,11 @@ export interface Bounds {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a promise comes to in time. Leaves no timer and no listener behind; what comes too late is heard and dropped. */
-export function inTime<T>(alarms: Alarms, promise: Promise<T>, { ms, late, signal }: Bounds): Promise<T> {
+/** Milliseconds beyond its deadline in which a call may say itself that it is over. */
+const MARGIN = 1_000;
+
+/** What a promise comes to in time. */
+export function unlessLate<T>(alarms: Alarms, promise: Promise<T>, { ms, late, signal }: Bounds): Promise<T> {
   return new Promise((resolve, reject) => {
     const end = (then: () => void): void => {
       alarm.cancel();
@@ -28,5 +34,28 @@ export function inTime<T>(alarms: Alarms, promise: Promise<T>, { ms, late, signa
     const alarm = alarms.set(ms, () => end(() => reject(late())));
     signal?.addEventListener("abort", abort, { once: true });
     promise.then((value) => end(() => resolve(value)), (error) => end(() => reject(error)));
+  });
+}
+
+/**
+ * What a transport answers to a call, or `DeadlineExceeded` when it does not keep the deadline, whatever the reason.
+ * When the signal aborts, the transport has no more than a moment left, and then the call rejects with its reason.
+ */
+export function patiently<T>(alarms: Alarms, action: string, call: Call, answer: Promise<T>): Promise<T> {
+  const { deadline, signal } = call;
+  return new Promise((resolve, reject) => {
+    const ms = deadline + MARGIN;
+    let alarm = alarms.set(ms, () => end(() => reject(new DeadlineExceeded(action, Math.round(ms)))));
+    const hurry = (): void => {
+      alarm.cancel();
+      alarm = alarms.set(MARGIN, () => end(() => reject(signal?.reason)));
+    };
+    const end = (then: () => void): void => {
+      alarm.cancel();
+      signal?.removeEventListener("abort", hurry);
+      then();
+    };
+    signal?.addEventListener("abort", hurry, { once: true });
+    answer.then((value) => end(() => resolve(value)), (error) => end(() => reject(error)));
   });
 }

@@ -5,6 +5,7 @@
  */
 
 import { type Admin, createAdmin } from "./admin.ts";
+import { createLazyAlarms } from "./alarms.ts";
 import { type Codec, json, raw } from "./codec.ts";
 import { CALL_TIMEOUT, MAX_PAYLOAD } from "./defaults.ts";
 import { type Jobs, readDefinitions } from "./definitions.ts";
@@ -29,6 +30,7 @@ import { validate } from "./schema.ts";
 import type { Transport } from "./transport.ts";
 import { memory } from "./transports/memory.ts";
 import { drain, type DrainOptions } from "./worker/drain.ts";
+import { patient } from "./worker/patient.ts";
 import type { WorkerOptions } from "./worker/settings.ts";
 import type { Bench, Drained } from "./worker/state.ts";
 import {
@@ -153,7 +155,9 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
   const events = createEvents();
   const handlers = createHandlers(definitions);
   const gate = createGate();
-  const desk: Desk = { definitions, transport, runtime, maxPayload, requestId: options.requestId };
+  const alarms = createLazyAlarms(runtime);
+  const patience = patient(transport, alarms);
+  const desk: Desk = { definitions, transport: patience, runtime, maxPayload, requestId: options.requestId };
   const dispatcher = createDispatcher({ ...desk, events, callTimeout, gate });
   const bench: Bench = {
     transport,
@@ -165,8 +169,8 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     encode: encoderOf(desk),
     suspects: new Set(),
   };
-  const admin = guardedAdmin(createAdmin(transport, callTimeout), gate);
-  const groups = guardedGroups(createGroups(definitions, transport, callTimeout), gate);
+  const admin = guardedAdmin(createAdmin(patience, callTimeout), gate);
+  const groups = guardedGroups(createGroups(definitions, patience, callTimeout), gate);
   const engines = new Set<Engine>();
   const self = {};
   transport.users.add(self);
@@ -213,7 +217,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     ...groups,
     async close(stopOptions = {}) {
       checkStop(stopOptions);
-      if (closing === undefined) closing = closeRelay(transport, self, gate, engines, stopOptions);
+      if (closing === undefined) closing = closeRelay(patience, self, gate, engines, stopOptions);
       // Who closes again with a grace is in more of a hurry than who closed first.
       else if (stopOptions.grace !== undefined) {
         for (const engine of engines) engine.stop(stopOptions.grace).catch(() => undefined);

@@ -5,7 +5,9 @@
  * @module
  */
 
+import type { Alarms } from "../alarms.ts";
 import { createBatcher } from "../batch.ts";
+import { patiently } from "../deadline.ts";
 import { HEARTBEAT_PART, MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { HeartbeatLate, LeaseLost } from "../errors.ts";
 import type { Extended, Extension } from "../exchange.ts";
@@ -17,10 +19,16 @@ import { type Bench, letGo, type State } from "./state.ts";
 const MAX_UNANSWERED = 3;
 
 /** Makes the batcher that a worker's extensions travel in. */
-export function createExtensions({ transport, runtime, callTimeout }: Bench): State["extensions"] {
+export function createExtensions(
+  { transport, runtime, callTimeout }: Bench,
+  alarms: Alarms,
+): State["extensions"] {
   return createBatcher<Extension, Extended>({
     runtime,
-    send: (leases, left) => transport.extend(leases, { deadline: left }),
+    send: (leases, left) => {
+      const call = { deadline: left };
+      return patiently(alarms, "extend leases", call, transport.extend(leases, call));
+    },
     deadline: callTimeout,
     sizeOf: () => 0,
     maxItems: Math.min(MAX_BATCH, transport.limits.bulk),

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { patiently } from "../deadline.ts";
 import {
   errorOf,
   InvalidPayloadError,
@@ -219,7 +220,8 @@ export async function settleWithin(
   if (run.abandoned !== undefined) throw new LeaseLost(id);
   const fate = outcome === undefined ? { to: "done" } as const : await fateOfOutcome(state, run, outcome);
   const call = { deadline: callTimeout };
-  const [answer] = await transport.transactions.settle(transaction, [settlementOf(run.delivery, fate)], call);
+  const settling = transport.transactions.settle(transaction, [settlementOf(run.delivery, fate)], call);
+  const [answer] = await patiently(state.alarms, "settle jobs", call, settling);
   if (answer instanceof Error) throw answer;
   if (answer !== "settled") {
     tellStale(state, run, "settle");

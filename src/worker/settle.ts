@@ -5,8 +5,10 @@
  * @module
  */
 
+import type { Alarms } from "../alarms.ts";
 import { createBatcher } from "../batch.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
+import { patiently } from "../deadline.ts";
 import { type ErrorCode, RelevoError } from "../errors.ts";
 import type { Settled, Settlement } from "../exchange.ts";
 import type { Job } from "../job.ts";
@@ -27,11 +29,14 @@ const PASSING: readonly ErrorCode[] = [
 ];
 
 /** Makes the batcher that a worker's settlements travel in. */
-export function createSettlements(bench: Bench): State["settlements"] {
+export function createSettlements(bench: Bench, alarms: Alarms): State["settlements"] {
   const { transport, runtime, callTimeout } = bench;
   return createBatcher<Settlement, Settled>({
     runtime,
-    send: (settlements, left) => transport.settle(settlements, { deadline: left }),
+    send: (settlements, left) => {
+      const call = { deadline: left };
+      return patiently(alarms, "settle jobs", call, transport.settle(settlements, call));
+    },
     deadline: callTimeout,
     sizeOf: (settlement) => settlement.to === "again" ? settlement.payload?.length ?? 0 : 0,
     maxItems: Math.min(MAX_BATCH, transport.limits.bulk),

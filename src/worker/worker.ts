@@ -153,14 +153,15 @@ export function startEngine(
 
 function createState(bench: Bench, settings: Settings, drain: DrainBounds | undefined): State {
   const { runtime, events } = bench;
+  const alarms = createAlarms(runtime);
   const state: State = {
     bench,
     settings,
-    alarms: createAlarms(runtime),
+    alarms,
     link: createLink(events, runtime.random),
     meter: createMeter(),
-    settlements: createSettlements(bench),
-    extensions: createExtensions(bench),
+    settlements: createSettlements(bench, alarms),
+    extensions: createExtensions(bench, alarms),
     heartbeat: { lease: settings.lease, last: 0, next: undefined },
     tally: { completed: 0, retried: 0, rescheduled: 0, failed: 0, released: 0, stale: 0 },
     drain,

@@ -6,7 +6,7 @@
  */
 
 import type { Alarms } from "../../alarms.ts";
-import { inTime } from "../../deadline.ts";
+import { unlessLate } from "../../deadline.ts";
 import { DeadlineExceeded, errorOf, RelevoError, TransportError } from "../../errors.ts";
 import type { Call } from "../../exchange.ts";
 import { hush, isPromise } from "../../promises.ts";
@@ -95,7 +95,7 @@ export function createSubscriptions({ alarms, subscribe, accept }: Desk): Subscr
     };
     const late = (): Error => new DeadlineExceeded(ACTION, deadline);
     const opened = Promise.allSettled(begun.map(open));
-    inTime(alarms, opened, { ms: deadline, late }).then(async (ends) => {
+    unlessLate(alarms, opened, { ms: deadline, late }).then(async (ends) => {
       const reasons = reasonsOf(ends);
       // The transport may have been closed meanwhile.
       if (reasons.length === 0 && begun.every(({ over }) => over === undefined)) {
@@ -112,7 +112,7 @@ export function createSubscriptions({ alarms, subscribe, accept }: Desk): Subscr
       const fresh = [...new Set(missing.filter((topic) => !byTopic.has(topic)))];
       if (fresh.length > 0) start(fresh, deadline);
       const all = Promise.all(missing.map((topic) => byTopic.get(topic)?.ready)).then(() => undefined);
-      return inTime(alarms, all, {
+      return unlessLate(alarms, all, {
         ms: deadline,
         late: () => new DeadlineExceeded(ACTION, deadline),
         signal,
@@ -126,7 +126,7 @@ export function createSubscriptions({ alarms, subscribe, accept }: Desk): Subscr
         one.cancel(error);
       }
       const late = (): Error => new DeadlineExceeded("unsubscribe from the broker", ms);
-      const failures = await inTime(alarms, stopAll(all), { ms, late });
+      const failures = await unlessLate(alarms, stopAll(all), { ms, late });
       if (failures.length > 0) throw failed(failures);
     },
   };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createAlarms } from "../../../src/alarms.ts";
+import { createAlarms, createLazyAlarms } from "../../../src/alarms.ts";
 import { createFakeRuntime } from "../../../src/testing/fake_runtime.ts";
 
 describe("alarms", () => {
@@ -79,5 +79,41 @@ describe("alarms", () => {
     await runtime.advance(100);
     alarms.set(5, () => {});
     expect(runtime.sleepers).toBe(1);
+  });
+
+  it("may be cancelled when all were cleared, and others set after that", async () => {
+    const runtime = createFakeRuntime();
+    const alarms = createAlarms(runtime);
+    const rung: string[] = [];
+    const cleared = alarms.set(10, () => rung.push("cleared"));
+    alarms.clear();
+    alarms.set(20, () => rung.push("set later"));
+    cleared.cancel();
+    await runtime.advance(30);
+    expect(rung).toEqual(["set later"]);
+    expect(runtime.sleepers).toBe(0);
+  });
+
+  it("that are lazy cost no timer when they are cancelled within their turn, and ring in time when not", async () => {
+    const runtime = createFakeRuntime();
+    const alarms = createLazyAlarms(runtime);
+    const rung: string[] = [];
+    for (let n = 0; n < 100; n++) alarms.set(10, () => rung.push("cancelled")).cancel();
+    await runtime.settle();
+    expect(runtime.sleepers).toBe(0);
+    alarms.set(120, () => rung.push("rung"));
+    const late = alarms.set(60, () => rung.push("cancelled late"));
+    await runtime.advance(50);
+    late.cancel();
+    expect(runtime.sleepers).toBe(1);
+    await runtime.advance(69);
+    expect(rung).toEqual([]);
+    await runtime.advance(2);
+    expect(rung).toEqual(["rung"]);
+    alarms.set(10, () => rung.push("cleared"));
+    alarms.clear();
+    await runtime.advance(50);
+    expect(rung).toEqual(["rung"]);
+    expect(runtime.sleepers).toBe(0);
   });
 });
