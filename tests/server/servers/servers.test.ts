@@ -54,7 +54,8 @@ for (const server of ["redis7", "redis8", "valkey8"] satisfies readonly RedisNam
     const shared = owned(() => startRedisWorld({ server }));
 
     test("sees the time that the runtime sees, and no other", async () => {
-      const { server, runtime } = await shared();
+      const { server, begin } = await shared();
+      const runtime = begin();
       const time = async (): Promise<number> => {
         const [seconds, micros] = await server.send("TIME") as readonly string[];
         return Number(seconds) * 1_000 + Number(micros) / 1_000;
@@ -68,7 +69,8 @@ for (const server of ["redis7", "redis8", "valkey8"] satisfies readonly RedisNam
     });
 
     test("is waited for by whoever moves the clock", async () => {
-      const { server, runtime } = await shared();
+      const { server, begin } = await shared();
+      const runtime = begin();
       let rounds = 0;
       const talk = async (): Promise<void> => {
         await runtime.sleep(1_000);

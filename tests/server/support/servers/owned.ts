@@ -1,5 +1,5 @@
 /** Servers that belong to a test file: started when the first test asks, gone when the last one has ended. */
-import { afterAll, describe } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import { type ServerName, serverOf } from "../../../../scripts/lib/servers.mjs";
 
 /** What a file may own: a server, or several that belong together. */
@@ -35,6 +35,17 @@ export function owned<T extends Owned>(start: () => Promise<T>): () => Promise<T
     await server[Symbol.asyncDispose]();
   }, PATIENCE);
   return () => started ??= start();
+}
+
+/** The same, started before the first test, for whoever cannot wait for it. */
+export function ownedFirst<T extends Owned>(start: () => Promise<T>): () => T {
+  const get = owned(start);
+  let started: T | undefined;
+  beforeAll(async () => void (started = await get()), PATIENCE);
+  return () => {
+    if (started === undefined) throw new Error("Cannot use the servers as no test has begun");
+    return started;
+  };
 }
 
 /** Tests that need servers: skipped, and counted as skipped, where one of them cannot be had. */

@@ -1,22 +1,22 @@
 /** A Redis server under a clock that a test moves by hand, together with the runtime of all who use it. */
 import { createFakeRuntime, type FakeRuntime } from "../../../../src/testing/mod.ts";
 import { createClock } from "./clock.ts";
-import { type RedisName, type RedisServer, startRedis } from "./redis.ts";
+import { type RedisOptions, type RedisServer, startRedis } from "./redis.ts";
 
 /** A server and its time. */
 export interface RedisWorld extends AsyncDisposable {
   readonly server: RedisServer;
-  /** Moves the server's clock too, and knows when the server has come to rest. */
-  readonly runtime: FakeRuntime;
+  /**
+   * A new runtime that moves the server's clock too, and knows when the server has come to rest. The one before it is
+   * over then.
+   */
+  begin(): FakeRuntime;
   readonly folders: readonly string[];
   keep(): void;
 }
 
-/** Where time begins: after any id that a machine's own clock may give. */
-const START = Date.UTC(2027, 0, 1);
-
-export async function startRedisWorld(options: { readonly server?: RedisName } = {}): Promise<RedisWorld> {
-  const clock = createClock(START);
+export async function startRedisWorld(options: RedisOptions = {}): Promise<RedisWorld> {
+  const clock = createClock(Date.now());
   const server = await startRedis({ ...options, clock });
   let client = await server.admin();
   let seen = -1;
@@ -45,10 +45,9 @@ export async function startRedisWorld(options: { readonly server?: RedisName } =
     }
   }
 
-  const runtime = createFakeRuntime({ now: START, outside: { moved: clock.set, quiet } });
   return {
     server,
-    runtime,
+    begin: () => createFakeRuntime({ outside: { moved: clock.set, quiet } }),
     folders: server.folders,
     keep: () => server.keep(),
     async [Symbol.asyncDispose]() {

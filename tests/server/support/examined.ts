@@ -1,0 +1,42 @@
+/** The conformance suite as tests on a server that its cases share. */
+import { expect, test } from "vitest";
+import { conformance, type Subject } from "../../../src/testing/mod.ts";
+import type { Features } from "../../../src/transport.ts";
+
+/** Milliseconds that a case by the real clock may take while others run beside it. */
+const PATIENCE = 15_000;
+
+/**
+ * The cases one after another, for a subject whose clock is moved by hand. A server restarts by the real clock only:
+ * those cases are `examineTogether`'s.
+ */
+export function examineInTurn(subject: Subject): void {
+  for (const { group, name, needs, run } of conformance(subject)) {
+    if (!needs.includes("restart")) test(`${group}: ${name}`, run, PATIENCE);
+  }
+}
+
+/**
+ * The cases several at a time, as most of their time is waiting. Those that restart the server, or have the machine
+ * to do, run alone.
+ */
+export function examineTogether(subject: Subject): void {
+  const cases = conformance(subject);
+  const alone = (one: typeof cases[number]): boolean =>
+    one.needs.includes("restart") || one.group === "stress";
+  for (const one of cases.filter(alone)) test(`${one.group}: ${one.name}`, one.run, PATIENCE);
+  for (const one of cases.filter((each) => !alone(each))) {
+    test.concurrent(`${one.group}: ${one.name}`, one.run, PATIENCE);
+  }
+}
+
+/** The features that a transport declares are those of the design's table. */
+export function declares(subject: Subject, features: Features): void {
+  test("it declares the features of the design's table", async () => {
+    const store = "relevo-features";
+    const transport = await subject.create(store);
+    expect(transport.features).toEqual(features);
+    await transport[Symbol.asyncDispose]();
+    await subject.destroy?.(store);
+  });
+}
