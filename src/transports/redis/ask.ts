@@ -72,13 +72,17 @@ export async function rest(runtime: Runtime, ms: number, ticket: Ticket): Promis
 /**
  * Makes questions of scripts. The first time over a connection a script goes whole, then by its hash: were the hash
  * tried first, a server that does not know it yet would let the calls that were made later overtake this one.
+ *
+ * In a Cluster each brings one key more, which nobody has. For while a slot moves, its keys lie here and there, and a
+ * script with one key that is missing would be carried out where the slot goes to, beside what has not come yet. Of two
+ * keys that are missing both servers say that it must be tried again.
  */
-export function createScripts(): (
+export function createScripts(clustered: boolean): (
   script: Script,
   keys: readonly string[],
   args: readonly Argument[],
 ) => Question {
-  const hashes = new WeakMap<Script, string>();
+  const texts = new WeakMap<Script, Text>();
   const sent = new WeakMap<Connection, Set<Script>>();
 
   function isNew(connection: Connection, script: Script): boolean {
@@ -89,27 +93,47 @@ export function createScripts(): (
     return true;
   }
 
-  function hashOf(script: Script): string {
-    let hash = hashes.get(script);
-    if (hash === undefined) {
-      hash = createHash("sha1").update(script.source).digest("hex");
-      hashes.set(script, hash);
+  function textOf(script: Script): Text {
+    let text = texts.get(script);
+    if (text === undefined) {
+      const source = clustered ? withoutWitness(script.source) : script.source;
+      text = { source, hash: createHash("sha1").update(source).digest("hex") };
+      texts.set(script, text);
     }
-    return hash;
+    return text;
   }
 
   return (script, keys, args) => {
-    const tail = [`${keys.length}`, ...keys, ...args];
+    const { source, hash } = textOf(script);
+    const all = clustered ? [...keys, witnessOf(keys[0] ?? "")] : keys;
+    const tail = [`${all.length}`, ...all, ...args];
     return async (connection) => {
-      if (isNew(connection, script)) return await connection.send(["EVAL", script.source, ...tail]);
+      if (isNew(connection, script)) return await connection.send(["EVAL", source, ...tail]);
       try {
-        return await connection.send(["EVALSHA", hashOf(script), ...tail]);
+        return await connection.send(["EVALSHA", hash, ...tail]);
       } catch (error) {
         if (!isScriptUnknown(error)) throw error;
-        return await connection.send(["EVAL", script.source, ...tail]);
+        return await connection.send(["EVAL", source, ...tail]);
       }
     };
   };
+}
+
+/** A script as it is sent. */
+interface Text {
+  readonly source: string;
+  readonly hash: string;
+}
+
+/** A key that nobody has, in the slot of one that somebody may have. */
+function witnessOf(key: string): string {
+  return key.includes("{") ? `${key}~` : `{${key}}~`;
+}
+
+/** A script that sees its own keys alone. */
+function withoutWitness(source: string): string {
+  const line = source.startsWith("#!") ? source.indexOf("\n") + 1 : 0;
+  return `${source.slice(0, line)}table.remove(KEYS)\n${source.slice(line)}`;
 }
 
 /** A plain command. */

@@ -59,7 +59,7 @@ export function createBells({ runtime, reach, refused }: BellsOptions): Bells {
         if (deaf) ring("");
         deaf = true;
         await lastingOf(connection, ticket);
-        if (!ticket.over) { for (const listener of [...listeners]) listener.lost(); }
+        if (!ticket.over && !connection.moved) { for (const listener of [...listeners]) listener.lost(); }
         // Over a connection that is gone there is nothing left to leave.
         if (ticket.over && connection.alive) await leave().catch(() => undefined);
       } catch (error) {

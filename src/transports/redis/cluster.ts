@@ -56,7 +56,7 @@ export function createClusterLink(options: ClusterOptions): Link {
   const { name, runtime, seeds, patience } = options;
   const alarms = createAlarms(runtime);
   const calls = createCalls(name, runtime);
-  const scripts = createScripts();
+  const scripts = createScripts(true);
   const driver = createDriver();
   const nodes = new Map<string, Node>();
   const lines = new Set<Line>();

@@ -14,6 +14,8 @@ import type { Argument, Reply } from "./link.ts";
 /** A connection that is ready for commands, or has ended. */
 export interface Connection {
   readonly alive: boolean;
+  /** It was ended because a channel's slot went to another node: nothing else is wrong. */
+  readonly moved: boolean;
   /** What the server says of itself; empty where it may not be asked. */
   readonly facts: ReadonlyMap<string, string>;
   /** Rejects with the server's error as it is, or with `ConnectionLost`. */
@@ -112,6 +114,7 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
   let alive = true;
   let signs = 0;
   let suspected = false;
+  let moved = false;
 
   function lose(): void {
     if (!alive) return;
@@ -139,10 +142,16 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
   client.on("error", lose);
   client.on("end", lose);
   // A channel's slot went to another node: whoever listens finds it anew.
-  client.on("sharded-channel-moved", lose);
+  client.on("sharded-channel-moved", () => {
+    moved = true;
+    lose();
+  });
   return {
     get alive() {
       return alive;
+    },
+    get moved() {
+      return moved;
     },
     facts: new Map(),
     send: async (args) => replyOf(await tried(client.sendCommand(argumentsOf(args), COMMAND))),

@@ -63,6 +63,7 @@ export function guestConnection(
     get alive() {
       return client.isReady;
     },
+    moved: false,
     facts,
     async send(args: readonly Argument[]): Promise<Reply> {
       try {

@@ -18,6 +18,7 @@ import { unavailable } from "./errors.ts";
 import { guestConnection } from "./guest.ts";
 import { createLine, type Line } from "./line.ts";
 import type { Link, Reply } from "./link.ts";
+import { slotOf } from "./slots.ts";
 import { duplicateOf } from "./standalone.ts";
 
 /** What such a link is made of. */
@@ -36,8 +37,9 @@ const PAUSE = 50;
 export function createGuestCluster({ name, runtime, cluster, patience, opened }: GuestClusterOptions): Link {
   const alarms = createAlarms(runtime);
   const calls = createCalls(name, runtime);
-  const scripts = createScripts();
+  const scripts = createScripts(true);
   const lines = new Map<string, Line>();
+  const connections = new Map<number, Connection>();
   let checked: Promise<void> | undefined;
   const bells = createBells({
     runtime,
@@ -78,13 +80,20 @@ export function createGuestCluster({ name, runtime, cluster, patience, opened }:
     return line;
   }
 
+  /** One for each slot, as what went over a connection before is remembered. */
   function over(key: string): Connection {
-    return guestConnection(name, {
-      get isReady() {
-        return cluster.isReady;
-      },
-      sendCommand: (args, options) => cluster.sendCommand(key, false, args, options),
-    }, new Map());
+    const slot = slotOf(key);
+    let connection = connections.get(slot);
+    if (connection === undefined) {
+      connection = guestConnection(name, {
+        get isReady() {
+          return cluster.isReady;
+        },
+        sendCommand: (args, options) => cluster.sendCommand(key, false, args, options),
+      }, new Map());
+      connections.set(slot, connection);
+    }
+    return connection;
   }
 
   async function check(key: string): Promise<void> {

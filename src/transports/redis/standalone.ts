@@ -35,7 +35,7 @@ export function createStandalone(options: StandaloneOptions): Link {
   const { name, runtime, client, patience, opened } = options;
   const alarms = createAlarms(runtime);
   const calls = createCalls(name, runtime);
-  const scripts = createScripts();
+  const scripts = createScripts(false);
   const driver = createDriver();
   const lines: Line[] = [];
 

@@ -18,7 +18,8 @@ export async function commands(server: RedisServer, ...names: readonly string[])
 export async function connections(server: RedisServer): Promise<number> {
   const list = String(await server.send("CLIENT", "LIST", "TYPE", "normal")) +
     String(await server.send("CLIENT", "LIST", "TYPE", "pubsub"));
-  return list.split("\n").filter((line) => line.startsWith("id=") && !line.includes("user=relevo-tests")).length;
+  return list.split("\n").filter((line) => line.startsWith("id=") && !line.includes("user=relevo-tests"))
+    .length;
 }
 
 const decoder = new TextDecoder();

@@ -1,0 +1,279 @@
+/** What waiting costs the server, and how soon it ends: commands, connections and subscriptions as the server counts. */
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { createRelay } from "../../../mod.ts";
+import type { Delivery, PushJob } from "../../../src/exchange.ts";
+import type { Transport } from "../../../src/transport.ts";
+import { redis, type RedisOptions } from "../../../src/transports/redis/mod.ts";
+import { free } from "../../web/support/kit.ts";
+import { type RedisServer, startRedis } from "../support/servers/redis.ts";
+import { commands, connections } from "./support.ts";
+
+const transports: Transport[] = [];
+let server: RedisServer;
+
+beforeAll(async () => {
+  server = await startRedis();
+}, 60_000);
+afterEach(async () => {
+  await Promise.all(transports.splice(0).map((transport) => transport[Symbol.asyncDispose]()));
+  await server.send("FLUSHALL");
+});
+afterAll(() => server[Symbol.asyncDispose]());
+
+function open(options: RedisOptions = {}): Transport {
+  const transport = redis({ warn: () => {}, url: server.url, ...options });
+  transports.push(transport);
+  return transport;
+}
+
+const call = { deadline: 10_000 };
+const payload = new TextEncoder().encode("{}");
+
+function one(id: string, queue = "work"): PushJob {
+  return { queue, id, name: "n", payload, meta: "" };
+}
+
+interface Wanted {
+  readonly queues?: readonly string[];
+  readonly wait?: number;
+  readonly limit?: number;
+  readonly lease?: number;
+  readonly signal?: AbortSignal;
+}
+
+function reserve(
+  transport: Transport,
+  { queues = ["work"], wait = 0, limit = 1, lease = 30_000, signal }: Wanted = {},
+): Promise<readonly Delivery[]> {
+  return transport.reserve(queues, { limit, slots: limit, lease, wait, ...call, signal });
+}
+
+async function sleep(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** How many waiters the server knows at a queue. */
+async function registered(queue = "work"): Promise<number> {
+  return Number(await server.send("ZCARD", `{relevo:${queue}}:waiters`));
+}
+
+/** The consumers of real clients. */
+async function consumers(): Promise<readonly string[]> {
+  const list = await server.send("XINFO", "CONSUMERS", "{relevo:work}:waiting", "relevo");
+  const names = (Array.isArray(list) ? list : []).map((each) => String(Array.isArray(each) ? each[1] : each));
+  return names.filter((name) => name !== "free" && name !== "back");
+}
+
+test.each([1, 20, 50])(
+  "a worker that waits at %i queues costs two commands a second at most, and a connection",
+  async (n) => {
+    const queues = Array.from({ length: n }, (_, i) => `q${i}`);
+    const transport = open();
+    const relay = createRelay({
+      transport,
+      jobs: Object.fromEntries(queues.map((queue) => [queue, { schema: free(), queue }])),
+    });
+    for (const queue of queues) relay.handle(queue, () => {});
+    const before = await connections(server);
+    const worker = relay.worker();
+    const running = worker.run();
+    await expect.poll(() => registered(`q${n - 1}`)).toBe(1);
+    await sleep(500);
+    expect(await connections(server) - before).toBe(1);
+    const start = await commands(server);
+    const seconds = 6;
+    await sleep(seconds * 1_000);
+    expect(await commands(server) - start).toBeLessThanOrEqual(2 * seconds);
+    await worker.stop();
+    await running;
+  },
+  30_000,
+);
+
+test("a reserve that waits ends empty when its time is up, and the next costs nothing", async () => {
+  const transport = open();
+  await reserve(transport, { wait: 50 });
+  await reserve(transport, { wait: 50 });
+  const before = await commands(server);
+  for (let n = 0; n < 10; n++) {
+    const start = performance.now();
+    expect(await reserve(transport, { wait: 100 })).toEqual([]);
+    expect(performance.now() - start).toBeGreaterThan(95);
+  }
+  expect(await commands(server) - before).toBeLessThanOrEqual(4);
+});
+
+test("stop returns soon while a worker waits, and a job is handled within milliseconds", async () => {
+  const transport = open();
+  const relay = createRelay({ transport, jobs: { greet: free() } });
+  let entered = (): void => {};
+  relay.handle("greet", () => entered());
+  const worker = relay.worker();
+  const running = worker.run();
+  await expect.poll(() => registered("default")).toBe(1);
+  const latencies: number[] = [];
+  for (let n = 0; n < 20; n++) {
+    await sleep(20);
+    const handled = new Promise<void>((resolve) => entered = resolve);
+    const start = performance.now();
+    await relay.dispatch("greet", null);
+    await handled;
+    latencies.push(performance.now() - start);
+  }
+  latencies.sort((a, b) => a - b);
+  expect(latencies[10]).toBeLessThan(50);
+  await sleep(100);
+  const start = performance.now();
+  await worker.stop();
+  await running;
+  expect(performance.now() - start).toBeLessThan(400);
+});
+
+test("several reserves of one process that wait at overlapping queues each get a job, one bell each", async () => {
+  const transport = open();
+  const sets = [["a", "b"], ["b", "c"], ["b"], ["a", "b", "c"]];
+  const answers = sets.map((queues) => reserve(transport, { queues, wait: 20_000 }));
+  await expect.poll(() => registered("c")).toBe(1);
+  const other = open();
+  for (const id of ["1", "2", "3", "4"]) await other.push([one(id, "b")], call);
+  const ids = (await Promise.all(answers)).flat().map(({ id }) => id);
+  expect(ids.sort()).toEqual(["1", "2", "3", "4"]);
+});
+
+test("a batch wakes as many processes as it has jobs", async () => {
+  const waiting = [open(), open(), open()].map((transport) => reserve(transport, { wait: 20_000 }));
+  await expect.poll(() => registered()).toBe(3);
+  await open().push([one("1"), one("2"), one("3")], call);
+  const start = performance.now();
+  const ids = (await Promise.all(waiting)).flat().map(({ id }) => id);
+  expect(ids.sort()).toEqual(["1", "2", "3"]);
+  expect(performance.now() - start).toBeLessThan(1_000);
+});
+
+test("a bell that nobody here heeds is passed on to who waits elsewhere", async () => {
+  const busy = open({ check: 60_000 });
+  const first = reserve(busy, { wait: 20_000, queues: ["work", "side"] });
+  await expect.poll(() => registered()).toBe(1);
+  const idle = open({ check: 60_000 });
+  const second = reserve(idle, { wait: 20_000 });
+  await expect.poll(() => registered()).toBe(2);
+  const other = open();
+  // The first is registered at both queues, and has left both when it has its job.
+  await other.push([one("side", "side")], call);
+  expect((await first).map(({ id }) => id)).toEqual(["side"]);
+  const start = performance.now();
+  await other.push([one("1")], call);
+  expect((await second).map(({ id }) => id)).toEqual(["1"]);
+  expect(performance.now() - start).toBeLessThan(1_000);
+});
+
+test("a raw entry, for which nobody rings, is found by the next look", async () => {
+  const transport = open({ check: 200 });
+  const waiting = reserve(transport, { wait: 20_000 });
+  await expect.poll(() => registered()).toBe(1);
+  await server.send("XADD", "{relevo:work}:waiting", "*", "payload", "{}");
+  const start = performance.now();
+  expect((await waiting).length).toBe(1);
+  expect(performance.now() - start).toBeLessThan(1_000);
+});
+
+test("a lease of another process that ends is noticed", async () => {
+  const other = open();
+  const waiting = reserve(open({ check: 200 }), { wait: 20_000 });
+  await expect.poll(() => registered()).toBe(1);
+  await server.send("DEL", "{relevo:work}:waiters");
+  await other.push([one("1")], call);
+  const [taken] = await reserve(other, { lease: 500 });
+  if (taken === undefined) return expect((await waiting).length).toBe(1);
+  const [again] = await waiting;
+  expect([again?.id, again?.lost]).toEqual(["1", 1]);
+});
+
+test("an aborted reserve hands back at once what its answer still brings", async () => {
+  const transport = open();
+  await transport.push([one("1")], call);
+  for (let n = 0; n < 20; n++) {
+    const controller = new AbortController();
+    const answer = reserve(transport, { wait: 10_000, signal: controller.signal });
+    const reason = new Error(`${n}`);
+    controller.abort(reason);
+    await expect(answer).rejects.toBe(reason);
+    const [delivery] = await reserve(transport, { wait: 5_000 });
+    expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
+    await transport.settle([{ queue: "work", token: delivery?.token ?? "", to: "release" }], call);
+  }
+});
+
+test("a transport that is closed hands back what its last answers bring, and leaves no waiter, consumer or connection", async () => {
+  const before = await connections(server);
+  const other = open();
+  await other.push([one("1")], call);
+  const transport = open();
+  const idle = reserve(transport, { queues: ["idle"], wait: 10_000 }).catch((error: unknown) => error);
+  await expect.poll(() => registered("idle")).toBe(1);
+  const late = reserve(transport).catch((error: unknown) => error);
+  await transport[Symbol.asyncDispose]();
+  expect([await idle, await late]).toMatchObject([{ code: "TRANSPORT_CLOSED" }, {
+    code: "TRANSPORT_CLOSED",
+  }]);
+  expect(await registered("idle")).toBe(0);
+  const [delivery] = await reserve(other);
+  expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
+  await other.settle([{ queue: "work", token: delivery?.token ?? "", to: "done" }], call);
+  await other[Symbol.asyncDispose]();
+  await expect.poll(() => connections(server)).toBe(before);
+  // What is free or came back is held by two that are nobody's.
+  expect(await consumers()).toEqual([]);
+});
+
+test("without a wait nothing is subscribed to, registered, or left running", async () => {
+  const transport = open();
+  await transport.push([one("1")], call);
+  const [delivery] = await reserve(transport);
+  expect(delivery?.id).toBe("1");
+  await transport.settle([{ queue: "work", token: delivery?.token ?? "", to: "done" }], call);
+  await reserve(transport);
+  expect(await server.send("PUBSUB", "SHARDCHANNELS")).toEqual([]);
+  expect(await registered()).toBe(0);
+  const before = await commands(server);
+  await sleep(2_500);
+  expect(await commands(server) - before).toBeLessThanOrEqual(2);
+});
+
+test("a worker that stopped waiting is rung no more after some seconds", async () => {
+  const transport = open();
+  await reserve(transport, { wait: 50 });
+  expect(await registered()).toBe(1);
+  await expect.poll(() => registered(), { timeout: 8_000 }).toBe(0);
+  expect(await server.send("PUBSUB", "SHARDCHANNELS")).toEqual([]);
+}, 15_000);
+
+test(
+  "a worker whose server goes away for two seconds says so once each way, and is idle meanwhile",
+  async () => {
+    await using own = await startRedis();
+    const transport = open({ url: own.url });
+    const relay = createRelay({ transport, jobs: { greet: free() } });
+    const states: string[] = [];
+    const seen: string[] = [];
+    relay.events.addEventListener("connection", ({ detail }) => void states.push(detail.state));
+    relay.handle("greet", (_, context) => void seen.push(context.job.id));
+    const worker = relay.worker();
+    const running = worker.run();
+    await relay.dispatch("greet", null, { id: "before" });
+    await expect.poll(() => seen).toEqual(["before"]);
+    await sleep(200);
+    await own.kill();
+    const used = process.cpuUsage();
+    await sleep(2_000);
+    const { user, system } = process.cpuUsage(used);
+    expect((user + system) / 1_000).toBeLessThan(500);
+    await own.start();
+    await relay.dispatch("greet", null, { id: "after" });
+    await expect.poll(() => seen, { timeout: 5_000 }).toEqual(["before", "after"]);
+    expect(states).toEqual(["down", "up"]);
+    await worker.stop();
+    await running;
+  },
+  30_000,
+);
