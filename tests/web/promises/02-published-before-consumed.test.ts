@@ -70,4 +70,24 @@ promise(2, "published before consumed", (claim) => {
     await stage.runtime.settle();
     expect(handled).toEqual(["late"]);
   });
+
+  claim(
+    "jobs dispatched while a topic has no group go whole to the first, and later groups begin with the next",
+    async (stage) => {
+      const jobs = { paid: { schema: any<number>(), topic: true } };
+      const producer = stage.relay(jobs);
+      for (let i = 0; i < 25; i++) await producer.dispatch("paid", i, i === 24 ? { delay: 5_000 } : {});
+      await stage.runtime.advance(1_000);
+      const handled: Record<string, number[]> = { first: [], second: [] };
+      for (const group of ["first", "second"]) {
+        const consumer = stage.relay(jobs, { transport: await stage.client() });
+        consumer.handle("paid", (n) => void handled[group]?.push(n), { group });
+        stage.run(consumer, { concurrency: 1 });
+        await stage.runtime.settle();
+      }
+      await producer.dispatch("paid", 25);
+      await stage.runtime.advance(10_000);
+      expect(handled).toEqual({ first: [...Array.from({ length: 24 }, (_, i) => i), 25, 24], second: [25] });
+    },
+  );
 });
