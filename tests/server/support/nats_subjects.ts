@@ -41,7 +41,11 @@ export async function streamsOf(client: RawNats, prefix: string): Promise<readon
 }
 
 /** One server that all stores share; `ackWait` is its lease. */
-export function natsSubject(name: string, server: () => Promise<NatsServer>, ackWait: number = BRIEF): Subject {
+export function natsSubject(
+  name: string,
+  server: () => Promise<NatsServer>,
+  ackWait: number = BRIEF,
+): Subject {
   const runtimes = new Map<string, ReturnType<typeof watchedRuntime>>();
   let leaks = 0;
 
@@ -49,6 +53,13 @@ export function natsSubject(name: string, server: () => Promise<NatsServer>, ack
     const known = runtimes.get(store) ?? watchedRuntime();
     runtimes.set(store, known);
     return known;
+  }
+
+  /** Whoever waits for a queue makes it. */
+  async function make(store: string, queue: string): Promise<void> {
+    const transport = nats({ servers: (await server()).url, prefix: store, ackWait });
+    await transport.reserve([queue], { limit: 1, slots: 0, lease: 1, wait: 1, deadline: 10_000 });
+    await transport[Symbol.asyncDispose]();
   }
 
   return {
@@ -67,11 +78,8 @@ export function natsSubject(name: string, server: () => Promise<NatsServer>, ack
     },
     restart: async () => await (await server()).restart(),
     async raw(store, queue, payload) {
-      // Whoever waits for a queue makes it.
-      const maker = nats({ servers: (await server()).url, prefix: store, ackWait });
-      await maker.reserve([queue], { limit: 1, slots: 0, lease: 1, wait: 1, deadline: 10_000 });
-      await maker[Symbol.asyncDispose]();
       const client = await (await server()).raw();
+      if ((await streamsOf(client, store)).length === 0) await make(store, queue);
       await client.request(`${store}.${queue}.w.raw`, payload);
       await client[Symbol.asyncDispose]();
     },
@@ -83,7 +91,9 @@ export function natsSubject(name: string, server: () => Promise<NatsServer>, ack
         return (list as readonly { readonly name?: string }[]).filter(({ name: of }) => of === store).length;
       };
       leaks += await settled(async () => runtimeOf(store).sleepers + await connections());
-      for (const stream of await streamsOf(client, store)) await client.request(`$JS.API.STREAM.DELETE.${stream}`);
+      for (const stream of await streamsOf(client, store)) {
+        await client.request(`$JS.API.STREAM.DELETE.${stream}`);
+      }
       await client[Symbol.asyncDispose]();
       runtimes.delete(store);
     },
