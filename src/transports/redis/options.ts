@@ -143,6 +143,9 @@ function targetOf({ url, nodes, cluster, client }: RedisOptions): Settings["targ
   if (cluster !== undefined) checkBoolean(ACTION, "cluster", cluster);
   const found = addressesOf(url, nodes);
   const [address] = found.list;
+  if ((cluster ?? found.several) && found.list.some(({ database }) => database > 0)) {
+    throw new TypeError(`Cannot ${ACTION} as the nodes of a Cluster have one database: an address names another`);
+  }
   return (cluster ?? found.several) ? { kind: "cluster", nodes: found.list } : { kind: "server", address };
 }
 
