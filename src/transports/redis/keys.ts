@@ -26,6 +26,8 @@ export interface Parts {
   readonly dead: string;
   /** Text: the earliest instant at which the queue needs a hand. */
   readonly next: string;
+  /** Text: the earliest instant at which a lease may end; so that due jobs are promoted without a look at all leases. */
+  readonly leases: string;
   /** Sorted set: clients that wait for a job. */
   readonly waiters: string;
   /** Shard channel: rings those clients. */
@@ -47,6 +49,7 @@ export const PARTS: Parts = {
   windows: "windows",
   dead: "dead",
   next: "next",
+  leases: "leases",
   waiters: "waiters",
   bell: "bell",
   groups: "groups",

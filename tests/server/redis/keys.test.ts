@@ -86,6 +86,7 @@ test("prefix and parts may be called otherwise", async () => {
     "shop:queues",
     "{shop:q}:dead",
     "{shop:q}:dead letters",
+    "{shop:q}:leases",
     "{shop:q}:names",
     "{shop:q}:next",
     "{shop:q}:todo",

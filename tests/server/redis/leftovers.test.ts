@@ -21,7 +21,7 @@ test("after 1,000 jobs that are done nothing of them is stored", async () => {
   expect(await send("EXISTS", "{relevo:q}:ids")).toBe(0);
   expect(Number(await send("MEMORY", "USAGE", STREAM, "SAMPLES", 0))).toBeLessThan(full / 20);
   const keys = await send("KEYS", "{relevo:q}*") as readonly string[];
-  expect([...keys].sort()).toEqual(["{relevo:q}:next", STREAM]);
+  expect([...keys].sort()).toEqual(["{relevo:q}:leases", "{relevo:q}:next", STREAM]);
 });
 
 test("a client that closes takes its consumers with it", async () => {
@@ -41,12 +41,14 @@ test("consumers of clients that died are removed once what they held is settled"
     await transport.push([job(`${start}`)], call);
     await send("XREADGROUP", "GROUP", "relevo", `gone-${start}.50`, "COUNT", 1, "STREAMS", STREAM, ">");
   }
+  await send("DEL", "{relevo:q}:next", "{relevo:q}:leases");
   await send("SET", "{relevo:q}:next", 1);
   const found = new Set<string>();
   await vi.waitFor(async () => {
     const deliveries = await take(transport, 10);
     for (const { id } of deliveries) found.add(id);
     await transport.settle(deliveries.map((delivery) => ({ ...held(delivery), to: "done" })), call);
+    await send("DEL", "{relevo:q}:next", "{relevo:q}:leases");
     await send("SET", "{relevo:q}:next", 1);
     expect(found.size).toBe(10);
     expect((await consumers()).length).toBeLessThanOrEqual(2);

@@ -84,7 +84,7 @@ test("a lost 'next' is found again: what is due comes, and so do lost leases", a
   const transport = open();
   await transport.push([job("1"), job("2", { delay: 30 })], call);
   await one(transport, { lease: 30 });
-  await send("DEL", "{relevo:q}:next");
+  await send("DEL", "{relevo:q}:next", "{relevo:q}:leases");
   const seen = new Set<string>();
   await vi.waitFor(async () => {
     for (const { id } of await take(transport, 5)) seen.add(id);
@@ -181,9 +181,11 @@ test("what another consumer of the group holds comes back after 30 seconds, and 
   await send("XREADGROUP", "GROUP", "relevo", "theirs", "STREAMS", STREAM, ">");
   expect((await transport.list("q", "reserved", { limit: 5, preview: 0 }, call)).entries.length).toBe(1);
   await send("XCLAIM", STREAM, "relevo", "theirs", 0, await firstEntry(), "IDLE", 29_000, "JUSTID");
+  await send("DEL", "{relevo:q}:next", "{relevo:q}:leases");
   await send("SET", "{relevo:q}:next", 1);
   expect(await take(transport)).toEqual([]);
   await send("XCLAIM", STREAM, "relevo", "theirs", 0, await firstEntry(), "IDLE", 30_000, "JUSTID");
+  await send("DEL", "{relevo:q}:next", "{relevo:q}:leases");
   await send("SET", "{relevo:q}:next", 1);
   expect((await one(transport)).lost).toBe(1);
   const consumers = await send("XINFO", "CONSUMERS", STREAM, "relevo") as readonly (readonly unknown[])[];

@@ -49,7 +49,7 @@ local function extend(batch)
     for _, n in ipairs(move[4]) do
       if not held[entries[n]] or not holds[n] then stale[#stale + 1] = n end
     end
-    if #claimed > 0 then lower(base, now + move[3]) end
+    if #claimed > 0 then lend(base, now + move[3]) end
   end
   return stale
 end

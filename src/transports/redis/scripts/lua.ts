@@ -115,6 +115,12 @@ local function lower(base, at)
   return true
 end
 
+local function lend(base, at)
+  local ends = tonumber(call('GET', base .. LEASES) or nil)
+  if not ends or ends > at then call('SET', base .. LEASES, text(at)) end
+  lower(base, at)
+end
+
 local function ring(base, count, now)
   local most = math.min(count + 1, 100)
   local names = call('ZRANGE', base .. WAITERS, '(' .. text(now), '+inf', 'BYSCORE', 'LIMIT', 0, most)

@@ -105,7 +105,10 @@ local function take(key, base)
 end
 
 local names = {}
-for n, base in ipairs(KEYS) do names[n] = base .. NEXT end
+for n, base in ipairs(KEYS) do
+  names[n] = base .. NEXT
+  names[#KEYS + n] = base .. LEASES
+end
 local nexts = call('MGET', unpack(names))
 for key, base in ipairs(KEYS) do
   if room() == 0 then break end
@@ -113,16 +116,18 @@ for key, base in ipairs(KEYS) do
   if next and next <= now then
     next = tend(base, now, math.max(${PROMOTE[0]}, math.min(limit, ${PROMOTE[1]})))
   end
+  local ends = tonumber(nexts[#KEYS + key] or nil)
   local handed = take(key, base)
-  if handed and handed > 0 and (not next or next > now + lease) then
-    call('SET', base .. NEXT, text(now + lease))
+  if handed and handed > 0 and not (ends and now < ends and ends <= now + lease and next and next <= ends) then
+    lend(base, now + lease)
   end
   nexts[key] = next
 end
 
--- A queue whose \`next\` is lost would be looked after by nobody.
-local function isForgotten(base, pending)
-  return pending > 0 or call('EXISTS', base .. DUE) == 1
+-- A queue whose instants are lost would be looked after by nobody, nor would leases that others took.
+local function isForgotten(base, next, ends, pending)
+  if pending > 0 then return not next or not ends end
+  return not next and call('EXISTS', base .. DUE) == 1
 end
 
 local quiet = {}
@@ -133,7 +138,7 @@ for key, base in ipairs(taken == 0 and KEYS or {}) do
   for _, group in ipairs(groups.err and {} or groups) do
     if group[2] == GROUP then seen, pending = group[8], group[6] end
   end
-  if not next and isForgotten(base, pending) then
+  if isForgotten(base, next, nexts[#KEYS + key], pending) then
     next = tend(base, now, ${PROMOTE[0]})
     take(key, base)
   end

@@ -106,11 +106,15 @@ end
 
 local function tend(base, now, page)
   promote(base, now, page)
-  local next = sweep(base, now)
-  call('ZREMRANGEBYSCORE', base .. WAITERS, '-inf', text(now))
+  local ends = tonumber(call('GET', base .. LEASES) or nil)
+  if not ends or ends <= now then
+    ends = sweep(base, now)
+    if ends then call('SET', base .. LEASES, text(ends)) else call('DEL', base .. LEASES) end
+    call('ZREMRANGEBYSCORE', base .. WAITERS, '-inf', text(now))
+  end
   local first = call('ZRANGE', base .. DUE, 0, 0, 'WITHSCORES')
-  local due = tonumber(first[2] or nil)
-  if due and (not next or due < next) then next = due end
+  local next = tonumber(first[2] or nil)
+  if ends and (not next or ends < next) then next = ends end
   if next then call('SET', base .. NEXT, text(next)) else call('DEL', base .. NEXT) end
   return next
 end

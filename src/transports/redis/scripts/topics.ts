@@ -45,10 +45,10 @@ local function note(id, place)
 end
 
 local function moveWhole()
-  for _, part in ipairs({ WAITING, DELAYED, DUE, IDS, NEXT }) do
+  for _, part in ipairs({ WAITING, DELAYED, DUE, IDS, NEXT, LEASES }) do
     if call('EXISTS', target .. part) == 1 then return false end
   end
-  for _, part in ipairs({ WAITING, DELAYED, DUE, IDS, NEXT }) do
+  for _, part in ipairs({ WAITING, DELAYED, DUE, IDS, NEXT, LEASES }) do
     if call('EXISTS', base .. part) == 1 then call('RENAME', base .. part, target .. part) end
   end
   return true
