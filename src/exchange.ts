@@ -46,7 +46,7 @@ export interface Delivery {
   readonly token: string;
   /** As pushed; the broker's own for an entry that another program put in. */
   readonly id: string;
-  /** As pushed; the queue's name for an entry that another program put in. */
+  /** As pushed; the queue's name, of a group's its topic's, for an entry that another program put in. */
   readonly name: string;
   /** As pushed, byte for byte. */
   readonly payload: Uint8Array;

@@ -6,7 +6,7 @@
 
 import { equal, ok, rejects } from "./assert.ts";
 import { A, B, bind, C, gets, OWN, publish, shows, TOPIC, topicsOf } from "./fan.ts";
-import { counted, job, type Lab } from "./lab.ts";
+import { bytes, counted, job, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";
 import type { Transport } from "../../transport.ts";
 
@@ -199,6 +199,18 @@ async function inTransaction(lab: Lab): Promise<void> {
   equal(await lab.counts("bills@"), counted({ waiting: 1 }), "info of the topic without a group");
 }
 
+/** No job is named `orders@a`, so that an entry which says no name is taken for the job of its topic. */
+async function rawInGroup(lab: Lab): Promise<void> {
+  await bind(lab, "a", "b");
+  await lab.subject.raw?.(lab.store, A, bytes("raw"));
+  const [delivery] = await lab.come(1, { queues: [A] });
+  ok(delivery !== undefined, "a delivery");
+  equal([delivery.queue, delivery.name, delivery.payload], [A, TOPIC, bytes("raw")], "what it is");
+  equal((await lab.entry(delivery.id, A))?.name, TOPIC, "its name where it is listed");
+  equal(await lab.settle(delivery, { to: "done" }), "settled", "settle");
+  equal(await lab.take(1, { queues: [B] }), [], "what the other group got");
+}
+
 /** The other cases of the group. */
 export const GROUPS: readonly Claim[] = [
   claim("what one group does with a job is no other group's business", independent, "topics"),
@@ -226,6 +238,12 @@ export const GROUPS: readonly Claim[] = [
     survivesRestart,
     "topics",
     "restart",
+  ),
+  claim(
+    "what another program puts into a group's queue is named after the topic",
+    rawInGroup,
+    "topics",
+    "raw",
   ),
   claim("a push to a topic joins a transaction as any other", inTransaction, "topics", "transaction"),
 ];
