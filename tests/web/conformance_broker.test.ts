@@ -22,6 +22,7 @@ const ALONE = { exactInfo: true, idLive: true, idWindow: true };
 
 function subject(name: string, features: Features, bridge: (broker: Bare) => Transport): Subject {
   const brokers = new Map<string, Bare>();
+  const silences = new Map<string, Promise<void>>();
   return {
     name,
     features,
@@ -29,10 +30,27 @@ function subject(name: string, features: Features, bridge: (broker: Bare) => Tra
     async create(store) {
       const broker = competing();
       brokers.set(store, broker);
-      const transport = bridge(broker);
+      const transport = bridge({
+        ...broker,
+        publish(topic, body, call) {
+          // What a silent broker was sent it gets when it goes on.
+          const silence = silences.get(store);
+          if (silence === undefined) return broker.publish(topic, body, call);
+          return silence.then(() => broker.publish(topic, body, call));
+        },
+      });
       // Where calls are not awaited, a subscription would come between them.
       await transport.reserve([QUEUE], { limit: 1, slots: 0, lease: 1, wait: 0, deadline: 1_000 });
       return transport;
+    },
+    pause(store) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      silences.set(store, promise);
+      return Promise.resolve(() => {
+        silences.delete(store);
+        resolve();
+        return Promise.resolve();
+      });
     },
     async raw(store, queue, payload) {
       await brokers.get(store)?.publish(queue, payload, { deadline: 1_000 });

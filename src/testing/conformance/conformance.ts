@@ -10,6 +10,7 @@ import { CLOCK } from "./clock.ts";
 import { CLOSE } from "./close.ts";
 import { CONNECTION } from "./connection.ts";
 import { DEAD } from "./dead.ts";
+import { DEAD_LINK } from "./dead_link.ts";
 import { DELAY } from "./delay.ts";
 import { IDS } from "./ids.ts";
 import { GROUPS as TOPIC_GROUPS } from "./groups.ts";
@@ -44,6 +45,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   schedules: SCHEDULES,
   close: CLOSE,
   connection: CONNECTION,
+  "dead link": DEAD_LINK,
   stress: STRESS,
 };
 

@@ -22,6 +22,11 @@ export interface Subject {
    * transport.
    */
   restart?(store: string): Promise<void>;
+  /**
+   * Lets whatever serves the store fall silent: it takes what is sent and answers nothing, as a stopped process or a
+   * cable that was pulled. Resolves with what lets it go on.
+   */
+  pause?(store: string): Promise<() => Promise<void>>;
   /** Puts in an entry as another program would, without anything of ours around the payload. */
   raw?(store: string, queue: string, payload: Uint8Array): Promise<void>;
   /**
@@ -63,7 +68,7 @@ export type Need =
   | Ability;
 
 /** An optional part of a subject that a case may need. */
-export type Ability = "restart" | "raw" | "transaction" | "topics" | "schedules" | "step" | "alive";
+export type Ability = "restart" | "pause" | "raw" | "transaction" | "topics" | "schedules" | "step" | "alive";
 
 /** One claim about every transport, ready to run with any test runner. */
 export interface Case {

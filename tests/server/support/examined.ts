@@ -1,8 +1,10 @@
 /** The conformance suite as tests on a server that its cases share. */
 import { expect, test } from "vitest";
-import { conformance, type Subject } from "../../../src/testing/mod.ts";
+import { conformance, type Need, type Subject } from "../../../src/testing/mod.ts";
 import type { Features } from "../../../src/transport.ts";
 
+/** What a case does to the server that it shares with others, and by the real clock only. */
+const WHOLE_SERVER: readonly Need[] = ["restart", "pause"];
 /** Milliseconds that a case by the real clock may take while others run beside it. */
 const PATIENCE = 15_000;
 
@@ -12,7 +14,7 @@ const PATIENCE = 15_000;
  */
 export function examineInTurn(subject: Subject): void {
   for (const { group, name, needs, run } of conformance(subject)) {
-    if (!needs.includes("restart")) test(`${group}: ${name}`, run, PATIENCE);
+    if (!needs.some((need) => WHOLE_SERVER.includes(need))) test(`${group}: ${name}`, run, PATIENCE);
   }
 }
 
@@ -23,7 +25,7 @@ export function examineInTurn(subject: Subject): void {
 export function examineTogether(subject: Subject): void {
   const cases = conformance(subject);
   const alone = (one: typeof cases[number]): boolean =>
-    one.needs.includes("restart") || one.group === "stress";
+    one.group === "stress" || one.needs.some((need) => WHOLE_SERVER.includes(need));
   for (const one of cases.filter(alone)) test(`${one.group}: ${one.name}`, one.run, PATIENCE);
   for (const one of cases.filter((each) => !alone(each))) {
     test.concurrent(`${one.group}: ${one.name}`, one.run, PATIENCE);

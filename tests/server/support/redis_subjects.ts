@@ -77,6 +77,14 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
       return transport;
     },
     restart: () => ground.restart(),
+    async pause() {
+      const nodes = await ground.nodes();
+      for (const node of nodes) node.pause();
+      return () => {
+        for (const node of nodes) node.resume();
+        return Promise.resolve();
+      };
+    },
     async raw(store, queue, payload) {
       const key = `{${store}:${queue}}:waiting`;
       await (await ground.ownerOf(key)).send("XADD", key, "*", "payload", payload);

@@ -3,19 +3,26 @@ import { conformance } from "../../../src/testing/mod.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { memorySubject } from "../support/subjects.ts";
 import { CALL_MUTANTS } from "./calls.ts";
+import { DEAD_LINK_MUTANTS, pause } from "./dead_link.ts";
 import { FENCE_MUTANTS } from "./fence.ts";
 import { around } from "./mutants.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
 import { TOPIC_MUTANTS } from "./topics.ts";
 
 async function run(name: string, wrap: (inner: Transport) => Transport): Promise<unknown> {
-  const found = conformance(memorySubject(wrap)).find((one) => one.name === name);
+  const found = conformance({ ...memorySubject(wrap), pause }).find((one) => one.name === name);
   if (found === undefined) throw new Error(`No case is called '${name}'`);
   return await found.run().then(() => "passed", (reason: unknown) => reason);
 }
 
 describe("the suite finds each fault by the case that names it", () => {
-  const mutants = [...FENCE_MUTANTS, ...STORAGE_MUTANTS, ...CALL_MUTANTS, ...TOPIC_MUTANTS];
+  const mutants = [
+    ...FENCE_MUTANTS,
+    ...STORAGE_MUTANTS,
+    ...CALL_MUTANTS,
+    ...TOPIC_MUTANTS,
+    ...DEAD_LINK_MUTANTS,
+  ];
   for (const { fault, found, wrap } of mutants) {
     test(fault, async () => {
       expect(await run(found, (inner) => around(inner, {}))).toBe("passed");
