@@ -10,6 +10,8 @@ import type { Reader } from "./pack.ts";
 /** A job as its entry has it. */
 export interface Stored {
   readonly id: string;
+  /** Its id is in the index, unless somebody took it out; not so for entries of other programs. */
+  readonly listed: boolean;
   readonly name: string;
   /** A window into what the server answered. */
   readonly payload: Uint8Array;
@@ -38,6 +40,7 @@ export function jobOf(queue: string, entry: string, reader: Reader): Stored {
   let lost = 0;
   let time = NaN;
   let reset = false;
+  let listed = false;
   for (let left = reader.length(); left > 1; left -= 2) {
     switch (reader.word(FIELDS)) {
       case 0:
@@ -48,6 +51,7 @@ export function jobOf(queue: string, entry: string, reader: Reader): Stored {
         break;
       case 2:
         meta = reader.text();
+        listed = id !== "";
         break;
       case 3:
         payload = reader.bytes();
@@ -71,6 +75,7 @@ export function jobOf(queue: string, entry: string, reader: Reader): Stored {
   const added = Number(entry.slice(0, entry.indexOf("-")));
   return {
     id: id === "" ? entry : id,
+    listed,
     name: name === "" ? partsOf(queue).topic ?? queue : name,
     payload,
     meta,

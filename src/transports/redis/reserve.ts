@@ -95,8 +95,8 @@ function hand(
     const entry = reader.text();
     const count = (counts[n] ?? 0) + 1;
     const lost = Math.floor(count / LOST);
-    const { id, name, payload, meta, reset, due } = jobOf(queue, entry, reader);
-    const token = tokenOf(entry, count, consumer, queue, id);
+    const { id, listed, name, payload, meta, reset, due } = jobOf(queue, entry, reader);
+    const token = tokenOf(entry, count, consumer, queue, listed ? id : "");
     if (lost > 0) back++;
     deliveries.push({ queue, token, id, name, payload, meta, lost, reset, due, lease });
   }

@@ -14,6 +14,7 @@ export interface Held {
   readonly consumer: string;
   /** Milliseconds of that lease. */
   readonly lease: number;
+  /** What to take out of the index of ids when the job is done; empty where it is not in it. */
   readonly id: string;
 }
 

@@ -175,6 +175,15 @@ test("a raw entry is found, refused as a duplicate and removed by its number", a
   expect([left?.id, text(left?.payload)]).toEqual(["1000-1", "{}"]);
 });
 
+test("a raw entry with the id of a live job takes nothing from it when it is done", async () => {
+  const transport = open();
+  await send("XADD", STREAM, "1000-0", "id", "mine", "payload", "{}");
+  await transport.push([job("mine", { idWindow: 0 })], call);
+  await transport.settle([{ ...held(await one(transport)), to: "done" }], call);
+  expect((await transport.get("q", ["mine"], call))[0]?.channel).toBe("waiting");
+  expect(await transport.push([job("mine", { idWindow: 0 })], call)).toEqual(["duplicate"]);
+});
+
 test("what another consumer of the group holds comes back after 30 seconds, and its consumer stays", async () => {
   const transport = open();
   await transport.push([job("1")], call);
