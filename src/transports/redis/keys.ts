@@ -36,6 +36,10 @@ export interface Parts {
   readonly groups: string;
   /** Text: the first group of a topic, while it is given what the topic held. */
   readonly heir: string;
+  /** Hash: recurring jobs by their key. */
+  readonly schedules: string;
+  /** Sorted set: the keys of those that do not rest, by their next tick. */
+  readonly ticks: string;
 }
 
 /** The parts as they are called unless told otherwise. */
@@ -54,6 +58,8 @@ export const PARTS: Parts = {
   bell: "bell",
   groups: "groups",
   heir: "heir",
+  schedules: "schedules",
+  ticks: "ticks",
 };
 
 /** What the names in Redis are made of. */

@@ -6,6 +6,7 @@
 
 import type { Call } from "../../exchange.ts";
 import type { Runtime } from "../../runtime.ts";
+import type { Schedules } from "../../recurring.ts";
 import type { Topics, Transport } from "../../transport.ts";
 import type { Looks } from "./attempt.ts";
 import { callOf, type Context } from "./context.ts";
@@ -23,9 +24,11 @@ import { getScript, infoScript, listScript } from "./scripts/inspect.ts";
 import { reloadScript, removeScript } from "./scripts/operate.ts";
 import { pushScript } from "./scripts/push.ts";
 import { reserveScript } from "./scripts/reserve.ts";
+import { scheduleScripts } from "./scripts/schedules.ts";
 import { settleScript } from "./scripts/settle.ts";
 import { bindScript, unbindScript } from "./scripts/topics.ts";
 import { leaveScript, passScript, renewScript, unregisterScript } from "./scripts/waiters.ts";
+import { createSchedules } from "./schedules.ts";
 import { extendAll, settleAll } from "./settle.ts";
 import { createTopics } from "./topics.ts";
 
@@ -35,6 +38,7 @@ export interface Model
     Looks,
     Pick<Transport, "push" | "extend" | "settle" | "info" | "queues" | "list" | "get" | "reload" | "remove"> {
   readonly topics: Topics;
+  readonly schedules: Schedules;
   /** Takes out this client's consumers that hold nothing, from the queues that it reserved from. */
   leave(call: Call): Promise<void>;
 }
@@ -83,6 +87,7 @@ export function createModel(options: ModelOptions): Model {
     remove: (queue, channel, select, call) =>
       removeJobs(context, scripts.remove, queue, channel, select, call),
     topics: createTopics(context, scripts),
+    schedules: createSchedules(context, scripts),
   };
 }
 
@@ -103,5 +108,6 @@ function scriptsOf(naming: Naming) {
     unregister: unregisterScript(naming),
     pass: passScript(naming),
     leave: leaveScript(naming),
+    ...scheduleScripts(naming),
   };
 }

@@ -174,7 +174,7 @@ function blame(
 }
 
 /** What is wrong with queues, by their names; an answer has a number and a text for each. */
-function faultsIn(
+export function faultsIn(
   context: Context,
   queues: readonly string[],
   faults: readonly Reply[],
@@ -190,7 +190,7 @@ function faultsIn(
 }
 
 /** The names of queues that began with this push; an answer has a number and a group for each. */
-function newQueues(queues: readonly string[], fresh: readonly Reply[]): readonly string[] {
+export function newQueues(queues: readonly string[], fresh: readonly Reply[]): readonly string[] {
   const names: string[] = [];
   for (let n = 0; n < fresh.length; n += 2) {
     const number = fresh[n];

@@ -70,6 +70,7 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
     name: ground.name,
     features: REDIS_FEATURES,
     topics: true,
+    schedules: true,
     async create(store) {
       const { user, runtime } = open(store);
       const transport = await ground.connect(store, user, runtime);

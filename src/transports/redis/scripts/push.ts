@@ -17,10 +17,11 @@ import { script } from "./lua.ts";
 
 /** Makes the script. */
 export function pushScript(naming: Naming): Script {
-  return script(naming, "push", [], BODY);
+  return script(naming, "push", [], PUSH);
 }
 
-const BODY = `
+/** What the script does. */
+export const PUSH: string = `
 local now = clock()
 local atomic = string.find(ARGV[1], 'a') ~= nil
 local timed = string.find(ARGV[1], 'd') ~= nil

@@ -1,0 +1,115 @@
+/**
+ * Recurring jobs: what is pushed again and again, moved on in the script that stores its job.
+ *
+ * @module
+ */
+
+import type { PushJob } from "../../exchange.ts";
+import { checkInteger } from "../../options.ts";
+import type { Schedule, Schedules } from "../../recurring.ts";
+import { callOf, type Context, replies } from "./context.ts";
+import type { Argument, Reply } from "./link.ts";
+import { faultsIn, newQueues, whenOf } from "./push.ts";
+import type { ScheduleScripts } from "./scripts/schedules.ts";
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+/** Values that a script answers for each schedule. */
+const WIDTH = 6;
+
+/** Makes the ability to store recurring jobs. */
+export function createSchedules(context: Context, scripts: ScheduleScripts): Schedules {
+  const { link, keys, registry } = context;
+
+  return {
+    async put({ queue, key, tick, text, payload }, call) {
+      call.signal?.throwIfAborted();
+      const args = [key, instant(tick), text, payload];
+      const answer = await link.run(scripts.putSchedule, [keys.base(queue)], args, callOf(call));
+      return answer === 0 ? "created" : answer === 1 ? "replaced" : "same";
+    },
+    async list(queue, { limit, cursor }, call) {
+      call.signal?.throwIfAborted();
+      checkInteger("list schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
+      const args = [String(limit + 1), ...(cursor === undefined ? [] : [cursor])];
+      const answer = await link.run(scripts.listSchedules, [keys.base(queue)], args, callOf(call));
+      const all = schedulesIn(replies(answer), [queue]);
+      const schedules = all.slice(0, limit);
+      const last = schedules.at(-1);
+      return all.length > limit && last !== undefined ? { schedules, cursor: last.key } : { schedules };
+    },
+    async remove(queue, key, call) {
+      call.signal?.throwIfAborted();
+      return await link.run(scripts.removeSchedule, [keys.base(queue)], [key], callOf(call)) === 1;
+    },
+    async pause(queue, key, paused, call) {
+      call.signal?.throwIfAborted();
+      const args = [key, paused ? "1" : "0"];
+      return await link.run(scripts.pauseSchedule, [keys.base(queue)], args, callOf(call)) === 1;
+    },
+    async due(queues, limit, call) {
+      call.signal?.throwIfAborted();
+      checkInteger("look for due schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
+      if (queues.length === 0) return { schedules: [] };
+      const groups = link.clustered ? queues.map((queue) => [queue]) : [queues];
+      const answers = await Promise.all(groups.map(async (group) => {
+        const bases = group.map((queue) => keys.base(queue));
+        const answer = await link.run(scripts.dueSchedules, bases, [String(limit + 1)], callOf(call));
+        const [now, list] = replies(answer);
+        return { now: Number(textOf(now)), found: schedulesIn(replies(list), group) };
+      }));
+      const now = Math.min(...answers.map((answer) => answer.now));
+      const awake = answers.flatMap(({ found }) => found).sort((a, b) => a.tick - b.tick);
+      const schedules = awake.filter(({ tick }) => tick <= now).slice(0, limit);
+      const next = awake[schedules.length];
+      return next === undefined ? { schedules } : { schedules, next: Math.max(0, next.tick - now) };
+    },
+    async advance(queue, key, tick, next, job, call) {
+      call.signal?.throwIfAborted();
+      const args = [...pushOf(context, job), key, instant(tick), next === undefined ? "" : instant(next)];
+      const answer = await link.run(scripts.advanceSchedule, [keys.base(queue)], args, callOf(call));
+      if (answer === null) return "stale";
+      const [, fresh, faults] = replies(answer);
+      const fault = faultsIn(context, [queue], replies(faults)).get(queue);
+      if (fault !== undefined) throw fault;
+      if (job !== undefined) await registry.enter([queue], call);
+      const begun = newQueues([queue], replies(fresh));
+      if (begun.length > 0) await registry.enter(begun, call, true);
+      return "advanced";
+    },
+  };
+}
+
+/** What the script that pushes takes for one job. */
+function pushOf({ pack }: Context, job: PushJob | undefined): readonly Argument[] {
+  if (job === undefined) return [];
+  const window = job.idWindow === undefined ? -1 : Math.ceil(job.idWindow);
+  return ["dw", pack([1, job.id, job.name, job.meta, job.payload, ...whenOf(job), window])];
+}
+
+/** Schedules as a script answers them, each in a row of values. */
+function schedulesIn(list: readonly Reply[], queues: readonly string[]): readonly Schedule[] {
+  const found: Schedule[] = [];
+  for (let n = 0; n < list.length; n += WIDTH) {
+    const [number, key, tick, paused, text, payload] = list.slice(n, n + WIDTH);
+    const queue = typeof number === "number" ? queues[number - 1] : undefined;
+    if (queue === undefined || !(payload instanceof Uint8Array)) continue;
+    found.push({
+      queue,
+      key: textOf(key),
+      tick: Number(textOf(tick)),
+      paused: paused === 1,
+      text: textOf(text),
+      payload: payload.slice(),
+    });
+  }
+  return found;
+}
+
+function textOf(reply: Reply | undefined): string {
+  return reply instanceof Uint8Array ? decoder.decode(reply) : "";
+}
+
+/** An instant as a script compares it. */
+function instant(tick: number): string {
+  return tick.toFixed(0);
+}

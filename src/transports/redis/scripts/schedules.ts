@@ -1,0 +1,123 @@
+/**
+ * Recurring jobs: a hash of what they are, and a sorted set of the ticks of those that do not rest.
+ *
+ * @module
+ */
+
+import type { Naming } from "../keys.ts";
+import type { Script } from "../link.ts";
+import { script } from "./lua.ts";
+import { PUSH } from "./push.ts";
+
+/** Scripts of the verbs upon schedules. */
+export interface ScheduleScripts {
+  readonly putSchedule: Script;
+  readonly listSchedules: Script;
+  readonly removeSchedule: Script;
+  readonly pauseSchedule: Script;
+  readonly dueSchedules: Script;
+  readonly advanceSchedule: Script;
+}
+
+/** Makes the scripts. */
+export function scheduleScripts(naming: Naming): ScheduleScripts {
+  return {
+    putSchedule: script(naming, "put a schedule", [], BOOK, PUT),
+    listSchedules: script(naming, "list schedules", ["no-writes"], BOOK, LIST),
+    removeSchedule: script(naming, "remove a schedule", ["allow-oom"], BOOK, REMOVE),
+    pauseSchedule: script(naming, "pause a schedule", ["allow-oom"], BOOK, PAUSE),
+    dueSchedules: script(naming, "look for due schedules", ["no-writes"], BOOK, DUE),
+    advanceSchedule: script(naming, "advance a schedule", [], BOOK, ADVANCE),
+  };
+}
+
+/** What is kept of a schedule: its tick, whether it rests (1), its text and its payload. */
+const BOOK = `
+local function look(base, key)
+  local kept = call('HGET', base .. SCHEDULES, key)
+  return kept and cmsgpack.unpack(kept)
+end
+
+local function keep(base, key, kept)
+  call('HSET', base .. SCHEDULES, key, cmsgpack.pack(kept))
+  if kept[2] == 1 then call('ZREM', base .. TICKS, key)
+  else call('ZADD', base .. TICKS, text(kept[1]), key) end
+end
+
+local function drop(base, key)
+  call('ZREM', base .. TICKS, key)
+  return call('HDEL', base .. SCHEDULES, key)
+end
+
+local function show(list, base, number, key, kept)
+  local n = #list
+  list[n + 1], list[n + 2], list[n + 3], list[n + 4] = number, key, text(kept[1]), kept[2]
+  list[n + 5], list[n + 6] = kept[3], kept[4]
+end
+`;
+
+/** KEYS the queue's base; ARGV key, tick, text, payload. Answers 0 for created, 1 for replaced, 2 for the same. */
+const PUT = `
+local kept = look(KEYS[1], ARGV[1])
+if kept and kept[3] == ARGV[3] and kept[4] == ARGV[4] then return 2 end
+keep(KEYS[1], ARGV[1], { tonumber(ARGV[2]), kept and kept[2] or 0, ARGV[3], ARGV[4] })
+return kept and 1 or 0
+`;
+
+/** KEYS the queue's base; ARGV how many, and the key of the last one before if there was one. */
+const LIST = `
+local keys = call('HKEYS', KEYS[1] .. SCHEDULES)
+table.sort(keys)
+local list = {}
+for _, key in ipairs(keys) do
+  if #list >= 6 * tonumber(ARGV[1]) then break end
+  if not ARGV[2] or key > ARGV[2] then show(list, KEYS[1], 1, key, look(KEYS[1], key)) end
+end
+return list
+`;
+
+/** KEYS the queue's base; ARGV key. Answers how many there were. */
+const REMOVE = "return drop(KEYS[1], ARGV[1])";
+
+/** KEYS the queue's base; ARGV key, and 1 to rest or 0 to go on. Answers how many there were. */
+const PAUSE = `
+local kept = look(KEYS[1], ARGV[1])
+if not kept then return 0 end
+kept[2] = tonumber(ARGV[2])
+keep(KEYS[1], ARGV[1], kept)
+return 1
+`;
+
+/** KEYS bases of queues; ARGV how many of each. Answers the time, and of each queue its earliest, due or not. */
+const DUE = `
+local list = {}
+for number, base in ipairs(KEYS) do
+  local keys = call('ZRANGE', base .. TICKS, 0, tonumber(ARGV[1]) - 1)
+  for _, key in ipairs(keys) do
+    local kept = look(base, key)
+    if kept then show(list, base, number, key, kept) end
+  end
+end
+return { text(clock()), list }
+`;
+
+/**
+ * KEYS the queue's base; ARGV what a push of one job takes, or nothing; then key, tick, and the next tick or an empty
+ * text. Answers nothing when the tick is another one by now; else what the push did.
+ */
+const ADVANCE = `
+local after = table.remove(ARGV)
+local tick = table.remove(ARGV)
+local key = table.remove(ARGV)
+local kept = look(KEYS[1], key)
+if not kept or kept[2] == 1 or text(kept[1]) ~= tick then return false end
+local function push()
+${PUSH}
+end
+local done = #ARGV > 0 and push() or { {}, {}, {} }
+if #done[3] == 0 then
+  if after == '' then drop(KEYS[1], key)
+  else keep(KEYS[1], key, { tonumber(after), 0, kept[3], kept[4] }) end
+end
+return done
+`;
