@@ -2,19 +2,24 @@
 import type { FakeRuntime } from "../../../src/testing/mod.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
+import type { Pace } from "../../web/support/kit.ts";
 import { makePlace, type OpenPlace } from "../../web/support/place.ts";
 import type { OpenPlace as OpenStage } from "../../web/support/promises.ts";
 import type { RedisWorld } from "./servers/redis_world.ts";
 
+/** How exactly Redis keeps time: it looks at most every 25 ms, and hears the bells of a queue for a while longer. */
+const PACE: Pace = { late: 25, linger: 2_000, joins: "when looked for" };
+
 interface Ground {
   readonly runtime: FakeRuntime;
+  readonly pace: Pace;
   connect(): Transport;
 }
 
 function ground(world: RedisWorld): Ground {
   const prefix = `place-${crypto.randomUUID()}`;
   const runtime = world.begin();
-  return { runtime, connect: () => redis({ url: world.server.url, prefix, runtime }) };
+  return { runtime, pace: PACE, connect: () => redis({ url: world.server.url, prefix, runtime }) };
 }
 
 /** Places for the features. */
@@ -25,9 +30,9 @@ export function redisPlace(world: () => RedisWorld): OpenPlace {
 /** Places for the promises. */
 export function redisStage(world: () => RedisWorld): OpenStage {
   return () => {
-    const { runtime, connect } = ground(world());
+    const { connect, ...rest } = ground(world());
     return Promise.resolve({
-      runtime,
+      ...rest,
       connect: () => Promise.resolve(connect()),
       destroy: () => Promise.resolve(),
     });

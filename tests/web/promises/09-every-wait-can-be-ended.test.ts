@@ -214,7 +214,7 @@ promise(9, "every wait can be ended: runs", (claim) => {
     await running.done;
     expect(stage.line.pending).toEqual([]);
     const before = stage.line.count("extend");
-    await stage.runtime.settle();
+    await stage.runtime.advance(stage.pace.linger);
     expect(stage.runtime.sleepers).toBe(0);
     await stage.runtime.advance(HOUR);
     expect(stage.line.count("extend")).toBe(before);
@@ -228,7 +228,7 @@ promise(9, "every wait can be ended: runs", (claim) => {
     expect(stage.line.pending).toEqual(["reserve"]);
     running.abort();
     await running.done;
-    await stage.runtime.settle();
+    await stage.runtime.advance(stage.pace.linger);
     expect(stage.line.pending).toEqual([]);
     expect(stage.runtime.sleepers).toBe(0);
   });

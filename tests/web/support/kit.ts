@@ -1,4 +1,5 @@
 /** Small tools of the cases: schemas without a library, listeners that write down, workers that run meanwhile. */
+import { expect } from "vitest";
 import type {
   EventMap,
   EventName,
@@ -105,6 +106,25 @@ export function door(): Door {
 /** A transport with some of its calls replaced; the rest goes to the one inside. */
 export function wrapped(inner: Transport, replaced: (inner: Transport) => Partial<Transport>): Transport {
   return { ...inner, [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](), ...replaced(inner) };
+}
+
+/** How exactly a store keeps time; one in this process is exact in everything. */
+export interface Pace {
+  /** Milliseconds by which a due job may be late. */
+  readonly late: number;
+  /** Milliseconds for which the transport keeps a timer after the last who waited for a job has gone. */
+  readonly linger: number;
+  /** Where a due job joins those that wait: where it was due, or where it stands when somebody looks for work. */
+  readonly joins: "when due" | "when looked for";
+}
+
+/** The pace of a store in this process. */
+export const EXACT: Pace = { late: 0, linger: 0, joins: "when due" };
+
+/** Expects that something happened at its time or, as far as the pace allows, later; never before. */
+export function expectDue(time: number | undefined, due: number, { late }: Pace): void {
+  expect(time).toBeGreaterThan(due - 0.01);
+  expect(time).toBeLessThan(due + late + 0.01);
 }
 
 /** The bytes of a text as it is, or of any other value as JSON. */

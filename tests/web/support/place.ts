@@ -12,6 +12,7 @@ import {
   type Transport,
 } from "../../../mod.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
+import { EXACT, type Pace } from "./kit.ts";
 
 /** What a place's relays may be told, beside the jobs. */
 export type PlaceOptions<J extends Jobs> = Omit<RelayOptions<J>, "jobs" | "runtime">;
@@ -19,6 +20,7 @@ export type PlaceOptions<J extends Jobs> = Omit<RelayOptions<J>, "jobs" | "runti
 /** A store, its clock, and relays upon it. */
 export interface Place {
   readonly runtime: FakeRuntime;
+  readonly pace: Pace;
   /** The one that relays use unless they are given another. */
   readonly transport: Transport;
   /** Another way into the same store, as another process has one; the same transport where there is no other. */
@@ -33,6 +35,8 @@ export type OpenPlace = () => Place;
 /** What a place stands on. */
 export interface Ground {
   readonly runtime: FakeRuntime;
+  /** Default: exact. */
+  readonly pace?: Pace;
   connect(): Transport;
   /** Takes the store away after the test. */
   destroy?(): void;
@@ -43,7 +47,7 @@ const LONG = 600_000;
 
 /** Makes a place; after the test it closes relays, then transports, and looks whether anything still sleeps. */
 export function makePlace(ground: Ground): Place {
-  const { runtime } = ground;
+  const { runtime, pace = EXACT } = ground;
   const relays: { close(options: { grace: number }): Promise<void> }[] = [];
   const transports = new Set<Transport>();
   const keeper = {};
@@ -68,6 +72,7 @@ export function makePlace(ground: Ground): Place {
 
   return {
     runtime,
+    pace,
     transport,
     connect,
     relay(jobs, options) {

@@ -16,12 +16,15 @@ import {
   type WorkerOptions,
 } from "../../../mod.ts";
 import type { FakeRuntime } from "../../../src/testing/mod.ts";
+import { EXACT, type Pace } from "./kit.ts";
 import { createLine, type Line } from "./line.ts";
 
 /** An empty store. */
 export interface Place {
   /** The clock of the store and of all who use it. */
   readonly runtime: FakeRuntime;
+  /** Default: exact. */
+  readonly pace?: Pace;
   /** A client of the store, as each process has its own. */
   connect(): Promise<Transport>;
   /** Called after the last client was closed. */
@@ -49,6 +52,7 @@ export interface Running {
 /** What a case has at hand. */
 export interface Stage {
   readonly runtime: FakeRuntime;
+  readonly pace: Pace;
   /** The client that relays use unless told otherwise. */
   readonly line: Line;
   /** Another client of the same store. */
@@ -169,7 +173,7 @@ export async function play(open: () => Promise<Place>, run: (stage: Stage) => Pr
     return line;
   };
   const line = await client();
-  const stage = createStage(place.runtime, { line, client, relays, barriers });
+  const stage = createStage(place, { line, client, relays, barriers });
   let failed = true;
   try {
     await run(stage);
@@ -196,9 +200,10 @@ interface Props {
   readonly barriers: Barrier[];
 }
 
-function createStage(runtime: FakeRuntime, { line, client, relays, barriers }: Props): Stage {
+function createStage({ runtime, pace = EXACT }: Place, { line, client, relays, barriers }: Props): Stage {
   return {
     runtime,
+    pace,
     line,
     client,
     relay(jobs, options = {}) {

@@ -49,7 +49,11 @@ export function ownedFirst<T extends Owned>(start: () => Promise<T>): () => T {
 }
 
 /** Tests that need servers: skipped, and counted as skipped, where one of them cannot be had. */
-export function describeOn(servers: readonly ServerName[], title: string, write: () => void): void {
+export function describeOn(
+  servers: readonly ServerName[],
+  title: string,
+  write: () => void | Promise<void>,
+): void {
   const missing = servers.filter((name) => serverOf(name) === undefined);
   const reason = missing.length === 0
     ? ""
