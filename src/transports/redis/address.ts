@@ -34,7 +34,9 @@ export function addressesOf(
   if (nodes !== undefined) {
     if (!Array.isArray(nodes) || nodes.length === 0) {
       throw new TypeError(
-        `Cannot ${ACTION} as 'nodes' must be an array of at least one address: current value is ${quote(nodes)}`,
+        `Cannot ${ACTION} as 'nodes' must be an array of at least one address: current value is ${
+          quote(nodes)
+        }`,
       );
     }
     return { list: all("each of 'nodes'", nodes), several: true };

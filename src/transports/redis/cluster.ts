@@ -160,7 +160,8 @@ export function createClusterLink(options: ClusterOptions): Link {
     for (;;) {
       const address = topology.owner(slot);
       if (address === undefined) {
-        ticket.late = () => new TransportBusy(`Cannot use ${name} as no node of the Cluster serves a slot of it`);
+        ticket.late = () =>
+          new TransportBusy(`Cannot use ${name} as no node of the Cluster serves a slot of it`);
         await topology.renewed(ticket);
         continue;
       }
@@ -204,9 +205,7 @@ export function createClusterLink(options: ClusterOptions): Link {
         action,
         elsewhere,
         reach: (waiting) =>
-          asking === undefined
-            ? reach(slot, waiting, commandLine)
-            : commandLine(asking).connected(waiting),
+          asking === undefined ? reach(slot, waiting, commandLine) : commandLine(asking).connected(waiting),
       }, (connection) => question(asking === undefined ? connection : askingOver(connection)));
     });
   }

@@ -70,7 +70,11 @@ function kindOf(error: unknown): Kind | undefined {
   if (word === undefined) return undefined;
   const { message } = error as Error;
   if (word !== "ERR") return KINDS[word];
-  if (/^ERR (unknown command|unknown subcommand|Error compiling script|This instance has cluster)/i.test(message)) {
+  if (
+    /^ERR (unknown command|unknown subcommand|Error compiling script|This instance has cluster)/i.test(
+      message,
+    )
+  ) {
     return "TRANSPORT_INCOMPATIBLE";
   }
   if (/^ERR max number of clients/.test(message)) return "busy";
@@ -109,7 +113,9 @@ export function elsewhereOf(error: unknown): Elsewhere | undefined {
 
 /** Whether to try again is of no use before somebody changed something: a password, a version, a certificate. */
 export function isLasting(error: unknown): boolean {
-  if (error instanceof TransportError) return error.code === "TRANSPORT_INCOMPATIBLE" || lastingCause(error.cause);
+  if (error instanceof TransportError) {
+    return error.code === "TRANSPORT_INCOMPATIBLE" || lastingCause(error.cause);
+  }
   return lastingCause(error);
 }
 

@@ -117,8 +117,7 @@ export function createGuestCluster({ name, runtime, cluster, patience, opened }:
     return calls.run(
       call,
       action,
-      (ticket) =>
-        ask({ name, runtime, ticket, action, reach: (waiting) => reach(key, waiting) }, question),
+      (ticket) => ask({ name, runtime, ticket, action, reach: (waiting) => reach(key, waiting) }, question),
     );
   }
 

@@ -13,7 +13,9 @@ export async function dangersOf(connection: Connection): Promise<readonly string
   const dangers: string[] = [];
   const policy = facts.get("maxmemory_policy") ?? "";
   if (policy.startsWith("allkeys") && Number(facts.get("maxmemory") ?? 0) > 0) {
-    dangers.push(`when its memory is full it deletes jobs ('maxmemory-policy' is '${policy}', not 'noeviction').`);
+    dangers.push(
+      `when its memory is full it deletes jobs ('maxmemory-policy' is '${policy}', not 'noeviction').`,
+    );
   }
   if (facts.get("aof_enabled") === "1") {
     if (await settingOf(connection, "appendfsync") === "no") {

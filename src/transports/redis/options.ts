@@ -144,7 +144,9 @@ function targetOf({ url, nodes, cluster, client }: RedisOptions): Settings["targ
   const found = addressesOf(url, nodes);
   const [address] = found.list;
   if ((cluster ?? found.several) && found.list.some(({ database }) => database > 0)) {
-    throw new TypeError(`Cannot ${ACTION} as the nodes of a Cluster have one database: an address names another`);
+    throw new TypeError(
+      `Cannot ${ACTION} as the nodes of a Cluster have one database: an address names another`,
+    );
   }
   return (cluster ?? found.several) ? { kind: "cluster", nodes: found.list } : { kind: "server", address };
 }
@@ -155,7 +157,9 @@ function wordOf(option: string, value: string): string {
     return value;
   }
   throw new TypeError(
-    `Cannot ${ACTION} as '${option}' must be a non-empty string without braces: current value is ${quote(value)}`,
+    `Cannot ${ACTION} as '${option}' must be a non-empty string without braces: current value is ${
+      quote(value)
+    }`,
   );
 }
 
@@ -168,7 +172,9 @@ function partsOf(keys: RedisKeys): Parts {
   const names = Object.values(parts);
   const twice = names.find((name, n) => names.indexOf(name) < n);
   if (twice !== undefined) {
-    throw new TypeError(`Cannot ${ACTION} as each part of 'keys' must have a name of its own: '${twice}' is two`);
+    throw new TypeError(
+      `Cannot ${ACTION} as each part of 'keys' must have a name of its own: '${twice}' is two`,
+    );
   }
   return parts;
 }

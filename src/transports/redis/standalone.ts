@@ -67,7 +67,8 @@ export function createStandalone(options: StandaloneOptions): Link {
     return calls.run(
       call,
       action,
-      (ticket) => ask({ name, runtime, ticket, action, reach: (waiting) => line.connected(waiting) }, question),
+      (ticket) =>
+        ask({ name, runtime, ticket, action, reach: (waiting) => line.connected(waiting) }, question),
     );
   }
 

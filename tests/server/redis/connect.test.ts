@@ -45,7 +45,9 @@ async function keys(database = 0): Promise<readonly string[]> {
 
 test("a URL says host, port, user, password, database and parameters", async () => {
   const user = `app:${encodeURIComponent("s3:cret@")}`;
-  const transport = await connected(`redis://${user}@127.0.0.1:${server.port}/2?prefix=shop&name=mine&check=500`);
+  const transport = await connected(
+    `redis://${user}@127.0.0.1:${server.port}/2?prefix=shop&name=mine&check=500`,
+  );
   expect(transport.name).toBe("mine");
   await store(transport);
   expect(await keys(2)).toContain("{shop:work}:waiting");
@@ -67,21 +69,27 @@ test("without an address the environment says where: REDIS_URL, then REDIS_ADDR;
   for (const prefix of ["addr", "url", "said", "option"]) expect(found).toContain(`{${prefix}:work}:waiting`);
 });
 
-test("a Cluster is found by any of its nodes: by its scheme, and by several addresses in REDIS_ADDR", async () => {
-  await using cluster = await startRedisCluster();
-  const addresses = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`);
-  await store(await connected(`redis+cluster://127.0.0.1:1,${addresses[4]}`));
-  vi.stubEnv("REDIS_ADDR", addresses.join(", "));
-  const [entry] = await (await connected("redis:")).get("work", ["1"], call);
-  expect(entry?.channel).toBe("waiting");
-  vi.stubEnv("REDIS_ADDR", addresses[0]);
-  const [again] = await (await connected("redis+cluster:")).get("work", ["1"], call);
-  expect(again?.channel).toBe("waiting");
-  await Promise.all(transports.splice(0).map((transport) => transport[Symbol.asyncDispose]()));
-}, 60_000);
+test(
+  "a Cluster is found by any of its nodes: by its scheme, and by several addresses in REDIS_ADDR",
+  async () => {
+    await using cluster = await startRedisCluster();
+    const addresses = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`);
+    await store(await connected(`redis+cluster://127.0.0.1:1,${addresses[4]}`));
+    vi.stubEnv("REDIS_ADDR", addresses.join(", "));
+    const [entry] = await (await connected("redis:")).get("work", ["1"], call);
+    expect(entry?.channel).toBe("waiting");
+    vi.stubEnv("REDIS_ADDR", addresses[0]);
+    const [again] = await (await connected("redis+cluster:")).get("work", ["1"], call);
+    expect(again?.channel).toBe("waiting");
+    await Promise.all(transports.splice(0).map((transport) => transport[Symbol.asyncDispose]()));
+  },
+  60_000,
+);
 
 test("what cannot be reached is told when the attempt's time is over, without its password", async () => {
-  const error = await connect("redis://me:s3cret@127.0.0.1:1", { deadline: 200 }).catch((thrown: unknown) => thrown);
+  const error = await connect("redis://me:s3cret@127.0.0.1:1", { deadline: 200 }).catch((thrown: unknown) =>
+    thrown
+  );
   expect(error).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
   expect(JSON.stringify(error) + String(error)).not.toContain("s3cret");
 });

@@ -102,6 +102,7 @@ test("calls made while the server is away wait for it, and are answered when it 
   const link = open({ url: own.url });
   await link.command("k", ["SET", "k", "v"], { deadline: 5_000 });
   await own.stop();
+  await expect.poll(() => link.reachable).toBe(false);
   const answers = Promise.all(
     Array.from({ length: 20 }, () => endOf(link.command("k", GET("k"), { deadline: 20_000 }))),
   );
@@ -114,6 +115,7 @@ test("a call whose deadline passes without a connection is certain to have done 
   await using own = await startRedis();
   const link = open({ url: own.url });
   await own.stop();
+  await expect.poll(() => link.reachable).toBe(false);
   const before = performance.now();
   expect(await endOf(link.command("k", ["SET", "k", "v"], { deadline: 300 }))).toBe("TRANSPORT_UNAVAILABLE");
   expect(performance.now() - before).toBeLessThan(2_000);
@@ -186,7 +188,9 @@ test("closing ends every call with TransportClosed, whether it was sent or waits
 });
 
 test("a server that loads its data is waited for", async () => {
-  await using own = await startRedis({ config: { "key-load-delay": 200, "loading-process-events-interval-bytes": 1_024 } });
+  await using own = await startRedis({
+    config: { "key-load-delay": 200, "loading-process-events-interval-bytes": 1_024 },
+  });
   for (let n = 0; n < 40; n++) await own.send("SET", `k${n}`, "x".repeat(1_000));
   const link = open({ url: own.url });
   await link.command("k", GET("k0"), { deadline: 5_000 });
