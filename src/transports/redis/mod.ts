@@ -18,6 +18,7 @@ import { createModel } from "./model.ts";
 import { type RedisClient, type RedisKeys, type RedisOptions, settingsOf } from "./options.ts";
 import { createWaiting, typed } from "./waiting.ts";
 
+export type { Parts } from "./keys.ts";
 export type { RedisClient, RedisKeys, RedisOptions };
 
 /** Milliseconds that giving something back may take that nobody waits for. */
