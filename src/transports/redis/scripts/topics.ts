@@ -99,7 +99,7 @@ end
 ring(target, math.max(moved, call('XLEN', target .. WAITING)), now)
 if moved > 0 then return { 0, heir } end
 call('SADD', base .. GROUPS, heir)
-call('DEL', base .. HEIR)
+call('DEL', base .. HEIR, base .. NEXT)
 return { heir == group and 1 or 0, heir }
 `;
 

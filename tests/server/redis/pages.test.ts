@@ -1,0 +1,108 @@
+/** What takes more than one page: nothing is left behind, and order is kept. */
+import { expect, test } from "vitest";
+import type { Delivery } from "../../../src/exchange.ts";
+import type { Channel } from "../../../src/job.ts";
+import type { Transport } from "../../../src/transport.ts";
+import { call, held, job, scene, take } from "./model_support.ts";
+
+const { open, send } = scene();
+const MANY = 1_700;
+
+function ids(count: number, word = ""): readonly string[] {
+  return Array.from({ length: count }, (_, n) => `${word}${n}`);
+}
+
+async function takeAll(transport: Transport, queue: string): Promise<readonly Delivery[]> {
+  const all: Delivery[] = [];
+  for (;;) {
+    const more = await transport.reserve([queue], {
+      limit: 700,
+      slots: 700,
+      lease: 60_000,
+      wait: 0,
+      ...call,
+    });
+    if (more.length === 0) return all;
+    all.push(...more);
+  }
+}
+
+/** Every other job is called `even`. */
+async function fill(transport: Transport, channel: Channel): Promise<void> {
+  const delay = channel === "delayed" ? 60_000 : undefined;
+  await transport.push(
+    ids(MANY).map((id, n) => job(id, { name: n % 2 === 0 ? "even" : "odd", delay })),
+    call,
+  );
+  if (channel === "waiting" || channel === "delayed") return;
+  const deliveries = await takeAll(transport, "q");
+  if (channel === "reserved") return;
+  await transport.settle(
+    deliveries.map((one) => ({ ...held(one), to: channel, meta: "", reason: "r" })),
+    call,
+  );
+}
+
+for (const channel of ["waiting", "delayed", "reserved", "failed", "timeout"] as const) {
+  test(`of ${MANY} ${channel} jobs those of one name are removed, then the rest, and nothing is left`, async () => {
+    const transport = open();
+    await fill(transport, channel);
+    expect(await transport.remove("q", channel, { name: "even" }, call)).toBe(MANY / 2);
+    const left = await transport.list("q", channel, { limit: 10_000, preview: 0 }, call);
+    expect(left.entries.length).toBe(MANY / 2);
+    expect(left.entries.every(({ name }) => name === "odd")).toBe(true);
+    expect(await transport.info("q", call)).toMatchObject({ [channel]: MANY / 2 });
+    expect(await transport.remove("q", channel, "all", call)).toBe(MANY / 2);
+    expect(await transport.info("q", call)).toMatchObject({ [channel]: 0 });
+    const keys = await send("KEYS", "{relevo:q}*") as readonly string[];
+    expect(keys.filter((key) => /:(ids|dead|due)$/.test(key))).toEqual([]);
+  });
+}
+
+test("a listing in small pages shows each waiting job once, whatever is reserved, released or due between them", async () => {
+  const transport = open();
+  await transport.push(ids(900).map((id) => job(id)), call);
+  const deliveries = await take(transport, 600);
+  await transport.settle(deliveries.slice(100, 300).map((one) => ({ ...held(one), to: "release" })), call);
+  await transport.push(ids(50, "due").map((id) => job(id, { at: Date.now() + 5 })), call);
+  await expect.poll(async () => (await transport.info("q", call)).waiting).toBe(550);
+  const seen: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await transport.list("q", "waiting", { limit: 7, preview: 0, cursor }, call);
+    expect(page.entries.length).toBeLessThanOrEqual(7);
+    seen.push(...page.entries.map(({ id }) => id));
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  expect(seen).toEqual([...ids(300).slice(100), ...ids(900).slice(600), ...ids(50, "due")]);
+});
+
+test("a group that has jobs gets all that waited for it, page by page, in order and found by id", async () => {
+  const transport = open();
+  await transport.topics?.bind("orders", "mail", call);
+  await transport.push([job("first", { queue: "orders@" })], call);
+  await transport.topics?.unbind("orders", "mail", call);
+  const later = ids(2_300);
+  await transport.push(later.map((id) => job(id, { queue: "orders@" })), call);
+  await transport.push(ids(1_200, "d").map((id) => job(id, { queue: "orders@", delay: 60_000 })), call);
+  await transport.topics?.bind("orders", "mail", call);
+  expect(await transport.info("orders@", call)).toMatchObject({ waiting: 0, delayed: 0 });
+  expect(await transport.info("orders@mail", call)).toMatchObject({ waiting: 2_301, delayed: 1_200 });
+  const [waits, delayed] = await transport.get("orders@mail", ["1999", "d77"], call);
+  expect([waits?.channel, delayed?.channel]).toEqual(["waiting", "delayed"]);
+  expect((await takeAll(transport, "orders@mail")).map(({ id }) => id)).toEqual(["first", ...later]);
+  const keys = await send("KEYS", "{relevo:orders}@:*") as readonly string[];
+  expect(keys.filter((key) => !/:(groups|waiting|delayed)$/.test(key))).toEqual([]);
+});
+
+test("who binds after a process died that was binding the first group ends that, then binds its own", async () => {
+  const transport = open();
+  await transport.push([job("1", { queue: "orders@" })], call);
+  await send("SET", "{relevo:orders}@:heir", "dead");
+  await transport.push([job("2", { queue: "orders@", idWindow: 0 })], call);
+  await transport.topics?.bind("orders", "mine", call);
+  expect(await transport.topics?.groups("orders", call)).toEqual(["dead", "mine"]);
+  await transport.push([job("3", { queue: "orders@" })], call);
+  expect((await takeAll(transport, "orders@dead")).map(({ id }) => id)).toEqual(["1", "2", "3"]);
+  expect((await takeAll(transport, "orders@mine")).map(({ id }) => id)).toEqual(["3"]);
+});
