@@ -5,6 +5,7 @@
  */
 
 import { checkInteger, checkObject, checkSignal, checkTime } from "../options.ts";
+import { tellIgnored } from "./ignored.ts";
 import { defaultSettings, withOptions, type WorkerOptions } from "./settings.ts";
 import type { Bench, Drained } from "./state.ts";
 import { type Engine, type RunOptions, startEngine } from "./worker.ts";
@@ -32,6 +33,7 @@ export async function drain(
     ? Number.MAX_SAFE_INTEGER
     : checkInteger(action, "limit", limit, 1, Number.MAX_SAFE_INTEGER);
   if (budget !== undefined) checkTime(action, "budget", budget);
+  tellIgnored(bench, workerOptions);
   const engine = startEngine(bench, settings, signal, { left });
   onRun(engine);
   if (budget === undefined) return { ...await engine.done };

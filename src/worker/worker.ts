@@ -11,6 +11,7 @@ import type { Gate } from "../gate.ts";
 import { createLatch } from "../latch.ts";
 import { checkKnown, checkSignal, checkTime } from "../options.ts";
 import { fetchLoop, pump, rearm } from "./fetch.ts";
+import { tellIgnored } from "./ignored.ts";
 import { createExtensions, startHeartbeat } from "./lease.ts";
 import { createLink } from "./link.ts";
 import { createMeter } from "./meter.ts";
@@ -68,6 +69,7 @@ export function createWorker(
   gate: Gate,
 ): Worker {
   let settings = withOptions(defaultSettings(), options, "make a worker");
+  let given = options;
   let engine: Engine | undefined;
   const worker: Worker = {
     async run(runOptions = {}) {
@@ -75,6 +77,7 @@ export function createWorker(
       checkSignal("run a worker", runOptions.signal);
       if (gate.closing) throw new RelayClosed("run a worker");
       if (engine !== undefined) throw new TypeError("Cannot run a worker that is running already");
+      tellIgnored(bench, given);
       engine = startEngine(bench, settings, runOptions.signal);
       onRun(engine);
       try {
@@ -91,6 +94,7 @@ export function createWorker(
     },
     update(changes) {
       settings = withOptions(settings, changes, "update a worker");
+      given = { ...given, ...changes };
       engine?.update(settings);
       return worker;
     },

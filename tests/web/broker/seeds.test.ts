@@ -67,6 +67,26 @@ it.each([
   },
 );
 
+it.each([[true, 1], [false, 0]])(
+  "W07: with handlesRetries %s, options that it ignores are told %i time",
+  async (handlesRetries, told) => {
+    const { runtime, ...place } = placeOn({ ...broadcast(), handlesRetries });
+    const relay = place.relay({ job: { schema: free<unknown>(), maxAttempts: 5 }, plain: free<unknown>() });
+    const errors = heard(relay.events, "error");
+    relay.handle("job", () => undefined);
+    const worker = running(relay, { maxRetry: 3, backoff: undefined });
+    await runtime.settle();
+    await worker.abort();
+    expect(errors).toHaveLength(told);
+    if (told === 0) return;
+    expect(errors[0]?.error.message).toBe(
+      "The broker transport retries by itself and ignores 'maxRetry' of the worker, 'maxAttempts' of job 'job'",
+    );
+    await relay.drain();
+    expect(errors.at(-1)?.error.message).not.toContain("maxRetry");
+  },
+);
+
 it("F045, F186: a broker that broadcasts reaches every process that subscribed, and topics do not mix", async () => {
   const { runtime, ...place } = placeOn(broadcast());
   const seen: string[] = [];

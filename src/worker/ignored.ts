@@ -1,0 +1,28 @@
+/**
+ * Options that have no effect on a transport that retries by itself: told when a worker starts, as whoever set them
+ * counts on them.
+ *
+ * @module
+ */
+
+import type { WorkerOptions } from "./settings.ts";
+import type { Bench } from "./state.ts";
+
+/** Tells of each such option of the worker and of the definitions, as an `error` event. */
+export function tellIgnored({ transport, definitions, events }: Bench, options: WorkerOptions): void {
+  if (transport.features.handlesRetries !== true) return;
+  const ignored: string[] = [];
+  for (const option of ["maxRetry", "backoff"] as const) {
+    if (options[option] !== undefined) ignored.push(`'${option}' of the worker`);
+  }
+  for (const name of definitions.names) {
+    for (const option of ["maxAttempts", "backoff"] as const) {
+      if (definitions.get(name)?.[option] !== undefined) ignored.push(`'${option}' of job '${name}'`);
+    }
+  }
+  if (ignored.length === 0) return;
+  const error = new Error(
+    `The ${transport.name} transport retries by itself and ignores ${ignored.join(", ")}`,
+  );
+  events.emit("error", { error, during: "starting a worker" });
+}
