@@ -12,6 +12,14 @@ const minute = 60_000;
  */
 export const suites = [
   { name: "house", title: "house", runtime: "node24", folders: ["tests/house/"], timeout: 4 * minute },
+  {
+    // Servers are killed and links cut here, which takes minutes and says the same on every runtime.
+    name: "faults",
+    title: "faults",
+    runtime: "node24",
+    folders: ["tests/faults/"],
+    timeout: 8 * minute,
+  },
   { name: "node22", folders: ["tests/web/", "tests/server/"], args: ["--pool=forks"], timeout: 5 * minute },
   { name: "node24", folders: ["tests/web/", "tests/server/"], args: ["--pool=forks"], timeout: 5 * minute },
   { name: "node26", folders: ["tests/web/", "tests/server/"], args: ["--pool=forks"], timeout: 5 * minute },

@@ -14,10 +14,11 @@ const EVERY = 1_000;
 /** Milliseconds between two looks. */
 const LOOK = 20;
 
-/** Something that happens to the broker; it is over when the broker is whole again. */
+/** Something that happens to the broker. */
 export interface Strike {
   readonly what: string;
-  strike(): Promise<void>;
+  /** Does it; resolves when the broker is whole again, with the instant at which what was struck was gone. */
+  strike(): Promise<number>;
 }
 
 export interface Storm {
@@ -50,13 +51,14 @@ export async function weather({ scene, lease, strikes }: Storm): Promise<Afterma
   const crew = Array.from({ length: CREW }, () => scene.worker(order));
   const ends = followEnds(scene.folder);
   const times: number[] = [];
+  const gone: number[] = [];
 
   const calm = new AbortController();
   const killing = killOn(scene, crew, order, calm.signal);
   for (const [n, { strike }] of strikes.entries()) {
     while (ends() < (n + 1) * JOBS / (strikes.length + 1)) await sleep(LOOK);
     times.push(now());
-    await strike();
+    gone.push(await strike());
   }
   const stories = await Promise.all(producers.map((producer) => producer.rest()));
   calm.abort();
@@ -70,7 +72,7 @@ export async function weather({ scene, lease, strikes }: Storm): Promise<Afterma
   expect(runs.ends.size).toBe(JOBS);
   const refused = stories.flat().filter(({ tell }) => tell === "refused").map(({ code }) => code);
   const hands = times.map((time) => handsAt(history, time));
-  tell({ strikes, history, times, hands, kills, refused });
+  tell({ strikes, history, gone, hands, kills, refused });
   return Math.min(...hands, kills.least) < IN_HAND ? undefined : { history, runs, times, kills: kills.count };
 }
 
@@ -121,16 +123,16 @@ async function strikeDown(scene: Scene, victim: Actor, signal: AbortSignal): Pro
 interface Story {
   readonly strikes: readonly Strike[];
   readonly history: readonly HistoryLine[];
-  readonly times: readonly number[];
+  readonly gone: readonly number[];
   readonly hands: readonly number[];
   readonly kills: Kills;
   readonly refused: readonly (string | undefined)[];
 }
 
 /** Whoever reads the report wants to know what happened. */
-function tell({ strikes, history, times, hands, kills, refused }: Story): void {
+function tell({ strikes, history, gone, hands, kills, refused }: Story): void {
   for (const [n, { what }] of strikes.entries()) {
-    const { first, last } = recovery(history, times[n] ?? 0);
+    const { first, last } = recovery(history, gone[n] ?? 0);
     const waits = `answered again after ${Math.round(first)} ms, all processes after ${Math.round(last)} ms`;
     console.log(`${what} with ${hands[n]} jobs in hand: ${waits}`);
   }

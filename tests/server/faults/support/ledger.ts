@@ -84,13 +84,12 @@ export function runsOf(history: readonly HistoryLine[]): Runs {
   return { starts, ends, repeated };
 }
 
-/** Handlers that had begun at an instant, of one process or of all, and whose jobs were not being settled by then. */
-export function handsAt(history: readonly HistoryLine[], at: number, process?: string): number {
+/** Handlers of living processes that had begun at an instant, and whose jobs were not being settled by then. */
+export function handsAt(history: readonly HistoryLine[], at: number): number {
+  const alive = new Set(history.filter((line) => line.at > at).map(({ process }) => process));
   const tokens = new Set<string>();
   for (const line of history) {
-    if (line.op === "start" && line.at <= at && (process ?? line.process) === line.process) {
-      tokens.add(line.token);
-    }
+    if (line.op === "start" && line.at <= at && alive.has(line.process)) tokens.add(line.token);
   }
   for (const line of history) {
     if (line.op === "settle" && (line.outcome ?? "ok") === "ok" && (line.from ?? line.at) <= at) {

@@ -1,0 +1,100 @@
+import { expect, test } from "vitest";
+import { systemRuntime } from "../../src/runtime.ts";
+import { QUEUE } from "../server/faults/fixtures/task.ts";
+import { crashScenes } from "../server/faults/scenes/crashed.ts";
+import { delayedScenes } from "../server/faults/scenes/delayed.ts";
+import { killScenes } from "../server/faults/scenes/killed.ts";
+import { leaseScenes } from "../server/faults/scenes/leases.ts";
+import { linkScenes } from "../server/faults/scenes/link.ts";
+import { movedClockScenes } from "../server/faults/scenes/moved_clock.ts";
+import { outageScenes } from "../server/faults/scenes/outage.ts";
+import { poisonScenes } from "../server/faults/scenes/poison.ts";
+import { sceneOn } from "../server/faults/support/ground.ts";
+import { now } from "../server/faults/support/ledger.ts";
+import { drained, NOTHING } from "../server/faults/support/scene.ts";
+import { redisGround } from "./support/grounds.ts";
+
+const LEASE = 1_000;
+const JOBS = 12;
+/** Milliseconds in which a worker finds by itself that everything in the store is gone. */
+const SOON = 3_500;
+
+const ground = await redisGround();
+const open = (lease: number) => sceneOn(ground, lease);
+
+crashScenes(open);
+killScenes(open);
+leaseScenes(open);
+poisonScenes(open);
+outageScenes(ground);
+linkScenes(ground);
+movedClockScenes(ground);
+delayedScenes(ground);
+
+for (const what of ["FLUSHALL", "SCRIPT FLUSH"]) {
+  test(`after a ${what} a worker handles what is dispatched next`, async () => {
+    const scene = open(LEASE);
+    const worker = scene.worker({ lease: LEASE });
+    await worker.told("ready");
+    const times: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const begun = now();
+      await scene.producer({ from: round * JOBS, count: JOBS, bulk: JOBS, width: 1 }).rest();
+      await scene.counts(drained);
+      times.push(now() - begun);
+      await ground.server.send(...what.split(" "));
+    }
+    const told = await worker.stop();
+    const { runs, left } = await scene.judge();
+    expect(left).toEqual(NOTHING);
+    expect([runs.ends.size, runs.repeated]).toEqual([3 * JOBS, 0]);
+    expect(Math.max(...times)).toBeLessThan(SOON);
+    expect(told.filter(({ tell }) => tell === "error")).toEqual([]);
+  });
+}
+
+test("a FLUSHALL while jobs run takes them away, is told as stale, and costs nothing that is dispatched later", async () => {
+  const scene = open(LEASE);
+  const worker = scene.worker({ lease: LEASE, concurrency: JOBS });
+  const jobs = { count: JOBS, bulk: JOBS, width: 1 };
+  await scene.producer({ from: 0, ...jobs, task: { does: "wait", ms: 2 * LEASE } }).rest();
+  await worker.told("started", ({ count }) => count === JOBS);
+  await ground.server.send("FLUSHALL");
+  await scene.producer({ from: JOBS, ...jobs }).rest();
+  await scene.counts(drained);
+  const told = await worker.stop();
+  const { runs } = await scene.judge();
+  expect(runs.ends.size).toBe(2 * JOBS);
+  expect(new Set(told.flatMap(({ tell, id }) => tell === "stale" ? [id] : [])).size).toBe(JOBS);
+  expect(told.filter(({ tell }) => tell === "error")).toEqual([]);
+});
+
+test("ten workers that were stopped or killed leave no consumers behind", async () => {
+  const scene = open(LEASE);
+  const { store } = scene;
+  if (store.kind !== "redis") throw new Error("Wants a scene on Redis");
+  const stream = `{${store.prefix}:${QUEUE}}:waiting`;
+  const consumers = async (): Promise<number> => {
+    const found = await ground.server.send("XINFO", "CONSUMERS", stream, "relevo");
+    return Array.isArray(found) ? found.length : NaN;
+  };
+  let most = 0;
+  for (let round = 0; round < 10; round++) {
+    const stopped = round % 2 === 0;
+    const worker = scene.worker({ lease: LEASE, concurrency: 10 * JOBS });
+    const task = { does: "wait", ms: stopped ? 0 : LEASE } as const;
+    const jobs = Array.from({ length: JOBS }, (_, n) => ({ name: "task" as const, payload: { n, ...task } }));
+    await scene.relay.dispatchMany(jobs);
+    await worker.told("started", ({ count }) => count === JOBS);
+    most = Math.max(most, await consumers());
+    if (stopped) await worker.stop();
+    else await worker.kill();
+  }
+  const last = scene.worker({ lease: LEASE, concurrency: 10 * JOBS });
+  await scene.counts(drained);
+  // The one that lives, and one more at most.
+  while (await consumers() > 2) await systemRuntime().sleep(50);
+  expect(most).toBeGreaterThan(2);
+  await last.stop();
+  expect((await scene.judge()).left).toEqual(NOTHING);
+});
