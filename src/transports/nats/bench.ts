@@ -22,6 +22,8 @@ export interface Bench {
   readonly crowd: Crowd;
   readonly window: Window;
   readonly deaths: Deaths;
+  /** Looks after the topics of queues now and then. */
+  readonly sweep: (queues: readonly string[]) => void;
 }
 
 /** Bounds the jobs and bytes that were sent and not answered: a server refuses what it cannot keep up with. */

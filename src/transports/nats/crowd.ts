@@ -13,7 +13,7 @@ import type { Bench } from "./bench.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./places.ts";
 import type { Arrival, Stand } from "./pulls.ts";
-import { giveBack, RIPEN_PAGE, ripen, takeBack } from "./ripen.ts";
+import { giveBack, ripen, RIPEN_PAGE, takeBack } from "./ripen.ts";
 
 /** Somebody who waits. */
 export interface Waiter {
@@ -124,11 +124,13 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
   function unripe(post: Post, arrival: Arrival): void {
     post.unripe.push(arrival);
     if (post.unripe.length > 1) return;
-    hush(runtime.sleep(0).then(async () => {
-      const arrivals = post.unripe;
-      post.unripe = [];
-      await ripen(bench(), arrivals, runtime.monotonic() + MOVE);
-    }));
+    hush(
+      runtime.sleep(0).then(async () => {
+        const arrivals = post.unripe;
+        post.unripe = [];
+        await ripen(bench(), arrivals, runtime.monotonic() + MOVE);
+      }),
+    );
   }
 
   const crowd: Crowd = {
@@ -177,7 +179,9 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
         post.waiters.clear();
         post.spare = [];
       }
-      if (spare.length > 0) await giveBack(bench(), spare, runtime.monotonic() + LINGER).catch(() => undefined);
+      if (spare.length > 0) {
+        await giveBack(bench(), spare, runtime.monotonic() + LINGER).catch(() => undefined);
+      }
     },
   };
   return crowd;

@@ -17,6 +17,7 @@ export interface ApiFault {
 export const FAULT = {
   consumerNotFound: 10014,
   sequenceNotFound: 10043,
+  deleteFailed: 10057,
   noMessage: 10037,
   streamNotFound: 10059,
   streamNameInUse: 10058,
@@ -24,7 +25,18 @@ export const FAULT = {
   wrongLastSequence: 10071,
 } as const;
 
-const FULL: ReadonlySet<number> = new Set([10002, 10023, 10026, 10027, 10028, 10047, 10054, 10077, 10122, 10167]);
+const FULL: ReadonlySet<number> = new Set([
+  10002,
+  10023,
+  10026,
+  10027,
+  10028,
+  10047,
+  10054,
+  10077,
+  10122,
+  10167,
+]);
 const OFF: ReadonlySet<number> = new Set([10008, 10035, 10039, 10076]);
 
 /** A push or a move whose answer was lost: what became of it is unknown. */
@@ -52,18 +64,33 @@ export function isFault(error: unknown, fault: number): boolean {
   return error instanceof ApiError && error.fault === fault;
 }
 
+/** Whether an error says that a message which was to be deleted is not there any more. */
+export function isGone(error: unknown): boolean {
+  return [FAULT.sequenceNotFound, FAULT.deleteFailed, FAULT.noMessage].some((fault) => isFault(error, fault));
+}
+
 /** What a server's refusal is called by this library. `what` completes "Cannot ...". */
 export function refusal(fault: ApiFault, what: string): Error {
   const cause = new ApiError(fault);
   const { description = "", err_code: code = 0 } = fault;
   if (FULL.has(code) || /maximum (messages|bytes)|insufficient|limit/i.test(description)) {
-    return new TransportFull(`Cannot ${what} as a limit of the server is reached: ${cause.message}`, { cause });
+    return new TransportFull(`Cannot ${what} as a limit of the server is reached: ${cause.message}`, {
+      cause,
+    });
   }
-  if (OFF.has(code)) return unavailable(`Cannot ${what} as the account has no JetStream: ${cause.message}`, cause);
-  if (fault.code === 503) return unavailable(`Cannot ${what} as JetStream does not answer: ${cause.message}`, cause);
-  return new TransportError("TRANSPORT_INCOMPATIBLE", `Cannot ${what} as the server refused: ${cause.message}`, {
-    cause,
-  });
+  if (OFF.has(code)) {
+    return unavailable(`Cannot ${what} as the account has no JetStream: ${cause.message}`, cause);
+  }
+  if (fault.code === 503) {
+    return unavailable(`Cannot ${what} as JetStream does not answer: ${cause.message}`, cause);
+  }
+  return new TransportError(
+    "TRANSPORT_INCOMPATIBLE",
+    `Cannot ${what} as the server refused: ${cause.message}`,
+    {
+      cause,
+    },
+  );
 }
 
 /** Nobody answers where JetStream should. */
@@ -83,13 +110,17 @@ export function connectFault(error: unknown): Error {
   if (/Authorization|Authentication|Permission/.test(name) || /authoriz|authent/i.test(messageOf(error))) {
     return unavailable("Cannot connect to NATS as the server refused the credentials", error);
   }
-  if (name === "TimeoutError") return unavailable("Cannot connect to NATS as no server answered in time", error);
+  if (name === "TimeoutError") {
+    return unavailable("Cannot connect to NATS as no server answered in time", error);
+  }
   return unavailable(`Cannot connect to NATS: ${kindOf(error)}`, error);
 }
 
 function kindOf(error: unknown): string {
   const message = messageOf(error);
-  return /refused/i.test(message) ? "connection refused" : /resolve|ENOTFOUND|dns/i.test(message)
+  return /refused/i.test(message)
+    ? "connection refused"
+    : /resolve|ENOTFOUND|dns/i.test(message)
     ? "its name cannot be resolved"
     : error instanceof Error
     ? error.name

@@ -8,8 +8,15 @@
 import { type Alarms, createAlarms } from "../../alarms.ts";
 import { DeadlineExceeded, errorOf, messageOf, TransportClosed } from "../../errors.ts";
 import { hush } from "../../promises.ts";
-import { type NatsHeaders, type NatsInfo, type NatsMessage, type NatsSubscription, open, type Opened } from "./client.ts";
-import { type ApiFault, AnswerLost, ApiError, connectFault, noResponders, unavailable } from "./errors.ts";
+import {
+  type NatsHeaders,
+  type NatsInfo,
+  type NatsMessage,
+  type NatsSubscription,
+  open,
+  type Opened,
+} from "./client.ts";
+import { AnswerLost, ApiError, type ApiFault, connectFault, noResponders, unavailable } from "./errors.ts";
 import type { Settings } from "./options.ts";
 
 /** What an answer is, or why none comes. */
@@ -120,7 +127,10 @@ export function createLink(settings: Settings): Link {
     for (const [token, { since, until, answered, subject }] of asks) {
       if (until <= now) {
         asks.delete(token);
-        answered(undefined, new DeadlineExceeded(`get NATS's answer for '${subject}'`, Math.round(until - since)));
+        answered(
+          undefined,
+          new DeadlineExceeded(`get NATS's answer for '${subject}'`, Math.round(until - since)),
+        );
       } else {
         ringAt = Math.min(ringAt, until);
       }
@@ -193,7 +203,10 @@ export function createLink(settings: Settings): Link {
       if (sending && ask.subject !== subject) continue;
       asks.delete(token);
       const verb = sending ? "publish to" : "subscribe to";
-      ask.answered(undefined, unavailable(`Cannot ${verb} '${String(subject)}' as the server permits it not`, error));
+      ask.answered(
+        undefined,
+        unavailable(`Cannot ${verb} '${String(subject)}' as the server permits it not`, error),
+      );
     }
   }
 
@@ -229,7 +242,10 @@ export function createLink(settings: Settings): Link {
         };
         waiting.add(told);
         const rest = Math.max(0, until - runtime.monotonic());
-        const alarm = alarms.set(rest, () => told(unavailable(`Cannot ${action} as no server of NATS can be reached`)));
+        const alarm = alarms.set(
+          rest,
+          () => told(unavailable(`Cannot ${action} as no server of NATS can be reached`)),
+        );
         if (opened === undefined && !opening) hush(connect());
       });
     },
@@ -312,5 +328,7 @@ export function createLink(settings: Settings): Link {
 function checkVersion(info: NatsInfo | undefined): void {
   const [major = 0, minor = 0] = (info?.version ?? "").split(".").map(Number);
   if (major > LEAST_VERSION[0] || (major === LEAST_VERSION[0] && minor >= LEAST_VERSION[1])) return;
-  throw unavailable(`Cannot use NATS as the server must be 2.9 or later: current version is ${info?.version ?? "unknown"}`);
+  throw unavailable(
+    `Cannot use NATS as the server must be 2.9 or later: current version is ${info?.version ?? "unknown"}`,
+  );
 }

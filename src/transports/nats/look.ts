@@ -47,7 +47,9 @@ export async function infoOf(bench: Bench, queue: string, until: number): Promis
     countOf(bench, place, "failed", until),
     countOf(bench, place, "timeout", until),
   ]);
-  if (fresh === undefined || back === undefined || delayed === undefined) throw new Error("A line has no consumer");
+  if (fresh === undefined || back === undefined || delayed === undefined) {
+    throw new Error("A line has no consumer");
+  }
   const waiting = fresh.num_pending + back.num_pending;
   const counts = {
     waiting,
@@ -62,11 +64,18 @@ export async function infoOf(bench: Bench, queue: string, until: number): Promis
     nextOf(bench, place, `${place.base}b.>`, back.delivered.stream_seq + 1, until),
   ]);
   const times = first.flatMap((message) => message === undefined ? [] : [dueAt(message)]);
-  return times.length === 0 ? counts : { ...counts, oldest: Math.max(0, bench.clock.now() - Math.min(...times)) };
+  return times.length === 0
+    ? counts
+    : { ...counts, oldest: Math.max(0, bench.clock.now() - Math.min(...times)) };
 }
 
 /** What a consumer says of itself. */
-export async function stateOf({ link }: Bench, place: Place, line: Line, until: number): Promise<ConsumerState> {
+export async function stateOf(
+  { link }: Bench,
+  place: Place,
+  line: Line,
+  until: number,
+): Promise<ConsumerState> {
   return await link.api(`CONSUMER.INFO.${place.stream}.${place.consumers[line]}`, undefined, until);
 }
 
@@ -89,13 +98,17 @@ export async function graves(
   const filter = `${place.base}${DEAD_LETTER[channel]}.${id === undefined ? ">" : `${idToken(id)}.*`}`;
   const found: Grave[] = [];
   for (let offset = 0;; offset += SUBJECTS_PAGE) {
-    const { state } = await link.api<{ readonly state: { readonly subjects?: Readonly<Record<string, number>> } }>(
+    const { state } = await link.api<
+      { readonly state: { readonly subjects?: Readonly<Record<string, number>> } }
+    >(
       `STREAM.INFO.${place.stream}`,
       { subjects_filter: filter, offset },
       until,
     );
     const subjects = Object.keys(state.subjects ?? {});
-    for (const subject of subjects) found.push({ subject, stamp: subject.slice(subject.lastIndexOf(".") + 1) });
+    for (const subject of subjects) {
+      found.push({ subject, stamp: subject.slice(subject.lastIndexOf(".") + 1) });
+    }
     if (subjects.length < SUBJECTS_PAGE) break;
   }
   return found.sort((a, b) => a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0);
@@ -109,11 +122,16 @@ export async function direct(
   until: number,
 ): Promise<Stored | undefined> {
   const subject = `$JS.API.DIRECT.GET.${place.stream}`;
-  return storedOf(await link.request({ subject, data: JSON.stringify(request) }, until), place.queue);
+  return storedOf(await link.request({ subject, data: JSON.stringify(request) }, until), place.rawName);
 }
 
 /** The last message of a subject. */
-export function lastOf(bench: Bench, place: Place, subject: string, until: number): Promise<Stored | undefined> {
+export function lastOf(
+  bench: Bench,
+  place: Place,
+  subject: string,
+  until: number,
+): Promise<Stored | undefined> {
   return direct(bench, place, { last_by_subj: subject }, until);
 }
 
@@ -135,10 +153,12 @@ export async function queueNames({ link }: Bench, until: number): Promise<string
   for (let offset = 0;;) {
     const { total, streams } = await link.api<{
       readonly total: number;
-      readonly streams: readonly {
-        readonly config: { readonly name: string; readonly description?: string };
-        readonly state: { readonly last_seq: number };
-      }[] | null;
+      readonly streams:
+        | readonly {
+          readonly config: { readonly name: string; readonly description?: string };
+          readonly state: { readonly last_seq: number };
+        }[]
+        | null;
     }>("STREAM.LIST", { offset }, until);
     const page = streams ?? [];
     for (const { config: { name, description }, state } of page) {
@@ -205,7 +225,9 @@ async function getOne(
   );
   if (newest === undefined) return undefined;
   const dead = await lastOf(bench, place, newest.subject, until);
-  return dead === undefined ? undefined : entryOf(bench, place, dead, channelOf(bench, place, dead, seen), Infinity);
+  return dead === undefined
+    ? undefined
+    : entryOf(bench, place, dead, channelOf(bench, place, dead, seen), Infinity);
 }
 
 function lineOf({ base }: Place, { subject }: Stored): Line | undefined {
@@ -221,7 +243,13 @@ export function channelOf(bench: Bench, place: Place, message: Stored, seen: See
 }
 
 /** A message as an operator sees it. */
-export function entryOf(bench: Bench, place: Place, message: Stored, channel: Channel, preview: number): Entry {
+export function entryOf(
+  bench: Bench,
+  place: Place,
+  message: Stored,
+  channel: Channel,
+  preview: number,
+): Entry {
   const { id, name, meta, marks, payload } = message;
   const dead = channel === "failed" || channel === "timeout";
   return {
@@ -262,7 +290,9 @@ export async function listJobs(
   checkInteger("list jobs", "preview", page.preview, 0, Number.MAX_SAFE_INTEGER);
   const place = await bench.places.find(queue, until);
   if (place === undefined) return { entries: [] };
-  if (channel === "failed" || channel === "timeout") return await listDead(bench, place, channel, page, until);
+  if (channel === "failed" || channel === "timeout") {
+    return await listDead(bench, place, channel, page, until);
+  }
   await ripenPages(bench, place, PAGES, until);
   if (channel === "delayed") return await listDelayed(bench, place, page, until);
   return await listLines(bench, place, channel, page, until);
@@ -335,7 +365,7 @@ async function listLines(
 export async function scan(
   bench: Bench,
   place: Place,
-  line: Line,
+  line: Line | "p",
   from: number,
   to: number,
   wanted: (message: Stored) => boolean,
@@ -349,7 +379,10 @@ export async function scan(
     if (next === undefined || next.seq > to) break;
     if (wanted(next)) found.push(next);
     // Behind one that is there more are likely to be: they are asked for at once, by their numbers.
-    const numbers = Array.from({ length: Math.min(AT_ONCE, Math.max(0, limit - found.length)) }, (_, n) => next.seq + 1 + n)
+    const numbers = Array.from(
+      { length: Math.min(AT_ONCE, Math.max(0, limit - found.length)) },
+      (_, n) => next.seq + 1 + n,
+    )
       .filter((number) => number <= to);
     const messages = await Promise.all(numbers.map((number) => direct(bench, place, { seq: number }, until)));
     for (const message of messages) {
@@ -369,4 +402,3 @@ export async function each<T, R>(items: readonly T[], ask: (item: T) => Promise<
   }
   return results;
 }
-

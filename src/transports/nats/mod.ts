@@ -27,6 +27,7 @@ import { createPulls } from "./pulls.ts";
 import { pushJobs } from "./push.ts";
 import { checkReserve, reserveJobs } from "./reserve.ts";
 import { extendAll, settleAll } from "./settle.ts";
+import { createSweeper, createTopics } from "./topics.ts";
 
 export type { NatsConnection, NatsOptions };
 
@@ -141,6 +142,7 @@ export function nats(options: NatsOptions): Transport {
       ask(bounds, "reload jobs", (until) => reloadJobs(bench, queue, channel, select, bounds.reset, until)),
     remove: (queue, channel, select, bounds) =>
       ask(bounds, "remove jobs", (until) => removeJobs(bench, queue, channel, select, until)),
+    topics: createTopics(bench, ask),
     [Symbol.asyncDispose]: () => closing ??= close(),
   };
 }
@@ -158,6 +160,7 @@ function benchOf(settings: ReturnType<typeof settingsOf>): Bench {
     holding: createHolding(link),
     window: createWindow(),
     deaths: createDeaths(settings.runtime),
+    sweep: createSweeper(() => bench),
   };
   const crowd = createCrowd(settings.runtime, () => bench);
   link.listeners.add({ down: () => crowd.reset() });

@@ -33,14 +33,20 @@ export interface Move extends Omit<Letter, "once"> {
  * Moves messages, in their order. True for what was moved now; false for what had been moved before, which is finished.
  * An error for what was not stored, or may or may not have been.
  */
-export async function moveAll(link: Link, moves: readonly Move[], until: number): Promise<(boolean | Error)[]> {
-  const results = await Promise.all(moves.map(async ({ seq, reply: _, ...letter }): Promise<boolean | Error> => {
-    try {
-      return !(await published(link, { ...letter, once: successorOf(seq) }, until)).duplicate;
-    } catch (error) {
-      return error instanceof Error ? error : new Error("Cannot move a job", { cause: error });
-    }
-  }));
+export async function moveAll(
+  link: Link,
+  moves: readonly Move[],
+  until: number,
+): Promise<(boolean | Error)[]> {
+  const results = await Promise.all(
+    moves.map(async ({ seq, reply: _, ...letter }): Promise<boolean | Error> => {
+      try {
+        return !(await published(link, { ...letter, once: successorOf(seq) }, until)).duplicate;
+      } catch (error) {
+        return error instanceof Error ? error : new Error("Cannot move a job", { cause: error });
+      }
+    }),
+  );
   const done = moves.filter((_, index) => !(results[index] instanceof Error));
   await acknowledge(link, done, until).catch(() => undefined);
   return results;
@@ -59,7 +65,9 @@ export async function acknowledge(
     if (last.get(consumerOf(reply)) !== reply) link.send({ subject: reply, data: ACK });
     else answers.push(confirmed(link, reply, ACK, until));
   }
-  for (const answer of await Promise.allSettled(answers)) if (answer.status === "rejected") throw answer.reason;
+  for (const answer of await Promise.allSettled(answers)) {
+    if (answer.status === "rejected") throw answer.reason;
+  }
 }
 
 /**

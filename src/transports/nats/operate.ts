@@ -8,8 +8,19 @@ import type { Reloaded, Selection } from "../../exchange.ts";
 import type { Channel, DeadChannel } from "../../job.ts";
 import type { Bench } from "./bench.ts";
 import { FAULT, isFault } from "./errors.ts";
-import { hold, isLive } from "./ids.ts";
-import { channelOf, delivered, diedAt, direct, each, type Grave, graves, lastOf, scan, type Seen } from "./look.ts";
+import { retakeId } from "./ids.ts";
+import {
+  channelOf,
+  delivered,
+  diedAt,
+  direct,
+  each,
+  type Grave,
+  graves,
+  lastOf,
+  scan,
+  type Seen,
+} from "./look.ts";
 import { ACK, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./places.ts";
@@ -43,12 +54,11 @@ async function reloadOne(
   bench: Bench,
   place: Place,
   { subject }: Grave,
-  { id, name, meta, payload, seq, marks }: Stored,
+  { id, name, meta, payload, seq }: Stored,
   reset: boolean,
   until: number,
 ): Promise<"reloaded" | "taken" | "gone"> {
-  if (await isLive(bench, place, id, until)) return "taken";
-  const end = await hold(bench, place, id, marks.until ?? 0, until);
+  const end = await retakeId(bench, place, id, until);
   if (end === undefined) return "taken";
   const record = { id, name, meta, marks: { until: end, ...reset ? { reset } : {} } };
   const letter = { place, subject: lineSubject(place, "w", id), payload, record, once: successorOf(seq) };
@@ -79,7 +89,8 @@ async function exhumed(
 function isMeant(message: Stored, select: Selection): boolean {
   if (select === "all" || "ids" in select) return true;
   const { name = message.name, reason, before = Infinity } = select;
-  return message.name === name && (reason === undefined || message.marks.reason === reason) && diedAt(message) < before;
+  return message.name === name && (reason === undefined || message.marks.reason === reason) &&
+    diedAt(message) < before;
 }
 
 /** Removes jobs of one channel; how many. */
@@ -98,7 +109,9 @@ export async function removeJobs(
     return counts.reduce((sum, count) => sum + count, 0);
   }
   // Live jobs have neither a reason nor a time of death.
-  if (select !== "all" && !("ids" in select) && (select.reason !== undefined || select.before !== undefined)) return 0;
+  if (
+    select !== "all" && !("ids" in select) && (select.reason !== undefined || select.before !== undefined)
+  ) return 0;
   await ripenPages(bench, place, PAGES, until);
   const seen = await delivered(bench, place, until);
   const live = await meant(bench, place, channel, select, seen, until);
@@ -117,7 +130,9 @@ async function meant(
   const lines: readonly Line[] = channel === "delayed" ? ["d"] : ["b", "w"];
   const fits = (message: Stored): boolean => channelOf(bench, place, message, seen) === channel;
   if (select !== "all" && "ids" in select) {
-    const subjects = [...new Set(select.ids)].flatMap((id) => lines.map((line) => lineSubject(place, line, id)));
+    const subjects = [...new Set(select.ids)].flatMap((id) =>
+      lines.map((line) => lineSubject(place, line, id))
+    );
     const found = await each(subjects, (subject) => lastOf(bench, place, subject, until));
     const raw = await each(
       select.ids.filter((id) => /^[1-9]\d{0,15}$/.test(id)),
@@ -125,12 +140,16 @@ async function meant(
     );
     const foreign = raw.filter((message) => message?.meta === "" && message.id === `${message.seq}`);
     const bySeq = new Map([...found, ...foreign].flatMap((one) => one === undefined ? [] : [[one.seq, one]]));
-    return [...bySeq.values()].filter((one) => lines.some((line) => one.subject.startsWith(place.base + line)) && fits(one));
+    return [...bySeq.values()].filter((one) =>
+      lines.some((line) => one.subject.startsWith(place.base + line)) && fits(one)
+    );
   }
   const name = select === "all" ? undefined : select.name;
   const wanted = (message: Stored): boolean => (name === undefined || message.name === name) && fits(message);
   const found: Stored[] = [];
-  for (const line of lines) found.push(...await scan(bench, place, line, 1, Infinity, wanted, Infinity, until));
+  for (const line of lines) {
+    found.push(...await scan(bench, place, line, 1, Infinity, wanted, Infinity, until));
+  }
   return found;
 }
 
@@ -148,7 +167,10 @@ async function removeOne(
   const { link, holding } = bench;
   if (channel === "reserved") {
     const tomb = `${place.base}x.${seq}`;
-    const receipt = await link.request({ subject: tomb, data: "", lines: [[MESSAGE_ID, successorOf(seq)]] }, until);
+    const receipt = await link.request(
+      { subject: tomb, data: "", lines: [[MESSAGE_ID, successorOf(seq)]] },
+      until,
+    );
     await purge(bench, place, tomb, until);
     if (new TextDecoder().decode(receipt.data).includes('"duplicate"')) return false;
     holding.lose(place, seq);
@@ -159,7 +181,9 @@ async function removeOne(
     await link.api(`STREAM.MSG.DELETE.${place.stream}`, { seq, no_erase: true }, until);
     return true;
   } catch (error) {
-    if (isFault(error, FAULT.sequenceNotFound) || isFault(error, FAULT.noMessage)) return channel === "reserved";
+    if (isFault(error, FAULT.sequenceNotFound) || isFault(error, FAULT.noMessage)) {
+      return channel === "reserved";
+    }
     throw error;
   }
 }

@@ -90,18 +90,21 @@ export function settingsOf(options: NatsOptions): Settings {
   const { ackWait = ACK_WAIT, replicas = 1, storage = "file", inboxPrefix = "_INBOX" } = options;
   const { runtime = systemRuntime() } = options;
   if (typeof name !== "string" || name === "") {
-    throw new TypeError(`Cannot ${ACTION} as 'name' must be a non-empty string: current value is ${quote(name)}`);
+    throw new TypeError(
+      `Cannot ${ACTION} as 'name' must be a non-empty string: current value is ${quote(name)}`,
+    );
   }
   if (!/^[\w-]+(\.[\w-]+)*$/.test(inboxPrefix)) {
     throw new TypeError(
-      `Cannot ${ACTION} as 'inboxPrefix' must be a subject without wildcards: current value is ${quote(inboxPrefix)}`,
+      `Cannot ${ACTION} as 'inboxPrefix' must be a subject without wildcards: current value is ${
+        quote(inboxPrefix)
+      }`,
     );
   }
-  const credentials = CREDENTIALS.flatMap((key) => options[key] === undefined ? [] : [[key, options[key]]]);
+  const given = CREDENTIALS.flatMap((key) => options[key] === undefined ? [] : [[key, options[key]]]);
   return {
-    servers: serversOf(servers),
+    ...addressesOf(serversOf(servers), Object.fromEntries(given)),
     connection: checkConnection(connection),
-    credentials: Object.fromEntries(credentials),
     prefix: checkToken("prefix", prefix),
     group: checkToken("group", group),
     ackWait: checkInteger(ACTION, "ackWait", ackWait, LEAST_ACK_WAIT, MOST_ACK_WAIT),
@@ -116,7 +119,9 @@ export function settingsOf(options: NatsOptions): Settings {
 function checkToken(option: string, value: unknown): string {
   if (typeof value === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(value)) return value;
   throw new TypeError(
-    `Cannot ${ACTION} as '${option}' must be 1 to 64 letters, digits, '-' and '_': current value is ${quote(value)}`,
+    `Cannot ${ACTION} as '${option}' must be 1 to 64 letters, digits, '-' and '_': current value is ${
+      quote(value)
+    }`,
   );
 }
 
@@ -134,9 +139,38 @@ function serversOf(servers: string | readonly string[] | undefined): readonly st
   return [...list];
 }
 
+/** Servers as the client takes them, and the user, password or token that stood in the first URL that has one. */
+function addressesOf(urls: readonly string[], given: object): Pick<Settings, "servers" | "credentials"> {
+  let found: object = {};
+  const servers = urls.map((url) => {
+    const [, scheme = "", secret, host = ""] = /^([a-z]+:\/\/)?(?:([^@]*)@)?(.*)$/is.exec(url) ?? [];
+    if (secret !== undefined && Object.keys(found).length === 0) found = secretOf(secret);
+    return /^nats:/i.test(scheme) ? host : scheme + host;
+  });
+  const secure = urls.some((url) => /^tls:/i.test(url)) ? { tls: {} } : {};
+  return {
+    servers: servers.map((server) => server.replace(/^tls:\/\//i, "")),
+    credentials: { ...secure, ...found, ...given },
+  };
+}
+
+function secretOf(secret: string): object {
+  const [user = "", ...rest] = secret.split(":");
+  try {
+    if (rest.length === 0) return { token: decodeURIComponent(user) };
+    return { user: decodeURIComponent(user), pass: decodeURIComponent(rest.join(":")) };
+  } catch {
+    throw new TypeError(
+      `Cannot ${ACTION} as the credentials of a URL have a '%' that begins no escape (write %25)`,
+    );
+  }
+}
+
 function checkConnection(connection: NatsConnection | undefined): NatsConnection | undefined {
   if (connection === undefined) return undefined;
   const { publish, subscribe, status }: Partial<NatsConnection> = Object(connection);
   if ([publish, subscribe, status].every((method) => typeof method === "function")) return connection;
-  throw new TypeError(`Cannot ${ACTION} as 'connection' must be a NatsConnection: current value is ${typeof connection}`);
+  throw new TypeError(
+    `Cannot ${ACTION} as 'connection' must be a NatsConnection: current value is ${typeof connection}`,
+  );
 }

@@ -6,6 +6,7 @@
  */
 
 import { TransportError } from "../../errors.ts";
+import { partsOf } from "../../names.ts";
 import type { ServerClock } from "./clock.ts";
 import { ApiError, FAULT, isFault, refusal } from "./errors.ts";
 import type { Held } from "./held.ts";
@@ -16,6 +17,8 @@ import { createOrder, type Order } from "./order.ts";
 /** A queue's place. */
 export interface Place {
   readonly queue: string;
+  /** The name of a job that says none: the queue's, or its topic's. */
+  readonly rawName: string;
   readonly stream: string;
   /** What its subjects begin with, the last dot included. */
   readonly base: string;
@@ -111,6 +114,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     const token = safeName(queue);
     place = {
       queue,
+      rawName: partsOf(queue).topic ?? queue,
       stream: `${prefix}_${token}`,
       base: `${prefix}.${token}.`,
       consumers: { w: group, b: `${group}_back`, d: `${group}_delayed` },
@@ -191,7 +195,9 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
   async function there(place: Place, make: boolean, until: number): Promise<boolean> {
     if (looked.get(place) === link.epoch) return true;
     const under = looking.get(place);
-    if (under !== undefined && (await under.catch(() => false) || !make)) return await there(place, make, until);
+    if (under !== undefined && (await under.catch(() => false) || !make)) {
+      return await there(place, make, until);
+    }
     const look_ = look(place, make, until).finally(() => looking.delete(place));
     looking.set(place, look_);
     return await look_;
@@ -254,17 +260,23 @@ function compareStream({ stream, base, queue, ackWait }: Place, config: StreamCo
     : (config.max_msgs_per_subject ?? -1) > 0
     ? "it must have no limit of messages per subject: jobs would be dropped"
     : config.discard !== "new"
-    ? `its discard policy must be 'new', or jobs would be dropped: current value is '${String(config.discard)}'`
+    ? `its discard policy must be 'new', or jobs would be dropped: current value is '${
+      String(config.discard)
+    }'`
     : window < WINDOW_LEASES * ackWait
     ? `its duplicate window must be at least ${WINDOW_LEASES * ackWait} ms: current value is ${window}`
     : undefined;
   if (differs === undefined) return;
-  throw new TransportError("TRANSPORT_INCOMPATIBLE", `Cannot use stream '${stream}' for a queue as ${differs}`);
+  throw new TransportError(
+    "TRANSPORT_INCOMPATIBLE",
+    `Cannot use stream '${stream}' for a queue as ${differs}`,
+  );
 }
 
 /** Refuses a consumer that cannot do what a line needs; answers its wait in milliseconds. */
 function compareConsumer({ stream, base, consumers }: Place, line: Line, { config }: ConsumerInfo): number {
-  const { filter_subject: filter, ack_policy: policy, max_ack_pending: pending = 0, max_deliver: most = -1 } = config;
+  const { filter_subject: filter, ack_policy: policy, max_ack_pending: pending = 0, max_deliver: most = -1 } =
+    config;
   const differs = filter !== `${base}${line}.>`
     ? `its subject must be '${base}${line}.>': current value is '${String(filter)}'`
     : policy !== "explicit"
@@ -282,5 +294,7 @@ function compareConsumer({ stream, base, consumers }: Place, line: Line, { confi
 }
 
 function named(error: unknown, what: string): unknown {
-  return error instanceof ApiError ? refusal({ code: 0, err_code: error.fault, description: error.message }, what) : error;
+  return error instanceof ApiError
+    ? refusal({ code: 0, err_code: error.fault, description: error.message }, what)
+    : error;
 }

@@ -41,7 +41,7 @@ const MAX_PAYLOAD = 1024 * 1024;
 const decoder = new TextDecoder();
 
 /** The subject of a job in a line. */
-export function lineSubject(place: Place, line: Line, id: string): string {
+export function lineSubject(place: Place, line: Line | "p", id: string): string {
   return `${place.base}${line}.${idToken(id)}`;
 }
 
@@ -58,7 +58,11 @@ export function publish(link: Link, letter: Letter, until: number, published: Pu
   if (refused !== undefined) return published(undefined, refused);
   const lines: [string, string][] = [[HEADER, header]];
   if (once !== undefined) lines.push([MESSAGE_ID, once]);
-  link.ask({ subject, data: payload, lines }, until, receipted(`store a job in stream '${place.stream}'`, published));
+  link.ask(
+    { subject, data: payload, lines },
+    until,
+    receipted(`store a job in stream '${place.stream}'`, published),
+  );
 }
 
 /** The same as a promise. */

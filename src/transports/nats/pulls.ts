@@ -73,7 +73,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
       time,
       pending,
       reply,
-      record: unpack(header, place.queue, seq),
+      record: unpack(header, place.rawName, seq),
       payload: new Uint8Array(message.data),
       at,
     };

@@ -5,14 +5,17 @@
  */
 
 import { MAX_NAME } from "../../defaults.ts";
-import { errorOf, TooLargeError } from "../../errors.ts";
+import { errorOf, RelevoError, TooLargeError } from "../../errors.ts";
 import type { Call, Pushed, PushJob } from "../../exchange.ts";
 import { byteLength } from "../../names.ts";
 import { checkTime } from "../../options.ts";
 import { hush } from "../../promises.ts";
 import type { Bench } from "./bench.ts";
-import { closeLock, jobOf, type Taken, takeId } from "./ids.ts";
+import { closeLock, jobOf, takeId, type Taken } from "./ids.ts";
 import type { Place } from "./places.ts";
+import { AnswerLost } from "./errors.ts";
+import { type Bound, isTopic, readRegistry } from "./registry.ts";
+import { sendOn } from "./topics.ts";
 import { type Letter, lineSubject, payloadLimit, publish } from "./publish.ts";
 import type { Marks } from "./wire.ts";
 
@@ -23,7 +26,11 @@ interface When {
 }
 
 /** Stores jobs; an answer for each. */
-export async function pushJobs(bench: Bench, jobs: readonly PushJob[], { deadline }: Call): Promise<Pushed[]> {
+export async function pushJobs(
+  bench: Bench,
+  jobs: readonly PushJob[],
+  { deadline }: Call,
+): Promise<Pushed[]> {
   const { link, places } = bench;
   const until = link.settings.runtime.monotonic() + deadline;
   if (!link.up) await link.ready(until, "push jobs");
@@ -35,14 +42,19 @@ export async function pushJobs(bench: Bench, jobs: readonly PushJob[], { deadlin
   }
   const prepared = jobs.map((job) => prepare(bench, job, made.get(job.queue)));
   await inTurn(prepared, () => takeIds(bench, prepared, until));
+  const registries = await registriesOf(bench, prepared, until);
   const answers: Promise<Pushed>[] = [];
   for (const item of prepared) {
     const { length } = item.job.payload;
     const room = item.answer === undefined ? bench.window.enter(length) : undefined;
     if (room !== undefined) await room;
-    answers.push(item.answer === undefined ? store(bench, item, until) : Promise.resolve(item.answer));
+    const groups = item.place === undefined ? undefined : registries.get(item.place);
+    const line = groups !== undefined && groups.length > 0 ? "p" : undefined;
+    answers.push(item.answer === undefined ? store(bench, item, line, until) : Promise.resolve(item.answer));
   }
-  return await Promise.all(answers);
+  const pushed = await Promise.all(answers);
+  for (const [place, groups] of registries) await fanOut(bench, place, groups, prepared, until);
+  return pushed;
 }
 
 /** A job on its way in. */
@@ -52,15 +64,17 @@ interface Item {
   /** What became of it, once that is known. */
   answer: Pushed | undefined;
   taken: Taken | undefined;
+  /** The number under which it was stored. */
+  seq: number;
 }
 
 function prepare(bench: Bench, job: PushJob, place: Place | Error | undefined): Item {
   try {
     checkJob(bench, job);
     if (place === undefined || place instanceof Error) throw place;
-    return { job, place, answer: undefined, taken: undefined };
+    return { job, place, answer: undefined, taken: undefined, seq: 0 };
   } catch (error) {
-    return { job, place: undefined, answer: errorOf(error), taken: undefined };
+    return { job, place: undefined, answer: errorOf(error), taken: undefined, seq: 0 };
   }
 }
 
@@ -98,14 +112,60 @@ async function inTurn(items: readonly Item[], take: () => Promise<void>): Promis
   for (const place of places) if (place.turn === turn) place.turn = undefined;
 }
 
-function store(bench: Bench, { job, place, taken }: Item, until: number): Promise<Pushed> {
+/** The groups of each topic that is published to. */
+async function registriesOf(
+  bench: Bench,
+  items: readonly Item[],
+  until: number,
+): Promise<Map<Place, readonly Bound[]>> {
+  const topics = new Set(items.flatMap(({ place }) => place !== undefined && isTopic(place) ? [place] : []));
+  const registries = new Map<Place, readonly Bound[]>();
+  for (const place of topics) registries.set(place, (await readRegistry(bench, place, until)).groups);
+  return registries;
+}
+
+/**
+ * Sends on what was published. It is stored by now, so that a failure here is nobody's: what is left is sent on by
+ * whoever looks next.
+ */
+async function fanOut(
+  bench: Bench,
+  place: Place,
+  known: readonly Bound[],
+  items: readonly Item[],
+  until: number,
+): Promise<void> {
+  const stored = items.filter((item) => item.place === place && item.seq > 0);
+  if (stored.length === 0) return;
+  try {
+    // The first group may have been bound since.
+    const groups = known.length > 0 ? known : (await readRegistry(bench, place, until)).groups;
+    if (groups.length === 0) return;
+    await sendOn(
+      bench,
+      place,
+      groups,
+      stored.map(({ job, taken, seq }) => {
+        const { record, payload } = letterOf(bench, place, job, taken, "p");
+        return { seq, record, payload };
+      }),
+      until,
+    );
+  } catch (error) {
+    if (!(error instanceof RelevoError) && !(error instanceof AnswerLost)) throw error;
+  }
+}
+
+function store(bench: Bench, item: Item, line: "p" | undefined, until: number): Promise<Pushed> {
   const { link, window } = bench;
+  const { job, place, taken } = item;
   return new Promise((resolve) => {
     if (place === undefined) return resolve(new Error("A job has no place"));
-    const letter = letterOf(bench, place, job, taken);
+    const letter = letterOf(bench, place, job, taken, line);
     publish(link, letter, until, (receipt, error) => {
       window.leave(job.payload.length);
       if (receipt === undefined) return resolve(error ?? new Error("A job was not answered"));
+      if (!receipt.duplicate) item.seq = receipt.seq;
       if (taken !== undefined) hush(closeLock(bench, place, job.id, taken, until));
       resolve(receipt.duplicate ? "duplicate" : "stored");
     });
@@ -113,13 +173,19 @@ function store(bench: Bench, { job, place, taken }: Item, until: number): Promis
 }
 
 /** The message that a job is. */
-export function letterOf(bench: Bench, place: Place, job: PushJob, taken: Taken | undefined): Letter {
+function letterOf(
+  bench: Bench,
+  place: Place,
+  job: PushJob,
+  taken: Taken | undefined,
+  line: "p" | undefined,
+): Letter {
   const { id, name, payload, meta } = job;
   const marks: Marks = { ...whenMarks(bench, job), ...taken === undefined ? {} : { until: taken.end } };
   const delayed = marks.delay !== undefined || (marks.due ?? 0) > bench.clock.now();
   const record = { id, name, meta, marks };
   const once = taken === undefined ? undefined : jobOf(taken);
-  return { place, subject: lineSubject(place, delayed ? "d" : "w", id), payload, record, once };
+  return { place, subject: lineSubject(place, line ?? (delayed ? "d" : "w"), id), payload, record, once };
 }
 
 /** When a job may run, as it is written: an instant, or a time after it is stored. */
@@ -133,7 +199,9 @@ export function checkWhen(action: string, { delay, at }: When): void {
   if (delay !== undefined) checkTime(action, "delay", delay);
   if (at !== undefined && !(Math.abs(at) <= 8.64e15)) {
     throw new RangeError(
-      `Cannot ${action} as 'at' must be an instant in milliseconds since the epoch: current value is ${String(at)}`,
+      `Cannot ${action} as 'at' must be an instant in milliseconds since the epoch: current value is ${
+        String(at)
+      }`,
     );
   }
 }

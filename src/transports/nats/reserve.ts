@@ -38,7 +38,9 @@ export function checkReserve(queues: readonly string[], { limit, slots, lease, w
   checkTime("reserve jobs", "wait", wait);
   for (const queue of queues) {
     if (!queue.endsWith("@")) continue;
-    throw new TypeError(`Cannot reserve jobs as a topic's own queue is reserved by nobody: current value is '${queue}'`);
+    throw new TypeError(
+      `Cannot reserve jobs as a topic's own queue is reserved by nobody: current value is '${queue}'`,
+    );
   }
 }
 
@@ -70,6 +72,7 @@ export async function reserveJobs(
         const place = places.known(queue) ?? await (wait > 0 ? places.make : places.find)(queue, until);
         if (place !== undefined) found.push(place);
       }
+      bench.sweep(queues);
       return await round(bench, found, { ...options, eager: wait === 0 }, until);
     });
     if (ended.length > 0) {
@@ -106,12 +109,21 @@ async function round(bench: Bench, places: readonly Place[], want: Want, until: 
     for (const arrival of arrivals) bench.crowd.stray(arrival);
     throw error;
   }
-  if (!want.eager) for (const place of places) bench.crowd.keep(place, want.slots > 0 ? ["d", "b"] : ["d"]);
+  if (!want.eager) {
+    for (const place of places) {
+      bench.crowd.keep(place, want.slots > 0 ? ["d", "b"] : ["d"]);
+    }
+  }
   return arrivals;
 }
 
 /** One look at one queue. */
-async function look(bench: Bench, place: Place, { limit, slots, eager }: Want, until: number): Promise<Arrival[]> {
+async function look(
+  bench: Bench,
+  place: Place,
+  { limit, slots, eager }: Want,
+  until: number,
+): Promise<Arrival[]> {
   const { crowd, pulls } = bench;
   const spare = crowd.spare(place, limit, slots);
   const found = spare.filter((arrival) => isHeld(bench, arrival));
@@ -199,7 +211,20 @@ function handOver(bench: Bench, arrivals: readonly Arrival[], lease: number): De
     const token = holding.token();
     const safe = at + place.ackWait;
     const until = lease > place.ackWait ? now + lease : safe;
-    holding.add({ token, place, line, seq, reply, record, payload, due, until, safe, tried: false, gone: false });
+    holding.add({
+      token,
+      place,
+      line,
+      seq,
+      reply,
+      record,
+      payload,
+      due,
+      until,
+      safe,
+      tried: false,
+      gone: false,
+    });
     const { lost = 0, reset = false } = record.marks;
     return {
       queue: place.queue,

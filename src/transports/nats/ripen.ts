@@ -9,6 +9,7 @@ import type { Bench } from "./bench.ts";
 import { type Move, moveAll } from "./moves.ts";
 import type { Place } from "./places.ts";
 import { lineSubject } from "./publish.ts";
+import { isTopic } from "./registry.ts";
 import type { Arrival } from "./pulls.ts";
 
 const NANOS = 1_000_000;
@@ -48,6 +49,8 @@ export async function ripen(bench: Bench, arrivals: readonly Arrival[], until: n
 
 /** Looks at the delayed jobs of a queue that nobody has looked at, page after page. */
 export async function ripenPages(bench: Bench, place: Place, pages: number, until: number): Promise<void> {
+  // What lies in a topic goes to its groups as it is.
+  if (isTopic(place)) return;
   for (let page = 0; page < pages; page++) {
     const arrivals = await bench.pulls.take(place, "d", RIPEN_PAGE, until);
     if (arrivals.length > 0) await ripen(bench, arrivals, until);
@@ -80,8 +83,14 @@ export async function giveBack(bench: Bench, arrivals: readonly Arrival[], until
   const moves = arrivals.map(({ place, record, payload, seq, reply, time }): Move => {
     const { due = time } = record.marks;
     const marks = { ...record.marks, due };
-    return { place, subject: lineSubject(place, "b", record.id), payload, record: { ...record, marks }, seq, reply };
+    return {
+      place,
+      subject: lineSubject(place, "b", record.id),
+      payload,
+      record: { ...record, marks },
+      seq,
+      reply,
+    };
   });
   await moveAll(bench.link, moves, until);
 }
-

@@ -86,7 +86,9 @@ async function settleMoved(
   });
 }
 
-type Moving = Exclude<Settlement, { readonly to: "done" | "release" }> | (Settlement & { readonly to: "release" });
+type Moving =
+  | Exclude<Settlement, { readonly to: "done" | "release" }>
+  | (Settlement & { readonly to: "release" });
 
 /** Where a delivery goes that is not done. */
 function moveOf(bench: Bench, held: Held, settlement: Settlement): Move {
@@ -96,7 +98,12 @@ function moveOf(bench: Bench, held: Held, settlement: Settlement): Move {
   const whole = { place, seq, reply };
   if (ending.to === "release") {
     const kept: Marks = { ...marks, due, delay: undefined };
-    return { ...whole, subject: lineSubject(place, "b", id), payload: held.payload, record: { ...record, marks: kept } };
+    return {
+      ...whole,
+      subject: lineSubject(place, "b", id),
+      payload: held.payload,
+      record: { ...record, marks: kept },
+    };
   }
   if (ending.to === "again") {
     checkWhen("settle a job", ending);

@@ -12,7 +12,9 @@ export function sha256(bytes: Uint8Array): string {
   const { initial, keys } = constants();
   const state = Int32Array.from(initial);
   const padded = pad(bytes);
-  for (let at = 0; at < padded.length; at += BLOCK) compress(state, keys, new DataView(padded.buffer, at, BLOCK));
+  for (let at = 0; at < padded.length; at += BLOCK) {
+    compress(state, keys, new DataView(padded.buffer, at, BLOCK));
+  }
   return [...state].map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
@@ -21,7 +23,10 @@ function constants(): { readonly initial: readonly number[]; readonly keys: read
   const primes: number[] = [];
   for (let n = 2; primes.length < ROUNDS; n++) if (primes.every((prime) => n % prime !== 0)) primes.push(n);
   const fraction = (root: number): number => ((root - Math.floor(root)) * 2 ** 32) | 0;
-  return { initial: primes.slice(0, 8).map((n) => fraction(Math.sqrt(n))), keys: primes.map((n) => fraction(Math.cbrt(n))) };
+  return {
+    initial: primes.slice(0, 8).map((n) => fraction(Math.sqrt(n))),
+    keys: primes.map((n) => fraction(Math.cbrt(n))),
+  };
 }
 
 function pad(bytes: Uint8Array): Uint8Array {

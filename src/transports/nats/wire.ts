@@ -48,13 +48,13 @@ export function pack({ id, name, meta, marks }: Record): string {
 }
 
 /** Reads a message of ours, or another program's. */
-export function unpack(header: string, queue: string, seq: number): Record {
+export function unpack(header: string, rawName: string, seq: number): Record {
   const parts = header === "" ? undefined : parsed(header);
-  if (!Array.isArray(parts)) return { id: `${seq}`, name: queue, meta: "", marks: {} };
+  if (!Array.isArray(parts)) return { id: `${seq}`, name: rawName, meta: "", marks: {} };
   const [id, name, meta, marks] = parts;
   return {
     id: typeof id === "string" && id !== "" ? id : `${seq}`,
-    name: typeof name === "string" ? name : queue,
+    name: typeof name === "string" ? name : rawName,
     meta: typeof meta === "string" ? meta : "",
     marks: typeof marks === "object" && marks !== null ? marks : {},
   };
@@ -98,12 +98,12 @@ export interface Stored extends Record {
 }
 
 /** Reads the answer to a direct get; undefined when there is no such message. */
-export function storedOf(message: NatsMessage, queue: string): Stored | undefined {
+export function storedOf(message: NatsMessage, rawName: string): Stored | undefined {
   const { headers } = message;
   if (headers === undefined || headers.code !== 0) return undefined;
   const seq = Number(headers.get("Nats-Sequence"));
   return {
-    ...unpack(headers.get(HEADER), queue, seq),
+    ...unpack(headers.get(HEADER), rawName, seq),
     subject: headers.get("Nats-Subject"),
     seq,
     time: timeOf(headers.get("Nats-Time-Stamp")),

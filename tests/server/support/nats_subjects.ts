@@ -1,6 +1,7 @@
 /** NATS JetStream as a subject of the conformance suite. */
 import type { Subject } from "../../../src/testing/mod.ts";
 import type { Features } from "../../../src/transport.ts";
+import { safeName } from "../../../src/transports/nats/names.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import type { NatsServer } from "./servers/nats.ts";
 import type { RawNats } from "./servers/nats_client.ts";
@@ -65,6 +66,7 @@ export function natsSubject(
   return {
     name,
     features: NATS_FEATURES,
+    topics: true,
     async create(store) {
       const transport = nats({
         servers: (await server()).url,
@@ -80,7 +82,7 @@ export function natsSubject(
     async raw(store, queue, payload) {
       const client = await (await server()).raw();
       if ((await streamsOf(client, store)).length === 0) await make(store, queue);
-      await client.request(`${store}.${queue}.w.raw`, payload);
+      await client.request(`${store}.${safeName(queue)}.w.raw`, payload);
       await client[Symbol.asyncDispose]();
     },
     async destroy(store) {

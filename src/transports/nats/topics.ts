@@ -1,0 +1,176 @@
+/**
+ * Topics. What is pushed to a topic is stored in the topic's own stream first, so that all groups get it or none, then
+ * copied to the queue of each group under a message id made of its number, then deleted. Who finds something that was
+ * left on the way sends it on: whoever binds a group, and now and then whoever reserves from one.
+ *
+ * @module
+ */
+
+import type { Topics } from "../../transport.ts";
+import { errorOf } from "../../errors.ts";
+import { groupQueue, partsOf, topicQueue } from "../../names.ts";
+import type { Bench } from "./bench.ts";
+import { isGone } from "./errors.ts";
+import { each, scan } from "./look.ts";
+import { idToken } from "./names.ts";
+import type { Place } from "./places.ts";
+import { type Letter, published } from "./publish.ts";
+import { type Bound, changeRegistry, readRegistry } from "./registry.ts";
+import type { Record, Stored } from "./wire.ts";
+
+/** A job that lies in a topic's own stream. */
+export interface Publication {
+  readonly seq: number;
+  readonly record: Record;
+  readonly payload: Uint8Array;
+  /** When it may run, where that is known. */
+  readonly due?: number | undefined;
+}
+
+/** Jobs that are sent on in one go. */
+const PAGE = 500;
+/** Milliseconds for which whoever pushed a job is left to send it on. */
+const YOUNG = 2_000;
+/** Milliseconds between two looks for what was left. */
+const SWEEP = 30_000;
+const LATEST = 30_000;
+
+/** Sends jobs on to the groups of their topic, in their order, and takes them out of the topic. */
+export async function sendOn(
+  bench: Bench,
+  place: Place,
+  groups: readonly Bound[],
+  publications: readonly Publication[],
+  until: number,
+): Promise<void> {
+  const { topic = "" } = partsOf(place.queue);
+  const places = new Map(
+    await Promise.all(
+      groups.map(async ({ group }) => [group, await bench.places.make(groupQueue(topic, group), until)] as const),
+    ),
+  );
+  const first = groups.reduce<Bound | undefined>((a, b) => a === undefined || b.from < a.from ? b : a, undefined);
+  const sent = await Promise.all(publications.map(async (publication) => {
+    const since = groups.filter(({ from }) => from < publication.seq);
+    // One that was left behind by a group which is gone is the first's.
+    const targets = since.length > 0 || first === undefined ? since : [first];
+    const copies = targets.flatMap(({ group }) => {
+      const target = places.get(group);
+      return target === undefined ? [] : [published(bench.link, copyOf(bench, target, publication), until)];
+    });
+    await Promise.all(copies);
+    return copies.length > 0 ? publication.seq : 0;
+  }));
+  await each(sent.filter((seq) => seq > 0), (seq) => drop(bench, place, seq, until));
+}
+
+function copyOf(bench: Bench, place: Place, { seq, record, payload, due }: Publication): Letter {
+  const { until: _, ...marks } = record.marks;
+  const when = due === undefined ? marks : { ...marks, due, delay: undefined };
+  const delayed = when.delay !== undefined || (when.due ?? 0) > bench.clock.now();
+  return {
+    place,
+    subject: `${place.base}${delayed ? "d" : "w"}.${idToken(record.id)}`,
+    payload,
+    record: { ...record, marks: when },
+    once: `t${seq}`,
+  };
+}
+
+async function drop({ link }: Bench, place: Place, seq: number, until: number): Promise<void> {
+  try {
+    await link.api(`STREAM.MSG.DELETE.${place.stream}`, { seq, no_erase: true }, until);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+/** Sends on what lies in a topic: what waited for a group, and what was left on its way. */
+export async function sweep(bench: Bench, place: Place, until: number): Promise<void> {
+  const { groups } = await readRegistry(bench, place, until);
+  const old = bench.clock.now() - YOUNG;
+  const lines = groups.length > 0 ? ["w", "d", "p"] as const : ["p"] as const;
+  const found: Stored[] = [];
+  for (const line of lines) {
+    const fits = (message: Stored): boolean => line !== "p" || message.time < old;
+    found.push(...await scan(bench, place, line, 1, Infinity, fits, Infinity, until));
+  }
+  found.sort((a, b) => a.seq - b.seq);
+  for (let start = 0; start < found.length; start += PAGE) {
+    const page = found.slice(start, start + PAGE).map((message): Publication => {
+      const { id, name, meta, marks, seq, payload, time } = message;
+      return { seq, record: { id, name, meta, marks }, payload, due: marks.due ?? time + (marks.delay ?? 0) };
+    });
+    if (groups.length > 0) await sendOn(bench, place, groups, page, until);
+    else await keepBack(bench, place, page, until);
+  }
+}
+
+/** What was on its way to groups that are all gone waits in the topic. */
+async function keepBack(
+  bench: Bench,
+  place: Place,
+  publications: readonly Publication[],
+  until: number,
+): Promise<void> {
+  for (const publication of publications) {
+    const { marks } = publication.record;
+    const letter = copyOf(bench, place, publication);
+    const record = { ...letter.record, marks: { ...letter.record.marks, until: marks.until } };
+    await published(bench.link, { ...letter, record }, until);
+    await drop(bench, place, publication.seq, until);
+  }
+}
+
+/** Looks now and then, for whoever reserves from groups, at what was left in their topics. */
+export function createSweeper(bench: () => Bench): (queues: readonly string[]) => void {
+  const looked = new Map<string, number>();
+  return (queues) => {
+    const { link, places } = bench();
+    const now = link.settings.runtime.monotonic();
+    for (const queue of queues) {
+      const { topic, group } = partsOf(queue);
+      if (topic === undefined || group === undefined) continue;
+      if (now < (looked.get(topic) ?? -Infinity) + SWEEP) continue;
+      looked.set(topic, now);
+      // What fails here is looked at again by the next.
+      places.find(topicQueue(topic), now + LATEST)
+        .then((place) => place === undefined ? undefined : sweep(bench(), place, now + LATEST))
+        .catch((error: unknown) => void errorOf(error));
+    }
+  };
+}
+
+/** The ability itself; `run` bounds a call. */
+export function createTopics(
+  bench: Bench,
+  run: <T>(call: Parameters<Topics["groups"]>[1], action: string, work: (until: number) => Promise<T>) => Promise<T>,
+): Topics {
+  return {
+    bind: (topic, group, call) =>
+      run(call, "bind a group", async (until) => {
+        const place = await bench.places.make(topicQueue(topic), until);
+        await bench.places.make(groupQueue(topic, group), until);
+        await changeRegistry(bench, place, (groups) => {
+          if (groups.some((bound) => bound.group === group)) return undefined;
+          return [...groups, groups.length === 0 ? { group, from: 0 } : { group, from: undefined }];
+        }, until);
+        await sweep(bench, place, until);
+      }),
+    unbind: (topic, group, call) =>
+      run(call, "unbind a group", async (until) => {
+        const place = await bench.places.find(topicQueue(topic), until);
+        if (place === undefined) return false;
+        return await changeRegistry(bench, place, (groups) => {
+          const left = groups.filter((bound) => bound.group !== group);
+          return left.length === groups.length ? undefined : left;
+        }, until);
+      }),
+    groups: (topic, call) =>
+      run(call, "list groups", async (until) => {
+        const place = await bench.places.find(topicQueue(topic), until);
+        if (place === undefined) return [];
+        return (await readRegistry(bench, place, until)).groups.map(({ group }) => group).sort();
+      }),
+  };
+}
