@@ -4,9 +4,10 @@
  * @module
  */
 
-import { MAX_UNSETTLED } from "../defaults.ts";
+import { HEARTBEAT_PART, MAX_UNSETTLED } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
+import { hush } from "../promises.ts";
 import { bindGroups, unboundOf } from "./bind.ts";
 import { buried, isReadable, setAside } from "./judge.ts";
 import { hasten } from "./lease.ts";
@@ -19,37 +20,60 @@ import { isQuiet, type State } from "./state.ts";
 /** The reason of a reserve that is cut short to be asked anew. */
 const REARM = new Error("asked anew");
 
+/** Milliseconds at most in which jobs that came back are not asked for, while fresh ones are there without end. */
+const FRESH_ONLY = 1_000;
+
 /** How much to fetch. */
 interface Want {
   readonly limit: number;
   readonly slots: number;
 }
 
+/** What a reserve brought. */
+interface Catch {
+  readonly deliveries: readonly Delivery[];
+  /** When, by the monotonic clock. */
+  readonly received: number;
+  /** As many as were asked for: there may be more. */
+  readonly full: boolean;
+}
+
 /** Fetches until the worker stops, or, for one that drains, until nothing is due. */
 export async function fetchLoop(state: State): Promise<void> {
+  const { runtime } = state.bench;
   let turn = 0;
   let dry = false;
+  let ahead: Promise<Catch | undefined> | undefined;
+  /** When jobs that came back were last asked for. */
+  let slotted = -Infinity;
   for (;;) {
     // By the next macrotask what ends at once has ended, so that one round trip settles it and brings as much anew.
-    await state.bench.runtime.sleep(0);
-    if (state.stopping) return;
+    await runtime.sleep(0);
+    if (state.stopping) return takeIn(state, await ahead);
     const queues = state.settings.queues ?? state.bench.handlers.queues();
     const want = capacity(state, dry);
-    if (want.limit < 1 || queues.length === 0) {
+    if (ahead === undefined && (want.limit < 1 || queues.length === 0)) {
       if (state.drain !== undefined && isQuiet(state)) return;
       dry = false;
       await state.room.wait();
       continue;
     }
-    const rotated = rotate(queues, turn++);
     const wasQuiet = isQuiet(state);
-    const deliveries = await reserve(state, rotated, want);
-    if (deliveries === undefined) continue;
-    const received = state.bench.runtime.monotonic();
-    // What came back may only go into a free slot, so it goes before what was fetched ahead.
-    for (const delivery of deliveries) if (delivery.lost > 0) admit(state, delivery, received);
-    for (const delivery of deliveries) if (delivery.lost === 0) admit(state, delivery, received);
-    state.pump();
+    if (ahead === undefined && want.slots > 0) slotted = runtime.monotonic();
+    const found: Catch | undefined = await (ahead ?? reserve(state, rotate(queues, turn++), want));
+    ahead = undefined;
+    if (found === undefined) continue;
+    const { deliveries, received, full } = found;
+    if (full && received - slotted < Math.min(FRESH_ONLY, state.settings.lease * HEARTBEAT_PART)) {
+      const limit = capacityAhead(state, deliveries.length);
+      if (limit > 0) {
+        ahead = reserve(state, rotate(queues, turn++), { limit, slots: 0 });
+        // It is awaited in a moment. First a client must send it, which may be a thing of the next macrotask.
+        hush(ahead);
+        await runtime.sleep(0);
+      }
+    }
+    takeIn(state, found);
     dry = deliveries.length === 0;
     if (!dry || state.stopping) continue;
     if (state.running.size === 0) state.bench.events.emit("idle", { queues: [...queues] });
@@ -58,6 +82,15 @@ export async function fetchLoop(state: State): Promise<void> {
     if (!isQuiet(state)) await state.room.wait();
     else if (wasQuiet) return;
   }
+}
+
+function takeIn(state: State, found: Catch | undefined): void {
+  if (found === undefined) return;
+  const { deliveries, received } = found;
+  // What came back may only go into a free slot, so it goes before what was fetched ahead.
+  for (const delivery of deliveries) if (delivery.lost > 0) admit(state, delivery, received);
+  for (const delivery of deliveries) if (delivery.lost === 0) admit(state, delivery, received);
+  state.pump();
 }
 
 /** Cuts the reserve under way short, so that the next one asks for what is wanted now. */
@@ -73,9 +106,28 @@ function capacity(state: State, dry: boolean): Want {
   const slots = Math.min(left, Math.max(0, settings.concurrency - state.running.size - state.buffer.size));
   const allowance = meter.allowance(runtime.monotonic(), settings.lease, settings.prefetch);
   // Fetching ahead in small bites would cost a round trip each; with nothing to be had it waits for a slot.
-  const ahead = state.buffer.size > allowance / 2 || (slots === 0 && dry) ? 0 : allowance - state.buffer.size;
+  const most = overlaps(state) ? allowance / 2 : allowance - state.buffer.size;
+  const ahead = state.buffer.size > allowance / 2 || (slots === 0 && dry) ? 0 : Math.floor(most);
   const limit = Math.min(left, slots + Math.max(0, ahead), state.bench.transport.limits.bulk);
   return { limit, slots };
+}
+
+/**
+ * How many to ask for while so many that came are still to be handled: half of what may be held, so that a server looks
+ * for these while this process handles those.
+ */
+function capacityAhead(state: State, came: number): number {
+  const { settings, meter, bench: { runtime, transport } } = state;
+  if (!overlaps(state) || state.stopping || state.unsettled + came >= MAX_UNSETTLED) return 0;
+  const free = Math.max(0, settings.concurrency - state.running.size);
+  const allowance = meter.allowance(runtime.monotonic(), settings.lease, settings.prefetch);
+  const limit = Math.floor(Math.min(allowance - Math.max(0, state.buffer.size + came - free), allowance / 2));
+  return limit < Math.floor(allowance / 2) ? 0 : Math.min(limit, transport.limits.bulk);
+}
+
+/** Whether a server works while this process does. A drain counts what it takes, and takes it in turn. */
+function overlaps({ drain, bench: { transport } }: State): boolean {
+  return drain === undefined && transport.features.clock === "server";
 }
 
 function rotate(queues: readonly string[], turn: number): readonly string[] {
@@ -88,7 +140,7 @@ async function reserve(
   state: State,
   queues: readonly string[],
   { limit, slots }: Want,
-): Promise<readonly Delivery[] | undefined> {
+): Promise<Catch | undefined> {
   const { bench: { transport, runtime, callTimeout }, settings } = state;
   const fetching = new AbortController();
   state.fetching = fetching;
@@ -106,7 +158,7 @@ async function reserve(
       late: (deliveries) => giveBack(state, deliveries),
     });
     state.link.up(answer.length > 0);
-    return answer;
+    return { deliveries: answer, received: runtime.monotonic(), full: answer.length >= limit };
   } catch (error) {
     if (fetching.signal.aborted) return undefined;
     if (error instanceof TransportClosed || state.drain !== undefined) throw error;
@@ -117,7 +169,7 @@ async function reserve(
     await runtime.sleep(pause, fetching.signal).catch(() => undefined);
     return undefined;
   } finally {
-    state.fetching = undefined;
+    if (state.fetching === fetching) state.fetching = undefined;
   }
 }
 
