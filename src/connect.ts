@@ -36,6 +36,10 @@ const SCHEMES: ReadonlyMap<string, Open> = new Map([
   ["rediss", openRedis],
   ["redis+cluster", openRedis],
   ["rediss+cluster", openRedis],
+  ["nats", openNats],
+  ["tls", openNats],
+  ["ws", openNats],
+  ["wss", openNats],
 ]);
 
 /**
@@ -49,10 +53,12 @@ const SCHEMES: ReadonlyMap<string, Open> = new Map([
  * | `redis://user:password@host:port/database`, `rediss://...` | a Redis server, over TCP or TLS |
  * | `redis+cluster://host:port,host:port`, `rediss+cluster://...` | a Redis Cluster, by some of its nodes |
  * | `redis:`, `redis+cluster:` | what `REDIS_URL`, else `REDIS_ADDR` says, else 127.0.0.1:6379 |
+ * | `nats://user:password@host:port`, `tls://...`, `ws://...`, `wss://...` | NATS JetStream, over TCP or WebSocket; `,` parts servers of a cluster |
  *
  * Parameters of `sqlite:`: `durability=full|normal`, `maxBytes=<bytes>`, `probe=<milliseconds>`, `name=<name>`. Of
  * `redis:` and its like: `prefix=<prefix>`, `group=<group>`, `check=<milliseconds>`, `connectTimeout=<milliseconds>`,
- * `name=<name>`.
+ * `name=<name>`. Of `nats:` and its like: `prefix=<prefix>`, `group=<group>`, `ackWait=<milliseconds>`,
+ * `replicas=<number>`, `storage=file|memory`, `name=<name>`.
  *
  * @throws {TypeError} When the URL has an unknown scheme or parameter, or no path, and for an option that is wrong or
  * unknown. No message repeats credentials.
@@ -126,6 +132,29 @@ async function openRedis({ scheme, rest, parameters }: Address, options: Connect
     runtime: options.runtime,
     ...numberOf("check", parameters),
     ...numberOf("connectTimeout", parameters),
+  });
+  return await tried(transport, options);
+}
+
+async function openNats({ scheme, rest, parameters }: Address, options: ConnectOptions): Promise<Transport> {
+  checkParameters(scheme, parameters, ["prefix", "group", "ackWait", "replicas", "storage", "name"]);
+  if (!/^\/\/[^/]/.test(rest)) {
+    throw wrong(`what follows '${scheme}:' must begin with '//', as in '${scheme}://host:port'`);
+  }
+  const storage = parameters.get("storage");
+  if (storage !== undefined && storage !== "file" && storage !== "memory") {
+    throw wrong(`'storage' must be 'file' or 'memory': current value is '${storage}'`);
+  }
+  const { nats } = await import("./transports/nats/mod.ts");
+  const transport = nats({
+    servers: rest.slice(2).split(",").map((server) => `${scheme}://${server}`),
+    prefix: parameters.get("prefix"),
+    group: parameters.get("group"),
+    name: parameters.get("name"),
+    storage,
+    runtime: options.runtime,
+    ...numberOf("ackWait", parameters),
+    ...numberOf("replicas", parameters),
   });
   return await tried(transport, options);
 }

@@ -7,7 +7,14 @@ import { binaryOf, toolNode } from "./runtimes.mjs";
 export function tools() {
   const deno = binaryOf("deno") ?? "deno";
   const tsc = (project) => [toolNode(), [inRepository("node_modules/typescript/bin/tsc"), "-p", project]];
-  const entries = ["mod.ts", "src/connect.ts", "src/transports/redis/mod.ts", "src/transports/sqlite/mod.ts", "src/testing/mod.ts"];
+  const entries = [
+    "mod.ts",
+    "src/connect.ts",
+    "src/transports/nats/mod.ts",
+    "src/transports/redis/mod.ts",
+    "src/transports/sqlite/mod.ts",
+    "src/testing/mod.ts",
+  ];
   const checked = ["mod.ts", "src", "tests", "examples", "bench"].filter((path) =>
     existsSync(inRepository(path))
   );
