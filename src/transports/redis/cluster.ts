@@ -162,7 +162,7 @@ export function createClusterLink(options: ClusterOptions): Link {
       if (address === undefined) {
         ticket.late = () =>
           new TransportBusy(`Cannot use ${name} as no node of the Cluster serves a slot of it`);
-        await topology.renewed(ticket);
+        await topology.renewed(slot, ticket);
         continue;
       }
       const chosen = choose(address);

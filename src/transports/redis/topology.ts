@@ -21,8 +21,8 @@ export interface Topology {
   correct(slot: number, address: string): void;
   /** Asks for the map anew, soon, unless that is under way. */
   refresh(): void;
-  /** Resolves when there is a new map, or after a pause; rejects when to wait is of no use. */
-  renewed(ticket: Ticket): Promise<void>;
+  /** Resolves when a new map has the slot, else after a pause; rejects when to wait is of no use. */
+  renewed(slot: number, ticket: Ticket): Promise<void>;
   /** Asks for the map every now and then for as long as `waiting` lasts. */
   during<T>(waiting: Promise<T>): Promise<T>;
 }
@@ -87,9 +87,11 @@ export function createTopology({ name, runtime, ask, drawn }: TopologyOptions): 
       owners[slot] = address;
     },
     refresh,
-    async renewed(ticket) {
+    async renewed(slot, ticket) {
       try {
         await drawOnce();
+        // At once, so that calls go on in the order in which they were made.
+        if (owners[slot] !== undefined) return;
       } catch (error) {
         if (isLasting(error)) throw error;
         ticket.late = () => unavailable(name, ticket.deadline, error);
