@@ -14,7 +14,7 @@ async function importing(module: string): Promise<{ readonly used: string; reado
   return { used: output.trim(), code };
 }
 
-test.each(["mod.ts", "src/connect.ts", "src/transports/sqlite/mod.ts"])(
+test.each(["mod.ts", "src/connect.ts", "src/transports/redis/mod.ts", "src/transports/sqlite/mod.ts"])(
   "importing %s starts, draws and opens nothing, and the process ends by itself",
   async (file) => {
     const module = pathToFileURL(inRepository(file)).href;

@@ -75,7 +75,7 @@ test("a job is dispatched and handled under Node 22 without any flag", async () 
   expect({ code, output }).toEqual({ code: 0, output: "handled 42\n" });
 });
 
-test.each(["connect", "sqlite", "testing"])("the entry point ./%s can be imported", async (name) => {
+test.each(["connect", "redis", "sqlite", "testing"])("the entry point ./%s can be imported", async (name) => {
   const { code, output } = await run(
     binaryOf("node22") ?? toolNode(),
     [
@@ -87,4 +87,19 @@ test.each(["connect", "sqlite", "testing"])("the entry point ./%s can be importe
     { timeout: 10_000, env, cwd: folder },
   );
   expect({ code, output }).toEqual({ code: 0, output: "" });
+});
+
+test("Redis without its package says what to install", async () => {
+  const { code, output } = await run(
+    binaryOf("node22") ?? toolNode(),
+    [
+      "--input-type=module",
+      "-e",
+      `import { connect } from "@relevo/relevo/connect";
+      await connect("redis://127.0.0.1:1").catch(({ code, message }) => console.log(code, message));`,
+    ],
+    { timeout: 10_000, env, cwd: folder },
+  );
+  expect(code).toBe(0);
+  expect(output).toMatch(/^TRANSPORT_INCOMPATIBLE .*npm install redis@6/);
 });

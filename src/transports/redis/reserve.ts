@@ -43,9 +43,15 @@ export async function attempt(
     if (limit <= 0) break;
     const register = options.register && deliveries.length === 0 ? REGISTERED : 0;
     const args = [context.instance, lease, limit, slots, register].map(String);
-    const reader = readerOf(
-      await link.run(script, asked.map((queue) => keys.base(queue)), args, callOf(options)),
+    const reply = await link.run(script, asked.map((queue) => keys.base(queue)), args, callOf(options)).catch(
+      (error: unknown) => {
+        // What other nodes of a Cluster gave is in hand already: it must not wait for its lease to end.
+        if (deliveries.length === 0) throw error;
+        return undefined;
+      },
     );
+    if (reply === undefined) break;
+    const reader = readerOf(reply);
     reader.length();
     now = reader.number();
     for (let sections = reader.length(); sections > 0; sections--) {
