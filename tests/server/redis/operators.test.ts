@@ -122,6 +122,16 @@ for (const part of KEYS) {
   });
 }
 
+test("a queue that cannot be used keeps nobody from the jobs of the others, and is told when there are none", async () => {
+  const transport = open();
+  await transport.push([job("1")], call);
+  await send("SET", "{relevo:broken}:waiting", "in the way");
+  const queues = (): Promise<readonly { id: string }[]> =>
+    transport.reserve(["broken", "q", "broken"], { limit: 5, slots: 5, lease: 60_000, wait: 0, ...call });
+  expect((await queues()).map(({ id }) => id)).toEqual(["1"]);
+  await expect(queues()).rejects.toMatchObject({ code: "TRANSPORT_CORRUPT" });
+});
+
 test("raw entries: any fields, in any order, are a job with defaults for what they leave out", async () => {
   const transport = open();
   await send("XADD", STREAM, "1000-0", "payload", "{}");

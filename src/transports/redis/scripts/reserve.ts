@@ -91,8 +91,7 @@ end
 
 local function take(key, base)
   local stream = base .. WAITING
-  if redis.call('EXISTS', stream) == 0 then return end
-  local before = taken
+  if call('EXISTS', stream) == 0 then return end
   local handed, fault = claim(key, stream, '${BACK}', slots)
   slots = slots - handed
   if not fault then handed, fault = claim(key, stream, '${FREE}', limit) end
@@ -101,7 +100,6 @@ local function take(key, base)
     call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
   end
   fresh(key, stream)
-  return taken - before
 end
 
 local names = {}
@@ -110,19 +108,28 @@ for n, base in ipairs(KEYS) do
   names[#KEYS + n] = base .. LEASES
 end
 local nexts = call('MGET', unpack(names))
-for key, base in ipairs(KEYS) do
-  if room() == 0 then break end
+local function serve(key, base)
   local next = tonumber(nexts[key] or nil)
   if next and next <= now then
     next = tend(base, now, math.max(${PROMOTE[0]}, math.min(limit, ${PROMOTE[1]})))
   end
+  nexts[key] = next
   local ends = tonumber(nexts[#KEYS + key] or nil)
-  local handed = take(key, base)
-  if handed and handed > 0 and not (ends and now < ends and ends <= now + lease and next and next <= ends) then
+  local before = taken
+  take(key, base)
+  if taken > before and not (ends and now < ends and ends <= now + lease and next and next <= ends) then
     lend(base, now + lease)
   end
-  nexts[key] = next
 end
+
+-- A queue that cannot be used keeps nobody from the others, least of all from what was taken already.
+local fault
+for key, base in ipairs(KEYS) do
+  if room() == 0 then break end
+  local well, thrown = pcall(serve, key, base)
+  if not well then fault = fault or thrown end
+end
+if taken == 0 and fault then error(fault) end
 
 -- A queue whose instants are lost would be looked after by nobody, nor would leases that others took.
 local function isForgotten(base, next, ends, pending)
