@@ -36,7 +36,6 @@ export async function lastMessage(
 /** Puts a message in the place of the one with that number, 0 for none; undefined when another stands there. */
 export async function replace(
   { link }: Bench,
-  place: Place,
   subject: string,
   text: string,
   expected: number,

@@ -7,7 +7,7 @@
 import type { Reloaded, Selection } from "../../exchange.ts";
 import type { Channel, DeadChannel } from "../../job.ts";
 import type { Bench } from "./bench.ts";
-import { FAULT, isFault } from "./errors.ts";
+import { isGone } from "./errors.ts";
 import { retakeId } from "./ids.ts";
 import {
   channelOf,
@@ -181,7 +181,7 @@ async function removeOne(
     await link.api(`STREAM.MSG.DELETE.${place.stream}`, { seq, no_erase: true }, until);
     return true;
   } catch (error) {
-    if (isFault(error, FAULT.sequenceNotFound) || isFault(error, FAULT.noMessage)) {
+    if (isGone(error)) {
       return channel === "reserved";
     }
     throw error;

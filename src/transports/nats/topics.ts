@@ -67,7 +67,9 @@ export async function sendOn(
 function copyOf(bench: Bench, place: Place, { seq, record, payload, due }: Publication): Letter {
   const { until: _, ...marks } = record.marks;
   const when = due === undefined ? marks : { ...marks, due, delay: undefined };
-  const delayed = when.delay !== undefined || (when.due ?? 0) > bench.clock.now();
+  // The clock here may be a little behind the server's, by which a job without a delay was stored.
+  const timed = marks.delay !== undefined || marks.due !== undefined;
+  const delayed = timed && (when.due === undefined || when.due > bench.clock.now());
   return {
     place,
     subject: `${place.base}${delayed ? "d" : "w"}.${idToken(record.id)}`,
