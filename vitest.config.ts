@@ -15,6 +15,8 @@ const config: ViteUserConfig = defineConfig({
     dangerouslyIgnoreUnhandledErrors: false,
     allowOnly: false,
     maxWorkers: 2,
+    // Cases on servers wait for most of their time.
+    maxConcurrency: 12,
   },
 });
 

@@ -87,7 +87,8 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
       };
     },
     async raw(store, queue, payload) {
-      const key = `{${store}:${queue}}:waiting`;
+      const [topic, group] = queue.split("@");
+      const key = `{${store}:${topic}}${group === undefined ? "" : `@${group}`}:waiting`;
       await (await ground.ownerOf(key)).send("XADD", key, "*", "payload", payload);
     },
     async destroy(store) {
