@@ -129,7 +129,7 @@ for key, base in ipairs(KEYS) do
   local well, thrown = pcall(serve, key, base)
   if not well then fault = fault or thrown end
 end
-if taken == 0 and fault then error(fault) end
+if taken == 0 and fault then return redis.error_reply(tostring(fault)) end
 
 -- A queue whose instants are lost would be looked after by nobody, nor would leases that others took.
 local function isForgotten(base, next, ends, pending)
