@@ -11,7 +11,13 @@ describe("memory keeps the contract", () => {
 describe("memory keeps the contract by the real clock", () => {
   const runtime = systemRuntime();
   const create = () => Promise.resolve(memory({ runtime }));
-  const cases = conformance({ name: "memory", features: MEMORY_FEATURES, topics: true, schedules: true, create });
+  const cases = conformance({
+    name: "memory",
+    features: MEMORY_FEATURES,
+    topics: true,
+    schedules: true,
+    create,
+  });
   for (const { group, name, run } of cases) {
     if (["lease", "delay", "wake"].includes(group)) test.concurrent(`${group}: ${name}`, run);
   }

@@ -17,7 +17,8 @@ export type Recurring = {
   ) => Awaited<ReturnType<Schedules[Verb]>>;
 };
 
-type WithoutCall<All extends readonly unknown[]> = All extends readonly [...infer Rest, infer _Call] ? Rest : never;
+type WithoutCall<All extends readonly unknown[]> = All extends readonly [...infer Rest, infer _Call] ? Rest
+  : never;
 
 /** Makes an empty book of schedules over a store. */
 export function createRecurring(store: Store): Recurring {

@@ -128,14 +128,22 @@ export function redis(options: RedisOptions = {}): Transport {
     queues: (call) => guarded(call, () => model.queues(call)),
     list: (queue, channel, page, call) => guarded(call, () => model.list(queue, channel, page, call)),
     get: (queue, ids, call) => guarded(call, () => model.get(queue, ids, call)),
-    reload: (queue, channel, select, call) =>
-      guarded(call, () => model.reload(queue, channel, select, call)),
-    remove: (queue, channel, select, call) =>
-      guarded(call, () => model.remove(queue, channel, select, call)),
+    reload: (queue, channel, select, call) => guarded(call, () => model.reload(queue, channel, select, call)),
+    remove: (queue, channel, select, call) => guarded(call, () => model.remove(queue, channel, select, call)),
     topics: {
       bind: (topic, each, call) => guarded(call, () => model.topics.bind(topic, each, call)),
       unbind: (topic, each, call) => guarded(call, () => model.topics.unbind(topic, each, call)),
       groups: (topic, call) => guarded(call, () => model.topics.groups(topic, call)),
+    },
+    schedules: {
+      put: (schedule, call) => guarded(call, () => model.schedules.put(schedule, call)),
+      list: (queue, page, call) => guarded(call, () => model.schedules.list(queue, page, call)),
+      remove: (queue, key, call) => guarded(call, () => model.schedules.remove(queue, key, call)),
+      pause: (queue, key, paused, call) =>
+        guarded(call, () => model.schedules.pause(queue, key, paused, call)),
+      due: (queues, limit, call) => guarded(call, () => model.schedules.due(queues, limit, call)),
+      advance: (queue, key, tick, next, job, call) =>
+        guarded(call, () => model.schedules.advance(queue, key, tick, next, job, call)),
     },
     [Symbol.asyncDispose]: () => closing ??= close(),
   };

@@ -16,7 +16,8 @@ const ONE = `SELECT ${COLUMNS} FROM relevo_schedules WHERE queue = ? AND key = ?
 const PUT = `INSERT INTO relevo_schedules (queue, key, tick, paused, text, payload) VALUES (?, ?, ?, 0, ?, ?)
   ON CONFLICT (queue, key) DO UPDATE SET tick = excluded.tick, text = excluded.text, payload = excluded.payload`;
 const LIST = `SELECT ${COLUMNS} FROM relevo_schedules WHERE queue = ? AND key > ? ORDER BY key LIMIT ?`;
-const DUE = `SELECT ${COLUMNS} FROM relevo_schedules WHERE paused = 0 AND queue IN (SELECT value FROM json_each(?))
+const DUE =
+  `SELECT ${COLUMNS} FROM relevo_schedules WHERE paused = 0 AND queue IN (SELECT value FROM json_each(?))
   ORDER BY tick LIMIT ?`;
 const PAUSE = "UPDATE relevo_schedules SET paused = ? WHERE queue = ? AND key = ?";
 const REMOVE = "DELETE FROM relevo_schedules WHERE queue = ? AND key = ?";
@@ -28,7 +29,9 @@ export function putSchedule(
   { queue, key, tick, text, payload }: Omit<Schedule, "paused">,
 ): "created" | "replaced" | "same" {
   const row = session.statement(ONE).get(queue, key);
-  if (row !== undefined && textOf(row.text) === text && sameBytes(bytesOf(row.payload), payload)) return "same";
+  if (row !== undefined && textOf(row.text) === text && sameBytes(bytesOf(row.payload), payload)) {
+    return "same";
+  }
   session.statement(PUT).run(queue, key, tick, text, payload);
   return row === undefined ? "created" : "replaced";
 }
