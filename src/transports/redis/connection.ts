@@ -6,9 +6,9 @@
  */
 
 import type { Alarms } from "../../alarms.ts";
-import { TransportBusy, TransportError } from "../../errors.ts";
+import { messageOf, TransportBusy, TransportError } from "../../errors.ts";
 import { argumentsOf, type Client, COMMAND, type CreateClient, replyOf, textOf } from "./driver.ts";
-import { ConnectionLost, explain, isAnswer } from "./errors.ts";
+import { ConnectionLost, explain, isAnswer, isLasting } from "./errors.ts";
 import type { Argument, Reply } from "./link.ts";
 
 /** A connection that is ready for commands, or has ended. */
@@ -92,7 +92,7 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     return connection;
   } catch (error) {
     connection.close();
-    if (!late) throw isAnswer(error) ? explain(error, name) : error;
+    if (!late) throw explainOpening(error, name);
     throw new TransportError(
       "TRANSPORT_UNAVAILABLE",
       `Cannot use ${name} as its server does not answer within ${patience} ms`,
@@ -102,6 +102,18 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     alarm.cancel();
     signal.removeEventListener("abort", connection.close);
   }
+}
+
+/** What keeps a connection from being made: told as it is where it may pass, and as ours where it will not. */
+function explainOpening(error: unknown, name: string): unknown {
+  const cause = error instanceof ConnectionLost ? error.cause : error;
+  if (isAnswer(cause)) return explain(cause, name);
+  if (cause instanceof TransportError || !isLasting(cause)) return cause;
+  return new TransportError(
+    "TRANSPORT_UNAVAILABLE",
+    `Cannot use ${name} as no secure connection can be made to its server: ${messageOf(cause)}`,
+    { cause },
+  );
 }
 
 /** A connection whose facts are still being asked for. */

@@ -1,5 +1,7 @@
 /** Everything that Redis may refuse: a typed error in time, few tries, and the work goes on once it is mended. */
-import { createServer, type Socket } from "node:net";
+import { readFileSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer as createSecureServer } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
 import type { PushJob } from "../../../src/exchange.ts";
@@ -105,9 +107,29 @@ test("a server that speaks no TLS is told", async () => {
   expect(code).toBe("TRANSPORT_UNAVAILABLE");
 });
 
+test("a certificate that nobody vouches for is told at once, and taken when it is said to be right", async () => {
+  await using secure = await secured(server.port);
+  const url = `rediss://localhost:${secure.port}`;
+  const start = performance.now();
+  const { code, message } = await refusal(open({ url }).queues(call));
+  expect([code, message]).toEqual([
+    "TRANSPORT_UNAVAILABLE",
+    expect.stringMatching(/no secure connection.*self.signed/),
+  ]);
+  expect(performance.now() - start).toBeLessThan(2_000);
+  expect(await open({ url, tls: { ca: secure.certificate } }).push([one("1")], call)).toEqual(["stored"]);
+});
+
+test("a password that is wanted and not given is told at once", async () => {
+  await using own = await startRedis({ config: { requirepass: "s3cret" } });
+  const { code, message } = await refusal(open({ url: own.url }).queues(call));
+  expect([code, message]).toEqual(["TRANSPORT_UNAVAILABLE", expect.stringMatching(/NOAUTH/)]);
+  expect(await open({ url: `redis://:s3cret@127.0.0.1:${own.port}` }).queues(call)).toEqual([]);
+});
+
 test("a server that is too old is told at once, with its version", async () => {
   await using old = await oldServer("6.2.14");
-  const transport = open({ url: `redis://127.0.0.1:${old.port}` });
+  const transport = open({ url: `redis://localhost:${old.port}` });
   const { code, message } = await refusal(transport.push([one("1")], call));
   expect(code).toBe("TRANSPORT_INCOMPATIBLE");
   expect(message).toMatch(/7\.0 or newer: current version is 6\.2\.14/);
@@ -263,13 +285,42 @@ async function oldServer(version: string): Promise<AsyncDisposable & { readonly 
       if (asked.includes("INFO")) socket.write(`$${info.length}\r\n${info}\r\n`);
     });
   });
-  await new Promise<void>((resolve) => old.listen(0, "127.0.0.1", resolve));
-  const address = old.address();
+  return await listening(old, sockets);
+}
+
+/** TLS before a server that speaks none. */
+async function secured(
+  to: number,
+): Promise<AsyncDisposable & { readonly port: number; readonly certificate: string }> {
+  const file = (name: string): string =>
+    readFileSync(new URL(`../fixtures/tls/${name}.pem`, import.meta.url), "utf8");
+  const certificate = file("cert");
+  const sockets = new Set<Socket>();
+  const server = createSecureServer({ cert: certificate, key: file("key") }, (inner) => {
+    const outer = connect(to, "127.0.0.1");
+    for (const socket of [inner, outer]) {
+      sockets.add(socket);
+      socket.on("error", () => {});
+      socket.on("close", () => void [inner.destroy(), outer.destroy()]);
+    }
+    inner.pipe(outer).pipe(inner);
+  });
+  server.on("tlsClientError", () => {});
+  return { certificate, ...await listening(server, sockets) };
+}
+
+/** A server of a test's own, on a port of its own. */
+async function listening(
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+): Promise<AsyncDisposable & { readonly port: number }> {
+  await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
+  const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => old.close(resolve));
+      await new Promise((resolve) => server.close(resolve));
     },
   };
 }
