@@ -8,6 +8,7 @@
 
 import { DeadlineExceeded } from "../../errors.ts";
 import type { Link } from "./link.ts";
+import type { Line } from "./names.ts";
 import type { Place } from "./places.ts";
 import { type Letter, published } from "./publish.ts";
 
@@ -23,6 +24,8 @@ export function successorOf(seq: number): string {
 
 /** What is to be moved, and where to. */
 export interface Move extends Omit<Letter, "once"> {
+  /** The line that it comes from. */
+  readonly line: Line;
   /** The number of the message that is followed. */
   readonly seq: number;
   /** Where its acknowledgement goes. */
@@ -39,7 +42,7 @@ export async function moveAll(
   until: number,
 ): Promise<(boolean | Error)[]> {
   const results = await Promise.all(
-    moves.map(async ({ seq, reply: _, ...letter }): Promise<boolean | Error> => {
+    moves.map(async ({ seq, reply: _, line: __, ...letter }): Promise<boolean | Error> => {
       try {
         return !(await published(link, { ...letter, once: successorOf(seq) }, until)).duplicate;
       } catch (error) {
@@ -55,14 +58,14 @@ export async function moveAll(
 /** Acknowledges messages; resolves when the server has. Those of one consumer are answered by the last. */
 export async function acknowledge(
   link: Link,
-  messages: readonly { readonly reply: string; readonly place: Place }[],
+  messages: readonly { readonly reply: string; readonly place: Place; readonly line: Line }[],
   until: number,
 ): Promise<void> {
   const last = new Map<string, string>();
-  for (const { reply } of messages) last.set(consumerOf(reply), reply);
+  for (const { reply, place, line } of messages) last.set(place.consumers[line] + place.stream, reply);
   const answers: Promise<unknown>[] = [];
-  for (const { reply } of messages) {
-    if (last.get(consumerOf(reply)) !== reply) link.send({ subject: reply, data: ACK });
+  for (const { reply, place, line } of messages) {
+    if (last.get(place.consumers[line] + place.stream) !== reply) link.send({ subject: reply, data: ACK });
     else answers.push(confirmed(link, reply, ACK, until));
   }
   for (const answer of await Promise.allSettled(answers)) {
@@ -82,10 +85,4 @@ export async function confirmed(link: Link, reply: string, word: string, until: 
     if (!(error instanceof DeadlineExceeded) || runtime.monotonic() >= until) throw error;
     await link.api(`INFO`, undefined, until);
   }
-}
-
-/** What of a reply subject names the consumer. */
-function consumerOf(reply: string): string {
-  const tokens = reply.split(".");
-  return tokens.slice(0, tokens.length === 9 ? 4 : 6).join(".");
 }

@@ -57,7 +57,8 @@ export async function reserveJobs(
   const started = runtime.monotonic();
   const over = started + wait;
   const until = over + deadline;
-  const orders = queues.map((queue) => places.of(queue).order);
+  // Who waits may as well get what is pushed later, and hears of what was pushed before.
+  const orders = wait > 0 ? [] : queues.map((queue) => places.of(queue).order);
   const ends: ((error: unknown) => void)[] = [];
   const ended: unknown[] = [];
   const off = onEnd((error) => {
@@ -140,7 +141,7 @@ async function look(
   };
   try {
     await Promise.all([
-      asks("d") ? ripenPages(bench, place, PAGES, until) : undefined,
+      crowd.stands(place, "d") ? undefined : ripenPages(bench, place, PAGES, until),
       asks("b") && free() > 0 ? back() : undefined,
     ]);
     if (missing() <= 0 || !asks("w")) return found;

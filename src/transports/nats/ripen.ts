@@ -7,10 +7,12 @@
 
 import type { Bench } from "./bench.ts";
 import { type Move, moveAll } from "./moves.ts";
+import type { Line } from "./names.ts";
 import type { Place } from "./places.ts";
 import { lineSubject } from "./publish.ts";
 import { isTopic } from "./registry.ts";
 import type { Arrival } from "./pulls.ts";
+import type { Record } from "./wire.ts";
 
 const NANOS = 1_000_000;
 /** Delayed jobs that are looked at in one go. */
@@ -32,18 +34,7 @@ export async function ripen(bench: Bench, arrivals: readonly Arrival[], until: n
     else link.send({ subject: arrival.reply, data: `-NAK {"delay":${Math.ceil(rest * NANOS)}}` });
   }
   ripe.sort((a, b) => dueOf(a) - dueOf(b) || a.seq - b.seq);
-  const moves = ripe.map((arrival): Move => {
-    const { place, record, payload, seq, reply } = arrival;
-    const marks = { ...record.marks, due: dueOf(arrival), delay: undefined };
-    return {
-      place,
-      subject: lineSubject(place, "w", record.id),
-      payload,
-      record: { ...record, marks },
-      seq,
-      reply,
-    };
-  });
+  const moves = ripe.map((arrival) => moveTo(arrival, "w", { due: dueOf(arrival), delay: undefined }));
   if (moves.length > 0) await moveAll(link, moves, until);
 }
 
@@ -63,34 +54,26 @@ export async function ripenPages(bench: Bench, place: Place, pages: number, unti
  * one loss more in its record, and so nobody who held it before can move it any more.
  */
 export async function takeBack(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<void> {
-  const moves = arrivals.map(({ place, record, payload, seq, reply, time, losses }): Move => {
+  const moves = arrivals.map((arrival) => {
+    const { place, seq, record: { marks: { lost = 0 } }, losses } = arrival;
     bench.holding.lose(place, seq);
-    const { lost = 0, due = time } = record.marks;
-    return {
-      place,
-      subject: lineSubject(place, "b", record.id),
-      payload,
-      record: { ...record, marks: { ...record.marks, due, lost: lost + losses } },
-      seq,
-      reply,
-    };
+    return moveTo(arrival, "b", { due: dueOf(arrival), lost: lost + losses });
   });
   await moveAll(bench.link, moves, until);
 }
 
 /** Gives jobs back as they were: others may have them at once. */
 export async function giveBack(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<void> {
-  const moves = arrivals.map(({ place, record, payload, seq, reply, time }): Move => {
-    const { due = time } = record.marks;
-    const marks = { ...record.marks, due };
-    return {
-      place,
-      subject: lineSubject(place, "b", record.id),
-      payload,
-      record: { ...record, marks },
-      seq,
-      reply,
-    };
-  });
-  await moveAll(bench.link, moves, until);
+  await moveAll(bench.link, arrivals.map((arrival) => moveTo(arrival, "b", { due: dueOf(arrival) })), until);
+}
+
+/** A job as it goes from its line to another. */
+function moveTo(
+  { place, line, record, payload, seq, reply }: Arrival,
+  target: Line,
+  changed: Record["marks"],
+): Move {
+  const marks = { ...record.marks, ...changed };
+  const subject = lineSubject(place, target, record.id);
+  return { place, line, subject, payload, record: { ...record, marks }, seq, reply };
 }

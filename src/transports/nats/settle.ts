@@ -92,10 +92,10 @@ type Moving =
 
 /** Where a delivery goes that is not done. */
 function moveOf(bench: Bench, held: Held, settlement: Settlement): Move {
-  const { place, record, seq, reply, due } = held;
+  const { place, line, record, seq, reply, due } = held;
   const { marks, id } = record;
   const ending = settlement as Moving;
-  const whole = { place, seq, reply };
+  const whole = { place, line, seq, reply };
   if (ending.to === "release") {
     const kept: Marks = { ...marks, due, delay: undefined };
     return {
