@@ -109,11 +109,15 @@ export function createBells({ runtime, reach, refused }: BellsOptions): Bells {
 /** Resolves when the connection is lost or the ticket over. */
 function lastingOf(connection: Connection, ticket: Ticket): Promise<void> {
   return new Promise((resolve) => {
-    const stay = ticket.whenOver(resolve);
-    connection.whenLost(() => {
+    const end = (): void => {
       stay();
+      unhook();
       resolve();
-    });
+    };
+    let unhook = (): void => {};
+    let stay = (): void => {};
+    unhook = connection.whenLost(end);
+    stay = ticket.whenOver(end);
   });
 }
 

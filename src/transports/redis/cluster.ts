@@ -15,7 +15,7 @@ import { createBells } from "./bells.ts";
 import { createCalls, type Ticket } from "./calls.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { createDriver } from "./driver.ts";
-import { elsewhereOf, explain, isPassing } from "./errors.ts";
+import { elsewhereOf, explain, isLasting, isPassing } from "./errors.ts";
 import { createLine, type Line } from "./line.ts";
 import type { Link, Reply } from "./link.ts";
 import { slotOf } from "./slots.ts";
@@ -118,7 +118,7 @@ export function createClusterLink(options: ClusterOptions): Link {
         throw error;
       })
     );
-    return await Promise.any(asked).catch(() => Promise.reject(failures[0]));
+    return await Promise.any(asked).catch(() => Promise.reject(failures.find(isLasting) ?? failures[0]));
   }
 
   async function askNode(address: string): Promise<{ readonly host: string; readonly reply: Reply }> {

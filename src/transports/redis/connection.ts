@@ -24,8 +24,8 @@ export interface Connection {
   subscribe(channel: string, heard: (message: string) => void): Promise<() => Promise<void>>;
   /** An answer is overdue: if nothing at all is heard for a while, the connection is taken for dead. */
   suspect(): void;
-  /** Runs `then` when it ends, whoever ended it. */
-  whenLost(then: () => void): void;
+  /** Runs `then` when it ends, whoever ended it; answers what takes this back. */
+  whenLost(then: () => void): () => void;
   /** Ends it at once. */
   close(): void;
 }
@@ -183,6 +183,7 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
     whenLost(then) {
       if (alive) followers.add(then);
       else then();
+      return () => followers.delete(then);
     },
     close: lose,
   };

@@ -81,6 +81,7 @@ export function guestConnection(
     },
     whenLost() {
       // It connects anew by itself.
+      return () => {};
     },
     close() {
       // It is its owner's.

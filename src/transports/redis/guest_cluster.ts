@@ -33,6 +33,11 @@ export interface GuestClusterOptions {
 /** Milliseconds between two looks at whether somebody else's client is ready. */
 const PAUSE = 50;
 
+/** Milliseconds for which a bell waits for a node before it is asked again which one it is. */
+const RETHINK = 1_000;
+/** Why it waits no longer. */
+const RETHOUGHT = "rethought";
+
 /** Makes a link; nothing is opened yet. */
 export function createGuestCluster({ name, runtime, cluster, patience, opened }: GuestClusterOptions): Link {
   const alarms = createAlarms(runtime);
@@ -44,8 +49,19 @@ export function createGuestCluster({ name, runtime, cluster, patience, opened }:
   const bells = createBells({
     runtime,
     async reach(channel, ticket) {
-      await ready(ticket);
-      return await bellLine(await cluster.getNodeClientForKey(channel)).connected(ticket);
+      for (;;) {
+        await ready(ticket);
+        const line = bellLine(await cluster.getNodeClientForKey(channel));
+        // While nobody answers there, another node may come to serve the slot.
+        const alarm = alarms.set(RETHINK, () => line.dismiss(RETHOUGHT));
+        try {
+          return await line.connected(ticket);
+        } catch (error) {
+          if (error !== RETHOUGHT) throw error;
+        } finally {
+          alarm.cancel();
+        }
+      }
     },
     refused: () => {},
   });

@@ -8,7 +8,7 @@ import { slotOf } from "../../../src/transports/redis/slots.ts";
 import { free } from "../../web/support/kit.ts";
 import type { RedisServer } from "../support/servers/redis.ts";
 import { type RedisCluster, startRedisCluster } from "../support/servers/redis_cluster.ts";
-import { commands, connections } from "./support.ts";
+import { commands, connections, connectionsMade } from "./support.ts";
 
 const transports: Transport[] = [];
 let cluster: RedisCluster;
@@ -193,4 +193,17 @@ test("a Cluster that is told as a server, and a server that is told as a Cluster
     code: "TRANSPORT_INCOMPATIBLE",
     message: expect.stringMatching(/redis\+cluster:/),
   });
+});
+
+test("a Cluster with a wrong password is told at once, though some nodes are away, and not tried in a storm", async () => {
+  const [first] = cluster.nodes;
+  if (first === undefined) throw new Error("there is no node");
+  const nodes = ["redis://nobody:s3cret@127.0.0.1:1", `redis://nobody:s3cret@127.0.0.1:${first.port}`];
+  const transport = open("refused", { nodes });
+  const before = await connectionsMade(first);
+  const error: unknown = await transport.push([one("1")], call).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "TRANSPORT_UNAVAILABLE", message: expect.stringMatching(/WRONGPASS/) });
+  const end = performance.now() + 1_500;
+  while (performance.now() < end) await transport.push([one("1")], { deadline: 50 }).catch(() => undefined);
+  expect(await connectionsMade(first) - before).toBeLessThan(12);
 });
