@@ -9,7 +9,7 @@ import type { Crowd } from "./crowd.ts";
 import type { Deaths } from "./deaths.ts";
 import type { Holding } from "./held.ts";
 import type { Link } from "./link.ts";
-import type { Places } from "./places.ts";
+import type { Place, Places } from "./places.ts";
 import type { Pulls } from "./pulls.ts";
 
 /** The parts of one transport. */
@@ -22,8 +22,8 @@ export interface Bench {
   readonly crowd: Crowd;
   readonly window: Window;
   readonly deaths: Deaths;
-  /** Looks after the topics of queues now and then. */
-  readonly sweep: (queues: readonly string[]) => void;
+  /** Looks after queues now and then. */
+  readonly tend: (places: readonly Place[]) => void;
 }
 
 /** Bounds the jobs and bytes that were sent and not answered: a server refuses what it cannot keep up with. */

@@ -8,8 +8,9 @@
 
 import type { PushJob } from "../../exchange.ts";
 import type { Bench } from "./bench.ts";
-import { lastMessage, replace } from "./locks.ts";
-import { idToken } from "./names.ts";
+import { lastMessage, replace, type Single } from "./locks.ts";
+import { deleteMessage, each, scan } from "./look.ts";
+import { idOfToken, idToken } from "./names.ts";
 import type { Place } from "./places.ts";
 import { isTopic, placesOf } from "./registry.ts";
 
@@ -32,6 +33,9 @@ export interface Taken {
   readonly end: number;
 }
 
+/** Locks that are looked at in one go, and the milliseconds for which they outlast their time. */
+const LOCKS = 500;
+const GRACE = 5_000;
 /** Tries to write a lock before it is taken as contended. */
 const TRIES = 20;
 /** Where a job is that is not dead: in a line, or on its way to the groups of its topic. */
@@ -108,9 +112,13 @@ function write(
 async function readLock(bench: Bench, place: Place, id: string, until: number): Promise<Lock | undefined> {
   const message = await lastMessage(bench, place, subjectOf(place, id), until);
   if (message === undefined) return undefined;
-  const parts: unknown = JSON.parse(message.text);
+  return lockOf(message);
+}
+
+function lockOf({ seq, time, text }: Single): Lock {
+  const parts: unknown = JSON.parse(text);
   const [end, closed] = Array.isArray(parts) ? parts : [];
-  return { seq: message.seq, time: message.time, end: typeof end === "number" ? end : 0, closed: closed === true };
+  return { seq, time, end: typeof end === "number" ? end : 0, closed: closed === true };
 }
 
 /** Whether a job with an id waits, is delayed or reserved; of a topic's in the topic or in one of its groups. */
@@ -121,4 +129,23 @@ async function isLive(bench: Bench, place: Place, id: string, until: number): Pr
     places.flatMap((one) => LIVE.map((line) => lastMessage(bench, one, `${one.base}${line}.${token}`, until))),
   );
   return found.some((message) => message !== undefined);
+}
+
+/** Deletes locks whose time is over and whose job is gone, oldest first, until one is found that is still needed. */
+export async function letGo(bench: Bench, place: Place, until: number): Promise<void> {
+  for (let seq = 1;;) {
+    const page = await scan(bench, place, "i", seq, Infinity, () => true, LOCKS, until);
+    const over = bench.clock.now() - GRACE;
+    const kept = await each(page, async ({ subject, seq: at, time, header }) => {
+      const { end, closed } = lockOf({ seq: at, time, text: header });
+      const id = idOfToken(subject.slice(`${place.base}i.`.length));
+      // One whose pusher died in between is of no use any more when the server has forgotten the job's message id.
+      if (end > over || (!closed && time > over - place.window)) return true;
+      if (!await isLive(bench, place, id, until)) await deleteMessage(bench, place, at, until);
+      return false;
+    });
+    const last = page.at(-1);
+    if (page.length < LOCKS || last === undefined || kept[0] === true) return;
+    seq = last.seq + 1;
+  }
 }

@@ -30,7 +30,7 @@ export async function lastMessage(
   const answer = await link.request({ subject: `$JS.API.DIRECT.GET.${place.stream}`, data }, until);
   const stored = storedOf(answer, place.rawName);
   if (stored === undefined) return undefined;
-  return { seq: stored.seq, time: stored.time, text: answer.headers?.get(HEADER) ?? "" };
+  return { seq: stored.seq, time: stored.time, text: stored.header };
 }
 
 /** Puts a message in the place of the one with that number, 0 for none; undefined when another stands there. */

@@ -9,6 +9,7 @@ import type { Channel, DeadChannel, QueueInfo } from "../../job.ts";
 import { checkInteger } from "../../options.ts";
 import type { Bench } from "./bench.ts";
 import { timeOfDeath } from "./deaths.ts";
+import { isGone } from "./errors.ts";
 import { DEAD_LETTER, idToken, type Line } from "./names.ts";
 import { type Place, queueOf } from "./places.ts";
 import { lineSubject } from "./publish.ts";
@@ -365,7 +366,7 @@ async function listLines(
 export async function scan(
   bench: Bench,
   place: Place,
-  line: Line | "p",
+  line: Line | "p" | "i",
   from: number,
   to: number,
   wanted: (message: Stored) => boolean,
@@ -401,4 +402,15 @@ export async function each<T, R>(items: readonly T[], ask: (item: T) => Promise<
     results.push(...await Promise.all(items.slice(start, start + AT_ONCE).map(ask)));
   }
   return results;
+}
+
+/** Takes a message out of a stream; false when it is not there any more. */
+export async function deleteMessage({ link }: Bench, place: Place, seq: number, until: number): Promise<boolean> {
+  try {
+    await link.api(`STREAM.MSG.DELETE.${place.stream}`, { seq, no_erase: true }, until);
+    return true;
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
 }

@@ -27,7 +27,8 @@ import { createPulls } from "./pulls.ts";
 import { pushJobs } from "./push.ts";
 import { checkReserve, reserveJobs } from "./reserve.ts";
 import { extendAll, settleAll } from "./settle.ts";
-import { createSweeper, createTopics } from "./topics.ts";
+import { createTending } from "./tend.ts";
+import { createTopics } from "./topics.ts";
 
 export type { NatsConnection, NatsOptions };
 
@@ -160,7 +161,7 @@ function benchOf(settings: ReturnType<typeof settingsOf>): Bench {
     holding: createHolding(link),
     window: createWindow(),
     deaths: createDeaths(settings.runtime),
-    sweep: createSweeper(() => bench),
+    tend: createTending(() => bench),
   };
   const crowd = createCrowd(settings.runtime, () => bench);
   link.listeners.add({ down: () => crowd.reset() });

@@ -7,10 +7,10 @@
 import type { Reloaded, Selection } from "../../exchange.ts";
 import type { Channel, DeadChannel } from "../../job.ts";
 import type { Bench } from "./bench.ts";
-import { isGone } from "./errors.ts";
 import { retakeId } from "./ids.ts";
 import {
   channelOf,
+  deleteMessage,
   delivered,
   diedAt,
   direct,
@@ -177,15 +177,7 @@ async function removeOne(
     const line: Line = subject.startsWith(`${place.base}b.`) ? "b" : "w";
     link.send({ subject: `$JS.ACK.${place.stream}.${place.consumers[line]}.1.${seq}.1.0.0`, data: ACK });
   }
-  try {
-    await link.api(`STREAM.MSG.DELETE.${place.stream}`, { seq, no_erase: true }, until);
-    return true;
-  } catch (error) {
-    if (isGone(error)) {
-      return channel === "reserved";
-    }
-    throw error;
-  }
+  return await deleteMessage(bench, place, seq, until) || channel === "reserved";
 }
 
 /** Removes all messages of a subject; how many. */

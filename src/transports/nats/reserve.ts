@@ -73,7 +73,7 @@ export async function reserveJobs(
         const place = places.known(queue) ?? await (wait > 0 ? places.make : places.find)(queue, until);
         if (place !== undefined) found.push(place);
       }
-      bench.sweep(queues);
+      bench.tend(found);
       return await round(bench, found, { ...options, eager: wait === 0 }, until);
     });
     if (ended.length > 0) {

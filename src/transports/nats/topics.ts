@@ -7,11 +7,9 @@
  */
 
 import type { Topics } from "../../transport.ts";
-import { errorOf } from "../../errors.ts";
 import { groupQueue, partsOf, topicQueue } from "../../names.ts";
 import type { Bench } from "./bench.ts";
-import { isGone } from "./errors.ts";
-import { each, scan } from "./look.ts";
+import { deleteMessage, each, scan } from "./look.ts";
 import { idToken } from "./names.ts";
 import type { Place } from "./places.ts";
 import { type Letter, published } from "./publish.ts";
@@ -31,9 +29,6 @@ export interface Publication {
 const PAGE = 500;
 /** Milliseconds for which whoever pushed a job is left to send it on. */
 const YOUNG = 2_000;
-/** Milliseconds between two looks for what was left. */
-const SWEEP = 30_000;
-const LATEST = 30_000;
 
 /** Sends jobs on to the groups of their topic, in their order, and takes them out of the topic. */
 export async function sendOn(
@@ -61,7 +56,7 @@ export async function sendOn(
     await Promise.all(copies);
     return copies.length > 0 ? publication.seq : 0;
   }));
-  await each(sent.filter((seq) => seq > 0), (seq) => drop(bench, place, seq, until));
+  await each(sent.filter((seq) => seq > 0), (seq) => deleteMessage(bench, place, seq, until));
 }
 
 function copyOf(bench: Bench, place: Place, { seq, record, payload, due }: Publication): Letter {
@@ -77,14 +72,6 @@ function copyOf(bench: Bench, place: Place, { seq, record, payload, due }: Publi
     record: { ...record, marks: when },
     once: `t${seq}`,
   };
-}
-
-async function drop({ link }: Bench, place: Place, seq: number, until: number): Promise<void> {
-  try {
-    await link.api(`STREAM.MSG.DELETE.${place.stream}`, { seq, no_erase: true }, until);
-  } catch (error) {
-    if (!isGone(error)) throw error;
-  }
 }
 
 /** Sends on what lies in a topic: what waited for a group, and what was left on its way. */
@@ -120,27 +107,8 @@ async function keepBack(
     const letter = copyOf(bench, place, publication);
     const record = { ...letter.record, marks: { ...letter.record.marks, until: marks.until } };
     await published(bench.link, { ...letter, record }, until);
-    await drop(bench, place, publication.seq, until);
+    await deleteMessage(bench, place, publication.seq, until);
   }
-}
-
-/** Looks now and then, for whoever reserves from groups, at what was left in their topics. */
-export function createSweeper(bench: () => Bench): (queues: readonly string[]) => void {
-  const looked = new Map<string, number>();
-  return (queues) => {
-    const { link, places } = bench();
-    const now = link.settings.runtime.monotonic();
-    for (const queue of queues) {
-      const { topic, group } = partsOf(queue);
-      if (topic === undefined || group === undefined) continue;
-      if (now < (looked.get(topic) ?? -Infinity) + SWEEP) continue;
-      looked.set(topic, now);
-      // What fails here is looked at again by the next.
-      places.find(topicQueue(topic), now + LATEST)
-        .then((place) => place === undefined ? undefined : sweep(bench(), place, now + LATEST))
-        .catch((error: unknown) => void errorOf(error));
-    }
-  };
 }
 
 /** The ability itself; `run` bounds a call. */

@@ -92,6 +92,8 @@ export function deliveredOf(reply: string): Delivered {
 export interface Stored extends Record {
   readonly subject: string;
   readonly seq: number;
+  /** Our header line as it is. */
+  readonly header: string;
   /** When it was stored. */
   readonly time: number;
   readonly payload: Uint8Array;
@@ -102,8 +104,10 @@ export function storedOf(message: NatsMessage, rawName: string): Stored | undefi
   const { headers } = message;
   if (headers === undefined || headers.code !== 0) return undefined;
   const seq = Number(headers.get("Nats-Sequence"));
+  const header = headers.get(HEADER);
   return {
-    ...unpack(headers.get(HEADER), rawName, seq),
+    ...unpack(header, rawName, seq),
+    header,
     subject: headers.get("Nats-Subject"),
     seq,
     time: timeOf(headers.get("Nats-Time-Stamp")),

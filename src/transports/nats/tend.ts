@@ -1,0 +1,43 @@
+/**
+ * What is done beside the work, now and then, by whoever reserves: ids whose time is over are let go, and what was left
+ * in a topic on its way is sent on.
+ *
+ * @module
+ */
+
+import { partsOf, topicQueue } from "../../names.ts";
+import { hush } from "../../promises.ts";
+import type { Bench } from "./bench.ts";
+import { letGo } from "./ids.ts";
+import type { Place } from "./places.ts";
+import { sweep } from "./topics.ts";
+
+/** Milliseconds between two looks at one queue, and what one may take. */
+const PAUSE = 120_000;
+const LATEST = 60_000;
+
+/** Makes what looks after the queues that somebody reserves from. */
+export function createTending(bench: () => Bench): (places: readonly Place[]) => void {
+  const looked = new Map<Place, number>();
+  return (places) => {
+    const now = bench().link.settings.runtime.monotonic();
+    for (const place of places) {
+      if (now < (looked.get(place) ?? -Infinity) + PAUSE) continue;
+      looked.set(place, now);
+      // What fails is done by the next who looks.
+      hush(tend(bench(), place, now + LATEST));
+    }
+  };
+}
+
+async function tend(bench: Bench, place: Place, until: number): Promise<void> {
+  const { topic } = partsOf(place.queue);
+  if (topic !== undefined) {
+    const own = await bench.places.find(topicQueue(topic), until);
+    if (own !== undefined) {
+      await sweep(bench, own, until);
+      await letGo(bench, own, until);
+    }
+  }
+  await letGo(bench, place, until);
+}

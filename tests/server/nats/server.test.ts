@@ -1,0 +1,306 @@
+/** Servers that refuse, limits that are reached, streams that stand in the way: a typed error each, and no lost job. */
+import { connect as connectCore } from "@nats-io/transport-node";
+import { describe, expect, test } from "vitest";
+import { connect } from "../../../src/connect.ts";
+import { job } from "../../../src/testing/conformance/lab.ts";
+import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
+import { type NatsServer, startNats } from "../support/servers/nats.ts";
+import { describeOn, owned } from "../support/servers/owned.ts";
+
+const CALL = { deadline: 5_000 };
+const PATIENCE = 20_000;
+
+async function reasonOf(
+  promise: Promise<unknown>,
+): Promise<{ readonly code?: unknown; readonly message: string }> {
+  return await promise.then(
+    () => ({ message: "none" }),
+    (error: { code?: unknown; message: string }) => error,
+  );
+}
+
+async function withServer(
+  options: Parameters<typeof startNats>[0],
+  check: (server: NatsServer) => Promise<void>,
+): Promise<void> {
+  const server = await startNats(options);
+  try {
+    await check(server);
+  } finally {
+    await server[Symbol.asyncDispose]();
+  }
+}
+
+async function made(server: NatsServer, stream: string, config: object): Promise<void> {
+  const client = await server.raw();
+  const answer = await client.request(
+    `$JS.API.STREAM.CREATE.${stream}`,
+    JSON.stringify({ name: stream, ...config }),
+  );
+  expect(JSON.parse(answer).error).toBeUndefined();
+  await client[Symbol.asyncDispose]();
+}
+
+describeOn(["nats29"], "A server of NATS that refuses", () => {
+  test("a wrong password is a typed error that says so and repeats none of it", async () => {
+    await withServer({
+      config: "authorization { user: u, password: right }",
+      auth: { user: "u", pass: "right" },
+    }, async (server) => {
+      const url = server.url.replace("nats://", "nats://u:wr0ng@");
+      const reason = await reasonOf(connect(url, { deadline: 3_000 }));
+      expect(reason.code).toBe("TRANSPORT_UNAVAILABLE");
+      expect(reason.message).toContain("credentials");
+      expect(JSON.stringify([reason.message, String(reason)])).not.toContain("wr0ng");
+      await using transport = await connect(server.url.replace("nats://", "nats://u:right@"));
+      expect(await transport.queues(CALL)).toEqual([]);
+    });
+  }, PATIENCE);
+
+  test("a server without JetStream is a typed error", async () => {
+    await withServer({ jetstream: false }, async (server) => {
+      const reason = await reasonOf(connect(server.url, { deadline: 3_000 }));
+      expect([reason.code, reason.message]).toEqual([
+        "TRANSPORT_UNAVAILABLE",
+        expect.stringContaining("JetStream"),
+      ]);
+    });
+  }, PATIENCE);
+
+  test("a server that is not there is a typed error within the deadline", async () => {
+    const begun = performance.now();
+    const reason = await reasonOf(connect("nats://127.0.0.1:1", { deadline: 1_000 }));
+    expect(reason.code).toBe("TRANSPORT_UNAVAILABLE");
+    expect(performance.now() - begun).toBeLessThan(3_000);
+  }, PATIENCE);
+
+  test(
+    "a subject that the user may not publish to is a typed error, and nothing is tried again by itself",
+    async () => {
+      const config = `authorization { users = [
+      { user: admin, password: p }
+      { user: poor, password: p, permissions: { publish: { deny: ["relevo.work.w.>"] } } } ] }`;
+      await withServer({ config, auth: { user: "admin", pass: "p" } }, async (server) => {
+        await using transport = nats({ servers: server.url, user: "poor", pass: "p" });
+        const [pushed] = await transport.push([job({ queue: "work", id: "1" })], CALL);
+        expect(pushed).toMatchObject({
+          code: "TRANSPORT_UNAVAILABLE",
+          message: expect.stringContaining("permits"),
+        });
+        expect(await transport.push([job({ queue: "other", id: "1" })], CALL)).toEqual(["stored"]);
+      });
+    },
+    PATIENCE,
+  );
+
+  test("payloads count with their headers: one over the server's limit is refused alone", async () => {
+    await withServer({ config: "max_payload: 64KB" }, async (server) => {
+      await using transport = await connect(server.url);
+      expect(transport.limits.payload).toBeLessThan(64 * 1024);
+      const results = await transport.push([
+        job({ queue: "work", id: "1" }),
+        job({ queue: "work", id: "2", payload: new Uint8Array(transport.limits.payload + 1) }),
+        job({ queue: "work", id: "3", payload: new Uint8Array(transport.limits.payload - 1_000), meta: "m" }),
+      ], CALL);
+      expect(results).toEqual(["stored", expect.objectContaining({ code: "TOO_LARGE" }), "stored"]);
+    });
+  }, PATIENCE);
+
+  test(
+    "a full store refuses pushes with TransportFull, gives out what it has, and takes more then",
+    async () => {
+      await withServer({ limits: { max_file: "300KB" } }, async (server) => {
+        await using transport = nats({ servers: server.url });
+        const big = Array.from(
+          { length: 40 },
+          (_, n) => job({ queue: "work", id: `${n}`, payload: new Uint8Array(10_000) }),
+        );
+        const results = await transport.push(big, CALL);
+        const stored = results.filter((result) => result === "stored").length;
+        expect(stored).toBeGreaterThan(0);
+        expect(results.at(-1)).toMatchObject({ code: "TRANSPORT_FULL" });
+        const taken = await transport.reserve(["work"], {
+          limit: 50,
+          slots: 50,
+          lease: 60_000,
+          wait: 0,
+          ...CALL,
+        });
+        expect(taken.length).toBe(stored);
+        const done = taken.map(({ queue, token }) => ({ queue, token, to: "done" as const }));
+        expect(await transport.settle(done, CALL)).toEqual(done.map(() => "settled"));
+        expect(await transport.push(big.slice(0, 1), CALL)).toEqual(["stored"]);
+      });
+    },
+    PATIENCE,
+  );
+});
+
+describeOn(["nats29"], "A stream that stands in the way", () => {
+  const server = owned(() => startNats());
+
+  const FOREIGN: Readonly<Record<string, readonly [object, string]>> = {
+    "has another retention": [
+      { subjects: ["PRE.work.>"], retention: "limits", allow_direct: true },
+      "retention",
+    ],
+    "has other subjects": [{ subjects: ["elsewhere.PRE.>"], retention: "workqueue" }, "subjects"],
+    "would drop old jobs": [
+      {
+        subjects: ["PRE.work.>"],
+        retention: "workqueue",
+        allow_direct: true,
+        allow_rollup_hdrs: true,
+        max_age: 1e9,
+      },
+      "age",
+    ],
+  };
+  for (const [what, [config, word]] of Object.entries(FOREIGN)) {
+    test(`and ${what} is left as it is, with an error that says what differs`, async () => {
+      const prefix = `f${crypto.randomUUID()}`;
+      const text = JSON.stringify(config).replaceAll("PRE", prefix);
+      await made(await server(), `${prefix}_work`, JSON.parse(text));
+      await using transport = nats({ servers: (await server()).url, prefix });
+      const [pushed] = await transport.push([job({ queue: "work", id: "1" })], CALL);
+      expect(pushed).toMatchObject({
+        code: "TRANSPORT_INCOMPATIBLE",
+        message: expect.stringContaining(word),
+      });
+      const call = { limit: 1, slots: 1, lease: 1_000, wait: 0, ...CALL };
+      expect((await reasonOf(transport.reserve(["work"], call))).code).toBe("TRANSPORT_INCOMPATIBLE");
+      expect(await transport.push([job({ queue: "free", id: "1" })], CALL)).toEqual(["stored"]);
+    });
+  }
+
+  test("by subjects that overlap is told by a typed error", async () => {
+    const prefix = `f${crypto.randomUUID()}`;
+    await made(await server(), `${prefix}-all`, { subjects: [`${prefix}.>`] });
+    await using transport = nats({ servers: (await server()).url, prefix });
+    const [pushed] = await transport.push([job({ queue: "work", id: "1" })], CALL);
+    expect(pushed).toMatchObject({
+      code: "TRANSPORT_INCOMPATIBLE",
+      message: expect.stringContaining("overlap"),
+    });
+  });
+
+  test("as a consumer that counts deliveries is refused: attempts are ours", async () => {
+    const prefix = `f${crypto.randomUUID()}`;
+    const options: NatsOptions = { servers: (await server()).url, prefix };
+    await using first = nats(options);
+    await first.push([job({ queue: "work", id: "1" })], CALL);
+    const client = await (await server()).raw();
+    const stream = `${prefix}_work`;
+    await client.request(`$JS.API.CONSUMER.DELETE.${stream}.relevo`);
+    const config = {
+      durable_name: "relevo",
+      filter_subject: `${prefix}.work.w.>`,
+      ack_policy: "explicit",
+      max_deliver: 3,
+    };
+    await client.request(
+      `$JS.API.CONSUMER.DURABLE.CREATE.${stream}.relevo`,
+      JSON.stringify({ stream_name: stream, config: { ...config, max_ack_pending: -1 } }),
+    );
+    await client[Symbol.asyncDispose]();
+    await using second = nats(options);
+    const reason = await reasonOf(second.info("work", CALL));
+    expect([reason.code, reason.message]).toEqual([
+      "TRANSPORT_INCOMPATIBLE",
+      expect.stringContaining("max_deliver"),
+    ]);
+  });
+});
+
+describeOn(["nats29"], "What other programs and users see of NATS", () => {
+  const server = owned(() => startNats());
+
+  test("the stream and its durable consumer are named as told, and a second start finds them", async () => {
+    const prefix = `f${crypto.randomUUID()}`;
+    for (let n = 0; n < 2; n++) {
+      await using transport = nats({ servers: (await server()).url, prefix, group: "mine", ackWait: 7_000 });
+      await transport.push([job({ queue: "a.b", id: `${n}` })], CALL);
+    }
+    const client = await (await server()).raw();
+    const { streams } = JSON.parse(await client.request("$JS.API.STREAM.LIST"));
+    const names = streams.map(({ config: { name } }: { config: { name: string } }) => name);
+    const [stream] = names.filter((name: string) => name.startsWith(prefix));
+    expect(stream).toMatch(new RegExp(`^${prefix}_a_b_[0-9a-f]{8}$`));
+    const { config } = JSON.parse(await client.request(`$JS.API.CONSUMER.INFO.${stream}.mine`));
+    expect([config.ack_wait, config.max_deliver, config.ack_policy]).toEqual([7_000_000_000, -1, "explicit"]);
+    await client[Symbol.asyncDispose]();
+  });
+
+  test("a connection that was handed over works, and is left open", async () => {
+    const connection = await connectCore({ servers: (await server()).url.replace("nats://", "") });
+    const transport = nats({ connection, prefix: `f${crypto.randomUUID()}` });
+    expect(await transport.push([job({ queue: "work", id: "1" })], CALL)).toEqual(["stored"]);
+    await transport[Symbol.asyncDispose]();
+    expect(connection.isClosed()).toBe(false);
+    await connection.close();
+  });
+
+  test("jobs travel over WebSocket", async () => {
+    await using transport = await connect(`${(await server()).ws}?prefix=f${crypto.randomUUID()}`);
+    expect(await transport.push([job({ queue: "work", id: "1" })], CALL)).toEqual(["stored"]);
+    const call = { limit: 1, slots: 1, lease: 1_000, wait: 1_000, ...CALL };
+    expect((await transport.reserve(["work"], call)).map(({ id }) => id)).toEqual(["1"]);
+  });
+
+  test("a message without a body, and one whose body is no JSON, are jobs like any other", async () => {
+    const prefix = `f${crypto.randomUUID()}`;
+    await using transport = nats({ servers: (await server()).url, prefix });
+    await transport.reserve(["work"], { limit: 1, slots: 1, lease: 1_000, wait: 10, ...CALL });
+    const client = await (await server()).raw();
+    for (const body of ["", "no {json"]) await client.request(`${prefix}.work.w.x`, body);
+    await client[Symbol.asyncDispose]();
+    const call = { limit: 9, slots: 9, lease: 60_000, wait: 1_000, ...CALL };
+    const found = [
+      ...await transport.reserve(["work"], call),
+      ...await transport.reserve(["work"], { ...call, wait: 300 }),
+    ];
+    expect(found.map(({ name, payload }) => [name, new TextDecoder().decode(payload)])).toEqual([
+      ["work", ""],
+      ["work", "no {json"],
+    ]);
+  });
+
+  test("ids that callers chose leave nothing behind when their time is over", async () => {
+    const prefix = `f${crypto.randomUUID()}`;
+    await using transport = nats({ servers: (await server()).url, prefix });
+    await transport.push([job({ queue: "work", id: "1", idWindow: 0 })], CALL);
+    const call = { limit: 9, slots: 9, lease: 60_000, wait: 0, ...CALL };
+    const [held] = await transport.reserve(["work"], call);
+    await transport.settle([{ queue: "work", token: held?.token ?? "", to: "done" }], CALL);
+    const client = await (await server()).raw();
+    const left = async (): Promise<number> =>
+      JSON.parse(await client.request(`$JS.API.STREAM.INFO.${prefix}_work`)).state.messages;
+    expect(await left()).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 5_100));
+    await using next = nats({ servers: (await server()).url, prefix });
+    await next.reserve(["work"], call);
+    for (let tries = 0; tries < 200 && await left() > 0; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(await left()).toBe(0);
+    await client[Symbol.asyncDispose]();
+  }, PATIENCE);
+});
+
+describe("Options of NATS", () => {
+  const WRONG: Readonly<Record<string, unknown>> = {
+    "neither servers nor a connection": {},
+    "servers that are none": { servers: [] },
+    "TCP and WebSocket at once": { servers: ["nats://a", "ws://b"] },
+    "a prefix with a dot": { servers: "a", prefix: "a.b" },
+    "an ackWait of 0": { servers: "a", ackWait: 0 },
+    "an unknown option": { servers: "a", durable: "x" },
+    "a connection that is none": { connection: {} },
+    "replicas without end": { servers: "a", replicas: 6 },
+  };
+  for (const [what, options] of Object.entries(WRONG)) {
+    test(`${what}: refused`, () => {
+      expect(() => nats(options as NatsOptions)).toThrow(/^Cannot use NATS as/);
+    });
+  }
+});
