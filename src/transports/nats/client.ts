@@ -6,6 +6,7 @@
 
 import { TransportError } from "../../errors.ts";
 import type { Settings } from "./options.ts";
+import { openSocket } from "./websocket.ts";
 
 /** Header lines of a message. */
 export interface NatsHeaders {
@@ -45,6 +46,8 @@ export interface NatsInfo {
   readonly version: string;
   /** Bytes of one message, headers included. */
   readonly max_payload: number;
+  /** The cluster's name, where the server is part of one. */
+  readonly cluster?: string;
 }
 
 /** The part of a `NatsConnection` (of `@nats-io/transport-node`, `wsconnect` or another) that is used. */
@@ -90,8 +93,8 @@ export interface Opened {
 /** Milliseconds between two attempts to come back, and what is added to them by chance. */
 const RECONNECT_WAIT = 100;
 const RECONNECT_JITTER = 150;
-/** Milliseconds between two looks whether the server still answers. */
-const PING_INTERVAL = 15_000;
+/** Milliseconds between two looks whether the server still answers; after two without an answer the link is cut. */
+const PING_INTERVAL = 2_500;
 
 /** Connects, or takes the connection that was handed over. */
 export async function open(settings: Settings, timeout: number): Promise<Opened> {
@@ -111,7 +114,8 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
     reconnectJitterTLS: RECONNECT_JITTER,
     pingInterval: PING_INTERVAL,
   };
-  return { connection: await (web ? module.wsconnect(options) : module.connect(options)), headers };
+  const made = web ? module.wsconnect({ ...options }) : module.connect(options);
+  return { connection: await made, headers };
 }
 
 async function load(name: "@nats-io/nats-core" | "@nats-io/transport-node"): Promise<Module> {

@@ -38,6 +38,8 @@ export interface Crowd {
   stray(arrival: Arrival): void;
   /** Forgets what was known of the server. */
   reset(): void;
+  /** Stands anew where a consumer has another leader. */
+  moved(stream: string, consumer: string): void;
   close(): Promise<void>;
 }
 
@@ -163,7 +165,22 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
       const post = postOf(arrival.place);
       if (arrival.line === "d") return unripe(post, arrival);
       if (arrival.losses > 0) return work(takeBack(bench(), [arrival], runtime.monotonic() + MOVE));
+      // It lay in the socket for long: it goes back, unless it is another's by now, and comes with a lease that is whole.
+      if (runtime.monotonic() > arrival.at + arrival.place.ackWait / 2) {
+        return work(giveBack(bench(), [arrival], runtime.monotonic() + MOVE));
+      }
       wake(post, arrival);
+    },
+    moved(stream, consumer) {
+      for (const post of posts.values()) {
+        if (post.place.stream !== stream) continue;
+        for (const [line, made] of [...post.stands]) {
+          if (post.place.consumers[line] !== consumer) continue;
+          post.stands.delete(line);
+          dismiss(made);
+          if (post.waiters.size > 0) stand(post, line);
+        }
+      }
     },
     reset() {
       for (const post of posts.values()) {

@@ -33,6 +33,8 @@ export interface Outgoing {
 /** Those who must know when the link breaks and when it is back. */
 export interface Listener {
   down(error: Error): void;
+  /** A consumer has another leader, which knows nothing of the pulls that wait. */
+  moved?(stream: string, consumer: string): void;
 }
 
 /** A subject of ours. */
@@ -81,10 +83,13 @@ interface Ask {
 }
 
 /** Milliseconds that one attempt to connect may take. */
-const CONNECT_TIMEOUT = 10_000;
+const CONNECT_TIMEOUT = 5_000;
 /** Milliseconds that the last messages may take on their way when the link is closed. */
 const FLUSH = 1_000;
 const LEAST_VERSION = [2, 9] as const;
+/** What a cluster says when a consumer has another leader; the stream's and the consumer's names follow. */
+const ADVISORY = "$JS.EVENT.ADVISORY.";
+const ELECTED = `${ADVISORY}CONSUMER.LEADER_ELECTED.`;
 
 /** Makes the link; connects to nothing yet. */
 export function createLink(settings: Settings): Link {
@@ -97,6 +102,7 @@ export function createLink(settings: Settings): Link {
   let opened: Opened | undefined;
   let opening = false;
   let mux: NatsSubscription | undefined;
+  let elections: NatsSubscription | undefined;
   let prefix = "";
   let tokens = 0;
   let up = false;
@@ -112,6 +118,12 @@ export function createLink(settings: Settings): Link {
     asks.delete(token);
     if (message.headers?.code === 503) ask.answered(undefined, noResponders(`use '${ask.subject}'`));
     else ask.answered(message, undefined);
+  }
+
+  function elected(error: Error | null, message: NatsMessage): void {
+    if (error !== null) return;
+    const [stream = "", consumer = ""] = message.subject.slice(ELECTED.length).split(".");
+    for (const listener of [...listeners]) listener.moved?.(stream, consumer);
   }
 
   function fail(error: Error): void {
@@ -167,6 +179,9 @@ export function createLink(settings: Settings): Link {
       opened = made;
       prefix = `${settings.inboxPrefix}.${runtime.id()}.`;
       mux = made.connection.subscribe(`${prefix}*`, { callback: heard });
+      if (made.connection.info?.cluster !== undefined) {
+        elections = made.connection.subscribe(`${ELECTED}*.*`, { callback: elected });
+      }
       hush(watch(made));
       hush(made.connection.closed().then((error) => lost(made, error)));
       rise();
@@ -184,6 +199,7 @@ export function createLink(settings: Settings): Link {
     fall(error ?? "the connection was closed");
     opened = undefined;
     mux = undefined;
+    elections = undefined;
   }
 
   async function watch({ connection }: Opened): Promise<void> {
@@ -198,6 +214,8 @@ export function createLink(settings: Settings): Link {
   function forbidden(error: Error): void {
     if (error.name !== "PermissionViolationError") return;
     const subject = "subject" in error ? error.subject : undefined;
+    // Without the advisories a pull that nobody remembers is given up when its time is over.
+    if (typeof subject === "string" && subject.startsWith(ADVISORY)) return;
     const sending = "operation" in error && error.operation === "publish";
     for (const [token, ask] of [...asks]) {
       if (sending && ask.subject !== subject) continue;
@@ -318,7 +336,7 @@ export function createLink(settings: Settings): Link {
       alarms.clear();
       up = false;
       if (own) await connection?.close();
-      else mux?.unsubscribe();
+      else for (const subscription of [mux, elections]) subscription?.unsubscribe();
       opened = undefined;
     },
   };

@@ -164,7 +164,10 @@ function benchOf(settings: ReturnType<typeof settingsOf>): Bench {
     tend: createTending(() => bench),
   };
   const crowd = createCrowd(settings.runtime, () => bench);
-  link.listeners.add({ down: () => crowd.reset() });
+  link.listeners.add({
+    down: () => crowd.reset(),
+    moved: (stream, consumer) => crowd.moved(stream, consumer),
+  });
   const bench: Bench = { ...parts, crowd };
   return bench;
 }

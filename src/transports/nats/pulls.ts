@@ -55,6 +55,12 @@ export interface Stand {
 const SILENCE = 250;
 /** Milliseconds that a stand waits at the server. */
 const STAND = 120_000;
+/** Milliseconds after which a stand is taken for over, though the server has not said so. */
+const FORGOTTEN = STAND + 5_000;
+/** What is in the socket is looked at so often in the time of a lease, and in milliseconds at least and at most. */
+const PULSES = 10;
+const PULSE_MIN = 20;
+const PULSE_MAX = 1_000;
 const NANOS = 1_000_000;
 
 /** Makes pulls of a link. */
@@ -87,6 +93,28 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
     const behind = seq <= place.seen[line];
     if (!behind) place.seen[line] = seq;
     return behind || count > 1;
+  }
+
+  /** Stands that wait, each with what its queue's lease asks of the pulse. */
+  const standing = new Map<object, number>();
+  /** What came before this instant, on the monotonic clock, has been read. */
+  let read = -Infinity;
+  let pulsing = false;
+
+  /**
+   * While this thread is busy, what the server hands over lies in the socket, and its lease runs: by the time it is read
+   * it may be another's. So it is known until when the socket was empty.
+   */
+  function pulse(): void {
+    if (pulsing || standing.size === 0) return;
+    pulsing = true;
+    alarms.set(Math.min(...standing.values()), () => {
+      pulsing = false;
+      const now = runtime.monotonic();
+      // Timers run before sockets are read, and what sleeps for nothing runs behind that.
+      hush(runtime.sleep(0).then(() => read = now));
+      pulse();
+    });
   }
 
   function send(place: Place, line: Line, reply: string, body: object): void {
@@ -142,19 +170,40 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
     },
     stand(place, line, batch, { arrived, over }) {
       let rest = batch;
+      const begun = runtime.monotonic();
+      const key = {};
+      const leave = (): void => {
+        standing.delete(key);
+        forgotten.cancel();
+      };
       const subscription = link.subscribe((message) => {
         const { reply, headers } = message;
         if (reply === undefined || reply === "") {
           rest = 0;
+          leave();
           if (isLost(headers?.code ?? 0)) places.forget(place);
           return over();
         }
         rest--;
-        arrived(arrivalOf(place, line, message, reply, runtime.monotonic()));
-        if (rest === 0) over();
+        arrived(arrivalOf(place, line, message, reply, Math.max(begun, read)));
+        if (rest > 0) return;
+        leave();
+        over();
       });
+      // A leader that died has told nobody.
+      const forgotten = alarms.set(FORGOTTEN, () => {
+        leave();
+        over();
+      });
+      standing.set(key, Math.max(PULSE_MIN, Math.min(PULSE_MAX, place.ackWait / PULSES)));
+      pulse();
       send(place, line, subscription.subject, { batch, expires: STAND * NANOS });
-      return { end: () => subscription.end() };
+      return {
+        end() {
+          leave();
+          return subscription.end();
+        },
+      };
     },
   };
 }
