@@ -37,6 +37,15 @@ export const suites = [
     args: ["--pool=threads"],
     timeout: 5 * minute,
   },
+  ...["node24", "deno", "bun"].map((runtime) => ({
+    // The contract on brokers by the real clock: most of it is waiting, so that more files run at a time than there are cores.
+    name: `brokers-${runtime}`,
+    title: `brokers, ${runtime}`,
+    runtime,
+    folders: ["tests/brokers/"],
+    ...flagsOf(runtime, ["--maxWorkers=4"]),
+    timeout: 5 * minute,
+  })),
   {
     // vitest itself runs on Node and drives workerd.
     name: "workerd",
@@ -56,6 +65,12 @@ export const suites = [
     timeout: 2 * minute,
   },
 ];
+
+/** What stands before and behind vitest's own file on a runtime. */
+function flagsOf(runtime, more) {
+  const before = { deno: ["run", "-A"], bun: ["--bun"] }[runtime] ?? [];
+  return { before, args: [runtime === "bun" ? "--pool=threads" : "--pool=forks", ...more] };
+}
 
 /** What a suite is called in the report. */
 export function titleOf(suite) {

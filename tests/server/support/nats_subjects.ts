@@ -4,6 +4,7 @@ import type { Features } from "../../../src/transport.ts";
 import { safeName } from "../../../src/transports/nats/names.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import type { NatsServer } from "./servers/nats.ts";
+import type { NatsCluster } from "./servers/nats_cluster.ts";
 import type { RawNats } from "./servers/nats_client.ts";
 import { settled, watchedRuntime } from "./watched.ts";
 
@@ -19,7 +20,7 @@ export const NATS_FEATURES: Features = {
   idWindow: true,
 };
 
-/** Milliseconds of a server's lease: those that the suite lets run out. */
+/** Milliseconds of a server's lease: those that the suite lets run out where it runs alone. */
 const BRIEF = 400;
 
 interface Streams {
@@ -41,12 +42,53 @@ export async function streamsOf(client: RawNats, prefix: string): Promise<readon
   }
 }
 
-/** One server that all stores share; `ackWait` is its lease. */
+function anyOf([node]: readonly NatsServer[]): Promise<RawNats> {
+  if (node === undefined) throw new Error("Cannot reach NATS as no server runs");
+  return node.raw();
+}
+
+/** What a subject stands on. */
+export interface NatsGround {
+  /** Where clients connect to. */
+  servers(): Promise<readonly string[]>;
+  /** The servers that run. */
+  nodes(): Promise<readonly NatsServer[]>;
+  restart(): Promise<void>;
+  /** Copies of a stream. Default 1. */
+  readonly replicas?: number;
+}
+
+/** One server, over TCP or over WebSocket: one process must not mix them, as nats.js keeps one of the two. */
+export function natsServer(server: () => Promise<NatsServer>, over: "url" | "ws" = "url"): NatsGround {
+  return {
+    servers: async () => [(await server())[over]],
+    nodes: async () => [await server()],
+    restart: async () => await (await server()).restart(),
+  };
+}
+
+/** Three servers of which any may be missing: a restart is that of the next in turn. */
+export function natsCluster(cluster: () => Promise<NatsCluster>): NatsGround {
+  let turn = 0;
+  return {
+    replicas: 3,
+    servers: async () => (await cluster()).urls,
+    nodes: async () => (await cluster()).nodes,
+    async restart() {
+      const { nodes, healthy } = await cluster();
+      await nodes[turn++ % nodes.length]?.restart();
+      await healthy();
+    },
+  };
+}
+
+/** A store is a prefix; `ackWait` is the server's lease, in milliseconds, and all times are `scale` times as long. */
 export function natsSubject(
   name: string,
-  server: () => Promise<NatsServer>,
-  ackWait: number = BRIEF,
+  ground: NatsGround,
+  { scale = 1, ackWait = BRIEF * scale }: { readonly scale?: number; readonly ackWait?: number } = {},
 ): Subject {
+  const { replicas = 1 } = ground;
   const runtimes = new Map<string, ReturnType<typeof watchedRuntime>>();
   let leaks = 0;
 
@@ -58,7 +100,7 @@ export function natsSubject(
 
   /** Whoever waits for a queue makes it. */
   async function make(store: string, queue: string): Promise<void> {
-    const transport = nats({ servers: (await server()).url, prefix: store, ackWait });
+    const transport = nats({ servers: await ground.servers(), prefix: store, ackWait, replicas });
     await transport.reserve([queue], { limit: 1, slots: 0, lease: 1, wait: 1, deadline: 10_000 });
     await transport[Symbol.asyncDispose]();
   }
@@ -66,31 +108,34 @@ export function natsSubject(
   return {
     name,
     features: NATS_FEATURES,
+    scale,
     topics: true,
     async create(store) {
       const transport = nats({
-        servers: (await server()).url,
+        servers: await ground.servers(),
         prefix: store,
         name: store,
         ackWait,
+        replicas,
         runtime: runtimeOf(store),
       });
       await transport.queues({ deadline: 10_000 });
       return transport;
     },
-    restart: async () => await (await server()).restart(),
+    restart: () => ground.restart(),
     async raw(store, queue, payload) {
-      const client = await (await server()).raw();
+      const client = await anyOf(await ground.nodes());
       if ((await streamsOf(client, store)).length === 0) await make(store, queue);
       await client.request(`${store}.${safeName(queue)}.w.raw`, payload);
       await client[Symbol.asyncDispose]();
     },
     async destroy(store) {
-      const one = await server();
-      const client = await one.raw();
+      const nodes = await ground.nodes();
+      const client = await anyOf(nodes);
       const connections = async (): Promise<number> => {
-        const { connections: list } = await one.monitor("/connz?limit=10000");
-        return (list as readonly { readonly name?: string }[]).filter(({ name: of }) => of === store).length;
+        const pages = await Promise.all(nodes.map((node) => node.monitor("/connz?limit=10000")));
+        const list = pages.flatMap((page) => page.connections as readonly { readonly name?: string }[]);
+        return list.filter(({ name: of }) => of === store).length;
       };
       leaks += await settled(async () => runtimeOf(store).sleepers + await connections());
       for (const stream of await streamsOf(client, store)) {

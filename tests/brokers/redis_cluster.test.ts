@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import type { PushJob, Transport } from "../../mod.ts";
 import { bytes } from "../web/support/kit.ts";
-import { declares, examineTogether } from "./support/examined.ts";
-import { REDIS_FEATURES, redisClusterSubject, STORE_USERS } from "./support/redis_subjects.ts";
-import { describeOn, owned } from "./support/servers/owned.ts";
-import { startRedisCluster } from "./support/servers/redis_cluster.ts";
+import { declares, examineTogether } from "../server/support/examined.ts";
+import { REDIS_FEATURES, redisClusterSubject, STORE_USERS } from "../server/support/redis_subjects.ts";
+import { describeOn, owned } from "../server/support/servers/owned.ts";
+import { startRedisCluster } from "../server/support/servers/redis_cluster.ts";
 
 /** What a Cluster cannot do, as each queue lives in a slot of its own; the tests below say what it does instead. */
 const ACROSS_SLOTS: readonly string[] = [

@@ -1,0 +1,31 @@
+/** The conformance suite as tests on NATS. */
+import { test } from "vitest";
+import { type Case, conformance } from "../../../src/testing/mod.ts";
+import { declares } from "./examined.ts";
+import { NATS_FEATURES, type NatsGround, natsSubject } from "./nats_subjects.ts";
+
+/** Milliseconds that a case may take while others run beside it. */
+const PATIENCE = 90_000;
+/** Many cases at a time share two cores, and the leases are the server's. */
+const TOGETHER = 3;
+/** Milliseconds of a lease that outlasts a restart of the server. */
+const OUTLASTING = 5_000;
+
+/** Every case, many at a time, but for those that restart the server or keep the machine busy. */
+export function examineNats(name: string, ground: NatsGround): void {
+  const subject = natsSubject(name, ground, { scale: TOGETHER });
+  declares(subject, NATS_FEATURES);
+  for (const one of conformance(natsSubject(name, ground))) {
+    if (one.group === "stress") examine(one, test);
+  }
+  for (const one of conformance(natsSubject(name, ground, { ackWait: OUTLASTING }))) {
+    if (one.needs.includes("restart")) examine(one, test);
+  }
+  for (const one of conformance(subject)) {
+    if (one.group !== "stress" && !one.needs.includes("restart")) examine(one, test.concurrent);
+  }
+}
+
+function examine({ group, name, run }: Case, how: typeof test | typeof test.concurrent): void {
+  how(`${group}: ${name}`, run, PATIENCE);
+}
