@@ -6,13 +6,12 @@ import { inRepository } from "../../scripts/lib/paths.mjs";
 import { run } from "../../scripts/lib/run.mjs";
 import { binaryOf, toolNode } from "../../scripts/lib/runtimes.mjs";
 import { toolEnvironment } from "../../scripts/lib/tools.mjs";
+import { compatibilityDate } from "./support/dates.ts";
 
 /**
  * The pool that runs the web suite in workerd adds globals that workerd has not. These cases run in the bare
  * binary: the core compiled module by module, no bundler, with and without Node's compatibility.
  */
-// Later dates than 2026-08-03 have nodejs_compat on by default: they would leave nothing to be without.
-const compatibilityDate = "2026-07-01";
 const folder = mkdtempSync(join(tmpdir(), "relevo-workerd-"));
 const env = toolEnvironment();
 const cases = readdirSync(inRepository("tests/workerd/cases")).map((file) => file.replace(/\.ts$/, ""));

@@ -114,7 +114,7 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
     reconnectJitterTLS: RECONNECT_JITTER,
     pingInterval: PING_INTERVAL,
   };
-  const made = web ? module.wsconnect({ ...options }) : module.connect(options);
+  const made = web ? module.wsconnect({ ...options, wsFactory: openSocket }) : module.connect(options);
   return { connection: await made, headers };
 }
 

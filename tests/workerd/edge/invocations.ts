@@ -1,0 +1,69 @@
+/** A worker each of whose requests makes a relay, and with it a client, of its own. */
+import { createRelay, fixed, type Relay, RelevoError, type Transport } from "../../../mod.ts";
+
+const anything = {
+  "~standard": { version: 1, vendor: "here", validate: (value: unknown) => ({ value }) },
+} as const;
+const jobs = { n: { schema: anything, backoff: fixed(50) } } as const;
+
+/** Milliseconds that a call may take. */
+const CALL_TIMEOUT = 1_500;
+
+/** What the configuration says. */
+interface Environment {
+  /** Where the server is. */
+  readonly SERVER: string;
+  /** Where it is, with a password that is wrong. */
+  readonly REFUSED: string;
+}
+
+/** What workerd calls. */
+interface Worker {
+  fetch(request: Request, env: Environment): Promise<Response>;
+}
+
+/** The relay of the first request that asked for it. */
+let shared: Relay<typeof jobs> | undefined;
+
+/** Makes the worker, on whatever transport. */
+export function invocations(open: (url: string) => Transport): Worker {
+  const connect = (url: string): Relay<typeof jobs> =>
+    createRelay({ jobs, transport: open(url), callTimeout: CALL_TIMEOUT });
+
+  async function answer(path: string, query: URLSearchParams, env: Environment): Promise<unknown> {
+    if (path === "/") return "ready";
+    const relay = path.startsWith("/shared") ? shared ??= connect(env.SERVER) : undefined;
+    if (relay !== undefined) return await work(relay, query);
+    const own = connect(path === "/refused" ? env.REFUSED : env.SERVER);
+    try {
+      return await work(own, query);
+    } finally {
+      await own.close();
+    }
+  }
+
+  return {
+    async fetch(request, env) {
+      const { pathname, searchParams } = new URL(request.url);
+      try {
+        return Response.json(await answer(pathname, searchParams, env));
+      } catch (error) {
+        const { name, code, message } = error as Partial<RelevoError>;
+        return Response.json({ name, code, message, typed: error instanceof RelevoError }, { status: 500 });
+      }
+    },
+  };
+}
+
+async function work(relay: Relay<typeof jobs>, query: URLSearchParams): Promise<unknown> {
+  const value = query.get("dispatch");
+  const stored = value === null ? undefined : (await relay.dispatch("n", value)).status;
+  if (!query.has("drain")) return { stored };
+  const handled: unknown[] = [];
+  relay.handle("n", (each, { attempt }) => {
+    if (query.get("drain") === "fails") throw new Error("on purpose");
+    handled.push([each, attempt]);
+  });
+  const { completed, retried } = await relay.drain({ limit: 100 });
+  return { stored, handled, completed, retried };
+}
