@@ -46,9 +46,11 @@ export async function ask(asking: Asking, question: Question): Promise<Reply> {
       connection.suspect();
       return new DeadlineExceeded(action, ticket.deadline);
     };
+    ticket.sent = true;
     try {
       return await question(connection);
     } catch (error) {
+      ticket.sent = false;
       if (await asking.elsewhere?.(error)) continue;
       if (!isPassing(error)) throw explain(error, name);
       ticket.late = () => explain(error, name);

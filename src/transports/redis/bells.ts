@@ -132,6 +132,7 @@ function endless(): { readonly ticket: Ticket; readonly end: () => void } {
     deadline: Infinity,
     left: () => Infinity,
     late: () => undefined,
+    sent: false,
     whenOver(then) {
       if (over) then();
       else followers.add(then);

@@ -9,6 +9,7 @@ import { type Alarm, createAlarms } from "../../alarms.ts";
 import { DeadlineExceeded, TransportClosed } from "../../errors.ts";
 import type { Call } from "../../exchange.ts";
 import type { Runtime } from "../../runtime.ts";
+import { ConnectionLost } from "./errors.ts";
 
 /** One call while it lasts. */
 export interface Ticket {
@@ -20,6 +21,8 @@ export interface Ticket {
   left(): number;
   /** What it is to be told when its deadline passes now. */
   late: () => unknown;
+  /** It is with the server, which may carry it out, and no answer has come. */
+  sent: boolean;
   /** Runs `then` once it is over, whoever ended it; answers what takes this back. */
   whenOver(then: () => void): () => void;
 }
@@ -28,15 +31,24 @@ export interface Ticket {
 export interface Calls {
   /** Runs `work`; answers as it does, unless the deadline, the signal or the end of all calls comes first. */
   run<T>(call: Call, action: string, work: (ticket: Ticket) => Promise<T>): Promise<T>;
-  /** Rejects what is under way, and whatever comes, with `TransportClosed`. */
-  close(): void;
+  /**
+   * Rejects whatever comes, and what was not sent, with `TransportClosed`. What was sent has a moment for its answer;
+   * then nobody will know its outcome.
+   */
+  close(): Promise<void>;
   readonly closed: boolean;
 }
+
+/** Milliseconds that what was sent has for its answer at the end. */
+const FAREWELL = 1_000;
+
+/** Why a sleep ends early. Nobody sees it. */
+const ANSWERED = "answered";
 
 /** Makes calls for a transport of that name. */
 export function createCalls(name: string, runtime: Runtime): Calls {
   const alarms = createAlarms(runtime);
-  const open = new Set<(error: unknown) => void>();
+  const open = new Map<Ticket, (error: unknown) => void>();
   let closed = false;
 
   function run<T>(call: Call, action: string, work: (ticket: Ticket) => Promise<T>): Promise<T> {
@@ -54,6 +66,7 @@ export function createCalls(name: string, runtime: Runtime): Calls {
         deadline,
         left: () => until - runtime.monotonic(),
         late: () => new DeadlineExceeded(action, deadline),
+        sent: false,
         whenOver(then) {
           if (over) then();
           else followers.add(then);
@@ -67,22 +80,34 @@ export function createCalls(name: string, runtime: Runtime): Calls {
         if (over) return;
         over = true;
         alarm.cancel();
-        open.delete(close);
+        open.delete(ticket);
         signal?.removeEventListener("abort", abort);
         then();
         for (const follower of followers) follower();
       };
       signal?.addEventListener("abort", abort, { once: true });
-      open.add(close);
+      open.set(ticket, close);
       work(ticket).then((value) => end(() => resolve(value)), (error) => end(() => reject(error)));
     });
   }
 
   return {
     run,
-    close() {
+    async close() {
       closed = true;
-      for (const end of [...open]) end(new TransportClosed(name));
+      for (const [ticket, end] of [...open]) if (!ticket.sent) end(new TransportClosed(name));
+      const moment = new AbortController();
+      const answered = [...open.keys()].map((ticket) =>
+        new Promise<void>((resolve) => ticket.whenOver(resolve))
+      );
+      if (answered.length > 0) {
+        await Promise.race([
+          Promise.all(answered),
+          runtime.sleep(FAREWELL, moment.signal).catch(() => undefined),
+        ]);
+        moment.abort(ANSWERED);
+      }
+      for (const end of [...open.values()]) end(new ConnectionLost(name, new TransportClosed(name)));
       alarms.clear();
     },
     get closed() {

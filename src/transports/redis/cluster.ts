@@ -220,12 +220,11 @@ export function createClusterLink(options: ClusterOptions): Link {
       asked(keys[0] ?? "", call, `run '${script.name}' on ${name}`, scripts(script, keys, args)),
     command: (key, args, call) => asked(key, call, `ask ${name}`, commandQuestion(args)),
     listen: bells.listen,
-    close() {
-      calls.close();
+    async close() {
+      await calls.close();
       bells.close();
       for (const each of lines) each.close(new TransportClosed(name));
       alarms.clear();
-      return Promise.resolve();
     },
   };
 }

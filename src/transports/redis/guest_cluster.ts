@@ -147,12 +147,11 @@ export function createGuestCluster({ name, runtime, cluster, patience, opened }:
       asked(keys[0] ?? "", call, `run '${script.name}' on ${name}`, scripts(script, keys, args)),
     command: (key, args, call) => asked(key, call, `ask ${name}`, commandQuestion(args)),
     listen: bells.listen,
-    close() {
-      calls.close();
+    async close() {
+      await calls.close();
       bells.close();
       for (const line of lines.values()) line.close(new TransportClosed(name));
       alarms.clear();
-      return Promise.resolve();
     },
   };
 }

@@ -55,6 +55,6 @@ export interface Link {
   command(key: string, args: readonly Argument[], call: Call): Promise<Reply>;
   /** Hears a shard channel, through reconnects and moves of its slot. */
   listen(channel: string, listener: Listener): Listening;
-  /** Ends every call with `TransportClosed`, and closes what is ours. */
+  /** Ends every call, gives what was sent a moment for its answer before, and closes what is ours. */
   close(): Promise<void>;
 }

@@ -82,12 +82,11 @@ export function createStandalone(options: StandaloneOptions): Link {
       asked(call, `run '${script.name}' on ${name}`, scripts(script, keys, args)),
     command: (_, args, call) => asked(call, `ask ${name}`, commandQuestion(args)),
     listen: bells.listen,
-    close() {
-      calls.close();
+    async close() {
+      await calls.close();
       bells.close();
       for (const each of lines) each.close(new TransportClosed(name));
       alarms.clear();
-      return Promise.resolve();
     },
   };
 }

@@ -180,6 +180,7 @@ export function createWaiting(options: WaitingOptions): Waiting {
 /** A reserve that was not answered has no outcome that a caller must know: it failed, and what it took comes back. */
 export function typed(name: string, error: unknown): unknown {
   if (!(error instanceof ConnectionLost)) return error;
+  if (error.cause instanceof TransportClosed) return error.cause;
   return new TransportError("TRANSPORT_UNAVAILABLE", `Cannot use ${name} as its connection was lost`, {
     cause: error,
   });

@@ -174,16 +174,18 @@ test("an abort ends a call with the signal's reason, and leaves the connection a
   expect(await endOf(link.command("k", GET("k"), { deadline: 5_000 }))).toBe("v");
 });
 
-test("closing ends every call with TransportClosed, whether it was sent or waits for a connection", async () => {
+test("closing ends every call: one that waits as closed, one that was sent and stays unanswered as of no known outcome", async () => {
   await using own = await startRedis();
   const link = open({ url: own.url });
   await link.command("k", GET("k"), { deadline: 5_000 });
   const sent = endOf(link.command("k", ["BLPOP", "none", "5"], { deadline: 5_000 }));
   const away = open({ url: "redis://127.0.0.1:1" });
   const waiting = endOf(away.command("k", GET("k"), { deadline: 5_000 }));
+  await expect.poll(async () => Number(/blocked_clients:(\d+)/.exec(String(await own.send("INFO")))?.[1]))
+    .toBe(1);
   await link.close();
   await away.close();
-  expect([await sent, await waiting]).toEqual(["TRANSPORT_CLOSED", "TRANSPORT_CLOSED"]);
+  expect([await sent, await waiting]).toEqual(["CONNECTION_LOST", "TRANSPORT_CLOSED"]);
   expect(await endOf(link.command("k", GET("k"), { deadline: 5_000 }))).toBe("TRANSPORT_CLOSED");
 });
 

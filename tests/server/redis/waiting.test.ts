@@ -103,6 +103,41 @@ test("a reserve that waits ends empty when its time is up, and the next costs no
   expect(await commands(server) - before).toBeLessThanOrEqual(4);
 });
 
+test("who waits in the process that dispatches looks right behind the job, and no bell is rung for it", async () => {
+  const transport = open();
+  const waiting = reserve(transport, { wait: 10_000 });
+  await expect.poll(() => registered()).toBe(1);
+  const before = await commands(server, "spublish");
+  const start = performance.now();
+  expect(await transport.push([one("a")], call)).toEqual(["stored"]);
+  expect(await waiting).toMatchObject([{ id: "a" }]);
+  // The check, which would find it too, comes after two seconds.
+  expect(performance.now() - start).toBeLessThan(1_000);
+  expect(await commands(server, "spublish")).toBe(before);
+});
+
+test("of those who wait the one in the process that dispatches is spared the bell, and others are rung for", async () => {
+  const [here, there] = [open(), open()];
+  const waiting = [reserve(here, { wait: 10_000 }), reserve(there, { wait: 10_000 })];
+  await expect.poll(() => registered()).toBe(2);
+  const before = await commands(server, "spublish");
+  await here.push([one("a"), one("b")], call);
+  const found = await Promise.all(waiting);
+  expect(found.flat().map(({ id }) => id).sort()).toEqual(["a", "b"]);
+  expect(await commands(server, "spublish")).toBe(before + 1);
+});
+
+test("a job for a queue at which another worker of the process waits wakes that one, whatever else is in the batch", async () => {
+  const transport = open();
+  const [work, other] = [
+    reserve(transport, { wait: 10_000 }),
+    reserve(transport, { wait: 10_000, queues: ["other"] }),
+  ];
+  await expect.poll(async () => await registered() + await registered("other")).toBe(2);
+  await transport.push([one("a"), one("b", "other"), one("c", "third")], call);
+  expect((await Promise.all([work, other])).flat().map(({ id }) => id)).toEqual(["a", "b"]);
+});
+
 test("stop returns soon while a worker waits, and a job is handled within milliseconds", async () => {
   const transport = open();
   const relay = createRelay({ transport, jobs: { greet: free() } });
@@ -277,3 +312,47 @@ test(
   },
   30_000,
 );
+
+test(
+  "a server that freezes is told as down by a worker that only waits, and is used again when it goes on",
+  async () => {
+    await using own = await startRedis();
+    const transport = open({ url: own.url, check: 200 });
+    const relay = createRelay({ transport, jobs: { greet: free() }, callTimeout: 500 });
+    const states: string[] = [];
+    const seen: string[] = [];
+    relay.events.addEventListener("connection", ({ detail }) => void states.push(detail.state));
+    relay.handle("greet", (_, context) => void seen.push(context.job.id));
+    const worker = relay.worker();
+    const running = worker.run();
+    await relay.dispatch("greet", null, { id: "before" });
+    await expect.poll(() => seen).toEqual(["before"]);
+    own.pause();
+    await expect.poll(() => states, { timeout: 10_000 }).toEqual(["down"]);
+    // Longer than a silent connection is kept.
+    await sleep(3_000);
+    own.resume();
+    await expect.poll(() => states, { timeout: 10_000 }).toEqual(["down", "up"]);
+    await relay.dispatch("greet", null, { id: "after" });
+    await expect.poll(() => seen, { timeout: 5_000 }).toEqual(["before", "after"]);
+    await worker.stop();
+    await running;
+  },
+  40_000,
+);
+
+test("a transport whose server is frozen is closed within seconds, and its calls end", async () => {
+  await using own = await startRedis();
+  const transport = open({ url: own.url });
+  await transport.push([one("1")], call);
+  const idle = reserve(transport, { queues: ["idle"], wait: 20_000 }).catch((error: unknown) => error);
+  await expect.poll(async () => Number(await own.send("EXISTS", "{relevo:idle}:waiters"))).toBe(1);
+  own.pause();
+  const pushed = transport.push([one("2")], { deadline: 20_000 }).catch((error: unknown) => error);
+  const start = performance.now();
+  await transport[Symbol.asyncDispose]();
+  expect(performance.now() - start).toBeLessThan(4_000);
+  expect(await idle).toMatchObject({ code: "TRANSPORT_CLOSED" });
+  // It was sent: nobody can say that nothing was stored.
+  expect(await pushed).toMatchObject({ code: "CONNECTION_LOST" });
+}, 30_000);

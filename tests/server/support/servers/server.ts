@@ -133,7 +133,7 @@ function createServer(
     keep: () => void (kept = true),
     async [Symbol.asyncDispose]() {
       await ended("SIGKILL");
-      if (!kept) rmSync(folder, { recursive: true, force: true });
+      if (!kept) rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     },
   };
 }
