@@ -128,179 +128,156 @@ export function createPacker(): Packer {
 }
 
 /** Reads what a script packed, part after part; whoever reads knows what must come. */
-export interface Reader {
+export class Reader {
+  readonly #memory: Buffer;
+  #at = 0;
+  /** The text that {@linkcode Reader.repeated} gave last, and where it stands. */
+  #text = "";
+  #start = 0;
+  #end = 0;
+
+  constructor(packed: Uint8Array) {
+    this.#memory = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
+  }
+
   /** Whether a list comes; where none does, what stands there instead is passed over. */
-  isList(): boolean;
+  isList(): boolean {
+    const head = this.#memory[this.#at] ?? NIL;
+    if ((head >= 0x90 && head < 0xa0) || head === ARRAY16 || head === ARRAY32) return true;
+    if (head === FALSE || head === NIL) this.#at++;
+    else this.number();
+    return false;
+  }
+
   /** How many parts the list has that comes. */
-  length(): number;
-  number(): number;
-  text(): string;
-  /** A window into what was packed. */
-  bytes(): Uint8Array;
-  /** Which of these words comes, by its place; -1 for another text. */
-  word(words: readonly string[]): number;
+  length(): number {
+    const head = this.#memory[this.#at] ?? NIL;
+    if (head >= 0x90 && head < 0xa0) {
+      this.#at++;
+      return head & 15;
+    }
+    if (head === ARRAY16) return this.#memory.readUInt16BE(this.#pass(3) + 1);
+    if (head === ARRAY32) return this.#memory.readUInt32BE(this.#pass(5) + 1);
+    throw this.#wrong("a list");
+  }
+
+  number(): number {
+    const head = this.#memory[this.#at] ?? NIL;
+    if (head < 0x80) {
+      this.#at++;
+      return head;
+    }
+    if (head >= 0xe0) {
+      this.#at++;
+      return head - 256;
+    }
+    return this.#wide(head);
+  }
+
+  text(): string {
+    const length = this.#head();
+    const start = this.#pass(length);
+    return this.#memory.toString("utf8", start, start + length);
+  }
+
   /** The same text as last time costs no new one. */
-  repeated(): string;
-}
+  repeated(): string {
+    const length = this.#head();
+    const start = this.#pass(length);
+    if (this.#text === "" || !this.#isLast(start, length)) {
+      this.#text = this.#memory.toString("utf8", start, start + length);
+      this.#start = start;
+      this.#end = start + length;
+    }
+    return this.#text;
+  }
 
-/** Begins to read. */
-export function createReader(packed: Uint8Array): Reader {
-  const memory = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
-  let at = 0;
-  let before = "";
-  let beforeStart = 0;
-  let beforeEnd = 0;
+  /** A window into what was packed. */
+  bytes(): Uint8Array {
+    const length = this.#head();
+    const { buffer, byteOffset } = this.#memory;
+    return new Uint8Array(buffer, byteOffset + this.#pass(length), length);
+  }
 
-  function wrong(wanted: string): TypeError {
-    return new TypeError(`Cannot read an answer as ${wanted} must come: current head is ${memory[at]}`);
+  /** Which of these words comes, by its place; -1 for another text. */
+  word(words: readonly string[]): number {
+    const length = this.#head();
+    const start = this.#pass(length);
+    for (let n = 0; n < words.length; n++) {
+      const word = words[n];
+      if (word !== undefined && word.length === length && this.#isWord(word, start)) return n;
+    }
+    return -1;
+  }
+
+  /** Goes on by so many bytes; where it was. */
+  #pass(size: number): number {
+    const start = this.#at;
+    this.#at += size;
+    return start;
   }
 
   /** Passes over the head of a text; its length. */
-  function head(): number {
-    const first = memory[at] ?? NIL;
-    if (first >= 0xa0 && first < 0xc0) {
-      at++;
-      return first & 31;
+  #head(): number {
+    const head = this.#memory[this.#at] ?? NIL;
+    if (head >= 0xa0 && head < 0xc0) {
+      this.#at++;
+      return head & 31;
     }
-    if (first === RAW8) {
-      at += 2;
-      return memory[at - 1] ?? 0;
-    }
-    if (first === RAW16) {
-      at += 3;
-      return memory.readUInt16BE(at - 2);
-    }
-    if (first === RAW32) {
-      at += 5;
-      return memory.readUInt32BE(at - 4);
-    }
-    throw wrong("a text");
+    if (head === RAW8) return this.#memory.readUInt8(this.#pass(2) + 1);
+    if (head === RAW16) return this.#memory.readUInt16BE(this.#pass(3) + 1);
+    if (head === RAW32) return this.#memory.readUInt32BE(this.#pass(5) + 1);
+    throw this.#wrong("a text");
   }
 
-  function isSame(start: number, end: number): boolean {
-    if (end - start !== beforeEnd - beforeStart) return false;
-    for (let n = start, m = beforeStart; n < end; n++, m++) if (memory[n] !== memory[m]) return false;
-    return true;
-  }
-
-  function isWord(word: string, start: number): boolean {
-    for (let n = 0; n < word.length; n++) if (memory[start + n] !== word.charCodeAt(n)) return false;
-    return true;
-  }
-
-  function wide(): number {
-    const first = memory[at] ?? NIL;
-    at++;
-    switch (first) {
+  #wide(head: number): number {
+    const memory = this.#memory;
+    switch (head) {
       case FLOAT32:
-        at += 4;
-        return memory.readFloatBE(at - 4);
+        return memory.readFloatBE(this.#pass(5) + 1);
       case FLOAT64:
-        at += 8;
-        return memory.readDoubleBE(at - 8);
+        return memory.readDoubleBE(this.#pass(9) + 1);
       case UINT8:
-        at += 1;
-        return memory.readUInt8(at - 1);
+        return memory.readUInt8(this.#pass(2) + 1);
       case UINT16:
-        at += 2;
-        return memory.readUInt16BE(at - 2);
+        return memory.readUInt16BE(this.#pass(3) + 1);
       case UINT32:
-        at += 4;
-        return memory.readUInt32BE(at - 4);
+        return memory.readUInt32BE(this.#pass(5) + 1);
       case UINT64:
-        at += 8;
-        return memory.readUInt32BE(at - 8) * 2 ** 32 + memory.readUInt32BE(at - 4);
+        return Number(memory.readBigUInt64BE(this.#pass(9) + 1));
       case INT8:
-        at += 1;
-        return memory.readInt8(at - 1);
+        return memory.readInt8(this.#pass(2) + 1);
       case INT16:
-        at += 2;
-        return memory.readInt16BE(at - 2);
+        return memory.readInt16BE(this.#pass(3) + 1);
       case INT32:
-        at += 4;
-        return memory.readInt32BE(at - 4);
+        return memory.readInt32BE(this.#pass(5) + 1);
       case INT64:
-        at += 8;
-        return memory.readInt32BE(at - 8) * 2 ** 32 + memory.readUInt32BE(at - 4);
+        return Number(memory.readBigInt64BE(this.#pass(9) + 1));
       default:
-        at--;
-        throw wrong("a number");
+        throw this.#wrong("a number");
     }
   }
 
-  const reader: Reader = {
-    isList() {
-      const first = memory[at] ?? NIL;
-      if ((first >= 0x90 && first < 0xa0) || first === ARRAY16 || first === ARRAY32) return true;
-      if (first === FALSE || first === NIL) at++;
-      else reader.number();
-      return false;
-    },
-    length() {
-      const first = memory[at] ?? NIL;
-      if (first >= 0x90 && first < 0xa0) {
-        at++;
-        return first & 15;
-      }
-      if (first === ARRAY16) {
-        at += 3;
-        return memory.readUInt16BE(at - 2);
-      }
-      if (first === ARRAY32) {
-        at += 5;
-        return memory.readUInt32BE(at - 4);
-      }
-      throw wrong("a list");
-    },
-    number() {
-      const first = memory[at] ?? NIL;
-      if (first < 0x80) {
-        at++;
-        return first;
-      }
-      if (first >= 0xe0) {
-        at++;
-        return first - 256;
-      }
-      return wide();
-    },
-    text() {
-      const length = head();
-      at += length;
-      return memory.toString("utf8", at - length, at);
-    },
-    bytes() {
-      const length = head();
-      at += length;
-      return new Uint8Array(memory.buffer, memory.byteOffset + at - length, length);
-    },
-    word(words) {
-      const length = head();
-      const start = at;
-      at += length;
-      for (let n = 0; n < words.length; n++) {
-        const word = words[n];
-        if (word !== undefined && word.length === length && isWord(word, start)) return n;
-      }
-      return -1;
-    },
-    repeated() {
-      const length = head();
-      const start = at;
-      at += length;
-      if (before === "" || !isSame(start, at)) {
-        before = memory.toString("utf8", start, at);
-        beforeStart = start;
-        beforeEnd = at;
-      }
-      return before;
-    },
-  };
-  return reader;
+  #isLast(start: number, length: number): boolean {
+    if (length !== this.#end - this.#start) return false;
+    const memory = this.#memory;
+    for (let n = 0; n < length; n++) if (memory[start + n] !== memory[this.#start + n]) return false;
+    return true;
+  }
+
+  #isWord(word: string, start: number): boolean {
+    for (let n = 0; n < word.length; n++) if (this.#memory[start + n] !== word.charCodeAt(n)) return false;
+    return true;
+  }
+
+  #wrong(wanted: string): TypeError {
+    const head = this.#memory[this.#at];
+    return new TypeError(`Cannot read an answer as ${wanted} must come: current head is ${head}`);
+  }
 }
 
 /** Begins to read what a script answered. */
 export function readerOf(reply: Reply): Reader {
-  if (reply instanceof Uint8Array) return createReader(reply);
+  if (reply instanceof Uint8Array) return new Reader(reply);
   throw new TypeError(`Cannot read an answer as it must be packed: current type is ${typeof reply}`);
 }

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { expect, test } from "vitest";
-import { createPacker, createReader } from "../../../src/transports/redis/pack.ts";
+import { createPacker, Reader } from "../../../src/transports/redis/pack.ts";
 
 test("what was packed stays as it is when more is packed, as it may not have been sent yet", () => {
   const pack = createPacker();
@@ -21,7 +21,7 @@ test("texts of every length that the server writes are read", () => {
       ? [0xda, size >> 8, size & 255]
       : [0xdb, 0, size >> 16, (size >> 8) & 255, size & 255];
     const packed = Buffer.concat([Buffer.from(head), text]);
-    expect(createReader(packed).text()).toBe(`${text}`);
-    expect(createReader(packed).bytes()).toEqual(new Uint8Array(text));
+    expect(new Reader(packed).text()).toBe(`${text}`);
+    expect(new Reader(packed).bytes()).toEqual(new Uint8Array(text));
   }
 });
