@@ -119,7 +119,7 @@ export function redis(options: RedisOptions = {}): Transport {
     async push(jobs, call) {
       if (closing !== undefined) throw new TransportClosed(name);
       call.signal?.throwIfAborted();
-      return await model.push(jobs, call);
+      return await model.push(jobs, call, waiting.foretell(jobs));
     },
     reserve: (queues, wanted) => guarded(wanted, () => waiting.reserve(queues, wanted)),
     extend: (leases, call) => guarded(call, () => model.extend(leases, call)),

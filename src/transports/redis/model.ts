@@ -36,7 +36,11 @@ import { createTopics } from "./topics.ts";
 export interface Model
   extends
     Looks,
-    Pick<Transport, "push" | "extend" | "settle" | "info" | "queues" | "list" | "get" | "reload" | "remove"> {
+    Pick<Transport, "extend" | "settle" | "info" | "queues" | "list" | "get" | "reload" | "remove"> {
+  /** As a transport's; of the queues that were foretold this client looks by itself. */
+  push(
+    ...rest: [...Parameters<Transport["push"]>, foretold?: ReadonlySet<string>]
+  ): ReturnType<Transport["push"]>;
   readonly topics: Topics;
   readonly schedules: Schedules;
   /** Takes out this client's consumers that hold nothing, from the queues that it reserved from. */
@@ -75,7 +79,7 @@ export function createModel(options: ModelOptions): Model {
     next: (queue) => keys.key(queue, "next"),
     attempt: (queues, wanted) => attempt(context, scripts.reserve, queues, wanted),
     ...createPresence(context, scripts),
-    push: (jobs, call) => pushJobs(context, scripts.push, jobs, call),
+    push: (jobs, call, foretold) => pushJobs(context, scripts.push, jobs, call, foretold),
     settle: (settlements, call) => settleAll(context, scripts.settle, settlements, call),
     extend: (leases, call) => extendAll(context, scripts.extend, leases, call),
     info: (queue, call) => infoOf(context, scripts.info, queue, call),

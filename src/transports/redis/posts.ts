@@ -55,6 +55,11 @@ export interface Posts {
   /** A look begins; what it answers is to be told when it ends, undefined when it failed. */
   begin(posts: readonly Post[], level: 1 | 2): (found: Attempt | undefined) => void;
   sleep(sleeper: Sleeper): void;
+  /**
+   * A job is about to be sent to this queue: whoever sleeps there looks at once, right behind the job and without the
+   * bell's way there and back. False where nobody sleeps.
+   */
+  foretell(queue: string): boolean;
   /** Wakes a sleeper whose visit is over. */
   rouse(sleeper: Sleeper): void;
   close(): Promise<void>;
@@ -303,6 +308,13 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
     sleep(sleeper) {
       sleepers.add(sleeper);
       arm();
+    },
+    foretell(queue) {
+      const post = posts.get(queue);
+      if (post === undefined || closed) return false;
+      if (![...sleepers].some(({ level, posts: held }) => level === 2 && held.includes(post))) return false;
+      ring(post, true);
+      return true;
     },
     rouse(sleeper) {
       if (sleepers.has(sleeper)) wake(sleeper);

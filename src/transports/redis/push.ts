@@ -34,12 +34,13 @@ interface Chunk {
   windowed: boolean;
 }
 
-/** Stores jobs. */
+/** Stores jobs. Of queues that were foretold this client looks by itself, and need not be rung for. */
 export async function pushJobs(
   context: Context,
   script: Script,
   jobs: readonly PushJob[],
   call: Call & { readonly atomic?: boolean },
+  foretold: ReadonlySet<string> = new Set(),
 ): Promise<readonly Pushed[]> {
   checkBulk("push jobs", jobs);
   call.signal?.throwIfAborted();
@@ -54,7 +55,7 @@ export async function pushJobs(
       `Cannot push jobs all or none as they must be of one queue in a Cluster: current number is ${chunks.length}`,
     );
   }
-  const answers = chunks.map((chunk) => send(context, script, jobs, chunk, call, results));
+  const answers = chunks.map((chunk) => send(context, script, jobs, chunk, call, foretold, results));
   const sent = Promise.allSettled(answers);
   const queues = chunks.flatMap((chunk) => chunk.queues);
   const settled = await (context.registry.knows(queues) ? sent : context.registry.follow(sent));
@@ -137,13 +138,15 @@ async function send(
   jobs: readonly PushJob[],
   chunk: Chunk,
   call: Call & { readonly atomic?: boolean },
+  foretold: ReadonlySet<string>,
   results: Pushed[],
 ): Promise<void> {
   const { link, keys, pack, registry } = context;
   const { queues, indexes, lists, timed, windowed } = chunk;
   const flags = `${call.atomic ? "a" : ""}${timed ? "d" : ""}${windowed ? "w" : ""}`;
   try {
-    const args = [flags, ...lists.map((list) => pack(packedJobs(chunk, list, jobs)))];
+    const looks = queues.every((queue) => foretold.has(queue)) ? context.instance : "";
+    const args = [flags, looks, ...lists.map((list) => pack(packedJobs(chunk, list, jobs)))];
     const answer = await link.run(script, queues.map((queue) => keys.base(queue)), args, callOf(call));
     const [refused, fresh, faults] = replies(answer);
     for (const number of replies(refused)) {

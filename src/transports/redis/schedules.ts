@@ -83,7 +83,7 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
 function pushOf({ pack }: Context, job: PushJob | undefined): readonly Argument[] {
   if (job === undefined) return [];
   const window = job.idWindow === undefined ? -1 : Math.ceil(job.idWindow);
-  return ["dw", pack([1, job.id, job.name, job.meta, job.payload, ...whenOf(job), window])];
+  return ["dw", "", pack([1, job.id, job.name, job.meta, job.payload, ...whenOf(job), window])];
 }
 
 /** Schedules as a script answers them, each in a row of values. */

@@ -6,7 +6,7 @@
  */
 
 import { TransportClosed, TransportError } from "../../errors.ts";
-import type { Delivery, ReserveOptions } from "../../exchange.ts";
+import type { Delivery, PushJob, ReserveOptions } from "../../exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Attempt, Looks } from "./attempt.ts";
 import { ConnectionLost } from "./errors.ts";
@@ -28,6 +28,8 @@ export interface WaitingOptions {
 /** Reserves, with and without waiting. */
 export interface Waiting {
   reserve(queues: readonly string[], options: ReserveOptions): Promise<readonly Delivery[]>;
+  /** Wakes whoever sleeps where these jobs are about to go; answers the queues where somebody did. */
+  foretell(jobs: readonly PushJob[]): ReadonlySet<string>;
   /** Ends all of them, and resolves when what was still under way has been given back. */
   close(): Promise<void>;
 }
@@ -49,27 +51,19 @@ interface Visit {
 export function createWaiting(options: WaitingOptions): Waiting {
   const { name, runtime, looks, giveBack } = options;
   const posts = createPosts(options);
-  /** Looks under way, and what gives back what they brought too late. */
+  /** Reserves under way, and what gives back what they brought too late. */
   const pending = new Set<Promise<void>>();
   const visits = new Set<(error: unknown) => void>();
   let closed = false;
 
-  /** One look; what it brings when nobody waits any more goes back at once. */
-  async function look(
-    visit: Visit,
+  /** One look. */
+  function look(
     queues: readonly string[],
     { limit, slots, lease, deadline }: ReserveOptions,
     register: boolean,
   ): Promise<Attempt> {
     // Not the caller's signal: the answer to what was sent is wanted in any case.
-    const answer = looks.attempt(queues, { limit, slots, lease, deadline, register });
-    const settled = answer.then(
-      ({ deliveries }) => visit.over && deliveries.length > 0 ? giveBack(deliveries) : undefined,
-      () => undefined,
-    );
-    pending.add(settled);
-    void settled.finally(() => pending.delete(settled));
-    return await answer;
+    return looks.attempt(queues, { limit, slots, lease, deadline, register });
   }
 
   async function wait(
@@ -83,7 +77,7 @@ export function createWaiting(options: WaitingOptions): Waiting {
     visit.whenOver(() => posts.leave(held));
     while (!visit.over) {
       if (held.some(({ quiet }) => quiet < level)) {
-        const deliveries = await attempt(visit, held, options, level);
+        const deliveries = await attempt(held, options, level);
         if (deliveries.length > 0) return deliveries;
         if (held.some(({ quiet }) => quiet < level)) continue;
       }
@@ -93,14 +87,13 @@ export function createWaiting(options: WaitingOptions): Waiting {
   }
 
   async function attempt(
-    visit: Visit,
     held: readonly Post[],
     options: ReserveOptions,
     level: 1 | 2,
   ): Promise<Attempt["deliveries"]> {
     const done = posts.begin(held, level);
     try {
-      const found = await look(visit, held.map(({ queue }) => queue), options, true);
+      const found = await look(held.map(({ queue }) => queue), options, true);
       done(found);
       return found.deliveries;
     } catch (error) {
@@ -156,12 +149,28 @@ export function createWaiting(options: WaitingOptions): Waiting {
         visits.add(fail);
         const work = options.wait > 0
           ? wait(visit, queues, options)
-          : look(visit, queues, options, false).then(({ deliveries }) => deliveries);
-        work.then(
-          (deliveries) => end(() => resolve(deliveries)),
+          : look(queues, options, false).then(({ deliveries }) => deliveries);
+        const settled = work.then(
+          async (deliveries) => {
+            // Nobody waits any more, perhaps since the very moment at which the answer came.
+            if (over && deliveries.length > 0) await giveBack(deliveries);
+            else end(() => resolve(deliveries));
+          },
           (error) => fail(typed(name, error)),
         );
+        pending.add(settled);
+        void settled.finally(() => pending.delete(settled));
       });
+    },
+    foretell(jobs) {
+      const woken = new Set<string>();
+      const asked = new Set<string>();
+      for (const { queue, at, delay = 0 } of jobs) {
+        if (at !== undefined || delay > 0 || asked.has(queue)) continue;
+        asked.add(queue);
+        if (posts.foretell(queue)) woken.add(queue);
+      }
+      return woken;
     },
     async close() {
       closed = true;

@@ -121,13 +121,15 @@ local function lend(base, at)
   lower(base, at)
 end
 
-local function ring(base, count, now)
+local function ring(base, count, now, looks)
   local most = math.min(count + 1, 100)
   local names = call('ZRANGE', base .. WAITERS, '(' .. text(now), '+inf', 'BYSCORE', 'LIMIT', 0, most)
   if #names == 0 then return end
   call('ZREM', base .. WAITERS, unpack(names))
   -- Where the rights of this user do not allow it, those who wait find the jobs at their next look.
-  for _, name in ipairs(names) do redis.pcall('SPUBLISH', base .. BELL, name) end
+  for _, name in ipairs(names) do
+    if name ~= looks then redis.pcall('SPUBLISH', base .. BELL, name) end
+  end
 end
 
 local function begin(base)

@@ -2,9 +2,10 @@
  * Jobs in. What could refuse the batch comes before the first write, and what grows before what shrinks: a server
  * whose memory is full refuses it whole.
  *
- * KEYS: bases of queues. ARGV: `a` (all or none), `d` (some have due times), `w` (some have windows); then lists of
- * jobs without any bounds between them, as tables cost more than what is in them: `key, id, name, meta, payload`, and
- * with `d` or `w` also `kind, time, window`: kind 1 for an instant, 2 for a delay, else 0; window -1 for none.
+ * KEYS: bases of queues. ARGV: `a` (all or none), `d` (some have due times), `w` (some have windows); the
+ * instance that looks for them anyway, or nothing; then lists of jobs without any bounds between them, as tables cost
+ * more than what is in them: `key, id, name, meta, payload`, and with `d` or `w` also `kind, time, window`: kind 1 for
+ * an instant, 2 for a delay, else 0; window -1 for none.
  * Answers the numbers of those refused, of the queues that are new, each with its group, and of the queues that cannot
  * be used, each with the reason.
  *
@@ -169,7 +170,7 @@ local function judge(jobs, n)
 end
 
 local batches = {}
-for n = 2, #ARGV do batches[n - 1] = cmsgpack.unpack(ARGV[n]) end
+for n = 3, #ARGV do batches[n - 2] = cmsgpack.unpack(ARGV[n]) end
 if not timed and not windowed then
   if not atomic or #faults == 0 then
     for _, jobs in ipairs(batches) do addPlain(jobs) end
@@ -190,7 +191,7 @@ end
 for _, queue in ipairs(queues) do
   for _, target in ipairs(queue.targets) do
     each('HSET', target.base .. IDS, target.places)
-    if target.ready and target.ready > 0 then ring(target.base, target.ready, now) end
+    if target.ready and target.ready > 0 then ring(target.base, target.ready, now, ARGV[2]) end
     if target.earliest and lower(target.base, target.earliest) then ring(target.base, 0, now) end
   end
   if queue.held > 0 then
