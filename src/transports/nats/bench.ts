@@ -4,13 +4,43 @@
  * @module
  */
 
+import type { Alarms } from "../../alarms.ts";
 import type { ServerClock } from "./clock.ts";
-import type { Crowd } from "./crowd.ts";
 import type { Deaths } from "./deaths.ts";
 import type { Holding } from "./held.ts";
 import type { Link } from "./link.ts";
-import type { Place, Places } from "./places.ts";
-import type { Pulls } from "./pulls.ts";
+import type { Line } from "./names.ts";
+import type { Place } from "./place.ts";
+import type { Places } from "./places.ts";
+import type { Arrival, Pulls } from "./pulls.ts";
+
+/** Somebody who waits. */
+export interface Waiter {
+  readonly places: readonly Place[];
+  readonly slots: number;
+  /** A first job came: it is the waiter's, who waits no more. */
+  got(arrival: Arrival): void;
+}
+
+/** The crowd. */
+export interface Crowd {
+  readonly alarms: Alarms;
+  /** Whether a line is known to be empty, as somebody stands at it. */
+  stands(place: Place, line: Line): boolean;
+  /** Stands at the lines of a queue. */
+  keep(place: Place, lines: readonly Line[]): void;
+  join(waiter: Waiter): void;
+  leave(waiter: Waiter): void;
+  /** Takes jobs that came for nobody. */
+  spare(place: Place, limit: number, slots: number): Arrival[];
+  /** Takes in what came for nobody in particular. */
+  stray(arrival: Arrival): void;
+  /** Forgets what was known of the server. */
+  reset(): void;
+  /** Stands anew where a consumer has another leader. */
+  moved(stream: string, consumer: string): void;
+  close(): Promise<void>;
+}
 
 /** The parts of one transport. */
 export interface Bench {

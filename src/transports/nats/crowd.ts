@@ -6,42 +6,14 @@
  * @module
  */
 
-import { type Alarm, type Alarms, createAlarms } from "../../alarms.ts";
+import { type Alarm, createAlarms } from "../../alarms.ts";
 import { hush } from "../../promises.ts";
 import type { Runtime } from "../../runtime.ts";
-import type { Bench } from "./bench.ts";
+import type { Bench, Crowd, Waiter } from "./bench.ts";
 import type { Line } from "./names.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 import type { Arrival, Stand } from "./pulls.ts";
 import { giveBack, ripen, RIPEN_PAGE, takeBack } from "./ripen.ts";
-
-/** Somebody who waits. */
-export interface Waiter {
-  readonly places: readonly Place[];
-  readonly slots: number;
-  /** A first job came: it is the waiter's, who waits no more. */
-  got(arrival: Arrival): void;
-}
-
-/** The crowd. */
-export interface Crowd {
-  readonly alarms: Alarms;
-  /** Whether a line is known to be empty, as somebody stands at it. */
-  stands(place: Place, line: Line): boolean;
-  /** Stands at the lines of a queue. */
-  keep(place: Place, lines: readonly Line[]): void;
-  join(waiter: Waiter): void;
-  leave(waiter: Waiter): void;
-  /** Takes jobs that came for nobody. */
-  spare(place: Place, limit: number, slots: number): Arrival[];
-  /** Takes in what came for nobody in particular. */
-  stray(arrival: Arrival): void;
-  /** Forgets what was known of the server. */
-  reset(): void;
-  /** Stands anew where a consumer has another leader. */
-  moved(stream: string, consumer: string): void;
-  close(): Promise<void>;
-}
 
 /** What is known of one queue. */
 interface Post {

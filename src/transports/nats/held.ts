@@ -7,31 +7,7 @@
 
 import { createAlarms } from "../../alarms.ts";
 import type { Link } from "./link.ts";
-import type { Line } from "./names.ts";
-import type { Place } from "./places.ts";
-import type { Record } from "./wire.ts";
-
-/** A delivery that was handed over. */
-export interface Held {
-  readonly token: string;
-  readonly place: Place;
-  readonly line: Line;
-  readonly seq: number;
-  /** Where its acknowledgement goes. */
-  readonly reply: string;
-  readonly record: Record;
-  readonly payload: Uint8Array;
-  /** When it could first run. */
-  readonly due: number;
-  /** When the holder's lease ends, on the monotonic clock. */
-  until: number;
-  /** When the server's ends. */
-  safe: number;
-  /** A move of it was sent, and the answer lost. */
-  tried: boolean;
-  /** Held no more: settled, lost, or removed by an operator. */
-  gone: boolean;
-}
+import type { Held, Place } from "./place.ts";
 
 /** The deliveries of this process. */
 export interface Holding {

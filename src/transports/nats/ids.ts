@@ -9,9 +9,9 @@
 import type { PushJob } from "../../exchange.ts";
 import type { Bench } from "./bench.ts";
 import { lastMessage, replace, type Single } from "./locks.ts";
-import { deleteMessage, each, scan } from "./look.ts";
+import { deleteMessage, each, scan } from "./read.ts";
 import { idOfToken, idToken } from "./names.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 import { isTopic, placesOf } from "./registry.ts";
 
 /** A lock as it stands. */
@@ -51,7 +51,12 @@ export function jobOf({ seq }: Taken): string {
 }
 
 /** Takes the id that a job's caller chose, if it is free. */
-export async function takeId(bench: Bench, place: Place, job: PushJob, until: number): Promise<Taken | undefined> {
+export async function takeId(
+  bench: Bench,
+  place: Place,
+  job: PushJob,
+  until: number,
+): Promise<Taken | undefined> {
   const { id, idWindow = 0 } = job;
   const end = bench.clock.now() + Math.ceil(idWindow);
   let expected = 0;
@@ -126,7 +131,9 @@ async function isLive(bench: Bench, place: Place, id: string, until: number): Pr
   const places = isTopic(place) ? [place, ...await placesOf(bench, place, until)] : [place];
   const token = idToken(id);
   const found = await Promise.all(
-    places.flatMap((one) => LIVE.map((line) => lastMessage(bench, one, `${one.base}${line}.${token}`, until))),
+    places.flatMap((one) =>
+      LIVE.map((line) => lastMessage(bench, one, `${one.base}${line}.${token}`, until))
+    ),
   );
   return found.some((message) => message !== undefined);
 }

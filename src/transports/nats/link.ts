@@ -8,14 +8,8 @@
 import { type Alarms, createAlarms } from "../../alarms.ts";
 import { DeadlineExceeded, errorOf, messageOf, TransportClosed } from "../../errors.ts";
 import { hush } from "../../promises.ts";
-import {
-  type NatsHeaders,
-  type NatsInfo,
-  type NatsMessage,
-  type NatsSubscription,
-  open,
-  type Opened,
-} from "./client.ts";
+import { open, type Opened } from "./client.ts";
+import type { NatsHeaders, NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
 import { AnswerLost, ApiError, type ApiFault, connectFault, noResponders, unavailable } from "./errors.ts";
 import type { Settings } from "./options.ts";
 

@@ -6,7 +6,7 @@
 
 import type { Bench } from "./bench.ts";
 import { ApiError, FAULT } from "./errors.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 import { type Receipt, receipted } from "./publish.ts";
 import { EXPECTED_SEQUENCE, HEADER, storedOf } from "./wire.ts";
 

@@ -9,12 +9,13 @@ import type { Channel, DeadChannel, QueueInfo } from "../../job.ts";
 import { checkInteger } from "../../options.ts";
 import type { Bench } from "./bench.ts";
 import { timeOfDeath } from "./deaths.ts";
-import { isGone } from "./errors.ts";
-import { DEAD_LETTER, idToken, type Line } from "./names.ts";
-import { type Place, queueOf } from "./places.ts";
+import type { Line } from "./names.ts";
+import type { Place } from "./place.ts";
+import { queueOf } from "./places.ts";
 import { lineSubject } from "./publish.ts";
+import { AT_ONCE, direct, each, type Grave, graves, lastOf, nextOf, scan } from "./read.ts";
 import { dueOf, ripenPages } from "./ripen.ts";
-import { type Stored, storedOf } from "./wire.ts";
+import type { Stored } from "./wire.ts";
 
 /** What a consumer says of itself. */
 interface ConsumerState {
@@ -23,19 +24,8 @@ interface ConsumerState {
   readonly num_pending: number;
 }
 
-/** A dead job, as its subject tells it. */
-export interface Grave {
-  readonly subject: string;
-  /** Orders deaths. */
-  readonly stamp: string;
-}
-
 /** Pages of delayed jobs that a look moves on when they are due. */
 const PAGES = 100;
-/** Messages that are asked for at once. */
-const AT_ONCE = 256;
-/** Streams of one page of the server's list, and subjects of one of its answers. */
-const SUBJECTS_PAGE = 100_000;
 const LINES: readonly Line[] = ["w", "b", "d"];
 
 /** Counts per channel. */
@@ -86,65 +76,6 @@ function dueAt(message: Stored): number {
 
 async function countOf(bench: Bench, place: Place, channel: DeadChannel, until: number): Promise<number> {
   return (await graves(bench, place, channel, undefined, until)).length;
-}
-
-/** The dead jobs of a channel, oldest first, or those with an id. */
-export async function graves(
-  { link }: Bench,
-  place: Place,
-  channel: DeadChannel,
-  id: string | undefined,
-  until: number,
-): Promise<Grave[]> {
-  const filter = `${place.base}${DEAD_LETTER[channel]}.${id === undefined ? ">" : `${idToken(id)}.*`}`;
-  const found: Grave[] = [];
-  for (let offset = 0;; offset += SUBJECTS_PAGE) {
-    const { state } = await link.api<
-      { readonly state: { readonly subjects?: Readonly<Record<string, number>> } }
-    >(
-      `STREAM.INFO.${place.stream}`,
-      { subjects_filter: filter, offset },
-      until,
-    );
-    const subjects = Object.keys(state.subjects ?? {});
-    for (const subject of subjects) {
-      found.push({ subject, stamp: subject.slice(subject.lastIndexOf(".") + 1) });
-    }
-    if (subjects.length < SUBJECTS_PAGE) break;
-  }
-  return found.sort((a, b) => a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0);
-}
-
-/** Asks for a message directly; undefined when there is none. */
-export async function direct(
-  { link }: Bench,
-  place: Place,
-  request: object,
-  until: number,
-): Promise<Stored | undefined> {
-  const subject = `$JS.API.DIRECT.GET.${place.stream}`;
-  return storedOf(await link.request({ subject, data: JSON.stringify(request) }, until), place.rawName);
-}
-
-/** The last message of a subject. */
-export function lastOf(
-  bench: Bench,
-  place: Place,
-  subject: string,
-  until: number,
-): Promise<Stored | undefined> {
-  return direct(bench, place, { last_by_subj: subject }, until);
-}
-
-/** The first message of a subject from a number on. */
-export function nextOf(
-  bench: Bench,
-  place: Place,
-  subject: string,
-  seq: number,
-  until: number,
-): Promise<Stored | undefined> {
-  return direct(bench, place, { seq, next_by_subj: subject }, until);
 }
 
 /** The names of all queues that hold a job, or held one. */
@@ -360,57 +291,4 @@ async function listLines(
   return found.length > limit && last !== undefined
     ? { entries, cursor: `${last.line}:${last.message.seq}` }
     : { entries };
-}
-
-/** The messages of a line from one number to another, in their order, as far as they are wanted. */
-export async function scan(
-  bench: Bench,
-  place: Place,
-  line: Line | "p" | "i",
-  from: number,
-  to: number,
-  wanted: (message: Stored) => boolean,
-  limit: number,
-  until: number,
-): Promise<Stored[]> {
-  const filter = `${place.base}${line}.>`;
-  const found: Stored[] = [];
-  for (let seq = from; found.length < limit;) {
-    const next = await nextOf(bench, place, filter, seq, until);
-    if (next === undefined || next.seq > to) break;
-    if (wanted(next)) found.push(next);
-    // Behind one that is there more are likely to be: they are asked for at once, by their numbers.
-    const numbers = Array.from(
-      { length: Math.min(AT_ONCE, Math.max(0, limit - found.length)) },
-      (_, n) => next.seq + 1 + n,
-    )
-      .filter((number) => number <= to);
-    const messages = await Promise.all(numbers.map((number) => direct(bench, place, { seq: number }, until)));
-    for (const message of messages) {
-      if (message === undefined || !message.subject.startsWith(`${place.base}${line}.`)) continue;
-      if (found.length < limit && wanted(message)) found.push(message);
-    }
-    seq = next.seq + 1 + numbers.length;
-  }
-  return found;
-}
-
-/** Asks for each of many, so many at once; answers in their order. */
-export async function each<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (let start = 0; start < items.length; start += AT_ONCE) {
-    results.push(...await Promise.all(items.slice(start, start + AT_ONCE).map(ask)));
-  }
-  return results;
-}
-
-/** Takes a message out of a stream; false when it is not there any more. */
-export async function deleteMessage({ link }: Bench, place: Place, seq: number, until: number): Promise<boolean> {
-  try {
-    await link.api(`STREAM.MSG.DELETE.${place.stream}`, { seq, no_erase: true }, until);
-    return true;
-  } catch (error) {
-    if (isGone(error)) return false;
-    throw error;
-  }
 }

@@ -10,7 +10,7 @@ import type { Call } from "../../exchange.ts";
 import { unlessAborted } from "../../promises.ts";
 import type { Features, Transport } from "../../transport.ts";
 import { type Bench, createWindow } from "./bench.ts";
-import type { NatsConnection } from "./client.ts";
+import type { NatsConnection, NatsHeaders, NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
 import { createServerClock } from "./clock.ts";
 import { createCrowd } from "./crowd.ts";
 import { createDeaths } from "./deaths.ts";
@@ -30,7 +30,7 @@ import { extendAll, settleAll } from "./settle.ts";
 import { createTending } from "./tend.ts";
 import { createTopics } from "./topics.ts";
 
-export type { NatsConnection, NatsOptions };
+export type { NatsConnection, NatsHeaders, NatsInfo, NatsMessage, NatsOptions, NatsSubscription };
 
 const FEATURES: Features = {
   durable: true,

@@ -9,7 +9,7 @@
 import { DeadlineExceeded } from "../../errors.ts";
 import type { Link } from "./link.ts";
 import type { Line } from "./names.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 import { type Letter, published } from "./publish.ts";
 
 /** Takes a message out of the stream. */

@@ -8,22 +8,11 @@ import type { Reloaded, Selection } from "../../exchange.ts";
 import type { Channel, DeadChannel } from "../../job.ts";
 import type { Bench } from "./bench.ts";
 import { retakeId } from "./ids.ts";
-import {
-  channelOf,
-  deleteMessage,
-  delivered,
-  diedAt,
-  direct,
-  each,
-  type Grave,
-  graves,
-  lastOf,
-  scan,
-  type Seen,
-} from "./look.ts";
+import { channelOf, delivered, diedAt, type Seen } from "./look.ts";
+import { deleteMessage, direct, each, type Grave, graves, lastOf, scan } from "./read.ts";
 import { ACK, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 import { lineSubject, published } from "./publish.ts";
 import { ripenPages } from "./ripen.ts";
 import { MESSAGE_ID, type Stored } from "./wire.ts";

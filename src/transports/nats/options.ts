@@ -6,7 +6,7 @@
 
 import { checkInteger, checkKnown, checkWord, quote } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
-import type { NatsConnection } from "./client.ts";
+import type { NatsConnection } from "./connection.ts";
 
 /** Options of {@linkcode nats}. Give `servers` or `connection`. */
 export interface NatsOptions {

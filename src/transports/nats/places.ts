@@ -9,34 +9,10 @@ import { TransportError } from "../../errors.ts";
 import { partsOf } from "../../names.ts";
 import type { ServerClock } from "./clock.ts";
 import { ApiError, FAULT, isFault, refusal } from "./errors.ts";
-import type { Held } from "./held.ts";
 import type { Link } from "./link.ts";
 import { type Line, safeName } from "./names.ts";
-import { createOrder, type Order } from "./order.ts";
-
-/** A queue's place. */
-export interface Place {
-  readonly queue: string;
-  /** The name of a job that says none: the queue's, or its topic's. */
-  readonly rawName: string;
-  readonly stream: string;
-  /** What its subjects begin with, the last dot included. */
-  readonly base: string;
-  /** The durable consumer of each line. */
-  readonly consumers: Readonly<Record<Line, string>>;
-  /** Milliseconds after which its server hands an unsettled job to another. */
-  ackWait: number;
-  /** Milliseconds for which the server remembers messages' ids. */
-  window: number;
-  /** The last number of each line that came here. */
-  readonly seen: Record<Line, number>;
-  /** Calls on it, in their order. */
-  readonly order: Order;
-  /** The push that takes ids at this moment: those behind it wait, so that jobs lie in the order of the calls. */
-  turn: Promise<unknown> | undefined;
-  /** What this process holds of it, by number in the stream. */
-  readonly held: Map<number, Held>;
-}
+import { createOrder } from "./order.ts";
+import type { Place } from "./place.ts";
 
 /** Finds and makes places. */
 export interface Places {

@@ -10,15 +10,15 @@ import { type ApiFault, refusal } from "./errors.ts";
 import type { Answered, Link } from "./link.ts";
 import type { Line } from "./names.ts";
 import { idToken } from "./names.ts";
-import type { Place } from "./places.ts";
-import { HEADER, MESSAGE_ID, pack, type Record } from "./wire.ts";
+import type { Place } from "./place.ts";
+import { HEADER, MESSAGE_ID, pack, type JobRecord } from "./wire.ts";
 
 /** A message of ours. */
 export interface Letter {
   readonly place: Place;
   readonly subject: string;
   readonly payload: Uint8Array;
-  readonly record: Record;
+  readonly record: JobRecord;
   /** What makes it one of a kind within the stream's window. */
   readonly once?: string | undefined;
 }

@@ -6,11 +6,12 @@
 
 import { hush } from "../../promises.ts";
 import type { Link } from "./link.ts";
-import type { NatsMessage } from "./client.ts";
+import type { NatsMessage } from "./connection.ts";
 import { noResponders } from "./errors.ts";
 import type { Line } from "./names.ts";
-import type { Place, Places } from "./places.ts";
-import { deliveredOf, HEADER, type Record, unpack } from "./wire.ts";
+import type { Place } from "./place.ts";
+import type { Places } from "./places.ts";
+import { deliveredOf, HEADER, type JobRecord, unpack } from "./wire.ts";
 
 /** A message that came from a line. */
 export interface Arrival {
@@ -24,7 +25,7 @@ export interface Arrival {
   /** How many of its line wait behind it. */
   readonly pending: number;
   readonly reply: string;
-  readonly record: Record;
+  readonly record: JobRecord;
   readonly payload: Uint8Array;
   /** When the server cannot have handed it over later than, on the monotonic clock. */
   readonly at: number;

@@ -12,7 +12,7 @@ import { checkTime } from "../../options.ts";
 import { hush } from "../../promises.ts";
 import type { Bench } from "./bench.ts";
 import { closeLock, jobOf, takeId, type Taken } from "./ids.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 import { AnswerLost } from "./errors.ts";
 import { type Bound, isTopic, readRegistry } from "./registry.ts";
 import { sendOn } from "./topics.ts";

@@ -8,7 +8,7 @@
 import { groupQueue, partsOf } from "../../names.ts";
 import type { Bench } from "./bench.ts";
 import { lastMessage, replace } from "./locks.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 
 /** A group that is bound. */
 export interface Bound {
@@ -55,7 +55,9 @@ export async function readRegistry(bench: Bench, place: Place, until: number): P
 export async function changeRegistry(
   bench: Bench,
   place: Place,
-  change: (groups: readonly Bound[]) => readonly (Bound | { readonly group: string; readonly from: undefined })[] | undefined,
+  change: (
+    groups: readonly Bound[],
+  ) => readonly (Bound | { readonly group: string; readonly from: undefined })[] | undefined,
   until: number,
 ): Promise<boolean> {
   for (let tries = 1;; tries++) {
@@ -64,7 +66,9 @@ export async function changeRegistry(
     if (changed === undefined) return false;
     const text = JSON.stringify(changed.map(({ group, from }) => [group, from ?? null]));
     if (await replace(bench, subjectOf(place), text, seq, until) !== undefined) return true;
-    if (tries === TRIES) throw new Error(`Cannot change the groups of '${place.queue}' as others keep changing them`);
+    if (tries === TRIES) {
+      throw new Error(`Cannot change the groups of '${place.queue}' as others keep changing them`);
+    }
   }
 }
 

@@ -7,11 +7,10 @@
 import type { Delivery, ReserveOptions } from "../../exchange.ts";
 import { checkInteger, checkTime } from "../../options.ts";
 import type { Alarm } from "../../alarms.ts";
-import type { Bench } from "./bench.ts";
-import type { Waiter } from "./crowd.ts";
+import type { Bench, Waiter } from "./bench.ts";
 import { marginOf } from "./held.ts";
 import { inOrder } from "./order.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 import type { Arrival } from "./pulls.ts";
 import { dueOf, giveBack, ripenPages, takeBack } from "./ripen.ts";
 

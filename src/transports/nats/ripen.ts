@@ -8,11 +8,11 @@
 import type { Bench } from "./bench.ts";
 import { type Move, moveAll } from "./moves.ts";
 import type { Line } from "./names.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 import { lineSubject } from "./publish.ts";
 import { isTopic } from "./registry.ts";
 import type { Arrival } from "./pulls.ts";
-import type { Record } from "./wire.ts";
+import type { JobRecord } from "./wire.ts";
 
 const NANOS = 1_000_000;
 /** Delayed jobs that are looked at in one go. */
@@ -71,7 +71,7 @@ export async function giveBack(bench: Bench, arrivals: readonly Arrival[], until
 function moveTo(
   { place, line, record, payload, seq, reply }: Arrival,
   target: Line,
-  changed: Record["marks"],
+  changed: JobRecord["marks"],
 ): Move {
   const marks = { ...record.marks, ...changed };
   const subject = lineSubject(place, target, record.id);

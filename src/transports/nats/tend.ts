@@ -9,7 +9,7 @@ import { partsOf, topicQueue } from "../../names.ts";
 import { hush } from "../../promises.ts";
 import type { Bench } from "./bench.ts";
 import { letGo } from "./ids.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 import { sweep } from "./topics.ts";
 
 /** Milliseconds between two looks at one queue, and what one may take. */

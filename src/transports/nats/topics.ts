@@ -9,17 +9,17 @@
 import type { Topics } from "../../transport.ts";
 import { groupQueue, partsOf, topicQueue } from "../../names.ts";
 import type { Bench } from "./bench.ts";
-import { deleteMessage, each, scan } from "./look.ts";
+import { deleteMessage, each, scan } from "./read.ts";
 import { idToken } from "./names.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./place.ts";
 import { type Letter, published } from "./publish.ts";
 import { type Bound, changeRegistry, readRegistry } from "./registry.ts";
-import type { Record, Stored } from "./wire.ts";
+import type { JobRecord, Stored } from "./wire.ts";
 
 /** A job that lies in a topic's own stream. */
 export interface Publication {
   readonly seq: number;
-  readonly record: Record;
+  readonly record: JobRecord;
   readonly payload: Uint8Array;
   /** When it may run, where that is known. */
   readonly due?: number | undefined;
@@ -41,10 +41,15 @@ export async function sendOn(
   const { topic = "" } = partsOf(place.queue);
   const places = new Map(
     await Promise.all(
-      groups.map(async ({ group }) => [group, await bench.places.make(groupQueue(topic, group), until)] as const),
+      groups.map(async ({ group }) =>
+        [group, await bench.places.make(groupQueue(topic, group), until)] as const
+      ),
     ),
   );
-  const first = groups.reduce<Bound | undefined>((a, b) => a === undefined || b.from < a.from ? b : a, undefined);
+  const first = groups.reduce<Bound | undefined>(
+    (a, b) => a === undefined || b.from < a.from ? b : a,
+    undefined,
+  );
   const sent = await Promise.all(publications.map(async (publication) => {
     const since = groups.filter(({ from }) => from < publication.seq);
     // One that was left behind by a group which is gone is the first's.
@@ -114,7 +119,11 @@ async function keepBack(
 /** The ability itself; `run` bounds a call. */
 export function createTopics(
   bench: Bench,
-  run: <T>(call: Parameters<Topics["groups"]>[1], action: string, work: (until: number) => Promise<T>) => Promise<T>,
+  run: <T>(
+    call: Parameters<Topics["groups"]>[1],
+    action: string,
+    work: (until: number) => Promise<T>,
+  ) => Promise<T>,
 ): Topics {
   return {
     bind: (topic, group, call) =>

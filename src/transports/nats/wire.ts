@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { NatsMessage } from "./client.ts";
+import type { NatsMessage } from "./connection.ts";
 
 /** The header line that is ours. */
 export const HEADER = "Relevo";
@@ -34,7 +34,7 @@ export interface Marks {
 }
 
 /** A job as a message tells it. */
-export interface Record {
+export interface JobRecord {
   readonly id: string;
   readonly name: string;
   readonly meta: string;
@@ -42,13 +42,13 @@ export interface Record {
 }
 
 /** The header's text. */
-export function pack({ id, name, meta, marks }: Record): string {
+export function pack({ id, name, meta, marks }: JobRecord): string {
   const bare = Object.values(marks).every((mark) => mark === undefined);
   return JSON.stringify(bare ? [id, name, meta] : [id, name, meta, marks]);
 }
 
 /** Reads a message of ours, or another program's. */
-export function unpack(header: string, rawName: string, seq: number): Record {
+export function unpack(header: string, rawName: string, seq: number): JobRecord {
   const parts = header === "" ? undefined : parsed(header);
   if (!Array.isArray(parts)) return { id: `${seq}`, name: rawName, meta: "", marks: {} };
   const [id, name, meta, marks] = parts;
@@ -89,7 +89,7 @@ export function deliveredOf(reply: string): Delivered {
 }
 
 /** What a message that was asked for by its number or subject says of itself. */
-export interface Stored extends Record {
+export interface Stored extends JobRecord {
   readonly subject: string;
   readonly seq: number;
   /** Our header line as it is. */

@@ -1,0 +1,55 @@
+/**
+ * What is known of a queue's place in JetStream, and what this process holds of it.
+ *
+ * @module
+ */
+
+import type { Line } from "./names.ts";
+import type { Order } from "./order.ts";
+import type { JobRecord } from "./wire.ts";
+
+/** A queue's place. */
+export interface Place {
+  readonly queue: string;
+  /** The name of a job that says none: the queue's, or its topic's. */
+  readonly rawName: string;
+  readonly stream: string;
+  /** What its subjects begin with, the last dot included. */
+  readonly base: string;
+  /** The durable consumer of each line. */
+  readonly consumers: Readonly<Record<Line, string>>;
+  /** Milliseconds after which its server hands an unsettled job to another. */
+  ackWait: number;
+  /** Milliseconds for which the server remembers messages' ids. */
+  window: number;
+  /** The last number of each line that came here. */
+  readonly seen: Record<Line, number>;
+  /** Calls on it, in their order. */
+  readonly order: Order;
+  /** The push that takes ids at this moment: those behind it wait, so that jobs lie in the order of the calls. */
+  turn: Promise<unknown> | undefined;
+  /** What this process holds of it, by number in the stream. */
+  readonly held: Map<number, Held>;
+}
+
+/** A delivery that was handed over. */
+export interface Held {
+  readonly token: string;
+  readonly place: Place;
+  readonly line: Line;
+  readonly seq: number;
+  /** Where its acknowledgement goes. */
+  readonly reply: string;
+  readonly record: JobRecord;
+  readonly payload: Uint8Array;
+  /** When it could first run. */
+  readonly due: number;
+  /** When the holder's lease ends, on the monotonic clock. */
+  until: number;
+  /** When the server's ends. */
+  safe: number;
+  /** A move of it was sent, and the answer lost. */
+  tried: boolean;
+  /** Held no more: settled, lost, or removed by an operator. */
+  gone: boolean;
+}
