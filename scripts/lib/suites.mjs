@@ -43,7 +43,11 @@ export const suites = [
     title: `brokers, ${runtime}`,
     runtime,
     folders: ["tests/brokers/"],
-    ...flagsOf(runtime, ["--maxWorkers=4"]),
+    // Three servers that agree on every write keep the machine busy: on one runtime.
+    ...flagsOf(runtime, [
+      "--maxWorkers=4",
+      ...(runtime === "node24" ? [] : ["--exclude", "**/nats_cluster.test.ts"]),
+    ]),
     timeout: 5 * minute,
   })),
   {

@@ -11,16 +11,21 @@ const TOGETHER = 3;
 /** Milliseconds of a lease that outlasts a restart of the server. */
 const OUTLASTING = 5_000;
 
-/** Every case, many at a time, but for those that restart the server or keep the machine busy. */
+/** Every case: first those that restart the server or keep the machine busy, each alone. */
 export function examineNats(name: string, ground: NatsGround): void {
-  const subject = natsSubject(name, ground, { scale: TOGETHER });
-  declares(subject, NATS_FEATURES);
   for (const one of conformance(natsSubject(name, ground))) {
     if (one.group === "stress") examine(one, test);
   }
   for (const one of conformance(natsSubject(name, ground, { ackWait: OUTLASTING }))) {
     if (one.needs.includes("restart")) examine(one, test);
   }
+  examineTogether(name, ground);
+}
+
+/** Those cases, many at a time, that neither restart the server nor keep the machine busy. */
+export function examineTogether(name: string, ground: NatsGround): void {
+  const subject = natsSubject(name, ground, { scale: TOGETHER });
+  declares(subject, NATS_FEATURES);
   for (const one of conformance(subject)) {
     if (one.group !== "stress" && !one.needs.includes("restart")) examine(one, test.concurrent);
   }
