@@ -17,6 +17,25 @@ import { type Held, heldIn } from "./token.ts";
 /** Deliveries of one script: 1,000 take some 4 ms. */
 const MAX_DELIVERIES = 1_000;
 
+/** The number of an entry, in its two parts. */
+type Place = readonly [ms: number, seq: number];
+
+/** The entries of one consumer, from the first to the last. */
+interface Range {
+  first: Place;
+  last: Place;
+  size: number;
+}
+
+function placeOf(entry: string): Place {
+  const dash = entry.indexOf("-");
+  return [Number(entry.slice(0, dash)), Number(entry.slice(dash + 1))];
+}
+
+function isBefore(one: Place, other: Place): boolean {
+  return one[0] < other[0] || (one[0] === other[0] && one[1] < other[1]);
+}
+
 /** Deliveries of one queue, in columns. */
 class Batch {
   readonly queue: string;
@@ -28,8 +47,8 @@ class Batch {
   readonly consumers: string[] = [];
   /** For each delivery the number of its consumer. */
   readonly owners: number[] = [];
-  /** For each consumer the first and the last millisecond of its entries, and how many they are. */
-  readonly #ranges: [first: number, last: number, size: number][] = [];
+  /** One for each consumer. */
+  readonly #ranges: Range[] = [];
 
   constructor(queue: string) {
     this.queue = queue;
@@ -37,17 +56,12 @@ class Batch {
 
   add(index: number, { entry, count, consumer, id }: Held): number {
     let owner = this.consumers.lastIndexOf(consumer);
-    if (owner < 0) {
-      owner = this.consumers.push(consumer) - 1;
-      this.#ranges.push([Infinity, 0, 0]);
-    }
-    const ms = Number(entry.slice(0, entry.indexOf("-")));
-    const range = this.#ranges[owner];
-    if (range !== undefined) {
-      if (ms < range[0]) range[0] = ms;
-      if (ms > range[1]) range[1] = ms;
-      range[2]++;
-    }
+    if (owner < 0) owner = this.consumers.push(consumer) - 1;
+    const place = placeOf(entry);
+    const range = this.#ranges[owner] ??= { first: place, last: place, size: 0 };
+    if (isBefore(place, range.first)) range.first = place;
+    if (isBefore(range.last, place)) range.last = place;
+    range.size++;
     this.entries.push(entry);
     this.counts.push(count);
     this.ids.push(id);
@@ -58,8 +72,9 @@ class Batch {
   /** Looks that find the deliveries of one consumer each; where there is but one, it is asked for by itself. */
   ranges(): Packable {
     const ranges: Packable[] = [];
-    for (const [n, [first, last, size]] of this.#ranges.entries()) {
-      if (size > 1) ranges.push([n + 1, String(first), String(last), size]);
+    for (const [n, { first, last, size }] of this.#ranges.entries()) {
+      // Not by the millisecond, in which others may have come that are held by now too: each row has its price.
+      if (size > 1) ranges.push([n + 1, first.join("-"), last.join("-"), size]);
     }
     return ranges;
   }
