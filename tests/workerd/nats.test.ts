@@ -2,6 +2,7 @@ import { type NatsServer, startNats } from "../server/support/servers/nats.ts";
 import { describeOn, owned } from "../server/support/servers/owned.ts";
 import { bundle, type Part, without } from "./support/bundle.ts";
 import { edgeCases, RIGHT } from "./support/edge_cases.ts";
+import { FLAGS } from "./support/flags.ts";
 
 /** The client for TCP, which needs Node's sockets. */
 const TCP = /node_modules\/@nats-io\/transport-node\//;
@@ -27,7 +28,7 @@ for (const [name, title] of [["nats29", "NATS 2.9"], ["nats", "the newest NATS"]
         const started = owned(() => startNats({ server: name, config, auth }));
         edgeCases({
           modules: async () => tcp ? (await program()).parts : await web(),
-          flags: tcp ? ["nodejs_compat"] : [],
+          flags: tcp ? FLAGS.tcp : FLAGS.webSocket,
           server: async () => server = await started(),
           url: (_, password) => (tcp ? server.url : server.ws).replace("//", `//app:${password}@`),
           connections: async () => Number((await server.monitor("/connz")).num_connections),

@@ -10,6 +10,7 @@ import * as defaults from "../../../src/defaults.ts";
 import { examine, featureTable, type Subject } from "../../../src/testing/mod.ts";
 import { fakeSqliteSubject } from "../../server/support/subjects.ts";
 import { memorySubject } from "../../web/support/subjects.ts";
+import { FLAGS } from "../../workerd/support/flags.ts";
 
 /** Every shipped transport, in the order of the table's columns. */
 const SUBJECTS: readonly (() => Subject)[] = [memorySubject, fakeSqliteSubject];
@@ -88,9 +89,25 @@ function runtimes(): string {
     const [runtime = "", version = ""] = table[name as keyof typeof table].title.split(" ");
     const title = runtime === "workerd" ? runtime : `${runtime[0]?.toUpperCase()}${runtime.slice(1)}`;
     const runs = (folder: string): string => folders.includes(folder) ? "yes" : "no";
-    return `| ${title} | ${version} | ${runs("tests/web/")} | ${runs("tests/server/")} |\n`;
+    const servers = runs("tests/server/");
+    const reached = (way: keyof typeof FLAGS): string => {
+      if (runtime !== "workerd") return servers;
+      return FLAGS[way].length === 0
+        ? "yes"
+        : `with ${FLAGS[way].map((flag) => `\`${flag}\``).join(" and ")}`;
+    };
+    const cells = [title, version, runs("tests/web/"), servers, reached("tcp"), reached("webSocket")];
+    return `| ${cells.join(" | ")} |\n`;
   });
-  return `| runtime | tested with | core and memory | SQLite |\n|---|---|---|---|\n${rows.join("")}`;
+  const columns = [
+    "runtime",
+    "tested with",
+    "core and memory",
+    "SQLite",
+    "Redis, NATS",
+    "NATS over WebSocket",
+  ];
+  return `| ${columns.join(" | ")} |\n|${"---|".repeat(columns.length)}\n${rows.join("")}`;
 }
 
 /** A row for each constant of src/defaults.ts, in its order and by its comment. */
