@@ -33,6 +33,8 @@ export interface Crowd {
   leave(waiter: Waiter): void;
   /** Takes jobs that came for nobody. */
   spare(place: Place, limit: number, slots: number): Arrival[];
+  /** Resolves when something came for nobody, or so many milliseconds later. */
+  hope(place: Place, ms: number): Promise<void>;
   /** Takes in what came for nobody in particular. */
   stray(arrival: Arrival): void;
   /** Forgets what was known of the server. */

@@ -20,6 +20,8 @@ interface Post {
   readonly place: Place;
   readonly stands: Map<Line, Stand>;
   readonly waiters: Set<Waiter>;
+  /** Those who know that something is on its way. */
+  readonly hopes: Set<() => void>;
   spare: Arrival[];
   /** Delayed jobs that arrived in this moment. */
   unripe: Arrival[];
@@ -40,7 +42,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
   function postOf(place: Place): Post {
     let post = posts.get(place);
     if (post === undefined) {
-      post = { place, stands: new Map(), waiters: new Set(), spare: [], unripe: [], alarm: undefined };
+      post = { place, stands: new Map(), waiters: new Set(), hopes: new Set(), spare: [], unripe: [], alarm: undefined };
       posts.set(place, post);
     }
     return post;
@@ -92,6 +94,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
       return waiter.got(arrival);
     }
     post.spare.push(arrival);
+    for (const hope of [...post.hopes]) hope();
     linger(post);
   }
 
@@ -133,6 +136,19 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
       });
       return taken;
     },
+    hope(place, ms) {
+      const post = postOf(place);
+      if (post.spare.length > 0) return Promise.resolve();
+      return new Promise((resolve) => {
+        const hope = (): void => {
+          post.hopes.delete(hope);
+          alarm.cancel();
+          resolve();
+        };
+        const alarm = alarms.set(ms, hope);
+        post.hopes.add(hope);
+      });
+    },
     stray(arrival) {
       const post = postOf(arrival.place);
       if (arrival.line === "d") return unripe(post, arrival);
@@ -161,6 +177,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
       }
     },
     async close() {
+      for (const post of posts.values()) for (const hope of [...post.hopes]) hope();
       alarms.clear();
       const spare = [...posts.values()].flatMap((post) => post.spare);
       crowd.reset();

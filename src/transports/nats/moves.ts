@@ -55,34 +55,66 @@ export async function moveAll(
   return results;
 }
 
-/** Acknowledges messages; resolves when the server has. Those of one consumer are answered by the last. */
-export async function acknowledge(
+/** A message as its consumer knows it. */
+export interface Told {
+  readonly reply: string;
+  readonly place: Place;
+  readonly line: Line;
+}
+
+/** Acknowledges messages; resolves when the server has. */
+export async function acknowledge(link: Link, messages: readonly Told[], until: number): Promise<void> {
+  await tellAll(link, messages, ACK, until);
+}
+
+/** Sends a word about messages, and resolves when the server has heard it of all. */
+export async function tellAll(
   link: Link,
-  messages: readonly { readonly reply: string; readonly place: Place; readonly line: Line }[],
+  messages: readonly Told[],
+  word: string,
   until: number,
 ): Promise<void> {
-  const last = new Map<string, string>();
-  for (const { reply, place, line } of messages) last.set(place.consumers[line] + place.stream, reply);
-  const answers: Promise<unknown>[] = [];
-  for (const { reply, place, line } of messages) {
-    if (last.get(place.consumers[line] + place.stream) !== reply) link.send({ subject: reply, data: ACK });
-    else answers.push(confirmed(link, reply, ACK, until));
+  const consumers = new Map<string, Told[]>();
+  for (const message of messages) {
+    const { stream, consumers: names } = message.place;
+    const consumer = `${stream}.${names[message.line]}`;
+    const mine = consumers.get(consumer);
+    if (mine === undefined) consumers.set(consumer, [message]);
+    else mine.push(message);
   }
+  const answers = [...consumers].map(([consumer, mine]) => tell(link, consumer, mine, word, until));
   for (const answer of await Promise.allSettled(answers)) {
     if (answer.status === "rejected") throw answer.reason;
   }
 }
 
 /**
- * Sends a word about a delivery, and resolves when the server has heard it. Newer servers say nothing where the delivery
- * is not the current one any more; so after a while whether the server answers at all decides.
+ * Those of one consumer are answered by the last. Newer servers say nothing where the delivery is not the current one any
+ * more, and a leader that died has heard nothing: so after a while the consumer's leader must show that there is one,
+ * and is told once more.
  */
-export async function confirmed(link: Link, reply: string, word: string, until: number): Promise<void> {
+async function tell(
+  link: Link,
+  consumer: string,
+  messages: readonly Told[],
+  word: string,
+  until: number,
+): Promise<void> {
   const { runtime } = link.settings;
+  const said = async (): Promise<void> => {
+    for (const { reply } of messages.slice(0, -1)) link.send({ subject: reply, data: word });
+    const subject = messages.at(-1)?.reply ?? "";
+    await link.request({ subject, data: word }, Math.min(until, runtime.monotonic() + ACK_PATIENCE));
+  };
+  const isSilence = (error: unknown): boolean =>
+    error instanceof DeadlineExceeded && runtime.monotonic() < until;
   try {
-    await link.request({ subject: reply, data: word }, Math.min(until, runtime.monotonic() + ACK_PATIENCE));
+    await said();
   } catch (error) {
-    if (!(error instanceof DeadlineExceeded) || runtime.monotonic() >= until) throw error;
-    await link.api(`INFO`, undefined, until);
+    if (!isSilence(error)) throw error;
+    await link.api(`CONSUMER.INFO.${consumer}`, undefined, until);
+    await said().catch((late) => {
+      if (!isSilence(late)) throw late;
+    });
   }
 }

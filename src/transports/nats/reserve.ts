@@ -9,6 +9,7 @@ import { checkInteger, checkTime } from "../../options.ts";
 import type { Alarm } from "../../alarms.ts";
 import type { Bench, Waiter } from "./bench.ts";
 import { marginOf } from "./held.ts";
+import { stateOf } from "./look.ts";
 import { inOrder } from "./order.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./pulls.ts";
@@ -26,6 +27,8 @@ interface Want {
 const PAGES = 4;
 /** Jobs that one pull asks for. */
 const MOST = 5_000;
+/** Milliseconds that a job takes from the server to a stand at most. */
+const ON_ITS_WAY = 50;
 /** Milliseconds for what is given back when nobody waits for it any more. */
 const GIVE_BACK = 5_000;
 
@@ -149,11 +152,39 @@ async function look(
     found.push(...lost.length === 0 ? came : came.filter(({ losses }) => losses === 0));
     if (lost.length > 0) await takeBack(bench, lost, until);
     if (lost.length > 0 && free() > 0) await back();
+    if (eager && found.length === 0) found.push(...await underWay(bench, place, limit, slots, until));
     return found;
   } catch (error) {
     for (const arrival of found) crowd.stray(arrival);
     throw error;
   }
+}
+
+/** What is on its way to a stand of this process: it is there, though no pull finds it. */
+async function underWay(
+  bench: Bench,
+  place: Place,
+  limit: number,
+  slots: number,
+  until: number,
+): Promise<Arrival[]> {
+  const { crowd, pulls } = bench;
+  const here = crowd.spare(place, limit, slots);
+  if (here.length > 0) return here;
+  for (const line of ["b", "w"] as const) {
+    if (!crowd.stands(place, line) || (line === "b" && slots === 0)) continue;
+    const { delivered, num_pending } = await stateOf(bench, place, line, until);
+    if (num_pending === 0 && delivered.stream_seq <= place.seen[line]) continue;
+    await crowd.hope(place, ON_ITS_WAY);
+    const came = crowd.spare(place, limit, slots);
+    const more = Math.min(MOST, line === "b" ? Math.min(limit, slots) - came.length : limit - came.length);
+    if (came.length === 0 || more <= 0) return came;
+    const rest = await pulls.take(place, line, more, until);
+    // What came back goes its own way.
+    for (const arrival of rest) if (arrival.losses > 0) crowd.stray(arrival);
+    return [...came, ...rest.filter(({ losses }) => losses === 0)];
+  }
+  return [];
 }
 
 /** Whether the server keeps a job for us long enough to hand it over. */

@@ -11,7 +11,7 @@ import type { Bench } from "./bench.ts";
 import { WORKING } from "./held.ts";
 import type { Held } from "./place.ts";
 import { DEAD_LETTER, idToken } from "./names.ts";
-import { acknowledge, confirmed, type Move, moveAll } from "./moves.ts";
+import { acknowledge, type Move, moveAll, tellAll } from "./moves.ts";
 import { lineSubject } from "./publish.ts";
 import { checkWhen, whenMarks } from "./push.ts";
 import type { Marks } from "./wire.ts";
@@ -141,7 +141,7 @@ export async function extendAll(
   const until = runtime.monotonic() + deadline;
   if (!link.up) await link.ready(until, "extend leases");
   const now = runtime.monotonic();
-  const last = new Map<string, Held>();
+  const told: Held[] = [];
   const answers = leases.map((lease): Extended => {
     const held = holding.current(lease.queue, lease.token);
     if (held === undefined) return { state: "stale" };
@@ -150,12 +150,10 @@ export async function extendAll(
     } catch (error) {
       return errorOf(error);
     }
-    link.send({ subject: held.reply, data: WORKING });
     holding.extended(held, now, lease.ms);
-    last.set(held.place.stream + held.line, held);
+    told.push(held);
     return { state: "held" };
   });
-  // The server has heard of all when it answers the last of each consumer.
-  await Promise.all([...last.values()].map(({ reply }) => confirmed(link, reply, WORKING, until)));
+  await tellAll(link, told, WORKING, until);
   return answers;
 }
