@@ -1,6 +1,6 @@
 /** The conformance suite as tests on a server that its cases share. */
 import { expect, test } from "vitest";
-import { conformance, type Need, type Subject } from "../../../src/testing/mod.ts";
+import { type Case, conformance, type Need, type Subject } from "../../../src/testing/mod.ts";
 import type { Features } from "../../../src/transport.ts";
 
 /** What a case does to the server that it shares with others, and by the real clock only. */
@@ -18,16 +18,20 @@ export function examineInTurn(subject: Subject): void {
   }
 }
 
+/** Many cases at a time share two cores: what is to happen in time gets more of it. */
+const TOGETHER = 2;
+
 /**
  * The cases several at a time, as most of their time is waiting. Those that restart the server, or have the machine
  * to do, run alone. `without` names what the subject does otherwise, and has tests of its own for.
  */
 export function examineTogether(subject: Subject, without: readonly string[] = []): void {
-  const cases = conformance(subject).filter(({ name }) => !without.includes(name));
-  const alone = (one: typeof cases[number]): boolean =>
+  const alone = (one: Case): boolean =>
     one.group === "stress" || one.needs.some((need) => WHOLE_SERVER.includes(need));
-  for (const one of cases.filter(alone)) test(`${one.group}: ${one.name}`, one.run, PATIENCE);
-  for (const one of cases.filter((each) => !alone(each))) {
+  const cases = (of: Subject): readonly Case[] =>
+    conformance(of).filter(({ name }) => !without.includes(name));
+  for (const one of cases(subject).filter(alone)) test(`${one.group}: ${one.name}`, one.run, PATIENCE);
+  for (const one of cases({ ...subject, scale: TOGETHER }).filter((each) => !alone(each))) {
     test.concurrent(`${one.group}: ${one.name}`, one.run, PATIENCE);
   }
 }
