@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { type Case, conformance, type Need, type Subject } from "../../../src/testing/mod.ts";
 import type { Features } from "../../../src/transport.ts";
 
-/** What a case does to the server that it shares with others, and by the real clock only. */
-const WHOLE_SERVER: readonly Need[] = ["restart", "pause"];
+/** What a case does to the whole server, and by the real clock only: it must not have company. */
+export const WHOLE_SERVER: readonly Need[] = ["restart", "pause"];
 /** Milliseconds that a case by the real clock may take while others run beside it. */
 const PATIENCE = 60_000;
 

@@ -1,7 +1,7 @@
 /** The conformance suite as tests on NATS. */
 import { test } from "vitest";
 import { type Case, conformance } from "../../../src/testing/mod.ts";
-import { declares } from "./examined.ts";
+import { declares, WHOLE_SERVER } from "./examined.ts";
 import { NATS_FEATURES, type NatsGround, natsSubject } from "./nats_subjects.ts";
 
 /** Milliseconds that a case may take while others run beside it. */
@@ -17,7 +17,7 @@ export function examineNats(name: string, ground: NatsGround): void {
     if (one.group === "stress") examine(one, test);
   }
   for (const one of conformance(natsSubject(name, ground, { ackWait: OUTLASTING }))) {
-    if (one.needs.includes("restart")) examine(one, test);
+    if (one.needs.some((need) => WHOLE_SERVER.includes(need))) examine(one, test);
   }
   examineTogether(name, ground);
 }
