@@ -23,7 +23,7 @@ export interface Alarms {
 
 interface Entry extends Alarm {
   readonly time: number;
-  readonly ring: () => void;
+  ring: () => void;
   live: boolean;
 }
 
@@ -32,6 +32,8 @@ const MAX_CANCELLED = 1_024;
 
 /** Why a sleep ends early. Nobody sees it; without a reason each abort would make an error with a stack. */
 const WOKEN = "woken";
+
+function nothing(): void {}
 
 /** Makes alarms that ring by the runtime's monotonic clock. */
 export function createAlarms(runtime: Runtime): Alarms {
@@ -90,6 +92,8 @@ export function createAlarms(runtime: Runtime): Alarms {
         cancel() {
           if (!entry.live) return;
           entry.live = false;
+          // It stays in the heap for a while, and what it would have ended must not: a call with its answer.
+          entry.ring = nothing;
           live--;
           if (live === 0) rearm();
         },
