@@ -55,10 +55,16 @@ async function run(store: Store): Promise<Result> {
     const tasks = stage.tasks.filter(({ workload, contender }) =>
       (choice.only ?? workload) === workload && (choice.with ?? [contender]).includes(contender)
     );
-    for (let round = 0; round < Number(choice.rounds ?? stage.rounds); round++) {
+    for (let round = 0; round < Math.min(stage.rounds, Number(choice.rounds ?? Infinity)); round++) {
       for (const task of tasks) {
         process.stderr.write(`${task.workload}, ${task.contender}, ${task.durability}, round ${round + 1}\n`);
-        rounds.push({ round, task, figures: await measure(store, task) });
+        try {
+          rounds.push({ round, task, figures: await measure(store, task) });
+        } catch (error) {
+          // One contender that fails must not cost the others their rounds; the run is marked as failed.
+          process.exitCode = 1;
+          console.error(error);
+        }
       }
     }
   }
