@@ -27,7 +27,9 @@ export function examineTogether(name: string, ground: NatsGround): void {
   const subject = natsSubject(name, ground, { scale: TOGETHER });
   declares(subject, NATS_FEATURES);
   for (const one of conformance(subject)) {
-    if (one.group !== "stress" && !one.needs.includes("restart")) examine(one, test.concurrent);
+    if (one.group !== "stress" && !one.needs.some((need) => WHOLE_SERVER.includes(need))) {
+      examine(one, test.concurrent);
+    }
   }
 }
 
