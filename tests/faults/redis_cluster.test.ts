@@ -1,8 +1,14 @@
 import { afterAll, expect, test } from "vitest";
 import { systemRuntime } from "../../src/runtime.ts";
-import type { HistoryLine } from "../../src/testing/mod.ts";
 import { QUEUE } from "../server/faults/fixtures/task.ts";
-import { acknowledged, followEnds, handsAt, now, recovery } from "../server/faults/support/ledger.ts";
+import {
+  acknowledged,
+  followEnds,
+  handsAt,
+  now,
+  recovery,
+  touched,
+} from "../server/faults/support/ledger.ts";
 import {
   drained,
   IN_HAND,
@@ -21,12 +27,6 @@ const SOON = 10_000;
 
 const cluster = await startRedisCluster();
 afterAll(() => cluster[Symbol.asyncDispose]());
-
-/** The jobs that something happened to between two instants. */
-function touched(history: readonly HistoryLine[], from: number, to: number): ReadonlySet<string> {
-  const lines = history.filter((line) => line.at >= from && (line.from ?? line.at) <= to);
-  return new Set(lines.flatMap((line) => "id" in line ? [line.id] : []));
-}
 
 /**
  * Replication is asynchronous: what a master acknowledged and its replica had not got when it died is gone, says the

@@ -54,6 +54,18 @@ async function expectTimely(caller: Relay<typeof jobs>): Promise<void> {
   }
 }
 
+/** Dispatches until it passes, which it must in time. */
+async function insist(caller: Relay<typeof jobs>, until: number): Promise<void> {
+  for (;;) {
+    try {
+      await caller.dispatch("task", { n: 2_000 }, { id: "job 2000" });
+      return;
+    } catch (error) {
+      if (now() > until) throw error;
+    }
+  }
+}
+
 /** What a worker needs to be called well again: new jobs run. */
 async function expectWork(scene: Scene, from: number): Promise<number> {
   const begun = now();
@@ -84,7 +96,7 @@ export function linkScenes(ground: Ground): void {
       console.log(`${what} to ${ground.name}: jobs run ${Math.round(resumed)} ms after it is well`);
       expect(resumed).toBeLessThan(SOON);
       // The caller needs no hand either.
-      await caller.dispatch("task", { n: 2_000 }, { id: "job 2000" });
+      await insist(caller, well + SOON);
       await scene.counts(drained);
       const told = await worker.stop();
       expect(told.flatMap(({ tell, state }) => tell === "connection" ? [state] : [])).toEqual(["up"]);

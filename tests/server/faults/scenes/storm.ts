@@ -4,7 +4,16 @@
  */
 import { systemRuntime } from "../../../../src/runtime.ts";
 import type { HistoryLine } from "../../../../src/testing/mod.ts";
-import { acknowledged, followEnds, handsAt, inHand, now, recovery, type Runs } from "../support/ledger.ts";
+import {
+  acknowledged,
+  followEnds,
+  handsAt,
+  inHand,
+  now,
+  recovery,
+  type Runs,
+  touched,
+} from "../support/ledger.ts";
 import { type Actor, drained, IN_HAND, NOTHING, printRepeated, type Scene } from "../support/scene.ts";
 import { expect } from "vitest";
 
@@ -26,6 +35,11 @@ export interface Storm {
   readonly lease: number;
   /** In their order, spread evenly over the jobs. */
   readonly strikes: readonly Strike[];
+  /**
+   * Milliseconds before a strike of which the broker's makers say that what was settled, extended or handed over in them
+   * may be undone: such jobs, and those in hand, may run again early. None may be lost. Default: the promise is whole.
+   */
+  readonly undone?: number;
 }
 
 /** What a storm left behind. */
@@ -41,7 +55,7 @@ export interface Aftermath {
 const { sleep } = systemRuntime();
 
 /** Lets a storm go by; undefined when a fault of it struck too few jobs in hand. */
-export async function weather({ scene, lease, strikes }: Storm): Promise<Aftermath | undefined> {
+export async function weather({ scene, lease, strikes, undone }: Storm): Promise<Aftermath | undefined> {
   await scene.relay.queues();
   const share = JOBS / CREW;
   const task = { does: "wait", ms: 80 } as const;
@@ -66,7 +80,12 @@ export async function weather({ scene, lease, strikes }: Storm): Promise<Afterma
   await scene.counts(drained);
   await Promise.all(crew.map((worker) => worker.stop()));
 
-  const { history, runs, left } = await scene.judge();
+  const { history, runs, left } = await scene.judge((history) => {
+    const windows = undone === undefined ? [] : gone.map((end, n) => {
+      return touched(history, (times[n] ?? 0) - undone, end + recovery(history, end).last);
+    });
+    return new Set(windows.flatMap((window) => [...window]));
+  });
   expect(left).toEqual(NOTHING);
   expect(acknowledged(history).size).toBe(JOBS);
   expect(runs.ends.size).toBe(JOBS);

@@ -150,3 +150,18 @@ export function acknowledged(history: readonly HistoryLine[]): ReadonlySet<strin
   const lines = history.filter((line) => line.op === "dispatch" && (line.outcome ?? "ok") === "ok");
   return new Set(lines.map((line) => line.op === "dispatch" ? line.id : ""));
 }
+
+/** The jobs that something happened to between two instants, and those that a handler had at the first. */
+export function touched(history: readonly HistoryLine[], from: number, to: number): ReadonlySet<string> {
+  const ids = new Set<string>();
+  const held = new Map<string, string>();
+  for (const line of history) {
+    if (!("id" in line)) continue;
+    if (line.at >= from && (line.from ?? line.at) <= to) ids.add(line.id);
+    if (line.op === "start" && line.at < from) held.set(line.token, line.id);
+  }
+  for (const line of history) {
+    if (line.op === "settle" && (line.outcome ?? "ok") === "ok" && line.at < from) held.delete(line.token);
+  }
+  return new Set([...ids, ...held.values()]);
+}
