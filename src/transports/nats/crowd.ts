@@ -42,7 +42,15 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
   function postOf(place: Place): Post {
     let post = posts.get(place);
     if (post === undefined) {
-      post = { place, stands: new Map(), waiters: new Set(), hopes: new Set(), spare: [], unripe: [], alarm: undefined };
+      post = {
+        place,
+        stands: new Map(),
+        waiters: new Set(),
+        hopes: new Set(),
+        spare: [],
+        unripe: [],
+        alarm: undefined,
+      };
       posts.set(place, post);
     }
     return post;

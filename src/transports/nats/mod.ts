@@ -1,6 +1,20 @@
 /**
  * Jobs in NATS JetStream: durable, shared by whoever reaches the servers, 2.9 and later.
  *
+ * A stream for each queue, and a subject for each job that ends in its id. Two models were measured before: one subject
+ * for all waiting jobs, and one for each. 1,000,000 waiting jobs of 100 bytes, two cores, loopback, 500 in flight, raw
+ * frames; publish and consume per second, and the server's memory for each waiting job:
+ *
+ * | server | one subject | a subject a job |
+ * |---|---|---|
+ * | 2.9.10 | 264k, 218k, 6 bytes | 216k, 153k, 264 bytes |
+ * | 2.15.1 | 305k, 194k, 14 bytes | 232k, 108k, 242 bytes |
+ *
+ * The second costs a quarter of a gigabyte for a million waiting jobs, and is still faster than `@nats-io/jetstream`
+ * publishes and consumes (40k and 110k on the same machine). For that each job, waiting or dead, is found, shown and
+ * removed by its id with one look, where the first would have to read the stream. So the second was chosen; what keeps a
+ * moved job from being two is the same in both: the successor's message id names the message that it follows.
+ *
  * @module
  */
 
@@ -44,7 +58,34 @@ const FEATURES: Features = {
 };
 const MAX_ITEMS = 10_000;
 
-/** Makes a transport that keeps jobs in JetStream. */
+/**
+ * A transport that keeps jobs in NATS JetStream.
+ *
+ * The first call connects, and the streams and consumers of a queue are made when it is first used; what is there is
+ * compared and never changed. While no server can be reached calls wait until their deadline, and reject with a
+ * `TransportError` whose `code` is `TRANSPORT_UNAVAILABLE`. A push whose answer was lost answers with an error that is
+ * none of this library's: the job may or may not be stored.
+ *
+ * A lease is the server's `ackWait`: one that is asked to be longer is kept up from here, a shorter one is granted as
+ * `ackWait`. JetStream obeys whoever settles, so a delivery is refused here once its lease is over but for a twentieth
+ * (at most a second): in that time, and in the time that an answer travels, a stale `done` can end a job that another
+ * has begun. All else is told apart exactly, as a message has one successor. `info` counts a job twice between the two
+ * writes of a move.
+ *
+ * `@nats-io/nats-core` keeps one global way to connect: do not open TCP and WebSocket connections in one process, as
+ * each breaks the other's reconnecting.
+ *
+ * @throws {TypeError} When an option is wrong, or none says where the servers are. No message repeats a URL.
+ * @throws {RangeError} When a number is out of its range.
+ *
+ * @example
+ * ```ts
+ * import { nats } from "@relevo/relevo/nats";
+ *
+ * await using transport = nats({ servers: "nats://127.0.0.1:4222", ackWait: 30_000 });
+ * console.log(transport.features.clock); // server
+ * ```
+ */
 export function nats(options: NatsOptions): Transport {
   const settings = settingsOf(options);
   const { name, runtime } = settings;

@@ -11,7 +11,7 @@ import type { Answered, Link } from "./link.ts";
 import type { Line } from "./names.ts";
 import { idToken } from "./names.ts";
 import type { Place } from "./place.ts";
-import { HEADER, MESSAGE_ID, pack, type JobRecord } from "./wire.ts";
+import { HEADER, type JobRecord, MESSAGE_ID, pack } from "./wire.ts";
 
 /** A message of ours. */
 export interface Letter {
