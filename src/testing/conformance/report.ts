@@ -43,6 +43,7 @@ const NEEDS: readonly (readonly [Need, string])[] = [
   ["idWindow", "an id is refused for its window"],
   ["restart", "a restart of what serves the store loses nothing"],
   ["topics", "topics: each group gets every job"],
+  ["schedules", "recurring jobs can be stored"],
   ["transaction", "jobs join a transaction of the caller's"],
   ["raw", "other programs can put in entries"],
 ];

@@ -7,13 +7,26 @@ import { inRepository } from "../../../scripts/lib/paths.mjs";
 import { table } from "../../../scripts/lib/runtimes.mjs";
 import { suites } from "../../../scripts/lib/suites.mjs";
 import * as defaults from "../../../src/defaults.ts";
-import { examine, featureTable, type Subject } from "../../../src/testing/mod.ts";
+import { allCases, has } from "../../../src/testing/conformance/conformance.ts";
+import { type Examination, examine, featureTable, type Subject } from "../../../src/testing/mod.ts";
+import { natsServer, natsSubject } from "../../server/support/nats_subjects.ts";
+import { redisServerSubject } from "../../server/support/redis_subjects.ts";
 import { fakeSqliteSubject } from "../../server/support/subjects.ts";
 import { memorySubject } from "../../web/support/subjects.ts";
 import { FLAGS } from "../../workerd/support/flags.ts";
 
-/** Every shipped transport, in the order of the table's columns. */
-const SUBJECTS: readonly (() => Subject)[] = [memorySubject, fakeSqliteSubject];
+/** Every shipped transport that needs no server, in the order of the table's columns. */
+const EMBEDDED: readonly (() => Subject)[] = [memorySubject, fakeSqliteSubject];
+
+/** Those that need one. The suites of tests/brokers examine them in the same run, and fail it where a case does. */
+const SERVED: readonly (() => Subject)[] = [
+  () => redisServerSubject("Redis", noServer),
+  () => natsSubject("NATS", natsServer(noServer)),
+];
+
+function noServer(): Promise<never> {
+  return Promise.reject(new Error("No server is started for a table"));
+}
 
 type Constant = keyof typeof defaults;
 /** What nobody sets. */
@@ -79,8 +92,22 @@ function parted(text: string, mark: string): readonly [string, string] {
 
 /** A column for each transport, but for the count of cases, which would change with every case that is written. */
 async function transports(): Promise<string> {
-  const examinations = await Promise.all(SUBJECTS.map((subject) => examine(subject())));
-  return featureTable(examinations).replace(/^\| cases passed .*\n/m, "");
+  const examined = await Promise.all(EMBEDDED.map((subject) => examine(subject())));
+  const declared = SERVED.map((subject) => examinedElsewhere(subject()));
+  return featureTable([...examined, ...declared]).replace(/^\| cases passed .*\n/m, "");
+}
+
+/** What an examination comes to in which every case passed. */
+function examinedElsewhere(subject: Subject): Examination {
+  const cases = allCases(subject);
+  return {
+    name: subject.name,
+    features: subject.features,
+    groups: new Map(cases.map(({ group }) => [group, true])),
+    needs: new Map(cases.flatMap(({ needs }) => needs).map((need) => [need, has(subject, need)])),
+    passed: 0,
+    failures: [],
+  };
 }
 
 /** A row for each runtime: what its suites run. */
