@@ -20,6 +20,8 @@ export interface Waiter {
   readonly slots: number;
   /** A first job came: it is the waiter's, who waits no more. */
   got(arrival: Arrival): void;
+  /** There is nothing to wait at any more. */
+  failed(error: Error): void;
 }
 
 /** The crowd. */

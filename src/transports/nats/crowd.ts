@@ -60,9 +60,11 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
     if (post.stands.has(line) || !bench().link.up) return;
     const made: Stand = bench().pulls.stand(post.place, line, line === "d" ? RIPEN_PAGE : 1, {
       arrived: (arrival) => crowd.stray(arrival),
-      over: () => {
+      over: (gone) => {
         if (post.stands.get(line) === made) post.stands.delete(line);
         dismiss(made);
+        // To stand again at once where nothing is would be a storm: who waits is told, and asks again in its time.
+        if (gone !== undefined) for (const waiter of [...post.waiters]) waiter.failed(gone);
         if (post.waiters.size > 0) stand(post, line);
       },
     });

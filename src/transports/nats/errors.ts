@@ -93,9 +93,28 @@ export function refusal(fault: ApiFault, what: string): Error {
   );
 }
 
+/** Something of a queue's place is not there any more: it is looked at anew by the next call. */
+export class PlaceGone extends TransportError {
+  constructor(what: string, why: string) {
+    super("TRANSPORT_UNAVAILABLE", `Cannot ${what} as ${why}`);
+  }
+}
+
 /** Nobody answers where JetStream should. */
-export function noResponders(what: string): TransportError {
-  return unavailable(`Cannot ${what} as nobody answers for it: JetStream is off, or the stream is gone`);
+export function noResponders(what: string): PlaceGone {
+  return new PlaceGone(what, "nobody answers for it: JetStream is off, or the stream is gone");
+}
+
+/** Whether an error says that a stream or a consumer which was there is not. */
+export function isPlaceGone(error: unknown): boolean {
+  return error instanceof PlaceGone || isFault(error, FAULT.streamNotFound) || isFault(error, FAULT.consumerNotFound);
+}
+
+/** A refusal of the API as what this library calls it; any other error as it is. */
+export function typed(error: unknown, what: string): unknown {
+  if (!(error instanceof ApiError)) return error;
+  if (isPlaceGone(error)) return new PlaceGone(what, `it is gone: ${error.message}`);
+  return refusal({ code: 0, err_code: error.fault, description: error.message }, what);
 }
 
 /** A store that cannot be reached. */

@@ -30,7 +30,7 @@ import { createCrowd } from "./crowd.ts";
 import { createDeaths } from "./deaths.ts";
 import { createHolding } from "./held.ts";
 import { createLink } from "./link.ts";
-import { AnswerLost } from "./errors.ts";
+import { AnswerLost, isPlaceGone, typed } from "./errors.ts";
 import { getJobs, infoOf, listJobs, queueNames } from "./look.ts";
 import { reloadJobs, removeJobs } from "./operate.ts";
 import { type NatsOptions, settingsOf } from "./options.ts";
@@ -106,7 +106,8 @@ export function nats(options: NatsOptions): Transport {
 
   /** What ends because the transport was closed says so. */
   function ended(error: unknown): unknown {
-    const cause = error instanceof AnswerLost ? error.cause : error;
+    if (isPlaceGone(error)) places.forgetAll();
+    const cause = error instanceof AnswerLost ? error.cause : typed(error, "use JetStream");
     return closing !== undefined && cause instanceof TransportError ? new TransportClosed(name) : cause;
   }
 

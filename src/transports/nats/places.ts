@@ -8,7 +8,7 @@
 import { TransportError } from "../../errors.ts";
 import { partsOf } from "../../names.ts";
 import type { ServerClock } from "./clock.ts";
-import { ApiError, FAULT, isFault, refusal } from "./errors.ts";
+import { FAULT, isFault, typed } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { type Line, safeName } from "./names.ts";
 import { createOrder } from "./order.ts";
@@ -26,6 +26,8 @@ export interface Places {
   known(queue: string): Place | undefined;
   /** Looks anew at the next call: something of it is gone. */
   forget(place: Place): void;
+  /** The same for all places. */
+  forgetAll(): void;
 }
 
 interface StreamConfig {
@@ -126,7 +128,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     try {
       return (await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until)).config;
     } catch (error) {
-      if (!isFault(error, FAULT.streamNotFound)) throw named(error, `look at stream '${name}'`);
+      if (!isFault(error, FAULT.streamNotFound)) throw typed(error, `look at stream '${name}'`);
     }
     if (!make) return undefined;
     const config = configOf(place, link.settings);
@@ -134,7 +136,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       return (await link.api<StreamInfo>(`STREAM.CREATE.${name}`, config, until)).config;
     } catch (error) {
       // Another process made it at the same moment.
-      if (!isFault(error, FAULT.streamNameInUse)) throw named(error, `make stream '${name}'`);
+      if (!isFault(error, FAULT.streamNameInUse)) throw typed(error, `make stream '${name}'`);
       return (await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until)).config;
     }
   }
@@ -145,7 +147,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     try {
       return compareConsumer(place, line, await link.api(`CONSUMER.INFO.${what}`, undefined, until));
     } catch (error) {
-      if (!isFault(error, FAULT.consumerNotFound)) throw named(error, `look at consumer '${name}'`);
+      if (!isFault(error, FAULT.consumerNotFound)) throw typed(error, `look at consumer '${name}'`);
     }
     const body = {
       stream_name: place.stream,
@@ -163,7 +165,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     try {
       return compareConsumer(place, line, await link.api(`CONSUMER.DURABLE.CREATE.${what}`, body, until));
     } catch (error) {
-      throw named(error, `make consumer '${name}' of stream '${place.stream}'`);
+      throw typed(error, `make consumer '${name}' of stream '${place.stream}'`);
     }
   }
 
@@ -195,6 +197,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       return place !== undefined && looked.get(place) === link.epoch ? place : undefined;
     },
     forget: (place) => void looked.delete(place),
+    forgetAll: () => looked.clear(),
   };
 }
 
@@ -267,10 +270,4 @@ function compareConsumer({ stream, base, consumers }: Place, line: Line, { confi
     "TRANSPORT_INCOMPATIBLE",
     `Cannot use consumer '${consumers[line]}' of stream '${stream}' as ${differs}`,
   );
-}
-
-function named(error: unknown, what: string): unknown {
-  return error instanceof ApiError
-    ? refusal({ code: 0, err_code: error.fault, description: error.message }, what)
-    : error;
 }

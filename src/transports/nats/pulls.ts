@@ -6,8 +6,8 @@
 
 import { hush } from "../../promises.ts";
 import type { Link } from "./link.ts";
-import type { NatsMessage } from "./connection.ts";
-import { noResponders } from "./errors.ts";
+import type { NatsHeaders, NatsMessage } from "./connection.ts";
+import { noResponders, PlaceGone } from "./errors.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import type { Places } from "./places.ts";
@@ -43,7 +43,7 @@ export interface Pulls {
 export interface StandListener {
   arrived(arrival: Arrival): void;
   /** It waits no more: all came, its time is over, or the server dropped it. */
-  over(): void;
+  over(gone?: Error): void;
 }
 
 /** A pull that waits. */
@@ -142,9 +142,9 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           const { reply, headers } = message;
           if (reply === undefined || reply === "") {
             inbox.drop();
-            end(statusError(place, headers?.code ?? 0));
-            if (isLost(headers?.code ?? 0)) places.forget(place);
-            return;
+            const gone = statusError(place, headers);
+            if (gone !== undefined) places.forget(place);
+            return end(gone);
           }
           const arrival = arrivalOf(place, line, message, reply, at);
           if (over) return stray(arrival);
@@ -182,8 +182,9 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
         if (reply === undefined || reply === "") {
           rest = 0;
           leave();
-          if (isLost(headers?.code ?? 0)) places.forget(place);
-          return over();
+          const gone = statusError(place, headers);
+          if (gone !== undefined) places.forget(place);
+          return over(gone);
         }
         rest--;
         arrived(arrivalOf(place, line, message, reply, Math.max(begun, read)));
@@ -209,11 +210,12 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
   };
 }
 
-/** Whether a status says that a consumer or its stream is gone. */
-function isLost(code: number): boolean {
-  return code === 503 || code === 409;
-}
-
-function statusError(place: Place, code: number): Error | undefined {
-  return code === 503 ? noResponders(`take jobs from stream '${place.stream}'`) : undefined;
+/** What ends a pull for a reason other than its time or that nothing is there; that a consumer moved is none. */
+function statusError({ stream }: Place, headers: NatsHeaders | undefined): Error | undefined {
+  const { code = 0, description = "" } = headers ?? {};
+  const what = `take jobs from stream '${stream}'`;
+  if (code === 503) return noResponders(what);
+  return code === 409 && !/leadership/i.test(description)
+    ? new PlaceGone(what, `the server says '${description}'`)
+    : undefined;
 }

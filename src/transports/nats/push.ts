@@ -13,7 +13,7 @@ import { hush } from "../../promises.ts";
 import type { Bench } from "./bench.ts";
 import { closeLock, jobOf, takeId, type Taken } from "./ids.ts";
 import type { Place } from "./place.ts";
-import { AnswerLost } from "./errors.ts";
+import { AnswerLost, isPlaceGone } from "./errors.ts";
 import { type Bound, isTopic, readRegistry } from "./registry.ts";
 import { sendOn } from "./topics.ts";
 import { type Letter, lineSubject, payloadLimit, publish } from "./publish.ts";
@@ -164,6 +164,7 @@ function store(bench: Bench, item: Item, line: "p" | undefined, until: number): 
     const letter = letterOf(bench, place, job, taken, line);
     publish(link, letter, until, (receipt, error) => {
       window.leave(job.payload.length);
+      if (isPlaceGone(error)) bench.places.forget(place);
       if (receipt === undefined) return resolve(error ?? new Error("A job was not answered"));
       if (!receipt.duplicate) item.seq = receipt.seq;
       if (taken !== undefined) hush(closeLock(bench, place, job.id, taken, until));

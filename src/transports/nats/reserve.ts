@@ -208,8 +208,9 @@ function waitFor(
       alarm.cancel();
       then();
     };
-    const waiter: Waiter = { places, slots, got: (arrival) => settle(() => resolve(arrival)) };
-    const listener = { down: (error: Error) => settle(() => reject(error)) };
+    const failed = (error: Error): void => settle(() => reject(error));
+    const waiter: Waiter = { places, slots, got: (arrival) => settle(() => resolve(arrival)), failed };
+    const listener = { down: failed };
     const rest = over - link.settings.runtime.monotonic();
     const alarm: Alarm = crowd.alarms.set(Math.max(0, rest), () => settle(() => resolve(undefined)));
     ends.push((error) => settle(() => reject(error)));

@@ -8,6 +8,7 @@ import { errorOf } from "../../errors.ts";
 import type { Call, Extended, Extension, Settled, Settlement } from "../../exchange.ts";
 import { checkTime } from "../../options.ts";
 import type { Bench } from "./bench.ts";
+import { isPlaceGone } from "./errors.ts";
 import { WORKING } from "./held.ts";
 import type { Held } from "./place.ts";
 import { DEAD_LETTER, idToken } from "./names.ts";
@@ -79,6 +80,7 @@ async function settleMoved(
     if (result instanceof Error) {
       if (held === undefined) return result;
       // The answer may be all that was lost; who asks again shall hear what became of it.
+      if (isPlaceGone(result)) bench.places.forget(held.place);
       held.tried = true;
       bench.holding.restore(held);
       return result;
