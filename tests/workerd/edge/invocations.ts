@@ -9,6 +9,9 @@ const jobs = { n: { schema: anything, backoff: fixed(50) } } as const;
 /** Milliseconds that a call may take. */
 const CALL_TIMEOUT = 1_500;
 
+/** Milliseconds that an invocation goes on when all is done, unless its caller leaves. */
+const LINGER = 10_000;
+
 /** What the configuration says. */
 interface Environment {
   /** Where the server is. */
@@ -46,13 +49,26 @@ export function invocations(open: (url: string) => Transport): Worker {
     async fetch(request, env) {
       const { pathname, searchParams } = new URL(request.url);
       try {
-        return Response.json(await answer(pathname, searchParams, env));
+        const value = await answer(pathname, searchParams, env);
+        return pathname === "/held" ? held(value) : Response.json(value);
       } catch (error) {
         const { name, code, message } = error as Partial<RelevoError>;
         return Response.json({ name, code, message, typed: error instanceof RelevoError }, { status: 500 });
       }
     },
   };
+}
+
+/** An answer whose end comes late, so that the invocation goes on: workerd closes what one leaves open at its end. */
+function held(value: unknown): Response {
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(new TextEncoder().encode(JSON.stringify(value))),
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, LINGER));
+      controller.close();
+    },
+  });
+  return new Response(body);
 }
 
 async function work(relay: Relay<typeof jobs>, query: URLSearchParams): Promise<unknown> {

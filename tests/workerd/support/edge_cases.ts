@@ -51,6 +51,16 @@ export function edgeCases({ modules, flags, server, url, connections }: Edge): v
     expect(await left()).toBe(0);
   });
 
+  test("a relay that is closed leaves no connection, though its invocation goes on", async () => {
+    const { text, leave } = await worker.hold("/held?dispatch=held&drain");
+    try {
+      expect(JSON.parse(text)).toMatchObject({ handled: [["held", 1]] });
+      await expect.poll(left).toBe(0);
+    } finally {
+      leave();
+    }
+  });
+
   test("one invocation dispatches and handles, and so does the next", async () => {
     for (const value of ["b", "c"]) {
       expect(await ask(worker, `/?dispatch=${value}&drain`)).toMatchObject({ handled: [[value, 1]] });

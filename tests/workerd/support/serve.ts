@@ -29,6 +29,8 @@ export interface Answer {
 export interface Worker extends AsyncDisposable {
   /** Makes a request of its own. */
   get(path: string): Promise<Answer>;
+  /** Makes a request, and resolves with the beginning of its answer; it goes on until the caller leaves. */
+  hold(path: string): Promise<{ readonly text: string; leave(): void }>;
   /** Lets a scheduled event happen; resolves when it is handled. */
   scheduled(): Promise<Answer>;
   /** Ends it; resolves with everything that it complained of. */
@@ -77,6 +79,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   }
   return {
     get: (path) => ask(join(folder, "worker.socket"), path),
+    hold: (path) => hold(join(folder, "worker.socket"), path),
     scheduled: () => ask(join(folder, "clock.socket"), "/"),
     stop,
     async [Symbol.asyncDispose]() {
@@ -133,6 +136,18 @@ function ask(socketPath: string, path: string): Promise<Answer> {
       answer.once("error", reject);
     });
     asked.once("timeout", () => asked.destroy(new Error(`workerd does not answer within ${PATIENCE} ms`)));
+    asked.once("error", reject);
+    asked.end();
+  });
+}
+
+function hold(socketPath: string, path: string): Promise<{ readonly text: string; leave(): void }> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path, agent: false }, (answer) => {
+      const leave = (): void => void asked.destroy();
+      answer.setEncoding("utf8").once("data", (text: string) => resolve({ text, leave }));
+      answer.once("error", reject);
+    });
     asked.once("error", reject);
     asked.end();
   });
