@@ -67,6 +67,13 @@ describeOn(["nats29"], "A server of NATS that refuses", () => {
     });
   }, PATIENCE);
 
+  test("a server without TLS is refused where a URL asks for it", async () => {
+    await withServer({}, async (server) => {
+      const reason = await reasonOf(connect(server.url.replace("nats:", "tls:"), { deadline: 2_000 }));
+      expect(reason.code).toBe("TRANSPORT_UNAVAILABLE");
+    });
+  }, PATIENCE);
+
   test("a server that is not there is a typed error within the deadline", async () => {
     const begun = performance.now();
     const reason = await reasonOf(connect("nats://127.0.0.1:1", { deadline: 1_000 }));
