@@ -60,8 +60,9 @@ export interface Schedules {
   due(queues: readonly string[], limit: number, call: Call): Promise<DueSchedules>;
   /**
    * Pushes the job of a tick, or none, and moves the schedule on to its next one, or ends it: in one step where the
-   * transport can. `stale`: its tick is another one by now, or it rests or is gone, and nothing was changed. Where the
-   * push and the move are two steps, whoever comes after a death between them does the second alone.
+   * transport can. `stale`: its tick is another one by now, or it rests or is gone, and nothing was changed. `missed`:
+   * somebody died while pushing this tick, longer ago than the broker remembers what it was given; whether it was
+   * stored is not known, it was not pushed again, and the schedule moved on.
    */
   advance(
     queue: string,
@@ -70,5 +71,5 @@ export interface Schedules {
     next: number | undefined,
     job: PushJob | undefined,
     call: Call,
-  ): Promise<"advanced" | "stale">;
+  ): Promise<"advanced" | "stale" | "missed">;
 }

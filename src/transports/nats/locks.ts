@@ -40,6 +40,7 @@ export async function replace(
   text: string,
   expected: number,
   until: number,
+  data: Uint8Array | string = "",
 ): Promise<number | undefined> {
   const lines: [string, string][] = [
     [EXPECTED_SEQUENCE, `${expected}`],
@@ -50,7 +51,7 @@ export async function replace(
   try {
     const receipt = await new Promise<Receipt>((resolve, reject) =>
       link.ask(
-        { subject, data: "", lines },
+        { subject, data, lines },
         until,
         receipted(what, (answer, error) => answer === undefined ? reject(error) : resolve(answer)),
       )

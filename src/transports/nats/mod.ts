@@ -41,6 +41,7 @@ import { createPulls } from "./pulls.ts";
 import { pushJobs } from "./push.ts";
 import { checkReserve, reserveJobs } from "./reserve.ts";
 import { extendAll, settleAll } from "./settle.ts";
+import { createSchedules } from "./schedules.ts";
 import { createTending } from "./tend.ts";
 import { createTopics } from "./topics.ts";
 
@@ -186,6 +187,7 @@ export function nats(options: NatsOptions): Transport {
     remove: (queue, channel, select, bounds) =>
       ask(bounds, "remove jobs", (until) => removeJobs(bench, queue, channel, select, until)),
     topics: createTopics(bench, ask),
+    schedules: createSchedules(bench, ask),
     [Symbol.asyncDispose]: () => closing ??= close(),
   };
 }

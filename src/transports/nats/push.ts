@@ -25,11 +25,12 @@ interface When {
   readonly at?: number | undefined;
 }
 
-/** Stores jobs; an answer for each. */
+/** Stores jobs; an answer for each. What is pushed `once` under a message id is a duplicate the second time. */
 export async function pushJobs(
   bench: Bench,
   jobs: readonly PushJob[],
   { deadline }: Call,
+  once?: string,
 ): Promise<Pushed[]> {
   const { link, places } = bench;
   const until = link.settings.runtime.monotonic() + deadline;
@@ -50,7 +51,7 @@ export async function pushJobs(
     if (room !== undefined) await room;
     const groups = item.place === undefined ? undefined : registries.get(item.place);
     const line = groups !== undefined && groups.length > 0 ? "p" : undefined;
-    answers.push(item.answer === undefined ? store(bench, item, line, until) : Promise.resolve(item.answer));
+    answers.push(item.answer === undefined ? store(bench, item, line, until, once) : Promise.resolve(item.answer));
   }
   const pushed = await Promise.all(answers);
   for (const [place, groups] of registries) await fanOut(bench, place, groups, prepared, until);
@@ -156,12 +157,18 @@ async function fanOut(
   }
 }
 
-function store(bench: Bench, item: Item, line: "p" | undefined, until: number): Promise<Pushed> {
+function store(
+  bench: Bench,
+  item: Item,
+  line: "p" | undefined,
+  until: number,
+  once: string | undefined,
+): Promise<Pushed> {
   const { link, window } = bench;
   const { job, place, taken } = item;
   return new Promise((resolve) => {
     if (place === undefined) return resolve(new Error("A job has no place"));
-    const letter = letterOf(bench, place, job, taken, line);
+    const letter = { once, ...letterOf(bench, place, job, taken, line) };
     publish(link, letter, until, (receipt, error) => {
       window.leave(job.payload.length);
       if (isPlaceGone(error)) bench.places.forget(place);
@@ -185,8 +192,8 @@ function letterOf(
   const marks: Marks = { ...whenMarks(bench, job), ...taken === undefined ? {} : { until: taken.end } };
   const delayed = marks.delay !== undefined || (marks.due ?? 0) > bench.clock.now();
   const record = { id, name, meta, marks };
-  const once = taken === undefined ? undefined : jobOf(taken);
-  return { place, subject: lineSubject(place, line ?? (delayed ? "d" : "w"), id), payload, record, once };
+  const subject = lineSubject(place, line ?? (delayed ? "d" : "w"), id);
+  return { place, subject, payload, record, ...taken === undefined ? {} : { once: jobOf(taken) } };
 }
 
 /** When a job may run, as it is written: an instant, or a time after it is stored. */

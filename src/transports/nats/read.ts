@@ -25,14 +25,26 @@ const SUBJECTS_PAGE = 100_000;
 
 /** The dead jobs of a channel, oldest first, or those with an id. */
 export async function graves(
-  { link }: Bench,
+  bench: Bench,
   place: Place,
   channel: DeadChannel,
   id: string | undefined,
   until: number,
 ): Promise<Grave[]> {
   const filter = `${place.base}${DEAD_LETTER[channel]}.${id === undefined ? ">" : `${idToken(id)}.*`}`;
-  const found: Grave[] = [];
+  const subjects = await subjectsOf(bench, place, filter, until);
+  const found = subjects.map((subject) => ({ subject, stamp: subject.slice(subject.lastIndexOf(".") + 1) }));
+  return found.sort((a, b) => a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0);
+}
+
+/** The subjects of a stream that have messages, of those that a filter lets through. */
+export async function subjectsOf(
+  { link }: Bench,
+  place: Place,
+  filter: string,
+  until: number,
+): Promise<readonly string[]> {
+  const found: string[] = [];
   for (let offset = 0;; offset += SUBJECTS_PAGE) {
     const { state } = await link.api<
       { readonly state: { readonly subjects?: Readonly<Record<string, number>> } }
@@ -42,12 +54,9 @@ export async function graves(
       until,
     );
     const subjects = Object.keys(state.subjects ?? {});
-    for (const subject of subjects) {
-      found.push({ subject, stamp: subject.slice(subject.lastIndexOf(".") + 1) });
-    }
-    if (subjects.length < SUBJECTS_PAGE) break;
+    for (const subject of subjects) found.push(subject);
+    if (subjects.length < SUBJECTS_PAGE) return found;
   }
-  return found.sort((a, b) => a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0);
 }
 
 /** Asks for a message directly; undefined when there is none. */

@@ -110,6 +110,7 @@ export function natsSubject(
     features: NATS_FEATURES,
     scale,
     topics: true,
+    schedules: true,
     async create(store) {
       const transport = nats({
         servers: await ground.servers(),
