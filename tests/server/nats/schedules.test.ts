@@ -1,0 +1,77 @@
+/** What becomes of a tick whose worker died on its way. */
+import { expect, test } from "vitest";
+import { systemRuntime } from "../../../src/runtime.ts";
+import { job } from "../../../src/testing/conformance/lab.ts";
+import { nats } from "../../../src/transports/nats/mod.ts";
+import { describeOn, owned } from "../support/servers/owned.ts";
+import { startNats } from "../support/servers/nats.ts";
+import { cutting } from "./support.ts";
+
+const CALL = { deadline: 10_000 };
+const QUEUE = "work";
+const TICK = 1_000;
+/** More than half of the shortest time for which a server remembers ids. */
+const TOO_LONG = 61_000;
+
+const KINDS = { claim: ".s.", push: ".w." } as const;
+
+/** The first message of a kind, and those behind it: for the move it is the second that is written to the schedule. */
+function dying(step: "claim" | "push" | "move"): (subject: string) => boolean {
+  let written = 0;
+  if (step !== "move") return (subject) => subject.includes(KINDS[step]);
+  return (subject) => subject.includes(KINDS.claim) && ++written === 2;
+}
+
+describeOn(["nats29"], "A tick whose worker died", () => {
+  const server = owned(() => startNats());
+
+  async function ground(step: "claim" | "push" | "move"): Promise<{ url: string; prefix: string }> {
+    const prefix = `tick-${crypto.randomUUID()}`;
+    const { url } = await server();
+    const { transport, cut } = await cutting(url, prefix, 400);
+    const schedule = { queue: QUEUE, key: "report", tick: TICK, text: "t", payload: new Uint8Array() };
+    expect(await transport.schedules?.put(schedule, CALL)).toBe("created");
+    // The queue is made before, as making it has writes of its own.
+    await transport.info(QUEUE, CALL);
+    await cut(
+      async () => await transport.schedules?.advance(QUEUE, "report", TICK, 2_000, job({ id: "1" }), CALL),
+      dying(step),
+    );
+    return { url, prefix };
+  }
+
+  for (const step of ["claim", "push", "move"] as const) {
+    test(`before the ${step} is pushed once and moved on by the next who looks`, async () => {
+      const { url, prefix } = await ground(step);
+      await using next = nats({ servers: url, prefix, ackWait: 400 });
+      const { schedules } = next;
+      expect((await schedules?.due([QUEUE], 10, CALL))?.schedules.map(({ tick }) => tick)).toEqual([TICK]);
+      const again = (): Promise<string> | undefined =>
+        schedules?.advance(QUEUE, "report", TICK, 2_000, job({ id: "2" }), CALL);
+      expect(await again()).toBe("advanced");
+      expect(await again()).toBe("stale");
+      expect((await next.info(QUEUE, CALL)).waiting).toBe(1);
+      expect((await schedules?.list(QUEUE, { limit: 10 }, CALL))?.schedules.map(({ tick }) => tick)).toEqual([
+        2_000,
+      ]);
+    }, 20_000);
+  }
+
+  for (const step of ["push", "move"] as const) {
+    test(`before the ${step} longer ago than the server remembers is missed, not repeated`, async () => {
+      const { url, prefix } = await ground(step);
+      const real = systemRuntime();
+      let ahead = 0;
+      const runtime = { ...real, monotonic: () => real.monotonic() + ahead };
+      await using next = nats({ servers: url, prefix, ackWait: 400, runtime });
+      await next.info(QUEUE, CALL);
+      ahead = TOO_LONG;
+      const { schedules } = next;
+      expect(await schedules?.advance(QUEUE, "report", TICK, 2_000, job({ id: "2" }), CALL)).toBe("missed");
+      expect((await next.info(QUEUE, CALL)).waiting).toBe(step === "push" ? 0 : 1);
+      expect((await schedules?.list(QUEUE, { limit: 10 }, CALL))?.schedules.map(({ tick }) => tick)).toEqual([
+        2_000,
+      ]);
+    }, 20_000);
+  }
+});
