@@ -316,25 +316,30 @@ describeOn(["nats29"], "A stream or a consumer that somebody deleted", () => {
   const server = owned(() => startNats());
 
   for (const what of ["STREAM.DELETE.PRE_work", "CONSUMER.DELETE.PRE_work.relevo"]) {
-    test(`(${what.split(".")[0]?.toLowerCase()}) is told to who waits, and made anew by the next call`, async () => {
-      const prefix = `f${crypto.randomUUID()}`;
-      const one = await server();
-      await using transport = nats({ servers: one.url, prefix });
-      await transport.push([job({ queue: "work", id: "1", delay: 600_000 })], CALL);
-      const call = { limit: 1, slots: 1, lease: 60_000, wait: 10_000, ...CALL };
-      const waiting = reasonOf(transport.reserve(["work"], call));
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      const client = await one.raw();
-      await client.request(`$JS.API.${what.replace("PRE", prefix)}`);
-      await client[Symbol.asyncDispose]();
-      expect((await waiting).code).toBe("TRANSPORT_UNAVAILABLE");
-      const { in_msgs: before } = await one.monitor("/varz");
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      const { in_msgs: after } = await one.monitor("/varz");
-      expect(Number(after) - Number(before)).toBeLessThan(20);
-      const pushed = async (): Promise<unknown> => (await transport.push([job({ queue: "work", id: "2" })], CALL))[0];
-      await expect.poll(pushed).toBe("stored");
-      expect((await transport.reserve(["work"], call)).map(({ id }) => id)).toEqual(["2"]);
-    }, PATIENCE);
+    test(
+      `(${what.split(".")[0]?.toLowerCase()}) is told to who waits, and made anew by the next call`,
+      async () => {
+        const prefix = `f${crypto.randomUUID()}`;
+        const one = await server();
+        await using transport = nats({ servers: one.url, prefix });
+        await transport.push([job({ queue: "work", id: "1", delay: 600_000 })], CALL);
+        const call = { limit: 1, slots: 1, lease: 60_000, wait: 10_000, ...CALL };
+        const waiting = reasonOf(transport.reserve(["work"], call));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        const client = await one.raw();
+        await client.request(`$JS.API.${what.replace("PRE", prefix)}`);
+        await client[Symbol.asyncDispose]();
+        expect((await waiting).code).toBe("TRANSPORT_UNAVAILABLE");
+        const { in_msgs: before } = await one.monitor("/varz");
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        const { in_msgs: after } = await one.monitor("/varz");
+        expect(Number(after) - Number(before)).toBeLessThan(20);
+        const pushed = async (): Promise<unknown> =>
+          (await transport.push([job({ queue: "work", id: "2" })], CALL))[0];
+        await expect.poll(pushed).toBe("stored");
+        expect((await transport.reserve(["work"], call)).map(({ id }) => id)).toEqual(["2"]);
+      },
+      PATIENCE,
+    );
   }
 });
