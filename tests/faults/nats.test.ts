@@ -1,10 +1,6 @@
 import { crashScenes } from "../server/faults/scenes/crashed.ts";
-import { delayedScenes } from "../server/faults/scenes/delayed.ts";
 import { killScenes } from "../server/faults/scenes/killed.ts";
 import { leaseScenes } from "../server/faults/scenes/leases.ts";
-import { linkScenes } from "../server/faults/scenes/link.ts";
-import { movedClockScenes } from "../server/faults/scenes/moved_clock.ts";
-import { outageScenes } from "../server/faults/scenes/outage.ts";
 import { poisonScenes } from "../server/faults/scenes/poison.ts";
 import { sceneOn } from "../server/faults/support/ground.ts";
 import { natsGround } from "./support/grounds.ts";
@@ -16,7 +12,3 @@ crashScenes(open);
 killScenes(open);
 leaseScenes(open);
 poisonScenes(open);
-outageScenes(ground);
-linkScenes(ground);
-movedClockScenes(ground);
-delayedScenes(ground);

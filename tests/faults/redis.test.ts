@@ -2,12 +2,8 @@ import { expect, test } from "vitest";
 import { systemRuntime } from "../../src/runtime.ts";
 import { QUEUE } from "../server/faults/fixtures/task.ts";
 import { crashScenes } from "../server/faults/scenes/crashed.ts";
-import { delayedScenes } from "../server/faults/scenes/delayed.ts";
 import { killScenes } from "../server/faults/scenes/killed.ts";
 import { leaseScenes } from "../server/faults/scenes/leases.ts";
-import { linkScenes } from "../server/faults/scenes/link.ts";
-import { movedClockScenes } from "../server/faults/scenes/moved_clock.ts";
-import { outageScenes } from "../server/faults/scenes/outage.ts";
 import { poisonScenes } from "../server/faults/scenes/poison.ts";
 import { sceneOn } from "../server/faults/support/ground.ts";
 import { now } from "../server/faults/support/ledger.ts";
@@ -26,10 +22,6 @@ crashScenes(open);
 killScenes(open);
 leaseScenes(open);
 poisonScenes(open);
-outageScenes(ground);
-linkScenes(ground);
-movedClockScenes(ground);
-delayedScenes(ground);
 
 for (const what of ["FLUSHALL", "SCRIPT FLUSH"]) {
   test(`after a ${what} a worker handles what is dispatched next`, async () => {

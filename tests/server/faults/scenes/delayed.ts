@@ -2,9 +2,10 @@
 import { execFileSync } from "node:child_process";
 import process from "node:process";
 import { expect, test } from "vitest";
+import { systemRuntime } from "../../../../src/runtime.ts";
 import type { HistoryLine } from "../../../../src/testing/mod.ts";
 import { type Ground, sceneOn } from "../support/ground.ts";
-import { now } from "../support/ledger.ts";
+import { followEnds, now } from "../support/ledger.ts";
 import { drained, NOTHING, printRepeated, type Scene, TRIES } from "../support/scene.ts";
 
 /** `RELEVO_DELAYED` sets another number, for figures. */
@@ -75,6 +76,9 @@ export function delayedScenes(ground: Ground): void {
         await ground.server.kill();
         await ground.server.start();
       }
+      // Counting jobs costs the broker something while there are many: the ledgers say when they are through.
+      const ends = followEnds(scene.folder);
+      while (ends() < JOBS) await systemRuntime().sleep(100);
       await scene.counts(drained);
       await Promise.all(workers.map((worker) => worker.stop()));
       const { history, runs, left } = await scene.judge();

@@ -13,6 +13,8 @@ import { openProxy, type Proxy } from "../support/proxy.ts";
 import { drained, IN_HAND, NOTHING, printRepeated, type Scene, untilStruck } from "../support/scene.ts";
 
 const LEASE = 2_000;
+/** A lease in which a settlement that is sent again is known to be its holder's own. */
+const LONG = 20_000;
 /** Milliseconds that a call may take, and how late its rejection may be on a busy machine. */
 const DEADLINE = 500;
 const LATE = 500;
@@ -124,7 +126,7 @@ export function linkScenes(ground: Ground): void {
     const { runs, left, told } = await untilStruck(async () => {
       const { scene, proxy } = await far(ground);
       const store = through(scene.store, proxy.port);
-      const worker = scene.worker({ store, lease: LEASE, concurrency: JOBS, prefetch: 0 });
+      const worker = scene.worker({ store, lease: LONG, concurrency: JOBS, prefetch: 0 });
       await worker.told("ready");
       const task = { does: "wait", ms: 300 } as const;
       await scene.producer({ from: 0, count: JOBS, bulk: JOBS, width: 1, task }).rest();
