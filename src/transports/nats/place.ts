@@ -24,6 +24,8 @@ export interface Place {
   window: number;
   /** The last number of each line that came here. */
   readonly seen: Record<Line, number>;
+  /** When somebody last asked it for what is there, on the monotonic clock. */
+  askedAt: number;
   /** Calls on it, in their order. */
   readonly order: Order;
   /** The push that takes ids at this moment: those behind it wait, so that jobs lie in the order of the calls. */

@@ -99,6 +99,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       ackWait: link.settings.ackWait,
       window: windowOf(link.settings.ackWait),
       seen: { w: 0, b: 0, d: 0 },
+      askedAt: -Infinity,
       order: createOrder(),
       turn: undefined,
       held: new Map(),

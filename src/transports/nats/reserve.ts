@@ -27,6 +27,8 @@ interface Want {
 const PAGES = 4;
 /** Jobs that one pull asks for. */
 const MOST = 5_000;
+/** Milliseconds between two looks that are many. */
+const OFTEN = 200;
 /** Milliseconds that a job takes from the server to a stand at most. */
 const ON_ITS_WAY = 50;
 /** Milliseconds for what is given back when nobody waits for it any more. */
@@ -112,12 +114,22 @@ async function round(bench: Bench, places: readonly Place[], want: Want, until: 
     for (const arrival of arrivals) bench.crowd.stray(arrival);
     throw error;
   }
-  if (!want.eager) {
-    for (const place of places) {
-      bench.crowd.keep(place, want.slots > 0 ? ["d", "b"] : ["d"]);
-    }
+  for (const place of places) {
+    if (want.eager && !isOften(bench, place)) continue;
+    bench.crowd.keep(place, want.slots > 0 ? ["d", "b"] : ["d"]);
   }
   return arrivals;
+}
+
+/**
+ * Whether a queue is asked so often that it pays to stand at its side lines: a server of 2.9 looks through all that
+ * waits to say that nothing came back.
+ */
+function isOften({ link }: Bench, place: Place): boolean {
+  const now = link.settings.runtime.monotonic();
+  const often = now < place.askedAt + OFTEN;
+  place.askedAt = now;
+  return often;
 }
 
 /** One look at one queue. */
@@ -132,7 +144,6 @@ async function look(
   const found = spare.filter((arrival) => isHeld(bench, arrival));
   // They go back, and come again with a lease that is whole.
   if (found.length < spare.length) await giveBack(bench, spare.filter((one) => !found.includes(one)), until);
-  const asks = (line: "w" | "b" | "d"): boolean => eager || !crowd.stands(place, line);
   const missing = (): number => Math.min(MOST, limit - found.length);
   const free = (): number => Math.min(missing(), slots - found.filter(({ line }) => line === "b").length);
   const back = async (): Promise<void> => {
@@ -144,9 +155,9 @@ async function look(
   try {
     await Promise.all([
       crowd.stands(place, "d") ? undefined : ripenPages(bench, place, PAGES, until),
-      asks("b") && free() > 0 ? back() : undefined,
+      !crowd.stands(place, "b") && free() > 0 ? back() : undefined,
     ]);
-    if (missing() <= 0 || !asks("w")) return found;
+    if (missing() <= 0 || (!eager && crowd.stands(place, "w"))) return found;
     const came = await pulls.take(place, "w", missing(), until);
     const lost = came.filter(({ losses }) => losses > 0);
     found.push(...lost.length === 0 ? came : came.filter(({ losses }) => losses === 0));
