@@ -18,8 +18,6 @@ export const suites = [
     title: "faults",
     runtime: "node24",
     folders: ["tests/faults/"],
-    // Most of the time here is waited.
-    args: ["--maxWorkers=3"],
     timeout: 8 * minute,
   },
   { name: "node22", folders: ["tests/web/", "tests/server/"], args: ["--pool=forks"], timeout: 5 * minute },

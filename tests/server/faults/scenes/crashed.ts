@@ -16,7 +16,7 @@ export function crashScenes(open: OpenScene): void {
       await scene.relay.queues();
       const many = { bulk: 100, width: 1 };
       const victim = scene.worker({ lease: LEASE, concurrency: HELD, prefetch: 0 });
-      await scene.producer({ from: 0, count: HELD, ...many, task: { does: "wait", ms: 2_000 } }).rest();
+      await scene.producer({ from: 0, count: HELD, ...many, task: { does: "wait", ms: 4_000 } }).rest();
       await victim.told("started", ({ count }) => count === HELD);
       const heir = scene.worker({ lease: LEASE, concurrency: HELD + LIVE, prefetch: 0 });
       const long = { does: "wait", ms: 3 * LEASE } as const;

@@ -133,12 +133,13 @@ export function linkScenes(ground: Ground): void {
       await worker.told("started", ({ count }) => count === JOBS);
       proxy.mute();
       const muted = now();
-      await scene.counts(drained);
+      while ((await scene.relay.info(QUEUE)).reserved === JOBS) await systemRuntime().sleep(5);
       proxy.cut();
       await expectWork(scene, JOBS);
       const told = await worker.stop();
       const judged = await scene.judge();
-      return handsAt(judged.history, muted) < IN_HAND ? undefined : { ...judged, told };
+      const lost = judged.history.some(({ op, outcome }) => op === "settle" && outcome === "unknown");
+      return lost && handsAt(judged.history, muted) >= IN_HAND ? { ...judged, told } : undefined;
     });
     expect(left).toEqual(NOTHING);
     expect([runs.starts.size, runs.repeated]).toEqual([2 * JOBS, 0]);

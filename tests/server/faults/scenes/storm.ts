@@ -159,6 +159,8 @@ function tell({ strikes, history, gone, hands, kills, refused }: Story): void {
   for (const code of refused) codes.set(code ?? "?", (codes.get(code ?? "?") ?? 0) + 1);
   const list = [...codes].map(([code, count]) => `${count} ${code}`).join(", ");
   console.log(`${kills.count} workers killed with at least ${kills.least} jobs in hand each`);
+  const stale = history.filter(({ op }) => op === "left").length;
+  console.log(`entries of jobs that are done, still listed by the broker: ${stale}`);
   console.log(`dispatches repeated: ${list === "" ? "none" : list}`);
 }
 
