@@ -58,14 +58,19 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
 
   function stand(post: Post, line: Line): void {
     if (post.stands.has(line) || !bench().link.up) return;
-    const made: Stand = bench().pulls.stand(post.place, line, line === "d" ? RIPEN_PAGE : 1, {
-      arrived: (arrival) => crowd.stray(arrival),
+    let rest = line === "d" ? RIPEN_PAGE : 1;
+    const made: Stand = bench().pulls.stand(post.place, line, rest, {
+      arrived: (arrival) => {
+        rest--;
+        crowd.stray(arrival);
+      },
       over: (gone) => {
         if (post.stands.get(line) === made) post.stands.delete(line);
         dismiss(made);
         // To stand again at once where nothing is would be a storm: who waits is told, and asks again in its time.
-        if (gone !== undefined) for (const waiter of [...post.waiters]) waiter.failed(gone);
-        if (post.waiters.size > 0) stand(post, line);
+        if (gone !== undefined) { for (const waiter of [...post.waiters]) waiter.failed(gone); }
+        // Behind a full page of delayed jobs there are likely to be more.
+        if (post.waiters.size > 0 || (line === "d" && rest === 0)) stand(post, line);
       },
     });
     post.stands.set(line, made);

@@ -171,7 +171,10 @@ async function look(
   }
 }
 
-/** What is on its way to a stand of this process: it is there, though no pull finds it. */
+/**
+ * What is there though no pull found it: on its way to a stand of this process, or stored so lately that its line does
+ * not know of it yet.
+ */
 async function underWay(
   bench: Bench,
   place: Place,
@@ -183,17 +186,22 @@ async function underWay(
   const here = crowd.spare(place, limit, slots);
   if (here.length > 0) return here;
   for (const line of ["b", "w"] as const) {
-    if (!crowd.stands(place, line) || (line === "b" && slots === 0)) continue;
+    if (line === "b" && slots === 0) continue;
     const { delivered, num_pending } = await stateOf(bench, place, line, until);
-    if (num_pending === 0 && delivered.stream_seq <= place.seen[line]) continue;
-    await crowd.hope(place, ON_ITS_WAY);
+    if (crowd.stands(place, line)) {
+      if (num_pending === 0 && delivered.stream_seq <= place.seen[line]) continue;
+      await crowd.hope(place, ON_ITS_WAY);
+    } else if (num_pending === 0) {
+      continue;
+    }
     const came = crowd.spare(place, limit, slots);
     const more = Math.min(MOST, line === "b" ? Math.min(limit, slots) - came.length : limit - came.length);
-    if (came.length === 0 || more <= 0) return came;
+    if (more <= 0) return came;
     const rest = await pulls.take(place, line, more, until);
     // What came back goes its own way.
     for (const arrival of rest) if (arrival.losses > 0) crowd.stray(arrival);
-    return [...came, ...rest.filter(({ losses }) => losses === 0)];
+    const found = [...came, ...rest.filter(({ losses }) => losses === 0)];
+    if (found.length > 0) return found;
   }
   return [];
 }
