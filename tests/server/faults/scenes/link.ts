@@ -101,7 +101,9 @@ export function linkScenes(ground: Ground): void {
       await insist(caller, well + SOON);
       await scene.counts(drained);
       const told = await worker.stop();
-      expect(told.flatMap(({ tell, state }) => tell === "connection" ? [state] : [])).toEqual(["up"]);
+      // On a busy machine a call may overrun so short a deadline once more, which is a loss like any other.
+      const states = told.flatMap(({ tell, state }) => tell === "connection" ? [state] : []);
+      expect([["up"], ["up", "down", "up"]]).toContainEqual(states);
       expect(told.filter(({ tell }) => tell === "error")).toEqual([]);
       expect((await scene.judge()).left).toEqual(NOTHING);
     });
