@@ -13,6 +13,7 @@ import { stateOf } from "./look.ts";
 import { inOrder } from "./order.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./pulls.ts";
+import { nextOf } from "./read.ts";
 import { dueOf, giveBack, ripenPages, takeBack } from "./ripen.ts";
 
 /** What is wanted of one queue. */
@@ -29,6 +30,8 @@ const PAGES = 4;
 const MOST = 5_000;
 /** Milliseconds between two looks that are many. */
 const OFTEN = 200;
+/** Milliseconds after which a consumer has heard of what its stream has stored. */
+const HEARD_OF = 20;
 /** Milliseconds that a job takes from the server to a stand at most. */
 const ON_ITS_WAY = 50;
 /** Milliseconds for what is given back when nobody waits for it any more. */
@@ -192,7 +195,10 @@ async function underWay(
       if (num_pending === 0 && delivered.stream_seq <= place.seen[line]) continue;
       await crowd.hope(place, ON_ITS_WAY);
     } else if (num_pending === 0) {
-      continue;
+      // The stream knows what its consumer may not have heard of yet.
+      const next = delivered.stream_seq + 1;
+      if (await nextOf(bench, place, `${place.base}${line}.>`, next, until) === undefined) continue;
+      await crowd.hope(place, HEARD_OF);
     }
     const came = crowd.spare(place, limit, slots);
     const more = Math.min(MOST, line === "b" ? Math.min(limit, slots) - came.length : limit - came.length);
