@@ -80,6 +80,8 @@ const LINGER = 2_000;
 const PATIENCE = 5_000;
 /** The same at the end. */
 const FAREWELL = 1_000;
+/** A server's clock may be set, and a machine that sleeps stops ours: every so many checks it is asked for. */
+const CLOCK_CHECKS = 8;
 /** Milliseconds at least between a look and the next for the sake of a time. */
 const BREATH = 25;
 
@@ -92,6 +94,8 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
   let offset = 0;
   let checked = runtime.monotonic();
   let checking = false;
+  /** Checks since the server's clock was seen. */
+  let unclocked = 0;
   let lingering = false;
   let alarm: Alarm | undefined;
   let closed = false;
@@ -206,6 +210,11 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
     const before = manned.map(({ changes }) => changes);
     const deadline = Math.min(PATIENCE, ...[...sleepers].map((sleeper) => sleeper.deadline));
     try {
+      const [first] = manned;
+      if (first !== undefined && ++unclocked >= CLOCK_CHECKS) {
+        offset = await checks.clock(first.queue, deadline) - runtime.monotonic();
+        unclocked = 0;
+      }
       const seen = await checks.look(manned, deadline);
       for (const [n, post] of manned.entries()) {
         const { next = Infinity, fresh = false } = seen[n] ?? {};
@@ -286,7 +295,10 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
       });
       return (found) => {
         const now = runtime.monotonic();
-        if (found !== undefined) offset = found.now - now;
+        if (found !== undefined) {
+          offset = found.now - now;
+          unclocked = 0;
+        }
         for (const [n, post] of visited.entries()) {
           post.looks--;
           const quiet = found?.quiet[n];
