@@ -110,7 +110,7 @@ function nextPlace(reader: Reader): Place {
 }
 
 function placeOf(cursor: string): Place {
-  const [, phase, entry, due] = /^([sz])\.(\d{1,15}-\d{1,15})\.(-?\d{1,16})$/.exec(cursor) ?? [];
+  const [, phase, entry, due] = /^([sz])\.(\d{1,20}-\d{1,20})\.(-?\d{1,16})$/.exec(cursor) ?? [];
   if (phase === undefined || entry === undefined || due === undefined) {
     throw new TypeError(
       `Cannot list jobs as 'cursor' must come from the page before: current value is '${cursor}'`,

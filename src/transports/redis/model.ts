@@ -68,7 +68,7 @@ export function createModel(options: ModelOptions): Model {
     link,
     keys,
     pack: createPacker(),
-    registry: createRegistry(link, keys.queues),
+    registry: createRegistry(link, runtime, keys.queues),
     visited: new Set(),
   };
   const scripts = scriptsOf(options);

@@ -7,6 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Call } from "../../exchange.ts";
+import type { Runtime } from "../../runtime.ts";
 import type { Link } from "./link.ts";
 
 /** Knows which queues are in the set. */
@@ -23,13 +24,21 @@ export interface Registry {
 
 /** Names that are remembered at most. */
 const MAX_KNOWN = 10_000;
+/** Milliseconds for which they are: the set may be deleted, or a replica that takes over may not have all of it. */
+const REMEMBERED = 60_000;
 
 /** Makes a registry; `key` is the set's. */
-export function createRegistry(link: Link, key: string): Registry {
+export function createRegistry(link: Link, runtime: Runtime, key: string): Registry {
   const known = new Set<string>();
+  let since = runtime.monotonic();
   const followed = new Set<Promise<unknown>>();
   return {
     knows(queues) {
+      const now = runtime.monotonic();
+      if (now - since >= REMEMBERED) {
+        known.clear();
+        since = now;
+      }
       for (const queue of queues) if (!known.has(queue)) return false;
       return true;
     },

@@ -12,7 +12,7 @@ import { jobOf } from "./entry.ts";
 import type { Script } from "./link.ts";
 import { type Reader, readerOf } from "./pack.ts";
 import { LOST } from "./scripts/lua.ts";
-import { tokenOf } from "./token.ts";
+import { consumerOf, tokenOf } from "./token.ts";
 
 /** Queues that one script looks at. */
 const MAX_QUEUES = 1_000;
@@ -31,7 +31,7 @@ export async function attempt(
   const { link, keys, registry } = context;
   const page = link.clustered ? 1 : MAX_QUEUES;
   const lease = Math.ceil(options.lease);
-  const consumer = `${context.instance}.${lease}`;
+  const consumer = consumerOf(context.instance, lease);
   const deliveries: Delivery[] = [];
   const quiet: Quiet[] = [];
   let { slots } = options;
@@ -42,7 +42,7 @@ export async function attempt(
     const limit = Math.min(options.limit, MAX_ITEMS) - deliveries.length;
     if (limit <= 0) break;
     const register = options.register && deliveries.length === 0 ? REGISTERED : 0;
-    const args = [context.instance, lease, limit, slots, register].map(String);
+    const args = [context.instance, lease, limit, slots, register, consumer].map(String);
     const reply = await link.run(script, asked.map((queue) => keys.base(queue)), args, callOf(options)).catch(
       (error: unknown) => {
         // What other nodes of a Cluster gave is in hand already: it must not wait for its lease to end.

@@ -12,13 +12,13 @@ import type { Reply, Script } from "./link.ts";
 import type { Packable } from "./pack.ts";
 import { whenOf } from "./push.ts";
 import { VERBS } from "./scripts/settle.ts";
-import { type Held, heldIn } from "./token.ts";
+import { consumerOf, type Held, heldIn } from "./token.ts";
 
 /** Deliveries of one script: 1,000 take some 4 ms. */
 const MAX_DELIVERIES = 1_000;
 
-/** The number of an entry, in its two parts. */
-type Place = readonly [ms: number, seq: number];
+/** The number of an entry, and its two parts, which only sort: they may have more digits than are exact. */
+type Place = readonly [ms: number, seq: number, entry: string];
 
 /** The entries of one consumer, from the first to the last. */
 interface Range {
@@ -29,7 +29,7 @@ interface Range {
 
 function placeOf(entry: string): Place {
   const dash = entry.indexOf("-");
-  return [Number(entry.slice(0, dash)), Number(entry.slice(dash + 1))];
+  return [Number(entry.slice(0, dash)), Number(entry.slice(dash + 1)), entry];
 }
 
 function isBefore(one: Place, other: Place): boolean {
@@ -74,7 +74,7 @@ class Batch {
     const ranges: Packable[] = [];
     for (const [n, { first, last, size }] of this.#ranges.entries()) {
       // Not by the millisecond, in which others may have come that are held by now too: each row has its price.
-      if (size > 1) ranges.push([n + 1, first.join("-"), last.join("-"), size]);
+      if (size > 1) ranges.push([n + 1, first[2], last[2], size]);
     }
     return ranges;
   }
@@ -282,7 +282,7 @@ function placeFor(
   ms: number,
 ): { readonly consumer: string; readonly idle: number } {
   if (ms <= lease) return { consumer, idle: lease - ms };
-  return { consumer: `${consumer.slice(0, consumer.lastIndexOf("."))}.${ms}`, idle: 0 };
+  return { consumer: consumerOf(consumer.slice(0, consumer.lastIndexOf(".")), ms), idle: 0 };
 }
 
 function moves(batch: Moves, key: number): Packable {

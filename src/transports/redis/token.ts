@@ -10,12 +10,23 @@ export interface Held {
   readonly entry: string;
   /** The count of its entry's deliveries, this one included. */
   readonly count: number;
-  /** The consumer that it was handed to: an instance, a dot, a lease in milliseconds. */
+  /** The consumer that it was handed to; see {@linkcode consumerOf}. */
   readonly consumer: string;
   /** Milliseconds of that lease. */
   readonly lease: number;
   /** What to take out of the index of ids when the job is done; empty where it is not in it. */
   readonly id: string;
+}
+
+/** What follows a lease in a consumer's name. */
+const UNIT = "ms";
+
+/**
+ * Names a consumer: whose it is, a dot, the lease in milliseconds, and the unit, without which `worker.1` of another
+ * program would be taken for ours, with a lease of a millisecond.
+ */
+export function consumerOf(instance: string, lease: number): string {
+  return `${instance}.${lease}${UNIT}`;
 }
 
 /** Writes a token; neither entries nor consumers have spaces in them, and a queue's name has no line end. */
@@ -34,16 +45,18 @@ export function heldIn(token: string, queue: string): Held | undefined {
   const entry = token.slice(0, first);
   const count = numberIn(token, first + 1, second);
   const consumer = token.slice(second + 1, third);
-  const lease = numberIn(consumer, consumer.lastIndexOf(".") + 1, consumer.length);
+  const lease = numberIn(consumer, consumer.lastIndexOf(".") + 1, consumer.length - UNIT.length);
   const dash = entry.indexOf("-");
-  const isEntry = numberIn(entry, 0, dash) >= 0 && numberIn(entry, dash + 1, first) >= 0;
-  if (!isEntry || count < 1 || lease < 1 || consumer.indexOf(".") < 1) return undefined;
+  const isEntry = numberIn(entry, 0, dash, ENTRY) >= 0 && numberIn(entry, dash + 1, first, ENTRY) >= 0;
+  if (!isEntry || count < 1 || lease < 1 || consumer.indexOf(".") < 1 || !consumer.endsWith(UNIT)) {
+    return undefined;
+  }
   return { entry, count, consumer, lease, id: token.slice(end + 1) };
 }
 
-/** The number that stands there in digits alone; -1 where none does. */
-function numberIn(text: string, from: number, to: number): number {
-  if (to <= from || to - from > MAX_DIGITS) return -1;
+/** The number that stands there in so many digits at most, and nothing else; -1 where none does. */
+function numberIn(text: string, from: number, to: number, digits = EXACT): number {
+  if (to <= from || to - from > digits) return -1;
   let number = 0;
   for (let n = from; n < to; n++) {
     const digit = text.charCodeAt(n) - 48;
@@ -54,4 +67,6 @@ function numberIn(text: string, from: number, to: number): number {
 }
 
 /** Digits of a number that is exact. */
-const MAX_DIGITS = 15;
+const EXACT = 15;
+/** Digits of either part of an entry's number, which has 64 bits: other programs may count in nanoseconds. */
+const ENTRY = 20;

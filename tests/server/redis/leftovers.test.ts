@@ -39,7 +39,7 @@ test("consumers of clients that died are removed once what they held is settled"
   for (let start = 0; start < 10; start++) {
     // As a client leaves it whose process is killed.
     await transport.push([job(`${start}`)], call);
-    await send("XREADGROUP", "GROUP", "relevo", `gone-${start}.50`, "COUNT", 1, "STREAMS", STREAM, ">");
+    await send("XREADGROUP", "GROUP", "relevo", `gone-${start}.50ms`, "COUNT", 1, "STREAMS", STREAM, ">");
   }
   await send("DEL", "{relevo:q}:next", "{relevo:q}:leases");
   await send("SET", "{relevo:q}:next", 1);

@@ -1,7 +1,8 @@
 /** What operators and other programs do to the keys by hand: it may cost what they removed, and nothing else. */
 import { Buffer } from "node:buffer";
 import { expect, test, vi } from "vitest";
-import type { Settlement } from "../../../src/exchange.ts";
+import type { PushJob, Settlement } from "../../../src/exchange.ts";
+import { systemRuntime } from "../../../src/runtime.ts";
 import { call, held, job, one, scene, take, text } from "./model_support.ts";
 
 const { open, send } = scene();
@@ -93,6 +94,48 @@ test("a lost 'next' is found again: what is due comes, and so do lost leases", a
 });
 
 const KEYS = ["waiting", "ids", "failed"] as const;
+
+/** What makes a queue useful for a verb, and the verb. */
+const CORRUPTED: readonly (readonly [part: string, verb: string, jobs: readonly PushJob[]])[] = [
+  ["waiters", "push", [job("2")]],
+  ["waiters", "push", [job("2", { delay: 60_000 })]],
+  ["next", "push", [job("2", { delay: 60_000 })]],
+  ["waiters", "again", [job("1")]],
+  ["next", "again", [job("1")]],
+  ["waiters", "reload", [job("1")]],
+  ["dead", "reload", [job("1")]],
+  ["ids", "promote", [job("1", { delay: 1 })]],
+];
+
+for (const [part, verb, jobs] of CORRUPTED) {
+  const delayed = jobs[0]?.delay === undefined ? "" : " of a delayed job";
+  test(`a '${verb}'${delayed} that a key of another type in place of '${part}' refuses changed nothing`, async () => {
+    const transport = open();
+    const settlement: { settle?: Settlement } = {};
+    if (verb !== "push") await transport.push(jobs, call);
+    if (verb === "again" || verb === "reload") {
+      const named = held(await one(transport));
+      if (verb === "again") settlement.settle = { ...named, to: "again", meta: "m", delay: 60_000 };
+      else await transport.settle([{ ...named, to: "failed", meta: "m", reason: "r" }], call);
+    }
+    if (verb === "promote") {
+      await vi.waitFor(async () => expect((await transport.info("q", call)).waiting).toBe(1));
+    }
+    await send("DEL", `{relevo:q}:${part}`);
+    await send("SADD", `{relevo:q}:${part}`, "in the way");
+    const counts = (): Promise<unknown[]> =>
+      Promise.all(["waiting", "delayed", "failed"].map((stream) => send("XLEN", `{relevo:q}:${stream}`)));
+    const before = await counts();
+    const run = async (): Promise<unknown> => {
+      if (verb === "push") return (await transport.push(jobs, call))[0];
+      if (verb === "reload") return await transport.reload("q", "failed", "all", { ...call, reset: false });
+      if (settlement.settle !== undefined) return (await transport.settle([settlement.settle], call))[0];
+      return await take(transport);
+    };
+    expect(await run().catch((error: unknown) => error)).toMatchObject({ code: "TRANSPORT_CORRUPT" });
+    expect(await counts()).toEqual(before);
+  });
+}
 
 for (const part of KEYS) {
   test(`a key of another type in place of '${part}' is said to be one, and the other queues go on`, async () => {
@@ -209,4 +252,110 @@ test("what another consumer of the group holds comes back after 30 seconds, and 
   expect((await one(transport)).lost).toBe(1);
   const consumers = await send("XINFO", "CONSUMERS", STREAM, "relevo") as readonly (readonly unknown[])[];
   expect(consumers.map(([, name]) => name)).toContain("theirs");
+});
+
+test("a consumer of another program whose name ends in a number has its 30 seconds, too", async () => {
+  const transport = open();
+  await transport.push([job("1"), job("2")], call);
+  for (const theirs of ["worker.1", "10.0.0.5"]) {
+    await send("XREADGROUP", "GROUP", "relevo", theirs, "COUNT", 1, "STREAMS", STREAM, ">");
+  }
+  const { entries } = await transport.list("q", "reserved", { limit: 5, preview: 0 }, call);
+  for (const { time } of entries) expect(time - Date.now()).toBeGreaterThan(20_000);
+  await send("SET", "{relevo:q}:next", 1);
+  await send("DEL", "{relevo:q}:leases");
+  expect(await take(transport, 5)).toEqual([]);
+  expect(await transport.info("q", call)).toMatchObject({ waiting: 0, reserved: 2 });
+});
+
+test("entries that another program numbers by nanoseconds, and all behind them, are settled, extended and listed", async () => {
+  const transport = open();
+  const largest = "18446744073709551615";
+  await send("XADD", STREAM, "1763700000000000000-1", "payload", "{}");
+  await send("XADD", STREAM, `${largest}-18446744073709551610`, "payload", "{}");
+  await transport.push([job("1"), job("2")], call);
+  const page = { limit: 3, preview: 0 };
+  const { cursor, entries } = await transport.list("q", "waiting", page, call);
+  const rest = await transport.list("q", "waiting", { ...page, cursor }, call);
+  expect([...entries, ...rest.entries].map(({ id }) => id)).toEqual([
+    "1763700000000000000-1",
+    `${largest}-18446744073709551610`,
+    "1",
+    "2",
+  ]);
+  const taken = await take(transport, 5);
+  const extended = await transport.extend(taken.map((each) => ({ ...held(each), ms: 60_000 })), call);
+  expect(extended).toEqual(taken.map(() => ({ state: "held" })));
+  const settled = await transport.settle(taken.map((each) => ({ ...held(each), to: "done" })), call);
+  expect(settled).toEqual(["settled", "settled", "settled", "settled"]);
+  expect(await transport.info("q", call)).toEqual({
+    waiting: 0,
+    delayed: 0,
+    reserved: 0,
+    failed: 0,
+    timeout: 0,
+  });
+});
+
+test("5,000 leases that one client lost come back look after look, without a pause between them", async () => {
+  const transport = open();
+  await transport.push(Array.from({ length: 5_000 }, (_, n) => job(`${n}`)), call);
+  const dead = open();
+  for (let taken = 0; taken < 5_000;) taken += (await take(dead, 5_000, { lease: 60_000 })).length;
+  const rows = await send(
+    "XPENDING",
+    STREAM,
+    "relevo",
+    "-",
+    "+",
+    5_000,
+  ) as readonly (readonly [string, string])[];
+  const consumer = rows[0]?.[1] ?? "";
+  await send(
+    "XCLAIM",
+    STREAM,
+    "relevo",
+    consumer,
+    0,
+    ...rows.map(([entry]) => entry),
+    "IDLE",
+    60_000,
+    "JUSTID",
+  );
+  await send("SET", "{relevo:q}:next", 1);
+  await send("DEL", "{relevo:q}:leases");
+  const looks: number[] = [];
+  for (let n = 0; n < 5; n++) looks.push((await take(transport, 1_000)).length);
+  expect(looks).toEqual([1_000, 1_000, 1_000, 1_000, 1_000]);
+});
+
+test("delayed jobs whose due times were deleted come when they are due, and are found by id", async () => {
+  const transport = open();
+  const delayed = Array.from({ length: 1_200 }, (_, n) => job(`${n}`, { delay: 300 + n % 7 }));
+  await transport.push([...delayed, job("late", { delay: 60_000 })], call);
+  await send("DEL", "{relevo:q}:due", "{relevo:q}:next");
+  await transport.push([job("new", { delay: 300 })], call);
+  const seen: string[] = [];
+  await vi.waitFor(async () => {
+    const taken = await take(transport, 500);
+    seen.push(...taken.map(({ id }) => id));
+    await transport.settle(taken.map((each) => ({ ...held(each), to: "done" })), call);
+    expect(seen.length).toBe(1_201);
+  }, { timeout: 10_000, interval: 20 });
+  expect(new Set(seen).size).toBe(1_201);
+  expect(await transport.info("q", call)).toMatchObject({ waiting: 0, delayed: 1, reserved: 0 });
+  const [late] = await transport.get("q", ["late"], call);
+  expect(late?.channel).toBe("delayed");
+  expect(await send("ZCARD", "{relevo:q}:due")).toBe(1);
+});
+
+test("a queue is listed again a minute after somebody deleted the list, though its jobs are pushed by who knows it", async () => {
+  let passed = 0;
+  const runtime = systemRuntime();
+  const transport = open({ runtime: { ...runtime, monotonic: () => runtime.monotonic() + passed } });
+  await transport.push([job("1")], call);
+  await send("DEL", "relevo:queues");
+  passed = 60_000;
+  await transport.push([job("2")], call);
+  expect(await transport.queues(call)).toEqual(["q"]);
 });

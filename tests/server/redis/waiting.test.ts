@@ -212,6 +212,21 @@ test("a raw entry, for which nobody rings, is found by the next look", async () 
   expect(performance.now() - start).toBeLessThan(1_000);
 });
 
+test("a job that is given back is found by the next look, though those who were rung for it are dead", async () => {
+  const other = open();
+  await other.push([one("1")], call);
+  const [taken] = await reserve(other);
+  if (taken === undefined) throw new Error("No job was there");
+  const waiting = reserve(open({ check: 200 }), { wait: 20_000 });
+  await expect.poll(() => registered()).toBe(1);
+  const soon = Date.now() + 60_000;
+  await server.send("ZADD", "{relevo:work}:waiters", soon, "dead", soon, "gone", soon, "lost");
+  const start = performance.now();
+  await other.settle([{ queue: "work", token: taken.token, to: "release" }], call);
+  expect((await waiting).length).toBe(1);
+  expect(performance.now() - start).toBeLessThan(2_000);
+});
+
 test("a lease of another process that ends is noticed", async () => {
   const other = open();
   const waiting = reserve(open({ check: 200 }), { wait: 20_000 });

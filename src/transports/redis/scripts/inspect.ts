@@ -29,8 +29,8 @@ local function stateOf(row, now)
   if not row then return ${CHANNEL.waiting}, 0, 0 end
   local lost = math.floor(row[4] / ${LOST})
   if idle(row[2]) then return ${CHANNEL.waiting}, lost, 0 end
-  local lease = tonumber(string.match(row[2], '%.(%d+)$') or nil) or ${FOREIGN_LEASE}
-  return ${CHANNEL.reserved}, lost, now - row[3] + lease
+  local _, lease = ownerOf(row[2])
+  return ${CHANNEL.reserved}, lost, now - row[3] + (lease or ${FOREIGN_LEASE})
 end
 
 local function pendingOf(stream, entry)

@@ -69,6 +69,12 @@ local function each(verb, key, list, first)
   return sum
 end
 
+-- Whose a consumer is, and its lease; nothing for one of another program's, whatever its name ends in.
+local function ownerOf(consumer)
+  local instance, lease = string.match(consumer, '^([%w_-]+)%.(%d+)ms$')
+  return instance, tonumber(lease or nil)
+end
+
 local function millis(entry)
   return tonumber(string.match(entry, '^%d+'))
 end

@@ -219,7 +219,8 @@ export function reloadScript(naming: Naming): Script {
 const RELOAD = `
 local reset = ARGV[10] == '1'
 call('XLEN', stream)
-call('HLEN', base .. IDS)
+for _, part in ipairs({ IDS, DEAD }) do call('HLEN', base .. part) end
+call('ZCARD', base .. WAITERS)
 local entries = {}
 local next = eachGrave(function(job, entry)
   if find(base, job.id) then

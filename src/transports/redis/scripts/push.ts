@@ -31,7 +31,9 @@ local windowed = string.find(ARGV[1], 'w') ~= nil
 local function target(base, group)
   call('XLEN', base .. WAITING)
   call('HLEN', base .. IDS)
+  call('ZCARD', base .. WAITERS)
   if timed then
+    call('STRLEN', base .. NEXT)
     call('XLEN', base .. DELAYED)
     call('ZCARD', base .. DUE)
   end

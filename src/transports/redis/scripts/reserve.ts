@@ -2,7 +2,7 @@
  * Jobs out: those that came back from lost leases as far as there are slots, those that were released, then fresh ones.
  *
  * KEYS: bases of queues. ARGV: instance, lease, limit, slots, milliseconds for which to be registered among those who
- * wait (0: not at all). Answers the time, sections of `{key, count, entries}` (count of deliveries before, one for each
+ * wait (0: not at all), consumer. Answers the time, sections of `{key, count, entries}` (count of deliveries before, one for each
  * entry, or 0 for fresh ones), and where there are none what is known of each queue: `{next, seen}`.
  *
  * @module
@@ -32,7 +32,7 @@ local lease = tonumber(ARGV[2])
 local limit = tonumber(ARGV[3])
 local slots = tonumber(ARGV[4])
 local register = tonumber(ARGV[5])
-local consumer = instance .. '.' .. ARGV[2]
+local consumer = ARGV[6]
 local taken = 0
 local bytes = 0
 local sections = {}
@@ -134,7 +134,7 @@ if taken == 0 and fault then return redis.error_reply(tostring(fault)) end
 -- A queue whose instants are lost would be looked after by nobody, nor would leases that others took.
 local function isForgotten(base, next, ends, pending)
   if pending > 0 then return not next or not ends end
-  return not next and call('EXISTS', base .. DUE) == 1
+  return not next and (call('EXISTS', base .. DUE) == 1 or call('XLEN', base .. DELAYED) > 0)
 end
 
 local quiet = {}

@@ -21,10 +21,6 @@ export const VERBS = { done: 0, release: 1, again: 2, failed: 3, timeout: 4 } as
  * brings much else besides is cut short.
  */
 export const FENCE: string = `
-local function instance(consumer)
-  return string.match(consumer, '^(.*)%.%d+$')
-end
-
 -- Says of every delivery that it is current.
 local ALL = setmetatable({}, { __index = function() return true end })
 
@@ -61,7 +57,7 @@ local function current(stream, consumers, ranges, entries, counts, owners)
       local rows = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)
       if rows.err and string.sub(rows.err, 1, 7) ~= 'NOGROUP' then error(rows) end
       local row = rows[1]
-      holds[n] = row ~= nil and row[4] == counts[n] and instance(row[2]) == instance(consumers[owners[n]])
+      holds[n] = row ~= nil and row[4] == counts[n] and ownerOf(row[2]) == ownerOf(consumers[owners[n]])
     end
   end
   return holds
@@ -122,8 +118,9 @@ local function settle(batch)
   local holds = current(stream, batch[3], batch[4], entries, counts, batch[7])
   if verbs ~= 0 then
     for _, part in ipairs({ DELAYED, FAILED, TIMEOUT }) do call('XLEN', base .. part) end
-    call('ZCARD', base .. DUE)
+    for _, part in ipairs({ DUE, WAITERS }) do call('ZCARD', base .. part) end
     call('HLEN', base .. DEAD)
+    call('STRLEN', base .. NEXT)
   end
   call('HLEN', base .. IDS)
   local stale, gone, freed, released, back, moved = {}, {}, {}, {}, {}, {}
@@ -166,6 +163,8 @@ local function settle(batch)
   each('HSET', base .. IDS, moved)
   park(stream, '${FREE}', released)
   park(stream, '${BACK}', back)
+  -- What is given back is no fresh entry: who is not rung, as those who were are dead, finds it by the time.
+  if #released + #back > 0 then lower(base, now) end
   if ready > 0 then ring(base, ready, now) end
   if earliest and lower(base, earliest) then ring(base, 0, now) end
   return stale

@@ -11,6 +11,8 @@ import { BACK, FOREIGN_LEASE, FREE, LOST } from "./lua.ts";
 const SWEEP = 1_000;
 /** Leases whose ends are looked at one by one. */
 const EXACT = 512;
+/** Delayed jobs without a due time that are put off anew at once. */
+const MENDED = 500;
 /** Bytes of payloads that are promoted at once. */
 const PROMOTED = 8 * 1024 * 1024;
 /** A queue with more leases than can be looked at is looked after this often in the time of one. */
@@ -19,6 +21,7 @@ const LOOKS = 10;
 /** Words for scripts that reserve. */
 export const TEND: string = `
 local function promote(base, now, page)
+  call('HLEN', base .. IDS)
   local due = call('ZRANGE', base .. DUE, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, page, 'WITHSCORES')
   local bytes = 0
   local gone = {}
@@ -39,6 +42,29 @@ local function promote(base, now, page)
   each('HSET', base .. IDS, places)
   each('XDEL', base .. DELAYED, gone)
   each('ZREM', base .. DUE, gone)
+end
+
+-- Where somebody deleted the due times, those delayed jobs stand at the head of their stream that nothing else would
+-- ever find: they are put off anew. Answers whether there may be more of them.
+local function mend(base)
+  local missing = call('XLEN', base .. DELAYED) - call('ZCARD', base .. DUE)
+  if missing <= 0 then return false end
+  call('HLEN', base .. IDS)
+  local from, bytes = '-', 0
+  local gone, places = {}, {}
+  while #gone < math.min(missing, ${MENDED}) and bytes < ${PROMOTED} do
+    local entry = call('XRANGE', base .. DELAYED, from, '+', 'COUNT', 1)[1]
+    if not entry or call('ZSCORE', base .. DUE, member(entry[1])) then break end
+    local job = read(entry, '')
+    from = '(' .. entry[1]
+    gone[#gone + 1] = entry[1]
+    places[#places + 1] = job.id
+    places[#places + 1] = defer(base, job.id, job.name, job.meta, job.payload, job.due, job.reset)
+    bytes = bytes + #job.payload
+  end
+  each('HSET', base .. IDS, places)
+  each('XDEL', base .. DELAYED, gone)
+  return #gone > 0 and #gone < missing
 end
 
 local function lose(key, rows)
@@ -72,7 +98,7 @@ local function sweep(base, now)
   local earliest
   for _, consumer in ipairs(consumers) do
     local name, pending, idle = consumer[2], consumer[4], consumer[6]
-    local lease = tonumber(string.match(name, '%.(%d+)$') or nil)
+    local _, lease = ownerOf(name)
     local ours = lease or name == '${FREE}' or name == '${BACK}'
     local own = name == '${FREE}' or name == '${BACK}'
     lease = lease or ${FOREIGN_LEASE}
@@ -80,13 +106,17 @@ local function sweep(base, now)
       if ours and idle >= lease then call('XGROUP', 'DELCONSUMER', key, GROUP, name) end
     elseif not own then
       local ends = now
-      if left > 0 then
-        local rows = call('XPENDING', key, GROUP, 'IDLE', lease, '-', '+', left, name)
+      local most = left
+      if most > 0 then
+        local rows = call('XPENDING', key, GROUP, 'IDLE', lease, '-', '+', most, name)
         lose(key, rows)
-        left = left - #rows
+        left = most - #rows
         lost = lost + #rows
         pending = pending - #rows
-        if pending > exact then
+        if left == 0 and pending > 0 then
+          -- There may be more of them: the next look goes on.
+          ends = now
+        elseif pending > exact then
           ends = now + math.max(20, math.floor(lease / ${LOOKS}))
         else
           exact = exact - pending
@@ -100,11 +130,13 @@ local function sweep(base, now)
       if ends and (not earliest or ends < earliest) then earliest = ends end
     end
   end
-  if lost > 1 then ring(base, lost - 2, now) end
+  -- Whoever looks now may have no slot for what came back.
+  if lost > 0 then ring(base, lost - 1, now) end
   return earliest
 end
 
 local function tend(base, now, page)
+  local torn = mend(base)
   promote(base, now, page)
   local ends = tonumber(call('GET', base .. LEASES) or nil)
   if not ends or ends <= now then
@@ -113,7 +145,7 @@ local function tend(base, now, page)
     call('ZREMRANGEBYSCORE', base .. WAITERS, '-inf', text(now))
   end
   local first = call('ZRANGE', base .. DUE, 0, 0, 'WITHSCORES')
-  local next = tonumber(first[2] or nil)
+  local next = torn and now or tonumber(first[2] or nil)
   if ends and (not next or ends < next) then next = ends end
   if next then call('SET', base .. NEXT, text(next)) else call('DEL', base .. NEXT) end
   return next
