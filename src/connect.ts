@@ -57,8 +57,8 @@ const SCHEMES: ReadonlyMap<string, Open> = new Map([
  *
  * Parameters of `sqlite:`: `durability=full|normal`, `maxBytes=<bytes>`, `probe=<milliseconds>`, `name=<name>`. Of
  * `redis:` and its like: `prefix=<prefix>`, `group=<group>`, `check=<milliseconds>`, `connectTimeout=<milliseconds>`,
- * `name=<name>`. Of `nats:` and its like: `prefix=<prefix>`, `group=<group>`, `ackWait=<milliseconds>`,
- * `replicas=<number>`, `storage=file|memory`, `name=<name>`.
+ * `maxRetries=<runs>`, `name=<name>`. Of `nats:` and its like: `prefix=<prefix>`, `group=<group>`, `ackWait=<milliseconds>`,
+ * `maxDeliver=<runs>`, `replicas=<number>`, `storage=file|memory`, `name=<name>`.
  *
  * @throws {TypeError} When the URL has an unknown scheme or parameter, or no path, and for an option that is wrong or
  * unknown. No message repeats credentials.
@@ -114,7 +114,7 @@ async function openSqlite({ rest, parameters }: Address, options: ConnectOptions
 }
 
 async function openRedis({ scheme, rest, parameters }: Address, options: ConnectOptions): Promise<Transport> {
-  checkParameters(scheme, parameters, ["prefix", "group", "check", "connectTimeout", "name"]);
+  checkParameters(scheme, parameters, ["prefix", "group", "check", "connectTimeout", "maxRetries", "name"]);
   const cluster = scheme.endsWith("+cluster");
   const plain = scheme.replace("+cluster", "");
   if (rest === "" ? plain !== "redis" : !rest.startsWith("//")) {
@@ -132,12 +132,13 @@ async function openRedis({ scheme, rest, parameters }: Address, options: Connect
     runtime: options.runtime,
     ...numberOf("check", parameters),
     ...numberOf("connectTimeout", parameters),
+    ...numberOf("maxRetries", parameters),
   });
   return await tried(transport, options);
 }
 
 async function openNats({ scheme, rest, parameters }: Address, options: ConnectOptions): Promise<Transport> {
-  checkParameters(scheme, parameters, ["prefix", "group", "ackWait", "replicas", "storage", "name"]);
+  checkParameters(scheme, parameters, ["prefix", "group", "ackWait", "maxDeliver", "replicas", "storage", "name"]);
   if (!/^\/\/[^/]/.test(rest)) {
     throw wrong(`what follows '${scheme}:' must begin with '//', as in '${scheme}://host:port'`);
   }
@@ -154,6 +155,7 @@ async function openNats({ scheme, rest, parameters }: Address, options: ConnectO
     storage,
     runtime: options.runtime,
     ...numberOf("ackWait", parameters),
+    ...numberOf("maxDeliver", parameters),
     ...numberOf("replicas", parameters),
   });
   return await tried(transport, options);

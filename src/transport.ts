@@ -99,6 +99,8 @@ export interface Transport extends AsyncDisposable {
   readonly features: Features;
   /** The same for as long as it lives. */
   readonly limits: Limits;
+  /** Runs of a job in all where neither it nor the worker says. Default: the core's. */
+  readonly maxAttempts?: number | undefined;
   /** The relays that use it; the last to leave disposes of it. */
   readonly users: Set<object>;
   /** Stores jobs; `atomic`: all or, when one is refused, none. */

@@ -28,7 +28,7 @@ export async function drain(
   checkObject(action, "its options", options);
   const { limit, budget, signal, ...workerOptions } = options;
   checkSignal(action, signal);
-  const settings = withOptions(defaultSettings(), workerOptions, action);
+  const settings = withOptions(defaultSettings(bench.transport), workerOptions, action);
   const left = limit === undefined
     ? Number.MAX_SAFE_INTEGER
     : checkInteger(action, "limit", limit, 1, Number.MAX_SAFE_INTEGER);

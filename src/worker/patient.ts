@@ -19,11 +19,12 @@ type Wait = <T>(action: string, call: Call, answer: Promise<T>) => Promise<T>;
 /** Makes one; its timer is one of the alarms. */
 export function patient(transport: Transport, alarms: Alarms): Transport {
   const wait: Wait = (action, call, answer) => patiently(alarms, action, call, answer);
-  const { name, features, limits, users, topics, schedules, transactions } = transport;
+  const { name, features, limits, maxAttempts, users, topics, schedules, transactions } = transport;
   return {
     name,
     features,
     limits,
+    maxAttempts,
     users,
     push: (jobs, call) => wait("push jobs", call, transport.push(jobs, call)),
     reserve: (queues, options) => transport.reserve(queues, options),

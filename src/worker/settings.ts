@@ -18,6 +18,7 @@ import {
 } from "../defaults.ts";
 import { checkQueueName, isTopicQueue } from "../names.ts";
 import { checkInteger, checkKnown, checkTime, checkWord, quote } from "../options.ts";
+import type { Transport } from "../transport.ts";
 
 /** How a worker works. Times are milliseconds. */
 export interface WorkerOptions {
@@ -27,7 +28,10 @@ export interface WorkerOptions {
   readonly poll?: number | undefined;
   /** The delay before a failed job's next run, where neither the job nor its definition says. Default `exponential()`. */
   readonly backoff?: Backoff | undefined;
-  /** Runs of a job in all, the first counts, where neither the job nor its definition says. Default 3. */
+  /**
+   * Runs of a job in all, the first counts, where neither the job nor its definition says. Default: what the transport
+   * says (`maxRetries` of Redis, `maxDeliver` of NATS), else 3.
+   */
   readonly maxRetry?: number | undefined;
   /** How long a delivery is this worker's own; extended at a third of that. At least 10. Default 30,000. */
   readonly lease?: number | undefined;
@@ -62,13 +66,13 @@ export type Settings =
   }
   & { readonly queues: readonly string[] | undefined };
 
-/** What a worker does unless told otherwise. */
-export function defaultSettings(): Settings {
+/** What a worker does unless told otherwise; `maxAttempts` is what its transport says of runs. */
+export function defaultSettings({ maxAttempts = MAX_ATTEMPTS }: Pick<Transport, "maxAttempts">): Settings {
   return {
     concurrency: CONCURRENCY,
     poll: POLL,
     backoff: exponential(),
-    maxRetry: MAX_ATTEMPTS,
+    maxRetry: maxAttempts,
     lease: LEASE,
     grace: GRACE,
     abortGrace: ABORT_GRACE,

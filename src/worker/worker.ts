@@ -68,7 +68,7 @@ export function createWorker(
   onRun: (engine: Engine) => void,
   gate: Gate,
 ): Worker {
-  let settings = withOptions(defaultSettings(), options, "make a worker");
+  let settings = withOptions(defaultSettings(bench.transport), options, "make a worker");
   let given = options;
   let engine: Engine | undefined;
   const worker: Worker = {

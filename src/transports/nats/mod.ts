@@ -136,6 +136,7 @@ export function nats(options: NatsOptions): Transport {
     get limits() {
       return { payload: payloadLimit(link), bulk: MAX_ITEMS, name: MAX_NAME };
     },
+    maxAttempts: settings.maxDeliver,
     users: new Set(),
     push: (jobs, bounds) =>
       call(bounds, () => {

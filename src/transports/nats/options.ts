@@ -33,6 +33,8 @@ export interface NatsOptions {
   readonly group?: string | undefined;
   /** Milliseconds after which the server hands an unsettled job to another, from 50. Default 30,000. */
   readonly ackWait?: number | undefined;
+  /** Runs of a job in all where neither it nor the worker says. Default: the core's, 3. */
+  readonly maxDeliver?: number | undefined;
   /** Copies of a stream that is made here, from 1 to 5. Default 1. */
   readonly replicas?: number | undefined;
   /** Where a stream that is made here is kept. Default `file`. */
@@ -53,6 +55,7 @@ export interface Settings {
   readonly prefix: string;
   readonly group: string;
   readonly ackWait: number;
+  readonly maxDeliver: number | undefined;
   readonly replicas: number;
   readonly storage: "file" | "memory";
   readonly inboxPrefix: string;
@@ -69,6 +72,7 @@ const KNOWN = [
   "prefix",
   "group",
   "ackWait",
+  "maxDeliver",
   "replicas",
   "storage",
   "inboxPrefix",
@@ -108,6 +112,9 @@ export function settingsOf(options: NatsOptions): Settings {
     prefix: checkToken("prefix", prefix),
     group: checkToken("group", group),
     ackWait: checkInteger(ACTION, "ackWait", ackWait, LEAST_ACK_WAIT, MOST_ACK_WAIT),
+    maxDeliver: options.maxDeliver === undefined
+      ? undefined
+      : checkInteger(ACTION, "maxDeliver", options.maxDeliver, 1, Number.MAX_SAFE_INTEGER),
     replicas: checkInteger(ACTION, "replicas", replicas, 1, MAX_REPLICAS),
     storage: checkWord(ACTION, "storage", storage, ["file", "memory"]),
     inboxPrefix,

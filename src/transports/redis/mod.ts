@@ -115,6 +115,7 @@ export function redis(options: RedisOptions = {}): Transport {
       idWindow: true,
     },
     limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
+    maxAttempts: settings.maxRetries,
     users: new Set(),
     async push(jobs, call) {
       if (closing !== undefined) throw new TransportClosed(name);

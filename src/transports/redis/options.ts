@@ -51,6 +51,8 @@ export interface RedisOptions {
    * Default 2,000: one command a second for all queues of a server. What Relevo stores wakes at once.
    */
   readonly check?: number | undefined;
+  /** Runs of a job in all where neither it nor the worker says. Default: the core's, 3. */
+  readonly maxRetries?: number | undefined;
   /** Milliseconds that one connection may take until it is ready, from 100 to 60,000. Default 5,000. */
   readonly connectTimeout?: number | undefined;
   /** Told once, in words, when the server's settings may lose jobs. Default: `console.warn`. */
@@ -74,6 +76,7 @@ export interface Settings {
   readonly group: string;
   readonly check: number;
   readonly patience: number;
+  readonly maxRetries: number | undefined;
   readonly warn: (message: string) => void;
   readonly name: string;
   readonly runtime: Runtime;
@@ -91,6 +94,7 @@ const KNOWN = [
   "group",
   "check",
   "connectTimeout",
+  "maxRetries",
   "warn",
   "name",
   "runtime",
@@ -107,6 +111,7 @@ export function settingsOf(options: RedisOptions): Settings {
     group = "relevo",
     check = CHECK,
     connectTimeout = PATIENCE,
+    maxRetries,
     warn = (message) => console.warn(message),
     name = "redis",
     runtime = systemRuntime(),
@@ -123,6 +128,9 @@ export function settingsOf(options: RedisOptions): Settings {
     group: wordOf("group", group),
     check: checkInteger(ACTION, "check", check, 100, 60_000),
     patience: checkInteger(ACTION, "connectTimeout", connectTimeout, 100, 60_000),
+    maxRetries: maxRetries === undefined
+      ? undefined
+      : checkInteger(ACTION, "maxRetries", maxRetries, 1, Number.MAX_SAFE_INTEGER),
     warn,
     name: wordOf("name", name),
     runtime,
