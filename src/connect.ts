@@ -138,7 +138,15 @@ async function openRedis({ scheme, rest, parameters }: Address, options: Connect
 }
 
 async function openNats({ scheme, rest, parameters }: Address, options: ConnectOptions): Promise<Transport> {
-  checkParameters(scheme, parameters, ["prefix", "group", "ackWait", "maxDeliver", "replicas", "storage", "name"]);
+  checkParameters(scheme, parameters, [
+    "prefix",
+    "group",
+    "ackWait",
+    "maxDeliver",
+    "replicas",
+    "storage",
+    "name",
+  ]);
   if (!/^\/\/[^/]/.test(rest)) {
     throw wrong(`what follows '${scheme}:' must begin with '//', as in '${scheme}://host:port'`);
   }

@@ -14,7 +14,11 @@ const schema = {
 const PATIENCE = 20_000;
 
 /** How often a job that always fails runs before it is dead. */
-async function runsOf(transport: Transport, options: WorkerOptions = {}, maxAttempts?: number): Promise<number> {
+async function runsOf(
+  transport: Transport,
+  options: WorkerOptions = {},
+  maxAttempts?: number,
+): Promise<number> {
   const relay = createRelay({ jobs: { work: { schema, queue: "work", maxAttempts } }, transport });
   let runs = 0;
   relay.handle("work", () => {

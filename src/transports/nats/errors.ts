@@ -107,7 +107,8 @@ export function noResponders(what: string): PlaceGone {
 
 /** Whether an error says that a stream or a consumer which was there is not. */
 export function isPlaceGone(error: unknown): boolean {
-  return error instanceof PlaceGone || isFault(error, FAULT.streamNotFound) || isFault(error, FAULT.consumerNotFound);
+  return error instanceof PlaceGone || isFault(error, FAULT.streamNotFound) ||
+    isFault(error, FAULT.consumerNotFound);
 }
 
 /** A refusal of the API as what this library calls it; any other error as it is. */

@@ -51,7 +51,9 @@ export async function pushJobs(
     if (room !== undefined) await room;
     const groups = item.place === undefined ? undefined : registries.get(item.place);
     const line = groups !== undefined && groups.length > 0 ? "p" : undefined;
-    answers.push(item.answer === undefined ? store(bench, item, line, until, once) : Promise.resolve(item.answer));
+    answers.push(
+      item.answer === undefined ? store(bench, item, line, until, once) : Promise.resolve(item.answer),
+    );
   }
   const pushed = await Promise.all(answers);
   for (const [place, groups] of registries) await fanOut(bench, place, groups, prepared, until);

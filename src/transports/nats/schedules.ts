@@ -42,8 +42,11 @@ export function createSchedules(bench: Bench, run: Run): Schedules {
   const { places } = bench;
   return {
     put: (schedule, call) =>
-      run(call, "put a schedule", async (until) =>
-        await put(bench, await places.make(schedule.queue, until), schedule, until)),
+      run(
+        call,
+        "put a schedule",
+        async (until) => await put(bench, await places.make(schedule.queue, until), schedule, until),
+      ),
     list: (queue, page, call) =>
       run(call, "list schedules", async (until) => {
         checkInteger("list schedules", "limit", page.limit, 1, Number.MAX_SAFE_INTEGER);
@@ -66,7 +69,9 @@ export function createSchedules(bench: Bench, run: Run): Schedules {
     advance: (queue, key, tick, next, job, call) =>
       run(call, "advance a schedule", async (until) => {
         const place = await places.find(queue, until);
-        return place === undefined ? "stale" : await advance(bench, place, { key, tick, next, job }, call, until);
+        return place === undefined
+          ? "stale"
+          : await advance(bench, place, { key, tick, next, job }, call, until);
       }),
   };
 }
@@ -140,7 +145,12 @@ async function keysOf(bench: Bench, place: Place, until: number): Promise<readon
   return subjects.map((subject) => idOfToken(subject.slice(start.length))).sort();
 }
 
-async function readAll(bench: Bench, place: Place, keys: readonly string[], until: number): Promise<readonly Schedule[]> {
+async function readAll(
+  bench: Bench,
+  place: Place,
+  keys: readonly string[],
+  until: number,
+): Promise<readonly Schedule[]> {
   const all = await each(keys, (key) => look(bench, place, key, until));
   return all.flatMap((kept) => {
     if (kept === undefined) return [];
