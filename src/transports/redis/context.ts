@@ -4,7 +4,7 @@
  * @module
  */
 
-import { errorOf, TooLargeError } from "../../errors.ts";
+import { DeadlineExceeded, errorOf, TooLargeError } from "../../errors.ts";
 import type { Call } from "../../exchange.ts";
 import { byteLength } from "../../names.ts";
 import type { Runtime } from "../../runtime.ts";
@@ -66,4 +66,14 @@ export function replies(reply: Reply | undefined): readonly Reply[] {
 /** A call without what belongs to one verb only. */
 export function callOf({ signal, deadline }: Call): Call {
   return { signal, deadline };
+}
+
+/** Says what is left of a call for its next page. */
+export function timer(runtime: Runtime, action: string, call: Call): () => Call {
+  const until = runtime.monotonic() + call.deadline;
+  return () => {
+    const deadline = until - runtime.monotonic();
+    if (deadline <= 0) throw new DeadlineExceeded(action, call.deadline);
+    return callOf({ signal: call.signal, deadline });
+  };
 }

@@ -7,9 +7,9 @@
 import type { Call, Entry, Page, PageRequest } from "../../exchange.ts";
 import { type Channel, CHANNELS, type QueueInfo } from "../../job.ts";
 import { checkInteger } from "../../options.ts";
-import { callOf, checkBulk, type Context, replies } from "./context.ts";
+import { callOf, checkBulk, type Context, replies, timer } from "./context.ts";
 import { jobOf } from "./entry.ts";
-import type { Reply, Script } from "./link.ts";
+import type { Script } from "./link.ts";
 import { type Reader, readerOf } from "./pack.ts";
 import { CHANNEL } from "./scripts/inspect.ts";
 
@@ -31,7 +31,7 @@ export async function infoOf(
 
 /** The live job of each id, else its newest dead one. */
 export async function getJobs(
-  { link, keys, pack }: Context,
+  { link, keys, pack, runtime }: Context,
   script: Script,
   queue: string,
   ids: readonly string[],
@@ -39,19 +39,25 @@ export async function getJobs(
 ): Promise<readonly (Entry | undefined)[]> {
   checkBulk("get jobs", ids);
   call.signal?.throwIfAborted();
-  const pages: Promise<Reply>[] = [];
-  for (let start = 0; start < ids.length; start += MAX_IDS) {
-    const page = pack(ids.slice(start, start + MAX_IDS));
-    pages.push(link.run(script, [keys.base(queue)], [page], callOf(call)));
+  const rest = timer(runtime, "get jobs", call);
+
+  async function getPage(page: readonly string[]): Promise<readonly (Entry | undefined)[]> {
+    const found: (Entry | undefined)[] = [];
+    while (found.length < page.length) {
+      const left = pack(page.slice(found.length));
+      const reader = readerOf(await link.run(script, [keys.base(queue)], [left], rest()));
+      for (let answers = reader.length(); answers > 0; answers--) {
+        found.push(reader.isList() ? entryOf(queue, reader) : undefined);
+      }
+    }
+    return found;
   }
-  const answers = await Promise.all(pages);
-  return answers.flatMap((answer) => {
-    const reader = readerOf(answer);
-    return Array.from(
-      { length: reader.length() },
-      () => reader.isList() ? entryOf(queue, reader) : undefined,
-    );
-  });
+
+  const pages: Promise<readonly (Entry | undefined)[]>[] = [];
+  for (let start = 0; start < ids.length; start += MAX_IDS) {
+    pages.push(getPage(ids.slice(start, start + MAX_IDS)));
+  }
+  return (await Promise.all(pages)).flat();
 }
 
 /** Where a listing stands. */
@@ -66,7 +72,7 @@ const START: Place = { phase: "", entry: "", due: "0" };
 
 /** A page of a listing, of as many looks as it takes. */
 export async function listJobs(
-  { link, keys }: Context,
+  { link, keys, runtime }: Context,
   script: Script,
   queue: string,
   channel: Channel,
@@ -76,6 +82,7 @@ export async function listJobs(
   checkInteger("list jobs", "limit", page.limit, 1, Number.MAX_SAFE_INTEGER);
   checkInteger("list jobs", "preview", page.preview, 0, Number.MAX_SAFE_INTEGER);
   call.signal?.throwIfAborted();
+  const rest = timer(runtime, "list jobs", call);
   const limit = Math.min(page.limit, 10_000);
   const found: { readonly place: Place; readonly entry: Entry }[] = [];
   let place: Place | undefined = page.cursor === undefined ? START : placeOf(page.cursor);
@@ -88,7 +95,7 @@ export async function listJobs(
       limit + 1 - found.length,
       page.preview,
     ];
-    const reply = await link.run(script, [keys.base(queue)], wanted.map(String), callOf(call));
+    const reply = await link.run(script, [keys.base(queue)], wanted.map(String), rest());
     const reader = readerOf(reply);
     reader.length();
     for (let shown = reader.length(); shown > 0; shown--) {

@@ -4,17 +4,15 @@
  * @module
  */
 
-import { DeadlineExceeded } from "../../errors.ts";
 import type { Call, Reloaded, Selection } from "../../exchange.ts";
 import { type Channel, DEAD_CHANNELS, type DeadChannel } from "../../job.ts";
 import { partsOf } from "../../names.ts";
-import type { Runtime } from "../../runtime.ts";
-import { callOf, type Context, replies } from "./context.ts";
+import { type Context, replies, timer } from "./context.ts";
 import type { Argument, Reply, Script } from "./link.ts";
 import { CHANNEL } from "./scripts/inspect.ts";
 
-/** Ids that one script looks for. */
-const MAX_IDS = 500;
+/** Ids that one script looks for: their payloads may be large. */
+const MAX_IDS = 100;
 
 /** What all pages did together. */
 interface Walked {
@@ -108,14 +106,4 @@ function choices(
 
 function textsIn(values: readonly Reply[]): readonly Argument[] {
   return values.map((value) => value instanceof Uint8Array ? value : String(value));
-}
-
-/** Says what is left of a call for its next page. */
-export function timer(runtime: Runtime, action: string, call: Call): () => Call {
-  const until = runtime.monotonic() + call.deadline;
-  return () => {
-    const deadline = until - runtime.monotonic();
-    if (deadline <= 0) throw new DeadlineExceeded(action, call.deadline);
-    return callOf({ signal: call.signal, deadline });
-  };
 }

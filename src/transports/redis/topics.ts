@@ -7,9 +7,8 @@
 import type { Call } from "../../exchange.ts";
 import { groupQueue, topicQueue } from "../../names.ts";
 import type { Topics } from "../../transport.ts";
-import { callOf, type Context, replies } from "./context.ts";
+import { callOf, type Context, replies, timer } from "./context.ts";
 import type { Script } from "./link.ts";
-import { timer } from "./operate.ts";
 
 /** The scripts that topics need. */
 export interface TopicScripts {

@@ -4,8 +4,10 @@ import type { Delivery } from "../../../src/exchange.ts";
 import type { Channel } from "../../../src/job.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { call, held, job, scene, take } from "./model_support.ts";
+import { commands } from "./support.ts";
 
-const { open, send } = scene();
+const scenery = scene();
+const { open, send } = scenery;
 const MANY = 1_700;
 
 function ids(count: number, word = ""): readonly string[] {
@@ -105,4 +107,31 @@ test("who binds after a process died that was binding the first group ends that,
   await transport.push([job("3", { queue: "orders@" })], call);
   expect((await takeAll(transport, "orders@dead")).map(({ id }) => id)).toEqual(["1", "2", "3"]);
   expect((await takeAll(transport, "orders@mine")).map(({ id }) => id)).toEqual(["3"]);
+});
+
+test("large jobs are shown, listed and removed in scripts of some megabytes each", async () => {
+  const transport = open();
+  const payload = new Uint8Array(1024 * 1024).fill(120);
+  const names = ids(60, "large-");
+  await transport.push(names.map((id) => job(id, { payload })), call);
+  await transport.push(names.map((id) => job(`late-${id}`, { payload, delay: 60_000 })), call);
+  for (let taken = 0; taken < names.length;) taken += (await take(transport, names.length)).length;
+
+  /** As 8 MiB may be passed by one job, nine are in a script at most. */
+  async function inParts<T>(run: () => Promise<T>): Promise<T> {
+    const before = await commands(scenery.server, "eval", "evalsha");
+    const result = await run();
+    expect(await commands(scenery.server, "eval", "evalsha") - before).toBeGreaterThanOrEqual(60 / 9);
+    return result;
+  }
+
+  const found = await inParts(() => transport.get("q", ["none", ...names], call));
+  expect(found.map((entry) => entry?.id)).toEqual([undefined, ...names]);
+  expect(found.slice(1).every((entry) => entry?.payload.length === payload.length)).toBe(true);
+  const page = { limit: 100, preview: 1 };
+  const { entries, cursor } = await inParts(() => transport.list("q", "reserved", page, call));
+  expect([entries.map(({ id }) => id), cursor]).toEqual([names, undefined]);
+  expect(await inParts(() => transport.remove("q", "reserved", "all", call))).toBe(names.length);
+  expect(await inParts(() => transport.remove("q", "delayed", "all", call))).toBe(names.length);
+  expect((await transport.info("q", call)).delayed).toBe(0);
 });

@@ -15,7 +15,7 @@ export const CHANNEL = { waiting: 0, delayed: 1, reserved: 2, failed: 3, timeout
 
 /** Entries that are looked at in one script at most, bytes of them after which it is content, and the first look's. */
 const SCANNED = 2_000;
-const BYTES = 8 * 1024 * 1024;
+export const BYTES: number = 8 * 1024 * 1024;
 const FIRST_LOOK = 16;
 
 /** Words for scripts that show or choose entries. */
@@ -145,7 +145,7 @@ return { waiting, call('ZCARD', base .. DUE) - due, reserved, call('XLEN', base 
   call('XLEN', base .. TIMEOUT), waiting > 0 and oldest or -1, now }
 `;
 
-/** The job of each id: KEYS the base, ARGV a list of ids. Answers packed entries, or false. */
+/** The job of each id: KEYS the base, ARGV a list of ids. Answers packed entries, or false, of as many as it is content with. */
 export function getScript(naming: Naming): Script {
   return script(naming, "get", ["no-writes"], LOOK, SHOW, GET);
 }
@@ -181,7 +181,13 @@ local function live(id)
 end
 
 local answers = {}
-for n, id in ipairs(cmsgpack.unpack(ARGV[1])) do answers[n] = live(id) or dead(id) end
+local bytes = 0
+for n, id in ipairs(cmsgpack.unpack(ARGV[1])) do
+  local found = live(id) or dead(id)
+  answers[n] = found
+  bytes = bytes + (found and found[6] or 0)
+  if bytes > ${BYTES} then break end
+end
 return cmsgpack.pack(answers)
 `;
 
@@ -236,10 +242,13 @@ end
 local function reserved()
   local rows = redis.pcall('XPENDING', stream, GROUP, place == '' and '-' or '(' .. place, '+', 500)
   if rows.err then return nil end
+  local bytes = 0
   for _, row in ipairs(rows) do
+    if bytes > ${BYTES} then break end
     place = row[1]
     local at, lost, time = stateOf(row, now)
     local entry = at == ${CHANNEL.reserved} and call('XRANGE', stream, row[1], row[1])[1]
+    if entry then bytes = bytes + #read(entry, '').payload end
     if entry and put('s', row[1], 0, show(at, entry, lost, time, preview)) then break end
   end
   if #rows == 0 then return nil end

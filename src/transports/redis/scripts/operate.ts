@@ -11,7 +11,7 @@
 
 import type { Naming } from "../keys.ts";
 import type { Script } from "../link.ts";
-import { CHANNEL, LOOK } from "./inspect.ts";
+import { BYTES, CHANNEL, LOOK } from "./inspect.ts";
 import { script } from "./lua.ts";
 
 /** Jobs that one script changes at most. */
@@ -152,23 +152,25 @@ end
 -- Due by when it began and waiting, or not due then and delayed.
 local function removeDelayed()
   local from = rank(base .. DUE, score, place)
-  local places, ids = {}, {}
+  local places, ids, bytes = {}, {}, 0
   local pairs = call('ZRANGE', base .. DUE, from, from + ${PAGE} - 1, 'WITHSCORES')
   for n = 1, #pairs, 2 do
+    if bytes > ${BYTES} then break end
     score, place = tonumber(pairs[n + 1]), pairs[n]
     if channel == ${CHANNEL.waiting} and score > tonumber(last[3]) then
-      pairs = {}
+      pairs, bytes = {}, 0
       break
     end
     local entry = place <= last[2] and call('XRANGE', base .. DELAYED, place, place)[1]
     local job = entry and read(entry, queue)
+    bytes = bytes + (job and #job.payload or 0)
     if job and fits(job) then
       places[#places + 1] = place
       ids[#ids + 1] = job.id
     end
   end
   undo(places, ids)
-  if #pairs < 2 * ${PAGE} then return nil end
+  if #pairs < 2 * ${PAGE} and bytes <= ${BYTES} then return nil end
   return { 'z', place, text(score) }
 end
 
@@ -176,12 +178,14 @@ local function removeReserved()
   local from = place == '' and '-' or '(' .. place
   local rows = redis.pcall('XPENDING', stream, GROUP, from, last[1], ${PAGE})
   if rows.err then return nil end
-  local entries, ids = {}, {}
+  local entries, ids, bytes = {}, {}, 0
   for _, row in ipairs(rows) do
+    if bytes > ${BYTES} then break end
     place = row[1]
     if not idle(row[2]) then
       local entry = call('XRANGE', stream, row[1], row[1])[1]
       local job = entry and read(entry, queue)
+      bytes = bytes + (job and #job.payload or 0)
       if job and fits(job) then
         entries[#entries + 1] = row[1]
         ids[#ids + 1] = job.id
@@ -189,7 +193,7 @@ local function removeReserved()
     end
   end
   erase(entries, ids)
-  if #rows < ${PAGE} then return nil end
+  if #rows < ${PAGE} and bytes <= ${BYTES} then return nil end
   return { 's', place, '0' }
 end
 
