@@ -135,3 +135,15 @@ test("large jobs are shown, listed and removed in scripts of some megabytes each
   expect(await inParts(() => transport.remove("q", "delayed", "all", call))).toBe(names.length);
   expect((await transport.info("q", call)).delayed).toBe(0);
 });
+
+test("a reserve brings no more than some megabytes at once, even where large jobs stand behind small ones", async () => {
+  const transport = open();
+  const payload = new Uint8Array(1024 * 1024).fill(120);
+  await transport.push([job("small"), job("little"), ...ids(60).map((id) => job(id, { payload }))], call);
+  const seen: string[] = [];
+  for (let taken = await take(transport, 100); taken.length > 0; taken = await take(transport, 100)) {
+    expect(taken.length).toBeLessThanOrEqual(18);
+    seen.push(...taken.map(({ id }) => id));
+  }
+  expect(seen).toEqual(["small", "little", ...ids(60)]);
+});

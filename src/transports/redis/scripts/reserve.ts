@@ -16,7 +16,9 @@ import { TEND } from "./tend.ts";
 /** Bytes of payloads after which an answer is long enough. */
 const ENOUGH = 8 * 1024 * 1024;
 /** Jobs that are read before it is known how large they are. */
-const FIRST_PAGE = 32;
+const FIRST_PAGE = 2;
+/** How many times as many may be read next, as those behind them may be larger. */
+const GROWTH = 8;
 /** Due jobs that are promoted at least, and at most. */
 const PROMOTE = [200, 1_000] as const;
 
@@ -41,7 +43,8 @@ local function room()
   if bytes > ${ENOUGH} then return 0 end
   local left = limit - taken
   if taken == 0 then return math.min(left, ${FIRST_PAGE}) end
-  return math.min(left, math.max(1, math.ceil((${ENOUGH} - bytes) * taken / math.max(bytes, 1))))
+  local fitting = math.ceil((${ENOUGH} - bytes) * taken / math.max(bytes, 1))
+  return math.min(left, ${GROWTH} * taken, math.max(1, fitting))
 end
 
 local function hand(key, counts, entries)
