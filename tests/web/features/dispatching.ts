@@ -10,7 +10,8 @@ import {
   UnknownJobError,
   UnknownQueueError,
 } from "../../../mod.ts";
-import { expectDue, free, heard, rejection, running, wrapped } from "../support/kit.ts";
+import { expectDue } from "../support/due.ts";
+import { free, heard, rejection, running, wrapped } from "../support/kit.ts";
 import type { OpenPlace } from "../support/place.ts";
 
 const DAY = 86_400_000;

@@ -13,7 +13,8 @@ import {
   UnknownJobError,
 } from "../../../mod.ts";
 import { writeMeta } from "../../../src/record.ts";
-import { bytes, expectDue, free, heard, rejection, running, thrown, wrapped } from "../support/kit.ts";
+import { expectDue } from "../support/due.ts";
+import { bytes, free, heard, rejection, running, thrown, wrapped } from "../support/kit.ts";
 import type { OpenPlace } from "../support/place.ts";
 
 const HOUR = 3_600_000;

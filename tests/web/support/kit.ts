@@ -1,5 +1,4 @@
 /** Small tools of the cases: schemas without a library, listeners that write down, workers that run meanwhile. */
-import { expect } from "vitest";
 import type {
   EventMap,
   EventName,
@@ -120,12 +119,6 @@ export interface Pace {
 
 /** The pace of a store in this process. */
 export const EXACT: Pace = { late: 0, linger: 0, joins: "when due" };
-
-/** Expects that something happened at its time or, as far as the pace allows, later; never before. */
-export function expectDue(time: number | undefined, due: number, { late }: Pace): void {
-  expect(time).toBeGreaterThan(due - 0.01);
-  expect(time).toBeLessThan(due + late + 0.01);
-}
 
 /** The bytes of a text as it is, or of any other value as JSON. */
 export function bytes(value: unknown): Uint8Array {

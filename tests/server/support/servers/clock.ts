@@ -1,6 +1,6 @@
 /** The wall clock of a Redis server, in the hand of a test. */
 import { Buffer } from "node:buffer";
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, copyFileSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binaryOf } from "./server.ts";
@@ -19,6 +19,9 @@ const PAGE = 4_096;
 export function createClock(ms: number): ServerClock {
   const folder = mkdtempSync(join(tmpdir(), "relevo-clock-"));
   const path = join(folder, "now");
+  // The loader takes a space in a library's path for its end.
+  const library = join(folder, "clock.so");
+  copyFileSync(binaryOf("clock").command, library);
   writeFileSync(path, Buffer.alloc(PAGE));
   const file = openSync(path, "r+");
   const bytes = Buffer.alloc(8);
@@ -28,7 +31,7 @@ export function createClock(ms: number): ServerClock {
   };
   set(ms);
   return {
-    env: { LD_PRELOAD: binaryOf("clock").command, RELEVO_CLOCK: path },
+    env: { LD_PRELOAD: library, RELEVO_CLOCK: path },
     set,
     [Symbol.dispose]() {
       closeSync(file);
