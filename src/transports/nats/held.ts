@@ -33,7 +33,7 @@ export function marginOf(ackWait: number): number {
 }
 
 /** Tells the server that a message is still worked on. */
-export const WORKING = "+WPI";
+export const WORKING: Uint8Array = new TextEncoder().encode("+WPI");
 
 const MOST_MARGIN = 1_000;
 const MARGIN_PART = 1 / 20;

@@ -12,8 +12,8 @@ import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { type Letter, published } from "./publish.ts";
 
-/** Takes a message out of the stream. */
-export const ACK = "+ACK";
+/** Takes a message out of the stream. Encoded once, as it is sent for each job. */
+export const ACK: Uint8Array = new TextEncoder().encode("+ACK");
 /** Milliseconds after which an acknowledgement that is not answered is looked into. */
 const ACK_PATIENCE = 1_000;
 
@@ -71,7 +71,7 @@ export async function acknowledge(link: Link, messages: readonly Told[], until: 
 export async function tellAll(
   link: Link,
   messages: readonly Told[],
-  word: string,
+  word: Uint8Array,
   until: number,
 ): Promise<void> {
   const consumers = new Map<string, Told[]>();
@@ -97,7 +97,7 @@ async function tell(
   link: Link,
   consumer: string,
   messages: readonly Told[],
-  word: string,
+  word: Uint8Array,
   until: number,
 ): Promise<void> {
   const { runtime } = link.settings;
