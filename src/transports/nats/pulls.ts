@@ -52,7 +52,10 @@ export interface Stand {
   end(): Promise<void>;
 }
 
-/** Milliseconds without a word from the server: where another took what it saw, it waits for more, and says nothing. */
+/**
+ * Milliseconds without a word from the server: where another took what it saw, it waits for more, and says nothing. So
+ * it is asked again, half as often each time: its silence never means that nothing is there.
+ */
 const SILENCE = 250;
 /** Milliseconds that a stand waits at the server. */
 const STAND = 120_000;
@@ -63,6 +66,9 @@ const PULSES = 10;
 const PULSE_MIN = 20;
 const PULSE_MAX = 1_000;
 const NANOS = 1_000_000;
+/** The server's words for a pull that found nothing, and for one whose time is over. */
+const NOTHING = 404;
+const OVER = 408;
 
 /** Makes pulls of a link. */
 export function createPulls(link: Link, places: Places, stray: (arrival: Arrival) => void): Pulls {
@@ -129,10 +135,14 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
         const at = runtime.monotonic();
         const arrivals: Arrival[] = [];
         let over = false;
+        let pause = SILENCE;
+        // What a second pull brings, or a server that was silent, comes late: it is heard for so long as it is on its way.
         const end = (error?: Error): void => {
           if (over) return;
           over = true;
           cancel();
+          if (error !== undefined || pause > SILENCE) hush(inbox.end());
+          else inbox.drop();
           if (error === undefined) return resolve(arrivals);
           for (const arrival of arrivals) stray(arrival);
           reject(error);
@@ -141,7 +151,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
         const inbox = link.subscribe((message) => {
           const { reply, headers } = message;
           if (reply === undefined || reply === "") {
-            inbox.drop();
+            if (over || (arrivals.length === 0 && isMoved(headers))) return;
             const gone = statusError(place, headers);
             if (gone !== undefined) places.forget(place);
             return end(gone);
@@ -149,16 +159,15 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           const arrival = arrivalOf(place, line, message, reply, at);
           if (over) return stray(arrival);
           arrivals.push(arrival);
-          if (arrivals.length === batch) {
-            inbox.drop();
-            return end();
-          }
+          if (arrivals.length === batch) return end();
           silence.cancel();
           silence = alarms.set(SILENCE, quiet);
         });
         const quiet = (): void => {
-          hush(inbox.end());
-          end();
+          pause *= 2;
+          if (arrivals.length > 0) return end();
+          silence = alarms.set(pause, quiet);
+          send(place, line, inbox.subject, { batch: 1, no_wait: true });
         };
         let silence = alarms.set(SILENCE, quiet);
         const unwatch = link.watch(`jobs of stream '${place.stream}'`, until, end);
@@ -210,12 +219,17 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
   };
 }
 
+/** Whether a pull ended because its consumer has another leader: that says nothing of what is there. */
+function isMoved(headers: NatsHeaders | undefined): boolean {
+  return headers?.code === 409 && /leadership/i.test(headers.description);
+}
+
 /** What ends a pull for a reason other than its time or that nothing is there; that a consumer moved is none. */
 function statusError({ stream }: Place, headers: NatsHeaders | undefined): Error | undefined {
   const { code = 0, description = "" } = headers ?? {};
   const what = `take jobs from stream '${stream}'`;
   if (code === 503) return noResponders(what);
-  return code === 409 && !/leadership/i.test(description)
-    ? new PlaceGone(what, `the server says '${description}'`)
-    : undefined;
+  return code === NOTHING || code === OVER || isMoved(headers)
+    ? undefined
+    : new PlaceGone(what, `the server says '${description}'`);
 }

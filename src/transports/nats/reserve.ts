@@ -254,8 +254,9 @@ async function fill(
 ): Promise<readonly Arrival[]> {
   if (limit === 1 || first.pending === 0) return [first];
   const rest = { limit: limit - 1, slots: first.line === "b" ? slots - 1 : slots, eager: true };
-  // The first job is sure, whatever becomes of the look for others.
-  const more = await look(bench, first.place, rest, until).catch(() => []);
+  // The first job is sure, whatever becomes of the look for others, which must not cost it its lease.
+  const soon = bench.link.settings.runtime.monotonic() + first.place.ackWait / 4;
+  const more = await look(bench, first.place, rest, Math.min(until, soon)).catch(() => []);
   return [first, ...more];
 }
 

@@ -1,0 +1,87 @@
+/** A server that says nothing has not said that nothing is there: slow links, and a server that hangs. */
+import { connect, createServer, type Socket } from "node:net";
+import { expect, test } from "vitest";
+import type { ReserveOptions } from "../../../src/exchange.ts";
+import { job } from "../../../src/testing/conformance/lab.ts";
+import { nats } from "../../../src/transports/nats/mod.ts";
+import { startNats } from "../support/servers/nats.ts";
+import { describeOn, owned } from "../support/servers/owned.ts";
+
+const CALL = { deadline: 10_000 };
+const LOOK: ReserveOptions = { limit: 10, slots: 10, lease: 10_000, wait: 0, deadline: 10_000 };
+const PATIENCE = 30_000;
+
+interface SlowLink extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** A proxy on loopback through which everything takes so many milliseconds, either way. */
+async function slowLink(target: number, ms: number): Promise<SlowLink> {
+  const sockets = new Set<Socket>();
+  const carry = (from: Socket, to: Socket): void => {
+    sockets.add(from);
+    from.on("data", (chunk) => setTimeout(() => to.destroyed || to.write(chunk), ms));
+    from.on("close", () => to.destroy());
+    // A broken end is seen by its closing.
+    from.on("error", () => undefined);
+  };
+  const server = createServer((near) => {
+    const far = connect(target, "127.0.0.1");
+    carry(near, far);
+    carry(far, near);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("The proxy has no port");
+  return {
+    port: address.port,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+describeOn(["nats29"], "A silent server of NATS", () => {
+  const started = owned(() => startNats({ server: "nats29" }));
+
+  test("a look over a link of 300 ms finds the job that waits, and then that none does", async () => {
+    const { port, url } = await started();
+    await using near = nats({ servers: url, prefix: "slow" });
+    await near.push([job({ id: "1", queue: "q" })], CALL);
+    await using link = await slowLink(port, 150);
+    await using far = nats({ servers: `nats://127.0.0.1:${link.port}`, prefix: "slow" });
+    const [delivery, ...others] = await far.reserve(["q"], LOOK);
+    expect([delivery?.id, others]).toEqual(["1", []]);
+    expect(await far.reserve(["q"], LOOK)).toEqual([]);
+    if (delivery === undefined) return;
+    expect(await far.settle([{ queue: "q", token: delivery.token, to: "done" }], CALL)).toEqual(["settled"]);
+  }, PATIENCE);
+
+  test(
+    "a look at a server that hangs is an error in time, and the pulls it left behind keep no job to themselves",
+    async () => {
+      const hangs = await started();
+      await using transport = nats({ servers: hangs.url, prefix: "hangs" });
+      expect(await transport.reserve(["q"], { ...LOOK, wait: 1 })).toEqual([]);
+      hangs.pause();
+      try {
+        // A signal takes its time: what the server still answers is asked again.
+        const ends = (): Promise<string> =>
+          transport.reserve(["q"], { ...LOOK, deadline: 1_000 }).then(
+            () => "answered",
+            ({ code }: { readonly code?: string }) => String(code),
+          );
+        await expect.poll(ends, { timeout: 10_000 }).toMatch(/DEADLINE_EXCEEDED|TRANSPORT_UNAVAILABLE/);
+        expect(await ends()).toMatch(/DEADLINE_EXCEEDED|TRANSPORT_UNAVAILABLE/);
+      } finally {
+        hangs.resume();
+      }
+      await transport.push([job({ id: "1", queue: "q" })], CALL);
+      const found = await transport.reserve(["q"], { ...LOOK, wait: 8_000 });
+      expect(found.map(({ id, lost }) => [id, lost])).toEqual([["1", 0]]);
+    },
+    PATIENCE,
+  );
+});
