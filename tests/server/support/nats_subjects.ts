@@ -124,6 +124,14 @@ export function natsSubject(
       return transport;
     },
     restart: () => ground.restart(),
+    async pause() {
+      const nodes = await ground.nodes();
+      for (const node of nodes) node.pause();
+      return () => {
+        for (const node of nodes) node.resume();
+        return Promise.resolve();
+      };
+    },
     async raw(store, queue, payload) {
       const client = await anyOf(await ground.nodes());
       if ((await streamsOf(client, store)).length === 0) await make(store, queue);
