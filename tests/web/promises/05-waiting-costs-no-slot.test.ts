@@ -1,7 +1,6 @@
 import { expect } from "vitest";
 import { after, at, every, fixed, type Recurrence, reschedule, retry } from "../../../mod.ts";
 import { expectDue } from "../support/due.ts";
-import {  } from "../support/kit.ts";
 import { promise } from "../support/promises.ts";
 import { encode, type Stage, TASK } from "../support/stage.ts";
 
