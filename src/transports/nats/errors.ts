@@ -23,6 +23,9 @@ export const FAULT = {
   streamNameInUse: 10058,
   subjectsOverlap: 10065,
   wrongLastSequence: 10071,
+  /** The same of a cluster, where another write to the subject is under way. */
+  otherLastSequence: 10164,
+  idInProcess: 10158,
 } as const;
 
 const FULL: ReadonlySet<number> = new Set([

@@ -5,7 +5,7 @@
  */
 
 import type { Bench } from "./bench.ts";
-import { ApiError, FAULT } from "./errors.ts";
+import { FAULT, isFault } from "./errors.ts";
 import type { Place } from "./place.ts";
 import { type Receipt, receipted } from "./publish.ts";
 import { EXPECTED_SEQUENCE, HEADER, storedOf } from "./wire.ts";
@@ -59,7 +59,7 @@ export async function replace(
     return receipt.seq;
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
-    if (cause instanceof ApiError && cause.fault === FAULT.wrongLastSequence) return undefined;
+    if (isFault(cause, FAULT.wrongLastSequence) || isFault(cause, FAULT.otherLastSequence)) return undefined;
     throw error;
   }
 }

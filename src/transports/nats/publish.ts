@@ -6,7 +6,8 @@
 
 import { TooLargeError } from "../../errors.ts";
 import { byteLength } from "../../names.ts";
-import { type ApiFault, refusal } from "./errors.ts";
+import { hush } from "../../promises.ts";
+import { type ApiFault, FAULT, isFault, refusal } from "./errors.ts";
 import type { Answered, Link } from "./link.ts";
 import type { Line } from "./names.ts";
 import { idToken } from "./names.ts";
@@ -37,6 +38,8 @@ export type Published = (receipt: Receipt | undefined, error: Error | undefined)
 const OVERHEAD = 512;
 /** Bytes that a server takes as header lines. */
 const MAX_HEADER = 65_000;
+/** Milliseconds until a message is sent again whose twin is on its way into the stream. */
+const AGAIN = 20;
 const MAX_PAYLOAD = 1024 * 1024;
 const decoder = new TextDecoder();
 
@@ -58,11 +61,15 @@ export function publish(link: Link, letter: Letter, until: number, published: Pu
   if (refused !== undefined) return published(undefined, refused);
   const lines: [string, string][] = [[HEADER, header]];
   if (once !== undefined) lines.push([MESSAGE_ID, once]);
-  link.ask(
-    { subject, data: payload, lines },
-    until,
-    receipted(`store a job in stream '${place.stream}'`, published),
-  );
+  const { runtime } = link.settings;
+  const answered = receipted(`store a job in stream '${place.stream}'`, (receipt, error) => {
+    // A cluster says so of a twin that it has not yet stored: once it has, this one is a duplicate.
+    const under = isFault(error?.cause, FAULT.idInProcess);
+    if (under && runtime.monotonic() + AGAIN < until) hush(runtime.sleep(AGAIN).then(send));
+    else published(receipt, error);
+  });
+  const send = (): void => link.ask({ subject, data: payload, lines }, until, answered);
+  send();
 }
 
 /** The same as a promise. */
