@@ -33,7 +33,8 @@ export function movedClockScenes(ground: Ground): void {
       expect(left).toEqual(NOTHING);
       expect([runs.ends.size, runs.repeated]).toEqual([3 * EACH, 0]);
       expect(told.filter(({ tell }) => tell === "stale" || tell === "lost" || tell === "error")).toEqual([]);
-      expect(took).toBeLessThan(6 * LEASE + DELAY);
+      // Far less than the hour; a busy machine takes its time.
+      expect(took).toBeLessThan(10 * LEASE + DELAY);
     });
   }
 }
