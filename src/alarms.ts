@@ -33,38 +33,13 @@ const MAX_CANCELLED = 1_024;
 /** Why a sleep ends early. Nobody sees it; without a reason each abort would make an error with a stack. */
 const WOKEN = "woken";
 
-/** Milliseconds for which the timer of lazy alarms stays when none is set any more. */
-const LINGER = 50;
-
 function nothing(): void {}
 
 /** Makes alarms that ring by the runtime's monotonic clock. */
 export function createAlarms(runtime: Runtime): Alarms {
-  return alarmsThatLinger(runtime, 0);
-}
-
-/** Alarms whose timer goes `linger` milliseconds after the last of them was cancelled. */
-function alarmsThatLinger(runtime: Runtime, linger: number): Alarms & { readonly armed: boolean } {
   let heap: Heap<Entry> = createHeap((a, b) => a.time < b.time);
   let live = 0;
   let sleeping: { readonly until: number; readonly controller: AbortController } | undefined;
-  let lingering: AbortController | undefined;
-
-  function stay(): void {
-    if (lingering !== undefined) return;
-    lingering = new AbortController();
-    runtime.sleep(linger, lingering.signal).then(() => {
-      lingering = undefined;
-      if (live === 0) idle();
-    }, () => {});
-  }
-
-  function idle(): void {
-    lingering?.abort(WOKEN);
-    lingering = undefined;
-    wake();
-    heap = createHeap((a, b) => a.time < b.time);
-  }
 
   function wake(): void {
     sleeping?.controller.abort(WOKEN);
@@ -72,10 +47,13 @@ function alarmsThatLinger(runtime: Runtime, linger: number): Alarms & { readonly
   }
 
   function rearm(): void {
-    if (live === 0) return linger > 0 && sleeping !== undefined ? stay() : idle();
+    if (live === 0) {
+      wake();
+      heap = createHeap((a, b) => a.time < b.time);
+      return;
+    }
     if (heap.size > 2 * live + MAX_CANCELLED) sweep();
-    let first = heap.peek();
-    for (; first !== undefined && !first.live; first = heap.peek()) heap.pop();
+    const first = heap.peek();
     if (first === undefined || (sleeping !== undefined && sleeping.until <= first.time)) return;
     wake();
     const current = { until: first.time, controller: new AbortController() };
@@ -129,10 +107,7 @@ function alarmsThatLinger(runtime: Runtime, linger: number): Alarms & { readonly
       // Whoever still holds one may cancel it later.
       for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) entry.live = false;
       live = 0;
-      idle();
-    },
-    get armed() {
-      return sleeping !== undefined;
+      rearm();
     },
   };
 }
@@ -146,13 +121,11 @@ interface Prospect extends Alarm {
 }
 
 /**
- * Makes alarms of which most are cancelled soon, as those that guard quick calls: a timer that is set and cleared for
- * each would cost more than the call. Those that are cancelled within the turn in which they were set need no timer;
- * one that was armed stays for a moment after the last alarm, and serves those to come. An alarm may count from the
- * next turn on.
+ * Makes alarms of which most are cancelled within the turn in which they were set, as those that guard quick calls: a
+ * timer that is set and cleared for each would cost more than the call. An alarm counts from the next turn on.
  */
 export function createLazyAlarms(runtime: Runtime): Alarms {
-  const alarms = alarmsThatLinger(runtime, LINGER);
+  const alarms = createAlarms(runtime);
   let prospects: Prospect[] = [];
   let hopping = false;
 
@@ -165,7 +138,6 @@ export function createLazyAlarms(runtime: Runtime): Alarms {
 
   return {
     set(ms, ring) {
-      if (alarms.armed) return alarms.set(ms, ring);
       const prospect: Prospect = {
         ms,
         ring,

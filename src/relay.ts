@@ -222,7 +222,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
       else if (stopOptions.grace !== undefined) {
         for (const engine of engines) engine.stop(stopOptions.grace).catch(() => undefined);
       }
-      await closing.finally(alarms.clear);
+      await closing;
     },
     [Symbol.asyncDispose]: () => relay.close(),
   };

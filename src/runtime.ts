@@ -41,7 +41,6 @@ export function systemRuntime(): Runtime {
 }
 
 function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  if (ms <= 0 && signal === undefined) return hop();
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     let rest = ms;
@@ -71,15 +70,6 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     };
     signal?.addEventListener("abort", abort, { once: true });
     arm();
-  });
-}
-
-/** The next macrotask, as nearly every call waits for it: with nothing that could end it early. */
-function hop(): Promise<void> {
-  return new Promise((resolve) => {
-    const setImmediate: unknown = Reflect.get(globalThis, "setImmediate");
-    if (typeof setImmediate === "function") setImmediate(resolve);
-    else setTimeout(resolve, 0);
   });
 }
 

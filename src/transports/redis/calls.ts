@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Alarm, createLazyAlarms } from "../../alarms.ts";
+import { type Alarm, createAlarms } from "../../alarms.ts";
 import { DeadlineExceeded, TransportClosed } from "../../errors.ts";
 import type { Call } from "../../exchange.ts";
 import type { Runtime } from "../../runtime.ts";
@@ -47,7 +47,7 @@ const ANSWERED = "answered";
 
 /** Makes calls for a transport of that name. */
 export function createCalls(name: string, runtime: Runtime): Calls {
-  const alarms = createLazyAlarms(runtime);
+  const alarms = createAlarms(runtime);
   const open = new Map<Ticket, (error: unknown) => void>();
   let closed = false;
 
@@ -56,7 +56,7 @@ export function createCalls(name: string, runtime: Runtime): Calls {
     if (closed) return Promise.reject(new TransportClosed(name));
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      let followers: Set<() => void> | undefined;
+      const followers = new Set<() => void>();
       const until = runtime.monotonic() + deadline;
       let over = false;
       const ticket: Ticket = {
@@ -69,8 +69,8 @@ export function createCalls(name: string, runtime: Runtime): Calls {
         sent: false,
         whenOver(then) {
           if (over) then();
-          else (followers ??= new Set()).add(then);
-          return () => followers?.delete(then);
+          else followers.add(then);
+          return () => followers.delete(then);
         },
       };
       const alarm: Alarm = alarms.set(deadline, () => end(() => reject(ticket.late())));
@@ -83,7 +83,7 @@ export function createCalls(name: string, runtime: Runtime): Calls {
         open.delete(ticket);
         signal?.removeEventListener("abort", abort);
         then();
-        followers?.forEach((follower) => follower());
+        for (const follower of followers) follower();
       };
       signal?.addEventListener("abort", abort, { once: true });
       open.set(ticket, close);

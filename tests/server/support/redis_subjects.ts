@@ -93,9 +93,7 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
     },
     async destroy(store) {
       const { user, runtime } = open(store);
-      // Of one clock for all stores the timers are counted with the last of them.
-      const shared = [...stores].some(([name, other]) => name !== store && other.runtime === runtime);
-      leaks += await settled(async () => (shared ? 0 : runtime.sleepers) + await connections(user));
+      leaks += await settled(async () => runtime.sleepers + await connections(user));
       for (const node of await ground.nodes()) await clear(node, store);
       stores.delete(store);
       free.push(user);

@@ -116,36 +116,4 @@ describe("alarms", () => {
     expect(rung).toEqual(["rung"]);
     expect(runtime.sleepers).toBe(0);
   });
-
-  it("that are lazy keep their timer for a moment after the last, and ring in time when set meanwhile", async () => {
-    let slept = 0;
-    const fake = createFakeRuntime();
-    const runtime = {
-      ...fake,
-      sleep: (...args: Parameters<typeof fake.sleep>) => (slept++, fake.sleep(...args)),
-    };
-    const alarms = createLazyAlarms(runtime);
-    const rung: string[] = [];
-    const first = alarms.set(1_000, () => rung.push("cancelled"));
-    await fake.advance(1);
-    first.cancel();
-    slept = 0;
-    for (let n = 0; n < 100; n++) {
-      const alarm = alarms.set(1_000, () => rung.push("cancelled"));
-      await fake.settle();
-      alarm.cancel();
-    }
-    expect(slept).toBe(0);
-    const sooner = alarms.set(20, () => rung.push("rung"));
-    await fake.advance(21);
-    expect(rung).toEqual(["rung"]);
-    sooner.cancel();
-    alarms.set(1_000, () => rung.push("cancelled")).cancel();
-    await fake.advance(100);
-    expect(fake.sleepers).toBe(0);
-    alarms.set(10, () => rung.push("rung later"));
-    await fake.advance(11);
-    expect(rung).toEqual(["rung", "rung later"]);
-    expect(fake.sleepers).toBe(0);
-  });
 });
