@@ -4,7 +4,7 @@ import { createRelay, fixed, type Relay, RelevoError, type Transport } from "../
 const anything = {
   "~standard": { version: 1, vendor: "here", validate: (value: unknown) => ({ value }) },
 } as const;
-const jobs = { n: { schema: anything, backoff: fixed(50) } } as const;
+const jobs = { n: { schema: anything, backoff: fixed(1_500) } } as const;
 
 /** Milliseconds that a call may take. */
 const CALL_TIMEOUT = 1_500;
