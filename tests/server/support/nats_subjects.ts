@@ -5,7 +5,8 @@ import { safeName } from "../../../src/transports/nats/names.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import type { NatsServer } from "./servers/nats.ts";
 import type { RawNats } from "./servers/nats_client.ts";
-import { settled, watchedRuntime } from "./watched.ts";
+import { pauseAll } from "./servers/server.ts";
+import { createLeaks, watchedRuntime } from "./watched.ts";
 
 /** What the NATS transport must declare: the table of transports in the design. */
 export const NATS_FEATURES: Features = {
@@ -71,7 +72,7 @@ export function natsSubject(
   { scale = 1, ackWait = BRIEF * scale }: { readonly scale?: number; readonly ackWait?: number } = {},
 ): Subject {
   const runtimes = new Map<string, ReturnType<typeof watchedRuntime>>();
-  let leaks = 0;
+  const leaks = createLeaks();
 
   function runtimeOf(store: string): ReturnType<typeof watchedRuntime> {
     const known = runtimes.get(store) ?? watchedRuntime();
@@ -104,14 +105,7 @@ export function natsSubject(
       return transport;
     },
     restart: () => ground.restart(),
-    async pause() {
-      const nodes = await ground.nodes();
-      for (const node of nodes) node.pause();
-      return () => {
-        for (const node of nodes) node.resume();
-        return Promise.resolve();
-      };
-    },
+    pause: async () => pauseAll(await ground.nodes()),
     async raw(store, queue, payload) {
       const client = await anyOf(await ground.nodes());
       if ((await streamsOf(client, store)).length === 0) await make(store, queue);
@@ -126,17 +120,13 @@ export function natsSubject(
         const list = pages.flatMap((page) => page.connections as readonly { readonly name?: string }[]);
         return list.filter(({ name: of }) => of === store).length;
       };
-      leaks += await settled(async () => runtimeOf(store).sleepers + await connections());
+      await leaks.add(async () => runtimeOf(store).sleepers + await connections());
       for (const stream of await streamsOf(client, store)) {
         await client.request(`$JS.API.STREAM.DELETE.${stream}`);
       }
       await client[Symbol.asyncDispose]();
       runtimes.delete(store);
     },
-    alive() {
-      const left = leaks;
-      leaks = 0;
-      return left;
-    },
+    alive: leaks.alive,
   };
 }

@@ -6,7 +6,8 @@ import { redis } from "../../../src/transports/redis/mod.ts";
 import type { RedisServer } from "./servers/redis.ts";
 import type { RedisCluster } from "./servers/redis_cluster.ts";
 import type { RedisWorld } from "./servers/redis_world.ts";
-import { settled, watchedRuntime } from "./watched.ts";
+import { pauseAll } from "./servers/server.ts";
+import { createLeaks, watchedRuntime } from "./watched.ts";
 
 /** What the Redis transport must declare: the table of transports in the design. */
 export const REDIS_FEATURES: Features = {
@@ -47,7 +48,7 @@ interface Store {
 function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
   const free = [...USERS];
   const stores = new Map<string, Store>();
-  let leaks = 0;
+  const leaks = createLeaks();
 
   function open(store: string): Store {
     const known = stores.get(store);
@@ -78,14 +79,7 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
       return transport;
     },
     restart: () => ground.restart(),
-    async pause() {
-      const nodes = await ground.nodes();
-      for (const node of nodes) node.pause();
-      return () => {
-        for (const node of nodes) node.resume();
-        return Promise.resolve();
-      };
-    },
+    pause: async () => pauseAll(await ground.nodes()),
     async raw(store, queue, payload) {
       const [topic, group] = queue.split("@");
       const key = `{${store}:${topic}}${group === undefined ? "" : `@${group}`}:waiting`;
@@ -93,16 +87,12 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
     },
     async destroy(store) {
       const { user, runtime } = open(store);
-      leaks += await settled(async () => runtime.sleepers + await connections(user));
+      await leaks.add(async () => runtime.sleepers + await connections(user));
       for (const node of await ground.nodes()) await clear(node, store);
       stores.delete(store);
       free.push(user);
     },
-    alive() {
-      const left = leaks;
-      leaks = 0;
-      return left;
-    },
+    alive: leaks.alive,
   };
 }
 

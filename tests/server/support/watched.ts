@@ -30,8 +30,31 @@ export function watchedRuntime(): WatchedRuntime {
   };
 }
 
+/** What stores left alive, for a subject whose stores share servers. */
+export interface Leaks {
+  /** Adds what a store that is closed still has, once that had time to end. */
+  add(count: () => number | Promise<number>): Promise<void>;
+  /** What was left since this was asked last. */
+  alive(): number;
+}
+
+export function createLeaks(): Leaks {
+  let left = 0;
+  return {
+    async add(count) {
+      const found = await settled(count);
+      left += found;
+    },
+    alive() {
+      const found = left;
+      left = 0;
+      return found;
+    },
+  };
+}
+
 /** Looks again until a count is 0, for as long as a closed connection may take to be noticed at the other end. */
-export async function settled(count: () => number | Promise<number>): Promise<number> {
+async function settled(count: () => number | Promise<number>): Promise<number> {
   const end = performance.now() + 5_000;
   for (;;) {
     const left = await count();

@@ -1,20 +1,13 @@
 /** A NATS cluster of three nodes with JetStream. */
 import { type NatsName, type NatsServer, startNats } from "./nats.ts";
 import { freePorts } from "./ports.ts";
+import { type Together, together } from "./server.ts";
 
 /** The nodes of one cluster. */
-export interface NatsCluster extends AsyncDisposable {
+export interface NatsCluster extends Together {
   readonly nodes: readonly NatsServer[];
   /** `nats://127.0.0.1:<port>` of each node. */
   readonly urls: readonly string[];
-  /** Resolves when every running node answers for JetStream. */
-  healthy(): Promise<void>;
-  /** Stops and starts all nodes. */
-  restart(): Promise<void>;
-  /** The folder of each node. */
-  readonly folders: readonly string[];
-  /** Keeps the folders when it is disposed of. */
-  keep(): void;
 }
 
 const NODES = 3;
@@ -50,17 +43,7 @@ function createCluster(nodes: readonly NatsServer[]): NatsCluster {
   return {
     nodes,
     urls: nodes.map(({ url }) => url),
-    healthy,
-    async restart() {
-      await Promise.all(nodes.map((node) => node.stop()));
-      await Promise.all(nodes.map((node) => node.start()));
-      await healthy();
-    },
-    folders: nodes.flatMap(({ folders }) => folders),
-    keep: () => nodes.forEach((node) => node.keep()),
-    async [Symbol.asyncDispose]() {
-      await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()));
-    },
+    ...together(nodes, healthy),
   };
 }
 

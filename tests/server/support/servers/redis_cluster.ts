@@ -1,23 +1,16 @@
 /** A Redis Cluster of three masters, each with a replica. */
 import { type RedisOptions, type RedisServer, startRedis } from "./redis.ts";
 import type { RespClient } from "./resp.ts";
+import { type Together, together } from "./server.ts";
 
 /** The nodes of one Cluster. */
-export interface RedisCluster extends AsyncDisposable {
+export interface RedisCluster extends Together {
   /** The three that were masters at the start, then their replicas in the same order. */
   readonly nodes: readonly RedisServer[];
   /** `redis://127.0.0.1:<port>` of each node. */
   readonly urls: readonly string[];
   /** Which of the nodes serves a key now; asks the node that is given, or the first that runs. */
   ownerOf(key: string, asked?: RedisServer): Promise<RedisServer>;
-  /** Resolves when every running node sees all slots served. */
-  healthy(): Promise<void>;
-  /** Stops and starts all nodes. */
-  restart(): Promise<void>;
-  /** The folder of each node. */
-  readonly folders: readonly string[];
-  /** Keeps the folders when it is disposed of. */
-  keep(): void;
 }
 
 /** What CLUSTER SLOTS says of a range: its first and last slot, and where its master is. */
@@ -100,17 +93,7 @@ function createCluster(nodes: readonly RedisServer[]): RedisCluster {
       }
       throw new Error(`No node serves slot ${slot}`);
     },
-    healthy,
-    async restart() {
-      await Promise.all(nodes.map((node) => node.stop()));
-      await Promise.all(nodes.map((node) => node.start()));
-      await healthy();
-    },
-    folders: nodes.flatMap(({ folders }) => folders),
-    keep: () => nodes.forEach((node) => node.keep()),
-    async [Symbol.asyncDispose]() {
-      await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()));
-    },
+    ...together(nodes, healthy),
   };
 }
 

@@ -145,3 +145,40 @@ function lastLines(log: string): string {
     return "it wrote no log";
   }
 }
+
+/** Freezes servers that belong together; what it answers lets them go on. */
+export function pauseAll(servers: readonly Pick<Server, "pause" | "resume">[]): () => Promise<void> {
+  for (const server of servers) server.pause();
+  return () => {
+    for (const server of servers) server.resume();
+    return Promise.resolve();
+  };
+}
+
+/** What servers that belong together do as one. */
+export interface Together extends AsyncDisposable {
+  /** Resolves when those that run serve. */
+  healthy(): Promise<void>;
+  /** Stops all, then starts all; resolves when they serve. */
+  restart(): Promise<void>;
+  /** The folder of each. */
+  readonly folders: readonly string[];
+  /** Keeps the folders when they are disposed of. */
+  keep(): void;
+}
+
+export function together(servers: readonly Server[], healthy: () => Promise<void>): Together {
+  return {
+    healthy,
+    async restart() {
+      await Promise.all(servers.map((server) => server.stop()));
+      await Promise.all(servers.map((server) => server.start()));
+      await healthy();
+    },
+    folders: servers.flatMap(({ folders }) => folders),
+    keep: () => servers.forEach((server) => server.keep()),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
+    },
+  };
+}
