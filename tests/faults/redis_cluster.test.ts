@@ -1,14 +1,6 @@
 import { afterAll, expect, test } from "vitest";
-import { systemRuntime } from "../../src/runtime.ts";
 import { QUEUE } from "../server/faults/fixtures/task.ts";
-import {
-  acknowledged,
-  followEnds,
-  handsAt,
-  now,
-  recovery,
-  touched,
-} from "../server/faults/support/ledger.ts";
+import { acknowledged, ended, handsAt, now, recovery, touched } from "../server/faults/support/ledger.ts";
 import {
   drained,
   IN_HAND,
@@ -46,8 +38,7 @@ test(
       const producers = [0, 1].map((n) => scene.producer({ from: n * flow.count, ...flow, task }));
       const order = { lease: LEASE, concurrency: 16, callTimeout: 2_000 };
       const workers = [scene.worker(order), scene.worker(order)];
-      const ends = followEnds(scene.folder);
-      while (ends() < JOBS / 2) await systemRuntime().sleep(20);
+      await ended(scene.folder, JOBS / 2);
 
       const probe = `{${prefix}:${QUEUE}}:probe`;
       const master = await cluster.ownerOf(probe);

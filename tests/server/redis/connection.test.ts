@@ -204,7 +204,11 @@ test("a server that loads its data is waited for", async () => {
 
 test("a connection that never becomes ready is given up, and the call told in time", async () => {
   const sockets = new Set<Socket>();
-  const mute = createServer((socket) => void sockets.add(socket.resume()));
+  const mute = createServer((socket) => {
+    sockets.add(socket.resume());
+    // A broken end is seen by its closing.
+    socket.on("error", () => {});
+  });
   await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
   const address = mute.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
@@ -236,12 +240,12 @@ async function forward(to: number): Promise<Forward> {
   let accepted = 0;
   const relay = createServer((inner) => {
     accepted++;
+    inner.on("error", () => {});
     if (mute) return;
     const outer = connect(to, "127.0.0.1");
+    outer.on("error", () => {});
     pairs.add([inner, outer]);
     inner.pipe(outer).pipe(inner);
-    inner.on("error", () => {});
-    outer.on("error", () => {});
   });
   await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
   const address = relay.address();

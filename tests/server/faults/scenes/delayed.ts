@@ -2,10 +2,9 @@
 import { execFileSync } from "node:child_process";
 import process from "node:process";
 import { expect, test } from "vitest";
-import { systemRuntime } from "../../../../src/runtime.ts";
 import type { HistoryLine } from "../../../../src/testing/mod.ts";
 import { type Ground, sceneOn } from "../support/ground.ts";
-import { followEnds, now } from "../support/ledger.ts";
+import { ended, now } from "../support/ledger.ts";
 import { drained, NOTHING, printRepeated, type Scene, TRIES } from "../support/scene.ts";
 
 /** `RELEVO_DELAYED` sets another number, for figures. */
@@ -78,8 +77,7 @@ export function delayedScenes(ground: Ground): void {
         await ground.server.start();
       }
       // Counting jobs costs the broker something while there are many: the ledgers say when they are through.
-      const ends = followEnds(scene.folder);
-      while (ends() < JOBS) await systemRuntime().sleep(100);
+      await ended(scene.folder, JOBS);
       await scene.counts(drained);
       await Promise.all(workers.map((worker) => worker.stop()));
       const { history, runs, left } = await scene.judge();

@@ -2,7 +2,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import { createRelay, type Relay } from "../../../../mod.ts";
 import { RelevoError } from "../../../../src/errors.ts";
-import { systemRuntime } from "../../../../src/runtime.ts";
 import { createRecorder } from "../../../web/simulation/recorder.ts";
 import { rejection } from "../../../web/support/kit.ts";
 import { openStore } from "../fixtures/store.ts";
@@ -135,7 +134,8 @@ export function linkScenes(ground: Ground): void {
       await worker.told("started", ({ count }) => count === JOBS);
       proxy.mute();
       const muted = now();
-      while ((await scene.relay.info(QUEUE)).reserved === JOBS) await systemRuntime().sleep(5);
+      const reserved = async (): Promise<number> => (await scene.relay.info(QUEUE)).reserved;
+      await expect.poll(reserved, { interval: 5, timeout: 10_000 }).toBeLessThan(JOBS);
       proxy.cut();
       await expectWork(scene, JOBS);
       const told = await worker.stop();
@@ -160,7 +160,7 @@ export function linkScenes(ground: Ground): void {
         await worker.told("started", ({ count }) => (count ?? 0) >= part * JOBS);
         proxy.mute();
         times.push(now());
-        await systemRuntime().sleep(200);
+        await proxy.swallowed();
         proxy.cut();
       }
       await scene.counts(drained);

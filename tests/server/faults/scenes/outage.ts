@@ -1,7 +1,7 @@
 /** A broker that is away for two seconds: workers wait for it in peace, say so once, and go on by themselves. */
 import { expect, test } from "vitest";
 import { systemRuntime } from "../../../../src/runtime.ts";
-import { followEnds, handsAt, now } from "../support/ledger.ts";
+import { ended, handsAt, now } from "../support/ledger.ts";
 import { type Ground, sceneOn } from "../support/ground.ts";
 import { drained, IN_HAND, NOTHING, untilStruck } from "../support/scene.ts";
 
@@ -32,14 +32,14 @@ export function outageScenes(ground: Ground): void {
         worker.child.write("measure");
         const gone = now();
         await ground.server.stop();
+        // The fault itself: so long the broker is away.
         await systemRuntime().sleep(AWAY);
         worker.child.write("measure");
         const ms = now() - gone;
         await ground.server.start();
         const back = now();
-        const ends = followEnds(scene.folder);
         await scene.producer({ from: JOBS, ...jobs, repeat: true }).rest();
-        while (ends() < 2 * JOBS) await systemRuntime().sleep(5);
+        await ended(scene.folder, 2 * JOBS);
         await scene.counts(drained);
         const told = await worker.stop();
         const { history, left } = await scene.judge();

@@ -6,7 +6,7 @@ import { systemRuntime } from "../../../../src/runtime.ts";
 import type { HistoryLine } from "../../../../src/testing/mod.ts";
 import {
   acknowledged,
-  followEnds,
+  ended,
   handsAt,
   inHand,
   now,
@@ -63,14 +63,13 @@ export async function weather({ scene, lease, strikes, undone }: Storm): Promise
   const producers = Array.from({ length: CREW }, (_, n) => scene.producer({ from: n * share, ...flow }));
   const order = { lease, concurrency: 16, callTimeout: 2_000 };
   const crew = Array.from({ length: CREW }, () => scene.worker(order));
-  const ends = followEnds(scene.folder);
   const times: number[] = [];
   const gone: number[] = [];
 
   const calm = new AbortController();
   const killing = killOn(scene, crew, order, calm.signal);
   for (const [n, { strike }] of strikes.entries()) {
-    while (ends() < (n + 1) * JOBS / (strikes.length + 1)) await sleep(LOOK);
+    await ended(scene.folder, (n + 1) * JOBS / (strikes.length + 1));
     times.push(now());
     gone.push(await strike());
   }

@@ -1,5 +1,14 @@
 /** Ledgers: what each process did, in a file of its own outside of the broker, so that a kill loses no line of it. */
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  watch,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type HistoryLine, readLedger } from "../../../../src/testing/mod.ts";
 import { historyOf, type Reserved, type Written } from "../../../web/simulation/recorder.ts";
@@ -122,7 +131,7 @@ export function recovery(
 }
 
 /** Counts the handlers that came to an end, as the ledgers of a folder grow. */
-export function followEnds(folder: string): () => number {
+function followEnds(folder: string): () => number {
   const read = new Map<string, number>();
   const piece = new Uint8Array(1 << 20);
   let ends = 0;
@@ -143,6 +152,29 @@ export function followEnds(folder: string): () => number {
     }
     return ends;
   };
+}
+
+/** Waits until the ledgers of a folder tell of so many handlers that ended: whoever writes to one wakes this. */
+export async function ended(folder: string, count: number): Promise<void> {
+  const ends = followEnds(folder);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let looking = false;
+  const look = (): void => {
+    looking = false;
+    try {
+      if (ends() >= count) resolve();
+    } catch (error) {
+      reject(error);
+    }
+  };
+  const watcher = watch(folder, () => {
+    // Many lines are written in one turn: they are read at once.
+    if (!looking) setImmediate(look);
+    looking = true;
+  });
+  watcher.on("error", reject);
+  look();
+  await promise.finally(() => watcher.close());
 }
 
 /** The jobs that were acknowledged to those who dispatched them. */

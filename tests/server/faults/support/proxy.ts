@@ -10,6 +10,8 @@ export interface Proxy {
   silence(): void;
   /** Swallows what the server answers; what it is sent still reaches it. */
   mute(): void;
+  /** Waits for the next thing that the server answers and nobody hears. */
+  swallowed(): Promise<void>;
   /** Lets connections that are made from now on work. */
   heal(): void;
   /** Breaks every connection, and heals. */
@@ -27,15 +29,21 @@ interface Line {
 
 export async function openProxy(target: number): Promise<Proxy> {
   const lines = new Set<Line>();
+  const waiting = new Set<() => void>();
   let deaf = false;
   let dumb = false;
+
+  function swallow(): void {
+    for (const heard of waiting) heard();
+    waiting.clear();
+  }
 
   function join(near: Socket): void {
     const far = connect(target, "127.0.0.1");
     const line: Line = { near, far, deaf, dumb };
     lines.add(line);
     near.on("data", (chunk) => line.deaf || far.write(chunk));
-    far.on("data", (chunk) => line.dumb || near.write(chunk));
+    far.on("data", (chunk) => line.dumb ? swallow() : near.write(chunk));
     for (const end of [near, far]) {
       end.setNoDelay(true);
       // A broken end is seen by its closing.
@@ -75,6 +83,7 @@ export async function openProxy(target: number): Promise<Proxy> {
       dumb = true;
       for (const line of lines) line.dumb = true;
     },
+    swallowed: () => new Promise((resolve) => void waiting.add(resolve)),
     heal,
     cut() {
       heal();
