@@ -23,7 +23,7 @@ export function examineNats(name: string, ground: NatsGround): void {
 }
 
 /** Those cases, many at a time, that neither restart the server nor keep the machine busy. */
-function examineTogether(name: string, ground: NatsGround): void {
+export function examineTogether(name: string, ground: NatsGround): void {
   const subject = natsSubject(name, ground, { scale: TOGETHER });
   declares(subject, NATS_FEATURES);
   for (const one of conformance(subject)) {

@@ -4,6 +4,7 @@ import type { Features } from "../../../src/transport.ts";
 import { safeName } from "../../../src/transports/nats/names.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import type { NatsServer } from "./servers/nats.ts";
+import type { NatsCluster } from "./servers/nats_cluster.ts";
 import type { RawNats } from "./servers/nats_client.ts";
 import { pauseAll } from "./servers/server.ts";
 import { createLeaks, watchedRuntime } from "./watched.ts";
@@ -54,6 +55,8 @@ export interface NatsGround {
   /** The servers that run. */
   nodes(): Promise<readonly NatsServer[]>;
   restart(): Promise<void>;
+  /** Copies of a stream. Default 1. */
+  readonly replicas?: number;
 }
 
 /** One server, over TCP or over WebSocket: one process must not mix them, as nats.js keeps one of the two. */
@@ -65,12 +68,28 @@ export function natsServer(server: () => Promise<NatsServer>, over: "url" | "ws"
   };
 }
 
+/** Three servers of which any may be missing: a restart is that of the next in turn. */
+export function natsCluster(cluster: () => Promise<NatsCluster>): NatsGround {
+  let turn = 0;
+  return {
+    replicas: 3,
+    servers: async () => (await cluster()).urls,
+    nodes: async () => (await cluster()).nodes,
+    async restart() {
+      const { nodes, healthy } = await cluster();
+      await nodes[turn++ % nodes.length]?.restart();
+      await healthy();
+    },
+  };
+}
+
 /** A store is a prefix; `ackWait` is the server's lease, in milliseconds, and all times are `scale` times as long. */
 export function natsSubject(
   name: string,
   ground: NatsGround,
   { scale = 1, ackWait = BRIEF * scale }: { readonly scale?: number; readonly ackWait?: number } = {},
 ): Subject {
+  const { replicas = 1 } = ground;
   const runtimes = new Map<string, ReturnType<typeof watchedRuntime>>();
   const leaks = createLeaks();
 
@@ -82,7 +101,7 @@ export function natsSubject(
 
   /** Whoever waits for a queue makes it. */
   async function make(store: string, queue: string): Promise<void> {
-    const transport = nats({ servers: await ground.servers(), prefix: store, ackWait });
+    const transport = nats({ servers: await ground.servers(), prefix: store, ackWait, replicas });
     await transport.reserve([queue], { limit: 1, slots: 0, lease: 1, wait: 1, deadline: 10_000 });
     await transport[Symbol.asyncDispose]();
   }
@@ -99,6 +118,7 @@ export function natsSubject(
         prefix: store,
         name: store,
         ackWait,
+        replicas,
         runtime: runtimeOf(store),
       });
       await transport.queues({ deadline: 10_000 });
