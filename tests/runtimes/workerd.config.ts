@@ -14,6 +14,9 @@ const config: ViteUserConfig = defineConfig({
     passWithNoTests: false,
     dangerouslyIgnoreUnhandledErrors: false,
     allowOnly: false,
+    maxWorkers: 2,
+    // Starting a workerd takes longer than most files: those of a worker share one, and nothing at module scope.
+    isolate: false,
   },
 });
 

@@ -3,10 +3,8 @@ import { checkHistory, type HistoryLine } from "../../../src/testing/mod.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { createWorld } from "./world.ts";
 
-/** In workerd a turn of the event loop takes a millisecond, and a world of some steps takes seconds. */
-export const quick: boolean = globalThis.navigator?.userAgent !== "Cloudflare-Workers";
 /** Steps of one world, before it calms down and drains. */
-const STEPS = quick ? 200 : 25;
+const STEPS = 200;
 /** Milliseconds by which two readings of the one clock may differ: it rounds. */
 const SLACK = 1;
 
