@@ -12,6 +12,8 @@ import { timeOf } from "./wire.ts";
 export interface ServerClock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Takes the instant that stands in an answer which has just come, if the clock was not read on this connection. */
+  tell(instant: string): void;
   /** Reads the server's clock anew, if it was not read on this connection. */
   set(place: { readonly stream: string; readonly base: string }, until: number): Promise<void>;
 }
@@ -26,7 +28,12 @@ export function createServerClock(link: Link): ServerClock {
   let setAt = 0;
   let setting: Promise<void> | undefined;
 
-  /** The moment at which a consumer was made is the one instant that every server tells. */
+  function show(instant: string, epoch: number): void {
+    ahead = timeOf(instant) - runtime.monotonic();
+    setAt = epoch;
+  }
+
+  /** The moment at which a consumer was made is the one instant that servers before 2.10 tell. */
   async function read(stream: string, base: string, until: number): Promise<void> {
     const { epoch } = link;
     const name = runtime.id();
@@ -41,13 +48,15 @@ export function createServerClock(link: Link): ServerClock {
       { stream_name: stream, config },
       until,
     );
-    ahead = timeOf(made.created) - runtime.monotonic();
-    setAt = epoch;
+    show(made.created, epoch);
     await link.api(`CONSUMER.DELETE.${stream}.${made.name}`, undefined, until);
   }
 
   return {
     now: () => ahead + runtime.monotonic(),
+    tell(instant) {
+      if (setAt !== link.epoch) show(instant, link.epoch);
+    },
     async set({ stream, base }, until) {
       if (setAt === link.epoch) return;
       setting ??= read(stream, base, until).finally(() => setting = undefined);

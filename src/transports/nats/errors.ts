@@ -28,6 +28,11 @@ export const FAULT = {
   idInProcess: 10158,
 } as const;
 
+/** What a cluster says that lacks servers for the copies of a stream: one may be about to come back. */
+const NO_PEERS = 10005;
+/** What a cluster says while it chooses a leader: the same may be asked again, as nothing was done. */
+const PASSING: ReadonlySet<number> = new Set([10004, 10008, 10009, 10163]);
+
 const FULL: ReadonlySet<number> = new Set([
   10002,
   10023,
@@ -87,6 +92,9 @@ export function refusal(fault: ApiFault, what: string): Error {
   if (fault.code === 503) {
     return unavailable(`Cannot ${what} as JetStream does not answer: ${cause.message}`, cause);
   }
+  if (code === NO_PEERS) {
+    return unavailable(`Cannot ${what} as too few servers are there for its copies: ${cause.message}`, cause);
+  }
   return new TransportError(
     "TRANSPORT_INCOMPATIBLE",
     `Cannot ${what} as the server refused: ${cause.message}`,
@@ -104,8 +112,25 @@ export class PlaceGone extends TransportError {
 }
 
 /** Nobody answers where JetStream should. */
-export function noResponders(what: string): PlaceGone {
-  return new PlaceGone(what, "nobody answers for it: JetStream is off, or the stream is gone");
+export class NoResponders extends PlaceGone {
+  constructor(what: string) {
+    super(what, "nobody answers for it: JetStream is off, or the stream is gone");
+  }
+}
+
+/** Whether the server refused something only because a leader is being chosen. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof ApiError && PASSING.has(error.fault);
+}
+
+/** Whether too few servers are there, or none that answers, which may be so for a moment where one has just begun. */
+export function isShort(error: unknown): boolean {
+  return error instanceof NoResponders || isFault(error, NO_PEERS);
+}
+
+/** Whether an error says that there is no JetStream for whoever asks. */
+export function isOff(error: unknown): boolean {
+  return error instanceof ApiError && OFF.has(error.fault) && !PASSING.has(error.fault);
 }
 
 /** Whether an error says that a stream or a consumer which was there is not. */

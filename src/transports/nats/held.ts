@@ -32,6 +32,11 @@ export function marginOf(ackWait: number): number {
   return Math.min(MOST_MARGIN, ackWait * MARGIN_PART);
 }
 
+/** When the server keeps a delivery from others for sure no longer, with that margin. */
+export function surelyUntil({ safe, place }: Held): number {
+  return safe - marginOf(place.ackWait);
+}
+
 /** Tells the server that a message is still worked on. */
 export const WORKING: Uint8Array = new TextEncoder().encode("+WPI");
 
@@ -95,7 +100,7 @@ export function createHolding(link: Link): Holding {
     current(queue, token) {
       const held = byToken.get(token);
       if (held === undefined || held.place.queue !== queue) return undefined;
-      if (runtime.monotonic() < held.safe - marginOf(held.place.ackWait)) return held;
+      if (runtime.monotonic() < surelyUntil(held)) return held;
       held.gone = true;
       drop(held);
       return undefined;
@@ -113,7 +118,8 @@ export function createHolding(link: Link): Holding {
     extended(held, now, ms) {
       held.until = now + ms;
       held.safe = now + held.place.ackWait;
-      keep(held);
+      // It may be on its way to its end by now.
+      if (byToken.get(held.token) === held) keep(held);
     },
     close() {
       alarms.clear();

@@ -111,7 +111,7 @@ function write(
   expected: number,
   until: number,
 ): Promise<number | undefined> {
-  return replace(bench, subjectOf(place, id), JSON.stringify([end, closed]), expected, until);
+  return replace(bench, place, subjectOf(place, id), JSON.stringify([end, closed]), expected, until);
 }
 
 async function readLock(bench: Bench, place: Place, id: string, until: number): Promise<Lock | undefined> {

@@ -6,23 +6,23 @@
  */
 
 import { type Alarms, createAlarms } from "../../alarms.ts";
-import { DeadlineExceeded, errorOf, messageOf, TransportClosed } from "../../errors.ts";
+import { errorOf, messageOf, TransportClosed } from "../../errors.ts";
 import { hush } from "../../promises.ts";
+import { type Answered, type Ask, askOf, createAsks, type Outgoing } from "./asks.ts";
 import { open, type Opened } from "./client.ts";
 import type { NatsHeaders, NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
-import { AnswerLost, ApiError, type ApiFault, connectFault, noResponders, unavailable } from "./errors.ts";
+import {
+  AnswerLost,
+  ApiError,
+  type ApiFault,
+  connectFault,
+  isPassing,
+  isShort,
+  NoResponders,
+  unavailable,
+} from "./errors.ts";
+import { createLeaders, type Leaders, PAUSE_MIN, pauseAfter } from "./leaders.ts";
 import type { Settings } from "./options.ts";
-
-/** What an answer is, or why none comes. */
-export type Answered = (message: NatsMessage | undefined, error: Error | undefined) => void;
-
-/** A message to be sent. */
-export interface Outgoing {
-  readonly subject: string;
-  readonly data?: Uint8Array | string | undefined;
-  /** Header lines; none is sent when there are none. */
-  readonly lines?: readonly (readonly [string, string])[] | undefined;
-}
 
 /** Those who must know when the link breaks and when it is back. */
 export interface Listener {
@@ -62,6 +62,9 @@ export interface Link {
   request(message: Outgoing, until: number): Promise<NatsMessage>;
   /** Calls the JetStream API; rejects with an `ApiError` for what the server refuses. */
   api<T>(subject: string, body: object | undefined, until: number): Promise<T>;
+  /** Whether several servers keep what is stored, so that one may die and the others go on. */
+  readonly clustered: boolean;
+  readonly leaders: Leaders;
   /** Ends something when the link breaks or its time is over; returns what calls that off. */
   watch(subject: string, until: number, end: (error: Error) => void): () => void;
   /** A subject with a subscription of its own, so that the server hears when it ends. */
@@ -69,18 +72,14 @@ export interface Link {
   close(): Promise<void>;
 }
 
-interface Ask {
-  readonly subject: string;
-  readonly since: number;
-  readonly until: number;
-  readonly answered: Answered;
-}
-
 /** Milliseconds that one attempt to connect may take. */
 const CONNECT_TIMEOUT = 5_000;
 /** Milliseconds that the last messages may take on their way when the link is closed. */
 const FLUSH = 1_000;
 const LEAST_VERSION = [2, 9] as const;
+/** Milliseconds for which a cluster may lack servers, as one that has just begun. */
+const SHORT = 5_000;
+const decoder = new TextDecoder();
 /** What a cluster says when a consumer has another leader; the stream's and the consumer's names follow. */
 const ADVISORY = "$JS.EVENT.ADVISORY.";
 const ELECTED = `${ADVISORY}CONSUMER.LEADER_ELECTED.`;
@@ -89,7 +88,6 @@ const ELECTED = `${ADVISORY}CONSUMER.LEADER_ELECTED.`;
 export function createLink(settings: Settings): Link {
   const { runtime } = settings;
   const alarms = createAlarms(runtime);
-  const asks = new Map<string, Ask>();
   const listeners = new Set<Listener>();
   /** Those who wait for the link, each told once. */
   const waiting = new Set<(error?: Error) => void>();
@@ -102,16 +100,49 @@ export function createLink(settings: Settings): Link {
   let up = false;
   let epoch = 0;
   let closed = false;
-  let ringAt = Infinity;
+
+  const asks = createAsks(runtime, alarms, (token, message) => {
+    if (up) link.send(message, prefix + token);
+  });
+  const leaders = createLeaders(settings, {
+    clustered: () => link.clustered,
+    look: (leader, until) => link.api(leader, undefined, until),
+  });
 
   function heard(error: Error | null, message: NatsMessage): void {
     if (error !== null) return;
-    const token = message.subject.slice(prefix.length);
-    const ask = asks.get(token);
+    const ask = asks.take(message.subject.slice(prefix.length));
     if (ask === undefined) return;
-    asks.delete(token);
-    if (message.headers?.code === 503) ask.answered(undefined, noResponders(`use '${ask.subject}'`));
-    else ask.answered(message, undefined);
+    if (message.headers?.code === 503) nobody(ask);
+    else ask.answered(message, undefined, ask.again);
+  }
+
+  /** Nobody took a message. Where a leader was to, it is sent to the next. */
+  function nobody(ask: Ask): void {
+    const { message: { subject, leader }, until, answered } = ask;
+    const absent = new NoResponders(`use '${subject}'`);
+    if (leader === undefined || !link.clustered) return answered(undefined, absent, ask.again);
+    leaders.elected(leader, until).then(
+      () => put(ask),
+      (error) => answered(undefined, errorOf(error), ask.again),
+    );
+  }
+
+  /** Sends a message. */
+  function put(ask: Ask): void {
+    const { message: { subject }, until, answered } = ask;
+    const failed = (error: unknown): void => answered(undefined, errorOf(error), ask.again);
+    if (!up && !link.clustered) return failed(unavailable("Cannot reach NATS as the link is down"));
+    // Another server may be reached in a moment.
+    if (!up) return void link.ready(until, `use '${subject}'`).then(() => put(ask), failed);
+    const token = (tokens++).toString(36);
+    asks.add(token, ask);
+    try {
+      link.send(ask.message, prefix + token);
+    } catch (error) {
+      asks.take(token);
+      failed(error);
+    }
   }
 
   function elected(error: Error | null, message: NatsMessage): void {
@@ -120,39 +151,14 @@ export function createLink(settings: Settings): Link {
     for (const listener of [...listeners]) listener.moved?.(stream, consumer);
   }
 
-  function fail(error: Error): void {
-    const failed = [...asks.values()];
-    asks.clear();
-    for (const { answered } of failed) answered(undefined, error);
-  }
-
-  /** Ends the asks whose time is over, and sleeps until the next one's is. */
-  function ring(): void {
-    ringAt = Infinity;
-    const now = runtime.monotonic();
-    for (const [token, { since, until, answered, subject }] of asks) {
-      if (until <= now) {
-        asks.delete(token);
-        answered(
-          undefined,
-          new DeadlineExceeded(`get NATS's answer for '${subject}'`, Math.round(until - since)),
-        );
-      } else {
-        ringAt = Math.min(ringAt, until);
-      }
-    }
-    if (ringAt < Infinity) alarms.set(ringAt - now, ring);
-  }
-
-  function arm(until: number): void {
-    if (until >= ringAt) return;
-    ringAt = until;
-    alarms.set(Math.max(0, until - runtime.monotonic()), ring);
+  function fail(error: Error, fits: (ask: Ask) => boolean = () => true): void {
+    for (const { answered, again } of asks.takeAll(fits)) answered(undefined, error, again);
   }
 
   function rise(): void {
     up = true;
     epoch++;
+    asks.repeat();
     for (const told of [...waiting]) told();
   }
 
@@ -160,7 +166,7 @@ export function createLink(settings: Settings): Link {
     if (!up) return;
     up = false;
     const error = unavailable(`The link to NATS is lost: ${messageOf(cause)}`);
-    fail(new AnswerLost(error));
+    fail(new AnswerLost(error), ({ pause }) => pause === 0);
     for (const listener of [...listeners]) listener.down(error);
   }
 
@@ -191,6 +197,7 @@ export function createLink(settings: Settings): Link {
   function lost(which: Opened, error: unknown): void {
     if (opened !== which) return;
     fall(error ?? "the connection was closed");
+    fail(new AnswerLost(error ?? "the connection was closed"));
     opened = undefined;
     mux = undefined;
     elections = undefined;
@@ -211,15 +218,11 @@ export function createLink(settings: Settings): Link {
     // Without the advisories a pull that nobody remembers is given up when its time is over.
     if (typeof subject === "string" && subject.startsWith(ADVISORY)) return;
     const sending = "operation" in error && error.operation === "publish";
-    for (const [token, ask] of [...asks]) {
-      if (sending && ask.subject !== subject) continue;
-      asks.delete(token);
-      const verb = sending ? "publish to" : "subscribe to";
-      ask.answered(
-        undefined,
-        unavailable(`Cannot ${verb} '${String(subject)}' as the server permits it not`, error),
-      );
-    }
+    const verb = sending ? "publish to" : "subscribe to";
+    fail(
+      unavailable(`Cannot ${verb} '${String(subject)}' as the server permits it not`, error),
+      ({ message }) => !sending || message.subject === subject,
+    );
   }
 
   function headersOf({ lines = [] }: Outgoing): NatsHeaders | undefined {
@@ -242,6 +245,10 @@ export function createLink(settings: Settings): Link {
     get info(): NatsInfo | undefined {
       return opened?.connection.info;
     },
+    get clustered(): boolean {
+      return opened?.connection.info?.cluster !== undefined;
+    },
+    leaders,
     ready(until, action) {
       if (closed) return Promise.reject(new TransportClosed(settings.name));
       if (up) return Promise.resolve();
@@ -269,16 +276,12 @@ export function createLink(settings: Settings): Link {
       });
     },
     ask(message, until, answered) {
-      if (!up) return answered(undefined, unavailable("Cannot reach NATS as the link is down"));
-      const token = (tokens++).toString(36);
-      asks.set(token, { subject: message.subject, since: runtime.monotonic(), until, answered });
-      arm(until);
-      try {
-        link.send(message, prefix + token);
-      } catch (error) {
-        asks.delete(token);
-        answered(undefined, errorOf(error));
-      }
+      const { leader } = message;
+      const again = message.again === true && link.clustered;
+      const ask = askOf(message, { since: runtime.monotonic(), until, again }, answered);
+      // It would be sent for nothing, and before those that wait.
+      if (leader !== undefined && leaders.missing(leader)) nobody(ask);
+      else put(ask);
     },
     request(message, until) {
       return new Promise((resolve, reject) =>
@@ -290,18 +293,32 @@ export function createLink(settings: Settings): Link {
     },
     async api<T>(subject: string, body: object | undefined, until: number): Promise<T> {
       const data = body === undefined ? "" : JSON.stringify(body);
-      const answer = await link.request({ subject: `$JS.API.${subject}`, data }, until);
-      const result: T & { readonly error?: ApiFault } = JSON.parse(new TextDecoder().decode(answer.data));
-      if (result.error !== undefined) throw new ApiError(result.error);
-      return result;
+      const message = {
+        subject: `$JS.API.${subject}`,
+        data,
+        again: /^[A-Z.]*(INFO|LIST|CREATE)/.test(subject),
+      };
+      const begun = runtime.monotonic();
+      for (let pause = PAUSE_MIN;; pause = pauseAfter(pause)) {
+        try {
+          const answer = await link.request(message, until);
+          const result: T & { readonly error?: ApiFault } = JSON.parse(decoder.decode(answer.data));
+          if (result.error !== undefined) throw new ApiError(result.error);
+          return result;
+        } catch (error) {
+          const passes = isPassing(error) ? until : isShort(error) ? Math.min(until, begun + SHORT) : begun;
+          if (!link.clustered || runtime.monotonic() + pause >= passes) throw error;
+          await leaders.rest(pause);
+        }
+      }
     },
     watch(subject, until, end) {
       const token = (tokens++).toString(36);
       if (!up) end(unavailable("Cannot reach NATS as the link is down"));
-      const answered: Answered = (_, error) => end(error ?? unavailable("The link is lost"));
-      asks.set(token, { subject, since: runtime.monotonic(), until, answered });
-      arm(until);
-      return () => void asks.delete(token);
+      const since = runtime.monotonic();
+      const ended: Answered = (_, error) => end(error ?? unavailable("The link is lost"));
+      asks.add(token, askOf({ subject }, { since, until, again: false }, ended));
+      return () => void asks.take(token);
     },
     subscribe(hear) {
       const subject = `${prefix}s${(tokens++).toString(36)}.x`;
@@ -325,6 +342,7 @@ export function createLink(settings: Settings): Link {
         await Promise.race([flushed, runtime.sleep(FLUSH, ending.signal).catch(() => undefined)]);
         ending.abort();
       }
+      leaders.close();
       fail(new TransportClosed(settings.name));
       for (const told of [...waiting]) told(new TransportClosed(settings.name));
       alarms.clear();

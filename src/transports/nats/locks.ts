@@ -7,8 +7,8 @@
 import type { Bench } from "./bench.ts";
 import { FAULT, isFault } from "./errors.ts";
 import type { Place } from "./place.ts";
-import { type Receipt, receipted } from "./publish.ts";
-import { EXPECTED_SEQUENCE, HEADER, storedOf } from "./wire.ts";
+import { type Receipt, refusalOf, store } from "./publish.ts";
+import { EXPECTED_SEQUENCE, HEADER, MESSAGE_ID, storedOf } from "./wire.ts";
 
 /** Such a message. */
 export interface Single {
@@ -27,15 +27,22 @@ export async function lastMessage(
   until: number,
 ): Promise<Single | undefined> {
   const data = JSON.stringify({ last_by_subj: subject });
-  const answer = await link.request({ subject: `$JS.API.DIRECT.GET.${place.stream}`, data }, until);
+  const answer = await link.request(
+    { subject: `$JS.API.DIRECT.GET.${place.stream}`, data, leader: place.leader, again: true },
+    until,
+  );
   const stored = storedOf(answer, place.rawName);
   if (stored === undefined) return undefined;
   return { seq: stored.seq, time: stored.time, text: stored.header };
 }
 
-/** Puts a message in the place of the one with that number, 0 for none; undefined when another stands there. */
+/**
+ * Puts a message in the place of the one with that number, 0 for none; undefined when another stands there. In a cluster
+ * it bears a message id of its own, so that it is known again when it is sent again.
+ */
 export async function replace(
   { link }: Bench,
+  place: Place,
   subject: string,
   text: string,
   expected: number,
@@ -47,19 +54,13 @@ export async function replace(
     ["Nats-Rollup", "sub"],
     [HEADER, text],
   ];
-  const what = `write '${subject}'`;
-  try {
-    const receipt = await new Promise<Receipt>((resolve, reject) =>
-      link.ask(
-        { subject, data, lines },
-        until,
-        receipted(what, (answer, error) => answer === undefined ? reject(error) : resolve(answer)),
-      )
-    );
-    return receipt.seq;
-  } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    if (isFault(cause, FAULT.wrongLastSequence) || isFault(cause, FAULT.otherLastSequence)) return undefined;
-    throw error;
-  }
+  if (link.clustered) lines.push([MESSAGE_ID, link.settings.runtime.id()]);
+  const message = { subject, data, lines, leader: place.leader, again: true };
+  const receipt = await new Promise<Receipt | Error>((told) =>
+    store(link, message, `write '${subject}'`, until, told)
+  );
+  if (!(receipt instanceof Error)) return receipt.seq;
+  const fault = refusalOf(receipt);
+  if (isFault(fault, FAULT.wrongLastSequence) || isFault(fault, FAULT.otherLastSequence)) return undefined;
+  throw receipt;
 }

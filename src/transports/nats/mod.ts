@@ -67,6 +67,10 @@ const MAX_ITEMS = 10_000;
  * `TransportError` whose `code` is `TRANSPORT_UNAVAILABLE`. A push whose answer was lost answers with an error that is
  * none of this library's: the job may or may not be stored.
  *
+ * On several servers a leader that dies is followed by another within ten seconds, and calls wait for it within their
+ * deadlines. What bears a message id is sent again when no answer comes: pushes with ids, moves, locks. A push without
+ * one is sent once; it waits only while nobody took it.
+ *
  * A lease is the server's `ackWait`: one that is asked to be longer is kept up from here, a shorter one is granted as
  * `ackWait`. JetStream obeys whoever settles, so a delivery is refused here once its lease is over but for a twentieth
  * (at most a second): in that time, and in the time that an answer travels, a stale `done` can end a job that another

@@ -6,7 +6,9 @@
  * @module
  */
 
-import { DeadlineExceeded } from "../../errors.ts";
+import { DeadlineExceeded, errorOf } from "../../errors.ts";
+import { AnswerLost, NoResponders } from "./errors.ts";
+import { consumerLeader } from "./leaders.ts";
 import type { Link } from "./link.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
@@ -51,7 +53,7 @@ export async function moveAll(
     }),
   );
   const done = moves.filter((_, index) => !(results[index] instanceof Error));
-  await acknowledge(link, done, until).catch(() => undefined);
+  await tellAll(link, done, ACK, until);
   return results;
 }
 
@@ -62,59 +64,65 @@ export interface Told {
   readonly line: Line;
 }
 
-/** Acknowledges messages; resolves when the server has. */
-export async function acknowledge(link: Link, messages: readonly Told[], until: number): Promise<void> {
-  await tellAll(link, messages, ACK, until);
-}
-
-/** Sends a word about messages, and resolves when the server has heard it of all. */
+/**
+ * Sends a word about messages; for each an error where it is not known that the server has heard it. In a cluster it is
+ * not said again after the instant `last`, when it could be taken for another's.
+ */
 export async function tellAll(
   link: Link,
   messages: readonly Told[],
   word: Uint8Array,
   until: number,
-): Promise<void> {
+  last: number = until,
+): Promise<(Error | undefined)[]> {
   const consumers = new Map<string, Told[]>();
   for (const message of messages) {
     const { stream, consumers: names } = message.place;
-    const consumer = `${stream}.${names[message.line]}`;
-    const mine = consumers.get(consumer);
-    if (mine === undefined) consumers.set(consumer, [message]);
+    const leader = consumerLeader(stream, names[message.line]);
+    const mine = consumers.get(leader);
+    if (mine === undefined) consumers.set(leader, [message]);
     else mine.push(message);
   }
-  const answers = [...consumers].map(([consumer, mine]) => tell(link, consumer, mine, word, until));
-  for (const answer of await Promise.allSettled(answers)) {
-    if (answer.status === "rejected") throw answer.reason;
-  }
+  const failed = new Map<Told, Error>();
+  await Promise.all([...consumers].map(async ([leader, mine]) => {
+    try {
+      await tell(link, leader, mine, word, { until, last });
+    } catch (error) {
+      for (const message of mine) failed.set(message, errorOf(error));
+    }
+  }));
+  return messages.map((message) => failed.get(message));
 }
 
 /**
  * Those of one consumer are answered by the last. Newer servers say nothing where the delivery is not the current one any
  * more, and a leader that died has heard nothing: so after a while the consumer's leader must show that there is one,
- * and is told once more.
+ * and is told once more. In a cluster that goes on until there is an answer, as a leader may know less than the one
+ * before it, and catches up.
  */
 async function tell(
   link: Link,
-  consumer: string,
+  leader: string,
   messages: readonly Told[],
   word: Uint8Array,
-  until: number,
+  { until, last }: { readonly until: number; readonly last: number },
 ): Promise<void> {
   const { runtime } = link.settings;
-  const said = async (): Promise<void> => {
-    for (const { reply } of messages.slice(0, -1)) link.send({ subject: reply, data: word });
-    const subject = messages.at(-1)?.reply ?? "";
-    await link.request({ subject, data: word }, Math.min(until, runtime.monotonic() + ACK_PATIENCE));
-  };
-  const isSilence = (error: unknown): boolean =>
-    error instanceof DeadlineExceeded && runtime.monotonic() < until;
-  try {
-    await said();
-  } catch (error) {
-    if (!isSilence(error)) throw error;
-    await link.api(`CONSUMER.INFO.${consumer}`, undefined, until);
-    await said().catch((late) => {
-      if (!isSilence(late)) throw late;
-    });
+  const over = link.clustered ? Math.min(until, last) : until;
+  for (let silent = 0;;) {
+    try {
+      for (const { reply } of messages.slice(0, -1)) link.send({ subject: reply, data: word });
+      const subject = messages.at(-1)?.reply ?? "";
+      await link.request({ subject, data: word }, Math.min(until, runtime.monotonic() + ACK_PATIENCE));
+      return;
+    } catch (error) {
+      if (runtime.monotonic() >= over) throw error;
+      if (error instanceof NoResponders) await link.leaders.elected(leader, over);
+      else if (error instanceof AnswerLost && link.clustered) {
+        await link.ready(over, "tell the server of jobs");
+      } else if (!(error instanceof DeadlineExceeded)) throw error;
+      else if (++silent > 1 && !link.clustered) return;
+      else await link.api(leader, undefined, over);
+    }
   }
 }

@@ -14,6 +14,8 @@ export interface Place {
   /** The name of a job that says none: the queue's, or its topic's. */
   readonly rawName: string;
   readonly stream: string;
+  /** Who takes what is stored in it, as `Leaders` name them. */
+  readonly leader: string;
   /** What its subjects begin with, the last dot included. */
   readonly base: string;
   /** The durable consumer of each line. */

@@ -9,6 +9,7 @@ import { TransportError } from "../../errors.ts";
 import { partsOf } from "../../names.ts";
 import type { ServerClock } from "./clock.ts";
 import { FAULT, isFault, typed } from "./errors.ts";
+import { streamLeader } from "./leaders.ts";
 import type { Link } from "./link.ts";
 import { type Line, safeName } from "./names.ts";
 import { createOrder } from "./order.ts";
@@ -47,6 +48,8 @@ interface StreamConfig {
 
 interface StreamInfo {
   readonly config: StreamConfig;
+  /** When the server said so; since 2.10. */
+  readonly ts?: string;
 }
 
 interface ConsumerInfo {
@@ -94,6 +97,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       queue,
       rawName: partsOf(queue).topic ?? queue,
       stream: `${prefix}_${token}`,
+      leader: streamLeader(`${prefix}_${token}`),
       base: `${prefix}.${token}.`,
       consumers: { w: group, b: `${group}_back`, d: `${group}_delayed` },
       ackWait: link.settings.ackWait,
@@ -110,8 +114,10 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
 
   async function look(place: Place, make: boolean, until: number): Promise<boolean> {
     const { epoch } = link;
-    const config = await stream(place, make, until);
-    if (config === undefined) return false;
+    const info = await stream(place, make, until);
+    if (info === undefined) return false;
+    const { config, ts } = info;
+    if (ts !== undefined) clock.tell(ts);
     compareStream(place, config);
     place.seen.w = place.seen.b = place.seen.d = 0;
     place.window = (config.duplicate_window ?? 0) / NANOS;
@@ -124,21 +130,21 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     return true;
   }
 
-  async function stream(place: Place, make: boolean, until: number): Promise<StreamConfig | undefined> {
+  async function stream(place: Place, make: boolean, until: number): Promise<StreamInfo | undefined> {
     const { stream: name } = place;
     try {
-      return (await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until)).config;
+      return await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until);
     } catch (error) {
       if (!isFault(error, FAULT.streamNotFound)) throw typed(error, `look at stream '${name}'`);
     }
     if (!make) return undefined;
     const config = configOf(place, link.settings);
     try {
-      return (await link.api<StreamInfo>(`STREAM.CREATE.${name}`, config, until)).config;
+      return await link.api<StreamInfo>(`STREAM.CREATE.${name}`, config, until);
     } catch (error) {
       // Another process made it at the same moment.
       if (!isFault(error, FAULT.streamNameInUse)) throw typed(error, `make stream '${name}'`);
-      return (await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until)).config;
+      return await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until);
     }
   }
 

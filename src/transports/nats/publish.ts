@@ -6,9 +6,11 @@
 
 import { TooLargeError } from "../../errors.ts";
 import { byteLength } from "../../names.ts";
-import { hush } from "../../promises.ts";
-import { type ApiFault, FAULT, isFault, refusal } from "./errors.ts";
-import type { Answered, Link } from "./link.ts";
+import type { Answered, Outgoing } from "./asks.ts";
+import { AnswerLost, type ApiFault, FAULT, isFault, refusal } from "./errors.ts";
+import type { NatsMessage } from "./connection.ts";
+import { PAUSE_MIN, pauseAfter } from "./leaders.ts";
+import type { Link } from "./link.ts";
 import type { Line } from "./names.ts";
 import { idToken } from "./names.ts";
 import type { Place } from "./place.ts";
@@ -38,8 +40,6 @@ export type Published = (receipt: Receipt | undefined, error: Error | undefined)
 const OVERHEAD = 512;
 /** Bytes that a server takes as header lines. */
 const MAX_HEADER = 65_000;
-/** Milliseconds until a message is sent again whose twin is on its way into the stream. */
-const AGAIN = 20;
 const MAX_PAYLOAD = 1024 * 1024;
 const decoder = new TextDecoder();
 
@@ -61,15 +61,40 @@ export function publish(link: Link, letter: Letter, until: number, published: Pu
   if (refused !== undefined) return published(undefined, refused);
   const lines: [string, string][] = [[HEADER, header]];
   if (once !== undefined) lines.push([MESSAGE_ID, once]);
-  const { runtime } = link.settings;
-  const answered = receipted(`store a job in stream '${place.stream}'`, (receipt, error) => {
-    // A cluster says so of a twin that it has not yet stored: once it has, this one is a duplicate.
-    const under = isFault(error?.cause, FAULT.idInProcess);
-    if (under && runtime.monotonic() + AGAIN < until) hush(runtime.sleep(AGAIN).then(send));
-    else published(receipt, error);
+  const message = { subject, data: payload, lines, leader: place.leader, again: once !== undefined };
+  store(link, message, `store a job in stream '${place.stream}'`, until, (receipt) => {
+    if (receipt instanceof Error) published(undefined, receipt);
+    else published(receipt, undefined);
   });
-  const send = (): void => link.ask({ subject, data: payload, lines }, until, answered);
+}
+
+/** Sends what is to be stored; `what` completes "Cannot ...". */
+export function store(
+  link: Link,
+  message: Outgoing,
+  what: string,
+  until: number,
+  told: (receipt: Receipt | Error) => void,
+): void {
+  let pause = PAUSE_MIN;
+  let before = false;
+  const answered: Answered = (answer, error, again) => {
+    before ||= again;
+    const receipt = receiptOf(what, answer, error, before);
+    // A cluster says so of a twin that it has not yet stored: once it has, this one is a duplicate.
+    const under = receipt instanceof Error && isFault(refusalOf(receipt), FAULT.idInProcess);
+    if (!under || link.settings.runtime.monotonic() + pause >= until) return told(receipt);
+    link.leaders.rest(pause).then(send, told);
+    pause = pauseAfter(pause);
+  };
+  const send = (): void => link.ask(message, until, answered);
   send();
+}
+
+/** The server's refusal behind what a store failed with. */
+export function refusalOf(error: Error): unknown {
+  const refused = error instanceof AnswerLost ? error.cause : error;
+  return refused instanceof Error ? refused.cause : undefined;
 }
 
 /** The same as a promise. */
@@ -82,14 +107,21 @@ export function published(link: Link, letter: Letter, until: number): Promise<Re
   );
 }
 
-/** Reads a server's receipt. */
-export function receipted(what: string, published: Published): Answered {
-  return (message, error) => {
-    if (message === undefined) return published(undefined, error);
-    const answer: Partial<Receipt> & { readonly error?: ApiFault } = JSON.parse(decoder.decode(message.data));
-    if (answer.error !== undefined) return published(undefined, refusal(answer.error, what));
-    published({ seq: answer.seq ?? 0, duplicate: answer.duplicate === true }, undefined);
-  };
+/**
+ * Reads a server's receipt. What was sent `before` may have been taken then, whatever is said of the second; and the
+ * first of its kind is likely to be what was sent before.
+ */
+function receiptOf(
+  what: string,
+  message: NatsMessage | undefined,
+  error: Error | undefined,
+  before: boolean,
+): Receipt | Error {
+  const failed = (cause: Error): Error => before ? new AnswerLost(cause) : cause;
+  if (message === undefined) return failed(error ?? new Error("A message was not answered"));
+  const answer: Partial<Receipt> & { readonly error?: ApiFault } = JSON.parse(decoder.decode(message.data));
+  if (answer.error !== undefined) return failed(refusal(answer.error, what));
+  return { seq: answer.seq ?? 0, duplicate: answer.duplicate === true && !before };
 }
 
 function tooLarge(link: Link, header: string, payload: Uint8Array): TooLargeError | undefined {

@@ -4,10 +4,12 @@
  * @module
  */
 
+import { errorOf } from "../../errors.ts";
 import { hush } from "../../promises.ts";
+import { consumerLeader } from "./leaders.ts";
 import type { Link } from "./link.ts";
 import type { NatsHeaders, NatsMessage } from "./connection.ts";
-import { noResponders, PlaceGone } from "./errors.ts";
+import { NoResponders, PlaceGone } from "./errors.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import type { Places } from "./places.ts";
@@ -57,10 +59,15 @@ export interface Stand {
  * it is asked again, half as often each time: its silence never means that nothing is there.
  */
 const SILENCE = 250;
+/** As long at most in a cluster, where whoever is asked may have died. */
+const SILENCE_MOST = 2_000;
 /** Milliseconds that a stand waits at the server. */
 const STAND = 120_000;
 /** Milliseconds after which a stand is taken for over, though the server has not said so. */
 const FORGOTTEN = STAND + 5_000;
+/** Milliseconds between two signs that a stand is still known to its leader in a cluster, and until it is given up. */
+const BEAT = 3_000;
+const MISSED = 7_500;
 /** What is in the socket is looked at so often in the time of a lease, and in milliseconds at least and at most. */
 const PULSES = 10;
 const PULSE_MIN = 20;
@@ -69,6 +76,8 @@ const NANOS = 1_000_000;
 /** The server's words for a pull that found nothing, and for one whose time is over. */
 const NOTHING = 404;
 const OVER = 408;
+const NOBODY = 503;
+const HEARTBEAT = 100;
 
 /** Makes pulls of a link. */
 export function createPulls(link: Link, places: Places, stray: (arrival: Arrival) => void): Pulls {
@@ -152,6 +161,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           const { reply, headers } = message;
           if (reply === undefined || reply === "") {
             if (over || (arrivals.length === 0 && isMoved(headers))) return;
+            if (arrivals.length === 0 && headers?.code === NOBODY && link.clustered) return election();
             const gone = statusError(place, headers);
             if (gone !== undefined) places.forget(place);
             return end(gone);
@@ -163,8 +173,23 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           silence.cancel();
           silence = alarms.set(SILENCE, quiet);
         });
+        let electing = false;
+        const election = (): void => {
+          if (electing) return;
+          electing = true;
+          silence.cancel();
+          link.leaders.elected(leaderOf(place, line), until).then(() => {
+            electing = false;
+            if (over) return;
+            silence = alarms.set(SILENCE, quiet);
+            send(place, line, inbox.subject, { batch, no_wait: true });
+          }, (error) => {
+            places.forget(place);
+            end(errorOf(error));
+          });
+        };
         const quiet = (): void => {
-          pause *= 2;
+          pause = link.clustered ? Math.min(SILENCE_MOST, 2 * pause) : 2 * pause;
           if (arrivals.length > 0) return end();
           silence = alarms.set(pause, quiet);
           send(place, line, inbox.subject, { batch: 1, no_wait: true });
@@ -180,20 +205,36 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
     },
     stand(place, line, batch, { arrived, over }) {
       let rest = batch;
+      let left = false;
       const begun = runtime.monotonic();
       const key = {};
       const leave = (): void => {
+        left = true;
         standing.delete(key);
-        forgotten.cancel();
+        watchdog.cancel();
+      };
+      const ended = (gone?: Error): void => {
+        rest = 0;
+        leave();
+        if (gone !== undefined) places.forget(place);
+        over(gone);
+      };
+      const wait = (): void => {
+        const beat = link.clustered ? { idle_heartbeat: BEAT * NANOS } : {};
+        send(place, line, subscription.subject, { batch: rest, expires: STAND * NANOS, ...beat });
       };
       const subscription = link.subscribe((message) => {
         const { reply, headers } = message;
+        heard = runtime.monotonic();
         if (reply === undefined || reply === "") {
-          rest = 0;
-          leave();
-          const gone = statusError(place, headers);
-          if (gone !== undefined) places.forget(place);
-          return over(gone);
+          if (headers?.code === HEARTBEAT || left) return;
+          if (headers?.code === NOBODY && link.clustered) {
+            return void link.leaders.elected(leaderOf(place, line), begun + STAND).then(
+              () => left || wait(),
+              (error) => left || ended(errorOf(error)),
+            );
+          }
+          return ended(statusError(place, headers));
         }
         rest--;
         arrived(arrivalOf(place, line, message, reply, Math.max(begun, read)));
@@ -201,14 +242,17 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
         leave();
         over();
       });
-      // A leader that died has told nobody.
-      const forgotten = alarms.set(FORGOTTEN, () => {
-        leave();
-        over();
-      });
+      // A leader that died has told nobody, nor one that found no way to here for a moment.
+      let heard = begun;
+      const watch = (): void => {
+        const rest = (link.clustered ? heard + MISSED : begun + FORGOTTEN) - runtime.monotonic();
+        if (rest <= 0) ended();
+        else watchdog = alarms.set(rest, watch);
+      };
+      let watchdog = alarms.set(link.clustered ? MISSED : FORGOTTEN, watch);
       standing.set(key, Math.max(PULSE_MIN, Math.min(PULSE_MAX, place.ackWait / PULSES)));
       pulse();
-      send(place, line, subscription.subject, { batch, expires: STAND * NANOS });
+      wait();
       return {
         end() {
           leave();
@@ -217,6 +261,10 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
       };
     },
   };
+}
+
+function leaderOf({ stream, consumers }: Place, line: Line): string {
+  return consumerLeader(stream, consumers[line]);
 }
 
 /** Whether a pull ended because its consumer has another leader: that says nothing of what is there. */
@@ -228,7 +276,7 @@ function isMoved(headers: NatsHeaders | undefined): boolean {
 function statusError({ stream }: Place, headers: NatsHeaders | undefined): Error | undefined {
   const { code = 0, description = "" } = headers ?? {};
   const what = `take jobs from stream '${stream}'`;
-  if (code === 503) return noResponders(what);
+  if (code === NOBODY) return new NoResponders(what);
   return code === NOTHING || code === OVER || isMoved(headers)
     ? undefined
     : new PlaceGone(what, `the server says '${description}'`);

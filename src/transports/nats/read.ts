@@ -67,7 +67,8 @@ export async function direct(
   until: number,
 ): Promise<Stored | undefined> {
   const subject = `$JS.API.DIRECT.GET.${place.stream}`;
-  return storedOf(await link.request({ subject, data: JSON.stringify(request) }, until), place.rawName);
+  const message = { subject, data: JSON.stringify(request), leader: place.leader, again: true };
+  return storedOf(await link.request(message, until), place.rawName);
 }
 
 /** The last message of a subject. */

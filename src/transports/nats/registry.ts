@@ -65,7 +65,7 @@ export async function changeRegistry(
     const changed = change(groups);
     if (changed === undefined) return false;
     const text = JSON.stringify(changed.map(({ group, from }) => [group, from ?? null]));
-    if (await replace(bench, subjectOf(place), text, seq, until) !== undefined) return true;
+    if (await replace(bench, place, subjectOf(place), text, seq, until) !== undefined) return true;
     if (tries === TRIES) {
       throw new Error(`Cannot change the groups of '${place.queue}' as others keep changing them`);
     }

@@ -96,7 +96,7 @@ function write(
   until: number,
 ): Promise<number | undefined> {
   const sheet: Sheet = { tick, paused, text, claimed };
-  return replace(bench, subjectOf(place, key), JSON.stringify(sheet), seq, until, payload);
+  return replace(bench, place, subjectOf(place, key), JSON.stringify(sheet), seq, until, payload);
 }
 
 /** Changes a schedule, however many others do; false when there is none. */

@@ -9,10 +9,10 @@ import type { Call, Extended, Extension, Settled, Settlement } from "../../excha
 import { checkTime } from "../../options.ts";
 import type { Bench } from "./bench.ts";
 import { isPlaceGone } from "./errors.ts";
-import { WORKING } from "./held.ts";
+import { surelyUntil, WORKING } from "./held.ts";
 import type { Held } from "./place.ts";
 import { DEAD_LETTER, idToken } from "./names.ts";
-import { acknowledge, type Move, moveAll, tellAll } from "./moves.ts";
+import { ACK, type Move, moveAll, tellAll } from "./moves.ts";
 import { lineSubject } from "./publish.ts";
 import { checkWhen, whenMarks } from "./push.ts";
 import type { Marks } from "./wire.ts";
@@ -52,14 +52,20 @@ export async function settleAll(
 
 async function settleDone(bench: Bench, held: readonly Held[], until: number): Promise<Settled[]> {
   if (held.length === 0) return [];
+  const { link, holding } = bench;
   try {
-    if (!bench.link.up) await bench.link.ready(until, "settle jobs");
-    await acknowledge(bench.link, held, until);
-    return held.map(() => "settled");
+    if (!link.up) await link.ready(until, "settle jobs");
   } catch (error) {
-    for (const one of held) bench.holding.restore(one);
+    for (const one of held) holding.restore(one);
     return held.map(() => errorOf(error));
   }
+  const failed = await tellAll(link, held, ACK, until, Math.min(...held.map(surelyUntil)));
+  return held.map((one, index) => {
+    const error = failed[index];
+    if (error === undefined) return "settled";
+    holding.restore(one);
+    return error;
+  });
 }
 
 async function settleMoved(
@@ -143,8 +149,8 @@ export async function extendAll(
   const until = runtime.monotonic() + deadline;
   if (!link.up) await link.ready(until, "extend leases");
   const now = runtime.monotonic();
-  const told: Held[] = [];
-  const answers = leases.map((lease): Extended => {
+  const told: { readonly index: number; readonly held: Held; readonly ms: number }[] = [];
+  const answers = leases.map((lease, index): Extended => {
     const held = holding.current(lease.queue, lease.token);
     if (held === undefined) return { state: "stale" };
     try {
@@ -152,10 +158,14 @@ export async function extendAll(
     } catch (error) {
       return errorOf(error);
     }
-    holding.extended(held, now, lease.ms);
-    told.push(held);
+    told.push({ index, held, ms: lease.ms });
     return { state: "held" };
   });
-  await tellAll(link, told, WORKING, until);
+  const failed = await tellAll(link, told.map(({ held }) => held), WORKING, until);
+  for (const [n, { index, held, ms }] of told.entries()) {
+    const error = failed[n];
+    if (error !== undefined) answers[index] = error;
+    else holding.extended(held, now, ms);
+  }
   return answers;
 }

@@ -1,0 +1,136 @@
+/**
+ * What was asked and not answered yet: ended when its time is over, and told whoever answers. In a cluster whoever was
+ * to answer may have died: what may be sent more than once is sent again when no answer comes, each time half as often.
+ *
+ * @module
+ */
+
+import type { Alarms } from "../../alarms.ts";
+import { DeadlineExceeded } from "../../errors.ts";
+import type { Runtime } from "../../runtime.ts";
+import type { NatsMessage } from "./connection.ts";
+
+/** What an answer is, or why none comes. `again` says that the message was sent before, and perhaps taken. */
+export type Answered = (message: NatsMessage | undefined, error: Error | undefined, again: boolean) => void;
+
+/** A message to be sent. */
+export interface Outgoing {
+  readonly subject: string;
+  readonly data?: Uint8Array | string | undefined;
+  /** Header lines; none is sent when there are none. */
+  readonly lines?: readonly (readonly [string, string])[] | undefined;
+  /** Who takes it in a cluster, as `Leaders` name them: with none, it waits for the next. */
+  readonly leader?: string | undefined;
+  /** To take it twice is the same as to take it once: in a cluster it is sent again when no answer comes. */
+  readonly again?: boolean | undefined;
+}
+
+/** A message that was sent, or is to be. */
+export interface Ask {
+  readonly message: Outgoing;
+  readonly since: number;
+  readonly until: number;
+  readonly answered: Answered;
+  /** Milliseconds until it is sent again; 0: never. */
+  pause: number;
+  /** When it is sent again. */
+  next: number;
+  /** It was sent, and may have been taken. */
+  again: boolean;
+}
+
+/** All that wait for an answer. */
+export interface Asks {
+  add(token: string, ask: Ask): void;
+  /** Takes out whoever waits under a token. */
+  take(token: string): Ask | undefined;
+  /** Takes out all that fit. */
+  takeAll(fits: (ask: Ask) => boolean): Ask[];
+  /** Sends all again that may be. */
+  repeat(): void;
+}
+
+/** Milliseconds without an answer after which a message is sent again. */
+const SILENCE = 1_000;
+
+/** Makes an ask; `again` where it may be repeated. */
+export function askOf(
+  message: Outgoing,
+  { since, until, again }: { readonly since: number; readonly until: number; readonly again: boolean },
+  answered: Answered,
+): Ask {
+  return {
+    message,
+    since,
+    until,
+    answered,
+    pause: again ? SILENCE : 0,
+    next: again ? since + SILENCE : Infinity,
+    again: false,
+  };
+}
+
+function late({ message, since, until }: Ask): Error {
+  return new DeadlineExceeded(`get NATS's answer for '${message.subject}'`, Math.round(until - since));
+}
+
+/** Makes an empty list; `send` sends a message under its token. */
+export function createAsks(
+  runtime: Runtime,
+  alarms: Alarms,
+  send: (token: string, message: Outgoing) => void,
+): Asks {
+  const asks = new Map<string, Ask>();
+  let ringAt = Infinity;
+
+  /** Ends the asks whose time is over, repeats those that are due for it, and sleeps until the next one is. */
+  function ring(): void {
+    ringAt = Infinity;
+    const now = runtime.monotonic();
+    for (const [token, ask] of asks) {
+      if (ask.until <= now) {
+        asks.delete(token);
+        ask.answered(undefined, late(ask), ask.again);
+        continue;
+      }
+      if (ask.next <= now) resend(token, ask, now);
+      ringAt = Math.min(ringAt, ask.until, ask.next);
+    }
+    if (ringAt < Infinity) alarms.set(ringAt - now, ring);
+  }
+
+  function arm(at: number): void {
+    if (at >= ringAt) return;
+    ringAt = at;
+    alarms.set(Math.max(0, at - runtime.monotonic()), ring);
+  }
+
+  function resend(token: string, ask: Ask, now: number): void {
+    ask.again = true;
+    ask.pause *= 2;
+    // Those that were sent together are not sent again all at once.
+    ask.next = now + ask.pause * (0.5 + runtime.random() / 2);
+    send(token, ask.message);
+  }
+
+  return {
+    add(token, ask) {
+      asks.set(token, ask);
+      arm(Math.min(ask.until, ask.next));
+    },
+    take(token) {
+      const ask = asks.get(token);
+      asks.delete(token);
+      return ask;
+    },
+    takeAll(fits) {
+      const taken = [...asks].filter(([, ask]) => fits(ask));
+      for (const [token] of taken) asks.delete(token);
+      return taken.map(([, ask]) => ask);
+    },
+    repeat() {
+      const now = runtime.monotonic();
+      for (const [token, ask] of asks) if (ask.pause > 0) resend(token, ask, now);
+    },
+  };
+}
