@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { conformance } from "../../src/testing/mod.ts";
+import { TOGETHER } from "../web/support/subjects.ts";
 import {
   fakeSqliteSubject,
   SQLITE_FEATURES,
@@ -24,7 +25,7 @@ describe("SQLite without a file keeps the contract", () => {
 });
 
 describe("SQLite keeps the contract by the real clock", () => {
-  for (const { group, name, run } of conformance(sqliteSubject())) {
+  for (const { group, name, run } of conformance({ ...sqliteSubject(), scale: TOGETHER })) {
     if (["lease", "delay", "wake"].includes(group)) test.concurrent(`${group}: ${name}`, run);
   }
 });

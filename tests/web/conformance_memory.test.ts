@@ -2,7 +2,7 @@ import { describe, test } from "vitest";
 import { systemRuntime } from "../../src/runtime.ts";
 import { conformance } from "../../src/testing/mod.ts";
 import { memory } from "../../src/transports/memory.ts";
-import { MEMORY_FEATURES, memorySubject } from "./support/subjects.ts";
+import { MEMORY_FEATURES, memorySubject, TOGETHER } from "./support/subjects.ts";
 
 describe("memory keeps the contract", () => {
   for (const { group, name, run } of conformance(memorySubject())) test(`${group}: ${name}`, run);
@@ -17,6 +17,7 @@ describe("memory keeps the contract by the real clock", () => {
     topics: true,
     schedules: true,
     create,
+    scale: TOGETHER,
   });
   for (const { group, name, run } of cases) {
     if (["lease", "delay", "wake"].includes(group)) test.concurrent(`${group}: ${name}`, run);

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { type Case, conformance, type Need, type Subject } from "../../../src/testing/mod.ts";
 import type { Features } from "../../../src/transport.ts";
+import { TOGETHER } from "../../web/support/subjects.ts";
 
 /** What a case does to the whole server, and by the real clock only: it must not have company. */
 export const WHOLE_SERVER: readonly Need[] = ["restart", "pause"];
@@ -17,9 +18,6 @@ export function examineInTurn(subject: Subject): void {
     if (!needs.some((need) => WHOLE_SERVER.includes(need))) test(`${group}: ${name}`, run, PATIENCE);
   }
 }
-
-/** Many cases at a time share two cores: what is to happen in time gets more of it. */
-const TOGETHER = 2;
 
 /**
  * The cases several at a time, as most of their time is waiting. Those that restart the server, or have the machine

@@ -3,6 +3,9 @@ import { createFakeRuntime, type Subject } from "../../../src/testing/mod.ts";
 import type { Features, Transport } from "../../../src/transport.ts";
 import { memory } from "../../../src/transports/memory.ts";
 
+/** Many cases at a time share two cores: what is to happen in time gets so many times more of it. */
+export const TOGETHER = 2;
+
 /** What the memory transport must declare: the table of transports in the design. */
 export const MEMORY_FEATURES: Features = {
   durable: false,
