@@ -46,6 +46,17 @@ export interface Crowd {
   close(): Promise<void>;
 }
 
+/** Jobs that the server has given up. */
+export interface Stranded {
+  /** Hears of them from now on. */
+  listen(place: Place): void;
+  /** Looks for them; how many were sent on, and how many there are of which it is not known yet which they are. */
+  rescue(place: Place, until: number): Promise<{ readonly sent: number; readonly left: number }>;
+  /** The same for those who ask often, but not again within a second. */
+  glance(place: Place, until: number): Promise<void>;
+  close(): void;
+}
+
 /** The parts of one transport. */
 export interface Bench {
   readonly link: Link;
@@ -56,6 +67,7 @@ export interface Bench {
   readonly crowd: Crowd;
   readonly window: Window;
   readonly deaths: Deaths;
+  readonly stranded: Stranded;
   /** Looks after queues now and then. */
   readonly tend: (places: readonly Place[]) => void;
 }

@@ -67,6 +67,11 @@ export interface Link {
   readonly leaders: Leaders;
   /** Ends something when the link breaks or its time is over; returns what calls that off. */
   watch(subject: string, until: number, end: (error: Error) => void): () => void;
+  /**
+   * Hears what the server tells everybody under a subject, once for each subject, where permissions allow it and until
+   * the connection ends.
+   */
+  overhear(subject: string, hear: (message: NatsMessage) => void): void;
   /** A subject with a subscription of its own, so that the server hears when it ends. */
   subscribe(hear: (message: NatsMessage) => void): Inbox;
   close(): Promise<void>;
@@ -80,8 +85,9 @@ const LEAST_VERSION = [2, 9] as const;
 /** Milliseconds for which a cluster may lack servers, as one that has just begun. */
 const SHORT = 5_000;
 const decoder = new TextDecoder();
+/** What servers tell everybody begins so. */
+export const ADVISORY = "$JS.EVENT.ADVISORY.";
 /** What a cluster says when a consumer has another leader; the stream's and the consumer's names follow. */
-const ADVISORY = "$JS.EVENT.ADVISORY.";
 const ELECTED = `${ADVISORY}CONSUMER.LEADER_ELECTED.`;
 
 /** Makes the link; connects to nothing yet. */
@@ -94,7 +100,8 @@ export function createLink(settings: Settings): Link {
   let opened: Opened | undefined;
   let opening = false;
   let mux: NatsSubscription | undefined;
-  let elections: NatsSubscription | undefined;
+  /** What is overheard, by its subject. */
+  const overheard = new Map<string, NatsSubscription>();
   let prefix = "";
   let tokens = 0;
   let up = false;
@@ -145,8 +152,7 @@ export function createLink(settings: Settings): Link {
     }
   }
 
-  function elected(error: Error | null, message: NatsMessage): void {
-    if (error !== null) return;
+  function elected(message: NatsMessage): void {
     const [stream = "", consumer = ""] = message.subject.slice(ELECTED.length).split(".");
     for (const listener of [...listeners]) listener.moved?.(stream, consumer);
   }
@@ -180,7 +186,7 @@ export function createLink(settings: Settings): Link {
       prefix = `${settings.inboxPrefix}.${runtime.id()}.`;
       mux = made.connection.subscribe(`${prefix}*`, { callback: heard });
       if (made.connection.info?.cluster !== undefined) {
-        elections = made.connection.subscribe(`${ELECTED}*.*`, { callback: elected });
+        link.overhear(`${ELECTED}*.*`, elected);
       }
       hush(watch(made));
       hush(made.connection.closed().then((error) => lost(made, error)));
@@ -200,7 +206,7 @@ export function createLink(settings: Settings): Link {
     fail(new AnswerLost(error ?? "the connection was closed"));
     opened = undefined;
     mux = undefined;
-    elections = undefined;
+    overheard.clear();
   }
 
   async function watch({ connection }: Opened): Promise<void> {
@@ -215,7 +221,8 @@ export function createLink(settings: Settings): Link {
   function forbidden(error: Error): void {
     if (error.name !== "PermissionViolationError") return;
     const subject = "subject" in error ? error.subject : undefined;
-    // Without the advisories a pull that nobody remembers is given up when its time is over.
+    // Without the advisories a pull that nobody remembers is given up when its time is over, and a job that the server
+    // gave up is found by those who look for it.
     if (typeof subject === "string" && subject.startsWith(ADVISORY)) return;
     const sending = "operation" in error && error.operation === "publish";
     const verb = sending ? "publish to" : "subscribe to";
@@ -320,6 +327,13 @@ export function createLink(settings: Settings): Link {
       asks.add(token, askOf({ subject }, { since, until, again: false }, ended));
       return () => void asks.take(token);
     },
+    overhear(subject, hear) {
+      if (opened === undefined || overheard.has(subject)) return;
+      const callback = (error: Error | null, message: NatsMessage): void => {
+        if (error === null) hear(message);
+      };
+      overheard.set(subject, opened.connection.subscribe(subject, { callback }));
+    },
     subscribe(hear) {
       const subject = `${prefix}s${(tokens++).toString(36)}.x`;
       const subscription = opened?.connection.subscribe(subject, {
@@ -348,7 +362,7 @@ export function createLink(settings: Settings): Link {
       alarms.clear();
       up = false;
       if (own) await connection?.close();
-      else for (const subscription of [mux, elections]) subscription?.unsubscribe();
+      else for (const subscription of [mux, ...overheard.values()]) subscription?.unsubscribe();
       opened = undefined;
     },
   };

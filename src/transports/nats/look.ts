@@ -33,6 +33,7 @@ export async function infoOf(bench: Bench, queue: string, until: number): Promis
   const place = await bench.places.find(queue, until);
   if (place === undefined) return { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
   await ripenPages(bench, place, PAGES, until);
+  const { left } = await bench.stranded.rescue(place, until);
   const [[fresh, back, delayed], failed, timeout] = await Promise.all([
     Promise.all(LINES.map((line) => stateOf(bench, place, line, until))),
     countOf(bench, place, "failed", until),
@@ -45,7 +46,7 @@ export async function infoOf(bench: Bench, queue: string, until: number): Promis
   const counts = {
     waiting,
     delayed: delayed.num_pending + delayed.num_ack_pending,
-    reserved: fresh.num_ack_pending + back.num_ack_pending,
+    reserved: fresh.num_ack_pending + back.num_ack_pending + left,
     failed,
     timeout,
   };
@@ -226,6 +227,7 @@ export async function listJobs(
     return await listDead(bench, place, channel, page, until);
   }
   await ripenPages(bench, place, PAGES, until);
+  await bench.stranded.rescue(place, until);
   if (channel === "delayed") return await listDelayed(bench, place, page, until);
   return await listLines(bench, place, channel, page, until);
 }

@@ -42,6 +42,7 @@ import { pushJobs } from "./push.ts";
 import { checkReserve, reserveJobs } from "./reserve.ts";
 import { extendAll, settleAll } from "./settle.ts";
 import { createSchedules } from "./schedules.ts";
+import { createStranded } from "./stranded.ts";
 import { createTending } from "./tend.ts";
 import { createTopics } from "./topics.ts";
 
@@ -73,8 +74,8 @@ const MAX_ITEMS = 10_000;
  *
  * A lease is the server's `ackWait`: one that is asked to be longer is kept up from here, a shorter one is granted as
  * `ackWait`. JetStream obeys whoever settles, so a delivery is refused here once its lease is over but for a twentieth
- * (at most a second): in that time, and in the time that an answer travels, a stale `done` can end a job that another
- * has begun. All else is told apart exactly, as a message has one successor. `info` counts a job twice between the two
+ * (at most a second). A `done` that was sent before and travels longer than that is told as settled though another may
+ * have begun the job. All else is told apart exactly, as a message has one successor. `info` counts a job twice between the two
  * writes of a move.
  *
  * `@nats-io/nats-core` keeps one global way to connect: do not open TCP and WebSocket connections in one process, as
@@ -95,7 +96,7 @@ export function nats(options: NatsOptions): Transport {
   const settings = settingsOf(options);
   const { name, runtime } = settings;
   const bench = benchOf(settings);
-  const { link, places, crowd, holding } = bench;
+  const { link, places, crowd, holding, stranded } = bench;
   const ends = new Set<(error: unknown) => void>();
   let closing: Promise<void> | undefined;
 
@@ -129,6 +130,7 @@ export function nats(options: NatsOptions): Transport {
 
   async function close(): Promise<void> {
     for (const end of [...ends]) end(new TransportClosed(name));
+    stranded.close();
     if (link.up) await crowd.close();
     holding.close();
     await link.close();
@@ -210,6 +212,7 @@ function benchOf(settings: ReturnType<typeof settingsOf>): Bench {
     holding: createHolding(link),
     window: createWindow(),
     deaths: createDeaths(settings.runtime),
+    stranded: createStranded(() => bench),
     tend: createTending(() => bench),
   };
   const crowd = createCrowd(settings.runtime, () => bench);

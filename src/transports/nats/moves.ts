@@ -64,6 +64,11 @@ export interface Told {
   readonly line: Line;
 }
 
+/** Acknowledges a message in the stead of whoever holds it, or of nobody. */
+export function endInStead(link: Link, { stream, consumers }: Place, line: Line, seq: number): void {
+  link.send({ subject: `$JS.ACK.${stream}.${consumers[line]}.1.${seq}.1.0.0`, data: ACK });
+}
+
 /**
  * Sends a word about messages; for each an error where it is not known that the server has heard it. In a cluster it is
  * not said again after the instant `last`, when it could be taken for another's.

@@ -10,7 +10,7 @@ import type { Bench } from "./bench.ts";
 import { retakeId } from "./ids.ts";
 import { channelOf, delivered, diedAt, type Seen } from "./look.ts";
 import { deleteMessage, direct, each, type Grave, graves, lastOf, scan } from "./read.ts";
-import { ACK, successorOf } from "./moves.ts";
+import { endInStead, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { lineSubject, published } from "./publish.ts";
@@ -164,7 +164,7 @@ async function removeOne(
     if (new TextDecoder().decode(receipt.data).includes('"duplicate"')) return false;
     holding.lose(place, seq);
     const line: Line = subject.startsWith(`${place.base}b.`) ? "b" : "w";
-    link.send({ subject: `$JS.ACK.${place.stream}.${place.consumers[line]}.1.${seq}.1.0.0`, data: ACK });
+    endInStead(link, place, line, seq);
   }
   return await deleteMessage(bench, place, seq, until) || channel === "reserved";
 }

@@ -29,11 +29,17 @@ export interface NatsOptions {
   readonly tls?: object | undefined;
   /** What streams and subjects begin with: letters, digits, `-` and `_`, at most 64. Default `relevo`. */
   readonly prefix?: string | undefined;
-  /** The durable consumer of each queue; letters, digits, `-` and `_`, at most 64. Default `relevo`. */
+  /**
+   * The durable consumer of each queue; letters, digits, `-` and `_`, at most 64. One that an operator made is used as it
+   * is, with a `max_deliver` too: a job that the server gives up is sent on, its lease lost once more. Default `relevo`.
+   */
   readonly group?: string | undefined;
   /** Milliseconds after which the server hands an unsettled job to another, from 50. Default 30,000. */
   readonly ackWait?: number | undefined;
-  /** Runs of a job in all where neither it nor the worker says. Default: the core's, 3. */
+  /**
+   * Runs of a job in all where neither it nor the worker says. It is not the consumer's `max_deliver`, which is without
+   * end. Default: the core's, 3.
+   */
   readonly maxDeliver?: number | undefined;
   /** Copies of a stream that is made here, from 1 to 5. Default 1. */
   readonly replicas?: number | undefined;

@@ -22,6 +22,8 @@ export interface Place {
   readonly consumers: Readonly<Record<Line, string>>;
   /** Milliseconds after which its server hands an unsettled job to another. */
   ackWait: number;
+  /** The lines whose consumers an operator made to hand a message over only so often. */
+  limited: readonly Line[];
   /** Milliseconds for which the server remembers messages' ids. */
   window: number;
   /** The last number of each line that came here. */

@@ -52,6 +52,14 @@ interface StreamInfo {
   readonly ts?: string;
 }
 
+/** What is known of a consumer. */
+interface Consumer {
+  /** Milliseconds. */
+  readonly ackWait: number;
+  /** It hands a message over only so often. */
+  readonly limited: boolean;
+}
+
 interface ConsumerInfo {
   readonly config: {
     readonly filter_subject?: string;
@@ -62,6 +70,7 @@ interface ConsumerInfo {
   };
 }
 
+const LINES = ["w", "b", "d"] as const;
 const NANOS = 1_000_000;
 /** Milliseconds at least for which a server remembers the ids of messages, and in leases. */
 const LEAST_WINDOW = 120_000;
@@ -101,6 +110,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       base: `${prefix}.${token}.`,
       consumers: { w: group, b: `${group}_back`, d: `${group}_delayed` },
       ackWait: link.settings.ackWait,
+      limited: [],
       window: windowOf(link.settings.ackWait),
       seen: { w: 0, b: 0, d: 0 },
       askedAt: -Infinity,
@@ -121,10 +131,9 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     compareStream(place, config);
     place.seen.w = place.seen.b = place.seen.d = 0;
     place.window = (config.duplicate_window ?? 0) / NANOS;
-    const waits = await Promise.all(
-      (["w", "b", "d"] as const).map((line) => consumer(place, line, until)),
-    );
-    place.ackWait = Math.min(...waits);
+    const found = await Promise.all(LINES.map((line) => consumer(place, line, until)));
+    place.ackWait = Math.min(...found.map(({ ackWait }) => ackWait));
+    place.limited = LINES.filter((_, index) => found[index]?.limited === true);
     await clock.set(place, until);
     looked.set(place, epoch);
     return true;
@@ -148,7 +157,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     }
   }
 
-  async function consumer(place: Place, line: Line, until: number): Promise<number> {
+  async function consumer(place: Place, line: Line, until: number): Promise<Consumer> {
     const name = place.consumers[line];
     const what = `${place.stream}.${name}`;
     try {
@@ -259,8 +268,8 @@ function compareStream({ stream, base, queue, ackWait }: Place, config: StreamCo
   );
 }
 
-/** Refuses a consumer that cannot do what a line needs; answers its wait in milliseconds. */
-function compareConsumer({ stream, base, consumers }: Place, line: Line, { config }: ConsumerInfo): number {
+/** Refuses a consumer that cannot do what a line needs. */
+function compareConsumer({ stream, base, consumers }: Place, line: Line, { config }: ConsumerInfo): Consumer {
   const { filter_subject: filter, ack_policy: policy, max_ack_pending: pending = 0, max_deliver: most = -1 } =
     config;
   const differs = filter !== `${base}${line}.>`
@@ -269,10 +278,10 @@ function compareConsumer({ stream, base, consumers }: Place, line: Line, { confi
     ? `its ack policy must be 'explicit': current value is '${policy}'`
     : pending !== -1
     ? `its 'max_ack_pending' must be -1: current value is ${pending}`
-    : most !== -1
-    ? `its 'max_deliver' must be -1, as attempts are counted by Relevo: current value is ${most}`
+    : line === "d" && most > 0
+    ? `its 'max_deliver' must be -1, as a delayed job is handed over until it is due: current value is ${most}`
     : undefined;
-  if (differs === undefined) return (config.ack_wait ?? 0) / NANOS;
+  if (differs === undefined) return { ackWait: (config.ack_wait ?? 0) / NANOS, limited: most > 0 };
   throw new TransportError(
     "TRANSPORT_INCOMPATIBLE",
     `Cannot use consumer '${consumers[line]}' of stream '${stream}' as ${differs}`,

@@ -167,6 +167,10 @@ async function look(
     if (lost.length > 0) await takeBack(bench, lost, until);
     if (lost.length > 0 && free() > 0) await back();
     if (eager && found.length === 0) found.push(...await underWay(bench, place, limit, slots, until));
+    if (eager && found.length === 0 && free() > 0 && place.limited.length > 0) {
+      await bench.stranded.glance(place, until);
+      await back();
+    }
     return found;
   } catch (error) {
     for (const arrival of found) crowd.stray(arrival);

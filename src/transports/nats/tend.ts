@@ -1,6 +1,6 @@
 /**
- * What is done beside the work, now and then, by whoever reserves: ids whose time is over are let go, and what was left
- * in a topic on its way is sent on.
+ * What is done beside the work, now and then, by whoever reserves: ids whose time is over are let go, what was left in a
+ * topic on its way is sent on, and so are jobs that the server has given up.
  *
  * @module
  */
@@ -15,13 +15,23 @@ import { sweep } from "./topics.ts";
 /** Milliseconds between two looks at one queue, and what one may take. */
 const PAUSE = 120_000;
 const LATEST = 60_000;
+/** Milliseconds between two looks for what the server gave up, at least; a lease where that is longer. */
+const SOON = 1_000;
 
 /** Makes what looks after the queues that somebody reserves from. */
 export function createTending(bench: () => Bench): (places: readonly Place[]) => void {
   const looked = new Map<Place, number>();
+  const missed = new Map<Place, number>();
   return (places) => {
     const now = bench().link.settings.runtime.monotonic();
     for (const place of places) {
+      if (
+        place.limited.length > 0 && now >= (missed.get(place) ?? -Infinity) + Math.max(SOON, place.ackWait)
+      ) {
+        missed.set(place, now);
+        bench().stranded.listen(place);
+        hush(bench().stranded.rescue(place, now + LATEST));
+      }
       if (now < (looked.get(place) ?? -Infinity) + PAUSE) continue;
       looked.set(place, now);
       // What fails is done by the next who looks.

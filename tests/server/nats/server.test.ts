@@ -190,33 +190,6 @@ describeOn(["nats29"], "A stream that stands in the way", () => {
       message: expect.stringContaining("overlap"),
     });
   });
-
-  test("as a consumer that counts deliveries is refused: attempts are ours", async () => {
-    const prefix = `f${crypto.randomUUID()}`;
-    const options: NatsOptions = { servers: (await server()).url, prefix };
-    await using first = nats(options);
-    await first.push([job({ queue: "work", id: "1" })], CALL);
-    const client = await (await server()).raw();
-    const stream = `${prefix}_work`;
-    await client.request(`$JS.API.CONSUMER.DELETE.${stream}.relevo`);
-    const config = {
-      durable_name: "relevo",
-      filter_subject: `${prefix}.work.w.>`,
-      ack_policy: "explicit",
-      max_deliver: 3,
-    };
-    await client.request(
-      `$JS.API.CONSUMER.DURABLE.CREATE.${stream}.relevo`,
-      JSON.stringify({ stream_name: stream, config: { ...config, max_ack_pending: -1 } }),
-    );
-    await client[Symbol.asyncDispose]();
-    await using second = nats(options);
-    const reason = await reasonOf(second.info("work", CALL));
-    expect([reason.code, reason.message]).toEqual([
-      "TRANSPORT_INCOMPATIBLE",
-      expect.stringContaining("max_deliver"),
-    ]);
-  });
 });
 
 describeOn(["nats29"], "What other programs and users see of NATS", () => {

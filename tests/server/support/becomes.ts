@@ -1,0 +1,13 @@
+/** Waiting for what shall become true, in tests that run at the same time, where `expect.poll` does not work. */
+
+const PATIENCE = 15_000;
+const PAUSE = 20;
+
+/** Asks again and again until the answer is yes; throws when it is not in time. */
+export async function becomes(what: string, asked: () => Promise<boolean> | boolean): Promise<void> {
+  const end = performance.now() + PATIENCE;
+  while (!await asked()) {
+    if (performance.now() > end) throw new Error(`It did not become true in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+}
