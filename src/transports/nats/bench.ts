@@ -54,7 +54,6 @@ export interface Stranded {
   rescue(place: Place, until: number): Promise<{ readonly sent: number; readonly left: number }>;
   /** The same for those who ask often, but not again within a second. */
   glance(place: Place, until: number): Promise<void>;
-  close(): void;
 }
 
 /** The parts of one transport. */

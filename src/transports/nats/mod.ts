@@ -96,7 +96,7 @@ export function nats(options: NatsOptions): Transport {
   const settings = settingsOf(options);
   const { name, runtime } = settings;
   const bench = benchOf(settings);
-  const { link, places, crowd, holding, stranded } = bench;
+  const { link, places, crowd, holding } = bench;
   const ends = new Set<(error: unknown) => void>();
   let closing: Promise<void> | undefined;
 
@@ -130,7 +130,6 @@ export function nats(options: NatsOptions): Transport {
 
   async function close(): Promise<void> {
     for (const end of [...ends]) end(new TransportClosed(name));
-    stranded.close();
     if (link.up) await crowd.close();
     holding.close();
     await link.close();

@@ -40,7 +40,6 @@ export function createStranded(bench: () => Bench): Stranded {
   const suspects = new Map<string, ReadonlySet<number>>();
   const looking = new Map<Place, Promise<{ sent: number; left: number }>>();
   const glanced = new Map<Place, number>();
-  const ending = new AbortController();
 
   async function heard(place: Place, line: Line, data: Uint8Array): Promise<void> {
     const { stream_seq: seq }: { readonly stream_seq?: unknown } = JSON.parse(new TextDecoder().decode(data));
@@ -60,7 +59,7 @@ export function createStranded(bench: () => Bench): Stranded {
     suspects.set(key, numbersOf(first.others));
     if (first.many <= 0) return { sent: 0, left: 0 };
     // What was just acknowledged may be in the stream for a moment: it must be so twice.
-    await bench().link.settings.runtime.sleep(LEAVING, ending.signal);
+    await bench().link.leaders.rest(LEAVING);
     const again = await overdue(bench(), place, line, until);
     const before = numbersOf(sureOf(first, earlier));
     const known = new Set([...suspects.get(key) ?? []].filter((seq) => earlier?.has(seq) ?? true));
@@ -103,7 +102,6 @@ export function createStranded(bench: () => Bench): Stranded {
       glanced.set(place, now);
       await rescue(place, until);
     },
-    close: () => ending.abort(),
   };
 }
 
