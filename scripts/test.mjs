@@ -22,9 +22,11 @@ for (const { name, why } of prepareServers()) {
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const folder = mkdtempSync(join(tmpdir(), "relevo-test-"));
-for (const suite of chosen) {
-  const counts = await runSuite(suite);
-  for (const key of Object.keys(total)) total[key] += counts[key];
+for (const group of groupsOf(chosen)) {
+  for (const { counts, text } of await Promise.all(group.map(runSuite))) {
+    console.log(text);
+    for (const key of Object.keys(total)) total[key] += counts[key];
+  }
 }
 rmSync(folder, { recursive: true, force: true });
 
@@ -34,25 +36,36 @@ console.log(line(total));
 const incomplete = process.env.CI === "true" && total.skipped > 0;
 process.exit(total.failed > 0 || nothing || incomplete ? 1 : 0);
 
+/** The suites one by one, but for those side by side that are to run at the same time. */
+function groupsOf(all) {
+  const groups = [];
+  for (const suite of all) {
+    const last = groups.at(-1);
+    if (suite.beside !== undefined && last?.[0].name === suite.beside) last.push(suite);
+    else groups.push([suite]);
+  }
+  return groups;
+}
+
+/** Runs one to its end; nothing is printed meanwhile, as another may be running. */
 async function runSuite(suite) {
   const title = titleOf(suite).padEnd(22);
   const json = join(folder, `${suite.name}.json`);
   const command = commandOf(suite, json, filters);
   if (command.missing !== undefined) {
-    console.log(
-      `${title}SKIPPED: no binary of ${command.missing} for this machine; it counts as one skipped`,
-    );
-    return { passed: 0, failed: 0, skipped: 1 };
+    const text =
+      `${title}SKIPPED: no binary of ${command.missing} for this machine; it counts as one skipped`;
+    return { counts: { passed: 0, failed: 0, skipped: 1 }, text };
   }
   const result = await run(command.binary, command.args, {
     timeout: suite.timeout,
     env: environment(),
   });
   const counts = countsOf(json, result, suite.crash);
-  console.log(`${title}${line(counts)}  (${Math.round(result.ms / 1_000)} s)`);
-  if (counts.why !== undefined) console.log(`${titleOf(suite)}: ${counts.why}`);
-  if (counts.failed > 0) console.log(result.output.trimEnd());
-  return counts;
+  const lines = [`${title}${line(counts)}  (${Math.round(result.ms / 1_000)} s)`];
+  if (counts.why !== undefined) lines.push(`${titleOf(suite)}: ${counts.why}`);
+  if (counts.failed > 0) lines.push(result.output.trimEnd());
+  return { counts, text: lines.join("\n") };
 }
 
 /** What a suite's process sees: no colours, no leftovers of npm's or the developer's Node options, no network. */

@@ -14,7 +14,8 @@ const long = [
 ].flatMap((files) => ["--exclude", `tests/server/${files}`]);
 
 /**
- * Every suite, in the order of running: which folders, on which runtime, with which flags, for how long at most.
+ * Every suite, in the order of running: which folders, on which runtime, with which flags, for how long at most; with
+ * `beside`, at the same time as the one of that name before it.
  * Under Deno the pool of threads reports false errors; under Bun the pool of forks fails.
  */
 export const suites = [
@@ -28,38 +29,20 @@ export const suites = [
     args: ["--maxWorkers=3"],
     timeout: 8 * minute,
   },
-  {
-    name: "node22",
+  ...["node22", "node24", "node26", "deno", "bun"].map((runtime) => ({
+    // Half of it is waiting for servers and processes, so that more files run at a time than there are cores.
+    name: runtime,
     folders: ["tests/web/", "tests/server/"],
-    args: ["--pool=forks", ...long],
+    ...flagsOf(runtime, ["--maxWorkers=4", ...(["node22", "node26"].includes(runtime) ? long : [])]),
     timeout: 5 * minute,
-  },
-  { name: "node24", folders: ["tests/web/", "tests/server/"], args: ["--pool=forks"], timeout: 5 * minute },
-  {
-    name: "node26",
-    folders: ["tests/web/", "tests/server/"],
-    args: ["--pool=forks", ...long],
-    timeout: 5 * minute,
-  },
-  {
-    name: "deno",
-    folders: ["tests/web/", "tests/server/"],
-    before: ["run", "-A"],
-    args: ["--pool=forks"],
-    timeout: 5 * minute,
-  },
-  {
-    name: "bun",
-    folders: ["tests/web/", "tests/server/"],
-    before: ["--bun"],
-    args: ["--pool=threads"],
-    timeout: 5 * minute,
-  },
+  })),
   ...["node24", "deno", "bun"].map((runtime) => ({
-    // The contract on brokers by the real clock: most of it is waiting, so that more files run at a time than there are cores.
+    // The contract on brokers by the real clock. Three quarters of it are waiting: more files run at a time than there
+    // are cores, and those of Bun beside Deno's.
     name: `brokers-${runtime}`,
     title: `brokers, ${runtime}`,
     runtime,
+    beside: runtime === "bun" ? "brokers-deno" : undefined,
     folders: ["tests/brokers/"],
     // Each server and each way on every runtime; all four pairs of them on one. A cluster does not pass all of it yet.
     ...flagsOf(runtime, [
