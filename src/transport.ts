@@ -97,7 +97,7 @@ export interface Transport extends AsyncDisposable {
   readonly name: string;
   /** The same for as long as it lives. */
   readonly features: Features;
-  /** The same for as long as it lives. */
+  /** The same for as long as it lives, but for what a server says of itself when it is first reached. */
   readonly limits: Limits;
   /** Runs of a job in all where neither it nor the worker says. Default: the core's. */
   readonly maxAttempts?: number | undefined;

@@ -19,11 +19,14 @@ type Wait = <T>(action: string, call: Call, answer: Promise<T>) => Promise<T>;
 /** Makes one; its timer is one of the alarms. */
 export function patient(transport: Transport, alarms: Alarms): Transport {
   const wait: Wait = (action, call, answer) => patiently(alarms, action, call, answer);
-  const { name, features, limits, maxAttempts, users, topics, schedules, transactions } = transport;
+  const { name, features, maxAttempts, users, topics, schedules, transactions } = transport;
   return {
     name,
     features,
-    limits,
+    // A server says what it takes when it is first reached.
+    get limits() {
+      return transport.limits;
+    },
     maxAttempts,
     users,
     push: (jobs, call) => wait("push jobs", call, transport.push(jobs, call)),

@@ -1,6 +1,7 @@
 /** Servers that refuse, limits that are reached, streams that stand in the way: a typed error each, and no lost job. */
 import { connect as connectCore } from "@nats-io/transport-node";
 import { describe, expect, test } from "vitest";
+import { createRelay } from "../../../mod.ts";
 import { connect } from "../../../src/connect.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
@@ -110,6 +111,17 @@ describeOn(["nats29"], "A server of NATS that refuses", () => {
         job({ queue: "work", id: "3", payload: new Uint8Array(transport.limits.payload - 1_000), meta: "m" }),
       ], CALL);
       expect(results).toEqual(["stored", expect.objectContaining({ code: "TOO_LARGE" }), "stored"]);
+    });
+  }, PATIENCE);
+
+  test("a relay that was made before its server was reached refuses what that takes no more with its record", async () => {
+    await withServer({ config: "max_payload: 64KB" }, async (server) => {
+      const schema = { "~standard": { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) } } as const;
+      const relay = createRelay({ jobs: { work: schema }, transport: nats({ servers: server.url }) });
+      await relay.dispatch("work", "small");
+      expect(await reasonOf(relay.dispatch("work", "x".repeat(50_000)))).toMatchObject({ code: "TOO_LARGE" });
+      expect((await relay.info("default")).waiting).toBe(1);
+      await relay.close();
     });
   }, PATIENCE);
 
