@@ -7,10 +7,11 @@
 import { TransportError } from "../../errors.ts";
 import type { NatsConnection, NatsHeaders } from "./connection.ts";
 import type { Settings } from "./options.ts";
-import { openSocket } from "./websocket.ts";
+import { type Core, createWays } from "./ways.ts";
+import { openSocket, type Socket } from "./websocket.ts";
 
 /** A client's module. */
-interface Module {
+interface Module extends Core {
   connect(options: object): Promise<NatsConnection>;
   wsconnect(options: object): Promise<NatsConnection>;
   headers(): NatsHeaders;
@@ -30,23 +31,30 @@ const PING_INTERVAL = 2_500;
 
 /** Connects, or takes the connection that was handed over. */
 export async function open(settings: Settings, timeout: number): Promise<Opened> {
-  const { connection, servers, credentials, name } = settings;
-  const web = connection !== undefined || servers.some((server) => /^wss?:/i.test(server));
+  const { connection, servers, credentials, name, runtime } = settings;
+  const [scheme] = servers.flatMap((server) => /^wss?:\/\//i.exec(server) ?? []);
+  const web = connection !== undefined || scheme !== undefined;
   const module = await load(web ? "@nats-io/nats-core" : "@nats-io/transport-node");
   const { headers } = module;
   if (connection !== undefined) return { connection, headers };
+  const setWay = createWays(module);
   const options = {
     ...credentials,
     servers: [...servers],
     name,
     timeout: Math.max(1, Math.ceil(timeout)),
     maxReconnectAttempts: -1,
-    reconnectTimeWait: RECONNECT_WAIT,
-    reconnectJitter: RECONNECT_JITTER,
-    reconnectJitterTLS: RECONNECT_JITTER,
+    reconnectDelayHandler: () => {
+      setWay();
+      return RECONNECT_WAIT + Math.floor(runtime.random() * RECONNECT_JITTER);
+    },
     pingInterval: PING_INTERVAL,
   };
-  const made = web ? module.wsconnect({ ...options, wsFactory: openSocket }) : module.connect(options);
+  // Servers that others tell of have no scheme.
+  const wsFactory = (url: string): Socket => openSocket(/^wss?:/i.test(url) ? url : `${scheme}${url}`);
+  setWay();
+  const made = web ? module.wsconnect({ ...options, wsFactory }) : module.connect(options);
+  setWay();
   return { connection: await made, headers };
 }
 
@@ -54,7 +62,7 @@ async function load(name: "@nats-io/nats-core" | "@nats-io/transport-node"): Pro
   try {
     // Literal names, so that bundlers and registries find them.
     return name === "@nats-io/nats-core"
-      ? await import("@nats-io/nats-core") as unknown as Module
+      ? await import("@nats-io/nats-core/internal") as unknown as Module
       : await import("@nats-io/transport-node") as unknown as Module;
   } catch (cause) {
     throw new TransportError(

@@ -74,12 +74,15 @@ const MAX_ITEMS = 10_000;
  *
  * A lease is the server's `ackWait`: one that is asked to be longer is kept up from here, a shorter one is granted as
  * `ackWait`. JetStream obeys whoever settles, so a delivery is refused here once its lease is over but for a twentieth
- * (at most a second). A `done` that was sent before and travels longer than that is told as settled though another may
- * have begun the job. All else is told apart exactly, as a message has one successor. `info` counts a job twice between the two
- * writes of a move.
+ * (at most a second). What travels longer than that, or is settled again after its lease as the link was lost before the
+ * answer, is looked into before it is told: `stale` where another took the job, and where nobody can know, as what
+ * followed is gone or minutes have passed, an error that is none of this library's. All else is told apart exactly, as a
+ * message has one successor. `info` counts a job twice between the two writes of a move.
  *
- * `@nats-io/nats-core` keeps one global way to connect: do not open TCP and WebSocket connections in one process, as
- * each breaks the other's reconnecting.
+ * `@nats-io/nats-core` keeps one way to connect for the whole process. Connections of this transport, over TCP and over
+ * WebSocket, set one that serves both before each attempt to connect, and come back beside each other. Those that you open
+ * yourself, handed over or not, come back by what was set last: a `connect` or `wsconnect` of yours sets its own way
+ * alone, and a connection of yours of the other kind that dials then may hang for good.
  *
  * @throws {TypeError} When an option is wrong, or none says where the servers are. No message repeats a URL.
  * @throws {RangeError} When a number is out of its range.

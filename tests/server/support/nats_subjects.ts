@@ -59,7 +59,7 @@ export interface NatsGround {
   readonly replicas?: number;
 }
 
-/** One server, over TCP or over WebSocket: one process must not mix them, as nats.js keeps one of the two. */
+/** One server, over TCP or over WebSocket. */
 export function natsServer(server: () => Promise<NatsServer>, over: "url" | "ws" = "url"): NatsGround {
   return {
     servers: async () => [(await server())[over]],
