@@ -91,8 +91,14 @@ export interface Extension extends Held {
   readonly ms: number;
 }
 
-/** `stale`: the token is not that of the job's current delivery, and nothing was changed. */
-export type Extended = { readonly state: "held" | "stale" } | Error;
+/**
+ * `stale`: the token is not that of the job's current delivery, and nothing was changed. `lease`: milliseconds that were
+ * granted from the call on, where they are fewer than were asked for.
+ */
+export type Extended =
+  | { readonly state: "held"; readonly lease?: number }
+  | { readonly state: "stale" }
+  | Error;
 
 /**
  * How a delivery ends. `release` gives the job back as it was, its count of lost leases included, at once, in front of

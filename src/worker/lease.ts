@@ -103,7 +103,7 @@ function beat(state: State, run: Run, ms: number): void {
       return;
     }
     state.link.up(true);
-    if (answer.state === "held") run.leaseEnd = sent + ms;
+    if (answer.state === "held") run.leaseEnd = sent + (answer.lease ?? ms);
     // A settlement on its way may have ended the delivery already, and tells by itself whether it came too late.
     if (answer.state === "stale" && !run.settling && run.within === undefined) lose(state, run);
   });

@@ -11,4 +11,4 @@ const open = (lease: number) => sceneOn(ground, lease);
 crashScenes(open);
 killScenes(open);
 leaseScenes(open);
-poisonScenes(open, 3);
+poisonScenes(open);

@@ -167,7 +167,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
     stray(arrival) {
       const post = postOf(arrival.place);
       if (arrival.line === "d") return unripe(post, arrival);
-      if (arrival.losses > 0) return work(takeBack(bench(), [arrival], runtime.monotonic() + MOVE));
+      if (arrival.again) return work(takeBack(bench(), [arrival], runtime.monotonic() + MOVE));
       // It lay in the socket for long: it goes back, unless it is another's by now, and comes with a lease that is whole.
       if (runtime.monotonic() > arrival.at + arrival.place.ackWait / 2) {
         return work(giveBack(bench(), [arrival], runtime.monotonic() + MOVE));

@@ -56,6 +56,11 @@ export class AnswerLost extends Error {
   }
 }
 
+/** Nobody can tell whether a settlement took effect whose answer was lost: what followed is gone by now. */
+export function untold(): Error {
+  return new Error("What became of a job cannot be known: it was settled, and the answer was lost");
+}
+
 /** The server's refusal, with its number for those who deal with it. */
 export class ApiError extends Error {
   override readonly name: string = "ApiError";

@@ -13,7 +13,7 @@ import { deleteMessage, direct, each, type Grave, graves, lastOf, scan } from ".
 import { endInStead, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
-import { lineSubject, published } from "./publish.ts";
+import { lineSubject, published, tombSubject } from "./publish.ts";
 import { ripenPages } from "./ripen.ts";
 import { MESSAGE_ID, type Stored } from "./wire.ts";
 
@@ -155,7 +155,7 @@ async function removeOne(
 ): Promise<boolean> {
   const { link, holding } = bench;
   if (channel === "reserved") {
-    const tomb = `${place.base}x.${seq}`;
+    const tomb = tombSubject(place, seq);
     const receipt = await link.request(
       { subject: tomb, data: "", lines: [[MESSAGE_ID, successorOf(seq)]] },
       until,

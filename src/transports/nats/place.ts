@@ -52,10 +52,14 @@ export interface Held {
   readonly due: number;
   /** When the holder's lease ends, on the monotonic clock. */
   until: number;
-  /** When the server's ends. */
+  /** When the server's ends at the soonest, as far as it has answered. */
   safe: number;
-  /** A move of it was sent, and the answer lost. */
-  tried: boolean;
+  /** An answer came so late that it may have been another's in between: how it ends is looked into. */
+  doubtful: boolean;
+  /** The number of the note that it was handed over, if there is one. */
+  readonly note: number | undefined;
+  /** Where it was sent when it was settled, though the answer was lost. */
+  tried: string | undefined;
   /** Held no more: settled, lost, or removed by an operator. */
   gone: boolean;
 }

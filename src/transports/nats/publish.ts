@@ -48,6 +48,11 @@ export function lineSubject(place: Place, line: Line | "p", id: string): string 
   return `${place.base}${line}.${idToken(id)}`;
 }
 
+/** The subject of what follows a message behind which nothing comes. */
+export function tombSubject({ base }: Place, seq: number): string {
+  return `${base}x.${seq}`;
+}
+
 /** Bytes of payload and metadata that the server takes. */
 export function payloadLimit(link: Link): number {
   return (link.info?.max_payload ?? MAX_PAYLOAD) - 4 * OVERHEAD;

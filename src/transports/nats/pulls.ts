@@ -20,8 +20,8 @@ export interface Arrival {
   readonly place: Place;
   readonly line: Line;
   readonly seq: number;
-  /** How often it was handed over before. */
-  readonly losses: number;
+  /** The server delivered it before: it goes to the line of those that came back, and to nobody from here. */
+  readonly again: boolean;
   /** When it was stored, by the server's clock. */
   readonly time: number;
   /** How many of its line wait behind it. */
@@ -91,7 +91,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
       place,
       line,
       seq,
-      losses: isBack(place, line, seq, count) ? Math.max(1, count - 1) : 0,
+      again: isAgain(place, line, seq, count),
       time,
       pending,
       reply,
@@ -102,10 +102,10 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
   }
 
   /**
-   * Whether a message was handed over before. A line's new messages come in the order of their numbers; where the server
-   * miscounts, one that comes behind a later one was handed over all the same.
+   * Whether a message was delivered before. A line's new messages come in the order of their numbers; where the server
+   * miscounts, one that comes behind a later one was delivered all the same.
    */
-  function isBack(place: Place, line: Line, seq: number, count: number): boolean {
+  function isAgain(place: Place, line: Line, seq: number, count: number): boolean {
     const behind = seq <= place.seen[line];
     if (!behind) place.seen[line] = seq;
     return behind || count > 1;
@@ -195,11 +195,13 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           send(place, line, inbox.subject, { batch: 1, no_wait: true });
         };
         let silence = alarms.set(SILENCE, quiet);
-        const unwatch = link.watch(`jobs of stream '${place.stream}'`, until, end);
+        // A link that is down ends it at once.
+        let unwatch = (): void => undefined;
         const cancel = (): void => {
           silence.cancel();
           unwatch();
         };
+        unwatch = link.watch(`jobs of stream '${place.stream}'`, until, end);
         if (!over) send(place, line, inbox.subject, { batch, no_wait: true });
       });
     },

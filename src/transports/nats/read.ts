@@ -96,7 +96,7 @@ export function nextOf(
 export async function scan(
   bench: Bench,
   place: Place,
-  line: Line | "p" | "i",
+  line: Line | "p" | "i" | "h" | "x",
   from: number,
   to: number,
   wanted: (message: Stored) => boolean,

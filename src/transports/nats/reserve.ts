@@ -14,7 +14,9 @@ import { inOrder } from "./order.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./pulls.ts";
 import { nextOf } from "./read.ts";
+import { dropNote, noteFrail } from "./notes.ts";
 import { dueOf, giveBack, ripenPages, takeBack } from "./ripen.ts";
+import { isFrail } from "./wire.ts";
 
 /** What is wanted of one queue. */
 interface Want {
@@ -83,19 +85,12 @@ export async function reserveJobs(
       bench.tend(found);
       return await round(bench, found, { ...options, eager: wait === 0 }, until);
     });
-    if (ended.length > 0) {
-      await giveBack(bench, arrivals, runtime.monotonic() + GIVE_BACK);
-      throw ended[0];
-    }
-    if (arrivals.length > 0 || wait === 0) return handOver(bench, arrivals, options.lease);
+    const isOver = ended.length > 0 || arrivals.length > 0 || wait === 0;
+    if (isOver) return await handOver(bench, arrivals, options.lease, ended);
     const first = await waitFor(bench, found, options, over, ends);
     if (first === undefined) return [];
     const more = await fill(bench, first, options, until);
-    if (ended.length > 0) {
-      await giveBack(bench, more, runtime.monotonic() + GIVE_BACK);
-      throw ended[0];
-    }
-    return handOver(bench, more, options.lease);
+    return await handOver(bench, more, options.lease, ended);
   } finally {
     off();
   }
@@ -149,27 +144,29 @@ async function look(
   if (found.length < spare.length) await giveBack(bench, spare.filter((one) => !found.includes(one)), until);
   const missing = (): number => Math.min(MOST, limit - found.length);
   const free = (): number => Math.min(missing(), slots - found.filter(({ line }) => line === "b").length);
-  const back = async (): Promise<void> => {
-    const came = await pulls.take(place, "b", free(), until);
-    const lost = came.filter(({ losses }) => losses > 0);
-    found.push(...came.filter(({ losses }) => losses === 0));
+  /** What came goes back where its lease is over, or will be soon, and comes again with one that is whole. */
+  const take = async (line: "b" | "w", limit: number): Promise<boolean> => {
+    const came = await pulls.take(place, line, limit, until);
+    const lost = came.filter(({ again }) => again);
+    const fresh = lost.length === 0 ? came : came.filter(({ again }) => !again);
+    // They came together.
+    const late = fresh[0] !== undefined && !isHeld(bench, fresh[0]);
+    if (!late) found.push(...fresh);
     if (lost.length > 0) await takeBack(bench, lost, until);
+    if (late) await giveBack(bench, fresh, until);
+    return late || lost.length > 0;
   };
   try {
     await Promise.all([
       crowd.stands(place, "d") ? undefined : ripenPages(bench, place, PAGES, until),
-      !crowd.stands(place, "b") && free() > 0 ? back() : undefined,
+      !crowd.stands(place, "b") && free() > 0 ? take("b", free()) : undefined,
     ]);
     if (missing() <= 0 || (!eager && crowd.stands(place, "w"))) return found;
-    const came = await pulls.take(place, "w", missing(), until);
-    const lost = came.filter(({ losses }) => losses > 0);
-    found.push(...lost.length === 0 ? came : came.filter(({ losses }) => losses === 0));
-    if (lost.length > 0) await takeBack(bench, lost, until);
-    if (lost.length > 0 && free() > 0) await back();
+    if (await take("w", missing()) && free() > 0) await take("b", free());
     if (eager && found.length === 0) found.push(...await underWay(bench, place, limit, slots, until));
     if (eager && found.length === 0 && free() > 0 && place.limited.length > 0) {
       await bench.stranded.glance(place, until);
-      await back();
+      await take("b", free());
     }
     return found;
   } catch (error) {
@@ -209,8 +206,9 @@ async function underWay(
     if (more <= 0) return came;
     const rest = await pulls.take(place, line, more, until);
     // What came back goes its own way.
-    for (const arrival of rest) if (arrival.losses > 0) crowd.stray(arrival);
-    const found = [...came, ...rest.filter(({ losses }) => losses === 0)];
+    const fresh = rest.filter((arrival) => !arrival.again && isHeld(bench, arrival));
+    for (const arrival of rest) if (!fresh.includes(arrival)) crowd.stray(arrival);
+    const found = [...came, ...fresh];
     if (found.length > 0) return found;
   }
   return [];
@@ -264,41 +262,78 @@ async function fill(
   return [first, ...more];
 }
 
-function handOver(bench: Bench, arrivals: readonly Arrival[], lease: number): Delivery[] {
-  const { holding, link } = bench;
-  const now = link.settings.runtime.monotonic();
-  return arrivals.map((arrival) => {
-    const { place, line, seq, reply, record, payload, at } = arrival;
-    const due = dueOf(arrival);
-    const token = holding.token();
-    const safe = at + place.ackWait;
-    const until = lease > place.ackWait ? now + lease : safe;
-    holding.add({
-      token,
-      place,
-      line,
-      seq,
-      reply,
-      record,
-      payload,
-      due,
-      until,
-      safe,
-      tried: false,
-      gone: false,
-    });
-    const { lost = 0, reset = false } = record.marks;
-    return {
-      queue: place.queue,
-      token,
-      id: record.id,
-      name: record.name,
-      payload,
-      meta: record.meta,
-      lost,
-      reset,
-      due,
-      lease: Math.max(1, Math.floor(safe - now - marginOf(place.ackWait))),
-    };
+/** Hands jobs to who asked for them, or gives them back when that is over. */
+async function handOver(
+  bench: Bench,
+  arrivals: readonly Arrival[],
+  lease: number,
+  ended: readonly unknown[],
+): Promise<Delivery[]> {
+  const { runtime } = bench.link.settings;
+  const notes = await noted(bench, arrivals);
+  const now = runtime.monotonic();
+  const isOver = ({ place: { ackWait }, at }: Arrival): boolean =>
+    ended.length > 0 || now >= at + ackWait - marginOf(ackWait);
+  const over = arrivals.filter(isOver);
+  for (const arrival of over) dropNote(bench, arrival.place, notes.get(arrival));
+  if (over.length > 0) await giveBack(bench, over, now + GIVE_BACK);
+  if (ended.length > 0) throw ended[0];
+  const kept = over.length === 0 ? arrivals : arrivals.filter((arrival) => !over.includes(arrival));
+  return kept.map((arrival) => handed(bench, arrival, lease, notes.get(arrival), runtime.monotonic()));
+}
+
+/** Notes those that lost a lease before, which must not cost them this one. */
+async function noted(bench: Bench, arrivals: readonly Arrival[]): Promise<ReadonlyMap<Arrival, number>> {
+  const frail = arrivals.filter(({ record }) => isFrail(record));
+  if (frail.length === 0) return new Map();
+  const shortest = Math.min(...frail.map(({ place }) => place.ackWait));
+  try {
+    return await noteFrail(bench, frail, bench.link.settings.runtime.monotonic() + shortest / 4);
+  } catch (error) {
+    for (const arrival of arrivals) bench.crowd.stray(arrival);
+    throw error;
+  }
+}
+
+function handed(
+  { holding }: Bench,
+  arrival: Arrival,
+  lease: number,
+  note: number | undefined,
+  now: number,
+): Delivery {
+  const { place, line, seq, reply, record, payload, at } = arrival;
+  const due = dueOf(arrival);
+  const token = holding.token();
+  const safe = at + place.ackWait;
+  const until = lease > place.ackWait ? now + lease : safe;
+  holding.add({
+    token,
+    place,
+    line,
+    seq,
+    reply,
+    record,
+    payload,
+    due,
+    note,
+    until,
+    safe,
+    doubtful: false,
+    tried: undefined,
+    gone: false,
   });
+  const { lost = 0, reset = false } = record.marks;
+  return {
+    queue: place.queue,
+    token,
+    id: record.id,
+    name: record.name,
+    payload,
+    meta: record.meta,
+    lost,
+    reset,
+    due,
+    lease: Math.max(1, Math.floor(safe - now - marginOf(place.ackWait))),
+  };
 }

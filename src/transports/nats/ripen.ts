@@ -9,7 +9,9 @@ import type { Bench } from "./bench.ts";
 import { type Move, moveAll } from "./moves.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
+import { dropNote, lossOf } from "./notes.ts";
 import { lineSubject } from "./publish.ts";
+import { each } from "./read.ts";
 import { isTopic } from "./registry.ts";
 import type { Arrival } from "./pulls.ts";
 import type { JobRecord } from "./wire.ts";
@@ -50,16 +52,19 @@ export async function ripenPages(bench: Bench, place: Place, pages: number, unti
 }
 
 /**
- * Jobs whose leases ran out, as the server handed them over once more: each goes to the line of those that came back,
- * one loss more in its record, and so nobody who held it before can move it any more.
+ * Jobs whose leases ran out, as the server delivered them once more: each goes to the line of those that came back, one
+ * loss more in its record if somebody had it, and so nobody who held it before can move it any more.
  */
 export async function takeBack(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<void> {
-  const moves = arrivals.map((arrival) => {
-    const { place, seq, record: { marks: { lost = 0 } }, losses } = arrival;
-    bench.holding.lose(place, seq);
-    return moveTo(arrival, "b", { due: dueOf(arrival), lost: lost + losses });
-  });
-  await moveAll(bench.link, moves, until);
+  for (const { place, seq } of arrivals) bench.holding.lose(place, seq);
+  const losses = await each(arrivals, (arrival) => lossOf(bench, arrival, until));
+  const moves = arrivals.map((arrival, index) =>
+    moveTo(arrival, "b", { due: dueOf(arrival), lost: losses[index]?.lost })
+  );
+  const moved = await moveAll(bench.link, moves, until);
+  for (const [index, { place }] of arrivals.entries()) {
+    if (!(moved[index] instanceof Error)) dropNote(bench, place, losses[index]?.note);
+  }
 }
 
 /** Gives jobs back as they were: others may have them at once. */

@@ -8,14 +8,24 @@ import { errorOf } from "../../errors.ts";
 import type { Call, Extended, Extension, Settled, Settlement } from "../../exchange.ts";
 import { checkTime } from "../../options.ts";
 import type { Bench } from "./bench.ts";
-import { isPlaceGone } from "./errors.ts";
+import { AnswerLost, isPlaceGone } from "./errors.ts";
 import { surelyUntil, WORKING } from "./held.ts";
-import type { Held } from "./place.ts";
-import { DEAD_LETTER, idToken } from "./names.ts";
+import { settleLate, tombOf } from "./late.ts";
 import { ACK, type Move, moveAll, tellAll } from "./moves.ts";
-import { lineSubject } from "./publish.ts";
+import { DEAD_LETTER, idToken } from "./names.ts";
+import { dropNote } from "./notes.ts";
+import type { Held } from "./place.ts";
+import { lineSubject, tombSubject } from "./publish.ts";
 import { checkWhen, whenMarks } from "./push.ts";
-import type { Marks } from "./wire.ts";
+import { isFrail, type Marks } from "./wire.ts";
+
+/** A delivery on its way to its end. */
+interface Ending {
+  readonly index: number;
+  readonly held: Held;
+  /** Where it goes; of one that is done nowhere. */
+  readonly move: Move | undefined;
+}
 
 /** Settles deliveries; an answer for each. */
 export async function settleAll(
@@ -25,74 +35,107 @@ export async function settleAll(
 ): Promise<Settled[]> {
   const { link, holding } = bench;
   const until = link.settings.runtime.monotonic() + deadline;
+  const currentOf = ({ queue, token }: Settlement): Held | undefined => holding.current(queue, token);
+  if (!link.up && settlements.some(currentOf)) {
+    // By the time that the link is back the lease of one that is current now may be over.
+    try {
+      await link.ready(until, "settle jobs");
+    } catch (error) {
+      return settlements.map((settlement) => currentOf(settlement) === undefined ? "stale" : errorOf(error));
+    }
+  }
   const answers: Settled[] = settlements.map(() => "stale");
-  const done: { readonly index: number; readonly held: Held }[] = [];
-  const moved: { readonly index: number; readonly held: Held; readonly move: Move }[] = [];
+  const done: Ending[] = [];
+  const moved: (Ending & { readonly move: Move })[] = [];
+  const late: Ending[] = [];
   for (const [index, settlement] of settlements.entries()) {
-    const held = holding.current(settlement.queue, settlement.token);
+    const held = currentOf(settlement);
     if (held === undefined) continue;
     try {
-      if (settlement.to === "done") done.push({ index, held });
-      else moved.push({ index, held, move: moveOf(bench, held, settlement) });
+      const move = settlement.to === "done" ? undefined : moveOf(bench, held, settlement);
+      const ending = { index, held, move };
+      if (held.doubtful || !holding.isSafe(held)) late.push(ending);
+      else if (move === undefined) done.push(ending);
+      else moved.push({ ...ending, move });
       holding.take(held);
     } catch (error) {
       answers[index] = errorOf(error);
     }
   }
+  const fill = (endings: readonly Ending[], results: readonly Settled[]): void => {
+    for (const [n, { index, held: { place, note } }] of endings.entries()) {
+      const answer = answers[index] = results[n] ?? "stale";
+      if (!(answer instanceof Error)) dropNote(bench, place, note);
+    }
+  };
   await Promise.all([
-    settleDone(bench, done.map(({ held }) => held), until).then((results) => {
-      for (const [n, { index }] of done.entries()) answers[index] = results[n] ?? "stale";
-    }),
-    settleMoved(bench, moved, until).then((results) => {
-      for (const [n, { index }] of moved.entries()) answers[index] = results[n] ?? "stale";
-    }),
+    settleDone(bench, done, until).then((results) => fill(done, results)),
+    settleMoved(bench, moved, until).then((results) => fill(moved, results)),
+    Promise.all(late.map((ending) => settleAgain(bench, ending, until))).then((results) =>
+      fill(late, results)
+    ),
   ]);
   return answers;
 }
 
-async function settleDone(bench: Bench, held: readonly Held[], until: number): Promise<Settled[]> {
-  if (held.length === 0) return [];
+async function settleDone(bench: Bench, done: readonly Ending[], until: number): Promise<Settled[]> {
+  if (done.length === 0) return [];
   const { link, holding } = bench;
-  try {
-    if (!link.up) await link.ready(until, "settle jobs");
-  } catch (error) {
-    for (const one of held) holding.restore(one);
-    return held.map(() => errorOf(error));
-  }
+  const held = done.map((ending) => ending.held);
   const failed = await tellAll(link, held, ACK, until, Math.min(...held.map(surelyUntil)));
-  return held.map((one, index) => {
+  const now = link.settings.runtime.monotonic();
+  return await Promise.all(done.map((ending, index): Settled | Promise<Settled> => {
+    const { place, seq, safe } = ending.held;
     const error = failed[index];
-    if (error === undefined) return "settled";
-    holding.restore(one);
-    return error;
-  });
+    if (error !== undefined) {
+      holding.restore(ending.held, tombSubject(place, seq));
+      return faultOf(error);
+    }
+    // The server may have heard of it as late as it answered.
+    return now < safe ? "settled" : settleAgain(bench, ending, until);
+  }));
 }
 
 async function settleMoved(
   bench: Bench,
-  moved: readonly { readonly held: Held; readonly move: Move }[],
+  moved: readonly (Ending & { readonly move: Move })[],
   until: number,
 ): Promise<Settled[]> {
   if (moved.length === 0) return [];
-  try {
-    if (!bench.link.up) await bench.link.ready(until, "settle jobs");
-  } catch (error) {
-    for (const { held } of moved) bench.holding.restore(held);
-    return moved.map(() => errorOf(error));
-  }
-  const results = await moveAll(bench.link, moved.map(({ move }) => move), until);
-  return results.map((result, index): Settled => {
-    const held = moved[index]?.held;
+  const { link, holding } = bench;
+  const results = await moveAll(link, moved.map(({ move }) => move), until);
+  const now = link.settings.runtime.monotonic();
+  return await Promise.all(moved.map((ending, index): Settled | Promise<Settled> => {
+    const { held, move } = ending;
+    const result = results[index] ?? false;
     if (result instanceof Error) {
-      if (held === undefined) return result;
       // The answer may be all that was lost; who asks again shall hear what became of it.
       if (isPlaceGone(result)) bench.places.forget(held.place);
-      held.tried = true;
-      bench.holding.restore(held);
-      return result;
+      holding.restore(held, move.subject);
+      return faultOf(result);
     }
-    return result || held?.tried === true ? "settled" : "stale";
-  });
+    if (result) return "settled";
+    if (held.tried === undefined) return "stale";
+    return now < held.safe ? "settled" : settleAgain(bench, ending, until);
+  }));
+}
+
+/** A link that was lost is one that comes back: who settles again hears what became of it. */
+function faultOf(error: unknown): Error {
+  return errorOf(error instanceof AnswerLost ? error.cause : error);
+}
+
+/** Ends a delivery that may have ended before, with the end that it had then. */
+async function settleAgain(bench: Bench, { held, move }: Ending, until: number): Promise<Settled> {
+  const again = move === undefined ? tombOf(held) : { ...move, subject: held.tried ?? move.subject };
+  let answer: Settled;
+  try {
+    answer = await settleLate(bench, held, again, until);
+  } catch (error) {
+    answer = faultOf(error);
+  }
+  if (answer instanceof Error) bench.holding.restore(held, again.subject);
+  return answer;
 }
 
 type Moving =
@@ -117,12 +160,13 @@ function moveOf(bench: Bench, held: Held, settlement: Settlement): Move {
   if (ending.to === "again") {
     checkWhen("settle a job", ending);
     const when = whenMarks(bench, ending);
+    const frail = isFrail(record) ? { frail: true } : {};
     const delayed = when.delay !== undefined || when.due !== undefined;
     return {
       ...whole,
       subject: lineSubject(place, delayed ? "d" : "w", id),
       payload: ending.payload ?? held.payload,
-      record: { ...record, meta: ending.meta, marks: { until: marks.until, ...when } },
+      record: { ...record, meta: ending.meta, marks: { until: marks.until, ...frail, ...when } },
     };
   }
   const died = bench.deaths.next(bench.clock.now());
@@ -148,24 +192,25 @@ export async function extendAll(
   const { runtime } = link.settings;
   const until = runtime.monotonic() + deadline;
   if (!link.up) await link.ready(until, "extend leases");
-  const now = runtime.monotonic();
+  const sent = runtime.monotonic();
   const told: { readonly index: number; readonly held: Held; readonly ms: number }[] = [];
-  const answers = leases.map((lease, index): Extended => {
-    const held = holding.current(lease.queue, lease.token);
-    if (held === undefined) return { state: "stale" };
+  const answers = leases.map(({ queue, token, ms }, index): Extended => {
+    const held = holding.current(queue, token);
+    if (held === undefined || !holding.isSafe(held)) return { state: "stale" };
     try {
-      checkTime("extend a lease", "ms", lease.ms);
+      checkTime("extend a lease", "ms", ms);
     } catch (error) {
       return errorOf(error);
     }
-    told.push({ index, held, ms: lease.ms });
-    return { state: "held" };
+    told.push({ index, held, ms });
+    return { state: "stale" };
   });
   const failed = await tellAll(link, told.map(({ held }) => held), WORKING, until);
   for (const [n, { index, held, ms }] of told.entries()) {
     const error = failed[n];
-    if (error !== undefined) answers[index] = error;
-    else holding.extended(held, now, ms);
+    const { ackWait } = held.place;
+    if (error === undefined) holding.extended(held, sent, ms);
+    answers[index] = error ?? (ms > ackWait ? { state: "held", lease: ackWait } : { state: "held" });
   }
   return answers;
 }

@@ -1,7 +1,7 @@
 /**
  * Jobs that the server has given up. Where an operator's consumer has a `max_deliver`, a message that used its
  * deliveries up without an end is handed over no more, though it lies in its line: it is sent on to those that came
- * back, one loss more in its record, under the message id of its one successor, so that it matters not how many do so.
+ * back, one loss more in its record if somebody had it, under the message id of its one successor, so that it matters not how many do so.
  *
  * The server says which it gave up, once, to whoever listens. Whoever did not hear it must find out: no server tells
  * which messages of a line are out for delivery, only how many. So of those that were handed over and are there still,
@@ -18,6 +18,7 @@ import { ADVISORY } from "./link.ts";
 import { stateOf } from "./look.ts";
 import { endInStead, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
+import { dropNote, lossOf } from "./notes.ts";
 import type { Place } from "./place.ts";
 import { lineSubject, published } from "./publish.ts";
 import { deleteMessage, direct, each, scan } from "./read.ts";
@@ -136,7 +137,8 @@ function numbersOf(messages: readonly Stored[]): ReadonlySet<number> {
 /** Sends one on. */
 async function send(bench: Bench, place: Place, line: Line, message: Stored, until: number): Promise<void> {
   const { id, name, meta, marks, payload, seq, time } = message;
-  const changed = { ...marks, due: dueOf({ record: message, time }), lost: (marks.lost ?? 0) + 1 };
+  const { lost, note } = await lossOf(bench, { place, seq, record: message }, until);
+  const changed = { ...marks, due: dueOf({ record: message, time }), lost };
   await published(bench.link, {
     place,
     subject: lineSubject(place, "b", id),
@@ -147,4 +149,5 @@ async function send(bench: Bench, place: Place, line: Line, message: Stored, unt
   bench.holding.lose(place, seq);
   endInStead(bench.link, place, line, seq);
   await deleteMessage(bench, place, seq, until);
+  dropNote(bench, place, note);
 }

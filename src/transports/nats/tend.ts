@@ -1,6 +1,6 @@
 /**
- * What is done beside the work, now and then, by whoever reserves: ids whose time is over are let go, what was left in a
- * topic on its way is sent on, and so are jobs that the server has given up.
+ * What is done beside the work, now and then, by whoever reserves: ids whose time is over are let go, notes of jobs that
+ * are gone are taken away, what was left in a topic on its way is sent on, and so are jobs that the server has given up.
  *
  * @module
  */
@@ -9,6 +9,7 @@ import { partsOf, topicQueue } from "../../names.ts";
 import { hush } from "../../promises.ts";
 import type { Bench } from "./bench.ts";
 import { letGo } from "./ids.ts";
+import { sweepNotes } from "./notes.ts";
 import type { Place } from "./place.ts";
 import { sweep } from "./topics.ts";
 
@@ -50,4 +51,5 @@ async function tend(bench: Bench, place: Place, until: number): Promise<void> {
     }
   }
   await letGo(bench, place, until);
+  await sweepNotes(bench, place, until);
 }

@@ -19,6 +19,8 @@ export const EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence";
 export interface Marks {
   /** Leases that ran out. */
   readonly lost?: number | undefined;
+  /** It lost a lease before it was settled to run again: {@linkcode isFrail}. */
+  readonly frail?: boolean | undefined;
   /** Reloaded for a full life. */
   readonly reset?: boolean | undefined;
   /** When it may, or could, run first; milliseconds since the epoch. */
@@ -39,6 +41,11 @@ export interface JobRecord {
   readonly name: string;
   readonly meta: string;
   readonly marks: Marks;
+}
+
+/** Whether a job lost a lease before, so that each hand-over of it is written down. */
+export function isFrail({ marks: { lost = 0, frail = false } }: JobRecord): boolean {
+  return lost > 0 || frail;
 }
 
 /** The header's text. */

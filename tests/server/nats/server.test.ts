@@ -114,16 +114,24 @@ describeOn(["nats29"], "A server of NATS that refuses", () => {
     });
   }, PATIENCE);
 
-  test("a relay that was made before its server was reached refuses what that takes no more with its record", async () => {
-    await withServer({ config: "max_payload: 64KB" }, async (server) => {
-      const schema = { "~standard": { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) } } as const;
-      const relay = createRelay({ jobs: { work: schema }, transport: nats({ servers: server.url }) });
-      await relay.dispatch("work", "small");
-      expect(await reasonOf(relay.dispatch("work", "x".repeat(50_000)))).toMatchObject({ code: "TOO_LARGE" });
-      expect((await relay.info("default")).waiting).toBe(1);
-      await relay.close();
-    });
-  }, PATIENCE);
+  test(
+    "a relay that was made before its server was reached refuses what that takes no more with its record",
+    async () => {
+      await withServer({ config: "max_payload: 64KB" }, async (server) => {
+        const schema = {
+          "~standard": { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) },
+        } as const;
+        const relay = createRelay({ jobs: { work: schema }, transport: nats({ servers: server.url }) });
+        await relay.dispatch("work", "small");
+        expect(await reasonOf(relay.dispatch("work", "x".repeat(50_000)))).toMatchObject({
+          code: "TOO_LARGE",
+        });
+        expect((await relay.info("default")).waiting).toBe(1);
+        await relay.close();
+      });
+    },
+    PATIENCE,
+  );
 
   test(
     "a full store refuses pushes with TransportFull, gives out what it has, and takes more then",

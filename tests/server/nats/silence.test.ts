@@ -59,6 +59,18 @@ describeOn(["nats29"], "A silent server of NATS", () => {
     expect(await far.settle([{ queue: "q", token: delivery.token, to: "done" }], CALL)).toEqual(["settled"]);
   }, PATIENCE);
 
+  test("a job whose lease is over when it arrives is run by nobody, and is no loss", async () => {
+    const { port, url } = await started();
+    const brief = { prefix: "late", ackWait: 200 };
+    await using near = nats({ servers: url, ...brief });
+    await near.push([job({ id: "1", queue: "q" })], CALL);
+    await using link = await slowLink(port, 150);
+    await using far = nats({ servers: `nats://127.0.0.1:${link.port}`, ...brief });
+    expect(await far.reserve(["q"], LOOK)).toEqual([]);
+    const [delivery] = await near.reserve(["q"], { ...LOOK, wait: 10_000 });
+    expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
+  }, PATIENCE);
+
   test(
     "a look at a server that hangs is an error in time, and the pulls it left behind keep no job to themselves",
     async () => {

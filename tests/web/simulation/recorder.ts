@@ -138,8 +138,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
           }
           return deliveries.map(marked);
         },
-        extend: (leases, call) =>
-          noted(
+        extend(leases, call) {
+          const asked = now();
+          return noted(
             leases.map(({ queue, token, ms }) => ({
               op: "extend",
               at: 0,
@@ -150,11 +151,13 @@ export function createRecorder(options: RecorderOptions): Recorder {
               until: now() + ms,
             })),
             () => inner.extend(leases, call),
-            (answer) =>
-              answer instanceof Error || answer === undefined
-                ? { outcome: "unknown" }
-                : { state: answer.state },
-          ),
+            (answer) => {
+              if (answer instanceof Error || answer === undefined) return { outcome: "unknown" };
+              if (answer.state === "stale" || answer.lease === undefined) return { state: answer.state };
+              return { state: "held", until: asked + answer.lease };
+            },
+          );
+        },
         async settle(settlements, call) {
           const unmarked = settlements.map(clean);
           const answers = await noted<Settled>(unmarked.map(settleLine), () =>

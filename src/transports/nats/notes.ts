@@ -1,0 +1,90 @@
+/**
+ * Notes of what was handed over. The server counts what it delivered, and not what a worker got: what lay in the socket of
+ * a process that died comes again like what a handler died of. A job's first loss is taken on trust. From then on it is
+ * noted, under the number of its message, before it is handed over: so one that nobody ran loses no more than that one
+ * lease, however many processes die beside it.
+ *
+ * @module
+ */
+
+import { hush } from "../../promises.ts";
+import type { Bench } from "./bench.ts";
+import { lastMessage, replace } from "./locks.ts";
+import type { Place } from "./place.ts";
+import type { Arrival } from "./pulls.ts";
+import { deleteMessage, direct, each, scan } from "./read.ts";
+import { isFrail } from "./wire.ts";
+
+/** Notes that are looked at in one go. */
+const NOTES = 500;
+/** Milliseconds that taking one away may take. */
+const LATEST = 10_000;
+
+function subjectOf({ base }: Place, seq: number): string {
+  return `${base}h.${seq}`;
+}
+
+/** Notes those that lost a lease before; the number of each note. */
+export async function noteFrail(
+  bench: Bench,
+  arrivals: readonly Arrival[],
+  until: number,
+): Promise<ReadonlyMap<Arrival, number>> {
+  const notes = new Map<Arrival, number>();
+  await each(arrivals.filter(({ record }) => isFrail(record)), async (arrival) => {
+    const { place, seq } = arrival;
+    const note = await replace(bench, place, subjectOf(place, seq), "", 0, until).catch((error) => {
+      if (!bench.link.up) throw error;
+      // A store that is full gives out what it has: of this one a loss may go uncounted.
+      return undefined;
+    });
+    if (note !== undefined) notes.set(arrival, note);
+  });
+  return notes;
+}
+
+/** Takes a note away that is of no use any more. What is left behind is found by who tends the queue. */
+export function dropNote(bench: Bench, place: Place, note: number | undefined): void {
+  if (note === undefined || !bench.link.up) return;
+  hush(deleteMessage(bench, place, note, bench.link.settings.runtime.monotonic() + LATEST));
+}
+
+/** How many leases were lost on one that the server delivered again, and its note. */
+export async function lossOf(
+  bench: Bench,
+  { place, seq, record }: Pick<Arrival, "place" | "seq" | "record">,
+  until: number,
+): Promise<{ readonly lost: number; readonly note: number | undefined }> {
+  const { marks: { lost = 0 } } = record;
+  if (!isFrail(record)) return { lost: lost + 1, note: undefined };
+  const note = await lastMessage(bench, place, subjectOf(place, seq), until);
+  return { lost: note === undefined ? lost : lost + 1, note: note?.seq };
+}
+
+/** Takes away the notes of jobs that are gone, and what ended some that were settled late. */
+export async function sweepNotes(bench: Bench, place: Place, until: number): Promise<void> {
+  const left = [
+    ...await scan(bench, place, "h", 1, Infinity, () => true, NOTES, until),
+    ...await scan(
+      bench,
+      place,
+      "x",
+      1,
+      Infinity,
+      ({ time }) => isForgotten(bench, place, time),
+      NOTES,
+      until,
+    ),
+  ];
+  await each(left, async ({ subject, seq }) => {
+    const job = Number(subject.slice(subject.lastIndexOf(".") + 1));
+    if (await direct(bench, place, { seq: job }, until) === undefined) {
+      await deleteMessage(bench, place, seq, until);
+    }
+  });
+}
+
+/** Whether the server knows no more who followed whom. */
+function isForgotten({ clock }: Bench, { window }: Place, time: number): boolean {
+  return time + window < clock.now();
+}
