@@ -15,6 +15,7 @@ const CALL = { deadline: 10_000 };
 const BRIEF = { deadline: 300 };
 const ACK_WAIT = 600;
 const QUEUE = "work";
+const ROUNDS = 4;
 const PATIENCE = 30_000;
 /** Longer than the server's lease, so that it is kept up from here. */
 const LEASE = 60_000;
@@ -166,6 +167,31 @@ for (const name of ["nats29", "nats"] as const satisfies readonly ServerName[]) 
         expect(await settle(far, MOVES.again?.(held) ?? DONE(held))).toEqual(UNKNOWN);
         expect(await inAll(near)).toBe(0);
       }, PATIENCE);
+
+      test(
+        "'done' behind an extension that was answered late is settled, or another has the job, never both",
+        async () => {
+          const server = await started();
+          for (let round = 0; round < ROUNDS; round++) {
+            const { far, near, held } = await sides();
+            const waits = near.reserve([QUEUE], { ...TAKE, wait: 5 * ACK_WAIT });
+            // Whoever waits is known to the server by then.
+            await near.info(QUEUE, CALL);
+            server.pause();
+            const { queue, token } = held;
+            const extends_ = far.extend([{ queue, token, ms: LEASE }], CALL);
+            await new Promise((resolve) => setTimeout(resolve, ACK_WAIT + 100));
+            server.resume();
+            await extends_;
+            const answer = await settle(far, DONE(held));
+            const found = await waits;
+            expect([answer, found.map(({ id }) => id)]).toEqual(
+              answer === "settled" ? ["settled", []] : ["stale", ["1"]],
+            );
+          }
+        },
+        PATIENCE,
+      );
 
       test("a worker tells a job as stale that another completed in the meantime", async () => {
         const { port, url } = await started();

@@ -97,6 +97,23 @@ for (const name of ["nats29", "nats"] as const) {
       expect([next.meta, next.lost]).toEqual(["next", 0]);
     }, PATIENCE);
 
+    test(
+      "a note that was left behind is taken away by who reserves next, that of a job which is there stays",
+      async () => {
+        const { prefix, transport } = await onStore();
+        await using _ = transport;
+        const subject = `${prefix}.${QUEUE}.h`;
+        await using client = await (await started()).raw();
+        for (const seq of [1, 999_999]) await client.request(`${subject}.${seq}`);
+        expect(await notes(prefix)).toBe(2);
+        const next = nats({ servers: (await started()).url, prefix, ackWait: ACK_WAIT });
+        await using __ = next;
+        await next.reserve([QUEUE], { ...LOOK, slots: 0 });
+        await expect.poll(() => notes(prefix)).toBe(1);
+      },
+      PATIENCE,
+    );
+
     test("each lease that a worker lost is counted, and no note is left", async () => {
       const { prefix, transport } = await onStore();
       await using _ = transport;
