@@ -135,6 +135,11 @@ export function createLink(settings: Settings): Link {
     );
   }
 
+  /** Hears answers; begun anew where the server did not permit it. */
+  function listen(): void {
+    mux ??= opened?.connection.subscribe(`${prefix}*`, { callback: heard });
+  }
+
   /** Sends a message. */
   function put(ask: Ask): void {
     const { message: { subject }, until, answered } = ask;
@@ -145,6 +150,7 @@ export function createLink(settings: Settings): Link {
     const token = (tokens++).toString(36);
     asks.add(token, ask);
     try {
+      listen();
       link.send(ask.message, prefix + token);
     } catch (error) {
       asks.take(token);
@@ -184,7 +190,7 @@ export function createLink(settings: Settings): Link {
       checkVersion(made.connection.info);
       opened = made;
       prefix = `${settings.inboxPrefix}.${runtime.id()}.`;
-      mux = made.connection.subscribe(`${prefix}*`, { callback: heard });
+      listen();
       if (made.connection.info?.cluster !== undefined) {
         link.overhear(`${ELECTED}*.*`, elected);
       }
@@ -224,6 +230,7 @@ export function createLink(settings: Settings): Link {
     // Without the advisories a pull that nobody remembers is given up when its time is over, and a job that the server
     // gave up is found by those who look for it.
     if (typeof subject === "string" && subject.startsWith(ADVISORY)) return;
+    if (subject === `${prefix}*`) mux = undefined;
     const sending = "operation" in error && error.operation === "publish";
     const verb = sending ? "publish to" : "subscribe to";
     fail(
@@ -321,7 +328,10 @@ export function createLink(settings: Settings): Link {
     },
     watch(subject, until, end) {
       const token = (tokens++).toString(36);
-      if (!up) end(unavailable("Cannot reach NATS as the link is down"));
+      if (!up) {
+        end(unavailable("Cannot reach NATS as the link is down"));
+        return () => {};
+      }
       const since = runtime.monotonic();
       const ended: Answered = (_, error) => end(error ?? unavailable("The link is lost"));
       asks.add(token, askOf({ subject }, { since, until, again: false }, ended));

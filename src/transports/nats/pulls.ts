@@ -134,8 +134,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
   }
 
   function send(place: Place, line: Line, reply: string, body: object): void {
-    const subject = `$JS.API.CONSUMER.MSG.NEXT.${place.stream}.${place.consumers[line]}`;
-    link.send({ subject, data: JSON.stringify(body) }, reply);
+    link.send({ subject: pullOf(place, line), data: JSON.stringify(body) }, reply);
   }
 
   return {
@@ -201,7 +200,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           silence.cancel();
           unwatch();
         };
-        unwatch = link.watch(`jobs of stream '${place.stream}'`, until, end);
+        unwatch = link.watch(pullOf(place, line), until, end);
         if (!over) send(place, line, inbox.subject, { batch, no_wait: true });
       });
     },
@@ -267,6 +266,11 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
 
 function leaderOf({ stream, consumers }: Place, line: Line): string {
   return consumerLeader(stream, consumers[line]);
+}
+
+/** Where a line is asked for jobs. */
+function pullOf({ stream, consumers }: Place, line: Line): string {
+  return `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumers[line]}`;
 }
 
 /** Whether a pull ended because its consumer has another leader: that says nothing of what is there. */
