@@ -1,7 +1,8 @@
 /**
  * Jobs that the server has given up. Where an operator's consumer has a `max_deliver`, a message that used its
  * deliveries up without an end is handed over no more, though it lies in its line: it is sent on to those that came
- * back, one loss more in its record if somebody had it, under the message id of its one successor, so that it matters not how many do so.
+ * back, one loss more in its record if somebody had it, under the message id of its one successor, so that it matters not
+ * how many do so.
  *
  * The server says which it gave up, once, to whoever listens. Whoever did not hear it must find out: no server tells
  * which messages of a line are out for delivery, only how many. So of those that were handed over and are there still,
