@@ -56,6 +56,24 @@ export interface Stranded {
   glance(place: Place, until: number): Promise<void>;
 }
 
+/** Delayed jobs that are due soon. */
+export interface Calendar {
+  /** Takes in delayed jobs that were read: holds them until they are due, or parks them at the server. */
+  take(arrivals: readonly Arrival[]): void;
+  /** Goes on with a queue's after the link was down. */
+  wake(place: Place): void;
+  /** Resolves when those of a queue that are due were moved; at the latest when a page of them was. */
+  flush(place: Place): Promise<void>;
+  /** Does something while none of a queue is being moved, and so none is in two lines. */
+  still<T>(place: Place, work: () => Promise<T>): Promise<T>;
+  /** Those of a queue that are due and not yet moved: how many, and the earliest due time. */
+  due(place: Place): { readonly count: number; readonly oldest: number };
+  /** The link is down. */
+  reset(): void;
+  /** Gives all to others. */
+  close(): void;
+}
+
 /** The parts of one transport. */
 export interface Bench {
   readonly link: Link;
@@ -64,6 +82,7 @@ export interface Bench {
   readonly holding: Holding;
   readonly pulls: Pulls;
   readonly crowd: Crowd;
+  readonly calendar: Calendar;
   readonly window: Window;
   readonly deaths: Deaths;
   readonly stranded: Stranded;

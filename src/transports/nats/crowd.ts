@@ -13,7 +13,7 @@ import type { Bench, Crowd, Waiter } from "./bench.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import type { Arrival, Stand } from "./pulls.ts";
-import { giveBack, ripen, RIPEN_PAGE, takeBack } from "./ripen.ts";
+import { giveBack, takeBack } from "./ripen.ts";
 
 /** What is known of one queue. */
 interface Post {
@@ -30,6 +30,8 @@ interface Post {
 
 /** Milliseconds for which a job waits here for somebody who asks for it. */
 const LINGER = 250;
+/** Delayed jobs that a stand takes before it is made anew. */
+const DELAYED = 256;
 /** Milliseconds that a move of our own may take. */
 const MOVE = 10_000;
 
@@ -58,7 +60,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
 
   function stand(post: Post, line: Line): void {
     if (post.stands.has(line) || !bench().link.up) return;
-    let rest = line === "d" ? RIPEN_PAGE : 1;
+    let rest = line === "d" ? DELAYED : 1;
     const made: Stand = bench().pulls.stand(post.place, line, rest, {
       arrived: (arrival) => {
         rest--;
@@ -117,10 +119,10 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
     post.unripe.push(arrival);
     if (post.unripe.length > 1) return;
     hush(
-      runtime.sleep(0).then(async () => {
+      runtime.sleep(0).then(() => {
         const arrivals = post.unripe;
         post.unripe = [];
-        await ripen(bench(), arrivals, runtime.monotonic() + MOVE);
+        bench().calendar.take(arrivals);
       }),
     );
   }
@@ -131,6 +133,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
     keep(place, lines) {
       const post = postOf(place);
       for (const line of lines) stand(post, line);
+      bench().calendar.wake(place);
     },
     join(waiter) {
       for (const place of waiter.places) postOf(place).waiters.add(waiter);

@@ -9,11 +9,11 @@ import type { Channel, DeadChannel, QueueInfo } from "../../job.ts";
 import { checkInteger } from "../../options.ts";
 import type { Bench } from "./bench.ts";
 import { timeOfDeath } from "./deaths.ts";
-import type { Line } from "./names.ts";
+import { idToken, type Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { queueOf } from "./places.ts";
 import { lineSubject } from "./publish.ts";
-import { AT_ONCE, direct, each, type Grave, graves, lastOf, nextOf, scan } from "./read.ts";
+import { direct, each, type Grave, graves, lastOf, nextOf, scan } from "./read.ts";
 import { dueOf, ripenPages } from "./ripen.ts";
 import type { Stored } from "./wire.ts";
 
@@ -24,28 +24,38 @@ interface ConsumerState {
   readonly num_pending: number;
 }
 
-/** Pages of delayed jobs that a look moves on when they are due. */
-const PAGES = 100;
+/** Milliseconds for which delayed jobs are read before a look. */
+export const READING = 3_000;
+/** Ids whose deaths are asked for one by one. */
+const FEW = 4;
+const DEAD: readonly DeadChannel[] = ["failed", "timeout"];
 const LINES: readonly Line[] = ["w", "b", "d"];
 
 /** Counts per channel. */
 export async function infoOf(bench: Bench, queue: string, until: number): Promise<QueueInfo> {
   const place = await bench.places.find(queue, until);
   if (place === undefined) return { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
-  await ripenPages(bench, place, PAGES, until);
+  await ripenPages(bench, place, READING, until);
   const { left } = await bench.stranded.rescue(place, until);
-  const [[fresh, back, delayed], failed, timeout] = await Promise.all([
-    Promise.all(LINES.map((line) => stateOf(bench, place, line, until))),
+  const [lines, failed, timeout] = await Promise.all([
+    // What is due and about to go to those that wait is counted as if it were there.
+    bench.calendar.still(place, async () => {
+      const states = await Promise.all(LINES.map((line) => stateOf(bench, place, line, until)));
+      return { states, due: bench.calendar.due(place) };
+    }),
     countOf(bench, place, "failed", until),
     countOf(bench, place, "timeout", until),
   ]);
+  const { states: [fresh, back, delayed], due } = lines;
   if (fresh === undefined || back === undefined || delayed === undefined) {
     throw new Error("A line has no consumer");
   }
-  const waiting = fresh.num_pending + back.num_pending;
+  const unmoved = delayed.num_pending + delayed.num_ack_pending;
+  const ripe = Math.min(due.count, unmoved);
+  const waiting = fresh.num_pending + back.num_pending + ripe;
   const counts = {
     waiting,
-    delayed: delayed.num_pending + delayed.num_ack_pending,
+    delayed: unmoved - ripe,
     reserved: fresh.num_ack_pending + back.num_ack_pending + left,
     failed,
     timeout,
@@ -56,6 +66,7 @@ export async function infoOf(bench: Bench, queue: string, until: number): Promis
     nextOf(bench, place, `${place.base}b.>`, back.delivered.stream_seq + 1, until),
   ]);
   const times = first.flatMap((message) => message === undefined ? [] : [dueAt(message)]);
+  if (ripe > 0) times.push(due.oldest);
   return times.length === 0
     ? counts
     : { ...counts, oldest: Math.max(0, bench.clock.now() - Math.min(...times)) };
@@ -71,7 +82,8 @@ export async function stateOf(
   return await link.api(`CONSUMER.INFO.${place.stream}.${place.consumers[line]}`, undefined, until);
 }
 
-function dueAt(message: Stored): number {
+/** When a job may run. */
+export function dueAt(message: Stored): number {
   return dueOf({ record: message, time: message.time });
 }
 
@@ -113,15 +125,44 @@ export async function getJobs(
 ): Promise<(Entry | undefined)[]> {
   const place = await bench.places.find(queue, until);
   if (place === undefined || ids.length === 0) return ids.map(() => undefined);
-  const found = new Map<string, Promise<Entry | undefined>>();
-  const results: (Entry | undefined)[] = [];
   const seen = await delivered(bench, place, until);
-  for (let start = 0; start < ids.length; start += AT_ONCE) {
-    const part = ids.slice(start, start + AT_ONCE);
-    for (const id of part) if (!found.has(id)) found.set(id, getOne(bench, place, id, seen, until));
-    for (const id of part) results.push(await found.get(id));
+  const unique = [...new Set(ids)];
+  const found = new Map<string, Entry>();
+  await each(unique, async (id) => {
+    const live = await liveOf(bench, place, id, seen, until);
+    if (live !== undefined) found.set(id, live);
+  });
+  const rest = unique.filter((id) => !found.has(id));
+  const newest = await newestGraves(bench, place, rest, until);
+  await each(rest, async (id) => {
+    const grave = newest.get(idToken(id));
+    const dead = grave === undefined ? undefined : await lastOf(bench, place, grave.subject, until);
+    if (dead !== undefined) {
+      found.set(id, entryOf(bench, place, dead, channelOf(bench, place, dead, seen), Infinity));
+    }
+  });
+  return ids.map((id) => found.get(id));
+}
+
+/** The last death of each id, by the id's token. */
+async function newestGraves(
+  bench: Bench,
+  place: Place,
+  ids: readonly string[],
+  until: number,
+): Promise<Map<string, Grave>> {
+  const newest = new Map<string, Grave>();
+  // A server of 2.9 goes through all its subjects for each question.
+  const asked = ids.length <= FEW ? ids : [undefined];
+  const all = await Promise.all(
+    asked.flatMap((id) => DEAD.map((channel) => graves(bench, place, channel, id, until))),
+  );
+  for (const grave of all.flat()) {
+    const token = grave.subject.split(".").at(-2) ?? "";
+    const last = newest.get(token);
+    if (last === undefined || grave.stamp > last.stamp) newest.set(token, grave);
   }
-  return results;
+  return newest;
 }
 
 /** How far each line was delivered: what is behind it waits. */
@@ -133,7 +174,7 @@ export async function delivered(bench: Bench, place: Place, until: number): Prom
   return { w: seq(w), b: seq(b), d: seq(d) };
 }
 
-async function getOne(
+async function liveOf(
   bench: Bench,
   place: Place,
   id: string,
@@ -141,26 +182,15 @@ async function getOne(
   until: number,
 ): Promise<Entry | undefined> {
   const raw = /^[1-9]\d{0,15}$/.test(id) ? direct(bench, place, { seq: Number(id) }, until) : undefined;
-  const [live, foreign, failed, timeout] = await Promise.all([
+  const [live, foreign] = await Promise.all([
     Promise.all(LINES.map((line) => lastOf(bench, place, lineSubject(place, line, id), until))),
     raw,
-    graves(bench, place, "failed", id, until),
-    graves(bench, place, "timeout", id, until),
   ]);
   const alive = live.find((message) => message !== undefined && message.id === id) ??
     (foreign?.id === id && foreign.meta === "" ? foreign : undefined);
-  if (alive !== undefined && lineOf(place, alive) !== undefined) {
-    return entryOf(bench, place, alive, channelOf(bench, place, alive, seen), Infinity);
-  }
-  const newest = [...failed, ...timeout].reduce<Grave | undefined>(
-    (last, grave) => last === undefined || grave.stamp > last.stamp ? grave : last,
-    undefined,
-  );
-  if (newest === undefined) return undefined;
-  const dead = await lastOf(bench, place, newest.subject, until);
-  return dead === undefined
+  return alive === undefined || lineOf(place, alive) === undefined
     ? undefined
-    : entryOf(bench, place, dead, channelOf(bench, place, dead, seen), Infinity);
+    : entryOf(bench, place, alive, channelOf(bench, place, alive, seen), Infinity);
 }
 
 function lineOf({ base }: Place, { subject }: Stored): Line | undefined {
@@ -226,7 +256,7 @@ export async function listJobs(
   if (channel === "failed" || channel === "timeout") {
     return await listDead(bench, place, channel, page, until);
   }
-  await ripenPages(bench, place, PAGES, until);
+  await ripenPages(bench, place, READING, until);
   await bench.stranded.rescue(place, until);
   if (channel === "delayed") return await listDelayed(bench, place, page, until);
   return await listLines(bench, place, channel, page, until);

@@ -25,6 +25,7 @@ import { unlessAborted } from "../../promises.ts";
 import type { Features, Transport } from "../../transport.ts";
 import { type Bench, createWindow } from "./bench.ts";
 import type { NatsConnection, NatsHeaders, NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
+import { createCalendar } from "./calendar.ts";
 import { createServerClock } from "./clock.ts";
 import { createCrowd } from "./crowd.ts";
 import { createDeaths } from "./deaths.ts";
@@ -99,7 +100,7 @@ export function nats(options: NatsOptions): Transport {
   const settings = settingsOf(options);
   const { name, runtime } = settings;
   const bench = benchOf(settings);
-  const { link, places, crowd, holding } = bench;
+  const { link, places, crowd, calendar, holding } = bench;
   const ends = new Set<(error: unknown) => void>();
   let closing: Promise<void> | undefined;
 
@@ -134,6 +135,7 @@ export function nats(options: NatsOptions): Transport {
   async function close(): Promise<void> {
     for (const end of [...ends]) end(new TransportClosed(name));
     if (link.up) await crowd.close();
+    calendar.close();
     holding.close();
     await link.close();
   }
@@ -218,11 +220,15 @@ function benchOf(settings: ReturnType<typeof settingsOf>): Bench {
     tend: createTending(() => bench),
   };
   const crowd = createCrowd(settings.runtime, () => bench);
+  const calendar = createCalendar(link, () => bench);
   link.listeners.add({
-    down: () => crowd.reset(),
+    down: () => {
+      crowd.reset();
+      calendar.reset();
+    },
     moved: (stream, consumer) => crowd.moved(stream, consumer),
   });
-  const bench: Bench = { ...parts, crowd };
+  const bench: Bench = { ...parts, crowd, calendar };
   return bench;
 }
 

@@ -8,16 +8,15 @@ import type { Reloaded, Selection } from "../../exchange.ts";
 import type { Channel, DeadChannel } from "../../job.ts";
 import type { Bench } from "./bench.ts";
 import { retakeId } from "./ids.ts";
-import { channelOf, delivered, diedAt, type Seen } from "./look.ts";
+import { channelOf, delivered, diedAt, dueAt, READING, type Seen } from "./look.ts";
+import { mayBeHeld } from "./calendar.ts";
 import { deleteMessage, direct, each, type Grave, graves, lastOf, scan } from "./read.ts";
 import { endInStead, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
-import { lineSubject, published, tombSubject } from "./publish.ts";
+import { lineSubject, published, type Receipt, store, tombSubject } from "./publish.ts";
 import { ripenPages } from "./ripen.ts";
 import { MESSAGE_ID, type Stored } from "./wire.ts";
-
-const PAGES = 100;
 
 /** Dead to waiting, oldest first. */
 export async function reloadJobs(
@@ -101,7 +100,7 @@ export async function removeJobs(
   if (
     select !== "all" && !("ids" in select) && (select.reason !== undefined || select.before !== undefined)
   ) return 0;
-  await ripenPages(bench, place, PAGES, until);
+  await ripenPages(bench, place, READING, until);
   const seen = await delivered(bench, place, until);
   const live = await meant(bench, place, channel, select, seen, until);
   const removed = await each(live, (message) => removeOne(bench, place, message, channel, until));
@@ -143,30 +142,38 @@ async function meant(
 }
 
 /**
- * Removes a live job. First its successor's message id is taken, so that whoever holds it cannot move it any more; then
- * its delivery is acknowledged in its holder's stead, or the message deleted.
+ * Removes a live job. First its successor's message id is taken, so that whoever holds it, because it was reserved or is
+ * due soon, cannot move it any more; then its delivery is acknowledged in its holder's stead, or the message deleted.
  */
 async function removeOne(
   bench: Bench,
   place: Place,
-  { seq, subject }: Stored,
+  message: Stored,
   channel: Channel,
   until: number,
 ): Promise<boolean> {
-  const { link, holding } = bench;
+  const { link, holding, clock } = bench;
+  const { seq, subject } = message;
+  const held = channel === "reserved" || (channel === "delayed" && mayBeHeld(dueAt(message), clock.now()));
+  if (held && !await bury(bench, place, seq, until)) return false;
   if (channel === "reserved") {
-    const tomb = tombSubject(place, seq);
-    const receipt = await link.request(
-      { subject: tomb, data: "", lines: [[MESSAGE_ID, successorOf(seq)]] },
-      until,
-    );
-    await purge(bench, place, tomb, until);
-    if (new TextDecoder().decode(receipt.data).includes('"duplicate"')) return false;
     holding.lose(place, seq);
     const line: Line = subject.startsWith(`${place.base}b.`) ? "b" : "w";
     endInStead(link, place, line, seq);
   }
   return await deleteMessage(bench, place, seq, until) || channel === "reserved";
+}
+
+/** Takes the message id of a message's successor; false when there is one already. */
+async function bury(bench: Bench, place: Place, seq: number, until: number): Promise<boolean> {
+  const lines: [string, string][] = [[MESSAGE_ID, successorOf(seq)]];
+  const tomb = { subject: tombSubject(place, seq), data: "", lines, leader: place.leader, again: true };
+  const receipt = await new Promise<Receipt | Error>((told) =>
+    store(bench.link, tomb, `remove a job of stream '${place.stream}'`, until, told)
+  );
+  if (receipt instanceof Error) throw receipt;
+  if (!receipt.duplicate) await deleteMessage(bench, place, receipt.seq, until);
+  return !receipt.duplicate;
 }
 
 /** Removes all messages of a subject; how many. */

@@ -19,7 +19,7 @@ export interface Grave {
 }
 
 /** Messages that are asked for at once. */
-export const AT_ONCE = 256;
+const AT_ONCE = 256;
 /** Subjects of one of the server's answers. */
 const SUBJECTS_PAGE = 100_000;
 

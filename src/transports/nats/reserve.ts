@@ -26,8 +26,8 @@ interface Want {
   readonly eager: boolean;
 }
 
-/** Pages of delayed jobs that one reserve looks at. */
-const PAGES = 4;
+/** Milliseconds for which one reserve reads delayed jobs. */
+const READING = 50;
 /** Jobs that one pull asks for. */
 const MOST = 5_000;
 /** Milliseconds between two looks that are many. */
@@ -137,7 +137,7 @@ async function look(
   { limit, slots, eager }: Want,
   until: number,
 ): Promise<Arrival[]> {
-  const { crowd, pulls } = bench;
+  const { calendar, crowd, pulls } = bench;
   const spare = crowd.spare(place, limit, slots);
   const found = spare.filter((arrival) => isHeld(bench, arrival));
   // They go back, and come again with a lease that is whole.
@@ -158,7 +158,7 @@ async function look(
   };
   try {
     await Promise.all([
-      crowd.stands(place, "d") ? undefined : ripenPages(bench, place, PAGES, until),
+      crowd.stands(place, "d") ? calendar.flush(place) : ripenPages(bench, place, READING, until),
       !crowd.stands(place, "b") && free() > 0 ? take("b", free()) : undefined,
     ]);
     if (missing() <= 0 || (!eager && crowd.stands(place, "w"))) return found;

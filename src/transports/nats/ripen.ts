@@ -1,6 +1,6 @@
 /**
- * Delayed jobs. They lie in a line of their own; who reads one before it is due parks it at the server for the rest of
- * its time, and who reads one that is due moves it to those that wait.
+ * Jobs on their way to those that wait: delayed ones, which lie in a line of their own and are held by who reads them
+ * until they are due, lost ones, and those that are given back.
  *
  * @module
  */
@@ -16,39 +16,30 @@ import { isTopic } from "./registry.ts";
 import type { Arrival } from "./pulls.ts";
 import type { JobRecord } from "./wire.ts";
 
-const NANOS = 1_000_000;
-/** Delayed jobs that are looked at in one go. */
-export const RIPEN_PAGE = 256;
+/** Delayed jobs that are read in one go. */
+const PAGE = 1_000;
 
 /** When a job may run. */
 export function dueOf({ record: { marks }, time }: Pick<Arrival, "record" | "time">): number {
   return marks.due ?? time + (marks.delay ?? 0);
 }
 
-/** Moves those that are due, in the order of their due times, and parks the others. */
-export async function ripen(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<void> {
-  const { link, clock } = bench;
-  const now = clock.now();
-  const ripe: Arrival[] = [];
-  for (const arrival of arrivals) {
-    const rest = dueOf(arrival) - now;
-    if (rest <= 0) ripe.push(arrival);
-    else link.send({ subject: arrival.reply, data: `-NAK {"delay":${Math.ceil(rest * NANOS)}}` });
-  }
-  ripe.sort((a, b) => dueOf(a) - dueOf(b) || a.seq - b.seq);
-  const moves = ripe.map((arrival) => moveTo(arrival, "w", { due: dueOf(arrival), delay: undefined }));
-  if (moves.length > 0) await moveAll(link, moves, until);
-}
-
-/** Looks at the delayed jobs of a queue that nobody has looked at, page after page. */
-export async function ripenPages(bench: Bench, place: Place, pages: number, until: number): Promise<void> {
+/**
+ * Reads the delayed jobs of a queue that nobody has read, page after page until there are no more or the time for it is
+ * over, and moves a page of those that are due.
+ */
+export async function ripenPages(bench: Bench, place: Place, ms: number, until: number): Promise<void> {
   // What lies in a topic goes to its groups as it is.
   if (isTopic(place)) return;
-  for (let page = 0; page < pages; page++) {
-    const arrivals = await bench.pulls.take(place, "d", RIPEN_PAGE, until);
-    if (arrivals.length > 0) await ripen(bench, arrivals, until);
-    if (arrivals.length < RIPEN_PAGE) return;
+  const { runtime } = bench.link.settings;
+  const begun = runtime.monotonic();
+  const end = begun + Math.min(ms, (until - begun) / 2);
+  for (;;) {
+    const arrivals = await bench.pulls.take(place, "d", PAGE, until);
+    bench.calendar.take(arrivals);
+    if (arrivals.length < PAGE || runtime.monotonic() >= end) break;
   }
+  await bench.calendar.flush(place);
 }
 
 /**
@@ -73,7 +64,7 @@ export async function giveBack(bench: Bench, arrivals: readonly Arrival[], until
 }
 
 /** A job as it goes from its line to another. */
-function moveTo(
+export function moveTo(
   { place, line, record, payload, seq, reply }: Arrival,
   target: Line,
   changed: JobRecord["marks"],

@@ -8,15 +8,21 @@ import { ended, now } from "../support/ledger.ts";
 import { drained, NOTHING, printRepeated, type Scene, TRIES } from "../support/scene.ts";
 
 /** `RELEVO_DELAYED` sets another number, for figures. */
-const JOBS = Number(process.env.RELEVO_DELAYED ?? 5_000);
+const JOBS = Number(process.env.RELEVO_DELAYED ?? 3_000);
 const PRODUCERS = 2;
 const LEASE = 10_000;
 /** Milliseconds that 1,000 jobs have to be stored before the first is due. */
 const ROOM = 700;
 const SPREAD = 400;
 /** Milliseconds after which a job that is due on an idle broker runs: half of them, and of 99 among 100. */
-const PROMPT = 150;
-const ACCURATE = 1_000;
+const PROMPT = 400;
+const ACCURATE = 2_000;
+/** Milliseconds after the last is due in which none is counted as delayed any more, and more of them for 1,000 jobs. */
+const COUNTED = 8_000;
+const COUNTED_MORE = 200;
+/** Milliseconds between two counts, and by which clocks of two processes may differ. */
+const LOOK = 200;
+const SLACK = 5;
 
 /** Megabytes that a process holds in memory. */
 function memoryOf(pid: number): number {
@@ -38,8 +44,24 @@ function partOf(sorted: readonly number[], part: number): number {
   return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0);
 }
 
-/** Stores them all before the first is due; with more time where that was too little. */
-async function storeAll(ground: Ground): Promise<Scene> {
+/** Waits until none is delayed any more; how long after the last was due that was, and how long the last count took. */
+async function promoted(
+  scene: Scene,
+  lastDue: number,
+): Promise<{ readonly late: number; readonly took: number }> {
+  await new Promise((resolve) => setTimeout(resolve, lastDue - now()));
+  for (;;) {
+    const begun = now();
+    // A server that is starting refuses.
+    const info = await scene.relay.info("work").catch(() => undefined);
+    const ended = now();
+    if (info?.delayed === 0) return { late: ended - lastDue, took: ended - begun };
+    await new Promise((resolve) => setTimeout(resolve, LOOK));
+  }
+}
+
+/** Stores them all before the first is due; with more time where that was too little. Says when the last is due. */
+async function storeAll(ground: Ground): Promise<{ readonly scene: Scene; readonly lastDue: number }> {
   for (let tries = 1; tries <= TRIES; tries++) {
     const scene = sceneOn(ground, LEASE);
     await scene.relay.queues();
@@ -52,6 +74,7 @@ async function storeAll(ground: Ground): Promise<Scene> {
       Array.from({ length: PRODUCERS }, (_, n) => scene.producer({ from: n * count, ...flow }).rest()),
     );
     const took = now() - begun;
+    const lastDue = now() + delay;
     const { delayed } = await scene.relay.info("work");
     if (delayed === JOBS && took < delay - 500) {
       const grown = memoryOf(ground.server.pid()) - empty;
@@ -59,7 +82,7 @@ async function storeAll(ground: Ground): Promise<Scene> {
         `${JOBS} delayed jobs on ${ground.name}: stored at ${Math.round(1_000 * JOBS / took)} a second, ` +
           `${grown.toFixed(0)} MB of the server's memory`,
       );
-      return scene;
+      return { scene, lastDue };
     }
   }
   throw new Error("The jobs were due before they were stored");
@@ -68,7 +91,7 @@ async function storeAll(ground: Ground): Promise<Scene> {
 export function delayedScenes(ground: Ground): void {
   for (const fate of ["that is left alone", "that is killed"] as const) {
     test(`${JOBS} delayed jobs on ${ground.name} ${fate} run when they are due, and none early`, async () => {
-      const scene = await storeAll(ground);
+      const { scene, lastDue } = await storeAll(ground);
       const order = { lease: LEASE, concurrency: 50 };
       const workers = [scene.worker(order), scene.worker(order)];
       await Promise.all(workers.map((worker) => worker.told("ready")));
@@ -76,6 +99,7 @@ export function delayedScenes(ground: Ground): void {
         await ground.server.kill();
         await ground.server.start();
       }
+      const { late: counted, took: counting } = await promoted(scene, lastDue);
       // Counting jobs costs the broker something while there are many: the ledgers say when they are through.
       await ended(scene.folder, JOBS);
       await scene.counts(drained);
@@ -88,11 +112,16 @@ export function delayedScenes(ground: Ground): void {
         `${JOBS} due jobs on ${ground.name} ${fate}: ran at ${
           Math.round(1_000 * JOBS / took)
         } a second, after their ` +
-          `due time half by ${partOf(late, 0.5)} ms, all by ${partOf(late, 1)} ms`,
+          `due time half by ${partOf(late, 0.5)} ms, 99 % by ${partOf(late, 0.99)} ms, all by ${
+            partOf(late, 1)
+          } ms; ` +
+          `counted as due ${Math.round(counted)} ms after the last was, in ${Math.round(counting)} ms`,
         runs,
       );
       expect(left).toEqual(NOTHING);
       expect(runs.ends.size).toBe(JOBS);
+      expect(counted).toBeLessThan(COUNTED + COUNTED_MORE * JOBS / 1_000);
+      expect(late[0]).toBeGreaterThanOrEqual(-SLACK);
     }, 60_000 + JOBS * 4);
   }
 
