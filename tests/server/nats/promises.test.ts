@@ -1,6 +1,6 @@
 /**
  * Each promise once through relays on NATS, by the real clock: a server of Go has no clock that a test could set. What
- * takes hours elsewhere takes less than two seconds here.
+ * takes hours elsewhere takes a few seconds here.
  */
 import { expect, test } from "vitest";
 import {
@@ -90,7 +90,7 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
     );
 
     promise("3: who lost its lease changes nothing, and is told stale", async (ground) => {
-      const slow = createRelay({ jobs, transport: cutOff(ground, 500), callTimeout: 1_000 });
+      const slow = createRelay({ jobs, transport: cutOff(ground, 500), callTimeout: 3_000 });
       const stale = heard(slow.events, "stale");
       const { opened, open } = door();
       let slowRuns = 0;
@@ -118,10 +118,10 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
     promise(
       "4: a job that is lost more than 'maxLost' times is dead before another handler has it",
       async (ground) => {
-        const relay = ground.relay(jobs, { ackWait: 400 });
+        const relay = ground.relay(jobs, { ackWait: 1_500 });
         await relay.dispatch("work", "poison");
         for (let n = 0; n < 2; n++) {
-          await using child = spawnScript(HOLDS, [ground.server.url, ground.prefix, "400"]);
+          await using child = spawnScript(HOLDS, [ground.server.url, ground.prefix, "1500"]);
           await child.until((line) => line === "began");
           child.kill("SIGKILL");
           await child.exited;
@@ -148,13 +148,13 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
         const begun = performance.now();
         await relay.dispatch("work", "fails", { backoff: fixed(800) });
         await relay.dispatch("work", "next");
-        const at = new Date(Date.now() + 1_500);
+        const at = new Date(Date.now() + 3_000);
         for (const n of [1, 2, 3]) await relay.dispatch("work", n, { at });
         await worksUntil(relay, "all ran", () => seen.length === 6, { concurrency: 1 });
         expect(seen).toEqual(["fails", "next", "fails", 1, 2, 3]);
         const [failed = 0, , again = 0, due = 0] = times;
         expect(again - failed).toBeGreaterThanOrEqual(795);
-        expect(due - begun).toBeGreaterThanOrEqual(1_400);
+        expect(due - begun).toBeGreaterThanOrEqual(2_900);
       },
     );
 
@@ -266,7 +266,7 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
     alone(
       "10: a server that goes away is told once and waited for, and dispatches reject in time",
       async (ground) => {
-        const relay = ground.relay(jobs, {}, { callTimeout: 1_000 });
+        const relay = ground.relay(jobs, {}, { callTimeout: 3_000 });
         const states = heard(relay.events, "connection");
         const seen: unknown[] = [];
         relay.handle("work", (payload) => void seen.push(payload));
@@ -277,7 +277,7 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
         await becomes("it is told", () => states.length === 1);
         const begun = performance.now();
         const reason = await rejection(relay.dispatch("work", "meanwhile"));
-        expect(performance.now() - begun).toBeLessThan(3_000);
+        expect(performance.now() - begun).toBeLessThan(8_000);
         expect(
           reason instanceof TransportError || reason instanceof OutcomeUnknown ||
             reason instanceof DeadlineExceeded,
@@ -319,7 +319,7 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
     alone("12: neither payloads nor passwords are in what errors and events say", async (ground) => {
       const url = ground.server.url.replace("nats://", "nats://boss:s3cret@");
       const lines: string[] = [];
-      const relay = ground.relay(jobs, { servers: url }, { callTimeout: 1_000 });
+      const relay = ground.relay(jobs, { servers: url }, { callTimeout: 3_000 });
       for (const type of ["error", "connection", "failed", "retrying"] as const) {
         relay.events.addEventListener(type, ({ detail }) => {
           const error = "error" in detail ? detail.error : undefined;

@@ -255,18 +255,20 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
 
     row("F078: a failed run is delayed and not reserved, and the next is attempt 2", async (ground) => {
       const relay = ground.relay(jobs);
-      const attempts: number[] = [];
-      relay.handle("work", (_, { attempt }) => {
-        attempts.push(attempt);
+      const attempts: unknown[] = [];
+      relay.handle("work", (payload, { attempt }) => {
+        attempts.push([payload, attempt]);
         throw new Error("always");
       });
-      const { id } = await relay.dispatch("work", "x", { maxAttempts: 2, backoff: fixed(1_500) });
+      const { id } = await relay.dispatch("work", "late", { maxAttempts: 2, backoff: fixed(3_600_000) });
       await relay.drain();
       expect(await relay.info("work")).toEqual({ ...EMPTY, delayed: 1 });
       expect((await relay.list("work", "delayed")).jobs).toMatchObject([{ id, attempts: 1 }]);
+      await relay.dispatch("work", "soon", { maxAttempts: 2, backoff: fixed(100) });
       const dead = async (): Promise<boolean> => (await relay.info("work")).failed === 1;
       await worksUntil(relay, "it is dead", dead);
-      expect(attempts).toEqual([1, 2]);
+      expect(attempts).toEqual([["late", 1], ["soon", 1], ["soon", 2]]);
+      expect(await relay.info("work")).toEqual({ ...EMPTY, delayed: 1, failed: 1 });
     });
 
     row("F079: a job out of attempts is in 'failed', with its error and what it carried", async (ground) => {
