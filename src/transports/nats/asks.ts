@@ -1,6 +1,6 @@
 /**
  * What was asked and not answered yet: ended when its time is over, and told whoever answers. In a cluster whoever was
- * to answer may have died: what may be sent more than once is sent again when no answer comes, each time half as often.
+ * to answer may have died: what may be sent more than once is sent again when no answer comes.
  *
  * @module
  */
@@ -50,8 +50,9 @@ export interface Asks {
   repeat(): void;
 }
 
-/** Milliseconds without an answer after which a message is sent again. */
+/** Milliseconds without an answer after which a message is sent again, at first and at most. */
 const SILENCE = 1_000;
+const SILENCE_MOST = 2_000;
 
 /** Makes an ask; `again` where it may be repeated. */
 export function askOf(
@@ -107,7 +108,7 @@ export function createAsks(
 
   function resend(token: string, ask: Ask, now: number): void {
     ask.again = true;
-    ask.pause *= 2;
+    ask.pause = Math.min(SILENCE_MOST, 2 * ask.pause);
     // Those that were sent together are not sent again all at once.
     ask.next = now + ask.pause * (0.5 + runtime.random() / 2);
     send(token, ask.message);

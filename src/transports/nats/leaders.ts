@@ -9,7 +9,7 @@
 import { TransportClosed } from "../../errors.ts";
 import { type Alarm, type Alarms, createAlarms } from "../../alarms.ts";
 import { hush } from "../../promises.ts";
-import { isOff, isPlaceGone, NoResponders, typed } from "./errors.ts";
+import { isOff, isPlaceGone, NoResponders, typed, unavailable } from "./errors.ts";
 import type { Settings } from "./options.ts";
 
 /** Waits for leaders. */
@@ -117,9 +117,9 @@ export function createLeaders({ runtime, name }: Settings, { clustered, look }: 
   const leaders: Leaders = {
     missing: (leader) => (vacancies.get(leader)?.waiting.size ?? 0) > 0,
     elected(leader, until) {
-      const absent = (): Error => new NoResponders(`use stream '${streamOf(leader)}'`);
+      const what = `use stream '${streamOf(leader)}'`;
       if (closed) return Promise.reject(new TransportClosed(name));
-      if (!clustered()) return Promise.reject(absent());
+      if (!clustered()) return Promise.reject(new NoResponders(what));
       return new Promise((resolve, reject) => {
         const vacancy = vacancyOf(leader);
         const told = (error?: unknown): void => {
@@ -129,7 +129,10 @@ export function createLeaders({ runtime, name }: Settings, { clustered, look }: 
           else reject(error);
         };
         const rest = Math.min(PATIENCE, until - runtime.monotonic());
-        const alarm: Alarm = alarms.set(Math.max(0, rest), () => told(absent()));
+        const alarm: Alarm = alarms.set(
+          Math.max(0, rest),
+          () => told(unavailable(`Cannot ${what} as none of its servers leads it`)),
+        );
         vacancy.waiting.add(told);
         scout(leader, vacancy);
       });

@@ -77,8 +77,9 @@ export interface Link {
   close(): Promise<void>;
 }
 
-/** Milliseconds that one attempt to connect may take. */
+/** Milliseconds that one attempt to connect may take, and where another server may be tried instead. */
 const CONNECT_TIMEOUT = 5_000;
+const NEXT_TIMEOUT = 2_000;
 /** Milliseconds that the last messages may take on their way when the link is closed. */
 const FLUSH = 1_000;
 const LEAST_VERSION = [2, 9] as const;
@@ -185,7 +186,7 @@ export function createLink(settings: Settings): Link {
   async function connect(): Promise<void> {
     opening = true;
     try {
-      const made = await open(settings, CONNECT_TIMEOUT);
+      const made = await open(settings, settings.servers.length > 1 ? NEXT_TIMEOUT : CONNECT_TIMEOUT);
       if (closed) return void (settings.connection === undefined && await made.connection.close());
       checkVersion(made.connection.info);
       opened = made;

@@ -7,6 +7,7 @@
 
 import { TransportError } from "../../errors.ts";
 import { partsOf } from "../../names.ts";
+import { hush } from "../../promises.ts";
 import type { ServerClock } from "./clock.ts";
 import { FAULT, isFault, typed } from "./errors.ts";
 import { streamLeader } from "./leaders.ts";
@@ -75,6 +76,8 @@ const NANOS = 1_000_000;
 /** Milliseconds at least for which a server remembers the ids of messages, and in leases. */
 const LEAST_WINDOW = 120_000;
 const WINDOW_LEASES = 10;
+/** Milliseconds that a look may take for which nobody waits. */
+const BACKGROUND = 30_000;
 /** Pulls that may wait at one consumer. */
 const MAX_WAITING = 4_096;
 const DESCRIPTION = "Relevo queue ";
@@ -185,9 +188,28 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     }
   }
 
+  /**
+   * Whether a place was looked at on this connection. Another server of the same cluster has what the one before had: a
+   * look that waits there for a leader holds nobody up.
+   */
+  function isKnown(place: Place): boolean {
+    const { epoch } = link;
+    const at = looked.get(place);
+    if (at === undefined || at === epoch) return at === epoch;
+    if (!link.clustered) return false;
+    looked.set(place, epoch);
+    const until = link.settings.runtime.monotonic() + BACKGROUND;
+    hush(
+      look(place, false, until).then((found) => {
+        if (!found && looked.get(place) === epoch) looked.delete(place);
+      }),
+    );
+    return true;
+  }
+
   /** Whether a place is there; those who ask at once share the look. */
   async function there(place: Place, make: boolean, until: number): Promise<boolean> {
-    if (looked.get(place) === link.epoch) return true;
+    if (isKnown(place)) return true;
     const under = looking.get(place);
     if (under !== undefined && (await under.catch(() => false) || !make)) {
       return await there(place, make, until);
@@ -210,7 +232,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     },
     known(queue) {
       const place = places.get(queue);
-      return place !== undefined && looked.get(place) === link.epoch ? place : undefined;
+      return place !== undefined && isKnown(place) ? place : undefined;
     },
     forget: (place) => void looked.delete(place),
     forgetAll: () => looked.clear(),

@@ -9,7 +9,7 @@ import { hush } from "../../promises.ts";
 import { consumerLeader } from "./leaders.ts";
 import type { Link } from "./link.ts";
 import type { NatsHeaders, NatsMessage } from "./connection.ts";
-import { NoResponders, PlaceGone } from "./errors.ts";
+import { isPlaceGone, NoResponders, PlaceGone } from "./errors.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import type { Places } from "./places.ts";
@@ -183,7 +183,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
             silence = alarms.set(SILENCE, quiet);
             send(place, line, inbox.subject, { batch, no_wait: true });
           }, (error) => {
-            places.forget(place);
+            if (isPlaceGone(error)) places.forget(place);
             end(errorOf(error));
           });
         };
@@ -217,7 +217,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
       const ended = (gone?: Error): void => {
         rest = 0;
         leave();
-        if (gone !== undefined) places.forget(place);
+        if (isPlaceGone(gone)) places.forget(place);
         over(gone);
       };
       const wait = (): void => {

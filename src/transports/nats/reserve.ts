@@ -4,10 +4,12 @@
  * @module
  */
 
+import { RelevoError } from "../../errors.ts";
 import type { Delivery, ReserveOptions } from "../../exchange.ts";
 import { checkInteger, checkTime } from "../../options.ts";
 import type { Alarm } from "../../alarms.ts";
 import type { Bench, Waiter } from "./bench.ts";
+import { isPlaceGone } from "./errors.ts";
 import { marginOf } from "./held.ts";
 import { stateOf } from "./look.ts";
 import { inOrder } from "./order.ts";
@@ -32,6 +34,8 @@ const READING = 50;
 const MOST = 5_000;
 /** Milliseconds between two looks that are many. */
 const OFTEN = 200;
+/** Milliseconds for which a look before a wait is waited for in a cluster. */
+const FIRST = 500;
 /** Milliseconds after which a consumer has heard of what its stream has stored. */
 const HEARD_OF = 20;
 /** Milliseconds that a job takes from the server to a stand at most. */
@@ -83,7 +87,9 @@ export async function reserveJobs(
         if (place !== undefined) found.push(place);
       }
       bench.tend(found);
-      return await round(bench, found, { ...options, eager: wait === 0 }, until);
+      return await (wait === 0
+        ? round(bench, found, { ...options, eager: true }, until)
+        : firstLook(bench, found, options, until));
     });
     const isOver = ended.length > 0 || arrivals.length > 0 || wait === 0;
     if (isOver) return await handOver(bench, arrivals, options.lease, ended);
@@ -93,6 +99,28 @@ export async function reserveJobs(
     return await handOver(bench, more, options.lease, ended);
   } finally {
     off();
+  }
+}
+
+/**
+ * A look before a wait. In a cluster a line may have no leader for some seconds: that holds up nobody, as those who wait
+ * stand at each line by itself.
+ */
+async function firstLook(
+  bench: Bench,
+  places: readonly Place[],
+  { limit, slots }: ReserveOptions,
+  until: number,
+): Promise<Arrival[]> {
+  const { link } = bench;
+  const soon = link.clustered ? Math.min(until, link.settings.runtime.monotonic() + FIRST) : until;
+  try {
+    return await round(bench, places, { limit, slots, eager: false }, soon);
+  } catch (error) {
+    const silent = error instanceof RelevoError && !isPlaceGone(error) &&
+      (error.code === "DEADLINE_EXCEEDED" || error.code === "TRANSPORT_UNAVAILABLE");
+    if (soon === until || !silent || !link.up) throw error;
+    return [];
   }
 }
 
