@@ -1,11 +1,15 @@
 /**
  * Delayed jobs that are due soon. Who reads one holds it until its time, by number, due time and as far as there is room
  * by its payload, and moves it then to those that wait. Until then it is parked at the server for a little longer than
- * that, so that another gets it if this process dies or falls behind: five seconds after its time, or if it was due when
- * it was read, after a lease.
+ * that, so that another gets it if this process dies or falls behind: five seconds after its time, and half a millisecond
+ * more for each job that it held; or if it was due when it was read, after a lease.
  *
  * What is due later is parked until some time before, and held by nobody, so that a process holds what is due within
  * forty seconds only. Beyond {@linkcode MOST} of these the server brings each when it is due.
+ *
+ * 100,000 jobs of 100 bytes that are due at once, two cores shared with others: 2.9.10 moved 25,000 a second, 2.15.1
+ * 21,000. The server took 40 and 31 MB for them as they lay, 73 and 67 MB once they were read, as it notes each that is
+ * out.
  *
  * Parked and brought back by the server alone, 20,000 jobs ran at 320 a second on NATS 2.9.10, as the server walks all
  * that it has parked to find those whose time is over; those that are held and moved never get that far.
@@ -58,6 +62,11 @@ const AHEAD = 30_000;
 const GRID = 10_000;
 /** Milliseconds after its time at which a job that nobody moved is brought to another. */
 const GRACE = 5_000;
+/**
+ * The same for each job that is held already, as those due at once take their time: a server of 2.9 that brings them
+ * meanwhile goes through all of these for each acknowledgement, and moved 2,000 a second instead of 19,000.
+ */
+const GRACE_EACH = 0.5;
 /** Milliseconds after which one that is due and for which there was no room comes again. */
 const AGAIN = 1_000;
 /** Jobs that a process holds, about 250 bytes each, and the bytes of payloads that it keeps of them. */
@@ -114,7 +123,7 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
     if (rest > AHEAD + GRID) return park(reply, Math.floor((due - AHEAD) / GRID) * GRID - now);
     const known = shelf.held.get(seq);
     if (known === undefined && total >= MOST) return park(reply, rest > 0 ? rest : AGAIN);
-    if (rest > 0) park(reply, rest + GRACE);
+    if (rest > 0) park(reply, rest + GRACE + total * GRACE_EACH);
     if (known !== undefined) return void (known.reply = reply);
     const unripe: Unripe = { seq, due, time, size, reply, arrival: undefined };
     if (bytes + weightOf(arrival) <= MOST_BYTES) {
