@@ -178,7 +178,7 @@ function admit(state: State, delivery: Delivery, received: number): void {
   const run = new Run(delivery);
   run.leaseEnd = received + delivery.lease;
   hasten(state, delivery.lease);
-  state.held.add(run);
+  run.held = state.held.add(run);
   if (state.drain !== undefined) state.drain.left--;
   if (delivery.lost > 0) {
     const { id, queue } = delivery;
@@ -219,7 +219,7 @@ export function pump(state: State): void {
       settle(state, run, { to: "release", reason: "busy" });
       continue;
     }
-    state.running.add(run);
+    run.running = state.running.add(run);
     void perform(state, run);
   }
 }

@@ -73,7 +73,7 @@ function beatAll(state: State): void {
   }
   heartbeat.last = now;
   let shortest = settings.lease;
-  for (const run of held) {
+  for (const run of held.items()) {
     if (handedBack(state, run)) continue;
     if (run.delivery.lease < shortest) shortest = run.delivery.lease;
     beat(state, run, settings.lease);
@@ -83,7 +83,7 @@ function beatAll(state: State): void {
 
 /** What was fetched ahead and still waits at the second beat: handlers have become slow, and others may be free. */
 function handedBack(state: State, run: Run): boolean {
-  if (run.beats++ === 0 || run.settling || state.running.has(run)) return false;
+  if (run.beats++ === 0 || run.settling || run.running >= 0) return false;
   state.buffer.remove(run);
   settle(state, run, { to: "release", reason: "busy" });
   return true;
@@ -114,7 +114,7 @@ function lose(state: State, run: Run): void {
   if (run.abandoned !== undefined || !letGo(state, run)) return;
   run.abandoned = "lost";
   tellStale(state, run, "extend");
-  if (!state.running.has(run)) state.buffer.remove(run);
+  if (run.running < 0) state.buffer.remove(run);
   run.abort(new LeaseLost(run.delivery.id));
   state.room.open();
   state.quiet.open();

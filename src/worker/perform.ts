@@ -61,7 +61,8 @@ export async function perform(state: State, run: Run): Promise<void> {
     fate = fateOfError(state, run, error);
   }
   run.alarm?.cancel();
-  state.running.delete(run);
+  if (run.running >= 0) state.running.remove(run.running);
+  run.running = -1;
   if (run.abandoned === undefined) conclude(state, run, fate);
   state.pump();
   state.room.open();

@@ -23,6 +23,10 @@ export type Abandoned = "lost" | "timeout" | "stop";
 /** A delivery on its way through the worker. */
 export class Run {
   readonly delivery: Delivery;
+  /** Its slot among those that its worker holds; -1: none. */
+  held = -1;
+  /** Its slot among those that run; -1: none. */
+  running = -1;
   /** When its lease is over at the latest, by the monotonic clock, as far as the transport has answered. */
   leaseEnd: number = Infinity;
   /** When its handler was called, by the monotonic clock. */

@@ -19,6 +19,7 @@ import type { Link } from "./link.ts";
 import type { Meter } from "./meter.ts";
 import type { Run, SettleWithin } from "./run.ts";
 import type { Settings } from "./settings.ts";
+import type { Slots } from "../slots.ts";
 
 /** What a worker gets from its relay. */
 export interface Bench {
@@ -83,9 +84,9 @@ export interface State extends Judge {
   /** Fetched and not started, in order. */
   readonly buffer: Fifo<Run>;
   /** Every run whose lease is ours: buffered, running or settling. */
-  readonly held: Set<Run>;
-  /** Runs that occupy a slot. */
-  readonly running: Set<Run>;
+  readonly held: Slots<Run>;
+  /** Runs whose handlers run. */
+  readonly running: Slots<Run>;
   /** Settlements that were not answered yet. */
   unsettled: number;
   /** No further job is fetched or started. */
@@ -109,7 +110,10 @@ export interface State extends Judge {
 /** A run is no longer this worker's. */
 export function letGo({ held, bench: { suspects } }: State, run: Run): boolean {
   suspects.delete(run);
-  return held.delete(run);
+  if (run.held < 0) return false;
+  held.remove(run.held);
+  run.held = -1;
+  return true;
 }
 
 /** Whether nothing is running or on its way any more. */
@@ -119,6 +123,7 @@ export function isQuiet(state: State): boolean {
 
 /** Whether a run is ours to wait for: a handler that it was taken from may ignore that for ever. */
 export function isRunning({ running }: State): boolean {
-  for (const run of running) if (run.abandoned === undefined) return true;
+  if (running.size === 0) return false;
+  for (const run of running.items()) if (run.abandoned === undefined) return true;
   return false;
 }

@@ -10,6 +10,7 @@ import { createFifo } from "../fifo.ts";
 import type { Gate } from "../gate.ts";
 import { createLatch } from "../latch.ts";
 import { checkKnown, checkSignal, checkTime } from "../options.ts";
+import { createSlots } from "../slots.ts";
 import { fetchLoop, pump, rearm } from "./fetch.ts";
 import { tellIgnored } from "./ignored.ts";
 import { createExtensions, startHeartbeat } from "./lease.ts";
@@ -170,8 +171,8 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
     tally: { completed: 0, retried: 0, rescheduled: 0, failed: 0, released: 0, stale: 0 },
     drain,
     buffer: createFifo(),
-    held: new Set(),
-    running: new Set(),
+    held: createSlots(),
+    running: createSlots(),
     unsettled: 0,
     stopping: false,
     over: false,
@@ -195,12 +196,13 @@ function leaveOff(state: State): void {
 /** Tells the running handlers to end, and gives up those that have not after the worker's grace. */
 function halt(state: State, reason: unknown): void {
   leaveOff(state);
-  for (const run of state.running) {
+  for (const run of state.running.items()) {
     run.stopped = true;
     run.abort(reason);
   }
   state.alarms.set(state.settings.grace, () => {
-    for (const run of state.running) {
+    for (const run of state.running.items()) {
+      run.running = -1;
       if (run.abandoned === undefined && !run.settling) {
         run.abandoned = "stop";
         tellStuck(state, run, "stop");
@@ -225,7 +227,7 @@ async function windDown(state: State): Promise<void> {
   enough.cancel();
   state.over = true;
   state.alarms.clear();
-  for (const run of state.held) letGo(state, run);
+  for (const run of state.held.items()) letGo(state, run);
   if (state.unsettled > 0) {
     const error = new Error(
       `Stopped with ${state.unsettled} jobs whose settlement was not confirmed: they may run again`,
