@@ -8,6 +8,7 @@
 import type { Alarms } from "../../alarms.ts";
 import { DeadlineExceeded } from "../../errors.ts";
 import type { Runtime } from "../../runtime.ts";
+import { createSlots } from "../../slots.ts";
 import type { NatsMessage } from "./connection.ts";
 
 /** What an answer is, or why none comes. `again` says that the message was sent before, and perhaps taken. */
@@ -17,7 +18,7 @@ export type Answered = (message: NatsMessage | undefined, error: Error | undefin
 export interface Outgoing {
   readonly subject: string;
   readonly data?: Uint8Array | string | undefined;
-  /** Header lines; none is sent when there are none. */
+  /** Header lines; absent when there are none. */
   readonly lines?: readonly (readonly [string, string])[] | undefined;
   /** Who takes it in a cluster, as `Leaders` name them: with none, it waits for the next. */
   readonly leader?: string | undefined;
@@ -27,6 +28,8 @@ export interface Outgoing {
 
 /** A message that was sent, or is to be. */
 export interface Ask {
+  /** Under which it waits: its slot, and what tells it from those that had the slot before. */
+  token: string;
   readonly message: Outgoing;
   readonly since: number;
   readonly until: number;
@@ -41,7 +44,8 @@ export interface Ask {
 
 /** All that wait for an answer. */
 export interface Asks {
-  add(token: string, ask: Ask): void;
+  /** Takes one in; the token under which it waits, which no other ever had. */
+  add(ask: Ask): string;
   /** Takes out whoever waits under a token. */
   take(token: string): Ask | undefined;
   /** Takes out all that fit. */
@@ -50,6 +54,8 @@ export interface Asks {
   repeat(): void;
 }
 
+/** In which tokens are written. */
+const RADIX = 36;
 /** Milliseconds without an answer after which a message is sent again, at first and at most. */
 const SILENCE = 1_000;
 const SILENCE_MOST = 2_000;
@@ -61,6 +67,7 @@ export function askOf(
   answered: Answered,
 ): Ask {
   return {
+    token: "",
     message,
     since,
     until,
@@ -81,20 +88,23 @@ export function createAsks(
   alarms: Alarms,
   send: (token: string, message: Outgoing) => void,
 ): Asks {
-  const asks = new Map<string, Ask>();
+  const asks = createSlots<Ask>();
+  let count = 0;
   let ringAt = Infinity;
 
   /** Ends the asks whose time is over, repeats those that are due for it, and sleeps until the next one is. */
   function ring(): void {
     ringAt = Infinity;
     const now = runtime.monotonic();
-    for (const [token, ask] of asks) {
+    for (const ask of asks.items()) {
+      // Who was told before may have taken it out.
+      if (asks.get(slotOf(ask.token)) !== ask) continue;
       if (ask.until <= now) {
-        asks.delete(token);
+        take(ask.token);
         ask.answered(undefined, late(ask), ask.again);
         continue;
       }
-      if (ask.next <= now) resend(token, ask, now);
+      if (ask.next <= now) resend(ask, now);
       ringAt = Math.min(ringAt, ask.until, ask.next);
     }
     if (ringAt < Infinity) alarms.set(ringAt - now, ring);
@@ -106,32 +116,41 @@ export function createAsks(
     alarms.set(Math.max(0, at - runtime.monotonic()), ring);
   }
 
-  function resend(token: string, ask: Ask, now: number): void {
+  function resend(ask: Ask, now: number): void {
     ask.again = true;
     ask.pause = Math.min(SILENCE_MOST, 2 * ask.pause);
     // Those that were sent together are not sent again all at once.
     ask.next = now + ask.pause * (0.5 + runtime.random() / 2);
-    send(token, ask.message);
+    send(ask.token, ask.message);
+  }
+
+  function take(token: string): Ask | undefined {
+    const slot = slotOf(token);
+    const ask = asks.get(slot);
+    if (ask?.token !== token) return undefined;
+    asks.remove(slot);
+    return ask;
   }
 
   return {
-    add(token, ask) {
-      asks.set(token, ask);
+    add(ask) {
+      ask.token = `${asks.add(ask).toString(RADIX)}-${(count++).toString(RADIX)}`;
       arm(Math.min(ask.until, ask.next));
+      return ask.token;
     },
-    take(token) {
-      const ask = asks.get(token);
-      asks.delete(token);
-      return ask;
-    },
+    take,
     takeAll(fits) {
-      const taken = [...asks].filter(([, ask]) => fits(ask));
-      for (const [token] of taken) asks.delete(token);
-      return taken.map(([, ask]) => ask);
+      const taken = asks.items().filter(fits);
+      for (const { token } of taken) take(token);
+      return taken;
     },
     repeat() {
       const now = runtime.monotonic();
-      for (const [token, ask] of asks) if (ask.pause > 0) resend(token, ask, now);
+      for (const ask of asks.items()) if (ask.pause > 0) resend(ask, now);
     },
   };
+}
+
+function slotOf(token: string): number {
+  return Number.parseInt(token, RADIX);
 }

@@ -12,7 +12,8 @@ import type { Link } from "./link.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import type { Places } from "./places.ts";
-import type { Arrival, Pulls } from "./pulls.ts";
+import type { Arrival } from "./arrival.ts";
+import type { Pulls } from "./pulls.ts";
 
 /** Somebody who waits. */
 export interface Waiter {

@@ -24,7 +24,7 @@ import type { Bench, Calendar } from "./bench.ts";
 import type { Link } from "./link.ts";
 import { type Move, moveAll } from "./moves.ts";
 import type { Place } from "./place.ts";
-import type { Arrival } from "./pulls.ts";
+import type { Arrival } from "./arrival.ts";
 import { direct } from "./read.ts";
 import { dueOf, moveTo } from "./ripen.ts";
 

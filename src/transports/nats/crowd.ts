@@ -12,7 +12,8 @@ import type { Runtime } from "../../runtime.ts";
 import type { Bench, Crowd, Waiter } from "./bench.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
-import type { Arrival, Stand } from "./pulls.ts";
+import type { Arrival } from "./arrival.ts";
+import type { Stand } from "./pulls.ts";
 import { giveBack, takeBack } from "./ripen.ts";
 
 /** What is known of one queue. */

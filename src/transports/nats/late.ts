@@ -10,7 +10,7 @@ import type { Settled } from "../../exchange.ts";
 import type { Bench } from "./bench.ts";
 import { untold } from "./errors.ts";
 import { ACK, type Move, successorOf, tellAll } from "./moves.ts";
-import type { Held } from "./place.ts";
+import type { Held } from "./held.ts";
 import { published, tombSubject } from "./publish.ts";
 import { deleteMessage, direct } from "./read.ts";
 import type { Stored } from "./wire.ts";

@@ -10,7 +10,7 @@ import { errorOf, messageOf, TransportClosed } from "../../errors.ts";
 import { hush } from "../../promises.ts";
 import { type Answered, type Ask, askOf, createAsks, type Outgoing } from "./asks.ts";
 import { open, type Opened } from "./client.ts";
-import type { NatsHeaders, NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
+import type { NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
 import {
   AnswerLost,
   ApiError,
@@ -148,8 +148,7 @@ export function createLink(settings: Settings): Link {
     if (!up && !link.clustered) return failed(unavailable("Cannot reach NATS as the link is down"));
     // Another server may be reached in a moment.
     if (!up) return void link.ready(until, `use '${subject}'`).then(() => put(ask), failed);
-    const token = (tokens++).toString(36);
-    asks.add(token, ask);
+    const token = asks.add(ask);
     try {
       listen();
       link.send(ask.message, prefix + token);
@@ -240,13 +239,6 @@ export function createLink(settings: Settings): Link {
     );
   }
 
-  function headersOf({ lines = [] }: Outgoing): NatsHeaders | undefined {
-    if (lines.length === 0 || opened === undefined) return undefined;
-    const headers = opened.headers();
-    for (const [name, value] of lines) headers.set(name, value);
-    return headers;
-  }
-
   const link: Link = {
     settings,
     alarms,
@@ -283,12 +275,15 @@ export function createLink(settings: Settings): Link {
         if (opened === undefined && !opening) hush(connect());
       });
     },
-    send(message, reply) {
-      const headers = headersOf(message);
-      opened?.connection.publish(message.subject, message.data, {
-        ...(reply === undefined ? {} : { reply }),
-        ...(headers === undefined ? {} : { headers }),
-      });
+    send({ subject, data, lines }, reply) {
+      if (opened === undefined) return;
+      const { connection } = opened;
+      if (lines === undefined) {
+        return connection.publish(subject, data, reply === undefined ? reply : { reply });
+      }
+      const headers = opened.headers();
+      for (const [name, value] of lines) headers.set(name, value);
+      connection.publish(subject, data, { reply: reply ?? "", headers });
     },
     ask(message, until, answered) {
       const { leader } = message;
@@ -328,14 +323,13 @@ export function createLink(settings: Settings): Link {
       }
     },
     watch(subject, until, end) {
-      const token = (tokens++).toString(36);
       if (!up) {
         end(unavailable("Cannot reach NATS as the link is down"));
         return () => {};
       }
       const since = runtime.monotonic();
       const ended: Answered = (_, error) => end(error ?? unavailable("The link is lost"));
-      asks.add(token, askOf({ subject }, { since, until, again: false }, ended));
+      const token = asks.add(askOf({ subject }, { since, until, again: false }, ended));
       return () => void asks.take(token);
     },
     overhear(subject, hear) {
@@ -347,13 +341,21 @@ export function createLink(settings: Settings): Link {
     },
     subscribe(hear) {
       const subject = `${prefix}s${(tokens++).toString(36)}.x`;
+      /** Taken away at the end: the client's table of subscriptions may remember this one for long. */
+      let hears: typeof hear | undefined = hear;
       const subscription = opened?.connection.subscribe(subject, {
-        callback: (error, message) => error === null ? hear(message) : undefined,
+        callback: (error, message) => error === null ? hears?.(message) : undefined,
       });
       return {
         subject,
-        drop: () => subscription?.unsubscribe(),
-        end: async () => await subscription?.drain(),
+        drop() {
+          hears = undefined;
+          subscription?.unsubscribe();
+        },
+        async end() {
+          await subscription?.drain();
+          hears = undefined;
+        },
       };
     },
     async close() {

@@ -230,8 +230,8 @@ export function entryOf(
 }
 
 /** Of a delivery of this process when its lease ends; of another's when it would if it began now. */
-function leaseEnd({ clock, link }: Bench, place: Place, { seq }: Stored): number {
-  const held = place.held.get(seq);
+function leaseEnd({ clock, link, holding }: Bench, place: Place, { seq }: Stored): number {
+  const held = holding.of(place, seq);
   const rest = held === undefined ? place.ackWait : held.safe - link.settings.runtime.monotonic();
   return clock.now() + Math.max(0, rest);
 }

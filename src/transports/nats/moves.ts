@@ -70,7 +70,7 @@ export function endInStead(link: Link, { stream, consumers }: Place, line: Line,
 }
 
 /**
- * Sends a word about messages; for each an error where it is not known that the server has heard it. In a cluster it is
+ * Sends a word about messages; in the place of each an error where it is not known that the server has heard it. In a cluster it is
  * not said again after the instant `last`, when it could be taken for another's.
  */
 export async function tellAll(
@@ -80,23 +80,30 @@ export async function tellAll(
   until: number,
   last: number = until,
 ): Promise<(Error | undefined)[]> {
-  const consumers = new Map<string, Told[]>();
+  const groups: Told[][] = [];
+  const places = new Map<Place, Map<Line, Told[]>>();
   for (const message of messages) {
-    const { stream, consumers: names } = message.place;
-    const leader = consumerLeader(stream, names[message.line]);
-    const mine = consumers.get(leader);
-    if (mine === undefined) consumers.set(leader, [message]);
-    else mine.push(message);
+    const { place, line } = message;
+    let lines = places.get(place);
+    if (lines === undefined) places.set(place, lines = new Map());
+    let mine = lines.get(line);
+    if (mine === undefined) {
+      lines.set(line, mine = []);
+      groups.push(mine);
+    }
+    mine.push(message);
   }
   const failed = new Map<Told, Error>();
-  await Promise.all([...consumers].map(async ([leader, mine]) => {
+  await Promise.all(groups.map(async (mine) => {
+    const { place: { stream, consumers }, line } = mine[0] as Told;
+    const leader = consumerLeader(stream, consumers[line]);
     try {
       await tell(link, leader, mine, word, { until, last });
     } catch (error) {
       for (const message of mine) failed.set(message, errorOf(error));
     }
   }));
-  return messages.map((message) => failed.get(message));
+  return failed.size === 0 ? [] : messages.map((message) => failed.get(message));
 }
 
 /**

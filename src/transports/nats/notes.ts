@@ -11,7 +11,7 @@ import { hush } from "../../promises.ts";
 import type { Bench } from "./bench.ts";
 import { lastMessage, replace } from "./locks.ts";
 import type { Place } from "./place.ts";
-import type { Arrival } from "./pulls.ts";
+import type { Arrival } from "./arrival.ts";
 import { deleteMessage, direct, each, scan } from "./read.ts";
 import { isFrail } from "./wire.ts";
 

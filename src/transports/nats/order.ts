@@ -9,22 +9,22 @@
 export type Kind = "put" | "take";
 
 /** The calls under way on one queue. */
-export type Order = Readonly<Record<Kind, Set<Promise<unknown>>>>;
+export type Order = Readonly<Record<Kind, Promise<unknown>[]>>;
 
 /** Makes an order in which nothing is under way. */
 export function createOrder(): Order {
-  return { put: new Set(), take: new Set() };
+  return { put: [], take: [] };
 }
 
 /** Carries a call out once those of the other kind that were made on its queues before have ended. */
 export function inOrder<T>(orders: Iterable<Order>, kind: Kind, call: () => Promise<T>): Promise<T> {
   const all = [...orders];
-  const before = all.flatMap((order) => [...order[kind === "put" ? "take" : "put"]]);
+  const before = all.flatMap((order) => order[kind === "put" ? "take" : "put"]);
   const running = before.length === 0 ? call() : Promise.allSettled(before).then(call);
   for (const order of all) {
     const under = order[kind];
-    under.add(running);
-    const end = (): void => void under.delete(running);
+    under.push(running);
+    const end = (): void => void under.splice(under.indexOf(running), 1);
     running.then(end, end);
   }
   return running;

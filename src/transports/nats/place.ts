@@ -1,12 +1,11 @@
 /**
- * What is known of a queue's place in JetStream, and what this process holds of it.
+ * What is known of a queue's place in JetStream.
  *
  * @module
  */
 
 import type { Line } from "./names.ts";
 import type { Order } from "./order.ts";
-import type { JobRecord } from "./wire.ts";
 
 /** A queue's place. */
 export interface Place {
@@ -34,32 +33,4 @@ export interface Place {
   readonly order: Order;
   /** The push that takes ids at this moment: those behind it wait, so that jobs lie in the order of the calls. */
   turn: Promise<unknown> | undefined;
-  /** What this process holds of it, by number in the stream. */
-  readonly held: Map<number, Held>;
-}
-
-/** A delivery that was handed over. */
-export interface Held {
-  readonly token: string;
-  readonly place: Place;
-  readonly line: Line;
-  readonly seq: number;
-  /** Where its acknowledgement goes. */
-  readonly reply: string;
-  readonly record: JobRecord;
-  readonly payload: Uint8Array;
-  /** When it could first run. */
-  readonly due: number;
-  /** When the holder's lease ends, on the monotonic clock. */
-  until: number;
-  /** When the server's ends at the soonest, as far as it has answered. */
-  safe: number;
-  /** An answer came so late that it may have been another's in between: how it ends is looked into. */
-  doubtful: boolean;
-  /** The number of the note that it was handed over, if there is one. */
-  readonly note: number | undefined;
-  /** Where it was sent when it was settled, though the answer was lost. */
-  tried: string | undefined;
-  /** Held no more: settled, lost, or removed by an operator. */
-  gone: boolean;
 }

@@ -119,7 +119,6 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       askedAt: -Infinity,
       order: createOrder(),
       turn: undefined,
-      held: new Map(),
     };
     places.set(queue, place);
     return place;

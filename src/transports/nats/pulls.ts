@@ -9,29 +9,13 @@ import { hush } from "../../promises.ts";
 import { consumerLeader } from "./leaders.ts";
 import type { Link } from "./link.ts";
 import type { NatsHeaders, NatsMessage } from "./connection.ts";
+import { Arrival } from "./arrival.ts";
 import { isPlaceGone, NoResponders, PlaceGone } from "./errors.ts";
+import { createKeeper, headerOf } from "./frame.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import type { Places } from "./places.ts";
-import { deliveredOf, HEADER, type JobRecord, unpack } from "./wire.ts";
-
-/** A message that came from a line. */
-export interface Arrival {
-  readonly place: Place;
-  readonly line: Line;
-  readonly seq: number;
-  /** The server delivered it before: it goes to the line of those that came back, and to nobody from here. */
-  readonly again: boolean;
-  /** When it was stored, by the server's clock. */
-  readonly time: number;
-  /** How many of its line wait behind it. */
-  readonly pending: number;
-  readonly reply: string;
-  readonly record: JobRecord;
-  readonly payload: Uint8Array;
-  /** When the server cannot have handed it over later than, on the monotonic clock. */
-  readonly at: number;
-}
+import { deliveredOf, unpack } from "./wire.ts";
 
 /** Brings messages in. */
 export interface Pulls {
@@ -83,22 +67,15 @@ const HEARTBEAT = 100;
 export function createPulls(link: Link, places: Places, stray: (arrival: Arrival) => void): Pulls {
   const { runtime } = link.settings;
   const { alarms } = link;
+  const keep = createKeeper();
 
   function arrivalOf(place: Place, line: Line, message: NatsMessage, reply: string, at: number): Arrival {
-    const { count, seq, time, pending } = deliveredOf(reply);
-    const header = message.headers?.get(HEADER) ?? "";
-    return {
-      place,
-      line,
-      seq,
-      again: isAgain(place, line, seq, count),
-      time,
-      pending,
-      reply,
-      record: unpack(header, place.rawName, seq),
-      payload: new Uint8Array(message.data),
-      at,
-    };
+    const delivered = deliveredOf(reply);
+    const { seq, count } = delivered;
+    const { data } = message;
+    const record = unpack(headerOf(message, data), place.rawName, seq);
+    const again = isAgain(place, line, seq, count);
+    return new Arrival(place, line, at, again, reply, delivered, record, keep(data));
   }
 
   /**
@@ -144,6 +121,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
         const arrivals: Arrival[] = [];
         let over = false;
         let pause = SILENCE;
+        let heard = -Infinity;
         // What a second pull brings, or a server that was silent, comes late: it is heard for so long as it is on its way.
         const end = (error?: Error): void => {
           if (over) return;
@@ -157,8 +135,9 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
         };
         // What comes bears the subject it was published to, so that each pull needs a subscription of its own.
         const inbox = link.subscribe((message) => {
-          const { reply, headers } = message;
+          const { reply } = message;
           if (reply === undefined || reply === "") {
+            const { headers } = message;
             if (over || (arrivals.length === 0 && isMoved(headers))) return;
             if (arrivals.length === 0 && headers?.code === NOBODY && link.clustered) return election();
             const gone = statusError(place, headers);
@@ -169,9 +148,14 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           if (over) return stray(arrival);
           arrivals.push(arrival);
           if (arrivals.length === batch) return end();
-          silence.cancel();
-          silence = alarms.set(SILENCE, quiet);
+          heard = runtime.monotonic();
+          // One anew for each message would cost more than to read it.
+          if (arrivals.length === 1) listen(SILENCE);
         });
+        const listen = (ms: number): void => {
+          silence.cancel();
+          silence = alarms.set(ms, quiet);
+        };
         let electing = false;
         const election = (): void => {
           if (electing) return;
@@ -180,7 +164,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           link.leaders.elected(leaderOf(place, line), until).then(() => {
             electing = false;
             if (over) return;
-            silence = alarms.set(SILENCE, quiet);
+            listen(SILENCE);
             send(place, line, inbox.subject, { batch, no_wait: true });
           }, (error) => {
             if (isPlaceGone(error)) places.forget(place);
@@ -188,9 +172,11 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           });
         };
         const quiet = (): void => {
+          const rest = heard + SILENCE - runtime.monotonic();
+          if (rest > 0) return listen(rest);
           pause = link.clustered ? Math.min(SILENCE_MOST, 2 * pause) : 2 * pause;
           if (arrivals.length > 0) return end();
-          silence = alarms.set(pause, quiet);
+          listen(pause);
           send(place, line, inbox.subject, { batch: 1, no_wait: true });
         };
         let silence = alarms.set(SILENCE, quiet);
@@ -225,9 +211,10 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
         send(place, line, subscription.subject, { batch: rest, expires: STAND * NANOS, ...beat });
       };
       const subscription = link.subscribe((message) => {
-        const { reply, headers } = message;
+        const { reply } = message;
         heard = runtime.monotonic();
         if (reply === undefined || reply === "") {
+          const { headers } = message;
           if (headers?.code === HEARTBEAT || left) return;
           if (headers?.code === NOBODY && link.clustered) {
             return void link.leaders.elected(leaderOf(place, line), begun + STAND).then(

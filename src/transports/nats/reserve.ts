@@ -10,11 +10,11 @@ import { checkInteger, checkTime } from "../../options.ts";
 import type { Alarm } from "../../alarms.ts";
 import type { Bench, Waiter } from "./bench.ts";
 import { isPlaceGone } from "./errors.ts";
-import { marginOf } from "./held.ts";
+import { Held, marginOf } from "./held.ts";
 import { stateOf } from "./look.ts";
 import { inOrder } from "./order.ts";
 import type { Place } from "./place.ts";
-import type { Arrival } from "./pulls.ts";
+import type { Arrival } from "./arrival.ts";
 import { nextOf } from "./read.ts";
 import { dropNote, noteFrail } from "./notes.ts";
 import { dueOf, giveBack, ripenPages, takeBack } from "./ripen.ts";
@@ -330,38 +330,36 @@ function handed(
   note: number | undefined,
   now: number,
 ): Delivery {
-  const { place, line, seq, reply, record, payload, at } = arrival;
-  const due = dueOf(arrival);
-  const token = holding.token();
-  const safe = at + place.ackWait;
-  const until = lease > place.ackWait ? now + lease : safe;
-  holding.add({
-    token,
-    place,
-    line,
-    seq,
-    reply,
-    record,
-    payload,
-    due,
-    note,
-    until,
-    safe,
-    doubtful: false,
-    tried: undefined,
-    gone: false,
-  });
-  const { lost = 0, reset = false } = record.marks;
-  return {
-    queue: place.queue,
-    token,
-    id: record.id,
-    name: record.name,
-    payload,
-    meta: record.meta,
-    lost,
-    reset,
-    due,
-    lease: Math.max(1, Math.floor(safe - now - marginOf(place.ackWait))),
-  };
+  const { place: { ackWait }, at } = arrival;
+  const safe = at + ackWait;
+  const held = new Held(arrival, dueOf(arrival), note, lease > ackWait ? now + lease : safe, safe);
+  holding.add(held);
+  return new Handed(held, Math.max(1, Math.floor(safe - now - marginOf(ackWait))));
+}
+
+/** A delivery as the worker gets it. */
+class Handed implements Delivery {
+  readonly queue: string;
+  readonly token: string;
+  readonly id: string;
+  readonly name: string;
+  readonly payload: Uint8Array;
+  readonly meta: string;
+  readonly lost: number;
+  readonly reset: boolean;
+  readonly due: number;
+  readonly lease: number;
+
+  constructor({ place, token, record: { id, name, meta, marks }, payload, due }: Held, lease: number) {
+    this.queue = place.queue;
+    this.token = token;
+    this.id = id;
+    this.name = name;
+    this.payload = payload;
+    this.meta = meta;
+    this.lost = marks.lost ?? 0;
+    this.reset = marks.reset ?? false;
+    this.due = due;
+    this.lease = lease;
+  }
 }

@@ -13,7 +13,7 @@ import { dropNote, lossOf } from "./notes.ts";
 import { lineSubject } from "./publish.ts";
 import { each } from "./read.ts";
 import { isTopic } from "./registry.ts";
-import type { Arrival } from "./pulls.ts";
+import type { Arrival } from "./arrival.ts";
 import type { JobRecord } from "./wire.ts";
 
 /** Delayed jobs that are read in one go. */

@@ -9,22 +9,27 @@ import type { Call, Extended, Extension, Settled, Settlement } from "../../excha
 import { checkTime } from "../../options.ts";
 import type { Bench } from "./bench.ts";
 import { AnswerLost, isPlaceGone } from "./errors.ts";
-import { surelyUntil, WORKING } from "./held.ts";
+import { type Held, isSafe, surelyUntil, WORKING } from "./held.ts";
 import { settleLate, tombOf } from "./late.ts";
 import { ACK, type Move, moveAll, tellAll } from "./moves.ts";
 import { DEAD_LETTER, idToken } from "./names.ts";
 import { dropNote } from "./notes.ts";
-import type { Held } from "./place.ts";
 import { lineSubject, tombSubject } from "./publish.ts";
 import { checkWhen, whenMarks } from "./push.ts";
 import { isFrail, type Marks } from "./wire.ts";
 
 /** A delivery on its way to its end. */
-interface Ending {
+class Ending {
   readonly index: number;
   readonly held: Held;
   /** Where it goes; of one that is done nowhere. */
   readonly move: Move | undefined;
+
+  constructor(index: number, held: Held, move: Move | undefined) {
+    this.index = index;
+    this.held = held;
+    this.move = move;
+  }
 }
 
 /** Settles deliveries; an answer for each. */
@@ -34,13 +39,17 @@ export async function settleAll(
   { deadline }: Call,
 ): Promise<Settled[]> {
   const { link, holding } = bench;
-  const until = link.settings.runtime.monotonic() + deadline;
-  const currentOf = ({ queue, token }: Settlement): Held | undefined => holding.current(queue, token);
+  const { runtime } = link.settings;
+  let now = runtime.monotonic();
+  const until = now + deadline;
+  const currentOf = ({ queue, token }: Settlement): Held | undefined => holding.current(queue, token, now);
   if (!link.up && settlements.some(currentOf)) {
     // By the time that the link is back the lease of one that is current now may be over.
     try {
       await link.ready(until, "settle jobs");
+      now = runtime.monotonic();
     } catch (error) {
+      now = runtime.monotonic();
       return settlements.map((settlement) => currentOf(settlement) === undefined ? "stale" : errorOf(error));
     }
   }
@@ -48,13 +57,15 @@ export async function settleAll(
   const done: Ending[] = [];
   const moved: (Ending & { readonly move: Move })[] = [];
   const late: Ending[] = [];
-  for (const [index, settlement] of settlements.entries()) {
+  let index = -1;
+  for (const settlement of settlements) {
+    index++;
     const held = currentOf(settlement);
     if (held === undefined) continue;
     try {
       const move = settlement.to === "done" ? undefined : moveOf(bench, held, settlement);
-      const ending = { index, held, move };
-      if (held.doubtful || !holding.isSafe(held)) late.push(ending);
+      const ending = new Ending(index, held, move);
+      if (held.doubtful || !isSafe(held, now)) late.push(ending);
       else if (move === undefined) done.push(ending);
       else moved.push({ ...ending, move });
       holding.take(held);
@@ -63,9 +74,10 @@ export async function settleAll(
     }
   }
   const fill = (endings: readonly Ending[], results: readonly Settled[]): void => {
-    for (const [n, { index, held: { place, note } }] of endings.entries()) {
-      const answer = answers[index] = results[n] ?? "stale";
-      if (!(answer instanceof Error)) dropNote(bench, place, note);
+    let n = 0;
+    for (const { index, held: { place, note } } of endings) {
+      const answer = answers[index] = results[n++] ?? "stale";
+      if (note !== undefined && !(answer instanceof Error)) dropNote(bench, place, note);
     }
   };
   await Promise.all([
@@ -84,16 +96,21 @@ async function settleDone(bench: Bench, done: readonly Ending[], until: number):
   const held = done.map((ending) => ending.held);
   const failed = await tellAll(link, held, ACK, until, Math.min(...held.map(surelyUntil)));
   const now = link.settings.runtime.monotonic();
-  return await Promise.all(done.map((ending, index): Settled | Promise<Settled> => {
+  const answers: Settled[] = [];
+  const late: Promise<void>[] = [];
+  for (const ending of done) {
+    const index = answers.length;
     const { place, seq, safe } = ending.held;
     const error = failed[index];
-    if (error !== undefined) {
-      holding.restore(ending.held, tombSubject(place, seq));
-      return faultOf(error);
-    }
+    answers.push(error === undefined ? "settled" : faultOf(error));
+    if (error !== undefined) holding.restore(ending.held, tombSubject(place, seq));
     // The server may have heard of it as late as it answered.
-    return now < safe ? "settled" : settleAgain(bench, ending, until);
-  }));
+    else if (now >= safe) {
+      late.push(settleAgain(bench, ending, until).then((is) => void (answers[index] = is)));
+    }
+  }
+  await Promise.all(late);
+  return answers;
 }
 
 async function settleMoved(
@@ -195,8 +212,8 @@ export async function extendAll(
   const sent = runtime.monotonic();
   const told: { readonly index: number; readonly held: Held; readonly ms: number }[] = [];
   const answers = leases.map(({ queue, token, ms }, index): Extended => {
-    const held = holding.current(queue, token);
-    if (held === undefined || !holding.isSafe(held)) return { state: "stale" };
+    const held = holding.current(queue, token, sent);
+    if (held === undefined || !isSafe(held, sent)) return { state: "stale" };
     try {
       checkTime("extend a lease", "ms", ms);
     } catch (error) {

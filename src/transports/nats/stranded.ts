@@ -120,7 +120,7 @@ async function overdue(bench: Bench, place: Place, line: Line, until: number): P
   const { delivered, num_ack_pending: out } = await stateOf(bench, place, line, until);
   const found = await scan(bench, place, line, 1, delivered.stream_seq, () => true, MOST, until);
   const now = bench.link.settings.runtime.monotonic();
-  const others = found.filter(({ seq }) => (place.held.get(seq)?.safe ?? -Infinity) <= now);
+  const others = found.filter(({ seq }) => (bench.holding.of(place, seq)?.safe ?? -Infinity) <= now);
   return { others, many: found.length - out };
 }
 

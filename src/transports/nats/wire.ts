@@ -87,12 +87,34 @@ export interface Delivered {
   readonly pending: number;
 }
 
-/** Reads `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<count>.<seq>.<delivery>.<time>.<pending>`. */
+/** Tokens of the shorter of the two forms below. */
+const SHORT = 9;
+const ZERO = 48;
+/** Digits by which a time is finer than milliseconds. */
+const FINER = 6;
+
+/**
+ * Reads `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<count>.<seq>.<delivery>.<time>.<pending>`; of the longer form
+ * another token may follow. It is read where it lies, as this is done for each job.
+ */
 export function deliveredOf(reply: string): Delivered {
-  const tokens = reply.split(".");
-  const at = tokens.length === 9 ? 4 : 6;
-  const number = (n: number): number => Number(tokens[at + n] ?? 0);
-  return { count: number(0), seq: number(1), time: Math.floor(number(3) / 1e6), pending: number(4) };
+  const starts: number[] = [0];
+  for (let dot = reply.indexOf("."); dot >= 0; dot = reply.indexOf(".", dot + 1)) starts.push(dot + 1);
+  const at = starts.length === SHORT ? 4 : 6;
+  return {
+    count: numberIn(reply, starts, at, 0),
+    seq: numberIn(reply, starts, at + 1, 0),
+    time: numberIn(reply, starts, at + 3, FINER),
+    pending: numberIn(reply, starts, at + 4, 0),
+  };
+}
+
+/** The number that a token is, without its last digits. */
+function numberIn(text: string, starts: readonly number[], token: number, dropped: number): number {
+  const end = (starts[token + 1] ?? text.length + 1) - 1 - dropped;
+  let number = 0;
+  for (let i = starts[token] ?? end; i < end; i++) number = number * 10 + text.charCodeAt(i) - ZERO;
+  return number;
 }
 
 /** What a message that was asked for by its number or subject says of itself. */
