@@ -6,6 +6,8 @@
  * @module
  */
 
+import { hearSockets } from "./unheard.ts";
+
 /** How bytes travel, as the client wants it. */
 interface Way extends AsyncIterable<Uint8Array> {
   readonly lang: string;
@@ -130,6 +132,7 @@ function either(known: Known): Way {
       const make = web ? known.web : known.tcp;
       if (make === undefined) throw new Error("Cannot connect as this way was never opened in the process");
       inner = make();
+      if (!web) hearSockets(inner);
       void inner.closed().then(resolve);
       await inner.connect(server, options);
     },

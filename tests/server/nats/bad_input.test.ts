@@ -18,8 +18,6 @@ const jobs = {
   },
 };
 const BOSS = { user: "boss", pass: "p" };
-/** There the client hears no error of a socket between two steps of connecting, and a server that refuses ends it then. */
-const DEAF = "Deno" in globalThis;
 /** Milliseconds for which a worker that is refused is watched, and what it may send in them. */
 const WATCHED = 1_000;
 const FEW = 60;
@@ -55,9 +53,8 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
       title: string,
       options: NatsOptions,
       check: (ground: Ground) => Promise<void>,
-      skipped = false,
     ): void {
-      (skipped ? test.skip : test.concurrent)(title, async () => {
+      test.concurrent(title, async () => {
         await using server = await startNats({ ...options, server: name });
         await using ground = groundOn(server);
         await check(ground);
@@ -85,7 +82,6 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
         expect(states.map(({ state }) => state)).toEqual(["down"]);
         expect(JSON.stringify([String(reason), states, String(reason.cause)])).not.toContain("wr0ng");
       },
-      DEAF,
     );
 
     on(
