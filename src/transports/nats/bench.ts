@@ -38,6 +38,8 @@ export interface Crowd {
   spare(place: Place, limit: number, slots: number): Arrival[];
   /** Resolves when something came for nobody, or so many milliseconds later. */
   hope(place: Place, ms: number): Promise<void>;
+  /** Resolves when what this process moves by itself has been moved; undefined when it moves nothing. */
+  moving(place: Place): Promise<unknown> | undefined;
   /** Takes in what came for nobody in particular. */
   stray(arrival: Arrival): void;
   /** Forgets what was known of the server. */

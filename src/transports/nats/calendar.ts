@@ -25,7 +25,7 @@ import type { Link } from "./link.ts";
 import { type Move, moveAll } from "./moves.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./arrival.ts";
-import { direct } from "./read.ts";
+import { storedAt } from "./read.ts";
 import { dueOf, moveTo } from "./ripen.ts";
 
 /** A delayed job that is held. */
@@ -212,7 +212,7 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
     const { seq, time, reply } = unripe;
     const { epoch } = link;
     try {
-      const stored = await direct(bench(), place, { seq }, runtime.monotonic() + MOVE);
+      const stored = await storedAt(bench(), place, { seq }, runtime.monotonic() + MOVE);
       if (stored !== undefined && isSame(stored.time, time) && stored.subject.startsWith(`${place.base}d.`)) {
         const { id, name, meta, marks, payload } = stored;
         const record = { id, name, meta, marks };

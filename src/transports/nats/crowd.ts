@@ -23,6 +23,8 @@ interface Post {
   readonly waiters: Set<Waiter>;
   /** Those who know that something is on its way. */
   readonly hopes: Set<() => void>;
+  /** What is given back, taken back or found to be due at this moment. */
+  readonly moving: Set<Promise<void>>;
   spare: Arrival[];
   /** Delayed jobs that arrived in this moment. */
   unripe: Arrival[];
@@ -51,6 +53,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
         waiters: new Set(),
         hopes: new Set(),
         spare: [],
+        moving: new Set(),
         unripe: [],
         alarm: undefined,
       };
@@ -94,15 +97,16 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
       const old = bench().link.up ? post.spare.filter(({ at }) => at <= late) : [];
       if (old.length > 0) {
         post.spare = post.spare.filter((arrival) => !old.includes(arrival));
-        work(giveBack(bench(), old, runtime.monotonic() + MOVE));
+        work(post, giveBack(bench(), old, runtime.monotonic() + MOVE));
       }
       if (post.spare.length > 0) linger(post);
     });
   }
 
   /** What fails here comes again by itself, when the server's lease is over. */
-  function work(moving: Promise<void>): void {
-    hush(moving);
+  function work({ moving }: Post, move: Promise<void>): void {
+    moving.add(move);
+    hush(move.catch(() => undefined).then(() => moving.delete(move)));
   }
 
   function wake(post: Post, arrival: Arrival): void {
@@ -119,7 +123,8 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
   function unripe(post: Post, arrival: Arrival): void {
     post.unripe.push(arrival);
     if (post.unripe.length > 1) return;
-    hush(
+    work(
+      post,
       runtime.sleep(0).then(() => {
         const arrivals = post.unripe;
         post.unripe = [];
@@ -168,13 +173,17 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
         post.hopes.add(hope);
       });
     },
+    moving(place) {
+      const { moving } = postOf(place);
+      return moving.size === 0 ? undefined : Promise.allSettled(moving);
+    },
     stray(arrival) {
       const post = postOf(arrival.place);
       if (arrival.line === "d") return unripe(post, arrival);
-      if (arrival.again) return work(takeBack(bench(), [arrival], runtime.monotonic() + MOVE));
+      if (arrival.again) return work(post, takeBack(bench(), [arrival], runtime.monotonic() + MOVE));
       // It lay in the socket for long: it goes back, unless it is another's by now, and comes with a lease that is whole.
       if (runtime.monotonic() > arrival.at + arrival.place.ackWait / 2) {
-        return work(giveBack(bench(), [arrival], runtime.monotonic() + MOVE));
+        return work(post, giveBack(bench(), [arrival], runtime.monotonic() + MOVE));
       }
       wake(post, arrival);
     },

@@ -12,7 +12,7 @@ import { untold } from "./errors.ts";
 import { ACK, type Move, successorOf, tellAll } from "./moves.ts";
 import type { Held } from "./held.ts";
 import { published, tombSubject } from "./publish.ts";
-import { deleteMessage, direct } from "./read.ts";
+import { deleteMessage, storedAt } from "./read.ts";
 import type { Stored } from "./wire.ts";
 
 /** The end of a delivery that is done, as a move: nothing comes behind it. */
@@ -28,13 +28,13 @@ export async function settleLate(bench: Bench, held: Held, move: Move, until: nu
   const isTomb = move.subject === tombSubject(place, seq);
   // What was published as long ago as that has been forgotten, and a second successor would be a second job.
   if (link.settings.runtime.monotonic() > held.safe + place.window / 2) {
-    return await direct(bench, place, { seq }, until) === undefined ? untold() : "stale";
+    return await storedAt(bench, place, { seq }, until) === undefined ? untold() : "stale";
   }
   const { line: _, seq: __, reply: ___, ...letter } = move;
   const receipt = await published(link, { ...letter, once: successorOf(seq) }, until);
   // It has a successor, whoever's: what fails here is done by who finds it.
   await tellAll(link, [held], ACK, until);
-  const found = await direct(bench, place, { seq: receipt.seq }, until);
+  const found = await storedAt(bench, place, { seq: receipt.seq }, until);
   // Ours stays until we have heard of it, so that what is gone was another's.
   if (found === undefined && receipt.duplicate) return isTomb ? "stale" : untold();
   if (found !== undefined && !isOurs(found, move)) return "stale";

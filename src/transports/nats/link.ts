@@ -306,7 +306,7 @@ export function createLink(settings: Settings): Link {
       const message = {
         subject: `$JS.API.${subject}`,
         data,
-        again: /^[A-Z.]*(INFO|LIST|CREATE)/.test(subject),
+        again: /^[A-Z.]*(INFO|NAMES|GET|CREATE)/.test(subject),
       };
       const begun = runtime.monotonic();
       for (let pause = PAUSE_MIN;; pause = pauseAfter(pause)) {

@@ -8,7 +8,8 @@ import type { Bench } from "./bench.ts";
 import { FAULT, isFault } from "./errors.ts";
 import type { Place } from "./place.ts";
 import { type Receipt, refusalOf, store } from "./publish.ts";
-import { EXPECTED_SEQUENCE, HEADER, MESSAGE_ID, storedOf } from "./wire.ts";
+import { lastOf } from "./read.ts";
+import { EXPECTED_SEQUENCE, HEADER, MESSAGE_ID } from "./wire.ts";
 
 /** Such a message. */
 export interface Single {
@@ -21,17 +22,12 @@ export interface Single {
 
 /** The last message of a subject. */
 export async function lastMessage(
-  { link }: Bench,
+  bench: Bench,
   place: Place,
   subject: string,
   until: number,
 ): Promise<Single | undefined> {
-  const data = JSON.stringify({ last_by_subj: subject });
-  const answer = await link.request(
-    { subject: `$JS.API.DIRECT.GET.${place.stream}`, data, leader: place.leader, again: true },
-    until,
-  );
-  const stored = storedOf(answer, place.rawName);
+  const stored = await lastOf(bench, place, subject, until);
   if (stored === undefined) return undefined;
   return { seq: stored.seq, time: stored.time, text: stored.header };
 }

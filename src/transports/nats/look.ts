@@ -9,27 +9,22 @@ import type { Channel, DeadChannel, QueueInfo } from "../../job.ts";
 import { checkInteger } from "../../options.ts";
 import type { Bench } from "./bench.ts";
 import { timeOfDeath } from "./deaths.ts";
+import { FAULT, isFault } from "./errors.ts";
+import { LINES, nextIn, stateOf, statesOf } from "./lines.ts";
+import type { Link } from "./link.ts";
 import { idToken, type Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { queueOf } from "./places.ts";
 import { lineSubject } from "./publish.ts";
-import { direct, each, type Grave, graves, lastOf, nextOf, scan } from "./read.ts";
+import { each, type Grave, graves, lastOf, scan, storedAt } from "./read.ts";
 import { dueOf, ripenPages } from "./ripen.ts";
 import type { Stored } from "./wire.ts";
-
-/** What a consumer says of itself. */
-interface ConsumerState {
-  readonly delivered: { readonly stream_seq: number };
-  readonly num_ack_pending: number;
-  readonly num_pending: number;
-}
 
 /** Milliseconds for which delayed jobs are read before a look. */
 export const READING = 3_000;
 /** Ids whose deaths are asked for one by one. */
 const FEW = 4;
 const DEAD: readonly DeadChannel[] = ["failed", "timeout"];
-const LINES: readonly Line[] = ["w", "b", "d"];
 
 /** Counts per channel. */
 export async function infoOf(bench: Bench, queue: string, until: number): Promise<QueueInfo> {
@@ -40,7 +35,7 @@ export async function infoOf(bench: Bench, queue: string, until: number): Promis
   const [lines, failed, timeout] = await Promise.all([
     // What is due and about to go to those that wait is counted as if it were there.
     bench.calendar.still(place, async () => {
-      const states = await Promise.all(LINES.map((line) => stateOf(bench, place, line, until)));
+      const states = await statesOf(bench, place, until);
       return { states, due: bench.calendar.due(place) };
     }),
     countOf(bench, place, "failed", until),
@@ -62,24 +57,14 @@ export async function infoOf(bench: Bench, queue: string, until: number): Promis
   };
   if (waiting === 0) return counts;
   const first = await Promise.all([
-    nextOf(bench, place, `${place.base}w.>`, fresh.delivered.stream_seq + 1, until),
-    nextOf(bench, place, `${place.base}b.>`, back.delivered.stream_seq + 1, until),
+    nextIn(bench, place, "w", fresh, until),
+    nextIn(bench, place, "b", back, until),
   ]);
   const times = first.flatMap((message) => message === undefined ? [] : [dueAt(message)]);
   if (ripe > 0) times.push(due.oldest);
   return times.length === 0
     ? counts
     : { ...counts, oldest: Math.max(0, bench.clock.now() - Math.min(...times)) };
-}
-
-/** What a consumer says of itself. */
-export async function stateOf(
-  { link }: Bench,
-  place: Place,
-  line: Line,
-  until: number,
-): Promise<ConsumerState> {
-  return await link.api(`CONSUMER.INFO.${place.stream}.${place.consumers[line]}`, undefined, until);
 }
 
 /** When a job may run. */
@@ -91,28 +76,36 @@ async function countOf(bench: Bench, place: Place, channel: DeadChannel, until: 
   return (await graves(bench, place, channel, undefined, until)).length;
 }
 
-/** The names of all queues that hold a job, or held one. */
+/**
+ * The names of all queues that hold a job, or held one. One list of all streams would be less to ask for, but a cluster
+ * leaves out the streams whose leaders do not answer it in time, and waits four seconds for them, whosesoever they are.
+ */
 export async function queueNames({ link }: Bench, until: number): Promise<string[]> {
   const { prefix } = link.settings;
-  const names: string[] = [];
+  const streams: string[] = [];
   for (let offset = 0;;) {
-    const { total, streams } = await link.api<{
-      readonly total: number;
-      readonly streams:
-        | readonly {
-          readonly config: { readonly name: string; readonly description?: string };
-          readonly state: { readonly last_seq: number };
-        }[]
-        | null;
-    }>("STREAM.LIST", { offset }, until);
-    const page = streams ?? [];
-    for (const { config: { name, description }, state } of page) {
-      if (!name.startsWith(`${prefix}_`) || state.last_seq === 0) continue;
-      const queue = queueOf(description);
-      if (queue !== undefined) names.push(queue);
-    }
-    offset += page.length;
-    if (page.length === 0 || offset >= total) return names.sort();
+    const { total, streams: page } = await link.api<
+      { readonly total: number; readonly streams: readonly string[] | null }
+    >("STREAM.NAMES", { offset, subject: `${prefix}.>` }, until);
+    for (const name of page ?? []) if (name.startsWith(`${prefix}_`)) streams.push(name);
+    offset += page?.length ?? 0;
+    if ((page ?? []).length === 0 || offset >= total) break;
+  }
+  const queues = await each(streams, (stream) => heldBy(link, stream, until));
+  return queues.flatMap((queue) => queue ?? []).sort();
+}
+
+/** The queue that a stream is, if it holds a job or held one. */
+async function heldBy(link: Link, stream: string, until: number): Promise<string | undefined> {
+  try {
+    const { config, state } = await link.api<
+      { readonly config: { readonly description?: string }; readonly state: { readonly last_seq: number } }
+    >(`STREAM.INFO.${stream}`, undefined, until);
+    return state.last_seq === 0 ? undefined : queueOf(config.description);
+  } catch (error) {
+    // It went since it was named.
+    if (isFault(error, FAULT.streamNotFound)) return undefined;
+    throw error;
   }
 }
 
@@ -170,7 +163,7 @@ export type Seen = Readonly<Record<Line, number>>;
 
 export async function delivered(bench: Bench, place: Place, until: number): Promise<Seen> {
   const [w, b, d] = await Promise.all(LINES.map((line) => stateOf(bench, place, line, until)));
-  const seq = (state: ConsumerState | undefined): number => state?.delivered.stream_seq ?? 0;
+  const seq = (state: typeof w): number => state?.delivered.stream_seq ?? 0;
   return { w: seq(w), b: seq(b), d: seq(d) };
 }
 
@@ -181,7 +174,7 @@ async function liveOf(
   seen: Seen,
   until: number,
 ): Promise<Entry | undefined> {
-  const raw = /^[1-9]\d{0,15}$/.test(id) ? direct(bench, place, { seq: Number(id) }, until) : undefined;
+  const raw = /^[1-9]\d{0,15}$/.test(id) ? storedAt(bench, place, { seq: Number(id) }, until) : undefined;
   const [live, foreign] = await Promise.all([
     Promise.all(LINES.map((line) => lastOf(bench, place, lineSubject(place, line, id), until))),
     raw,

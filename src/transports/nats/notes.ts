@@ -12,7 +12,7 @@ import type { Bench } from "./bench.ts";
 import { lastMessage, replace } from "./locks.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./arrival.ts";
-import { deleteMessage, direct, each, scan } from "./read.ts";
+import { deleteMessage, each, scan, storedAt } from "./read.ts";
 import { isFrail } from "./wire.ts";
 
 /** Notes that are looked at in one go. */
@@ -78,7 +78,7 @@ export async function sweepNotes(bench: Bench, place: Place, until: number): Pro
   ];
   await each(left, async ({ subject, seq }) => {
     const job = Number(subject.slice(subject.lastIndexOf(".") + 1));
-    if (await direct(bench, place, { seq: job }, until) === undefined) {
+    if (await storedAt(bench, place, { seq: job }, until) === undefined) {
       await deleteMessage(bench, place, seq, until);
     }
   });

@@ -10,7 +10,7 @@ import type { Bench } from "./bench.ts";
 import { retakeId } from "./ids.ts";
 import { channelOf, delivered, diedAt, dueAt, READING, type Seen } from "./look.ts";
 import { mayBeHeld } from "./calendar.ts";
-import { deleteMessage, direct, each, type Grave, graves, lastOf, scan } from "./read.ts";
+import { deleteMessage, each, type Grave, graves, lastOf, scan, storedAt } from "./read.ts";
 import { endInStead, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
@@ -124,7 +124,7 @@ async function meant(
     const found = await each(subjects, (subject) => lastOf(bench, place, subject, until));
     const raw = await each(
       select.ids.filter((id) => /^[1-9]\d{0,15}$/.test(id)),
-      (id) => direct(bench, place, { seq: Number(id) }, until),
+      (id) => storedAt(bench, place, { seq: Number(id) }, until),
     );
     const foreign = raw.filter((message) => message?.meta === "" && message.id === `${message.seq}`);
     const bySeq = new Map([...found, ...foreign].flatMap((one) => one === undefined ? [] : [[one.seq, one]]));

@@ -19,6 +19,8 @@ export interface Place {
   readonly base: string;
   /** The durable consumer of each line. */
   readonly consumers: Readonly<Record<Line, string>>;
+  /** Servers that keep a copy of its stream. One of them leads: the others may lag behind it. */
+  replicas: number;
   /** Milliseconds after which its server hands an unsettled job to another. */
   ackWait: number;
   /** The lines whose consumers an operator made to hand a message over only so often. */
@@ -27,6 +29,8 @@ export interface Place {
   window: number;
   /** The last number of each line that came here. */
   readonly seen: Record<Line, number>;
+  /** Pulls that were ended while an answer may be on its way. */
+  late: number;
   /** When somebody last asked it for what is there, on the monotonic clock. */
   askedAt: number;
   /** Calls on it, in their order. */

@@ -112,10 +112,12 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       leader: streamLeader(`${prefix}_${token}`),
       base: `${prefix}.${token}.`,
       consumers: { w: group, b: `${group}_back`, d: `${group}_delayed` },
+      replicas: link.settings.replicas,
       ackWait: link.settings.ackWait,
       limited: [],
       window: windowOf(link.settings.ackWait),
       seen: { w: 0, b: 0, d: 0 },
+      late: 0,
       askedAt: -Infinity,
       order: createOrder(),
       turn: undefined,
@@ -131,6 +133,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     const { config, ts } = info;
     if (ts !== undefined) clock.tell(ts);
     compareStream(place, config);
+    place.replicas = config.num_replicas;
     place.seen.w = place.seen.b = place.seen.d = 0;
     place.window = (config.duplicate_window ?? 0) / NANOS;
     const found = await Promise.all(LINES.map((line) => consumer(place, line, until)));

@@ -127,8 +127,12 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           if (over) return;
           over = true;
           cancel();
-          if (error !== undefined || pause > SILENCE) hush(inbox.end());
-          else inbox.drop();
+          if (error !== undefined || pause > SILENCE) {
+            place.late++;
+            hush(inbox.end().finally(() => place.late--));
+          } else {
+            inbox.drop();
+          }
           if (error === undefined) return resolve(arrivals);
           for (const arrival of arrivals) stray(arrival);
           reject(error);

@@ -36,11 +36,18 @@ export async function pushJobs(
   const until = link.settings.runtime.monotonic() + deadline;
   if (!link.up) await link.ready(until, "push jobs");
   const made = new Map<string, Place | Error>();
+  const missing = new Set<string>();
   for (const { queue } of jobs) {
-    if (made.has(queue)) continue;
+    if (made.has(queue) || missing.has(queue)) continue;
     const known = places.known(queue);
-    made.set(queue, known ?? await places.make(queue, until).catch(errorOf));
+    if (known === undefined) missing.add(queue);
+    else made.set(queue, known);
   }
+  // Several servers take a while to agree on a place, and as long for many as for one.
+  const making = [...missing].map(async (queue) =>
+    void made.set(queue, await places.make(queue, until).catch(errorOf))
+  );
+  if (making.length > 0) await Promise.all(making);
   const prepared = jobs.map((job) => prepare(bench, job, made.get(job.queue)));
   await inTurn(prepared, () => takeIds(bench, prepared, until));
   const registries = await registriesOf(bench, prepared, until);

@@ -11,11 +11,11 @@ import type { Alarm } from "../../alarms.ts";
 import type { Bench, Waiter } from "./bench.ts";
 import { isPlaceGone } from "./errors.ts";
 import { Held, marginOf } from "./held.ts";
-import { stateOf } from "./look.ts";
+import { HEARD_OF, LAG, longer, nextIn, stateOf } from "./lines.ts";
+import type { Line } from "./names.ts";
 import { inOrder } from "./order.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./arrival.ts";
-import { nextOf } from "./read.ts";
 import { dropNote, noteFrail } from "./notes.ts";
 import { dueOf, giveBack, ripenPages, takeBack } from "./ripen.ts";
 import { isFrail } from "./wire.ts";
@@ -36,8 +36,6 @@ const MOST = 5_000;
 const OFTEN = 200;
 /** Milliseconds for which a look before a wait is waited for in a cluster. */
 const FIRST = 500;
-/** Milliseconds after which a consumer has heard of what its stream has stored. */
-const HEARD_OF = 20;
 /** Milliseconds that a job takes from the server to a stand at most. */
 const ON_ITS_WAY = 50;
 /** Milliseconds for what is given back when nobody waits for it any more. */
@@ -82,10 +80,10 @@ export async function reserveJobs(
     const found: Place[] = [];
     const arrivals = await inOrder(orders, "take", async () => {
       await link.ready(until, "reserve jobs");
-      for (const queue of queues) {
-        const place = places.known(queue) ?? await (wait > 0 ? places.make : places.find)(queue, until);
-        if (place !== undefined) found.push(place);
-      }
+      const all = await Promise.all(
+        queues.map((queue) => places.known(queue) ?? (wait > 0 ? places.make : places.find)(queue, until)),
+      );
+      found.push(...all.filter((place) => place !== undefined));
       bench.tend(found);
       return await (wait === 0
         ? round(bench, found, { ...options, eager: true }, until)
@@ -165,25 +163,15 @@ async function look(
   { limit, slots, eager }: Want,
   until: number,
 ): Promise<Arrival[]> {
-  const { calendar, crowd, pulls } = bench;
+  const { calendar, crowd } = bench;
   const spare = crowd.spare(place, limit, slots);
   const found = spare.filter((arrival) => isHeld(bench, arrival));
   // They go back, and come again with a lease that is whole.
   if (found.length < spare.length) await giveBack(bench, spare.filter((one) => !found.includes(one)), until);
   const missing = (): number => Math.min(MOST, limit - found.length);
   const free = (): number => Math.min(missing(), slots - found.filter(({ line }) => line === "b").length);
-  /** What came goes back where its lease is over, or will be soon, and comes again with one that is whole. */
-  const take = async (line: "b" | "w", limit: number): Promise<boolean> => {
-    const came = await pulls.take(place, line, limit, until);
-    const lost = came.filter(({ again }) => again);
-    const fresh = lost.length === 0 ? came : came.filter(({ again }) => !again);
-    // They came together.
-    const late = fresh[0] !== undefined && !isHeld(bench, fresh[0]);
-    if (!late) found.push(...fresh);
-    if (lost.length > 0) await takeBack(bench, lost, until);
-    if (late) await giveBack(bench, fresh, until);
-    return late || lost.length > 0;
-  };
+  const take = (line: "b" | "w", most: number): Promise<boolean> =>
+    takeInto(bench, place, line, most, found, until);
   try {
     await Promise.all([
       crowd.stands(place, "d") ? calendar.flush(place) : ripenPages(bench, place, READING, until),
@@ -191,7 +179,9 @@ async function look(
     ]);
     if (missing() <= 0 || (!eager && crowd.stands(place, "w"))) return found;
     if (await take("w", missing()) && free() > 0) await take("b", free());
-    if (eager && found.length === 0) found.push(...await underWay(bench, place, limit, slots, until));
+    if (eager && (found.length === 0 || (place.replicas > 1 && missing() > 0))) {
+      found.push(...await underWay(bench, place, missing(), free(), until));
+    }
     if (eager && found.length === 0 && free() > 0 && place.limited.length > 0) {
       await bench.stranded.glance(place, until);
       await take("b", free());
@@ -204,8 +194,32 @@ async function look(
 }
 
 /**
- * What is there though no pull found it: on its way to a stand of this process, or stored so lately that its line does
- * not know of it yet.
+ * Takes what a line has; true when some of it goes back and comes again: where its lease is over or will be soon, with
+ * one that is whole.
+ */
+async function takeInto(
+  bench: Bench,
+  place: Place,
+  line: "b" | "w",
+  limit: number,
+  found: Arrival[],
+  until: number,
+): Promise<boolean> {
+  const came = await bench.pulls.take(place, line, limit, until);
+  const lost = came.filter(({ again }) => again);
+  const fresh = lost.length === 0 ? came : came.filter(({ again }) => !again);
+  // They came together.
+  const late = fresh[0] !== undefined && !isHeld(bench, fresh[0]);
+  if (!late) found.push(...fresh);
+  if (lost.length > 0) await takeBack(bench, lost, until);
+  if (late) await giveBack(bench, fresh, until);
+  return late || lost.length > 0;
+}
+
+/**
+ * What is there though no pull found it: on its way to a stand of this process, or given back by it, or stored so
+ * lately that its line does not know of it yet. The lines of a stream with copies may lag behind for longer, and are
+ * asked until they do not.
  */
 async function underWay(
   bench: Bench,
@@ -214,32 +228,50 @@ async function underWay(
   slots: number,
   until: number,
 ): Promise<Arrival[]> {
-  const { crowd, pulls } = bench;
-  const here = crowd.spare(place, limit, slots);
-  if (here.length > 0) return here;
-  for (const line of ["b", "w"] as const) {
-    if (line === "b" && slots === 0) continue;
-    const { delivered, num_pending } = await stateOf(bench, place, line, until);
-    if (crowd.stands(place, line)) {
-      if (num_pending === 0 && delivered.stream_seq <= place.seen[line]) continue;
-      await crowd.hope(place, ON_ITS_WAY);
-    } else if (num_pending === 0) {
-      // The stream knows what its consumer may not have heard of yet.
-      const next = delivered.stream_seq + 1;
-      if (await nextOf(bench, place, `${place.base}${line}.>`, next, until) === undefined) continue;
-      await crowd.hope(place, HEARD_OF);
+  const { crowd, link: { settings: { runtime } } } = bench;
+  const single = place.replicas === 1;
+  const moving = crowd.moving(place);
+  if (moving !== undefined) await moving;
+  const found = crowd.spare(place, limit, slots);
+  const late = Math.min(until, runtime.monotonic() + (single ? 0 : LAG));
+  const free = (): number => slots - found.filter(({ line }) => line === "b").length;
+  const lines: ("b" | "w")[] = ["b", "w"];
+  for (const line of lines) {
+    const room = (): number => Math.min(MOST, limit - found.length, line === "b" ? free() : Infinity);
+    for (
+      let least = 0;
+      room() > 0 && !(single && found.length > 0);
+      least = longer(Math.max(least, HEARD_OF))
+    ) {
+      const pause = await pauseAt(bench, place, line, least === 0, until);
+      const wait = Math.max(pause ?? 0, least);
+      if (pause !== undefined && wait > 0) await crowd.hope(place, wait);
+      found.push(...crowd.spare(place, limit - found.length, free()));
+      if (pause === undefined) break;
+      const again = room() > 0 && await takeInto(bench, place, line, room(), found, until);
+      if (again && line === "w" && lines.length === 2) lines.push("b");
+      if (runtime.monotonic() >= late) break;
     }
-    const came = crowd.spare(place, limit, slots);
-    const more = Math.min(MOST, line === "b" ? Math.min(limit, slots) - came.length : limit - came.length);
-    if (more <= 0) return came;
-    const rest = await pulls.take(place, line, more, until);
-    // What came back goes its own way.
-    const fresh = rest.filter((arrival) => !arrival.again && isHeld(bench, arrival));
-    for (const arrival of rest) if (!fresh.includes(arrival)) crowd.stray(arrival);
-    const found = [...came, ...fresh];
-    if (found.length > 0) return found;
   }
-  return [];
+  return found;
+}
+
+/** Milliseconds after which a line may hand over what it did not; undefined when there is nothing. */
+async function pauseAt(
+  bench: Bench,
+  place: Place,
+  line: Line,
+  first: boolean,
+  until: number,
+): Promise<number | undefined> {
+  const state = await stateOf(bench, place, line, until);
+  const standing = bench.crowd.stands(place, line);
+  const pause = standing ? ON_ITS_WAY : HEARD_OF;
+  if (state.num_pending > 0) return standing ? pause : 0;
+  if (first && (standing || place.late > 0) && state.delivered.stream_seq > place.seen[line]) return pause;
+  // Whoever stands at a line of one server hears of a job as soon as its consumer.
+  if (standing && place.replicas === 1) return undefined;
+  return await nextIn(bench, place, line, state, until) === undefined ? undefined : pause;
 }
 
 /** Whether the server keeps a job for us long enough to hand it over. */

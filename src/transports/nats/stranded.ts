@@ -16,13 +16,13 @@
 import { hush } from "../../promises.ts";
 import type { Bench, Stranded } from "./bench.ts";
 import { ADVISORY } from "./link.ts";
-import { stateOf } from "./look.ts";
+import { stateOf } from "./lines.ts";
 import { endInStead, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
 import { dropNote, lossOf } from "./notes.ts";
 import type { Place } from "./place.ts";
 import { lineSubject, published } from "./publish.ts";
-import { deleteMessage, direct, each, scan } from "./read.ts";
+import { deleteMessage, each, scan, storedAt } from "./read.ts";
 import { dueOf } from "./ripen.ts";
 import type { Stored } from "./wire.ts";
 
@@ -47,7 +47,7 @@ export function createStranded(bench: () => Bench): Stranded {
     const { stream_seq: seq }: { readonly stream_seq?: unknown } = JSON.parse(new TextDecoder().decode(data));
     if (typeof seq !== "number") return;
     const until = bench().link.settings.runtime.monotonic() + MOVE;
-    const message = await direct(bench(), place, { seq }, until);
+    const message = await storedAt(bench(), place, { seq }, until);
     if (message?.subject.startsWith(`${place.base}${line}.`)) {
       await send(bench(), place, line, message, until);
     }

@@ -144,6 +144,37 @@ export function storedOf(message: NatsMessage, rawName: string): Stored | undefi
   };
 }
 
+/** A message as the API tells it; what is bytes is in base64. */
+export interface Kept {
+  readonly subject: string;
+  readonly seq: number;
+  readonly time: string;
+  readonly hdrs?: string;
+  readonly data?: string;
+}
+
+/** Reads what the API tells of a message. */
+export function keptOf({ subject, seq, time, hdrs = "", data = "" }: Kept, rawName: string): Stored {
+  const lines = new TextDecoder().decode(bytesOf(hdrs)).split("\r\n");
+  const line = lines.find((one) => one.startsWith(`${HEADER}:`)) ?? "";
+  const header = line.slice(HEADER.length + 1).trim();
+  return {
+    ...unpack(header, rawName, seq),
+    header,
+    subject,
+    seq,
+    time: timeOf(time),
+    payload: bytesOf(data),
+  };
+}
+
+function bytesOf(base64: string): Uint8Array {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
 /** A server's instant, in milliseconds since the epoch. It has nanoseconds, which not every engine reads. */
 export function timeOf(instant: string): number {
   return Date.parse(instant.replace(/(\.\d{3})\d*/, "$1"));

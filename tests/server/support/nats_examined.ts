@@ -6,8 +6,9 @@ import { NATS_FEATURES, type NatsGround, natsSubject } from "./nats_subjects.ts"
 
 /** Milliseconds that a case may take while others run beside it. */
 const PATIENCE = 90_000;
-/** Many cases at a time share two cores, and the leases are the server's. */
+/** Many cases at a time share two cores, and the leases are the server's; several servers take longer over each. */
 const TOGETHER = 3;
+const REPLICATED = 5;
 /** Milliseconds of a lease that outlasts a restart of the server. */
 const OUTLASTING = 5_000;
 
@@ -24,7 +25,7 @@ export function examineNats(name: string, ground: NatsGround): void {
 
 /** Those cases, many at a time, that neither restart the server nor keep the machine busy. */
 export function examineTogether(name: string, ground: NatsGround): void {
-  const subject = natsSubject(name, ground, { scale: TOGETHER });
+  const subject = natsSubject(name, ground, { scale: ground.replicas === undefined ? TOGETHER : REPLICATED });
   declares(subject, NATS_FEATURES);
   for (const one of conformance(subject)) {
     if (one.group !== "stress" && !one.needs.some((need) => WHOLE_SERVER.includes(need))) {

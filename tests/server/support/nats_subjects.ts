@@ -26,7 +26,7 @@ const BRIEF = 400;
 
 interface Streams {
   readonly total: number;
-  readonly streams: readonly { readonly config: { readonly name: string } }[] | null;
+  readonly streams: readonly string[] | null;
 }
 
 /** The names of all streams that begin so. */
@@ -34,10 +34,10 @@ export async function streamsOf(client: RawNats, prefix: string): Promise<readon
   const names: string[] = [];
   for (let offset = 0;;) {
     const { total, streams }: Streams = JSON.parse(
-      await client.request("$JS.API.STREAM.LIST", JSON.stringify({ offset })),
+      await client.request("$JS.API.STREAM.NAMES", JSON.stringify({ offset })),
     );
     const page = streams ?? [];
-    names.push(...page.map(({ config }) => config.name).filter((name) => name.startsWith(`${prefix}_`)));
+    names.push(...page.filter((name) => name.startsWith(`${prefix}_`)));
     offset += page.length;
     if (page.length === 0 || offset >= total) return names;
   }

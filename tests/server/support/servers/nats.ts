@@ -19,6 +19,8 @@ export interface NatsOptions {
   readonly config?: string;
   /** What the connections of `raw` say of themselves, where the configuration asks for it. */
   readonly auth?: { readonly user: string; readonly pass: string };
+  /** Where its folder is made. Default: where the system keeps what is temporary. */
+  readonly root?: string | undefined;
   /** A node of a cluster: its name, its port for the others, and theirs. */
   readonly cluster?: { readonly name: string; readonly port: number; readonly routes: readonly number[] };
 }
@@ -42,6 +44,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   let ports: readonly number[] = [];
   const server = await startServer({
     server: name,
+    root: options.root,
     ports: 3,
     configure(folder, all, log) {
       ports = all;

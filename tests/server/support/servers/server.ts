@@ -39,6 +39,8 @@ export interface Recipe {
   readonly ports: number;
   /** Writes its configuration into the folder; what stands behind the program's name. */
   configure(folder: string, ports: readonly number[], log: string): readonly string[];
+  /** Where its folder is made. Default: where the system keeps what is temporary. */
+  readonly root?: string | undefined;
   /** Variables of its environment beside those of the tests. */
   readonly env?: Readonly<Record<string, string>>;
   /** Whether this very process serves; rejects or says `false` while it does not. */
@@ -63,7 +65,7 @@ export function binaryOf(name: ServerName): ServerBinary {
 export async function startServer(recipe: Recipe): Promise<Server> {
   const binary = binaryOf(recipe.server);
   for (let tries = 1;; tries++) {
-    const folder = mkdtempSync(join(tmpdir(), `relevo-${recipe.server}-`));
+    const folder = mkdtempSync(join(recipe.root ?? tmpdir(), `relevo-${recipe.server}-`));
     const server = createServer(binary, recipe, folder, await freePorts(recipe.ports));
     try {
       await server.start();
