@@ -1,5 +1,5 @@
 /**
- * What is done beside the work, now and then, by whoever reserves: ids whose time is over are let go, notes of jobs that
+ * What is done beside the work, now and then, by whoever reserves: the server's clock is read anew, ids whose time is over are let go, notes of jobs that
  * are gone are taken away, what was left in a topic on its way is sent on, and so are jobs that the server has given up.
  *
  * @module
@@ -42,6 +42,7 @@ export function createTending(bench: () => Bench): (places: readonly Place[]) =>
 }
 
 async function tend(bench: Bench, place: Place, until: number): Promise<void> {
+  await bench.clock.renew(place, until);
   const { topic } = partsOf(place.queue);
   if (topic !== undefined) {
     const own = await bench.places.find(topicQueue(topic), until);
