@@ -164,10 +164,7 @@ async function look(
   until: number,
 ): Promise<Arrival[]> {
   const { calendar, crowd } = bench;
-  const spare = crowd.spare(place, limit, slots);
-  const found = spare.filter((arrival) => isHeld(bench, arrival));
-  // They go back, and come again with a lease that is whole.
-  if (found.length < spare.length) await giveBack(bench, spare.filter((one) => !found.includes(one)), until);
+  const found = await spareOf(bench, place, limit, slots, until);
   const missing = (): number => Math.min(MOST, limit - found.length);
   const free = (): number => Math.min(missing(), slots - found.filter(({ line }) => line === "b").length);
   const take = (line: "b" | "w", most: number): Promise<boolean> =>
@@ -177,6 +174,8 @@ async function look(
       crowd.stands(place, "d") ? calendar.flush(place) : ripenPages(bench, place, READING, until),
       !crowd.stands(place, "b") && free() > 0 ? take("b", free()) : undefined,
     ]);
+    // What a stand got meanwhile lay before all that is there now.
+    found.push(...await spareOf(bench, place, missing(), free(), until));
     if (missing() <= 0 || (!eager && crowd.stands(place, "w"))) return found;
     if (await take("w", missing()) && free() > 0) await take("b", free());
     if (eager && (found.length === 0 || (place.replicas > 1 && missing() > 0))) {
@@ -186,11 +185,36 @@ async function look(
       await bench.stranded.glance(place, until);
       await take("b", free());
     }
-    return found;
+    return inLine(bench, place, found, limit);
   } catch (error) {
     for (const arrival of found) crowd.stray(arrival);
     throw error;
   }
+}
+
+/** What came for nobody and is held for long enough. The rest goes back, and comes again with a lease that is whole. */
+async function spareOf(
+  bench: Bench,
+  place: Place,
+  limit: number,
+  slots: number,
+  until: number,
+): Promise<Arrival[]> {
+  const spare = bench.crowd.spare(place, limit, slots);
+  const held = spare.filter((arrival) => isHeld(bench, arrival));
+  if (held.length < spare.length) await giveBack(bench, spare.filter((one) => !held.includes(one)), until);
+  return held;
+}
+
+/** What was found, in order with what a stand got while it was: if that is too much, the last wait for the next look. */
+function inLine({ crowd }: Bench, place: Place, found: Arrival[], limit: number): Arrival[] {
+  const stood = crowd.spare(place, MOST, 0);
+  if (stood.length === 0) return found;
+  const all = [...found, ...stood].sort((a, b) =>
+    a.line === b.line ? a.seq - b.seq : a.line < b.line ? -1 : 1
+  );
+  for (const late of all.splice(limit)) crowd.stray(late);
+  return all;
 }
 
 /**

@@ -99,6 +99,27 @@ for (const name of ["nats29", "nats"] as const) {
       expect(await lateness(holder, 2 * DELAY)).toBeUndefined();
     }, 60_000);
 
+    test("those that are due together are handed over in order to who asks every moment", async () => {
+      const { options } = await ground();
+      await using transport = nats(options);
+      const rounds = 40;
+      const at = Date.now() + 1_000;
+      const ids = Array.from({ length: 3 * rounds }, (_, n) => `${n}`);
+      await transport.push(
+        ids.map((id, n) => job({ id, queue: QUEUE, at: at + 50 * Math.floor(n / 3) })),
+        CALL,
+      );
+      const seen: string[] = [];
+      while (seen.length < ids.length) {
+        const options = { limit: 1, slots: 1, lease: ACK_WAIT, wait: 2, ...CALL };
+        for (const { id, token } of await transport.reserve([QUEUE], options)) {
+          seen.push(id);
+          await transport.settle([{ queue: QUEUE, token, to: "done" }], CALL);
+        }
+      }
+      expect(seen).toEqual(ids);
+    }, 60_000);
+
     test("one that is due later is held by nobody, and brought back before its time", async () => {
       const { server, prefix, options } = await ground();
       await using holder = nats(options);
