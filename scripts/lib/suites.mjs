@@ -10,7 +10,7 @@ const long = [
   "*_redis.test.ts",
   "servers/*.test.ts",
   "redis/{clock,cluster,refusals,waiting}.test.ts",
-  "nats/{bad_input,moves,promises,rows,server,stranded}.test.ts",
+  "nats/{answers,bad_input,delayed,losses,moves,promises,rows,server,silence,stranded}.test.ts",
 ].flatMap((files) => ["--exclude", `tests/server/${files}`]);
 
 /**

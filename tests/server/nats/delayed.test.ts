@@ -61,7 +61,7 @@ for (const name of ["nats29", "nats"] as const) {
       return { server, prefix, options };
     }
 
-    test("one whose holder died comes to another within seconds of its time", async () => {
+    test.concurrent("one whose holder died comes to another within seconds of its time", async () => {
       const { server, prefix, options } = await ground();
       const dying = await cutting(server.url, prefix, ACK_WAIT);
       await using next = nats(options);
@@ -75,7 +75,7 @@ for (const name of ["nats29", "nats"] as const) {
       expect(late).toBeLessThan(GRACE + SLACK);
     }, 60_000);
 
-    test("one whose holder is closed comes to another in time", async () => {
+    test.concurrent("one whose holder is closed comes to another in time", async () => {
       const { server, prefix, options } = await ground();
       const leaving = nats(options);
       await using next = nats(options);
@@ -88,7 +88,7 @@ for (const name of ["nats29", "nats"] as const) {
       expect(late).toBeLessThan(GRACE - 1_000);
     }, 60_000);
 
-    test("one that is removed while another holds it never runs", async () => {
+    test.concurrent("one that is removed while another holds it never runs", async () => {
       const { server, prefix, options } = await ground();
       await using holder = nats(options);
       await using operator = nats(options);
@@ -97,6 +97,17 @@ for (const name of ["nats29", "nats"] as const) {
       await until(server, prefix, "relevo_delayed", isRead);
       expect(await operator.remove(QUEUE, "delayed", { ids: ["1"] }, CALL)).toBe(1);
       expect(await lateness(holder, 2 * DELAY)).toBeUndefined();
+    }, 60_000);
+
+    test.concurrent("one that is due later is held by nobody, and brought back before its time", async () => {
+      const { server, prefix, options } = await ground();
+      await using holder = nats(options);
+      await using operator = nats(options);
+      await operator.push([job({ id: "1", queue: QUEUE, delay: 41_000 })], CALL);
+      const waiting = lateness(holder, 15_000);
+      await until(server, prefix, "relevo_delayed", ({ num_redelivered }) => num_redelivered > 0);
+      expect(await operator.info(QUEUE, CALL)).toMatchObject({ waiting: 0, delayed: 1 });
+      expect(await waiting).toBeUndefined();
     }, 60_000);
 
     test("those that are due together are handed over in order to who asks every moment", async () => {
@@ -118,17 +129,6 @@ for (const name of ["nats29", "nats"] as const) {
         }
       }
       expect(seen).toEqual(ids);
-    }, 60_000);
-
-    test("one that is due later is held by nobody, and brought back before its time", async () => {
-      const { server, prefix, options } = await ground();
-      await using holder = nats(options);
-      await using operator = nats(options);
-      await operator.push([job({ id: "1", queue: QUEUE, delay: 41_000 })], CALL);
-      const waiting = lateness(holder, 15_000);
-      await until(server, prefix, "relevo_delayed", ({ num_redelivered }) => num_redelivered > 0);
-      expect(await operator.info(QUEUE, CALL)).toMatchObject({ waiting: 0, delayed: 1 });
-      expect(await waiting).toBeUndefined();
     }, 60_000);
 
     test(
