@@ -11,7 +11,7 @@ import { startNatsCluster } from "../server/support/servers/nats_cluster.ts";
 import type { RawNats } from "../server/support/servers/nats_client.ts";
 import { ownedFirst } from "../server/support/servers/owned.ts";
 import { freshPrefix } from "./support/grounds.ts";
-import { leaderNodes } from "./support/leaders.ts";
+import { answerWithin, leaderNodes } from "./support/leaders.ts";
 
 const QUEUE = "q";
 const CALL = { deadline: 30_000 };
@@ -177,12 +177,7 @@ test("calls go on at another node when theirs dies", async () => {
 
 /** Resolves when nobody listens to a subject: a stream that was deleted does for a moment. */
 async function deaf(client: RawNats, subject: string): Promise<void> {
-  await expect.poll(async () => {
-    const answer = client.request(subject);
-    answer.catch(() => undefined);
-    const silence = new Promise<string>((resolve) => setTimeout(resolve, 200, "silence"));
-    return await Promise.race([answer, silence]);
-  }, { timeout: 20_000 }).toBe("");
+  await expect.poll(() => answerWithin(client, subject, 200), { timeout: 20_000 }).toBe("");
 }
 
 test("a stream that is gone is told at once, and made anew by the next push", async () => {

@@ -1,6 +1,7 @@
 /** Who leads what in a cluster of NATS. */
 import { safeName } from "../../../src/transports/nats/names.ts";
 import type { NatsServer } from "../../server/support/servers/nats.ts";
+import type { RawNats } from "../../server/support/servers/nats_client.ts";
 import type { NatsCluster } from "../../server/support/servers/nats_cluster.ts";
 
 /** The nodes that lead. */
@@ -17,6 +18,15 @@ interface Led {
 const SILENCE = 500;
 const PATIENCE = 60_000;
 
+/** What a client is answered; undefined when that is nothing for so many milliseconds, as no event tells of silence. */
+export async function answerWithin(client: RawNats, call: string, ms: number): Promise<string | undefined> {
+  const { promise: silence, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, ms);
+  const answer = client.request(call);
+  answer.catch(() => undefined);
+  return await Promise.race([answer, silence]).finally(() => clearTimeout(timer));
+}
+
 /** Learns the names that the nodes gave themselves. All must run. */
 export async function leaderNodes({ nodes }: NatsCluster): Promise<LeaderNodes> {
   const names = new Map<string, NatsServer>();
@@ -29,10 +39,7 @@ export async function leaderNodes({ nodes }: NatsCluster): Promise<LeaderNodes> 
     const running = nodes.find((node) => node.pid() !== 0);
     if (running === undefined) throw new Error("No node runs");
     await using client = await running.raw();
-    const answer = client.request(call);
-    answer.catch(() => undefined);
-    const silence = new Promise<string>((resolve) => setTimeout(resolve, SILENCE, "{}"));
-    return JSON.parse(await Promise.race([answer, silence]) || "{}") as Led;
+    return JSON.parse(await answerWithin(client, call, SILENCE) || "{}") as Led;
   }
 
   return {
