@@ -42,7 +42,6 @@ const MOVE = 10_000;
 export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
   const alarms = createAlarms(runtime);
   const posts = new Map<Place, Post>();
-  const ending = new Set<Promise<void>>();
 
   function postOf(place: Place): Post {
     let post = posts.get(place);
@@ -72,7 +71,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
       },
       over: (gone) => {
         if (post.stands.get(line) === made) post.stands.delete(line);
-        dismiss(made);
+        hush(made.end());
         // To stand again at once where nothing is would be a storm: who waits is told, and asks again in its time.
         if (gone !== undefined) { for (const waiter of [...post.waiters]) waiter.failed(gone); }
         // Behind a full page of delayed jobs there are likely to be more.
@@ -80,12 +79,6 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
       },
     });
     post.stands.set(line, made);
-  }
-
-  function dismiss(made: Stand): void {
-    const end = made.end().catch(() => undefined);
-    ending.add(end);
-    hush(end.then(() => ending.delete(end)));
   }
 
   /** Gives back what came for nobody, unless somebody asks for it in a moment. */
@@ -193,14 +186,14 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
         for (const [line, made] of [...post.stands]) {
           if (post.place.consumers[line] !== consumer) continue;
           post.stands.delete(line);
-          dismiss(made);
+          hush(made.end());
           if (post.waiters.size > 0) stand(post, line);
         }
       }
     },
     reset() {
       for (const post of posts.values()) {
-        for (const made of post.stands.values()) dismiss(made);
+        for (const made of post.stands.values()) hush(made.end());
         post.stands.clear();
       }
     },

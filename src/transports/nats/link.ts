@@ -36,7 +36,10 @@ export interface Inbox {
   readonly subject: string;
   /** Ends it at once: nothing is on its way. */
   drop(): void;
-  /** Ends it when what is on its way has come. */
+  /**
+   * Ends it when what is on its way has come. Another server of a cluster may not have heard of a message yet, or of who
+   * listens no more: what it still sends there would be nobody's until a lease is over.
+   */
   end(): Promise<void>;
 }
 
@@ -82,6 +85,8 @@ const CONNECT_TIMEOUT = 5_000;
 const NEXT_TIMEOUT = 2_000;
 /** Milliseconds that the last messages may take on their way when the link is closed. */
 const FLUSH = 1_000;
+/** Milliseconds for which servers of a cluster may be late at most; half of it is left to chance. */
+const LATE = 20_000;
 const LEAST_VERSION = [2, 9] as const;
 /** Milliseconds for which a cluster may lack servers, as one that has just begun. */
 const SHORT = 5_000;
@@ -353,6 +358,8 @@ export function createLink(settings: Settings): Link {
           subscription?.unsubscribe();
         },
         async end() {
+          // When the link is closed it has listened for long enough.
+          if (link.clustered) await leaders.rest(LATE).catch(() => undefined);
           await subscription?.drain();
           hears = undefined;
         },

@@ -34,7 +34,7 @@ export interface StandListener {
 
 /** A pull that waits. */
 export interface Stand {
-  /** Gives up waiting; what is on its way still arrives. */
+  /** Gives up waiting, unless it is over; what is on its way still arrives. */
   end(): Promise<void>;
 }
 
@@ -197,6 +197,8 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
     stand(place, line, batch, { arrived, over }) {
       let rest = batch;
       let left = false;
+      /** The server has sent all that it will. */
+      let told = false;
       const begun = runtime.monotonic();
       const key = {};
       const leave = (): void => {
@@ -226,11 +228,13 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
               (error) => left || ended(errorOf(error)),
             );
           }
+          told = true;
           return ended(statusError(place, headers));
         }
         rest--;
         arrived(arrivalOf(place, line, message, reply, Math.max(begun, read)));
         if (rest > 0) return;
+        told = true;
         leave();
         over();
       });
@@ -248,7 +252,9 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
       return {
         end() {
           leave();
-          return subscription.end();
+          if (!told) return subscription.end();
+          subscription.drop();
+          return Promise.resolve();
         },
       };
     },

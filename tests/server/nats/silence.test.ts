@@ -1,9 +1,10 @@
 /** A server that says nothing has not said that nothing is there: slow links, and a server that hangs. */
 import { connect, createServer, type Socket } from "node:net";
+import { connect as dial } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import type { ReserveOptions } from "../../../src/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
-import { nats } from "../../../src/transports/nats/mod.ts";
+import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
@@ -43,6 +44,44 @@ async function slowLink(target: number, ms: number): Promise<SlowLink> {
   };
 }
 
+/**
+ * A connection to one server of a cluster, whose jobs come from another: for so many milliseconds they are on their way,
+ * and those that arrive for somebody who listens no more are dropped.
+ */
+async function slowRoutes(url: string, ms: number): Promise<NatsConnection> {
+  const real: NatsConnection = await dial({ servers: url });
+  const subscribe: NatsConnection["subscribe"] = (subject, { callback }) => {
+    let listens = true;
+    let slow = false;
+    const subscription = real.subscribe(subject, {
+      callback: (error, message) => {
+        // The words behind jobs come by the same way.
+        slow ||= (message.reply ?? "") !== "";
+        if (!slow) return callback(error, message);
+        setTimeout(() => listens && callback(error, message), ms);
+      },
+    });
+    return {
+      unsubscribe() {
+        listens = false;
+        subscription.unsubscribe();
+      },
+      async drain() {
+        await subscription.drain();
+        listens = false;
+      },
+    };
+  };
+  return new Proxy(real, {
+    get(target, key) {
+      if (key === "subscribe") return subscribe;
+      if (key === "info") return { ...target.info, cluster: "slow" };
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
 describeOn(["nats29"], "A silent server of NATS", () => {
   const started = owned(() => startNats({ server: "nats29" }));
 
@@ -69,6 +108,27 @@ describeOn(["nats29"], "A silent server of NATS", () => {
     expect(await far.reserve(["q"], LOOK)).toEqual([]);
     const [delivery] = await near.reserve(["q"], { ...LOOK, wait: 10_000 });
     expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
+  }, PATIENCE);
+
+  test("jobs that come from another server when their look was given up are another's at once", async () => {
+    const { url } = await started();
+    await using near = nats({ servers: url, prefix: "routes" });
+    const ids = ["1", "2", "3"];
+    await near.push(ids.map((id) => job({ id, queue: "q" })), CALL);
+    const connection = await slowRoutes(url, 1_000);
+    await using far = nats({ connection, prefix: "routes" });
+    await expect(far.reserve(["q"], { ...LOOK, deadline: 300 })).rejects.toMatchObject({
+      code: "DEADLINE_EXCEEDED",
+    });
+    const found: (readonly [string, number])[] = [];
+    while (found.length < ids.length) {
+      const come = await near.reserve(["q"], { ...LOOK, wait: 8_000 });
+      if (come.length === 0) break;
+      found.push(...come.map(({ id, lost }) => [id, lost] as const));
+    }
+    expect(found).toEqual(ids.map((id) => [id, 0]));
+    await far[Symbol.asyncDispose]();
+    await connection.close();
   }, PATIENCE);
 
   test(
