@@ -8,10 +8,10 @@ import { safeName } from "../../src/transports/nats/names.ts";
 import { nats, type NatsConnection } from "../../src/transports/nats/mod.ts";
 import type { NatsServer } from "../server/support/servers/nats.ts";
 import { startNatsCluster } from "../server/support/servers/nats_cluster.ts";
-import type { RawNats } from "../server/support/servers/nats_client.ts";
+import { answerWithin, type RawNats } from "../server/support/servers/nats_client.ts";
 import { ownedFirst } from "../server/support/servers/owned.ts";
 import { freshPrefix } from "./support/grounds.ts";
-import { answerWithin, leaderNodes } from "./support/leaders.ts";
+import { leaderNodes } from "./support/leaders.ts";
 
 const QUEUE = "q";
 const CALL = { deadline: 30_000 };

@@ -1,7 +1,7 @@
 /** Who leads what in a cluster of NATS. */
 import { safeName } from "../../../src/transports/nats/names.ts";
 import type { NatsServer } from "../../server/support/servers/nats.ts";
-import type { RawNats } from "../../server/support/servers/nats_client.ts";
+import { answerWithin } from "../../server/support/servers/nats_client.ts";
 import type { NatsCluster } from "../../server/support/servers/nats_cluster.ts";
 
 /** The nodes that lead. */
@@ -17,15 +17,6 @@ interface Led {
 /** Milliseconds for which an answer is waited for: without a leader none comes. */
 const SILENCE = 500;
 const PATIENCE = 60_000;
-
-/** What a client is answered; undefined when that is nothing for so many milliseconds, as no event tells of silence. */
-export async function answerWithin(client: RawNats, call: string, ms: number): Promise<string | undefined> {
-  const { promise: silence, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(resolve, ms);
-  const answer = client.request(call);
-  answer.catch(() => undefined);
-  return await Promise.race([answer, silence]).finally(() => clearTimeout(timer));
-}
 
 /** Learns the names that the nodes gave themselves. All must run. */
 export async function leaderNodes({ nodes }: NatsCluster): Promise<LeaderNodes> {

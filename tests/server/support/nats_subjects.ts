@@ -5,7 +5,7 @@ import { safeName } from "../../../src/transports/nats/names.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import type { NatsServer } from "./servers/nats.ts";
 import type { NatsCluster } from "./servers/nats_cluster.ts";
-import type { RawNats } from "./servers/nats_client.ts";
+import { insisted, type RawNats } from "./servers/nats_client.ts";
 import { pauseAll } from "./servers/server.ts";
 import { createLeaks, watchedRuntime } from "./watched.ts";
 
@@ -142,7 +142,7 @@ export function natsSubject(
       };
       await leaks.add(async () => runtimeOf(store).sleepers + await connections());
       for (const stream of await streamsOf(client, store)) {
-        await client.request(`$JS.API.STREAM.DELETE.${stream}`);
+        await insisted(client, `$JS.API.STREAM.DELETE.${stream}`);
       }
       await client[Symbol.asyncDispose]();
       runtimes.delete(store);

@@ -18,6 +18,10 @@ export interface RawNats extends AsyncDisposable {
   request(subject: string, payload?: Uint8Array | string): Promise<string>;
 }
 
+/** Milliseconds for which an answer is waited for, and how often it is asked for. */
+const SILENCE = 3_000;
+const TRIES = 20;
+
 /** Connects; rejects when nobody listens or the server does not want us. */
 export async function connectNats(
   port: number,
@@ -97,6 +101,31 @@ export async function connectNats(
     await dispose();
     throw error;
   }
+}
+
+/** What a client is answered; undefined when that is nothing for so many milliseconds, as no event tells of silence. */
+export async function answerWithin(
+  client: RawNats,
+  call: string,
+  ms: number,
+): Promise<string | undefined> {
+  const { promise: silence, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, ms);
+  const answer = client.request(call);
+  answer.catch(() => undefined);
+  return await Promise.race([answer, silence]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * What a client is answered, asked again while nothing comes: a cluster says nothing to who deletes a stream that it is
+ * about to make.
+ */
+export async function insisted(client: RawNats, call: string): Promise<string> {
+  for (let tries = 1; tries <= TRIES; tries++) {
+    const answer = await answerWithin(client, call, SILENCE);
+    if (answer !== undefined) return answer;
+  }
+  throw new Error(`No answer to '${call}' within ${TRIES * SILENCE} ms`);
 }
 
 /** Cuts what arrives into lines, with the payload behind a line that announces one. */
