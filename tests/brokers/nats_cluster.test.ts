@@ -1,12 +1,78 @@
+/** A cluster of three nodes: the contract, and that a delivery has ended everywhere when that is told, as on one. */
+import { expect, test } from "vitest";
+import type { Delivery, Settlement } from "../../src/exchange.ts";
+import { job } from "../../src/testing/conformance/lab.ts";
+import type { Transport } from "../../src/transport.ts";
+import { nats } from "../../src/transports/nats/mod.ts";
 import { examineTogether } from "../server/support/nats_examined.ts";
 import { natsCluster } from "../server/support/nats_subjects.ts";
 import { startNatsCluster } from "../server/support/servers/nats_cluster.ts";
 import { describeOn, owned } from "../server/support/servers/owned.ts";
 
+const CALL = { deadline: 30_000 };
+const ACK_WAIT = 30_000;
+const PATIENCE = 120_000;
+/** Queues at a time: alone the servers are done with all before anybody can look. */
+const QUEUES = 8;
+const ROUNDS = 8;
+const SIZE = 20;
+
 // It takes this cluster up to half a minute to be whole after a restart: that is looked at in tests/faults.
 describeOn(["nats"], "a cluster of three NATS servers keeps the contract", () => {
-  examineTogether(
-    "NATS cluster",
-    natsCluster(owned(() => startNatsCluster({ server: "nats", brief: true }))),
-  );
+  const cluster = owned(() => startNatsCluster({ server: "nats", brief: true }));
+  examineTogether("NATS cluster", natsCluster(cluster));
+
+  /** Does something on many queues at a time. */
+  async function everywhere(work: (queue: string) => Promise<void>): Promise<void> {
+    await Promise.all(Array.from({ length: QUEUES }, (_, n) => work(`q${n}`)));
+  }
+
+  /** Pushes, takes and settles a page of jobs, round after round; who pushes and looks is not who takes. */
+  async function rounds(
+    queue: string,
+    idsOf: (round: number) => readonly string[],
+    ending: (delivery: Delivery) => Settlement,
+    look: (other: Transport, ids: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    const { urls } = await cluster();
+    const options = { prefix: `end-${crypto.randomUUID()}`, ackWait: ACK_WAIT, replicas: 3 };
+    await using worker = nats({ ...options, servers: urls });
+    await using other = nats({ ...options, servers: urls.slice(1) });
+    for (let round = 0; round < ROUNDS; round++) {
+      const ids = idsOf(round);
+      const pushed = await other.push(ids.map((id) => job({ id, queue, idWindow: 0 })), CALL);
+      expect(new Set(pushed)).toEqual(new Set(["stored"]));
+      const taken: Delivery[] = [];
+      while (taken.length < SIZE) {
+        const wanted = { limit: SIZE, slots: SIZE, lease: ACK_WAIT, wait: 5_000, ...CALL };
+        taken.push(...await worker.reserve([queue], wanted));
+      }
+      expect(await worker.settle(taken.map(ending), CALL)).toEqual(taken.map(() => "settled"));
+      await look(other, ids);
+    }
+  }
+
+  test.concurrent("an id is free for all as soon as its job was told to be done", async () => {
+    const ids = Array.from({ length: SIZE }, (_, n) => `${n}`);
+    const done = ({ queue, token }: Delivery): Settlement => ({ queue, token, to: "done" });
+    // The next round pushes the same.
+    await everywhere((queue) => rounds(queue, () => ids, done, () => Promise.resolve()));
+  }, PATIENCE);
+
+  test.concurrent("a job is seen where it went as soon as it was told to be there", async () => {
+    const idsOf = (round: number): string[] => Array.from({ length: SIZE }, (_, n) => `${round}-${n}`);
+    const isDelayed = (id: string): boolean => Number(id.split("-")[1]) % 2 === 0;
+    const moved = ({ queue, token, meta, id }: Delivery): Settlement =>
+      isDelayed(id)
+        ? { queue, token, to: "again", meta, delay: 600_000 }
+        : { queue, token, to: "failed", meta, reason: "r" };
+    await everywhere((queue) =>
+      rounds(queue, idsOf, moved, async (other, ids) => {
+        const entries = await other.get(queue, ids, CALL);
+        expect(entries.map((entry) => entry?.channel)).toEqual(
+          ids.map((id) => isDelayed(id) ? "delayed" : "failed"),
+        );
+      })
+    );
+  }, PATIENCE);
 });

@@ -9,6 +9,7 @@
 import type { Settled } from "../../exchange.ts";
 import type { Bench } from "./bench.ts";
 import { untold } from "./errors.ts";
+import { haveLeft } from "./leaving.ts";
 import { ACK, type Move, successorOf, tellAll } from "./moves.ts";
 import type { Held } from "./held.ts";
 import { published, tombSubject } from "./publish.ts";
@@ -33,7 +34,8 @@ export async function settleLate(bench: Bench, held: Held, move: Move, until: nu
   const { line: _, seq: __, reply: ___, ...letter } = move;
   const receipt = await published(link, { ...letter, once: successorOf(seq) }, until);
   // It has a successor, whoever's: what fails here is done by who finds it.
-  await tellAll(link, [held], ACK, until);
+  const [failed] = await tellAll(link, [held], ACK, until);
+  if (failed === undefined) await haveLeft(link, [held], until);
   const found = await storedAt(bench, place, { seq: receipt.seq }, until);
   // Ours stays until we have heard of it, so that what is gone was another's.
   if (found === undefined && receipt.duplicate) return isTomb ? "stale" : untold();

@@ -9,6 +9,7 @@
 import { DeadlineExceeded, errorOf } from "../../errors.ts";
 import { AnswerLost, NoResponders } from "./errors.ts";
 import { consumerLeader } from "./leaders.ts";
+import { haveLeft } from "./leaving.ts";
 import type { Link } from "./link.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
@@ -53,7 +54,8 @@ export async function moveAll(
     }),
   );
   const done = moves.filter((_, index) => !(results[index] instanceof Error));
-  await tellAll(link, done, ACK, until);
+  const failed = await tellAll(link, done, ACK, until);
+  await haveLeft(link, done.filter((_, index) => failed[index] === undefined), until);
   return results;
 }
 

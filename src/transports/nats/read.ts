@@ -5,11 +5,16 @@
  */
 
 import type { DeadChannel } from "../../job.ts";
-import type { Bench } from "./bench.ts";
 import { FAULT, isFault, isGone } from "./errors.ts";
+import type { Link } from "./link.ts";
 import { DEAD_LETTER, idToken, type Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { type Kept, keptOf, type Stored, storedOf } from "./wire.ts";
+
+/** Whoever can ask for messages. */
+interface Reader {
+  readonly link: Link;
+}
 
 /** A dead job, as its subject tells it. */
 export interface Grave {
@@ -25,7 +30,7 @@ const SUBJECTS_PAGE = 100_000;
 
 /** The dead jobs of a channel, oldest first, or those with an id. */
 export async function graves(
-  bench: Bench,
+  bench: Reader,
   place: Place,
   channel: DeadChannel,
   id: string | undefined,
@@ -39,7 +44,7 @@ export async function graves(
 
 /** The subjects of a stream that have messages, of those that a filter lets through. */
 export async function subjectsOf(
-  { link }: Bench,
+  { link }: Reader,
   place: Place,
   filter: string,
   until: number,
@@ -65,19 +70,19 @@ export async function subjectsOf(
  * server for all, it sends a third more bytes, and all servers of the cluster read the question.
  */
 export async function storedAt(
-  bench: Bench,
+  { link }: Reader,
   place: Place,
   request: object,
   until: number,
 ): Promise<Stored | undefined> {
-  if (place.replicas > 1) return await ledAt(bench, place, request, until);
+  if (place.replicas > 1) return await ledAt(link, place, request, until);
   const subject = `$JS.API.DIRECT.GET.${place.stream}`;
   const message = { subject, data: JSON.stringify(request), leader: place.leader, again: true };
-  return storedOf(await bench.link.request(message, until), place.rawName);
+  return storedOf(await link.request(message, until), place.rawName);
 }
 
 async function ledAt(
-  { link }: Bench,
+  link: Link,
   { stream, rawName, leader }: Place,
   request: object,
   until: number,
@@ -101,7 +106,7 @@ async function ledAt(
 
 /** The last message of a subject. */
 export function lastOf(
-  bench: Bench,
+  bench: Reader,
   place: Place,
   subject: string,
   until: number,
@@ -111,7 +116,7 @@ export function lastOf(
 
 /** The first message of a subject from a number on. */
 export function nextOf(
-  bench: Bench,
+  bench: Reader,
   place: Place,
   subject: string,
   seq: number,
@@ -122,7 +127,7 @@ export function nextOf(
 
 /** The messages of a line from one number to another, in their order, as far as they are wanted. */
 export async function scan(
-  bench: Bench,
+  bench: Reader,
   place: Place,
   line: Line | "p" | "i" | "h" | "x",
   from: number,
@@ -166,7 +171,7 @@ export async function each<T, R>(items: readonly T[], ask: (item: T) => Promise<
 
 /** Takes a message out of a stream; false when it is not there any more. */
 export async function deleteMessage(
-  { link }: Bench,
+  { link }: Reader,
   place: Place,
   seq: number,
   until: number,

@@ -11,6 +11,7 @@ import type { Bench } from "./bench.ts";
 import { AnswerLost, isPlaceGone } from "./errors.ts";
 import { type Held, isSafe, surelyUntil, WORKING } from "./held.ts";
 import { settleLate, tombOf } from "./late.ts";
+import { haveLeft } from "./leaving.ts";
 import { ACK, type Move, moveAll, tellAll } from "./moves.ts";
 import { DEAD_LETTER, idToken } from "./names.ts";
 import { dropNote } from "./notes.ts";
@@ -110,6 +111,7 @@ async function settleDone(bench: Bench, done: readonly Ending[], until: number):
     }
   }
   await Promise.all(late);
+  await haveLeft(link, held.filter((_, index) => failed[index] === undefined), until);
   return answers;
 }
 
