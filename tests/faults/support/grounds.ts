@@ -1,11 +1,8 @@
 /** The servers on which scenes play, each with a store of its own for every scene. */
-import { afterAll, vi } from "vitest";
+import { afterAll } from "vitest";
 import type { Ground } from "../../server/faults/support/ground.ts";
 import { type NatsServer, startNats } from "../../server/support/servers/nats.ts";
 import { type RedisServer, startRedis } from "../../server/support/servers/redis.ts";
-
-/** Processes start, servers stop and leases run out in every test here, and the machine may be busy with others. */
-vi.setConfig({ testTimeout: 60_000 });
 
 let stores = 0;
 
