@@ -57,7 +57,9 @@ async function drainSome(
   { listen, left }: Subject,
   jobs: number,
 ): Promise<{ readonly drained: number; readonly counted: number }> {
-  if (listen === undefined || left === undefined) throw new Error("This contender cannot work beside a backlog");
+  if (listen === undefined || left === undefined) {
+    throw new Error("This contender cannot work beside a backlog");
+  }
   const begun = performance.now();
   const before = await left();
   const counted = performance.now() - begun;

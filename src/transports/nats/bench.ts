@@ -65,8 +65,11 @@ export interface Calendar {
   take(arrivals: readonly Arrival[]): void;
   /** Goes on with a queue's after the link was down. */
   wake(place: Place): void;
-  /** Resolves when those of a queue that are due were moved; at the latest when a page of them was. */
-  flush(place: Place): Promise<void>;
+  /**
+   * Resolves when those of a queue that are due were moved; at the latest when a page of them was, or at `until` (on the
+   * monotonic clock): whoever waits for the stream's leader there needs not hold up others.
+   */
+  flush(place: Place, until: number): Promise<void>;
   /** Does something while none of a queue is being moved, and so none is in two lines. */
   still<T>(place: Place, work: () => Promise<T>): Promise<T>;
   /** Those of a queue that are due and not yet moved: how many, and the earliest due time. */

@@ -112,6 +112,11 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
     return shelf;
   }
 
+  /** Gives back what nobody will move any more: the server brings it to another at once. */
+  function leave({ reply }: Pick<Unripe, "reply">): void {
+    if (link.up) link.send({ subject: reply, data: NAK });
+  }
+
   function park(reply: string, ms: number): void {
     link.send({ subject: reply, data: `-NAK {"delay":${Math.ceil(ms * NANOS)}}` });
   }
@@ -246,6 +251,7 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
 
   return {
     take(arrivals) {
+      if (closed) return arrivals.forEach(leave);
       const now = bench().clock.now();
       const touched = new Set<Shelf>();
       for (const arrival of arrivals) {
@@ -259,7 +265,7 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
       const shelf = shelves.get(place);
       if (shelf !== undefined && shelf.alarm === undefined) arm(shelf);
     },
-    flush(place) {
+    flush(place, until) {
       const shelf = shelves.get(place);
       if (shelf === undefined) return Promise.resolve();
       arm(shelf);
@@ -271,9 +277,11 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
           pages--;
           if (pages > 0 && !idle) return;
           shelf.flushes.delete(flush);
+          alarm.cancel();
           resolve();
         };
         shelf.flushes.add(flush);
+        const alarm = alarms.set(Math.max(0, until - runtime.monotonic()), () => flush(true));
       });
     },
     still: (place, work) => inTurn(shelfOf(place), work),
@@ -295,10 +303,9 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
     close() {
       closed = true;
       alarms.clear();
+      for (const { flushes } of shelves.values()) for (const flush of [...flushes]) flush(true);
       for (const { byDue } of shelves.values()) {
-        for (let one = byDue.pop(); one !== undefined && link.up; one = byDue.pop()) {
-          link.send({ subject: one.reply, data: NAK });
-        }
+        for (let one = byDue.pop(); one !== undefined; one = byDue.pop()) leave(one);
       }
       shelves.clear();
     },

@@ -10,6 +10,7 @@ import { type Alarm, createAlarms } from "../../alarms.ts";
 import { hush } from "../../promises.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Bench, Crowd, Waiter } from "./bench.ts";
+import { briefly } from "./brief.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./arrival.ts";
@@ -42,6 +43,7 @@ const MOVE = 10_000;
 export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
   const alarms = createAlarms(runtime);
   const posts = new Map<Place, Post>();
+  let closed = false;
 
   function postOf(place: Place): Post {
     let post = posts.get(place);
@@ -62,7 +64,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
   }
 
   function stand(post: Post, line: Line): void {
-    if (post.stands.has(line) || !bench().link.up) return;
+    if (closed || post.stands.has(line) || !bench().link.up) return;
     let rest = line === "d" ? DELAYED : 1;
     const made: Stand = bench().pulls.stand(post.place, line, rest, {
       arrived: (arrival) => {
@@ -71,7 +73,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
       },
       over: (gone) => {
         if (post.stands.get(line) === made) post.stands.delete(line);
-        hush(made.end());
+        hush(made.end(false));
         // To stand again at once where nothing is would be a storm: who waits is told, and asks again in its time.
         if (gone !== undefined) { for (const waiter of [...post.waiters]) waiter.failed(gone); }
         // Behind a full page of delayed jobs there are likely to be more.
@@ -83,7 +85,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
 
   /** Gives back what came for nobody, unless somebody asks for it in a moment. */
   function linger(post: Post): void {
-    if (post.alarm !== undefined) return;
+    if (closed || post.alarm !== undefined) return;
     post.alarm = alarms.set(LINGER, () => {
       post.alarm = undefined;
       const late = runtime.monotonic() - LINGER;
@@ -94,6 +96,15 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
       }
       if (post.spare.length > 0) linger(post);
     });
+  }
+
+  /** Gives back what nobody can ask for any more. */
+  function leave(post: Post, arrivals: readonly Arrival[]): void {
+    const { link, calendar } = bench();
+    if (!link.up) return;
+    calendar.take(arrivals.filter(({ line }) => line === "d"));
+    const rest = arrivals.filter(({ line }) => line !== "d");
+    if (rest.length > 0) work(post, giveBack(bench(), rest, runtime.monotonic() + LINGER));
   }
 
   /** What fails here comes again by itself, when the server's lease is over. */
@@ -155,7 +166,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
     },
     hope(place, ms) {
       const post = postOf(place);
-      if (post.spare.length > 0) return Promise.resolve();
+      if (closed || post.spare.length > 0) return Promise.resolve();
       return new Promise((resolve) => {
         const hope = (): void => {
           post.hopes.delete(hope);
@@ -172,6 +183,7 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
     },
     stray(arrival) {
       const post = postOf(arrival.place);
+      if (closed) return leave(post, [arrival]);
       if (arrival.line === "d") return unripe(post, arrival);
       if (arrival.again) return work(post, takeBack(bench(), [arrival], runtime.monotonic() + MOVE));
       // It lay in the socket for long: it goes back, unless it is another's by now, and comes with a lease that is whole.
@@ -186,29 +198,33 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
         for (const [line, made] of [...post.stands]) {
           if (post.place.consumers[line] !== consumer) continue;
           post.stands.delete(line);
-          hush(made.end());
+          hush(made.end(false));
           if (post.waiters.size > 0) stand(post, line);
         }
       }
     },
     reset() {
       for (const post of posts.values()) {
-        for (const made of post.stands.values()) hush(made.end());
+        for (const made of post.stands.values()) hush(made.end(false));
         post.stands.clear();
       }
     },
     async close() {
-      for (const post of posts.values()) for (const hope of [...post.hopes]) hope();
+      closed = true;
       alarms.clear();
-      const spare = [...posts.values()].flatMap((post) => post.spare);
-      crowd.reset();
+      const ends: Promise<void>[] = [];
       for (const post of posts.values()) {
+        for (const hope of [...post.hopes]) hope();
+        // What is on its way to a stand comes before that has ended.
+        for (const made of post.stands.values()) ends.push(made.end(true));
+        post.stands.clear();
         post.waiters.clear();
+        leave(post, post.spare);
         post.spare = [];
       }
-      if (spare.length > 0) {
-        await giveBack(bench(), spare, runtime.monotonic() + LINGER).catch(() => undefined);
-      }
+      await briefly(runtime, LINGER, Promise.all(ends));
+      const moving = [...posts.values()].flatMap((post) => [...post.moving]);
+      await briefly(runtime, LINGER, Promise.all(moving));
     },
   };
   return crowd;

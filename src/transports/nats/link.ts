@@ -9,6 +9,7 @@ import { type Alarms, createAlarms } from "../../alarms.ts";
 import { errorOf, messageOf, TransportClosed } from "../../errors.ts";
 import { hush } from "../../promises.ts";
 import { type Answered, type Ask, askOf, createAsks, type Outgoing } from "./asks.ts";
+import { briefly } from "./brief.ts";
 import { open, type Opened } from "./client.ts";
 import type { NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
 import {
@@ -38,9 +39,10 @@ export interface Inbox {
   drop(): void;
   /**
    * Ends it when what is on its way has come. Another server of a cluster may not have heard of a message yet, or of who
-   * listens no more: what it still sends there would be nobody's until a lease is over.
+   * listens no more: what it still sends there would be nobody's until a lease is over. So it ends some seconds later
+   * there, unless that is to be `now`.
    */
-  end(): Promise<void>;
+  end(now: boolean): Promise<void>;
 }
 
 /** The link to the server. */
@@ -357,9 +359,9 @@ export function createLink(settings: Settings): Link {
           hears = undefined;
           subscription?.unsubscribe();
         },
-        async end() {
+        async end(now) {
           // When the link is closed it has listened for long enough.
-          if (link.clustered) await leaders.rest(LATE).catch(() => undefined);
+          if (link.clustered && !now) await leaders.rest(LATE).catch(() => undefined);
           await subscription?.drain();
           hears = undefined;
         },
@@ -370,12 +372,7 @@ export function createLink(settings: Settings): Link {
       closed = true;
       const { connection } = opened ?? {};
       const own = settings.connection === undefined;
-      const ending = new AbortController();
-      if (up && connection !== undefined) {
-        const flushed = connection.flush().catch(() => undefined);
-        await Promise.race([flushed, runtime.sleep(FLUSH, ending.signal).catch(() => undefined)]);
-        ending.abort();
-      }
+      if (up && connection !== undefined) await briefly(runtime, FLUSH, connection.flush());
       leaders.close();
       fail(new TransportClosed(settings.name));
       for (const told of [...waiting]) told(new TransportClosed(settings.name));

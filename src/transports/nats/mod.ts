@@ -19,7 +19,8 @@
  */
 
 import { MAX_NAME } from "../../defaults.ts";
-import { TransportClosed, TransportError } from "../../errors.ts";
+import { unlessLate } from "../../deadline.ts";
+import { DeadlineExceeded, TransportClosed, TransportError } from "../../errors.ts";
 import type { Call } from "../../exchange.ts";
 import { unlessAborted } from "../../promises.ts";
 import type { Features, Transport } from "../../transport.ts";
@@ -35,7 +36,7 @@ import { AnswerLost, isPlaceGone, typed } from "./errors.ts";
 import { getJobs, infoOf, listJobs, queueNames } from "./look.ts";
 import { reloadJobs, removeJobs } from "./operate.ts";
 import { type NatsOptions, settingsOf } from "./options.ts";
-import { inOrder, type Order } from "./order.ts";
+import { inOrder } from "./order.ts";
 import { createPlaces } from "./places.ts";
 import { payloadLimit } from "./publish.ts";
 import { createPulls } from "./pulls.ts";
@@ -128,13 +129,22 @@ export function nats(options: NatsOptions): Transport {
     });
   }
 
-  function ordersOf(items: readonly { readonly queue: string }[]): Set<Order> {
-    return new Set(items.map(({ queue }) => places.of(queue).order));
+  /** Puts something into queues once those who take from them at this moment are through. */
+  function inTurn<T>(
+    items: readonly { readonly queue: string }[],
+    action: string,
+    until: number,
+    put: () => Promise<T>,
+  ): Promise<T> {
+    const orders = new Set(items.map(({ queue }) => places.of(queue).order));
+    const ms = Math.max(0, until - runtime.monotonic());
+    const late = (): Error => new DeadlineExceeded(action, Math.round(ms));
+    return inOrder(orders, "put", (before) => unlessLate(link.alarms, before, { ms, late }), put);
   }
 
   async function close(): Promise<void> {
     for (const end of [...ends]) end(new TransportClosed(name));
-    if (link.up) await crowd.close();
+    await crowd.close();
     calendar.close();
     holding.close();
     await link.close();
@@ -149,9 +159,9 @@ export function nats(options: NatsOptions): Transport {
     maxAttempts: settings.maxDeliver,
     users: new Set(),
     push: (jobs, bounds) =>
-      call(bounds, () => {
+      call(bounds, (until) => {
         checkBulk("push jobs", jobs);
-        return inOrder(ordersOf(jobs), "put", () => pushJobs(bench, jobs, bounds));
+        return inTurn(jobs, "push jobs", until, () => pushJobs(bench, jobs, until));
       }),
     reserve(queues, options) {
       if (closing !== undefined) return Promise.reject(new TransportClosed(name));
@@ -174,15 +184,15 @@ export function nats(options: NatsOptions): Transport {
       return reserved.catch((error) => Promise.reject(ended(error)));
     },
     extend: (leases, bounds) =>
-      call(bounds, () => {
+      call(bounds, (until) => {
         checkBulk("extend leases", leases);
-        return extendAll(bench, leases, bounds);
+        return extendAll(bench, leases, until);
       }),
     settle: (settlements, bounds) =>
-      call(bounds, () => {
+      call(bounds, (until) => {
         checkBulk("settle jobs", settlements);
         const moving = settlements.filter(({ to }) => to !== "done");
-        return inOrder(ordersOf(moving), "put", () => settleAll(bench, settlements, bounds));
+        return inTurn(moving, "settle jobs", until, () => settleAll(bench, settlements, until));
       }),
     info: (queue, bounds) => ask(bounds, "count jobs", (until) => infoOf(bench, queue, until)),
     queues: (bounds) => ask(bounds, "list queues", (until) => queueNames(bench, until)),

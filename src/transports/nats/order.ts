@@ -16,11 +16,19 @@ export function createOrder(): Order {
   return { put: [], take: [] };
 }
 
-/** Carries a call out once those of the other kind that were made on its queues before have ended. */
-export function inOrder<T>(orders: Iterable<Order>, kind: Kind, call: () => Promise<T>): Promise<T> {
+/**
+ * Carries a call out once those of the other kind that were made on its queues before have ended. `bounded` bounds the
+ * wait for them: when it rejects the call is not made.
+ */
+export function inOrder<T>(
+  orders: Iterable<Order>,
+  kind: Kind,
+  bounded: (before: Promise<unknown>) => Promise<unknown>,
+  call: () => Promise<T>,
+): Promise<T> {
   const all = [...orders];
   const before = all.flatMap((order) => order[kind === "put" ? "take" : "put"]);
-  const running = before.length === 0 ? call() : Promise.allSettled(before).then(call);
+  const running = before.length === 0 ? call() : bounded(Promise.allSettled(before)).then(call);
   for (const order of all) {
     const under = order[kind];
     under.push(running);

@@ -34,8 +34,8 @@ export interface StandListener {
 
 /** A pull that waits. */
 export interface Stand {
-  /** Gives up waiting, unless it is over; what is on its way still arrives. */
-  end(): Promise<void>;
+  /** Gives up waiting, unless it is over; what is on its way still arrives, or hardly any of it where that is to be `now`. */
+  end(now: boolean): Promise<void>;
 }
 
 /**
@@ -129,7 +129,7 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
           cancel();
           if (error !== undefined || pause > SILENCE) {
             place.late++;
-            hush(inbox.end().finally(() => place.late--));
+            hush(inbox.end(false).finally(() => place.late--));
           } else {
             inbox.drop();
           }
@@ -250,9 +250,9 @@ export function createPulls(link: Link, places: Places, stray: (arrival: Arrival
       pulse();
       wait();
       return {
-        end() {
+        end(now) {
           leave();
-          if (!told) return subscription.end();
+          if (!told) return subscription.end(now);
           subscription.drop();
           return Promise.resolve();
         },

@@ -6,7 +6,7 @@
 
 import { MAX_NAME } from "../../defaults.ts";
 import { errorOf, RelevoError, TooLargeError } from "../../errors.ts";
-import type { Call, Pushed, PushJob } from "../../exchange.ts";
+import type { Pushed, PushJob } from "../../exchange.ts";
 import { byteLength } from "../../names.ts";
 import { checkTime } from "../../options.ts";
 import { hush } from "../../promises.ts";
@@ -29,11 +29,10 @@ interface When {
 export async function pushJobs(
   bench: Bench,
   jobs: readonly PushJob[],
-  { deadline }: Call,
+  until: number,
   once?: string,
 ): Promise<Pushed[]> {
   const { link, places } = bench;
-  const until = link.settings.runtime.monotonic() + deadline;
   if (!link.up) await link.ready(until, "push jobs");
   const made = new Map<string, Place | Error>();
   const missing = new Set<string>();

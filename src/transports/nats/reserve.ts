@@ -4,11 +4,14 @@
  * @module
  */
 
-import { RelevoError } from "../../errors.ts";
+import { unlessLate } from "../../deadline.ts";
+import { DeadlineExceeded, RelevoError } from "../../errors.ts";
 import type { Delivery, ReserveOptions } from "../../exchange.ts";
 import { checkInteger, checkTime } from "../../options.ts";
 import type { Alarm } from "../../alarms.ts";
+import { hush } from "../../promises.ts";
 import type { Bench, Waiter } from "./bench.ts";
+import { briefly } from "./brief.ts";
 import { isPlaceGone } from "./errors.ts";
 import { Held, marginOf } from "./held.ts";
 import { inOrder } from "./order.ts";
@@ -21,6 +24,8 @@ import { isFrail } from "./wire.ts";
 
 /** Milliseconds for which a look before a wait is waited for in a cluster. */
 const FIRST = 500;
+/** Milliseconds for which a look is waited for that was interrupted: what it still brings is given back. */
+const LAST_LOOK = 1_000;
 /** Milliseconds for what is given back when nobody waits for it any more. */
 const GIVE_BACK = 5_000;
 
@@ -59,19 +64,33 @@ export async function reserveJobs(
     ended.push(error);
     for (const end of ends) end(error);
   });
+  const interrupted = new Promise<never>((_, reject) => ends.push(reject));
+  hush(interrupted);
+  const orInterrupted = <T>(work: Promise<T>): Promise<T> => Promise.race([work, interrupted]);
+  const late = (): Error => new DeadlineExceeded("reserve jobs", Math.round(until - started));
+  const bounded = (before: Promise<unknown>): Promise<unknown> =>
+    orInterrupted(unlessLate(link.alarms, before, { ms: until - started, late }));
   try {
     const found: Place[] = [];
-    const arrivals = await inOrder(orders, "take", async () => {
-      await link.ready(until, "reserve jobs");
-      const all = await Promise.all(
+    const looking = inOrder(orders, "take", bounded, async () => {
+      await orInterrupted(link.ready(until, "reserve jobs"));
+      const all = await orInterrupted(Promise.all(
         queues.map((queue) => places.known(queue) ?? (wait > 0 ? places.make : places.find)(queue, until)),
-      );
+      ));
       found.push(...all.filter((place) => place !== undefined));
       bench.tend(found);
       return await (wait === 0
         ? round(bench, found, { ...options, eager: true }, until)
         : firstLook(bench, found, options, until));
     });
+    const arrivals = await Promise.race([
+      looking,
+      interrupted.catch(() => briefly(runtime, LAST_LOOK, looking)),
+    ]);
+    if (arrivals === undefined) {
+      hush(looking.then((late) => handOver(bench, late, options.lease, ended)));
+      throw ended[0];
+    }
     const isOver = ended.length > 0 || arrivals.length > 0 || wait === 0;
     if (isOver) return await handOver(bench, arrivals, options.lease, ended);
     const first = await waitFor(bench, found, options, over, ends);
@@ -161,11 +180,24 @@ async function handOver(
   const isOver = ({ place: { ackWait }, at }: Arrival): boolean =>
     ended.length > 0 || now >= at + ackWait - marginOf(ackWait);
   const over = arrivals.filter(isOver);
-  for (const arrival of over) dropNote(bench, arrival.place, notes.get(arrival));
-  if (over.length > 0) await giveBack(bench, over, now + GIVE_BACK);
-  if (ended.length > 0) throw ended[0];
+  await giveUp(bench, over, notes);
+  if (ended.length > 0) {
+    // It may have been only while those went back.
+    await giveUp(bench, arrivals.filter((arrival) => !over.includes(arrival)), notes);
+    throw ended[0];
+  }
   const kept = over.length === 0 ? arrivals : arrivals.filter((arrival) => !over.includes(arrival));
   return kept.map((arrival) => handed(bench, arrival, lease, notes.get(arrival), runtime.monotonic()));
+}
+
+async function giveUp(
+  bench: Bench,
+  arrivals: readonly Arrival[],
+  notes: ReadonlyMap<Arrival, number>,
+): Promise<void> {
+  if (arrivals.length === 0) return;
+  for (const arrival of arrivals) dropNote(bench, arrival.place, notes.get(arrival));
+  await giveBack(bench, arrivals, bench.link.settings.runtime.monotonic() + GIVE_BACK);
 }
 
 /** Notes those that lost a lease before, which must not cost them this one. */

@@ -39,7 +39,7 @@ export async function ripenPages(bench: Bench, place: Place, ms: number, until: 
     bench.calendar.take(arrivals);
     if (arrivals.length < PAGE || runtime.monotonic() >= end) break;
   }
-  await bench.calendar.flush(place);
+  await bench.calendar.flush(place, until);
 }
 
 /**

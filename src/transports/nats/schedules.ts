@@ -69,9 +69,7 @@ export function createSchedules(bench: Bench, run: Run): Schedules {
     advance: (queue, key, tick, next, job, call) =>
       run(call, "advance a schedule", async (until) => {
         const place = await places.find(queue, until);
-        return place === undefined
-          ? "stale"
-          : await advance(bench, place, { key, tick, next, job }, call, until);
+        return place === undefined ? "stale" : await advance(bench, place, { key, tick, next, job }, until);
       }),
   };
 }
@@ -201,16 +199,13 @@ async function advance(
   bench: Bench,
   place: Place,
   { key, tick, next, job }: Step,
-  call: Call,
   until: number,
 ): Promise<"advanced" | "stale" | "missed"> {
   const kept = await claim(bench, place, key, tick, job !== undefined, until);
   if (kept === undefined) return "stale";
   const missed = job !== undefined && bench.clock.now() - (kept.claimed ?? 0) > place.window / 2;
   if (job !== undefined && !missed) {
-    const { runtime } = bench.link.settings;
-    const bounds = { ...call, deadline: until - runtime.monotonic() };
-    const [pushed] = await pushJobs(bench, [job], bounds, `s${idToken(key)}.${tick}`);
+    const [pushed] = await pushJobs(bench, [job], until, `s${idToken(key)}.${tick}`);
     if (pushed instanceof Error) throw pushed;
   }
   const moved = next === undefined

@@ -5,7 +5,7 @@
  */
 
 import { errorOf } from "../../errors.ts";
-import type { Call, Extended, Extension, Settled, Settlement } from "../../exchange.ts";
+import type { Extended, Extension, Settled, Settlement } from "../../exchange.ts";
 import { checkTime } from "../../options.ts";
 import type { Bench } from "./bench.ts";
 import { AnswerLost, isPlaceGone } from "./errors.ts";
@@ -37,12 +37,11 @@ class Ending {
 export async function settleAll(
   bench: Bench,
   settlements: readonly Settlement[],
-  { deadline }: Call,
+  until: number,
 ): Promise<Settled[]> {
   const { link, holding } = bench;
   const { runtime } = link.settings;
   let now = runtime.monotonic();
-  const until = now + deadline;
   const currentOf = ({ queue, token }: Settlement): Held | undefined => holding.current(queue, token, now);
   if (!link.up && settlements.some(currentOf)) {
     // By the time that the link is back the lease of one that is current now may be over.
@@ -205,11 +204,10 @@ function moveOf(bench: Bench, held: Held, settlement: Settlement): Move {
 export async function extendAll(
   bench: Bench,
   leases: readonly Extension[],
-  { deadline }: Call,
+  until: number,
 ): Promise<Extended[]> {
   const { link, holding } = bench;
   const { runtime } = link.settings;
-  const until = runtime.monotonic() + deadline;
   if (!link.up) await link.ready(until, "extend leases");
   const sent = runtime.monotonic();
   const told: { readonly index: number; readonly held: Held; readonly ms: number }[] = [];

@@ -81,8 +81,8 @@ export async function look(
   const take = (line: "b" | "w", most: number): Promise<boolean> =>
     takeInto(bench, place, line, most, found, until);
   try {
-    await Promise.all([
-      crowd.stands(place, "d") ? calendar.flush(place) : ripenPages(bench, place, READING, until),
+    await allOf([
+      crowd.stands(place, "d") ? calendar.flush(place, until) : ripenPages(bench, place, READING, until),
       !crowd.stands(place, "b") && free() > 0 ? take("b", free()) : undefined,
     ]);
     // What a stand got meanwhile lay before all that is there now.
@@ -90,7 +90,7 @@ export async function look(
     if (missing() <= 0 || (!eager && crowd.stands(place, "w"))) return found;
     if (await take("w", missing()) && free() > 0) await take("b", free());
     if (eager && (found.length === 0 || (place.replicas > 1 && missing() > 0))) {
-      found.push(...await underWay(bench, place, missing(), free(), until));
+      await underWay(bench, place, { missing, free }, found, until);
     }
     if (eager && found.length === 0 && free() > 0 && place.limited.length > 0) {
       await bench.stranded.glance(place, until);
@@ -159,36 +159,40 @@ async function takeInto(
 async function underWay(
   bench: Bench,
   place: Place,
-  limit: number,
-  slots: number,
+  { missing, free }: { readonly missing: () => number; readonly free: () => number },
+  found: Arrival[],
   until: number,
-): Promise<Arrival[]> {
+): Promise<void> {
   const { crowd, link: { settings: { runtime } } } = bench;
   const single = place.replicas === 1;
+  const before = found.length;
   const moving = crowd.moving(place);
   if (moving !== undefined) await moving;
-  const found = crowd.spare(place, limit, slots);
+  found.push(...crowd.spare(place, missing(), free()));
   const late = Math.min(until, runtime.monotonic() + (single ? 0 : LAG));
-  const free = (): number => slots - found.filter(({ line }) => line === "b").length;
   const lines: ("b" | "w")[] = ["b", "w"];
   for (const line of lines) {
-    const room = (): number => Math.min(MOST, limit - found.length, line === "b" ? free() : Infinity);
+    const room = (): number => line === "b" ? free() : missing();
     for (
       let least = 0;
-      room() > 0 && !(single && found.length > 0);
+      room() > 0 && !(single && found.length > before);
       least = longer(Math.max(least, HEARD_OF))
     ) {
       const pause = await pauseAt(bench, place, line, least === 0, until);
       const wait = Math.max(pause ?? 0, least);
       if (pause !== undefined && wait > 0) await crowd.hope(place, wait);
-      found.push(...crowd.spare(place, limit - found.length, free()));
+      found.push(...crowd.spare(place, missing(), free()));
       if (pause === undefined) break;
       const again = room() > 0 && await takeInto(bench, place, line, room(), found, until);
       if (again && line === "w" && lines.length === 2) lines.push("b");
       if (runtime.monotonic() >= late) break;
     }
   }
-  return found;
+}
+
+/** Waits for all to end, and then for the first that failed: what another still brings must not be left behind. */
+async function allOf(works: readonly (Promise<unknown> | undefined)[]): Promise<void> {
+  for (const end of await Promise.allSettled(works)) if (end.status === "rejected") throw end.reason;
 }
 
 /** Milliseconds after which a line may hand over what it did not; undefined when there is nothing. */
