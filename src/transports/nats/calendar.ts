@@ -18,15 +18,17 @@
  */
 
 import { type Alarm, createAlarms } from "../../alarms.ts";
+import { errorOf } from "../../errors.ts";
 import { createHeap, type Heap } from "../../heap.ts";
 import { hush } from "../../promises.ts";
 import type { Bench, Calendar } from "./bench.ts";
+import { memoryOf } from "./followed.ts";
 import type { Link } from "./link.ts";
 import { type Move, moveAll } from "./moves.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./arrival.ts";
 import { storedAt } from "./read.ts";
-import { dueOf, moveTo } from "./ripen.ts";
+import { dueOf, endMoved, moveTo } from "./ripen.ts";
 
 /** A delayed job that is held. */
 interface Unripe {
@@ -205,8 +207,10 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
 
   /** The jobs themselves; one that is gone was moved by another, or removed. */
   async function look(shelf: Shelf, page: readonly Unripe[]): Promise<readonly Found[]> {
+    const over = forgottenAt(shelf);
     const found = await Promise.all(page.map(async (unripe) => {
-      const arrival = unripe.arrival ?? await read(shelf, unripe);
+      const known = unripe.due < over ? undefined : unripe.arrival;
+      const arrival = known ?? await read(shelf, unripe);
       return arrival === undefined ? [] : [[unripe, arrival] as const];
     }));
     return found.flat();
@@ -232,14 +236,30 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
 
   async function movePage(shelf: Shelf, page: readonly Found[]): Promise<void> {
     const { epoch } = link;
-    const moves = page.map(([, arrival]): Move =>
-      moveTo(arrival, "w", { due: dueOf(arrival), delay: undefined })
-    );
-    const results = await moveAll(link, moves, runtime.monotonic() + MOVE);
-    for (const [index, [unripe]] of page.entries()) {
-      if (results[index] instanceof Error) failed(shelf, unripe, epoch);
+    const until = runtime.monotonic() + MOVE;
+    const over = forgottenAt(shelf);
+    const all = page.map(([, arrival]) => arrival);
+    let results: readonly (boolean | Error)[] = [];
+    let arrivals: readonly Arrival[] = all;
+    try {
+      arrivals = await endMoved(bench(), all, (arrival) => dueOf(arrival) < over, until);
+      const moves = arrivals.map((arrival): Move =>
+        moveTo(arrival, "w", { due: dueOf(arrival), delay: undefined })
+      );
+      results = await moveAll(link, moves, until);
+    } catch (error) {
+      results = all.map(() => errorOf(error));
+    }
+    const lost = new Set(arrivals.filter((_, index) => results[index] instanceof Error));
+    for (const [unripe, arrival] of page) {
+      if (lost.has(arrival)) failed(shelf, unripe, epoch);
       else forget(shelf, unripe);
     }
+  }
+
+  /** What was due before this instant may have been moved by another so long ago that the server has forgotten it. */
+  function forgottenAt({ place }: Shelf): number {
+    return bench().clock.now() - memoryOf(place);
   }
 
   /** One that was not moved for sure is looked up when the link is back. Else the server brings it again. */

@@ -16,15 +16,12 @@ import { idToken, type Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { queueOf } from "./places.ts";
 import { lineSubject } from "./publish.ts";
-import { each, type Grave, graves, lastOf, scan, storedAt } from "./read.ts";
+import { each, graves, lastOf, newestGraves, scan, storedAt } from "./read.ts";
 import { dueOf, ripenPages } from "./ripen.ts";
 import type { Stored } from "./wire.ts";
 
 /** Milliseconds for which delayed jobs are read before a look. */
 export const READING = 3_000;
-/** Ids whose deaths are asked for one by one. */
-const FEW = 4;
-const DEAD: readonly DeadChannel[] = ["failed", "timeout"];
 
 /** Counts per channel. */
 export async function infoOf(bench: Bench, queue: string, until: number): Promise<QueueInfo> {
@@ -136,27 +133,6 @@ export async function getJobs(
     }
   });
   return ids.map((id) => found.get(id));
-}
-
-/** The last death of each id, by the id's token. */
-async function newestGraves(
-  bench: Bench,
-  place: Place,
-  ids: readonly string[],
-  until: number,
-): Promise<Map<string, Grave>> {
-  const newest = new Map<string, Grave>();
-  // A server of 2.9 goes through all its subjects for each question.
-  const asked = ids.length <= FEW ? ids : [undefined];
-  const all = await Promise.all(
-    asked.flatMap((id) => DEAD.map((channel) => graves(bench, place, channel, id, until))),
-  );
-  for (const grave of all.flat()) {
-    const token = grave.subject.split(".").at(-2) ?? "";
-    const last = newest.get(token);
-    if (last === undefined || grave.stamp > last.stamp) newest.set(token, grave);
-  }
-  return newest;
 }
 
 /** How far each line was delivered: what is behind it waits. */

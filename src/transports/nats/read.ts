@@ -23,6 +23,9 @@ export interface Grave {
   readonly stamp: string;
 }
 
+/** Ids whose deaths are asked for one by one. */
+const FEW = 4;
+const DEAD: readonly DeadChannel[] = ["failed", "timeout"];
 /** Messages that are asked for at once. */
 const AT_ONCE = 256;
 /** Subjects of one of the server's answers. */
@@ -40,6 +43,28 @@ export async function graves(
   const subjects = await subjectsOf(bench, place, filter, until);
   const found = subjects.map((subject) => ({ subject, stamp: subject.slice(subject.lastIndexOf(".") + 1) }));
   return found.sort((a, b) => a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0);
+}
+
+/** The last death of each id, by the id's token. */
+export async function newestGraves(
+  bench: Reader,
+  place: Place,
+  ids: readonly string[],
+  until: number,
+): Promise<Map<string, Grave>> {
+  const newest = new Map<string, Grave>();
+  if (ids.length === 0) return newest;
+  // A server of 2.9 goes through all its subjects for each question.
+  const asked = ids.length <= FEW ? ids : [undefined];
+  const all = await Promise.all(
+    asked.flatMap((id) => DEAD.map((channel) => graves(bench, place, channel, id, until))),
+  );
+  for (const grave of all.flat()) {
+    const token = grave.subject.split(".").at(-2) ?? "";
+    const last = newest.get(token);
+    if (last === undefined || grave.stamp > last.stamp) newest.set(token, grave);
+  }
+  return newest;
 }
 
 /** The subjects of a stream that have messages, of those that a filter lets through. */

@@ -6,7 +6,8 @@
  */
 
 import type { Bench } from "./bench.ts";
-import { type Move, moveAll } from "./moves.ts";
+import { arrivedOf, memoryOf } from "./followed.ts";
+import { ACK, type Move, moveAll, successorOf, tellAll } from "./moves.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { dropNote, lossOf } from "./notes.ts";
@@ -48,19 +49,54 @@ export async function ripenPages(bench: Bench, place: Place, ms: number, until: 
  */
 export async function takeBack(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<void> {
   for (const { place, seq } of arrivals) bench.holding.lose(place, seq);
-  const losses = await each(arrivals, (arrival) => lossOf(bench, arrival, until));
-  const moves = arrivals.map((arrival, index) =>
+  const now = bench.clock.now();
+  const rest = await endMoved(
+    bench,
+    arrivals.filter((arrival) => isFresh(bench, arrival)),
+    ({ place, time }) => now > time + memoryOf(place),
+    until,
+  );
+  const losses = await each(rest, (arrival) => lossOf(bench, arrival, until));
+  const moves = rest.map((arrival, index) =>
     moveTo(arrival, "b", { due: dueOf(arrival), lost: losses[index]?.lost })
   );
   const moved = await moveAll(bench.link, moves, until);
-  for (const [index, { place }] of arrivals.entries()) {
+  for (const [index, { place }] of rest.entries()) {
     if (!(moved[index] instanceof Error)) dropNote(bench, place, losses[index]?.note);
   }
 }
 
 /** Gives jobs back as they were: others may have them at once. */
 export async function giveBack(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<void> {
-  await moveAll(bench.link, arrivals.map((arrival) => moveTo(arrival, "b", { due: dueOf(arrival) })), until);
+  const fresh = arrivals.filter((arrival) => isFresh(bench, arrival));
+  await moveAll(bench.link, fresh.map((arrival) => moveTo(arrival, "b", { due: dueOf(arrival) })), until);
+}
+
+/** Whether the server knows still who moved a job since it was handed over. If not, it comes again, or is gone. */
+function isFresh({ link }: Bench, { place, at }: Arrival): boolean {
+  return link.settings.runtime.monotonic() < at + memoryOf(place);
+}
+
+/** Ends those of an old half move, of which the server may not know any more; the others. */
+export async function endMoved(
+  bench: Bench,
+  arrivals: readonly Arrival[],
+  isOld: (arrival: Arrival) => boolean,
+  until: number,
+): Promise<readonly Arrival[]> {
+  const olds = arrivals.filter(isOld).map((arrival) => ({
+    arrival,
+    id: arrival.record.id,
+    once: successorOf(arrival.seq),
+  }));
+  const ended = new Set<Arrival>();
+  for (const place of new Set(olds.map(({ arrival }) => arrival.place))) {
+    const here = olds.filter(({ arrival }) => arrival.place === place);
+    for (const { arrival } of await arrivedOf(bench, place, here, until)) ended.add(arrival);
+  }
+  if (ended.size === 0) return arrivals;
+  await tellAll(bench.link, [...ended], ACK, until);
+  return arrivals.filter((arrival) => !ended.has(arrival));
 }
 
 /** A job as it goes from its line to another. */

@@ -16,6 +16,7 @@
 import { hush } from "../../promises.ts";
 import type { Bench, Stranded } from "./bench.ts";
 import { ADVISORY } from "./link.ts";
+import { arrivedOf, memoryOf } from "./followed.ts";
 import { stateOf } from "./lines.ts";
 import { endInStead, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
@@ -138,15 +139,19 @@ function numbersOf(messages: readonly Stored[]): ReadonlySet<number> {
 /** Sends one on. */
 async function send(bench: Bench, place: Place, line: Line, message: Stored, until: number): Promise<void> {
   const { id, name, meta, marks, payload, seq, time } = message;
+  const once = successorOf(seq);
+  const isOld = bench.clock.now() > time + memoryOf(place);
+  const isMoved = isOld && (await arrivedOf(bench, place, [{ id, once }], until)).size > 0;
   const { lost, note } = await lossOf(bench, { place, seq, record: message }, until);
   const changed = { ...marks, due: dueOf({ record: message, time }), lost };
-  await published(bench.link, {
-    place,
-    subject: lineSubject(place, "b", id),
-    payload,
-    record: { id, name, meta, marks: changed },
-    once: successorOf(seq),
-  }, until);
+  if (!isMoved) {
+    const record = { id, name, meta, marks: changed };
+    await published(
+      bench.link,
+      { place, subject: lineSubject(place, "b", id), payload, record, once },
+      until,
+    );
+  }
   bench.holding.lose(place, seq);
   endInStead(bench.link, place, line, seq);
   await deleteMessage(bench, place, seq, until);

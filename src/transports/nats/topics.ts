@@ -9,6 +9,7 @@
 import type { Topics } from "../../transport.ts";
 import { groupQueue, partsOf, topicQueue } from "../../names.ts";
 import type { Bench } from "./bench.ts";
+import { arrivedOf, memoryOf } from "./followed.ts";
 import { deleteMessage, each, scan } from "./read.ts";
 import { idToken } from "./names.ts";
 import type { Place } from "./place.ts";
@@ -23,6 +24,8 @@ export interface Publication {
   readonly payload: Uint8Array;
   /** When it may run, where that is known. */
   readonly due?: number | undefined;
+  /** It was stored so long ago that a group's server may have forgotten that it has a copy. */
+  readonly old?: boolean;
 }
 
 /** Jobs that are sent on in one go. */
@@ -50,18 +53,35 @@ export async function sendOn(
     (a, b) => a === undefined || b.from < a.from ? b : a,
     undefined,
   );
+  const olds = publications.filter(({ old }) => old === true)
+    .map(({ seq, record: { id } }) => ({ seq, id, once: copyId(seq, id) }));
+  const there = new Map<Place, ReadonlySet<number>>();
+  for (const target of places.values()) {
+    const arrived = await arrivedOf(bench, target, olds, until);
+    there.set(target, new Set([...arrived].map(({ seq }) => seq)));
+  }
   const sent = await Promise.all(publications.map(async (publication) => {
     const since = groups.filter(({ from }) => from < publication.seq);
     // One that was left behind by a group which is gone is the first's.
     const targets = since.length > 0 || first === undefined ? since : [first];
     const copies = targets.flatMap(({ group }) => {
       const target = places.get(group);
-      return target === undefined ? [] : [published(bench.link, copyOf(bench, target, publication), until)];
+      if (target === undefined) return [];
+      if (there.get(target)?.has(publication.seq) === true) return [undefined];
+      return [published(bench.link, copyOf(bench, target, publication), until)];
     });
     await Promise.all(copies);
     return copies.length > 0 ? publication.seq : 0;
   }));
   await each(sent.filter((seq) => seq > 0), (seq) => deleteMessage(bench, place, seq, until));
+}
+
+/**
+ * The message id of a copy. Where a topic's stream was made anew, or lost its end with the power, numbers come again: the
+ * job's id tells them apart.
+ */
+function copyId(seq: number, id: string): string {
+  return `t${seq}.${idToken(id)}`;
 }
 
 function copyOf(bench: Bench, place: Place, { seq, record, payload, due }: Publication): Letter {
@@ -75,7 +95,7 @@ function copyOf(bench: Bench, place: Place, { seq, record, payload, due }: Publi
     subject: `${place.base}${delayed ? "d" : "w"}.${idToken(record.id)}`,
     payload,
     record: { ...record, marks: when },
-    once: `t${seq}`,
+    once: copyId(seq, record.id),
   };
 }
 
@@ -83,6 +103,7 @@ function copyOf(bench: Bench, place: Place, { seq, record, payload, due }: Publi
 export async function sweep(bench: Bench, place: Place, until: number): Promise<void> {
   const { groups } = await readRegistry(bench, place, until);
   const old = bench.clock.now() - YOUNG;
+  const forgotten = bench.clock.now() - memoryOf(place);
   const lines = groups.length > 0 ? ["w", "d", "p"] as const : ["p"] as const;
   const found: Stored[] = [];
   for (const line of lines) {
@@ -93,7 +114,8 @@ export async function sweep(bench: Bench, place: Place, until: number): Promise<
   for (let start = 0; start < found.length; start += PAGE) {
     const page = found.slice(start, start + PAGE).map((message): Publication => {
       const { id, name, meta, marks, seq, payload, time } = message;
-      return { seq, record: { id, name, meta, marks }, payload, due: marks.due ?? time + (marks.delay ?? 0) };
+      const due = marks.due ?? time + (marks.delay ?? 0);
+      return { seq, record: { id, name, meta, marks }, payload, due, old: time < forgotten };
     });
     if (groups.length > 0) await sendOn(bench, place, groups, page, until);
     else await keepBack(bench, place, page, until);

@@ -123,6 +123,8 @@ export interface Stored extends JobRecord {
   readonly seq: number;
   /** Our header line as it is. */
   readonly header: string;
+  /** The message id under which it was stored; empty when it had none. */
+  readonly once: string;
   /** When it was stored. */
   readonly time: number;
   readonly payload: Uint8Array;
@@ -137,6 +139,7 @@ export function storedOf(message: NatsMessage, rawName: string): Stored | undefi
   return {
     ...unpack(header, rawName, seq),
     header,
+    once: headers.get(MESSAGE_ID),
     subject: headers.get("Nats-Subject"),
     seq,
     time: timeOf(headers.get("Nats-Time-Stamp")),
@@ -156,11 +159,13 @@ export interface Kept {
 /** Reads what the API tells of a message. */
 export function keptOf({ subject, seq, time, hdrs = "", data = "" }: Kept, rawName: string): Stored {
   const lines = new TextDecoder().decode(bytesOf(hdrs)).split("\r\n");
-  const line = lines.find((one) => one.startsWith(`${HEADER}:`)) ?? "";
-  const header = line.slice(HEADER.length + 1).trim();
+  const valueOf = (name: string): string =>
+    (lines.find((line) => line.startsWith(`${name}:`)) ?? "").slice(name.length + 1).trim();
+  const header = valueOf(HEADER);
   return {
     ...unpack(header, rawName, seq),
     header,
+    once: valueOf(MESSAGE_ID),
     subject,
     seq,
     time: timeOf(time),
