@@ -14,6 +14,7 @@ import type { Link } from "./link.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { type Letter, published } from "./publish.ts";
+import { deleteMessage, each } from "./read.ts";
 
 /** Takes a message out of the stream. Encoded once, as it is sent for each job. */
 export const ACK: Uint8Array = new TextEncoder().encode("+ACK");
@@ -64,6 +65,7 @@ export interface Told {
   readonly reply: string;
   readonly place: Place;
   readonly line: Line;
+  readonly seq: number;
 }
 
 /** Acknowledges a message in the stead of whoever holds it, or of nobody. */
@@ -109,10 +111,11 @@ export async function tellAll(
 }
 
 /**
- * Those of one consumer are answered by the last. Newer servers say nothing where the delivery is not the current one any
- * more, and a leader that died has heard nothing: so after a while the consumer's leader must show that there is one,
- * and is told once more. In a cluster that goes on until there is an answer, as a leader may know less than the one
- * before it, and catches up.
+ * Those of one consumer are answered by the last. A server that was killed may have forgotten what it handed over in its
+ * last moment, and newer ones say nothing to whoever speaks of that; a leader that died has heard nothing. So after a
+ * while the consumer's leader must show that there is one, and is told once more. In a cluster that goes on until there
+ * is an answer, as a leader may know less than the one before it, and catches up. One server will not know more: what
+ * has ended is taken out of the stream then, as it would be handed over again, and what is still worked on is not held.
  */
 async function tell(
   link: Link,
@@ -135,8 +138,11 @@ async function tell(
       else if (error instanceof AnswerLost && link.clustered) {
         await link.ready(over, "tell the server of jobs");
       } else if (!(error instanceof DeadlineExceeded)) throw error;
-      else if (++silent > 1 && !link.clustered) return;
-      else await link.api(leader, undefined, over);
+      else if (++silent > 1 && !link.clustered) {
+        if (word !== ACK) throw error;
+        await each(messages, ({ place, seq }) => deleteMessage({ link }, place, seq, over));
+        return;
+      } else await link.api(leader, undefined, over);
     }
   }
 }
