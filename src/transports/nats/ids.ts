@@ -23,6 +23,8 @@ interface Lock {
   readonly end: number;
   /** Its job was stored. */
   readonly closed: boolean;
+  /** A dead job is being reloaded under it. */
+  readonly reloading: boolean;
 }
 
 /** An id that was taken for a job which is to be stored now. */
@@ -33,9 +35,13 @@ export interface Taken {
   readonly end: number;
 }
 
-/** Locks that are looked at in one go, and the milliseconds for which they outlast their time. */
+/** Locks that are looked at in one go, and goes of one look; the milliseconds for which locks outlast their time. */
 const LOCKS = 500;
+const PAGES = 40;
 const GRACE = 5_000;
+/** What a lock says under which a dead job is being reloaded, and for how many milliseconds that counts. */
+const RELOADING = "reload";
+const RELOAD = 15_000;
 /** Tries to write a lock before it is taken as contended. */
 const TRIES = 20;
 /** Where a job is that is not dead: in a line, or on its way to the groups of its topic. */
@@ -58,18 +64,21 @@ export async function takeId(
   until: number,
 ): Promise<Taken | undefined> {
   const { id, idWindow = 0 } = job;
+  // Who only pushes has nobody else who does.
+  await bench.clock.renew(place, until);
   const end = bench.clock.now() + Math.ceil(idWindow);
   let expected = 0;
   for (let tries = 0; tries < TRIES; tries++) {
-    const seq = await write(bench, place, id, { end, closed: false }, expected, until);
+    const seq = await write(bench, place, id, [end, false], expected, until);
     if (seq !== undefined) return { seq, end };
     const last = await readLock(bench, place, id, until);
     expected = last?.seq ?? 0;
     if (last === undefined) continue;
     const now = bench.clock.now();
-    if ((last.closed && now < last.end) || await isLive(bench, place, id, until)) return undefined;
+    if ((last.closed && now < last.end) || isReloading(last, now)) return undefined;
+    if (await isLive(bench, place, id, until)) return undefined;
     // Whoever wrote the lock may be about to store its job, or dead: both would store the one job of this lock.
-    if (!last.closed && now < last.time + place.window / 2) return { seq: last.seq, end: last.end };
+    if (isOpen(last, place, now)) return { seq: last.seq, end: last.end };
   }
   return undefined;
 }
@@ -82,24 +91,40 @@ export async function closeLock(
   { seq, end }: Taken,
   until: number,
 ): Promise<void> {
-  await write(bench, place, id, { end, closed: true }, seq, until);
+  await write(bench, place, id, [end, true], seq, until);
+}
+
+/** Whether a job is about to be stored under a lock, or its pusher has died a moment ago. */
+function isOpen({ closed, reloading, time }: Lock, { window }: Place, now: number): boolean {
+  return !closed && !reloading && now < time + window / 2;
+}
+
+function isReloading({ reloading, time }: Lock, now: number): boolean {
+  return reloading && now < time + RELOAD;
 }
 
 /**
- * Takes an id for a job that comes back from the dead; answers until when it is taken anyway, or undefined when somebody
- * else has just taken it. A window that is still open stays as it is, and is nobody's hindrance here.
+ * Takes an id for a job that comes back from the dead, until that is stored and the lock is closed; undefined when
+ * somebody else has just taken it. A window that is still open stays as it is, and is nobody's hindrance here.
  */
 export async function retakeId(
   bench: Bench,
   place: Place,
   id: string,
   until: number,
-): Promise<number | undefined> {
+): Promise<Taken | undefined> {
   if (await isLive(bench, place, id, until)) return undefined;
   const last = await readLock(bench, place, id, until);
+  const now = bench.clock.now();
+  if (last !== undefined && (isOpen(last, place, now) || isReloading(last, now))) return undefined;
   const end = last?.end ?? 0;
-  const seq = await write(bench, place, id, { end, closed: true }, last?.seq ?? 0, until);
-  return seq === undefined ? undefined : end;
+  const seq = await write(bench, place, id, [end, false, RELOADING], last?.seq ?? 0, until);
+  if (seq === undefined) return undefined;
+  const taken = { seq, end };
+  // From here on nobody else takes it. Whoever did before has stored a job by now.
+  if (!await isLive(bench, place, id, until)) return taken;
+  await closeLock(bench, place, id, taken, until);
+  return undefined;
 }
 
 /** Writes a lock in the place of the one with that number, 0 for none; undefined when another stands there. */
@@ -107,11 +132,11 @@ function write(
   bench: Bench,
   place: Place,
   id: string,
-  { end, closed }: Pick<Lock, "end" | "closed">,
+  lock: readonly [end: number, closed: boolean, reloading?: typeof RELOADING],
   expected: number,
   until: number,
 ): Promise<number | undefined> {
-  return replace(bench, place, subjectOf(place, id), JSON.stringify([end, closed]), expected, until);
+  return replace(bench, place, subjectOf(place, id), JSON.stringify(lock), expected, until);
 }
 
 async function readLock(bench: Bench, place: Place, id: string, until: number): Promise<Lock | undefined> {
@@ -122,8 +147,14 @@ async function readLock(bench: Bench, place: Place, id: string, until: number): 
 
 function lockOf({ seq, time, text }: Single): Lock {
   const parts: unknown = JSON.parse(text);
-  const [end, closed] = Array.isArray(parts) ? parts : [];
-  return { seq, time, end: typeof end === "number" ? end : 0, closed: closed === true };
+  const [end, closed, state] = Array.isArray(parts) ? parts : [];
+  return {
+    seq,
+    time,
+    end: typeof end === "number" ? end : 0,
+    closed: closed === true,
+    reloading: state === RELOADING,
+  };
 }
 
 /** Whether a job with an id waits, is delayed or reserved; of a topic's in the topic or in one of its groups. */
@@ -138,21 +169,23 @@ async function isLive(bench: Bench, place: Place, id: string, until: number): Pr
   return found.some((message) => message !== undefined);
 }
 
-/** Deletes locks whose time is over and whose job is gone, oldest first, until one is found that is still needed. */
+/**
+ * Deletes locks whose time is over and whose job is gone. One call looks at so many and the next one goes on behind them,
+ * so that those which are needed for long hide no others.
+ */
 export async function letGo(bench: Bench, place: Place, until: number): Promise<void> {
-  for (let seq = 1;;) {
-    const page = await scan(bench, place, "i", seq, Infinity, () => true, LOCKS, until);
+  for (let pages = 0; pages < PAGES; pages++) {
+    const page = await scan(bench, place, "i", place.letGoTo + 1, Infinity, () => true, LOCKS, until);
     const over = bench.clock.now() - GRACE;
-    const kept = await each(page, async ({ subject, seq: at, time, header }) => {
+    await each(page, async ({ subject, seq: at, time, header }) => {
       const { end, closed } = lockOf({ seq: at, time, text: header });
       const id = idOfToken(subject.slice(`${place.base}i.`.length));
       // One whose pusher died in between is of no use any more when the server has forgotten the job's message id.
-      if (end > over || (!closed && time > over - place.window)) return true;
+      if (end > over || (!closed && time > over - place.window)) return;
       if (!await isLive(bench, place, id, until)) await deleteMessage(bench, place, at, until);
-      return false;
     });
     const last = page.at(-1);
-    if (page.length < LOCKS || last === undefined || kept[0] === true) return;
-    seq = last.seq + 1;
+    place.letGoTo = page.length < LOCKS || last === undefined ? 0 : last.seq;
+    if (place.letGoTo === 0) return;
   }
 }

@@ -7,7 +7,7 @@
 import type { Reloaded, Selection } from "../../exchange.ts";
 import type { Channel, DeadChannel } from "../../job.ts";
 import type { Bench } from "./bench.ts";
-import { retakeId } from "./ids.ts";
+import { closeLock, retakeId } from "./ids.ts";
 import { channelOf, delivered, diedAt, dueAt, READING, type Seen } from "./look.ts";
 import { mayBeHeld } from "./calendar.ts";
 import { deleteMessage, each, type Grave, graves, lastOf, scan, storedAt } from "./read.ts";
@@ -17,6 +17,9 @@ import type { Place } from "./place.ts";
 import { lineSubject, published, type Receipt, store, tombSubject } from "./publish.ts";
 import { ripenPages } from "./ripen.ts";
 import { MESSAGE_ID, type Stored } from "./wire.ts";
+
+/** Jobs that are removed between two looks at how far each line was handed over. */
+const PAGE = 256;
 
 /** Dead to waiting, oldest first. */
 export async function reloadJobs(
@@ -46,11 +49,12 @@ async function reloadOne(
   reset: boolean,
   until: number,
 ): Promise<"reloaded" | "taken" | "gone"> {
-  const end = await retakeId(bench, place, id, until);
-  if (end === undefined) return "taken";
-  const record = { id, name, meta, marks: { until: end, ...reset ? { reset } : {} } };
+  const taken = await retakeId(bench, place, id, until);
+  if (taken === undefined) return "taken";
+  const record = { id, name, meta, marks: { until: taken.end, ...reset ? { reset } : {} } };
   const letter = { place, subject: lineSubject(place, "w", id), payload, record, once: successorOf(seq) };
   const { duplicate } = await published(bench.link, letter, until);
+  await closeLock(bench, place, id, taken, until);
   await purge(bench, place, subject, until);
   return duplicate ? "gone" : "reloaded";
 }
@@ -101,10 +105,17 @@ export async function removeJobs(
     select !== "all" && !("ids" in select) && (select.reason !== undefined || select.before !== undefined)
   ) return 0;
   await ripenPages(bench, place, READING, until);
-  const seen = await delivered(bench, place, until);
-  const live = await meant(bench, place, channel, select, seen, until);
-  const removed = await each(live, (message) => removeOne(bench, place, message, channel, until));
-  return removed.filter((one) => one).length;
+  const live = await meant(bench, place, channel, select, await delivered(bench, place, until), until);
+  let removed = 0;
+  for (let start = 0; start < live.length; start += PAGE) {
+    // What has been handed over since is of another channel, and nobody's to remove here.
+    const seen = await delivered(bench, place, until);
+    const page = live.slice(start, start + PAGE)
+      .filter((message) => channelOf(bench, place, message, seen) === channel);
+    const ends = await each(page, (message) => removeOne(bench, place, message, channel, until));
+    removed += ends.filter((end) => end).length;
+  }
+  return removed;
 }
 
 async function meant(
@@ -142,8 +153,8 @@ async function meant(
 }
 
 /**
- * Removes a live job. First its successor's message id is taken, so that whoever holds it, because it was reserved or is
- * due soon, cannot move it any more; then its delivery is acknowledged in its holder's stead, or the message deleted.
+ * Removes a live job. First its successor's message id is taken, so that whoever holds it, or comes to hold it before it
+ * is gone, cannot move it any more; then its delivery is acknowledged in its holder's stead, or the message deleted.
  */
 async function removeOne(
   bench: Bench,
@@ -154,8 +165,9 @@ async function removeOne(
 ): Promise<boolean> {
   const { link, holding, clock } = bench;
   const { seq, subject } = message;
-  const held = channel === "reserved" || (channel === "delayed" && mayBeHeld(dueAt(message), clock.now()));
-  if (held && !await bury(bench, place, seq, until)) return false;
+  // Of those that wait one may be handed over at this moment.
+  const mayMove = channel !== "delayed" || mayBeHeld(dueAt(message), clock.now());
+  if (mayMove && !await bury(bench, place, seq, until)) return false;
   if (channel === "reserved") {
     holding.lose(place, seq);
     const line: Line = subject.startsWith(`${place.base}b.`) ? "b" : "w";

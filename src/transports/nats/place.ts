@@ -33,6 +33,8 @@ export interface Place {
   late: number;
   /** When somebody last asked it for what is there, on the monotonic clock. */
   askedAt: number;
+  /** The number of the lock of an id up to which they were looked through; 0: they are from the first on. */
+  letGoTo: number;
   /** Calls on it, in their order. */
   readonly order: Order;
   /** The push that takes ids at this moment: those behind it wait, so that jobs lie in the order of the calls. */
