@@ -167,13 +167,16 @@ async function removeOne(
   const { seq, subject } = message;
   // Of those that wait one may be handed over at this moment.
   const mayMove = channel !== "delayed" || mayBeHeld(dueAt(message), clock.now());
-  if (mayMove && !await bury(bench, place, seq, until)) return false;
+  if (!mayMove) return await deleteMessage(bench, place, seq, until);
+  if (!await bury(bench, place, seq, until)) return false;
   if (channel === "reserved") {
     holding.lose(place, seq);
     const line: Line = subject.startsWith(`${place.base}b.`) ? "b" : "w";
     endInStead(link, place, line, seq);
   }
-  return await deleteMessage(bench, place, seq, until) || channel === "reserved";
+  // Whoever held it may have acknowledged it by now, as it has a successor.
+  await deleteMessage(bench, place, seq, until);
+  return true;
 }
 
 /** Takes the message id of a message's successor; false when there is one already. */

@@ -24,8 +24,8 @@ export interface Publication {
   readonly payload: Uint8Array;
   /** When it may run, where that is known. */
   readonly due?: number | undefined;
-  /** It was stored so long ago that a group's server may have forgotten that it has a copy. */
-  readonly old?: boolean;
+  /** When it was stored, where that may be long ago: a group's stream may have forgotten that it has a copy. */
+  readonly time?: number | undefined;
 }
 
 /** Jobs that are sent on in one go. */
@@ -53,10 +53,11 @@ export async function sendOn(
     (a, b) => a === undefined || b.from < a.from ? b : a,
     undefined,
   );
-  const olds = publications.filter(({ old }) => old === true)
-    .map(({ seq, record: { id } }) => ({ seq, id, once: copyId(seq, id) }));
   const there = new Map<Place, ReadonlySet<number>>();
   for (const target of places.values()) {
+    const forgotten = bench.clock.now() - memoryOf(target);
+    const olds = publications.filter(({ time = Infinity }) => time < forgotten)
+      .map(({ seq, record: { id } }) => ({ seq, id, once: copyId(seq, id) }));
     const arrived = await arrivedOf(bench, target, olds, until);
     there.set(target, new Set([...arrived].map(({ seq }) => seq)));
   }
@@ -103,7 +104,6 @@ function copyOf(bench: Bench, place: Place, { seq, record, payload, due }: Publi
 export async function sweep(bench: Bench, place: Place, until: number): Promise<void> {
   const { groups } = await readRegistry(bench, place, until);
   const old = bench.clock.now() - YOUNG;
-  const forgotten = bench.clock.now() - memoryOf(place);
   const lines = groups.length > 0 ? ["w", "d", "p"] as const : ["p"] as const;
   const found: Stored[] = [];
   for (const line of lines) {
@@ -115,7 +115,7 @@ export async function sweep(bench: Bench, place: Place, until: number): Promise<
     const page = found.slice(start, start + PAGE).map((message): Publication => {
       const { id, name, meta, marks, seq, payload, time } = message;
       const due = marks.due ?? time + (marks.delay ?? 0);
-      return { seq, record: { id, name, meta, marks }, payload, due, old: time < forgotten };
+      return { seq, record: { id, name, meta, marks }, payload, due, time };
     });
     if (groups.length > 0) await sendOn(bench, place, groups, page, until);
     else await keepBack(bench, place, page, until);

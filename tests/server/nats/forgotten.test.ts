@@ -1,0 +1,162 @@
+/** What a server has forgotten: message ids after its window, and deliveries of its last moment when it was killed. */
+import { expect, test } from "vitest";
+import type { Delivery } from "../../../src/exchange.ts";
+import { job } from "../../../src/testing/conformance/lab.ts";
+import type { Transport } from "../../../src/transport.ts";
+import { nats } from "../../../src/transports/nats/mod.ts";
+import { type NatsServer, startNats } from "../support/servers/nats.ts";
+import { describeOn, owned } from "../support/servers/owned.ts";
+import { type Cutting, cutting } from "./support.ts";
+
+const CALL = { deadline: 10_000 };
+const ACK_WAIT = 300;
+const LEASE = 60_000;
+/** Milliseconds for which the streams of these tests remember message ids: ten leases, the least that is accepted. */
+const WINDOW = 3_000;
+const QUEUE = "work";
+
+interface Ground extends AsyncDisposable {
+  readonly server: NatsServer;
+  readonly prefix: string;
+  readonly dying: Cutting;
+  readonly next: Transport;
+}
+
+/** A process that may die and another, on streams that an operator made with a short memory. */
+async function groundOn(server: NatsServer, ...queues: readonly string[]): Promise<Ground> {
+  const prefix = `old-${crypto.randomUUID()}`;
+  await using raw = await server.raw();
+  for (const name of queues) {
+    const stream = {
+      name: `${prefix}_${name}`,
+      subjects: [`${prefix}.${name}.>`],
+      retention: "workqueue",
+      storage: "file",
+      discard: "new",
+      allow_direct: true,
+      allow_rollup_hdrs: true,
+      duplicate_window: WINDOW * 1_000_000,
+    };
+    await raw.request(`$JS.API.STREAM.CREATE.${stream.name}`, JSON.stringify(stream));
+  }
+  const dying = await cutting(server.url, prefix, ACK_WAIT);
+  const next = nats({ servers: server.url, prefix, ackWait: ACK_WAIT });
+  return { server, prefix, dying, next, [Symbol.asyncDispose]: () => next[Symbol.asyncDispose]() };
+}
+
+async function take(transport: Transport, queue = QUEUE, wait = 0): Promise<readonly Delivery[]> {
+  return await transport.reserve([queue], { limit: 10, slots: 10, lease: LEASE, wait, ...CALL });
+}
+
+/** Nobody is there for so long that the server forgets. */
+function forget(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, WINDOW + 500));
+}
+
+/** All that comes within some leases. */
+async function allOf(transport: Transport, queue = QUEUE): Promise<readonly Delivery[]> {
+  const found: Delivery[] = [];
+  for (const end = performance.now() + 6 * ACK_WAIT; performance.now() < end;) {
+    found.push(...await take(transport, queue, ACK_WAIT / 3));
+  }
+  return found;
+}
+
+for (const name of ["nats29", "nats"] as const) {
+  describeOn([name], `What a server of ${name} has forgotten`, () => {
+    const start = owned(() => startNats({ server: name }));
+
+    test.concurrent("a job that was moved and not acknowledged before that is one still", async () => {
+      await using ground = await groundOn(await start(), QUEUE);
+      const { dying, next } = ground;
+      await dying.transport.push([job({ id: "1", queue: QUEUE })], CALL);
+      const [held] = await take(dying.transport);
+      if (held === undefined) throw new Error("Wanted a delivery");
+      const { queue, token } = held;
+      await dying.cut(() => dying.transport.settle([{ queue, token, to: "again", meta: "next" }], CALL));
+      await forget();
+      expect((await allOf(next)).map(({ id, meta, lost }) => [id, meta, lost])).toEqual([["1", "next", 0]]);
+    }, 30_000);
+
+    test.concurrent("a job that was buried and not acknowledged before that runs no more", async () => {
+      await using ground = await groundOn(await start(), QUEUE);
+      const { dying, next } = ground;
+      await dying.transport.push([job({ id: "1", queue: QUEUE })], CALL);
+      const [held] = await take(dying.transport);
+      if (held === undefined) throw new Error("Wanted a delivery");
+      const { queue, token } = held;
+      await dying.cut(() =>
+        dying.transport.settle([{ queue, token, to: "failed", meta: "next", reason: "r" }], CALL)
+      );
+      await forget();
+      expect(await allOf(next)).toEqual([]);
+      expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 0, delayed: 0, reserved: 0, failed: 1 });
+    }, 30_000);
+
+    test.concurrent("a due job that was moved and not acknowledged before that is one still", async () => {
+      await using ground = await groundOn(await start(), QUEUE);
+      const { dying, next } = ground;
+      await dying.transport.push([job({ id: "1", queue: QUEUE, delay: 100 })], CALL);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      // Counting moves what is due.
+      await dying.cut(() => dying.transport.info(QUEUE, CALL));
+      await forget();
+      expect((await allOf(next)).map(({ id }) => id)).toEqual(["1"]);
+    }, 30_000);
+
+    test.concurrent(
+      "a topic's job that was copied and not taken out before that comes to the group once",
+      async () => {
+        await using ground = await groundOn(await start(), QUEUE);
+        const { server, dying, next, prefix } = ground;
+        await using raw = await server.raw();
+        // The group's queue, which remembers for a short time.
+        const group = `${prefix}_work_g`;
+        await dying.transport.topics?.bind("topic", "g", CALL);
+        const { streams }: { streams: readonly string[] } = JSON.parse(
+          await raw.request("$JS.API.STREAM.NAMES", JSON.stringify({ subject: `${prefix}.>` })),
+        );
+        const stream = streams.find((one) => one.startsWith(`${prefix}_topic_g`)) ?? group;
+        const { config } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`));
+        const brief = { ...config, duplicate_window: WINDOW * 1_000_000 };
+        await raw.request(`$JS.API.STREAM.UPDATE.${stream}`, JSON.stringify(brief));
+        await dying.cut(
+          () => dying.transport.push([job({ id: "1", queue: "topic@" })], CALL),
+          (subject) => subject.includes("STREAM.MSG.DELETE"),
+        );
+        await forget();
+        await next.topics?.bind("topic", "other", CALL);
+        expect((await allOf(next, "topic@g")).map(({ id }) => id)).toEqual(["1"]);
+      },
+      30_000,
+    );
+  });
+}
+
+describeOn(["nats"], "A server that has forgotten a delivery", () => {
+  const start = owned(() => startNats({ server: "nats" }));
+
+  test("says nothing to who settles it: what is told as done is done all the same", async () => {
+    const server = await start();
+    const prefix = `old-${crypto.randomUUID()}`;
+    await using transport = nats({ servers: server.url, prefix, ackWait: 10_000 });
+    await using next = nats({ servers: server.url, prefix, ackWait: 10_000 });
+    await transport.push([job({ id: "1", queue: QUEUE }), job({ id: "2", queue: QUEUE })], CALL);
+    const held = await take(transport);
+    await using raw = await server.raw();
+    const name = `${prefix}_${QUEUE}`;
+    const { config } = JSON.parse(await raw.request(`$JS.API.CONSUMER.INFO.${name}.relevo`));
+    await raw.request(`$JS.API.CONSUMER.DELETE.${name}.relevo`);
+    const body = JSON.stringify({ stream_name: name, config });
+    await raw.request(`$JS.API.CONSUMER.DURABLE.CREATE.${name}.relevo`, body);
+    const [done, failed] = held;
+    if (done === undefined || failed === undefined) throw new Error("Wanted two deliveries");
+    const answers = await transport.settle([
+      { queue: QUEUE, token: done.token, to: "done" },
+      { queue: QUEUE, token: failed.token, to: "failed", meta: "m", reason: "r" },
+    ], CALL);
+    expect(answers).toEqual(["settled", "settled"]);
+    expect(await take(next, QUEUE, 500)).toEqual([]);
+    expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 0, reserved: 0, failed: 1 });
+  }, 30_000);
+});

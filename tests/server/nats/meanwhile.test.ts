@@ -1,0 +1,216 @@
+/** What two calls make of one job at the same time, and calls that are ended before they have begun. */
+import { expect, test } from "vitest";
+import { job } from "../../../src/testing/conformance/lab.ts";
+import type { Transport } from "../../../src/transport.ts";
+import { systemRuntime } from "../../../src/runtime.ts";
+import { nats } from "../../../src/transports/nats/mod.ts";
+import { becomes } from "../support/becomes.ts";
+import { type NatsServer, startNats } from "../support/servers/nats.ts";
+import { describeOn, owned } from "../support/servers/owned.ts";
+import { watchedRuntime } from "../support/watched.ts";
+import { halting } from "./support.ts";
+
+const CALL = { deadline: 10_000 };
+const ACK_WAIT = 10_000;
+const QUEUE = "work";
+const TAKE = { limit: 10, slots: 10, lease: ACK_WAIT, wait: 0, ...CALL };
+
+async function ground(server: NatsServer) {
+  const prefix = `meanwhile-${crypto.randomUUID()}`;
+  const options = { servers: server.url, prefix, ackWait: ACK_WAIT };
+  return { prefix, options };
+}
+
+async function bury(transport: Transport, id: string): Promise<void> {
+  await transport.push([job({ id, queue: QUEUE, idWindow: 0 })], CALL);
+  const [held] = await transport.reserve([QUEUE], TAKE);
+  if (held === undefined) throw new Error("Wanted a delivery");
+  const { queue, token } = held;
+  await transport.settle([{ queue, token, to: "failed", meta: "m", reason: "r" }], CALL);
+}
+
+async function liveOnes(transport: Transport): Promise<number> {
+  const { waiting, delayed, reserved } = await transport.info(QUEUE, CALL);
+  return waiting + delayed + reserved;
+}
+
+describeOn(["nats29"], "At the same time on NATS", () => {
+  const start = owned(() => startNats());
+
+  test.concurrent("a job that is being pushed keeps the dead one of its id where it is", async () => {
+    const server = await start();
+    const { prefix, options } = await ground(server);
+    await using pushing = await halting(server.url, prefix, ACK_WAIT);
+    await using operator = nats(options);
+    await bury(operator, "x");
+    const goOn = await pushing.halt(
+      () => pushing.transport.push([job({ id: "x", queue: QUEUE, idWindow: 0 })], CALL),
+      (subject) => subject.includes(".w.x"),
+    );
+    const call = { ...CALL, reset: false };
+    expect(await operator.reload(QUEUE, "failed", "all", call)).toEqual({ reloaded: 0, taken: 1 });
+    expect(await goOn()).toEqual(["stored"]);
+    expect(await liveOnes(operator)).toBe(1);
+  }, 30_000);
+
+  test.concurrent("a dead job that is being reloaded keeps its id from others", async () => {
+    const server = await start();
+    const { prefix, options } = await ground(server);
+    await using operator = await halting(server.url, prefix, ACK_WAIT);
+    await using pushing = nats(options);
+    await bury(pushing, "x");
+    const call = { ...CALL, reset: false };
+    const goOn = await operator.halt(
+      () => operator.transport.reload(QUEUE, "failed", "all", call),
+      (subject) => subject.includes(".w.x"),
+    );
+    expect(await pushing.push([job({ id: "x", queue: QUEUE, idWindow: 0 })], CALL)).toEqual(["duplicate"]);
+    expect(await pushing.reload(QUEUE, "failed", "all", call)).toEqual({ reloaded: 0, taken: 1 });
+    expect(await goOn()).toEqual({ reloaded: 1, taken: 0 });
+    expect(await liveOnes(pushing)).toBe(1);
+    expect(await pushing.info(QUEUE, CALL)).toMatchObject({ failed: 0 });
+  }, 30_000);
+
+  test.concurrent(
+    "a waiting job that is handed over while it is removed comes back to life in no way",
+    async () => {
+      const server = await start();
+      const { prefix, options } = await ground(server);
+      await using operator = await halting(server.url, prefix, ACK_WAIT);
+      await using worker = nats(options);
+      await worker.push([job({ id: "1", queue: QUEUE })], CALL);
+      const goOn = await operator.halt(
+        () => operator.transport.remove(QUEUE, "waiting", "all", CALL),
+        (subject) => subject.includes("STREAM.MSG.DELETE"),
+      );
+      const [held] = await worker.reserve([QUEUE], TAKE);
+      if (held === undefined) throw new Error("Wanted a delivery");
+      const { queue, token } = held;
+      const again = await worker.settle([{ queue, token, to: "again", meta: "m" }], CALL);
+      const removed = await goOn();
+      expect([again, removed, await liveOnes(worker)]).toEqual([["stale"], 1, 0]);
+    },
+    30_000,
+  );
+
+  test.concurrent("jobs that were handed over before their turn to be removed stay", async () => {
+    const server = await start();
+    const { prefix, options } = await ground(server);
+    await using operator = await halting(server.url, prefix, ACK_WAIT);
+    await using worker = nats(options);
+    const ids = Array.from({ length: 300 }, (_, n) => `${n}`);
+    await worker.push(ids.map((id) => job({ id, queue: QUEUE })), CALL);
+    // The first page is under way; the second is looked at when that is through.
+    const goOn = await operator.halt(
+      () => operator.transport.remove(QUEUE, "waiting", "all", CALL),
+      (subject) => subject.includes("STREAM.MSG.DELETE"),
+    );
+    const held = await worker.reserve([QUEUE], { ...TAKE, limit: 500, slots: 500 });
+    const removed = await goOn();
+    const late = held.filter(({ id }) => Number(id) >= 256);
+    expect(removed).toBe(ids.length - late.length);
+    const done = late.map(({ queue, token }) => ({ queue, token, to: "again" as const, meta: "m" }));
+    expect(new Set(await worker.settle(done, CALL))).toEqual(new Set(["settled"]));
+    expect(await liveOnes(worker)).toBe(late.length);
+  }, 30_000);
+
+  test.concurrent(
+    "the window of an id is the server's in a process that has only pushed for a week",
+    async () => {
+      const server = await start();
+      const { prefix, options } = await ground(server);
+      let slept = 0;
+      const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
+      await using pushing = nats({ ...options, runtime });
+      await pushing.push([job({ id: "first", queue: QUEUE })], CALL);
+      slept = 7 * 24 * 3_600_000;
+      await pushing.push([job({ id: "x", queue: QUEUE, idWindow: 120_000 })], CALL);
+      await using raw = await server.raw();
+      const { message } = JSON.parse(
+        await raw.request(
+          `$JS.API.STREAM.MSG.GET.${prefix}_${QUEUE}`,
+          JSON.stringify({ last_by_subj: `${prefix}.${QUEUE}.i.x` }),
+        ),
+      );
+      const [, until = "0"] = atob(message.hdrs).match(/Relevo: ?\[([0-9.]+)/) ?? [];
+      expect(Math.abs(Number(until) - (Date.now() + 120_000))).toBeLessThan(5_000);
+    },
+    30_000,
+  );
+
+  test.concurrent("an id whose time is over is let go behind hundreds that are needed", async () => {
+    const server = await start();
+    const { prefix, options } = await ground(server);
+    await using transport = nats(options);
+    const kept = Array.from(
+      { length: 520 },
+      (_, n) => job({ id: `k${n}`, queue: QUEUE, idWindow: 3_600_000 }),
+    );
+    await transport.push(kept, CALL);
+    await transport.push([job({ id: "over", queue: QUEUE, idWindow: 1 })], CALL);
+    expect(await transport.remove(QUEUE, "waiting", { ids: ["over"] }, CALL)).toBe(1);
+    // They outlast their time by five seconds.
+    await new Promise((resolve) => setTimeout(resolve, 5_500));
+    await using tending = nats(options);
+    await tending.reserve([QUEUE], { ...TAKE, limit: 1 });
+    await using raw = await server.raw();
+    const left = async (): Promise<boolean> => {
+      const subject = `${prefix}.${QUEUE}.i.over`;
+      const answer = await raw.request(
+        `$JS.API.STREAM.MSG.GET.${prefix}_${QUEUE}`,
+        JSON.stringify({ last_by_subj: subject }),
+      );
+      return "message" in JSON.parse(answer);
+    };
+    await becomes("an id is let go", async () => !await left());
+  }, 30_000);
+});
+
+describeOn(["nats29"], "A transport whose server is gone", () => {
+  const start = owned(() => startNats());
+
+  test("ends a reserve that is aborted at once, with the reason", async () => {
+    const server = await start();
+    const { options } = await ground(server);
+    await using transport = nats(options);
+    await transport.push([job({ id: "1", queue: QUEUE })], CALL);
+    await server.kill();
+    // What is lost is heard of by a call that fails.
+    await expect(transport.info(QUEUE, { deadline: 500 })).rejects.toThrow();
+    const stop = new AbortController();
+    const reason = new Error("stop");
+    const begun = performance.now();
+    const reserved = transport.reserve([QUEUE], { ...TAKE, wait: 10_000, signal: stop.signal });
+    setTimeout(() => stop.abort(reason), 100);
+    await expect(reserved).rejects.toBe(reason);
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    await server.start();
+  }, 30_000);
+
+  test("leaves no timer behind when it is closed, for a job that came for nobody", async () => {
+    const server = await start();
+    const { prefix, options } = await ground(server);
+    const runtime = watchedRuntime();
+    const transport = nats({ ...options, runtime });
+    const stop = new AbortController();
+    const waiting = transport.reserve([QUEUE], { ...TAKE, wait: 10_000, signal: stop.signal });
+    await using raw = await server.raw();
+    const consumer = async (): Promise<
+      { readonly num_waiting?: number; readonly num_ack_pending?: number }
+    > => JSON.parse(await raw.request(`$JS.API.CONSUMER.INFO.${prefix}_${QUEUE}.relevo`));
+    await expect.poll(async () => (await consumer()).num_waiting).toBe(1);
+    stop.abort();
+    await expect(waiting).rejects.toThrow();
+    await using pushing = nats(options);
+    await pushing.push([job({ id: "1", queue: QUEUE })], CALL);
+    await expect.poll(async () => (await consumer()).num_ack_pending, { interval: 5 }).toBe(1);
+    await server.kill();
+    await transport[Symbol.asyncDispose]();
+    await expect.poll(() => runtime.sleepers).toBe(0);
+    // A timer that is set anew each time it rings is there at any moment.
+    for (let looks = 0; looks < 20; looks++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(runtime.sleepers).toBe(0);
+    }
+  }, 30_000);
+});
