@@ -10,11 +10,10 @@ import type { Settled } from "../../exchange.ts";
 import type { Bench } from "./bench.ts";
 import { untold } from "./errors.ts";
 import { haveLeft } from "./leaving.ts";
-import { ACK, type Move, successorOf, tellAll } from "./moves.ts";
+import { ACK, isOurs, type Move, successorOf, tellAll } from "./moves.ts";
 import type { Held } from "./held.ts";
 import { published, tombSubject } from "./publish.ts";
 import { deleteMessage, storedAt } from "./read.ts";
-import type { Stored } from "./wire.ts";
 
 /** The end of a delivery that is done, as a move: nothing comes behind it. */
 export function tombOf({ place, line, seq, reply, record: { id, name } }: Held): Move {
@@ -38,13 +37,8 @@ export async function settleLate(bench: Bench, held: Held, move: Move, until: nu
   if (failed === undefined) await haveLeft(link, [held], until);
   const found = await storedAt(bench, place, { seq: receipt.seq }, until);
   // Ours stays until we have heard of it, so that what is gone was another's.
-  if (found === undefined && receipt.duplicate) return isTomb ? "stale" : untold();
+  if (found === undefined && (receipt.duplicate || receipt.twin)) return isTomb ? "stale" : untold();
   if (found !== undefined && !isOurs(found, move)) return "stale";
   if (isTomb) await deleteMessage(bench, place, receipt.seq, until).catch(() => undefined);
   return "settled";
-}
-
-function isOurs({ id, subject, marks }: Stored, move: Move): boolean {
-  return id === move.record.id && subject === move.subject &&
-    (marks.lost ?? 0) === (move.record.marks.lost ?? 0);
 }

@@ -7,14 +7,15 @@
  */
 
 import { DeadlineExceeded, errorOf } from "../../errors.ts";
-import { AnswerLost, NoResponders } from "./errors.ts";
+import { AnswerLost, NoResponders, untold } from "./errors.ts";
 import { consumerLeader } from "./leaders.ts";
 import { haveLeft } from "./leaving.ts";
 import type { Link } from "./link.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { type Letter, published } from "./publish.ts";
-import { deleteMessage, each } from "./read.ts";
+import { deleteMessage, each, storedAt } from "./read.ts";
+import type { Stored } from "./wire.ts";
 
 /** Takes a message out of the stream. Encoded once, as it is sent for each job. */
 export const ACK: Uint8Array = new TextEncoder().encode("+ACK");
@@ -38,26 +39,43 @@ export interface Move extends Omit<Letter, "once"> {
 
 /**
  * Moves messages, in their order. True for what was moved now; false for what had been moved before, which is finished.
- * An error for what was not stored, or may or may not have been.
+ * An error for what was not stored, or may or may not have been, or where nobody can know who moved it.
  */
 export async function moveAll(
   link: Link,
   moves: readonly Move[],
   until: number,
 ): Promise<(boolean | Error)[]> {
+  const followed = new Set<Move>();
   const results = await Promise.all(
-    moves.map(async ({ seq, reply: _, line: __, ...letter }): Promise<boolean | Error> => {
+    moves.map(async (move): Promise<boolean | Error> => {
+      const { seq, reply: _, line: __, ...letter } = move;
       try {
-        return !(await published(link, { ...letter, once: successorOf(seq) }, until)).duplicate;
+        const { duplicate, twin, seq: at } = await published(
+          link,
+          { ...letter, once: successorOf(seq) },
+          until,
+        );
+        followed.add(move);
+        if (!twin) return !duplicate;
+        // Another may have moved it before this was sent again.
+        const found = await storedAt({ link }, move.place, { seq: at }, until);
+        return found === undefined ? untold() : isOurs(found, move);
       } catch (error) {
         return error instanceof Error ? error : new Error("Cannot move a job", { cause: error });
       }
     }),
   );
-  const done = moves.filter((_, index) => !(results[index] instanceof Error));
+  const done = moves.filter((move) => followed.has(move));
   const failed = await tellAll(link, done, ACK, until);
   await haveLeft(link, done.filter((_, index) => failed[index] === undefined), until);
   return results;
+}
+
+/** Whether a message is what a move has stored. */
+export function isOurs({ id, subject, marks }: Stored, move: Move): boolean {
+  return id === move.record.id && subject === move.subject &&
+    (marks.lost ?? 0) === (move.record.marks.lost ?? 0);
 }
 
 /** A message as its consumer knows it. */

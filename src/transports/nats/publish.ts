@@ -31,6 +31,8 @@ export interface Receipt {
   readonly seq: number;
   /** One with the same `once` was taken before, and this one was not. */
   readonly duplicate: boolean;
+  /** The same, but that one may be this one: it was sent more than once. */
+  readonly twin: boolean;
 }
 
 /** What became of a message. */
@@ -126,7 +128,8 @@ function receiptOf(
   if (message === undefined) return failed(error ?? new Error("A message was not answered"));
   const answer: Partial<Receipt> & { readonly error?: ApiFault } = JSON.parse(decoder.decode(message.data));
   if (answer.error !== undefined) return failed(refusal(answer.error, what));
-  return { seq: answer.seq ?? 0, duplicate: answer.duplicate === true && !before };
+  const known = answer.duplicate === true;
+  return { seq: answer.seq ?? 0, duplicate: known && !before, twin: known && before };
 }
 
 function tooLarge(link: Link, header: string, payload: Uint8Array): TooLargeError | undefined {

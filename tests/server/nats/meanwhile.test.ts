@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { systemRuntime } from "../../../src/runtime.ts";
-import { nats } from "../../../src/transports/nats/mod.ts";
+import { connect } from "@nats-io/transport-node";
+import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { becomes } from "../support/becomes.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
@@ -113,6 +114,42 @@ describeOn(["nats29"], "At the same time on NATS", () => {
     expect(new Set(await worker.settle(done, CALL))).toEqual(new Set(["settled"]));
     expect(await liveOnes(worker)).toBe(late.length);
   }, 30_000);
+
+  test.concurrent(
+    "a settlement that is sent again behind another's taking the job back is stale",
+    async () => {
+      const server = await start();
+      const { prefix, options } = await ground(server);
+      const ackWait = 600;
+      // In a cluster what bears a message id is sent again after a second without an answer.
+      const real = await connect({ servers: server.url });
+      let lost = false;
+      const connection: NatsConnection = new Proxy(real, {
+        get(target, key) {
+          const value: unknown = Reflect.get(target, key);
+          if (key === "info") return { ...target.info, cluster: "c" };
+          if (key !== "publish") return typeof value === "function" ? value.bind(target) : value;
+          return (...parts: Parameters<typeof real.publish>) => {
+            if (lost || !parts[0].includes(".d.")) return target.publish(...parts);
+            lost = true;
+          };
+        },
+      });
+      await using slow = nats({ connection, prefix, ackWait });
+      await using next = nats({ ...options, ackWait });
+      await slow.push([job({ id: "1", queue: QUEUE })], CALL);
+      const [held] = await slow.reserve([QUEUE], { ...TAKE, lease: ackWait });
+      if (held === undefined) throw new Error("Wanted a delivery");
+      const { queue, token } = held;
+      const settled = slow.settle([{ queue, token, to: "again", meta: "m", delay: 60_000 }], CALL);
+      const [taken] = await next.reserve([QUEUE], { ...TAKE, lease: 60_000, wait: 5_000 });
+      expect([lost, taken?.id, taken?.lost]).toEqual([true, "1", 1]);
+      expect(await settled).toEqual(["stale"]);
+      await slow[Symbol.asyncDispose]();
+      await real.close();
+    },
+    30_000,
+  );
 
   test.concurrent(
     "the window of an id is the server's in a process that has only pushed for a week",
