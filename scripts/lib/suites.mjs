@@ -10,7 +10,8 @@ const long = [
   "*_redis.test.ts",
   "servers/*.test.ts",
   "redis/{clock,cluster,refusals,waiting}.test.ts",
-  "nats/{answers,bad_input,delayed,losses,moves,promises,rows,server,silence,stranded}.test.ts",
+  "nats/{answers,bad_input,delayed,forgotten,losses,meanwhile,moves}.test.ts",
+  "nats/{promises,rows,server,silence,stranded}.test.ts",
 ].flatMap((files) => ["--exclude", `tests/server/${files}`]);
 
 /**
@@ -44,8 +45,7 @@ export const suites = [
     runtime,
     beside: runtime === "bun" ? "brokers-deno" : undefined,
     folders: ["tests/brokers/"],
-    // Each server and each way on every runtime; all four pairs of them on one. A cluster of NATS is left out until it
-    // keeps all of it each time: what is done stays in its stream for a moment, and its id is refused until it is gone.
+    // Each server and each way on every runtime; all four pairs of them on one. A cluster of NATS has a suite of its own.
     ...flagsOf(runtime, [
       "--maxWorkers=4",
       ...(runtime === "node24" ? ["nats_cluster"] : ["nats_cluster", "nats_newest", "nats_websocket"])
@@ -53,6 +53,15 @@ export const suites = [
     ]),
     timeout: 5 * minute,
   })),
+  {
+    // Three servers and their clients keep two cores busy: beside other suites leases would end that should not.
+    name: "brokers-cluster",
+    title: "brokers, cluster",
+    runtime: "node24",
+    folders: ["tests/brokers/nats_cluster.test.ts"],
+    ...flagsOf("node24", []),
+    timeout: 5 * minute,
+  },
   {
     // vitest itself runs on Node and drives workerd.
     name: "workerd",
