@@ -20,22 +20,22 @@ const long = [
  * Under Deno the pool of threads reports false errors; under Bun the pool of forks fails.
  */
 export const suites = [
-  { name: "house", title: "house", runtime: "node24", folders: ["tests/house/"], timeout: 4 * minute },
+  { name: "house", title: "house", runtime: "node24", folders: ["tests/house/"], timeout: 15 * minute },
   {
     // Servers are killed and links cut here, which takes minutes and says the same on every runtime.
     name: "faults",
     title: "faults",
     runtime: "node24",
     folders: ["tests/faults/"],
-    args: ["--maxWorkers=3"],
-    timeout: 8 * minute,
+    args: ["--maxWorkers=3", "--testTimeout=180000"],
+    timeout: 20 * minute,
   },
   ...["node22", "node24", "node26", "deno", "bun"].map((runtime) => ({
     // Half of it is waiting for servers and processes, so that more files run at a time than there are cores.
     name: runtime,
     folders: ["tests/web/", "tests/server/"],
     ...flagsOf(runtime, ["--maxWorkers=4", ...(["node22", "node26"].includes(runtime) ? long : [])]),
-    timeout: 5 * minute,
+    timeout: 15 * minute,
   })),
   ...["node24", "deno", "bun"].map((runtime) => ({
     // The contract on brokers by the real clock. Three quarters of it are waiting: more files run at a time than there
@@ -51,7 +51,7 @@ export const suites = [
       ...(runtime === "node24" ? ["nats_cluster"] : ["nats_cluster", "nats_newest", "nats_websocket"])
         .flatMap((file) => ["--exclude", `tests/brokers/${file}.test.ts`]),
     ]),
-    timeout: 5 * minute,
+    timeout: 15 * minute,
   })),
   {
     // Three servers and their clients keep two cores busy: beside other suites leases would end that should not.
@@ -60,7 +60,7 @@ export const suites = [
     runtime: "node24",
     folders: ["tests/brokers/nats_cluster.test.ts"],
     ...flagsOf("node24", []),
-    timeout: 5 * minute,
+    timeout: 15 * minute,
   },
   {
     // vitest itself runs on Node and drives workerd.
@@ -70,7 +70,7 @@ export const suites = [
     args: ["--config", workerdConfig],
     // An error thrown by a timer after its test is printed by workerd and seen by nobody else.
     crash: /^uncaught exception/m,
-    timeout: 5 * minute,
+    timeout: 15 * minute,
   },
   {
     name: "workerd-raw",
@@ -78,7 +78,7 @@ export const suites = [
     runtime: "workerd",
     host: "node24",
     folders: ["tests/workerd/"],
-    timeout: 2 * minute,
+    timeout: 5 * minute,
   },
 ];
 

@@ -11,8 +11,8 @@ import { redisGround } from "./support/grounds.ts";
 
 const LEASE = 1_000;
 const JOBS = 12;
-/** Milliseconds in which a worker finds by itself that everything in the store is gone. */
-const SOON = 3_500;
+/** Milliseconds in which a worker finds by itself that everything in the store is gone, a further process among them. */
+const SOON = 10_000;
 
 const ground = await redisGround();
 const open = (lease: number) => sceneOn(ground, lease);

@@ -15,7 +15,7 @@ import { freshPrefix } from "./support/grounds.ts";
 const LEASE = 2_000;
 const JOBS = 4_000;
 /** Milliseconds in which everybody is at work again: the nodes' own timeout is one second of it. */
-const SOON = 10_000;
+const SOON = 20_000;
 
 const cluster = await startRedisCluster();
 afterAll(() => cluster[Symbol.asyncDispose]());

@@ -9,7 +9,8 @@
 import type { PushJob } from "../../exchange.ts";
 import type { Bench } from "./bench.ts";
 import { lastMessage, replace, type Single } from "./locks.ts";
-import { deleteMessage, each, scan } from "./read.ts";
+import { patrol } from "./patrol.ts";
+import { deleteMessage } from "./read.ts";
 import { idOfToken, idToken } from "./names.ts";
 import type { Place } from "./place.ts";
 import { isTopic, placesOf } from "./registry.ts";
@@ -35,9 +36,7 @@ export interface Taken {
   readonly end: number;
 }
 
-/** Locks that are looked at in one go, and goes of one look; the milliseconds for which locks outlast their time. */
-const LOCKS = 500;
-const PAGES = 40;
+/** Milliseconds for which locks outlast their time. */
 const GRACE = 5_000;
 /** What a lock says under which a dead job is being reloaded, and for how many milliseconds that counts. */
 const RELOADING = "reload";
@@ -169,23 +168,14 @@ async function isLive(bench: Bench, place: Place, id: string, until: number): Pr
   return found.some((message) => message !== undefined);
 }
 
-/**
- * Deletes locks whose time is over and whose job is gone. One call looks at so many and the next one goes on behind them,
- * so that those which are needed for long hide no others.
- */
+/** Deletes locks whose time is over and whose job is gone. */
 export async function letGo(bench: Bench, place: Place, until: number): Promise<void> {
-  for (let pages = 0; pages < PAGES; pages++) {
-    const page = await scan(bench, place, "i", place.letGoTo + 1, Infinity, () => true, LOCKS, until);
-    const over = bench.clock.now() - GRACE;
-    await each(page, async ({ subject, seq: at, time, header }) => {
-      const { end, closed } = lockOf({ seq: at, time, text: header });
-      const id = idOfToken(subject.slice(`${place.base}i.`.length));
-      // One whose pusher died in between is of no use any more when the server has forgotten the job's message id.
-      if (end > over || (!closed && time > over - place.window)) return;
-      if (!await isLive(bench, place, id, until)) await deleteMessage(bench, place, at, until);
-    });
-    const last = page.at(-1);
-    place.letGoTo = page.length < LOCKS || last === undefined ? 0 : last.seq;
-    if (place.letGoTo === 0) return;
-  }
+  const over = bench.clock.now() - GRACE;
+  await patrol(bench, place, "i", async ({ subject, seq, time, header }) => {
+    const { end, closed } = lockOf({ seq, time, text: header });
+    const id = idOfToken(subject.slice(`${place.base}i.`.length));
+    // One whose pusher died in between is of no use any more when the server has forgotten the job's message id.
+    if (end > over || (!closed && time > over - place.window)) return;
+    if (!await isLive(bench, place, id, until)) await deleteMessage(bench, place, seq, until);
+  }, until);
 }

@@ -12,11 +12,10 @@ import type { Bench } from "./bench.ts";
 import { lastMessage, replace } from "./locks.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./arrival.ts";
-import { deleteMessage, each, scan, storedAt } from "./read.ts";
-import { isFrail } from "./wire.ts";
+import { patrol } from "./patrol.ts";
+import { deleteMessage, each, storedAt } from "./read.ts";
+import { isFrail, type Stored } from "./wire.ts";
 
-/** Notes that are looked at in one go. */
-const NOTES = 500;
 /** Milliseconds that taking one away may take. */
 const LATEST = 10_000;
 
@@ -63,25 +62,16 @@ export async function lossOf(
 
 /** Takes away the notes of jobs that are gone, and what ended some that were settled late. */
 export async function sweepNotes(bench: Bench, place: Place, until: number): Promise<void> {
-  const left = [
-    ...await scan(bench, place, "h", 1, Infinity, () => true, NOTES, until),
-    ...await scan(
-      bench,
-      place,
-      "x",
-      1,
-      Infinity,
-      ({ time }) => isForgotten(bench, place, time),
-      NOTES,
-      until,
-    ),
-  ];
-  await each(left, async ({ subject, seq }) => {
+  const sweep = async ({ subject, seq }: Stored): Promise<void> => {
     const job = Number(subject.slice(subject.lastIndexOf(".") + 1));
     if (await storedAt(bench, place, { seq: job }, until) === undefined) {
       await deleteMessage(bench, place, seq, until);
     }
-  });
+  };
+  await patrol(bench, place, "h", sweep, until);
+  await patrol(bench, place, "x", async (end) => {
+    if (isForgotten(bench, place, end.time)) await sweep(end);
+  }, until);
 }
 
 /** Whether the server knows no more who followed whom. */

@@ -7,6 +7,9 @@
 import type { Line } from "./names.ts";
 import type { Order } from "./order.ts";
 
+/** Messages that may be of no use any more: locks of ids, notes of what was handed over, and what follows what is gone. */
+export type Patrolled = "i" | "h" | "x";
+
 /** A queue's place. */
 export interface Place {
   readonly queue: string;
@@ -33,8 +36,8 @@ export interface Place {
   late: number;
   /** When somebody last asked it for what is there, on the monotonic clock. */
   askedAt: number;
-  /** The number of the lock of an id up to which they were looked through; 0: they are from the first on. */
-  letGoTo: number;
+  /** The number up to which messages of a kind were looked through; 0: they are from the first on. */
+  readonly patrolled: Record<Patrolled, number>;
   /** Calls on it, in their order. */
   readonly order: Order;
   /** The push that takes ids at this moment: those behind it wait, so that jobs lie in the order of the calls. */

@@ -119,7 +119,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       seen: { w: 0, b: 0, d: 0 },
       late: 0,
       askedAt: -Infinity,
-      letGoTo: 0,
+      patrolled: { i: 0, h: 0, x: 0 },
       order: createOrder(),
       turn: undefined,
     };

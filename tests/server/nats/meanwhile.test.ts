@@ -16,7 +16,7 @@ const ACK_WAIT = 10_000;
 const QUEUE = "work";
 const TAKE = { limit: 10, slots: 10, lease: ACK_WAIT, wait: 0, ...CALL };
 
-async function ground(server: NatsServer) {
+function ground(server: NatsServer) {
   const prefix = `meanwhile-${crypto.randomUUID()}`;
   const options = { servers: server.url, prefix, ackWait: ACK_WAIT };
   return { prefix, options };
@@ -40,7 +40,7 @@ describeOn(["nats29"], "At the same time on NATS", () => {
 
   test.concurrent("a job that is being pushed keeps the dead one of its id where it is", async () => {
     const server = await start();
-    const { prefix, options } = await ground(server);
+    const { prefix, options } = ground(server);
     await using pushing = await halting(server.url, prefix, ACK_WAIT);
     await using operator = nats(options);
     await bury(operator, "x");
@@ -56,7 +56,7 @@ describeOn(["nats29"], "At the same time on NATS", () => {
 
   test.concurrent("a dead job that is being reloaded keeps its id from others", async () => {
     const server = await start();
-    const { prefix, options } = await ground(server);
+    const { prefix, options } = ground(server);
     await using operator = await halting(server.url, prefix, ACK_WAIT);
     await using pushing = nats(options);
     await bury(pushing, "x");
@@ -76,7 +76,7 @@ describeOn(["nats29"], "At the same time on NATS", () => {
     "a waiting job that is handed over while it is removed comes back to life in no way",
     async () => {
       const server = await start();
-      const { prefix, options } = await ground(server);
+      const { prefix, options } = ground(server);
       await using operator = await halting(server.url, prefix, ACK_WAIT);
       await using worker = nats(options);
       await worker.push([job({ id: "1", queue: QUEUE })], CALL);
@@ -96,7 +96,7 @@ describeOn(["nats29"], "At the same time on NATS", () => {
 
   test.concurrent("jobs that were handed over before their turn to be removed stay", async () => {
     const server = await start();
-    const { prefix, options } = await ground(server);
+    const { prefix, options } = ground(server);
     await using operator = await halting(server.url, prefix, ACK_WAIT);
     await using worker = nats(options);
     const ids = Array.from({ length: 300 }, (_, n) => `${n}`);
@@ -119,7 +119,7 @@ describeOn(["nats29"], "At the same time on NATS", () => {
     "a settlement that is sent again behind another's taking the job back is stale",
     async () => {
       const server = await start();
-      const { prefix, options } = await ground(server);
+      const { prefix, options } = ground(server);
       const ackWait = 600;
       // In a cluster what bears a message id is sent again after a second without an answer.
       const real = await connect({ servers: server.url });
@@ -155,7 +155,7 @@ describeOn(["nats29"], "At the same time on NATS", () => {
     "the window of an id is the server's in a process that has only pushed for a week",
     async () => {
       const server = await start();
-      const { prefix, options } = await ground(server);
+      const { prefix, options } = ground(server);
       let slept = 0;
       const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
       await using pushing = nats({ ...options, runtime });
@@ -177,7 +177,7 @@ describeOn(["nats29"], "At the same time on NATS", () => {
 
   test.concurrent("an id whose time is over is let go behind hundreds that are needed", async () => {
     const server = await start();
-    const { prefix, options } = await ground(server);
+    const { prefix, options } = ground(server);
     await using transport = nats(options);
     const kept = Array.from(
       { length: 520 },
@@ -208,7 +208,7 @@ describeOn(["nats29"], "A transport whose server is gone", () => {
 
   test("ends a reserve that is aborted at once, with the reason", async () => {
     const server = await start();
-    const { options } = await ground(server);
+    const { options } = ground(server);
     await using transport = nats(options);
     await transport.push([job({ id: "1", queue: QUEUE })], CALL);
     await server.kill();
@@ -226,7 +226,7 @@ describeOn(["nats29"], "A transport whose server is gone", () => {
 
   test("leaves no timer behind when it is closed, for a job that came for nobody", async () => {
     const server = await start();
-    const { prefix, options } = await ground(server);
+    const { prefix, options } = ground(server);
     const runtime = watchedRuntime();
     const transport = nats({ ...options, runtime });
     const stop = new AbortController();

@@ -16,9 +16,9 @@ const LEASE = 2_000;
 const LONG = 20_000;
 /** Milliseconds that a call may take, and how late its rejection may be on a busy machine. */
 const DEADLINE = 500;
-const LATE = 500;
+const LATE = 1_500;
 /** Milliseconds in which a worker is at work again once the link is whole; an attempt to connect may be in vain first. */
-const SOON = 8_000;
+const SOON = 15_000;
 const JOBS = 12;
 
 /** A scene with a proxy before the server, and a caller behind it. */

@@ -12,8 +12,8 @@ const JOBS = 12;
 const CPU = 0.25;
 /** Connections that a worker may try to open in two seconds. */
 const CONNECTS = 25;
-/** Milliseconds after which jobs are handled again once the broker is back. */
-const SOON = 3_500;
+/** Milliseconds after which jobs are handled again once the broker is back, a further process among them; less than a lease. */
+const SOON = 9_000;
 
 export function outageScenes(ground: Ground): void {
   for (const busy of [false, true]) {

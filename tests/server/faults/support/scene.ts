@@ -236,10 +236,13 @@ export async function killBusy(actor: Actor, sign: Told["tell"], hand: () => num
   return hand() >= IN_HAND;
 }
 
-/** Plays a scene until its fault has struck; a play that answers undefined does not count. */
-export async function untilStruck<T>(play: () => Promise<T | undefined>): Promise<T> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const result = await play();
+/**
+ * Plays a scene until its fault has struck; a play that answers undefined does not count. `times` counts the plays: jobs
+ * that must still run when a further process has started may take so many times as long, for machines that are slow.
+ */
+export async function untilStruck<T>(play: (times: number) => Promise<T | undefined>): Promise<T> {
+  for (let times = 1; times <= TRIES; times++) {
+    const result = await play(times);
     if (result !== undefined) return result;
   }
   throw new Error(`The fault did not strike in ${TRIES} plays with ${IN_HAND} jobs in hand`);
