@@ -113,6 +113,8 @@ export function createLink(settings: Settings): Link {
   let prefix = "";
   let tokens = 0;
   let up = false;
+  /** What the last server said of itself: while the client dials the next one it knows of none. */
+  let info: NatsInfo | undefined;
   let epoch = 0;
   let closed = false;
 
@@ -176,6 +178,7 @@ export function createLink(settings: Settings): Link {
 
   function rise(): void {
     up = true;
+    info = opened?.connection.info ?? info;
     epoch++;
     asks.repeat();
     for (const told of [...waiting]) told();
@@ -198,12 +201,10 @@ export function createLink(settings: Settings): Link {
       opened = made;
       prefix = `${settings.inboxPrefix}.${runtime.id()}.`;
       listen();
-      if (made.connection.info?.cluster !== undefined) {
-        link.overhear(`${ELECTED}*.*`, elected);
-      }
       hush(watch(made));
       hush(made.connection.closed().then((error) => lost(made, error)));
       rise();
+      if (link.clustered) link.overhear(`${ELECTED}*.*`, elected);
     } catch (error) {
       const fault = connectFault(error);
       for (const told of [...waiting]) told(fault);
@@ -257,10 +258,10 @@ export function createLink(settings: Settings): Link {
       return epoch;
     },
     get info(): NatsInfo | undefined {
-      return opened?.connection.info;
+      return info;
     },
     get clustered(): boolean {
-      return opened?.connection.info?.cluster !== undefined;
+      return info?.cluster !== undefined;
     },
     leaders,
     ready(until, action) {

@@ -5,6 +5,7 @@ import type { Transport } from "../../../src/transport.ts";
 import { systemRuntime } from "../../../src/runtime.ts";
 import { connect } from "@nats-io/transport-node";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
+import { openProxy } from "../faults/support/proxy.ts";
 import { becomes } from "../support/becomes.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
@@ -222,6 +223,37 @@ describeOn(["nats29"], "A transport whose server is gone", () => {
     await expect(reserved).rejects.toBe(reason);
     expect(performance.now() - begun).toBeLessThan(2_000);
     await server.start();
+  }, 30_000);
+
+  test("of a cluster asks the next, though the client knows of none while it dials", async () => {
+    const server = await start();
+    const { prefix, options } = ground(server);
+    const proxy = await openProxy(server.port);
+    const real = await connect({ servers: `127.0.0.1:${proxy.port}`, reconnectTimeWait: 500 });
+    let dialing = false;
+    const connection: NatsConnection = new Proxy(real, {
+      get(target, key) {
+        if (key === "info") return dialing ? undefined : { ...target.info, cluster: "c" };
+        const value: unknown = Reflect.get(target, key);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    await using transport = nats({ ...options, servers: undefined, connection, prefix });
+    await transport.push([job({ id: "1", queue: QUEUE })], CALL);
+    const [held] = await transport.reserve([QUEUE], TAKE);
+    if (held === undefined) throw new Error("Wanted a delivery");
+    proxy.mute();
+    const { queue, token } = held;
+    const settled = transport.settle([{ queue, token, to: "done" }], CALL);
+    await proxy.swallowed();
+    dialing = true;
+    proxy.cut();
+    // As soon as it dials it has heard of the cut.
+    setTimeout(() => dialing = false, 250);
+    expect(await settled).toEqual(["settled"]);
+    await transport[Symbol.asyncDispose]();
+    await real.close();
+    await proxy.close();
   }, 30_000);
 
   test("leaves no timer behind when it is closed, for a job that came for nobody", async () => {
