@@ -22,11 +22,10 @@ for (const { name, why } of prepareServers()) {
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const folder = mkdtempSync(join(tmpdir(), "relevo-test-"));
-for (const group of groupsOf(chosen)) {
-  for (const { counts, text } of await Promise.all(group.map(runSuite))) {
-    console.log(text);
-    for (const key of Object.keys(total)) total[key] += counts[key];
-  }
+for (const suite of chosen) {
+  const { counts, text } = await runSuite(suite);
+  console.log(text);
+  for (const key of Object.keys(total)) total[key] += counts[key];
 }
 rmSync(folder, { recursive: true, force: true });
 
@@ -36,18 +35,7 @@ console.log(line(total));
 const incomplete = process.env.CI === "true" && total.skipped > 0;
 process.exit(total.failed > 0 || nothing || incomplete ? 1 : 0);
 
-/** The suites one by one, but for those side by side that are to run at the same time. */
-function groupsOf(all) {
-  const groups = [];
-  for (const suite of all) {
-    const last = groups.at(-1);
-    if (suite.beside !== undefined && last?.[0].name === suite.beside) last.push(suite);
-    else groups.push([suite]);
-  }
-  return groups;
-}
-
-/** Runs one to its end; nothing is printed meanwhile, as another may be running. */
+/** Runs one to its end; what it prints is kept for the report. */
 async function runSuite(suite) {
   const title = titleOf(suite).padEnd(22);
   const json = join(folder, `${suite.name}.json`);

@@ -22,13 +22,14 @@ import { errorOf } from "../../errors.ts";
 import { createHeap, type Heap } from "../../heap.ts";
 import { hush } from "../../promises.ts";
 import type { Bench, Calendar } from "./bench.ts";
-import { memoryOf } from "./followed.ts";
+import { memoryOf, type Whither } from "./followed.ts";
 import type { Link } from "./link.ts";
 import { type Move, moveAll } from "./moves.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./arrival.ts";
 import { storedAt } from "./read.ts";
 import { dueOf, endMoved, moveTo } from "./ripen.ts";
+import { isSameTime } from "./wire.ts";
 
 /** A delayed job that is held. */
 interface Unripe {
@@ -79,6 +80,8 @@ const OVERHEAD = 1_024;
 /** Jobs, and bytes of payloads, that are moved in one go. */
 const PAGE = 500;
 const PAGE_BYTES = 4 * 1024 * 1024;
+/** Where those that are due go. */
+const DUE: Whither = { lines: ["w"], dead: false };
 /** Milliseconds that a page may take. */
 const MOVE = 10_000;
 const NAK = new TextEncoder().encode("-NAK");
@@ -222,7 +225,9 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
     const { epoch } = link;
     try {
       const stored = await storedAt(bench(), place, { seq }, runtime.monotonic() + MOVE);
-      if (stored !== undefined && isSame(stored.time, time) && stored.subject.startsWith(`${place.base}d.`)) {
+      if (
+        stored !== undefined && isSameTime(stored.time, time) && stored.subject.startsWith(`${place.base}d.`)
+      ) {
         const { id, name, meta, marks, payload } = stored;
         const record = { id, name, meta, marks };
         return { place, line: "d", seq, again: false, time, pending: 0, reply, record, payload, at: 0 };
@@ -242,7 +247,7 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
     let results: readonly (boolean | Error)[] = [];
     let arrivals: readonly Arrival[] = all;
     try {
-      arrivals = await endMoved(bench(), all, (arrival) => dueOf(arrival) < over, until);
+      arrivals = await endMoved(bench(), all, (arrival) => dueOf(arrival) < over, DUE, until);
       const moves = arrivals.map((arrival): Move =>
         moveTo(arrival, "w", { due: dueOf(arrival), delay: undefined })
       );
@@ -330,11 +335,6 @@ export function createCalendar(link: Link, bench: () => Bench): Calendar {
       shelves.clear();
     },
   };
-}
-
-/** An instant is told in nanoseconds, of which a number keeps all but the last. */
-function isSame(a: number, b: number): boolean {
-  return Math.abs(a - b) <= 1;
 }
 
 /** Bytes that a job takes in memory, or a little more. */

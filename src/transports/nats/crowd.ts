@@ -104,7 +104,9 @@ export function createCrowd(runtime: Runtime, bench: () => Bench): Crowd {
     if (!link.up) return;
     calendar.take(arrivals.filter(({ line }) => line === "d"));
     const rest = arrivals.filter(({ line }) => line !== "d");
-    if (rest.length > 0) work(post, giveBack(bench(), rest, runtime.monotonic() + LINGER));
+    const until = runtime.monotonic() + LINGER;
+    work(post, giveBack(bench(), rest.filter(({ again }) => !again), until));
+    work(post, takeBack(bench(), rest.filter(({ again }) => again), until));
   }
 
   /** What fails here comes again by itself, when the server's lease is over. */

@@ -9,7 +9,7 @@
 
 import type { Bench } from "./bench.ts";
 import { LINES } from "./lines.ts";
-import { idToken } from "./names.ts";
+import { idToken, type Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { lineSubject } from "./publish.ts";
 import { each, lastOf, newestGraves } from "./read.ts";
@@ -27,27 +27,39 @@ export function memoryOf({ window }: Place): number {
   return window / 2;
 }
 
+/** Where it may be by now. */
+export interface Whither {
+  readonly lines: readonly Line[];
+  /** Among the dead: those are listed, which takes longer the more they are. */
+  readonly dead: boolean;
+}
+
+/** Where what was handed over goes. */
+export const ANYWHERE: Whither = { lines: LINES, dead: true };
+
 /** Those that are in a queue. */
 export async function arrivedOf<T extends Sent>(
   bench: Bench,
   place: Place,
   sent: readonly T[],
+  { lines, dead }: Whither,
   until: number,
 ): Promise<ReadonlySet<T>> {
   const found = new Set<T>();
   if (sent.length === 0 || await isNew(bench, place, until)) return found;
   await each(sent, async (one) => {
     const live = await Promise.all(
-      LINES.map((line) => lastOf(bench, place, lineSubject(place, line, one.id), until)),
+      lines.map((line) => lastOf(bench, place, lineSubject(place, line, one.id), until)),
     );
     if (live.some((message) => message?.once === one.once)) found.add(one);
   });
+  if (!dead) return found;
   const rest = sent.filter((one) => !found.has(one));
   const graves = await newestGraves(bench, place, rest.map(({ id }) => id), until);
   await each(rest, async (one) => {
     const grave = graves.get(idToken(one.id));
-    const dead = grave === undefined ? undefined : await lastOf(bench, place, grave.subject, until);
-    if (dead?.once === one.once) found.add(one);
+    const buried = grave === undefined ? undefined : await lastOf(bench, place, grave.subject, until);
+    if (buried?.once === one.once) found.add(one);
   });
   return found;
 }

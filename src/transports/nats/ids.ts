@@ -40,7 +40,7 @@ export interface Taken {
 const GRACE = 5_000;
 /** What a lock says under which a dead job is being reloaded, and for how many milliseconds that counts. */
 const RELOADING = "reload";
-const RELOAD = 15_000;
+export const RELOAD = 15_000;
 /** Tries to write a lock before it is taken as contended. */
 const TRIES = 20;
 /** Where a job is that is not dead: in a line, or on its way to the groups of its topic. */
@@ -74,7 +74,7 @@ export async function takeId(
     expected = last?.seq ?? 0;
     if (last === undefined) continue;
     const now = bench.clock.now();
-    if ((last.closed && now < last.end) || isReloading(last, now)) return undefined;
+    if (((last.closed || last.reloading) && now < last.end) || isReloading(last, now)) return undefined;
     if (await isLive(bench, place, id, until)) return undefined;
     // Whoever wrote the lock may be about to store its job, or dead: both would store the one job of this lock.
     if (isOpen(last, place, now)) return { seq: last.seq, end: last.end };

@@ -26,15 +26,16 @@ const PAUSE_MAX = 50;
 const PATIENCE = 1_000;
 
 /**
- * Resolves when those are out that were acknowledged in this order, or when they have been waited for long enough: they
- * have ended, whatever becomes of this. Of each line the last is looked at, as they leave in their order.
+ * Resolves when those are out that were acknowledged, or when they have been waited for long enough: they have ended,
+ * whatever becomes of this. Of each line the one with the highest number is looked at, as it was acknowledged last, and
+ * they leave in that order.
  */
 export async function haveLeft(link: Link, ended: readonly Ended[], until: number): Promise<void> {
   const last = new Map<Place, Map<Line, number>>();
   for (const { place, line, seq } of ended) {
     if (place.replicas === 1) continue;
     const lines = last.get(place) ?? new Map<Line, number>();
-    last.set(place, lines.set(line, seq));
+    last.set(place, lines.set(line, Math.max(seq, lines.get(line) ?? 0)));
   }
   if (last.size === 0) return;
   const late = Math.min(until, link.settings.runtime.monotonic() + PATIENCE);

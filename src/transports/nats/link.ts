@@ -374,11 +374,11 @@ export function createLink(settings: Settings): Link {
       const { connection } = opened ?? {};
       const own = settings.connection === undefined;
       if (up && connection !== undefined) await briefly(runtime, FLUSH, connection.flush());
+      up = false;
       leaders.close();
       fail(new TransportClosed(settings.name));
       for (const told of [...waiting]) told(new TransportClosed(settings.name));
       alarms.clear();
-      up = false;
       if (own) await connection?.close();
       else for (const subscription of [mux, ...overheard.values()]) subscription?.unsubscribe();
       opened = undefined;

@@ -15,7 +15,7 @@ import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
 import { type Letter, published } from "./publish.ts";
 import { deleteMessage, each, storedAt } from "./read.ts";
-import type { Stored } from "./wire.ts";
+import { deliveredOf, isSameTime, type Stored } from "./wire.ts";
 
 /** Takes a message out of the stream. Encoded once, as it is sent for each job. */
 export const ACK: Uint8Array = new TextEncoder().encode("+ACK");
@@ -129,11 +129,12 @@ export async function tellAll(
 }
 
 /**
- * Those of one consumer are answered by the last. A server that was killed may have forgotten what it handed over in its
- * last moment, and newer ones say nothing to whoever speaks of that; a leader that died has heard nothing. So after a
- * while the consumer's leader must show that there is one, and is told once more. In a cluster that goes on until there
- * is an answer, as a leader may know less than the one before it, and catches up. One server will not know more: what
- * has ended is taken out of the stream then, as it would be handed over again, and what is still worked on is not held.
+ * Those of one consumer are answered by the last, which has the highest number: a server that knows of that delivery
+ * knows of the others. One that was killed may have forgotten what it handed over in its last moment, and newer ones say
+ * nothing to whoever speaks of that; a leader that died has heard nothing. So after a while the consumer's leader must
+ * show that there is one, and is told once more. In a cluster that goes on until there is an answer, as a leader may know
+ * less than the one before it, and catches up. One server will not know more: what has ended is taken out of the stream
+ * then, as it would be handed over again, and what is still worked on is not held.
  */
 async function tell(
   link: Link,
@@ -144,10 +145,16 @@ async function tell(
 ): Promise<void> {
   const { runtime } = link.settings;
   const over = link.clustered ? Math.min(until, last) : until;
+  const highest = messages.reduce<Told | undefined>(
+    (a, b) => a === undefined || b.seq > a.seq ? b : a,
+    undefined,
+  );
   for (let silent = 0;;) {
     try {
-      for (const { reply } of messages.slice(0, -1)) link.send({ subject: reply, data: word });
-      const subject = messages.at(-1)?.reply ?? "";
+      for (const message of messages) {
+        if (message !== highest) link.send({ subject: message.reply, data: word });
+      }
+      const subject = highest?.reply ?? "";
       await link.request({ subject, data: word }, Math.min(until, runtime.monotonic() + ACK_PATIENCE));
       return;
     } catch (error) {
@@ -158,9 +165,16 @@ async function tell(
       } else if (!(error instanceof DeadlineExceeded)) throw error;
       else if (++silent > 1 && !link.clustered) {
         if (word !== ACK) throw error;
-        await each(messages, ({ place, seq }) => deleteMessage({ link }, place, seq, over));
+        await each(messages, (message) => takeOut(link, message, over));
         return;
       } else await link.api(leader, undefined, over);
     }
   }
+}
+
+/** Takes a message out of its stream, unless another has its number by now, as the stream was made anew. */
+async function takeOut(link: Link, { place, seq, reply }: Told, until: number): Promise<void> {
+  const stored = await storedAt({ link }, place, { seq }, until);
+  if (stored === undefined || !isSameTime(stored.time, deliveredOf(reply).time)) return;
+  await deleteMessage({ link }, place, seq, until);
 }

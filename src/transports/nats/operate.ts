@@ -7,7 +7,7 @@
 import type { Reloaded, Selection } from "../../exchange.ts";
 import type { Channel, DeadChannel } from "../../job.ts";
 import type { Bench } from "./bench.ts";
-import { closeLock, retakeId } from "./ids.ts";
+import { closeLock, RELOAD, retakeId } from "./ids.ts";
 import { channelOf, delivered, diedAt, dueAt, READING, type Seen } from "./look.ts";
 import { mayBeHeld } from "./calendar.ts";
 import { deleteMessage, each, type Grave, graves, lastOf, scan, storedAt } from "./read.ts";
@@ -53,10 +53,16 @@ async function reloadOne(
   if (taken === undefined) return "taken";
   const record = { id, name, meta, marks: { until: taken.end, ...reset ? { reset } : {} } };
   const letter = { place, subject: lineSubject(place, "w", id), payload, record, once: successorOf(seq) };
-  const { duplicate } = await published(bench.link, letter, until);
-  await closeLock(bench, place, id, taken, until);
-  await purge(bench, place, subject, until);
-  return duplicate ? "gone" : "reloaded";
+  // The lock counts for so long that nobody else stores a job under the id meanwhile.
+  const soon = Math.min(until, bench.link.settings.runtime.monotonic() + RELOAD / 2);
+  try {
+    const { duplicate } = await published(bench.link, letter, soon);
+    await purge(bench, place, subject, until);
+    return duplicate ? "gone" : "reloaded";
+  } finally {
+    // Without that it is free again in a moment.
+    await closeLock(bench, place, id, taken, until).catch(() => undefined);
+  }
 }
 
 /** The dead jobs that are meant, oldest first. */
@@ -112,8 +118,10 @@ export async function removeJobs(
     const seen = await delivered(bench, place, until);
     const page = live.slice(start, start + PAGE)
       .filter((message) => channelOf(bench, place, message, seen) === channel);
-    const ends = await each(page, (message) => removeOne(bench, place, message, channel, until));
-    removed += ends.filter((end) => end).length;
+    removed += channel === "waiting"
+      ? await removeWaiting(bench, place, page, until)
+      : (await each(page, (message) => removeOne(bench, place, message, channel, until))).filter(Boolean)
+        .length;
   }
   return removed;
 }
@@ -153,30 +161,46 @@ async function meant(
 }
 
 /**
- * Removes a live job. First its successor's message id is taken, so that whoever holds it, or comes to hold it before it
- * is gone, cannot move it any more; then its delivery is acknowledged in its holder's stead, or the message deleted.
+ * Removes jobs that wait; how many. Who got one before it was gone cannot move it any more, as its successor's message id
+ * is taken then; who has moved it keeps it. On several servers one may be handed over behind that, from a copy that lags.
+ */
+async function removeWaiting(
+  bench: Bench,
+  place: Place,
+  page: readonly Stored[],
+  until: number,
+): Promise<number> {
+  const ends = await each(page, ({ seq }) => deleteMessage(bench, place, seq, until));
+  const gone = page.filter((_, index) => ends[index] === true);
+  const seen = await delivered(bench, place, until);
+  const doubtful = place.replicas > 1
+    ? gone
+    : gone.filter((message) => channelOf(bench, place, message, seen) !== "waiting");
+  const buried = await each(doubtful, ({ seq }) => bury(bench, place, seq, until));
+  return gone.length - buried.filter((is) => !is).length;
+}
+
+/**
+ * Removes a live job. First its successor's message id is taken, so that whoever holds it, because it was reserved or is
+ * due soon, cannot move it any more; then its delivery is acknowledged in its holder's stead, or the message deleted.
  */
 async function removeOne(
   bench: Bench,
   place: Place,
   message: Stored,
-  channel: Channel,
+  channel: "reserved" | "delayed",
   until: number,
 ): Promise<boolean> {
   const { link, holding, clock } = bench;
   const { seq, subject } = message;
-  // Of those that wait one may be handed over at this moment.
-  const mayMove = channel !== "delayed" || mayBeHeld(dueAt(message), clock.now());
-  if (!mayMove) return await deleteMessage(bench, place, seq, until);
-  if (!await bury(bench, place, seq, until)) return false;
+  const held = channel === "reserved" || mayBeHeld(dueAt(message), clock.now());
+  if (held && !await bury(bench, place, seq, until)) return false;
   if (channel === "reserved") {
     holding.lose(place, seq);
     const line: Line = subject.startsWith(`${place.base}b.`) ? "b" : "w";
     endInStead(link, place, line, seq);
   }
-  // Whoever held it may have acknowledged it by now, as it has a successor.
-  await deleteMessage(bench, place, seq, until);
-  return true;
+  return await deleteMessage(bench, place, seq, until) || channel === "reserved";
 }
 
 /** Takes the message id of a message's successor; false when there is one already. */
@@ -187,8 +211,12 @@ async function bury(bench: Bench, place: Place, seq: number, until: number): Pro
     store(bench.link, tomb, `remove a job of stream '${place.stream}'`, until, told)
   );
   if (receipt instanceof Error) throw receipt;
-  if (!receipt.duplicate) await deleteMessage(bench, place, receipt.seq, until);
-  return !receipt.duplicate;
+  if (receipt.duplicate) return false;
+  // What was sent again may have come behind its holder's own end.
+  const found = receipt.twin ? await storedAt(bench, place, { seq: receipt.seq }, until) : undefined;
+  if (found !== undefined && found.subject !== tomb.subject) return false;
+  await deleteMessage(bench, place, receipt.seq, until);
+  return true;
 }
 
 /** Removes all messages of a subject; how many. */

@@ -6,7 +6,7 @@
  */
 
 import type { Bench } from "./bench.ts";
-import { arrivedOf, memoryOf } from "./followed.ts";
+import { ANYWHERE, arrivedOf, memoryOf, type Whither } from "./followed.ts";
 import { ACK, type Move, moveAll, successorOf, tellAll } from "./moves.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
@@ -54,6 +54,7 @@ export async function takeBack(bench: Bench, arrivals: readonly Arrival[], until
     bench,
     arrivals.filter((arrival) => isFresh(bench, arrival)),
     ({ place, time }) => now > time + memoryOf(place),
+    ANYWHERE,
     until,
   );
   const losses = await each(rest, (arrival) => lossOf(bench, arrival, until));
@@ -82,6 +83,7 @@ export async function endMoved(
   bench: Bench,
   arrivals: readonly Arrival[],
   isOld: (arrival: Arrival) => boolean,
+  whither: Whither,
   until: number,
 ): Promise<readonly Arrival[]> {
   const olds = arrivals.filter(isOld).map((arrival) => ({
@@ -92,7 +94,7 @@ export async function endMoved(
   const ended = new Set<Arrival>();
   for (const place of new Set(olds.map(({ arrival }) => arrival.place))) {
     const here = olds.filter(({ arrival }) => arrival.place === place);
-    for (const { arrival } of await arrivedOf(bench, place, here, until)) ended.add(arrival);
+    for (const { arrival } of await arrivedOf(bench, place, here, whither, until)) ended.add(arrival);
   }
   if (ended.size === 0) return arrivals;
   await tellAll(bench.link, [...ended], ACK, until);

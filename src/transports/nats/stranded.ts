@@ -16,7 +16,7 @@
 import { hush } from "../../promises.ts";
 import type { Bench, Stranded } from "./bench.ts";
 import { ADVISORY } from "./link.ts";
-import { arrivedOf, memoryOf } from "./followed.ts";
+import { ANYWHERE, arrivedOf, memoryOf } from "./followed.ts";
 import { stateOf } from "./lines.ts";
 import { endInStead, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
@@ -141,7 +141,7 @@ async function send(bench: Bench, place: Place, line: Line, message: Stored, unt
   const { id, name, meta, marks, payload, seq, time } = message;
   const once = successorOf(seq);
   const isOld = bench.clock.now() > time + memoryOf(place);
-  const isMoved = isOld && (await arrivedOf(bench, place, [{ id, once }], until)).size > 0;
+  const isMoved = isOld && (await arrivedOf(bench, place, [{ id, once }], ANYWHERE, until)).size > 0;
   const { lost, note } = await lossOf(bench, { place, seq, record: message }, until);
   const changed = { ...marks, due: dueOf({ record: message, time }), lost };
   if (!isMoved) {

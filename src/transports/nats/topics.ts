@@ -9,7 +9,7 @@
 import type { Topics } from "../../transport.ts";
 import { groupQueue, partsOf, topicQueue } from "../../names.ts";
 import type { Bench } from "./bench.ts";
-import { arrivedOf, memoryOf } from "./followed.ts";
+import { arrivedOf, memoryOf, type Whither } from "./followed.ts";
 import { deleteMessage, each, scan } from "./read.ts";
 import { idToken } from "./names.ts";
 import type { Place } from "./place.ts";
@@ -28,6 +28,8 @@ export interface Publication {
   readonly time?: number | undefined;
 }
 
+/** Where copies go. */
+const COPIES: Whither = { lines: ["w", "d"], dead: false };
 /** Jobs that are sent on in one go. */
 const PAGE = 500;
 /** Milliseconds for which whoever pushed a job is left to send it on. */
@@ -58,7 +60,7 @@ export async function sendOn(
     const forgotten = bench.clock.now() - memoryOf(target);
     const olds = publications.filter(({ time = Infinity }) => time < forgotten)
       .map(({ seq, record: { id } }) => ({ seq, id, once: copyId(seq, id) }));
-    const arrived = await arrivedOf(bench, target, olds, until);
+    const arrived = await arrivedOf(bench, target, olds, COPIES, until);
     there.set(target, new Set([...arrived].map(({ seq }) => seq)));
   }
   const sent = await Promise.all(publications.map(async (publication) => {

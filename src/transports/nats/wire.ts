@@ -180,6 +180,11 @@ function bytesOf(base64: string): Uint8Array {
   return bytes;
 }
 
+/** Whether two instants are one: it is told in nanoseconds, of which a number keeps all but the last. */
+export function isSameTime(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1;
+}
+
 /** A server's instant, in milliseconds since the epoch. It has nanoseconds, which not every engine reads. */
 export function timeOf(instant: string): number {
   return Date.parse(instant.replace(/(\.\d{3})\d*/, "$1"));

@@ -88,12 +88,31 @@ describeOn(["nats29"], "At the same time on NATS", () => {
       const [held] = await worker.reserve([QUEUE], TAKE);
       if (held === undefined) throw new Error("Wanted a delivery");
       const { queue, token } = held;
-      const again = await worker.settle([{ queue, token, to: "again", meta: "m" }], CALL);
       const removed = await goOn();
-      expect([again, removed, await liveOnes(worker)]).toEqual([["stale"], 1, 0]);
+      const again = await worker.settle([{ queue, token, to: "again", meta: "m" }], CALL);
+      expect([removed, again, await liveOnes(worker)]).toEqual([1, ["stale"], 0]);
     },
     30_000,
   );
+
+  test.concurrent("jobs that ended before they could be removed are not counted as removed", async () => {
+    const server = await start();
+    const { prefix, options } = ground(server);
+    await using operator = await halting(server.url, prefix, ACK_WAIT);
+    await using worker = nats(options);
+    await worker.push([job({ id: "1", queue: QUEUE }), job({ id: "2", queue: QUEUE })], CALL);
+    const goOn = await operator.halt(
+      () => operator.transport.remove(QUEUE, "waiting", "all", CALL),
+      (subject) => subject.includes("STREAM.MSG.DELETE"),
+    );
+    const [done, moved] = await worker.reserve([QUEUE], TAKE);
+    if (done === undefined || moved === undefined) throw new Error("Wanted two deliveries");
+    await worker.settle([
+      { queue: QUEUE, token: done.token, to: "done" },
+      { queue: QUEUE, token: moved.token, to: "again", meta: "m", delay: 60_000 },
+    ], CALL);
+    expect([await goOn(), await liveOnes(worker)]).toEqual([0, 1]);
+  }, 30_000);
 
   test.concurrent("jobs that were handed over before their turn to be removed stay", async () => {
     const server = await start();
