@@ -97,6 +97,9 @@ export async function reserveJobs(
     if (first === undefined) return [];
     const more = await fill(bench, first, options, until);
     return await handOver(bench, more, options.lease, ended);
+  } catch (error) {
+    // What fails once it was ended from outside does so for that reason.
+    throw ended.length > 0 ? ended[0] : error;
   } finally {
     off();
   }
