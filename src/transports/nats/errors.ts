@@ -40,7 +40,6 @@ const FULL: ReadonlySet<number> = new Set([
   10027,
   10028,
   10047,
-  10054,
   10077,
   10122,
   10167,

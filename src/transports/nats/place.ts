@@ -26,6 +26,8 @@ export interface Place {
   replicas: number;
   /** Milliseconds after which its server hands an unsettled job to another. */
   ackWait: number;
+  /** Bytes that a message of its stream may have at most; Infinity: as many as the server takes. */
+  largest: number;
   /** The lines whose consumers an operator made to hand a message over only so often. */
   limited: readonly Line[];
   /** Milliseconds for which the server remembers messages' ids. */

@@ -45,6 +45,7 @@ interface StreamConfig {
   readonly allow_rollup_hdrs?: boolean;
   readonly duplicate_window?: number;
   readonly max_msgs_per_subject?: number;
+  readonly max_msg_size?: number;
 }
 
 interface StreamInfo {
@@ -114,6 +115,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
       consumers: { w: group, b: `${group}_back`, d: `${group}_delayed` },
       replicas: link.settings.replicas,
       ackWait: link.settings.ackWait,
+      largest: Infinity,
       limited: [],
       window: windowOf(link.settings.ackWait),
       seen: { w: 0, b: 0, d: 0 },
@@ -137,6 +139,9 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     place.replicas = config.num_replicas;
     place.seen.w = place.seen.b = place.seen.d = 0;
     place.window = (config.duplicate_window ?? 0) / NANOS;
+    place.largest = config.max_msg_size === undefined || config.max_msg_size < 0
+      ? Infinity
+      : config.max_msg_size;
     const found = await Promise.all(LINES.map((line) => consumer(place, line, until)));
     place.ackWait = Math.min(...found.map(({ ackWait }) => ackWait));
     place.limited = LINES.filter((_, index) => found[index]?.limited === true);

@@ -64,7 +64,7 @@ export function payloadLimit(link: Link): number {
 export function publish(link: Link, letter: Letter, until: number, published: Published): void {
   const { place, subject, payload, record, once } = letter;
   const header = pack(record);
-  const refused = tooLarge(link, header, payload);
+  const refused = tooLarge(link, place, header, payload);
   if (refused !== undefined) return published(undefined, refused);
   const lines: [string, string][] = [[HEADER, header]];
   if (once !== undefined) lines.push([MESSAGE_ID, once]);
@@ -132,8 +132,13 @@ function receiptOf(
   return { seq: answer.seq ?? 0, duplicate: known && !before, twin: known && before };
 }
 
-function tooLarge(link: Link, header: string, payload: Uint8Array): TooLargeError | undefined {
-  const most = (link.info?.max_payload ?? MAX_PAYLOAD) - OVERHEAD;
+function tooLarge(
+  link: Link,
+  { largest }: Place,
+  header: string,
+  payload: Uint8Array,
+): TooLargeError | undefined {
+  const most = Math.max(0, Math.min(link.info?.max_payload ?? MAX_PAYLOAD, largest) - OVERHEAD);
   // A UTF-16 unit takes at most three bytes, so that most headers need not be encoded here.
   if (header.length * 3 <= MAX_HEADER && payload.length + header.length * 3 <= most) return undefined;
   const bytes = byteLength(header);

@@ -1,6 +1,7 @@
 /**
- * What is done beside the work, now and then, by whoever reserves: the server's clock is read anew, ids whose time is over are let go, notes of jobs that
- * are gone are taken away, what was left in a topic on its way is sent on, and so are jobs that the server has given up.
+ * What is done beside the work, now and then, by whoever reserves: the server's clock is read anew, ids whose time is
+ * over are let go, notes of jobs that are gone are taken away, what was left in a topic on its way is sent on, and so are
+ * jobs that the server has given up.
  *
  * @module
  */

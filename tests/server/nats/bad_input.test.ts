@@ -206,6 +206,19 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
       },
     );
 
+    on("a payload over its stream's limit: refused alone, before it is sent", {}, async (ground) => {
+      const stream = `${ground.prefix}_work`;
+      await ground.relay(jobs).dispatch("work", { n: 1 });
+      const { config } = await ground.api(`STREAM.INFO.${stream}`);
+      await ground.api(`STREAM.UPDATE.${stream}`, { ...config as object, max_msg_size: 4_096 });
+      const relay = ground.relay(jobs);
+      const text = "x".repeat(4_096);
+      const reason = await rejection(relay.dispatch("work", { n: 2, text } as { readonly n: number }));
+      expect(reason).toMatchObject({ code: "TOO_LARGE", limit: 4_096 - 512 });
+      await relay.dispatch("work", { n: 3 });
+      expect(await relay.info("work")).toMatchObject({ waiting: 2 });
+    });
+
     for (const limit of ["max_msgs", "max_bytes"] as const) {
       row(
         `a job over its stream's ${limit}: others are worked on, one that fails too, and then there is room`,

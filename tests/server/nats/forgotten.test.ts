@@ -5,6 +5,7 @@ import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
+import type { RawNats } from "../support/servers/nats_client.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Cutting, cutting } from "./support.ts";
 
@@ -133,24 +134,56 @@ for (const name of ["nats29", "nats"] as const) {
   });
 }
 
+interface Two extends AsyncDisposable {
+  readonly raw: RawNats;
+  /** The stream of the queue. */
+  readonly stream: string;
+  readonly transport: Transport;
+  readonly next: Transport;
+}
+
+/** Two processes, and an operator beside them. */
+async function twoOn(server: NatsServer): Promise<Two> {
+  const prefix = `old-${crypto.randomUUID()}`;
+  const [transport, next] = [1, 2].map(() => nats({ servers: server.url, prefix, ackWait: 10_000 }));
+  if (transport === undefined || next === undefined) throw new Error("Wanted two transports");
+  const raw = await server.raw();
+  return {
+    raw,
+    stream: `${prefix}_${QUEUE}`,
+    transport,
+    next,
+    async [Symbol.asyncDispose]() {
+      await transport[Symbol.asyncDispose]();
+      await next[Symbol.asyncDispose]();
+      await raw[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Makes the consumer of waiting jobs anew: it knows of no delivery. */
+async function forgetDeliveries({ raw, stream }: Two): Promise<void> {
+  const { config } = JSON.parse(await raw.request(`$JS.API.CONSUMER.INFO.${stream}.relevo`));
+  await raw.request(`$JS.API.CONSUMER.DELETE.${stream}.relevo`);
+  const body = JSON.stringify({ stream_name: stream, config });
+  await raw.request(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.relevo`, body);
+}
+
+/** The first two of some deliveries. */
+function pair([first, second]: readonly Delivery[]): readonly [Delivery, Delivery] {
+  if (first === undefined || second === undefined) throw new Error("Wanted two deliveries");
+  return [first, second];
+}
+
 describeOn(["nats"], "A server that has forgotten a delivery", () => {
   const start = owned(() => startNats({ server: "nats" }));
 
-  test("says nothing to who settles it: what is told as done is done all the same", async () => {
-    const server = await start();
-    const prefix = `old-${crypto.randomUUID()}`;
-    await using transport = nats({ servers: server.url, prefix, ackWait: 10_000 });
-    await using next = nats({ servers: server.url, prefix, ackWait: 10_000 });
+  test.concurrent("says nothing to who settles it: what is told as done is done all the same", async () => {
+    await using two = await twoOn(await start());
+    const { transport, next } = two;
     await transport.push([job({ id: "1", queue: QUEUE }), job({ id: "2", queue: QUEUE })], CALL);
-    const held = await take(transport);
-    await using raw = await server.raw();
-    const name = `${prefix}_${QUEUE}`;
-    const { config } = JSON.parse(await raw.request(`$JS.API.CONSUMER.INFO.${name}.relevo`));
-    await raw.request(`$JS.API.CONSUMER.DELETE.${name}.relevo`);
-    const body = JSON.stringify({ stream_name: name, config });
-    await raw.request(`$JS.API.CONSUMER.DURABLE.CREATE.${name}.relevo`, body);
-    const [done, failed] = held;
-    if (done === undefined || failed === undefined) throw new Error("Wanted two deliveries");
+    const [done, failed] = pair(await take(transport));
+    await forgetDeliveries(two);
     const answers = await transport.settle([
       { queue: QUEUE, token: done.token, to: "done" },
       { queue: QUEUE, token: failed.token, to: "failed", meta: "m", reason: "r" },
@@ -158,5 +191,41 @@ describeOn(["nats"], "A server that has forgotten a delivery", () => {
     expect(answers).toEqual(["settled", "settled"]);
     expect(await take(next, QUEUE, 500)).toEqual([]);
     expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 0, reserved: 0, failed: 1 });
+  }, 30_000);
+
+  test.concurrent("and knows of one before it: the last of what is settled speaks for no other", async () => {
+    await using two = await twoOn(await start());
+    const { transport, next } = two;
+    await transport.push([job({ id: "1", queue: QUEUE }), job({ id: "2", queue: QUEUE })], CALL);
+    const [known, forgotten] = pair(await take(transport));
+    await forgetDeliveries(two);
+    // The first is handed over anew.
+    const again = await next.reserve([QUEUE], { limit: 1, slots: 1, lease: LEASE, wait: 0, ...CALL });
+    expect(again.map(({ id }) => id)).toEqual(["1"]);
+    const answers = await transport.settle(
+      [forgotten, known].map(({ token }) => ({ queue: QUEUE, token, to: "done" as const })),
+      CALL,
+    );
+    expect(answers).toEqual(["settled", "settled"]);
+    expect(await take(next, QUEUE, 500)).toEqual([]);
+    expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 0, reserved: 0 });
+  }, 30_000);
+
+  test.concurrent("as its stream was made anew keeps the job that bears its number now", async () => {
+    await using two = await twoOn(await start());
+    const { raw, stream, transport, next } = two;
+    const numbers = async (): Promise<readonly [number, number]> => {
+      const { state } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`));
+      return [state.messages, state.last_seq];
+    };
+    await transport.push([job({ id: "old", queue: QUEUE })], CALL);
+    const before = await numbers();
+    const [held] = await take(transport);
+    if (held === undefined) throw new Error("Wanted a delivery");
+    await raw.request(`$JS.API.STREAM.DELETE.${stream}`);
+    await next.push([job({ id: "new", queue: QUEUE })], CALL);
+    expect(await numbers()).toEqual(before);
+    await transport.settle([{ queue: QUEUE, token: held.token, to: "done" }], CALL);
+    expect((await take(next, QUEUE, 500)).map(({ id }) => id)).toEqual(["new"]);
   }, 30_000);
 });

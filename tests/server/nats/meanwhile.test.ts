@@ -10,7 +10,7 @@ import { becomes } from "../support/becomes.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { watchedRuntime } from "../support/watched.ts";
-import { halting } from "./support.ts";
+import { cutting, halting } from "./support.ts";
 
 const CALL = { deadline: 10_000 };
 const ACK_WAIT = 10_000;
@@ -23,8 +23,13 @@ function ground(server: NatsServer) {
   return { prefix, options };
 }
 
-async function bury(transport: Transport, id: string): Promise<void> {
-  await transport.push([job({ id, queue: QUEUE, idWindow: 0 })], CALL);
+async function bury(transport: Transport, id: string, payload = new Uint8Array()): Promise<void> {
+  await transport.push([job({ id, queue: QUEUE, payload, idWindow: 0 })], CALL);
+  await kill(transport);
+}
+
+/** Lets the next job fail for good. */
+async function kill(transport: Transport): Promise<void> {
   const [held] = await transport.reserve([QUEUE], TAKE);
   if (held === undefined) throw new Error("Wanted a delivery");
   const { queue, token } = held;
@@ -133,6 +138,63 @@ describeOn(["nats29"], "At the same time on NATS", () => {
     const done = late.map(({ queue, token }) => ({ queue, token, to: "again" as const, meta: "m" }));
     expect(new Set(await worker.settle(done, CALL))).toEqual(new Set(["settled"]));
     expect(await liveOnes(worker)).toBe(late.length);
+  }, 30_000);
+
+  test.concurrent("jobs that wait are removed from a stream in which there is no room", async () => {
+    const server = await start();
+    const { prefix, options } = ground(server);
+    await using operator = nats(options);
+    await operator.push(["1", "2", "3"].map((id) => job({ id, queue: QUEUE })), CALL);
+    await using raw = await server.raw();
+    const { config, state } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${prefix}_${QUEUE}`));
+    const full = { ...config, max_msgs: state.messages };
+    await raw.request(`$JS.API.STREAM.UPDATE.${prefix}_${QUEUE}`, JSON.stringify(full));
+    expect(await operator.push([job({ id: "late", queue: QUEUE })], CALL))
+      .toMatchObject([{ code: "TRANSPORT_FULL" }]);
+    expect(await operator.remove(QUEUE, "waiting", "all", CALL)).toBe(3);
+    expect(await liveOnes(operator)).toBe(0);
+  }, 30_000);
+
+  test.concurrent("a dead job that could not be reloaded leaves its id to others at once", async () => {
+    const server = await start();
+    const { prefix, options } = ground(server);
+    await using operator = await halting(server.url, prefix, ACK_WAIT);
+    await using pushing = nats(options);
+    await bury(pushing, "x", new Uint8Array(10_000));
+    await using raw = await server.raw();
+    const stream = `${prefix}_${QUEUE}`;
+    const { config } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`));
+    const goOn = await operator.halt(
+      () => operator.transport.reload(QUEUE, "failed", "all", { ...CALL, reset: false }),
+      (subject) => subject.includes(".w.x"),
+    );
+    const small = { ...config, max_msg_size: 1_000 };
+    await raw.request(`$JS.API.STREAM.UPDATE.${stream}`, JSON.stringify(small));
+    await expect(goOn()).rejects.toMatchObject({ code: "TRANSPORT_INCOMPATIBLE" });
+    await raw.request(`$JS.API.STREAM.UPDATE.${stream}`, JSON.stringify(config));
+    expect(await pushing.push([job({ id: "x", queue: QUEUE, idWindow: 0 })], CALL)).toEqual(["stored"]);
+    expect(await pushing.info(QUEUE, CALL)).toMatchObject({ waiting: 1, failed: 1 });
+  }, 30_000);
+
+  test.concurrent("a process that dies while it reloads a job leaves the window of its id open", async () => {
+    const server = await start();
+    const { prefix, options } = ground(server);
+    const operator = await cutting(server.url, prefix, ACK_WAIT);
+    let slept = 0;
+    const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
+    await using pushing = nats({ ...options, runtime });
+    const x = job({ id: "x", queue: QUEUE, idWindow: 3_600_000 });
+    await pushing.push([x], CALL);
+    await kill(pushing);
+    await operator.cut(
+      () => operator.transport.reload(QUEUE, "failed", "all", { ...CALL, reset: false }),
+      (subject) => subject.includes(".w.x"),
+    );
+    expect(await pushing.push([x], CALL)).toEqual(["duplicate"]);
+    slept = 20_000;
+    expect(await pushing.push([x], CALL)).toEqual(["duplicate"]);
+    expect(await pushing.reload(QUEUE, "failed", "all", { ...CALL, reset: false }))
+      .toEqual({ reloaded: 1, taken: 0 });
   }, 30_000);
 
   test.concurrent(
