@@ -43,12 +43,8 @@ export const suites = [
     title: `brokers, ${runtime}`,
     runtime,
     folders: ["tests/brokers/"],
-    // Each server and each way on every runtime; all four pairs of them on one. A cluster of NATS has a suite of its own.
-    ...flagsOf(runtime, [
-      "--maxWorkers=4",
-      ...(runtime === "node24" ? ["nats_cluster"] : ["nats_cluster", "nats_newest", "nats_websocket"])
-        .flatMap((file) => ["--exclude", `tests/brokers/${file}.test.ts`]),
-    ]),
+    // A cluster of NATS has a suite of its own.
+    ...flagsOf(runtime, ["--maxWorkers=4", "--exclude", "tests/brokers/nats_cluster.test.ts"]),
     timeout: 15 * minute,
   })),
   {

@@ -110,6 +110,24 @@ describeOn(["nats29"], "A silent server of NATS", () => {
     expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
   }, PATIENCE);
 
+  test("a job that is on its way to a transport which is being closed is another's at once", async () => {
+    const server = await started();
+    await using near = nats({ servers: server.url, prefix: "closing" });
+    await using raw = await server.raw();
+    await using link = await slowLink(server.port, 150);
+    const far = nats({ servers: `nats://127.0.0.1:${link.port}`, prefix: "closing" });
+    const waiting = far.reserve(["q"], { ...LOOK, wait: 20_000 });
+    const pulls = async (): Promise<unknown> =>
+      JSON.parse(await raw.request("$JS.API.CONSUMER.INFO.closing_q.relevo")).num_waiting;
+    await expect.poll(pulls).toBe(1);
+    await near.push([job({ id: "1", queue: "q" })], CALL);
+    const closed = far[Symbol.asyncDispose]();
+    await expect(waiting).rejects.toMatchObject({ code: "TRANSPORT_CLOSED" });
+    await closed;
+    const [delivery] = await near.reserve(["q"], { ...LOOK, wait: 8_000 });
+    expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
+  }, PATIENCE);
+
   test("jobs that come from another server when their look was given up are another's at once", async () => {
     const { url } = await started();
     await using near = nats({ servers: url, prefix: "routes" });
