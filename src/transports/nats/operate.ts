@@ -7,14 +7,14 @@
 import type { Reloaded, Selection } from "../../exchange.ts";
 import type { Channel, DeadChannel } from "../../job.ts";
 import type { Bench } from "./bench.ts";
-import { closeLock, RELOAD, retakeId } from "./ids.ts";
 import { channelOf, delivered, diedAt, dueAt, READING, type Seen } from "./look.ts";
 import { mayBeHeld } from "./calendar.ts";
-import { deleteMessage, each, type Grave, graves, lastOf, scan, storedAt } from "./read.ts";
+import { deleteMessage, each, graves, lastOf, purge, scan, storedAt } from "./read.ts";
+import { reloadOne } from "./revive.ts";
 import { endInStead, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
-import { lineSubject, published, type Receipt, store, tombSubject } from "./publish.ts";
+import { lineSubject, type Receipt, store, tombSubject } from "./publish.ts";
 import { ripenPages } from "./ripen.ts";
 import { MESSAGE_ID, type Stored } from "./wire.ts";
 
@@ -33,36 +33,13 @@ export async function reloadJobs(
   const place = await bench.places.find(queue, until);
   const answer = { reloaded: 0, taken: 0 };
   if (place === undefined) return answer;
-  for (const { grave, message } of await exhumed(bench, place, channel, select, until)) {
-    const outcome = await reloadOne(bench, place, grave, message, reset, until);
+  await bench.clock.renew(place, until);
+  for (const dead of await exhumed(bench, place, channel, select, until)) {
+    const outcome = await reloadOne(bench, place, dead, reset, until);
     if (outcome === "taken") answer.taken++;
     if (outcome === "reloaded") answer.reloaded++;
   }
   return answer;
-}
-
-async function reloadOne(
-  bench: Bench,
-  place: Place,
-  { subject }: Grave,
-  { id, name, meta, payload, seq }: Stored,
-  reset: boolean,
-  until: number,
-): Promise<"reloaded" | "taken" | "gone"> {
-  const taken = await retakeId(bench, place, id, until);
-  if (taken === undefined) return "taken";
-  const record = { id, name, meta, marks: { until: taken.end, ...reset ? { reset } : {} } };
-  const letter = { place, subject: lineSubject(place, "w", id), payload, record, once: successorOf(seq) };
-  // The lock counts for so long that nobody else stores a job under the id meanwhile.
-  const soon = Math.min(until, bench.link.settings.runtime.monotonic() + RELOAD / 2);
-  try {
-    const { duplicate } = await published(bench.link, letter, soon);
-    await purge(bench, place, subject, until);
-    return duplicate ? "gone" : "reloaded";
-  } finally {
-    // Without that it is free again in a moment.
-    await closeLock(bench, place, id, taken, until).catch(() => undefined);
-  }
 }
 
 /** The dead jobs that are meant, oldest first. */
@@ -72,16 +49,13 @@ async function exhumed(
   channel: DeadChannel,
   select: Selection,
   until: number,
-): Promise<{ readonly grave: Grave; readonly message: Stored }[]> {
+): Promise<Stored[]> {
   const all = select !== "all" && "ids" in select
     ? (await each([...new Set(select.ids)], (id) => graves(bench, place, channel, id, until))).flat()
       .sort((a, b) => a.stamp < b.stamp ? -1 : 1)
     : await graves(bench, place, channel, undefined, until);
   const messages = await each(all, ({ subject }) => lastOf(bench, place, subject, until));
-  return all.flatMap((grave, index) => {
-    const message = messages[index];
-    return message !== undefined && isMeant(message, select) ? [{ grave, message }] : [];
-  });
+  return messages.flatMap((message) => message !== undefined && isMeant(message, select) ? [message] : []);
 }
 
 function isMeant(message: Stored, select: Selection): boolean {
@@ -103,7 +77,7 @@ export async function removeJobs(
   if (place === undefined) return 0;
   if (channel === "failed" || channel === "timeout") {
     const dead = await exhumed(bench, place, channel, select, until);
-    const counts = await each(dead, ({ grave: { subject } }) => purge(bench, place, subject, until));
+    const counts = await each(dead, ({ subject }) => purge(bench, place, subject, until));
     return counts.reduce((sum, count) => sum + count, 0);
   }
   // Live jobs have neither a reason nor a time of death.
@@ -217,14 +191,4 @@ async function bury(bench: Bench, place: Place, seq: number, until: number): Pro
   if (found !== undefined && found.subject !== tomb.subject) return false;
   await deleteMessage(bench, place, receipt.seq, until);
   return true;
-}
-
-/** Removes all messages of a subject; how many. */
-async function purge({ link }: Bench, place: Place, subject: string, until: number): Promise<number> {
-  const { purged } = await link.api<{ readonly purged: number }>(
-    `STREAM.PURGE.${place.stream}`,
-    { filter: subject },
-    until,
-  );
-  return purged;
 }

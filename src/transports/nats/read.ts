@@ -209,3 +209,13 @@ export async function deleteMessage(
     throw error;
   }
 }
+
+/** Removes all messages of a subject; how many. */
+export async function purge({ link }: Reader, place: Place, subject: string, until: number): Promise<number> {
+  const { purged } = await link.api<{ readonly purged: number }>(
+    `STREAM.PURGE.${place.stream}`,
+    { filter: subject },
+    until,
+  );
+  return purged;
+}

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Delivery } from "../../../src/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
+import { systemRuntime } from "../../../src/runtime.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
@@ -103,6 +104,30 @@ for (const name of ["nats29", "nats"] as const) {
       await dying.cut(() => dying.transport.info(QUEUE, CALL));
       await forget();
       expect((await allOf(next)).map(({ id }) => id)).toEqual(["1"]);
+    }, 30_000);
+
+    test.concurrent("a job that was reloaded and is still among the dead is one still", async () => {
+      await using ground = await groundOn(await start(), QUEUE);
+      const { server, dying, next, prefix } = ground;
+      await next.push([job({ id: "1", queue: QUEUE })], CALL);
+      const [held] = await take(next);
+      if (held === undefined) throw new Error("Wanted a delivery");
+      const { queue, token } = held;
+      await next.settle([{ queue, token, to: "failed", meta: "m", reason: "r" }], CALL);
+      const call = { ...CALL, reset: false };
+      await dying.cut(
+        () => dying.transport.reload(QUEUE, "failed", "all", call),
+        (subject) => subject.includes("STREAM.PURGE"),
+      );
+      await forget();
+      let slept = 0;
+      const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
+      await using operator = nats({ servers: server.url, prefix, ackWait: ACK_WAIT, runtime });
+      expect(await operator.info(QUEUE, CALL)).toMatchObject({ waiting: 1, failed: 1 });
+      // So long the process that died would have had for it.
+      slept = 20_000;
+      expect(await operator.reload(QUEUE, "failed", "all", call)).toEqual({ reloaded: 0, taken: 0 });
+      expect(await operator.info(QUEUE, CALL)).toMatchObject({ waiting: 1, reserved: 0, failed: 0 });
     }, 30_000);
 
     test.concurrent(

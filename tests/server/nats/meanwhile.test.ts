@@ -197,6 +197,60 @@ describeOn(["nats29"], "At the same time on NATS", () => {
       .toEqual({ reloaded: 1, taken: 0 });
   }, 30_000);
 
+  test.concurrent("who reserves ends what a process left that died before it reloaded a job", async () => {
+    const server = await start();
+    const { prefix, options } = ground(server);
+    const operator = await cutting(server.url, prefix, ACK_WAIT);
+    let slept = 0;
+    const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
+    await using next = nats({ ...options, runtime });
+    await bury(next, "x");
+    await operator.cut(
+      () => operator.transport.reload(QUEUE, "failed", "all", { ...CALL, reset: true }),
+      (subject) => subject.includes(".w.x"),
+    );
+    // Whoever reserves for the first time looks after the queue.
+    await using tending = nats({ ...options, runtime });
+    await tending.info(QUEUE, CALL);
+    slept = 20_000;
+    const [held] = await tending.reserve([QUEUE], { ...TAKE, wait: 10_000 });
+    expect([held?.id, held?.reset]).toEqual(["x", true]);
+    await becomes("the dead one is gone", async () => (await next.info(QUEUE, CALL)).failed === 0);
+  }, 30_000);
+
+  for (const meanwhile of ["still waits", "is done"]) {
+    test.concurrent(
+      `a job that was reloaded by a process which died at that, and ${meanwhile}, is reloaded once`,
+      async () => {
+        const server = await start();
+        const { prefix, options } = ground(server);
+        const operator = await cutting(server.url, prefix, ACK_WAIT);
+        let slept = 0;
+        const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
+        await using next = nats({ ...options, runtime });
+        await bury(next, "x");
+        const call = { ...CALL, reset: false };
+        await operator.cut(
+          () => operator.transport.reload(QUEUE, "failed", "all", call),
+          (subject) => subject.includes("STREAM.PURGE"),
+        );
+        expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 1, failed: 1 });
+        if (meanwhile === "is done") {
+          const [held] = await next.reserve([QUEUE], TAKE);
+          if (held === undefined) throw new Error("Wanted a delivery");
+          await next.settle([{ queue: QUEUE, token: held.token, to: "done" }], CALL);
+        }
+        slept = 20_000;
+        expect(await next.reload(QUEUE, "failed", "all", call)).toEqual({ reloaded: 0, taken: 0 });
+        expect(await next.info(QUEUE, CALL))
+          .toMatchObject({ waiting: meanwhile === "is done" ? 0 : 1, reserved: 0, failed: 0 });
+        expect(await next.push([job({ id: "x", queue: QUEUE, idWindow: 0 })], CALL))
+          .toEqual([meanwhile === "is done" ? "stored" : "duplicate"]);
+      },
+      30_000,
+    );
+  }
+
   test.concurrent(
     "a settlement that is sent again behind another's taking the job back is stale",
     async () => {
