@@ -14,7 +14,7 @@ import { LINES, nextIn, stateOf, statesOf } from "./lines.ts";
 import type { Link } from "./link.ts";
 import { idToken, type Line } from "./names.ts";
 import type { Place } from "./place.ts";
-import { queueOf } from "./places.ts";
+import { queueOf } from "./compare.ts";
 import { lineSubject } from "./publish.ts";
 import { each, graves, lastOf, newestGraves, scan, storedAt } from "./read.ts";
 import { dueOf, ripenPages } from "./ripen.ts";

@@ -50,8 +50,7 @@ import { createTopics } from "./topics.ts";
 
 export type { NatsConnection, NatsHeaders, NatsInfo, NatsMessage, NatsOptions, NatsSubscription };
 
-const FEATURES: Features = {
-  durable: true,
+const FEATURES: Omit<Features, "durable"> = {
   shared: true,
   exactFence: false,
   exactInfo: false,
@@ -152,7 +151,7 @@ export function nats(options: NatsOptions): Transport {
 
   return {
     name,
-    features: FEATURES,
+    features: { ...FEATURES, durable: settings.storage === "file" },
     get limits() {
       return { payload: payloadLimit(link), bulk: MAX_ITEMS, name: MAX_NAME };
     },

@@ -45,6 +45,11 @@ export interface NatsOptions {
   readonly replicas?: number | undefined;
   /** Where a stream that is made here is kept. Default `file`. */
   readonly storage?: "file" | "memory" | undefined;
+  /**
+   * Told once for each stream, in words, when it was made otherwise than these options ask for and is used as it is, or
+   * loses its jobs with the server. Default: `console.warn`.
+   */
+  readonly warn?: ((message: string) => void) | undefined;
   /** What the subjects of answers begin with, where permissions ask for it. Default `_INBOX`. */
   readonly inboxPrefix?: string | undefined;
   /** What errors and reports call the transport. Default `nats`. */
@@ -52,6 +57,9 @@ export interface NatsOptions {
   /** Clock, timer and die. Default: the real ones. */
   readonly runtime?: Runtime | undefined;
 }
+
+/** What a caller said of streams and consumers, which those that are there may be otherwise. */
+export type Asked = Pick<NatsOptions, "ackWait" | "replicas" | "storage">;
 
 /** Options without gaps. */
 export interface Settings {
@@ -64,6 +72,9 @@ export interface Settings {
   readonly maxDeliver: number | undefined;
   readonly replicas: number;
   readonly storage: "file" | "memory";
+  /** What the caller said of streams and consumers. */
+  readonly asked: Asked;
+  readonly warn: (message: string) => void;
   readonly inboxPrefix: string;
   readonly name: string;
   readonly runtime: Runtime;
@@ -81,6 +92,7 @@ const KNOWN = [
   "maxDeliver",
   "replicas",
   "storage",
+  "warn",
   "inboxPrefix",
   "name",
   "runtime",
@@ -98,7 +110,7 @@ export function settingsOf(options: NatsOptions): Settings {
     throw new TypeError(`Cannot ${ACTION} as exactly one of 'servers' and 'connection' must be given`);
   }
   const { ackWait = ACK_WAIT, replicas = 1, storage = "file", inboxPrefix = "_INBOX" } = options;
-  const { runtime = systemRuntime() } = options;
+  const { runtime = systemRuntime(), warn = (message) => console.warn(message) } = options;
   if (typeof name !== "string" || name === "") {
     throw new TypeError(
       `Cannot ${ACTION} as 'name' must be a non-empty string: current value is ${quote(name)}`,
@@ -110,6 +122,9 @@ export function settingsOf(options: NatsOptions): Settings {
         quote(inboxPrefix)
       }`,
     );
+  }
+  if (typeof warn !== "function") {
+    throw new TypeError(`Cannot ${ACTION} as 'warn' must be a function: current value is ${quote(warn)}`);
   }
   const given = CREDENTIALS.flatMap((key) => options[key] === undefined ? [] : [[key, options[key]]]);
   return {
@@ -123,6 +138,8 @@ export function settingsOf(options: NatsOptions): Settings {
       : checkInteger(ACTION, "maxDeliver", options.maxDeliver, 1, Number.MAX_SAFE_INTEGER),
     replicas: checkInteger(ACTION, "replicas", replicas, 1, MAX_REPLICAS),
     storage: checkWord(ACTION, "storage", storage, ["file", "memory"]),
+    asked: { ackWait: options.ackWait, replicas: options.replicas, storage: options.storage },
+    warn,
     inboxPrefix,
     name,
     runtime,

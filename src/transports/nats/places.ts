@@ -5,10 +5,18 @@
  * @module
  */
 
-import { TransportError } from "../../errors.ts";
 import { partsOf } from "../../names.ts";
 import { hush } from "../../promises.ts";
 import type { ServerClock } from "./clock.ts";
+import {
+  compareConsumer,
+  compareStream,
+  type Consumer,
+  DESCRIPTION,
+  differencesOf,
+  type StreamConfig,
+  WINDOW_LEASES,
+} from "./compare.ts";
 import { FAULT, isFault, typed } from "./errors.ts";
 import { streamLeader } from "./leaders.ts";
 import type { Link } from "./link.ts";
@@ -32,67 +40,20 @@ export interface Places {
   forgetAll(): void;
 }
 
-interface StreamConfig {
-  readonly name: string;
-  readonly description?: string;
-  readonly subjects?: readonly string[];
-  readonly retention: string;
-  readonly storage: string;
-  readonly num_replicas: number;
-  readonly max_age?: number;
-  readonly discard?: string;
-  readonly allow_direct?: boolean;
-  readonly allow_rollup_hdrs?: boolean;
-  readonly duplicate_window?: number;
-  readonly max_msgs_per_subject?: number;
-  readonly max_msg_size?: number;
-}
-
 interface StreamInfo {
   readonly config: StreamConfig;
   /** When the server said so; since 2.10. */
   readonly ts?: string;
 }
 
-/** What is known of a consumer. */
-interface Consumer {
-  /** Milliseconds. */
-  readonly ackWait: number;
-  /** It hands a message over only so often. */
-  readonly limited: boolean;
-}
-
-interface ConsumerInfo {
-  readonly config: {
-    readonly filter_subject?: string;
-    readonly ack_policy: string;
-    readonly ack_wait?: number;
-    readonly max_ack_pending?: number;
-    readonly max_deliver?: number;
-  };
-}
-
 const LINES = ["w", "b", "d"] as const;
 const NANOS = 1_000_000;
-/** Milliseconds at least for which a server remembers the ids of messages, and in leases. */
+/** Milliseconds at least for which a server remembers the ids of messages. */
 const LEAST_WINDOW = 120_000;
-const WINDOW_LEASES = 10;
 /** Milliseconds that a look may take for which nobody waits. */
 const BACKGROUND = 30_000;
 /** Pulls that may wait at one consumer. */
 const MAX_WAITING = 4_096;
-const DESCRIPTION = "Relevo queue ";
-
-/** The queue of a stream of ours. */
-export function queueOf(description: string | undefined): string | undefined {
-  if (description === undefined || !description.startsWith(DESCRIPTION)) return undefined;
-  try {
-    const queue: unknown = JSON.parse(description.slice(DESCRIPTION.length));
-    return typeof queue === "string" ? queue : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 /** Makes the finder of a link's places. */
 export function createPlaces(link: Link, clock: ServerClock): Places {
@@ -101,6 +62,8 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
   /** Places that were looked at, and on which connection. */
   const looked = new Map<Place, number>();
   const looking = new Map<Place, Promise<boolean>>();
+  /** Places of which it was told how they differ. */
+  const told = new Set<Place>();
 
   function placeOf(queue: string): Place {
     let place = places.get(queue);
@@ -146,8 +109,17 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     place.ackWait = Math.min(...found.map(({ ackWait }) => ackWait));
     place.limited = LINES.filter((_, index) => found[index]?.limited === true);
     await clock.set(place, until);
+    tell(place, config);
     looked.set(place, epoch);
     return true;
+  }
+
+  function tell(place: Place, config: StreamConfig): void {
+    const { asked, warn } = link.settings;
+    const differs = differencesOf(asked, place, config);
+    if (differs.length === 0 || told.has(place)) return;
+    told.add(place);
+    warn(`Stream '${place.stream}' is used as it is: ${differs.join(", ")}`);
   }
 
   async function stream(place: Place, make: boolean, until: number): Promise<StreamInfo | undefined> {
@@ -264,56 +236,4 @@ function configOf({ stream, base, queue, window }: Place, settings: Link["settin
     allow_rollup_hdrs: true,
     duplicate_window: window * NANOS,
   };
-}
-
-/** Refuses a stream that cannot do what a queue needs; says what differs. */
-function compareStream({ stream, base, queue, ackWait }: Place, config: StreamConfig): void {
-  const owner = queueOf(config.description);
-  const window = (config.duplicate_window ?? 0) / NANOS;
-  const differs = owner !== undefined && owner !== queue
-    ? `it belongs to queue '${owner}'`
-    : config.retention !== "workqueue"
-    ? `its retention must be 'workqueue': current value is '${config.retention}'`
-    : !(config.subjects ?? []).includes(`${base}>`)
-    ? `its subjects must include '${base}>': current value is '${(config.subjects ?? []).join("', '")}'`
-    : config.allow_direct !== true
-    ? "it must allow direct gets"
-    : config.allow_rollup_hdrs !== true
-    ? "it must allow rollup headers"
-    : (config.max_age ?? 0) > 0
-    ? "it must have no maximum age: jobs would be dropped"
-    : (config.max_msgs_per_subject ?? -1) > 0
-    ? "it must have no limit of messages per subject: jobs would be dropped"
-    : config.discard !== "new"
-    ? `its discard policy must be 'new', or jobs would be dropped: current value is '${
-      String(config.discard)
-    }'`
-    : window < WINDOW_LEASES * ackWait
-    ? `its duplicate window must be at least ${WINDOW_LEASES * ackWait} ms: current value is ${window}`
-    : undefined;
-  if (differs === undefined) return;
-  throw new TransportError(
-    "TRANSPORT_INCOMPATIBLE",
-    `Cannot use stream '${stream}' for a queue as ${differs}`,
-  );
-}
-
-/** Refuses a consumer that cannot do what a line needs. */
-function compareConsumer({ stream, base, consumers }: Place, line: Line, { config }: ConsumerInfo): Consumer {
-  const { filter_subject: filter, ack_policy: policy, max_ack_pending: pending = 0, max_deliver: most = -1 } =
-    config;
-  const differs = filter !== `${base}${line}.>`
-    ? `its subject must be '${base}${line}.>': current value is '${String(filter)}'`
-    : policy !== "explicit"
-    ? `its ack policy must be 'explicit': current value is '${policy}'`
-    : pending !== -1
-    ? `its 'max_ack_pending' must be -1: current value is ${pending}`
-    : line === "d" && most > 0
-    ? `its 'max_deliver' must be -1, as a delayed job is handed over until it is due: current value is ${most}`
-    : undefined;
-  if (differs === undefined) return { ackWait: (config.ack_wait ?? 0) / NANOS, limited: most > 0 };
-  throw new TransportError(
-    "TRANSPORT_INCOMPATIBLE",
-    `Cannot use consumer '${consumers[line]}' of stream '${stream}' as ${differs}`,
-  );
 }
