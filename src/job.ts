@@ -33,7 +33,7 @@ export type DeadReason =
   | "returned"
   | "reschedule";
 
-/** An error as it is stored with a job: text only, cut to {@linkcode MAX_ERROR_TEXT}. */
+/** An error as it is stored with a job: text only, cut to {@linkcode MAX_ERROR_TEXT}, or to what its store takes. */
 export interface ErrorRecord {
   /** The error's class, as `Error.name` says it; at most 256 bytes. */
   readonly name: string;

@@ -33,6 +33,25 @@ export function readMeta(text: string): Meta {
   throw new TypeError("the job's metadata is no record");
 }
 
+/** Bytes of an error's message that are kept where all of it is too much. */
+const SHORT_ERROR = 256;
+
+/**
+ * The metadata with less of the last error, for a store that does not take all of it: without the stack, then with the
+ * beginning of the message, then without the error. Undefined when there is no error left.
+ */
+export function lessOf(text: string): string | undefined {
+  const meta = parse(text);
+  if (!isRecord(meta)) return undefined;
+  const { lastError, ...rest }: Meta = meta;
+  if (!isObject(lastError)) return undefined;
+  const { stack, ...error } = lastError;
+  if (stack !== undefined) return writeMeta({ ...rest, lastError: error });
+  const message = cut(String(error.message), SHORT_ERROR);
+  if (message !== error.message) return writeMeta({ ...rest, lastError: { ...error, message } });
+  return writeMeta(rest);
+}
+
 /** What JSON holds, if it is JSON: the error of a parser would repeat the text. */
 function parse(text: string): unknown {
   try {

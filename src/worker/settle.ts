@@ -9,10 +9,10 @@ import type { Alarms } from "../alarms.ts";
 import { createBatcher } from "../batch.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { patiently } from "../deadline.ts";
-import { type ErrorCode, RelevoError } from "../errors.ts";
+import { type ErrorCode, RelevoError, TooLargeError } from "../errors.ts";
 import type { Settled, Settlement } from "../exchange.ts";
 import type { Job } from "../job.ts";
-import { jobOf } from "../record.ts";
+import { jobOf, lessOf } from "../record.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import type { Run } from "./run.ts";
 import { type Bench, letGo, type State } from "./state.ts";
@@ -74,6 +74,8 @@ function repeat(
   tries: number,
   error: Error,
 ): void {
+  const smaller = error instanceof TooLargeError ? lessOfSettlement(settlement) : undefined;
+  if (smaller !== undefined) return send(state, run, fate, smaller, tries);
   const pause = state.link.down(error, true);
   if (state.over || (tries >= MAX_TRIES && !mayPass(error))) {
     // The lease runs out and the job comes back: late, and not lost.
@@ -82,6 +84,13 @@ function repeat(
     return;
   }
   state.alarms.set(pause, () => send(state, run, fate, settlement, tries + 1));
+}
+
+/** A settlement with less of the last error: what became of a job matters more than all that was said of it. */
+function lessOfSettlement(settlement: Settlement): Settlement | undefined {
+  if (!("meta" in settlement)) return undefined;
+  const meta = lessOf(settlement.meta);
+  return meta === undefined ? undefined : { ...settlement, meta };
 }
 
 /** Whether an error is a state of the transport that may pass. */

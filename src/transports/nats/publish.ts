@@ -24,6 +24,8 @@ export interface Letter {
   readonly record: JobRecord;
   /** What makes it one of a kind within the stream's window. */
   readonly once?: string | undefined;
+  /** Whether the job is new: then room is kept for what is written about it later. */
+  readonly isNew?: boolean;
 }
 
 /** What the server says of a message that it took. */
@@ -40,6 +42,8 @@ export type Published = (receipt: Receipt | undefined, error: Error | undefined)
 
 /** Bytes of a message beside its payload and the header's text: the other header lines. */
 const OVERHEAD = 512;
+/** Bytes that are kept free for a new job: for its attempts, its losses, why and when it died, and a little of its error. */
+const ROOM = 1_536;
 /** Bytes that a server takes as header lines. */
 const MAX_HEADER = 65_000;
 const MAX_PAYLOAD = 1024 * 1024;
@@ -57,14 +61,14 @@ export function tombSubject({ base }: Place, seq: number): string {
 
 /** Bytes of payload and metadata that the server takes. */
 export function payloadLimit(link: Link): number {
-  return (link.info?.max_payload ?? MAX_PAYLOAD) - 4 * OVERHEAD;
+  return (link.info?.max_payload ?? MAX_PAYLOAD) - OVERHEAD - ROOM;
 }
 
 /** Publishes a message. */
 export function publish(link: Link, letter: Letter, until: number, published: Published): void {
-  const { place, subject, payload, record, once } = letter;
+  const { place, subject, payload, record, once, isNew = false } = letter;
   const header = pack(record);
-  const refused = tooLarge(link, place, header, payload);
+  const refused = tooLarge(link, place, header, payload, isNew ? ROOM : 0);
   if (refused !== undefined) return published(undefined, refused);
   const lines: [string, string][] = [[HEADER, header]];
   if (once !== undefined) lines.push([MESSAGE_ID, once]);
@@ -137,11 +141,13 @@ function tooLarge(
   { largest }: Place,
   header: string,
   payload: Uint8Array,
+  room: number,
 ): TooLargeError | undefined {
-  const most = Math.max(0, Math.min(link.info?.max_payload ?? MAX_PAYLOAD, largest) - OVERHEAD);
+  const most = Math.max(0, Math.min(link.info?.max_payload ?? MAX_PAYLOAD, largest) - OVERHEAD - room);
+  const longest = MAX_HEADER - room;
   // A UTF-16 unit takes at most three bytes, so that most headers need not be encoded here.
-  if (header.length * 3 <= MAX_HEADER && payload.length + header.length * 3 <= most) return undefined;
+  if (header.length * 3 <= longest && payload.length + header.length * 3 <= most) return undefined;
   const bytes = byteLength(header);
-  if (bytes > MAX_HEADER) return new TooLargeError("the metadata of a job", bytes, MAX_HEADER);
+  if (bytes > longest) return new TooLargeError("the metadata of a job", bytes, longest);
   return payload.length + bytes > most ? new TooLargeError("a job", payload.length + bytes, most) : undefined;
 }

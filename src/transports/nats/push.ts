@@ -177,7 +177,7 @@ function store(
   const { job, place, taken } = item;
   return new Promise((resolve) => {
     if (place === undefined) return resolve(new Error("A job has no place"));
-    const letter = { once, ...letterOf(bench, place, job, taken, line) };
+    const letter = { once, isNew: true, ...letterOf(bench, place, job, taken, line) };
     publish(link, letter, until, (receipt, error) => {
       window.leave(job.payload.length);
       if (isPlaceGone(error)) bench.places.forget(place);

@@ -214,7 +214,7 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
       const relay = ground.relay(jobs);
       const text = "x".repeat(4_096);
       const reason = await rejection(relay.dispatch("work", { n: 2, text } as { readonly n: number }));
-      expect(reason).toMatchObject({ code: "TOO_LARGE", limit: 4_096 - 512 });
+      expect(reason).toMatchObject({ code: "TOO_LARGE", limit: 4_096 - 2_048 });
       await relay.dispatch("work", { n: 3 });
       expect(await relay.info("work")).toMatchObject({ waiting: 2 });
     });

@@ -374,18 +374,23 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
       expect(await relay.info("elsewhere")).toEqual(EMPTY);
     });
 
-    row("W24: what an operator set is never overwritten", async (ground) => {
+    row("W24: what an operator set is never overwritten, and what differs is told", async (ground) => {
       await ground.relay(jobs).dispatch("work", 1);
       const stream = `${ground.prefix}_work`;
       const { config } = await streamOf(ground, stream);
       const mine = { ...config, max_msgs: 1_000, max_bytes: 1_000_000 };
       expect((await ground.api(`STREAM.UPDATE.${stream}`, mine))["error"]).toBeUndefined();
       const before = [(await streamOf(ground, stream)).config, (await consumerOf(ground)).config];
-      const relay = ground.relay(jobs, { ackWait: 2_000, replicas: 1, storage: "memory" });
+      const told: string[] = [];
+      const warn = (message: string): void => void told.push(message);
+      const relay = ground.relay(jobs, { ackWait: 2_000, replicas: 1, storage: "memory", warn });
       relay.handle("work", () => {});
       await relay.dispatch("work", 2);
       await relay.drain();
       expect([(await streamOf(ground, stream)).config, (await consumerOf(ground)).config]).toEqual(before);
+      expect(told).toEqual([
+        expect.stringMatching(/storage is 'file', .*'memory', .*ack wait of 5000 ms, .*2000$/),
+      ]);
       expect(before[0]).toMatchObject({ max_msgs: 1_000, max_bytes: 1_000_000 });
       expect(await relay.info("work")).toEqual(EMPTY);
     });
