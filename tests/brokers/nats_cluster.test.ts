@@ -52,6 +52,30 @@ describeOn(["nats"], "a cluster of three NATS servers keeps the contract", () =>
     }
   }
 
+  test.concurrent("no delayed job comes early to another server's client, and all come", async () => {
+    const { urls } = await cluster();
+    const options = { prefix: `due-${crypto.randomUUID()}`, ackWait: ACK_WAIT, replicas: 3 };
+    await using pushing = nats({ ...options, servers: urls });
+    await using taking = nats({ ...options, servers: urls.slice(1) });
+    const delays = Array.from({ length: SIZE }, (_, n) => 500 + 100 * n);
+    const begun = Date.now();
+    await pushing.push(delays.map((delay) => job({ id: `${delay}`, queue: "q", delay })), CALL);
+    const early: string[] = [];
+    const come = new Set<string>();
+    while (come.size < SIZE) {
+      const wanted = { limit: SIZE, slots: SIZE, lease: ACK_WAIT, wait: 30_000, ...CALL };
+      const found = await taking.reserve(["q"], wanted);
+      const now = Date.now();
+      for (const { id } of found) {
+        come.add(id);
+        // All go by the clock of this machine.
+        if (now < begun + Number(id)) early.push(id);
+      }
+      if (found.length === 0) break;
+    }
+    expect([early, come.size]).toEqual([[], SIZE]);
+  }, PATIENCE);
+
   test.concurrent("an id is free for all as soon as its job was told to be done", async () => {
     const ids = Array.from({ length: SIZE }, (_, n) => `${n}`);
     const done = ({ queue, token }: Delivery): Settlement => ({ queue, token, to: "done" });
