@@ -11,7 +11,7 @@ const long = [
   "servers/*.test.ts",
   "redis/{clock,cluster,refusals,waiting}.test.ts",
   "nats/{answers,bad_input,delayed,forgotten,losses,meanwhile,moves}.test.ts",
-  "nats/{promises,rows,server,silence,stranded}.test.ts",
+  "nats/{promises,rows,server,silence,stranded,topics}.test.ts",
 ].flatMap((files) => ["--exclude", `tests/server/${files}`]);
 
 /**

@@ -14,8 +14,12 @@ import { sweepNotes } from "./notes.ts";
 import type { Place } from "./place.ts";
 import { sweep } from "./topics.ts";
 
-/** Milliseconds between two looks at one queue, and what one may take. */
+/**
+ * Milliseconds between two looks at one queue at most, and its part of the time for which the server remembers message
+ * ids: what somebody left half done is found while the server knows how far it came. And what a look may take.
+ */
 const PAUSE = 120_000;
+const PART = 1 / 4;
 const LATEST = 60_000;
 /** Milliseconds between two looks for what the server gave up, at least; a lease where that is longer. */
 const SOON = 1_000;
@@ -34,7 +38,7 @@ export function createTending(bench: () => Bench): (places: readonly Place[]) =>
         bench().stranded.listen(place);
         hush(bench().stranded.rescue(place, now + LATEST));
       }
-      if (now < (looked.get(place) ?? -Infinity) + PAUSE) continue;
+      if (now < (looked.get(place) ?? -Infinity) + Math.min(PAUSE, PART * place.window)) continue;
       looked.set(place, now);
       // What fails is done by the next who looks.
       hush(tend(bench(), place, now + LATEST));

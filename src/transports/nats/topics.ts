@@ -26,6 +26,8 @@ export interface Publication {
   readonly due?: number | undefined;
   /** When it was stored, where that may be long ago: a group's stream may have forgotten that it has a copy. */
   readonly time?: number | undefined;
+  /** The message id of its copies, where it had one before it was kept back. */
+  readonly once?: string | undefined;
 }
 
 /** Where copies go. */
@@ -57,11 +59,7 @@ export async function sendOn(
   );
   const there = new Map<Place, ReadonlySet<number>>();
   for (const target of places.values()) {
-    const forgotten = bench.clock.now() - memoryOf(target);
-    const olds = publications.filter(({ time = Infinity }) => time < forgotten)
-      .map(({ seq, record: { id } }) => ({ seq, id, once: copyId(seq, id) }));
-    const arrived = await arrivedOf(bench, target, olds, COPIES, until);
-    there.set(target, new Set([...arrived].map(({ seq }) => seq)));
+    there.set(target, await copiedTo(bench, target, publications, until));
   }
   const sent = await Promise.all(publications.map(async (publication) => {
     const since = groups.filter(({ from }) => from < publication.seq);
@@ -79,15 +77,39 @@ export async function sendOn(
   await each(sent.filter((seq) => seq > 0), (seq) => deleteMessage(bench, place, seq, until));
 }
 
+/** The numbers of those that a queue has a copy of, as far as its server may have forgotten that. */
+async function copiedTo(
+  bench: Bench,
+  place: Place,
+  publications: readonly Publication[],
+  until: number,
+): Promise<ReadonlySet<number>> {
+  const forgotten = bench.clock.now() - memoryOf(place);
+  const olds = publications.filter(({ time = Infinity }) => time < forgotten)
+    .map((publication) => ({
+      seq: publication.seq,
+      id: publication.record.id,
+      once: copyId(publication),
+    }));
+  const arrived = await arrivedOf(bench, place, olds, COPIES, until);
+  return new Set([...arrived].map(({ seq }) => seq));
+}
+
 /**
  * The message id of a copy. Where a topic's stream was made anew, or lost its end with the power, numbers come again: the
  * job's id tells them apart.
  */
-function copyId(seq: number, id: string): string {
-  return `t${seq}.${idToken(id)}`;
+function copyId({ seq, record: { id }, once }: Publication): string {
+  return once ?? `t${seq}.${idToken(id)}`;
 }
 
-function copyOf(bench: Bench, place: Place, { seq, record, payload, due }: Publication): Letter {
+/** Whether a message id is that of a copy: what bears it in a topic itself was kept back. */
+function isCopy(once: string): boolean {
+  return /^t\d+\./.test(once);
+}
+
+function copyOf(bench: Bench, place: Place, publication: Publication): Letter {
+  const { record, payload, due } = publication;
   const { until: _, ...marks } = record.marks;
   const when = due === undefined ? marks : { ...marks, due, delay: undefined };
   // The clock here may be a little behind the server's, by which a job without a delay was stored.
@@ -98,7 +120,7 @@ function copyOf(bench: Bench, place: Place, { seq, record, payload, due }: Publi
     subject: `${place.base}${delayed ? "d" : "w"}.${idToken(record.id)}`,
     payload,
     record: { ...record, marks: when },
-    once: copyId(seq, record.id),
+    once: copyId(publication),
   };
 }
 
@@ -115,9 +137,12 @@ export async function sweep(bench: Bench, place: Place, until: number): Promise<
   found.sort((a, b) => a.seq - b.seq);
   for (let start = 0; start < found.length; start += PAGE) {
     const page = found.slice(start, start + PAGE).map((message): Publication => {
-      const { id, name, meta, marks, seq, payload, time } = message;
+      const { id, name, meta, marks, seq, payload, time, once } = message;
       const due = marks.due ?? time + (marks.delay ?? 0);
-      return { seq, record: { id, name, meta, marks }, payload, due, time };
+      const record = { id, name, meta, marks };
+      // Whoever kept it back may have died at that, or it may have been sent on meanwhile: so it stays one and the same.
+      if (isCopy(once)) return { seq, record, payload, due, time: 0, once };
+      return { seq, record, payload, due, time };
     });
     if (groups.length > 0) await sendOn(bench, place, groups, page, until);
     else await keepBack(bench, place, page, until);
@@ -131,11 +156,12 @@ async function keepBack(
   publications: readonly Publication[],
   until: number,
 ): Promise<void> {
+  const there = await copiedTo(bench, place, publications, until);
   for (const publication of publications) {
     const { marks } = publication.record;
     const letter = copyOf(bench, place, publication);
     const record = { ...letter.record, marks: { ...letter.record.marks, until: marks.until } };
-    await published(bench.link, { ...letter, record }, until);
+    if (!there.has(publication.seq)) await published(bench.link, { ...letter, record }, until);
     await deleteMessage(bench, place, publication.seq, until);
   }
 }

@@ -1,8 +1,16 @@
 /** What is wrong with a server, its permissions, its streams, or what others put there: told, and no job is lost by it. */
 import { expect, test } from "vitest";
-import { createRelay, fixed, type QueueInfo, type Relay, TransportError } from "../../../mod.ts";
+import {
+  createRelay,
+  type DispatchOptions,
+  fixed,
+  type QueueInfo,
+  type Relay,
+  TransportError,
+} from "../../../mod.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
-import { checked, free, heard, rejection, running, wrapped } from "../../web/support/kit.ts";
+import { checked, door, free, heard, rejection, running, wrapped } from "../../web/support/kit.ts";
+import { becomes } from "../support/becomes.ts";
 import { type NatsName, type NatsOptions, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Ground, groundOn, worksUntil } from "./ground.ts";
@@ -21,6 +29,8 @@ const BOSS = { user: "boss", pass: "p" };
 /** Milliseconds for which a worker that is refused is watched, and what it may send in them. */
 const WATCHED = 1_000;
 const FEW = 60;
+/** What one call may send that looks through a stream: it asks for 256 messages at once. */
+const SOME = 2 * 256 + FEW;
 
 /** A server that lets `poor` do all but this. */
 const denying = (denied: string): NatsOptions => ({
@@ -29,6 +39,99 @@ const denying = (denied: string): NatsOptions => ({
     { user: poor, password: p, permissions: { ${denied} } } ] }`,
   auth: BOSS,
 });
+
+/** How a handler ends when it is told to stop, or its time is over. */
+const untilTold = (signal: AbortSignal): Promise<void> =>
+  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+const failing = (): never => {
+  throw new Error("no paper");
+};
+
+/** What the end of a run is published to, how a handler ends so, and what is said of its job. */
+const ENDINGS: Readonly<
+  Record<string, {
+    readonly subject: string;
+    readonly options: DispatchOptions;
+    readonly handle: (signal: AbortSignal) => void | Promise<void>;
+    /** The worker is stopped meanwhile. */
+    readonly stops?: boolean;
+  }>
+> = {
+  "what is done": { subject: "$JS.ACK.", options: {}, handle: () => {} },
+  "what failed for good": { subject: "*.work.f.", options: { maxAttempts: 1 }, handle: failing },
+  "what took too long": {
+    subject: "*.work.t.",
+    options: { maxAttempts: 1, timeout: 50 },
+    handle: untilTold,
+  },
+  "what is to run again": { subject: "*.work.d.", options: { backoff: fixed(60_000) }, handle: failing },
+  "what is given back": { subject: "*.work.b.", options: {}, handle: untilTold, stops: true },
+};
+
+/** What is published to beside the work on jobs, and calls that need it. */
+const CALLS: Readonly<
+  Record<string, {
+    readonly subject: string;
+    readonly call: (relay: Relay<typeof jobs>, id: string) => Promise<unknown>;
+  }>
+> = {
+  "the dispatch of a job with an id": {
+    subject: "*.work.i.",
+    call: (relay) => relay.dispatch("work", { n: 3 }, { id: "mine" }),
+  },
+  "the dispatch of a delayed job": {
+    subject: "*.work.d.",
+    call: (relay) => relay.dispatch("work", { n: 3 }, { delay: 60_000 }),
+  },
+  "the look at a job": { subject: "$JS.API.DIRECT.GET.", call: (relay, id) => relay.get("work", id) },
+  "the look for an id that may be taken": {
+    subject: "$JS.API.DIRECT.GET.",
+    call: (relay) => relay.dispatch("work", { n: 3 }, { id: "first" }),
+  },
+  "the removal of a job that waits": {
+    subject: "$JS.API.STREAM.MSG.DELETE.",
+    call: (relay) => relay.remove("work", "waiting", "all"),
+  },
+  "the removal of a dead job": {
+    subject: "$JS.API.STREAM.PURGE.",
+    call: (relay) => relay.remove("work", "failed", "all"),
+  },
+};
+
+/** One user for each of these, who may not publish to its subjects, and one who may do all. */
+const CASES = Object.entries({ ...ENDINGS, ...CALLS });
+const userOf = (what: string): { readonly user: string; readonly pass: string } => ({
+  user: `poor${CASES.findIndex(([title]) => title === what)}`,
+  pass: "p",
+});
+const POOR = CASES.map(([what, { subject }]) =>
+  `{ user: ${userOf(what).user}, password: p, permissions: { publish: { deny: ["${subject}>"] } } }`
+);
+const REFUSING: NatsOptions = {
+  config: `authorization { users = [\n{ user: boss, password: p }\n${POOR.join("\n")} ] }`,
+  auth: BOSS,
+};
+
+/** What is said of a subject that begins so. */
+function saysSo(error: Error | undefined, subject: string): void {
+  expect(error).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
+  expect(error?.message).toMatch(/^Cannot publish to '.+' as the server permits it not$/);
+  expect(error?.message).toContain(subject.replace("*", ""));
+}
+
+/** Whether there is no job in the queue, not even a dead one. */
+async function isEmpty(relay: Relay<typeof jobs>): Promise<boolean> {
+  return JSON.stringify(await relay.info("work")) === JSON.stringify(EMPTY);
+}
+
+/** Messages that the connections of a user have sent. */
+async function sentBy({ server }: Ground, { user }: { readonly user: string }): Promise<number> {
+  const { connections } = await server.monitor("/connz?auth=true&state=any&limit=1000") as {
+    readonly connections: readonly { readonly authorized_user?: string; readonly in_msgs: number }[];
+  };
+  const own = connections.filter(({ authorized_user }) => authorized_user === user);
+  return own.reduce((sum, { in_msgs }) => sum + in_msgs, own.length);
+}
 
 /** Whoever is refused asks again a few times, and does not storm the server. */
 async function isCalm({ server }: Ground, relay: Relay<typeof jobs>): Promise<void> {
@@ -126,6 +229,156 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
         },
       );
     }
+
+    const refusing = owned(() => startNats({ ...REFUSING, server: name }));
+
+    /** On one server with many users. */
+    function refused(title: string, check: (ground: Ground) => Promise<void>): void {
+      test.concurrent(title, async () => {
+        await using ground = groundOn(await refusing());
+        await check(ground);
+      }, PATIENCE);
+    }
+
+    for (const [what, { subject, options, handle, stops = false }] of Object.entries(ENDINGS)) {
+      refused(
+        `the telling of ${what}: a worker is told, asks again a few times, and another user's ends the job`,
+        async (ground) => {
+          const ackWait = 1_000;
+          const user = userOf(what);
+          const boss = ground.relay(jobs, { ...BOSS, ackWait });
+          const poor = ground.relay(jobs, { ...user, ackWait }, { callTimeout: 1_000 });
+          const runs: string[] = [];
+          const states = heard(poor.events, "connection");
+          poor.handle("work", (_, { signal }) => {
+            runs.push("poor");
+            return handle(signal);
+          });
+          await boss.dispatch("work", { n: 1 }, options);
+          const working = { poll: 100, lease: ackWait, maxLost: 100 };
+          const worker = running(poor, working);
+          await becomes("it runs", () => runs.length > 0);
+          const stopped = stops ? worker.abort() : undefined;
+          await becomes("it is told", () => states.length > 0);
+          expect(states[0]?.state).toBe("down");
+          saysSo(states[0]?.error, subject);
+          const before = await sentBy(ground, user);
+          await new Promise((resolve) => setTimeout(resolve, WATCHED));
+          expect(await sentBy(ground, user) - before).toBeLessThan(FEW);
+          if (!stops) expect(worker.ended).toBe(false);
+          await (stopped ?? worker.abort());
+          await poor.close({ grace: 0 });
+          boss.handle("work", () => void runs.push("boss"));
+          await worksUntil(boss, "it is done", () => isEmpty(boss), working);
+          // What is done may be known to be so, though the server has not heard it from whom it was to.
+          if (subject !== "$JS.ACK.") expect(runs.at(-1)).toBe("boss");
+        },
+      );
+    }
+
+    for (const [what, { subject, call }] of Object.entries(CALLS)) {
+      refused(`${what}: a typed error that names the subject, and no job is lost by it`, async (ground) => {
+        const boss = ground.relay(jobs, BOSS);
+        const user = userOf(what);
+        const poor = ground.relay(jobs, user);
+        const seen: number[] = [];
+        const failed = boss.handle("work", failing);
+        const { id } = await boss.dispatch("work", { n: 0 }, { maxAttempts: 1 });
+        await boss.drain();
+        failed[Symbol.dispose]();
+        const { opened, open } = door();
+        poor.handle("work", async ({ n }, { signal }) => {
+          await Promise.race([opened, untilTold(signal)]);
+          seen.push(n);
+        });
+        await boss.dispatch("work", { n: 1 }, { id: "first" });
+        const worker = running(poor, { poll: 100, concurrency: 1, prefetch: 0 });
+        await becomes("it runs", async () => (await boss.info("work")).reserved === 1);
+        await boss.dispatch("work", { n: 2 });
+        const before = await sentBy(ground, user);
+        const begun = performance.now();
+        const reason = await rejection(call(poor, id));
+        expect(performance.now() - begun).toBeLessThan(5_000);
+        saysSo(reason, subject);
+        expect(await sentBy(ground, user) - before).toBeLessThan(SOME);
+        expect(await boss.info("work")).toMatchObject({ waiting: 1, delayed: 0, reserved: 1, failed: 1 });
+        open();
+        await becomes(
+          "the first is done",
+          async () => seen.length > 0 && (await boss.info("work")).reserved < 2,
+        );
+        await worker.abort();
+        await poor.close({ grace: 0 });
+        boss.handle("work", ({ n }) => void seen.push(n));
+        expect(await boss.reload("work", "failed", { ids: [id] })).toEqual({ reloaded: 1, taken: 0 });
+        await worksUntil(boss, "all are done", () => isEmpty(boss));
+        expect(seen.toSorted()).toEqual([0, 1, 2]);
+      });
+    }
+
+    refused(
+      "the end of a reload: a typed error that names the subject, and the job runs once",
+      async (ground) => {
+        const boss = ground.relay(jobs, BOSS);
+        const poor = ground.relay(jobs, userOf("the removal of a dead job"));
+        const failed = boss.handle("work", failing);
+        await boss.dispatch("work", { n: 1 }, { maxAttempts: 1 });
+        await boss.drain();
+        failed[Symbol.dispose]();
+        saysSo(await rejection(poor.reload("work", "failed", "all")), "$JS.API.STREAM.PURGE.");
+        // It waits by now, and while that may be another's doing the dead one stays.
+        expect(await boss.reload("work", "failed", "all")).toEqual({ reloaded: 0, taken: 1 });
+        const seen: number[] = [];
+        boss.handle("work", ({ n }) => void seen.push(n));
+        await boss.drain();
+        expect(await boss.remove("work", "failed", "all")).toBe(1);
+        expect(seen).toEqual([1]);
+        expect(await boss.info("work")).toEqual(EMPTY);
+      },
+    );
+
+    refused(
+      "the end of a topic's job on its way: it is stored, and each group has it once",
+      async (ground) => {
+        const topics = { told: { schema: free<number>(), queue: "told", topic: true } } as const;
+        const boss = ground.relay(topics, BOSS);
+        const poor = ground.relay(topics, userOf("the removal of a job that waits"));
+        for (const group of ["a", "b"]) await boss.bind("told", group);
+        expect(await poor.dispatch("told", 1)).toMatchObject({ status: "stored" });
+        expect(await boss.info("told@a")).toMatchObject({ waiting: 1 });
+        // Who binds a group sends on what was left a while ago.
+        await new Promise((resolve) => setTimeout(resolve, 2_100));
+        await boss.bind("told", "a");
+        const seen: string[] = [];
+        for (const group of ["a", "b"]) {
+          boss.handle("told", (n) => void seen.push(`${group} ${n}`), { group });
+        }
+        await boss.drain();
+        expect(seen.toSorted()).toEqual(["a 1", "b 1"]);
+      },
+    );
+
+    on(
+      "an account without JetStream on a server that has it: dispatches are refused, a worker waits",
+      {
+        config: `accounts {
+          WITH { jetstream: enabled, users: [ { user: boss, password: p } ] }
+          WITHOUT { users: [ { user: poor, password: p } ] } }`,
+        auth: BOSS,
+      },
+      async (ground) => {
+        const poor = ground.relay(jobs, { user: "poor", pass: "p" });
+        poor.handle("work", () => {});
+        const reason = await rejection(poor.dispatch("work", { n: 1 }));
+        expect(reason).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
+        expect(reason.message).toContain("JetStream");
+        expect(String(reason.cause)).toContain("10039");
+        await isCalm(ground, poor);
+        const boss = ground.relay(jobs, BOSS);
+        await boss.dispatch("work", { n: 1 });
+        expect(await boss.info("work")).toMatchObject({ waiting: 1 });
+      },
+    );
 
     on(
       "the pulls of jobs: a worker is told, and leaves the job to others",

@@ -1,21 +1,30 @@
-/** Transports whose process may die between two of its writes, or stand still there. */
+/** Transports whose process may die between two of its writes, or stand still there; and what lies in streams. */
+import { Buffer } from "node:buffer";
 import { connect } from "@nats-io/transport-node";
+import { type Runtime, systemRuntime } from "../../../src/runtime.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
+import type { NatsServer } from "../support/servers/nats.ts";
 
 /** Such a transport. */
 export interface Cutting {
   readonly transport: Transport;
-  /** Does something, and lets the process die at the first message of a kind; an acknowledgement unless told otherwise. */
-  cut(call: () => Promise<unknown>, dies?: (subject: string) => boolean): Promise<void>;
+  /** Does something of which nothing reaches the server. */
+  mute<T>(call: () => Promise<T>): Promise<T>;
+  /**
+   * Does something, and lets the process die at the first message of a kind; an acknowledgement unless told otherwise.
+   * What was sent before has reached the server.
+   */
+  cut(call: () => Promise<unknown>, dies?: (subject: string, data: string) => boolean): Promise<void>;
 }
 
 /** Makes one, on a connection of its own. */
 export async function cutting(url: string, prefix: string, ackWait: number): Promise<Cutting> {
   const real = await connect({ servers: url.replace("nats://", ""), reconnect: false });
-  let dies: ((subject: string) => boolean) | undefined;
+  let dies: ((subject: string, data: string) => boolean) | undefined;
   const { promise: dead, resolve: die } = Promise.withResolvers<void>();
   let isDead = false;
+  let isMute = false;
   const connection = new Proxy(real, {
     get(target, key) {
       if (key !== "publish") {
@@ -23,21 +32,31 @@ export async function cutting(url: string, prefix: string, ackWait: number): Pro
         return typeof value === "function" ? value.bind(target) : value;
       }
       return (...parts: Parameters<typeof real.publish>) => {
-        if (dies?.(parts[0]) === true && !isDead) {
+        const [subject, data = ""] = parts;
+        const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+        if (!isDead && dies?.(subject, text) === true) {
           isDead = true;
           die();
         }
-        if (!isDead) target.publish(...parts);
+        if (!isDead && !isMute) target.publish(...parts);
       };
     },
   });
   const transport = nats({ connection: connection as NatsConnection, prefix, ackWait });
   return {
     transport,
+    async mute(call) {
+      isMute = true;
+      try {
+        return await call();
+      } finally {
+        isMute = false;
+      }
+    },
     async cut(call, kind = (subject) => subject.startsWith("$JS.ACK.")) {
       dies = kind;
-      call().catch(() => undefined);
-      await dead;
+      await Promise.race([dead, call().then(() => dead)]);
+      await real.flush();
       await real.close();
       await transport[Symbol.asyncDispose]();
     },
@@ -89,5 +108,76 @@ export async function halting(url: string, prefix: string, ackWait: number): Pro
       await transport[Symbol.asyncDispose]();
       await real.close();
     },
+  };
+}
+
+/** A message as it lies in a stream, or as it went by. */
+export interface Letter {
+  readonly subject: string;
+  /** Its number in its stream; 0 of one that went by. */
+  readonly seq: number;
+  /** What our header line says, parsed; undefined when it has none. */
+  readonly relevo: unknown;
+  /** The names of its other header lines, and what they say. */
+  readonly lines: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** All that lies in a stream, in its order, as the server's own API tells it. */
+export async function lettersIn(server: NatsServer, stream: string): Promise<readonly Letter[]> {
+  await using raw = await server.raw();
+  const found: Letter[] = [];
+  for (let seq = 1;;) {
+    const question = JSON.stringify({ seq, next_by_subj: ">" });
+    const { message, error } = JSON.parse(await raw.request(`$JS.API.STREAM.MSG.GET.${stream}`, question));
+    if (error?.err_code === NO_MESSAGE) return found;
+    if (error !== undefined) throw new Error(`Cannot read '${stream}': ${error.description}`);
+    const { subject, hdrs = "", data = "" } = message;
+    const [, ...lines] = Buffer.from(hdrs, "base64").toString().split("\r\n").filter((line) => line !== "");
+    const pairs = lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]);
+    const body = new Uint8Array(Buffer.from(data, "base64"));
+    found.push(letterOf(subject, message.seq, pairs, body));
+    seq = message.seq + 1;
+  }
+}
+
+/** What is published under a prefix, in its order, from the moment on in which somebody begins to listen. */
+export async function overhear(
+  server: NatsServer,
+  prefix: string,
+): Promise<AsyncDisposable & { readonly letters: readonly Letter[] }> {
+  const connection = await connect({ servers: server.url.replace("nats://", "") });
+  const letters: Letter[] = [];
+  connection.subscribe(`${prefix}.>`, {
+    callback(_, { subject, headers, data }) {
+      const pairs = [...headers ?? []].map(([name, [text = ""]]) => [name, text]);
+      letters.push(letterOf(subject, 0, pairs, new Uint8Array(data)));
+    },
+  });
+  await connection.flush();
+  return { letters, [Symbol.asyncDispose]: () => connection.close() };
+}
+
+/** The server's number for a message that is not there. */
+const NO_MESSAGE = 10037;
+
+function letterOf(
+  subject: string,
+  seq: number,
+  pairs: readonly (readonly string[])[],
+  body: Uint8Array,
+): Letter {
+  const { Relevo, ...lines } = Object.fromEntries(pairs.map(([name = "", text = ""]) => [name, text.trim()]));
+  return { subject, seq, relevo: Relevo ? JSON.parse(Relevo) : Relevo, lines, body };
+}
+
+/** The real runtime, with a monotonic clock that can be moved, as if the process had slept. */
+export function sleepyRuntime(): Runtime & { sleepThrough(ms: number): void } {
+  const real = systemRuntime();
+  let slept = 0;
+  return {
+    ...real,
+    monotonic: () => real.monotonic() + slept,
+    sleepThrough: (ms) => void (slept += ms),
   };
 }
