@@ -25,7 +25,7 @@ export interface NatsOptions {
   readonly token?: string | undefined;
   /** An authenticator of `@nats-io`: nkeys, JWTs, credentials files. */
   readonly authenticator?: object | undefined;
-  /** TLS settings as the client takes them. */
+  /** TLS settings as the client takes them, such as `ca`; over WebSocket the runtime alone says whom it trusts. */
   readonly tls?: object | undefined;
   /** What streams and subjects begin with: letters, digits, `-` and `_`, at most 64. Default `relevo`. */
   readonly prefix?: string | undefined;
@@ -46,8 +46,9 @@ export interface NatsOptions {
   /** Where a stream that is made here is kept. Default `file`. */
   readonly storage?: "file" | "memory" | undefined;
   /**
-   * Told once for each stream, in words, when it was made otherwise than these options ask for and is used as it is, or
-   * loses its jobs with the server. Default: `console.warn`.
+   * Told in words what an operator should know: once for each stream that was made otherwise than these options ask for
+   * and is used as it is, or loses its jobs with the server; and of each message that is too large to be stored anew.
+   * Default: `console.warn`.
    */
   readonly warn?: ((message: string) => void) | undefined;
   /** What the subjects of answers begin with, where permissions ask for it. Default `_INBOX`. */
@@ -128,7 +129,7 @@ export function settingsOf(options: NatsOptions): Settings {
   }
   const given = CREDENTIALS.flatMap((key) => options[key] === undefined ? [] : [[key, options[key]]]);
   return {
-    ...addressesOf(serversOf(servers), Object.fromEntries(given)),
+    ...addressesOf(serversOf(options), Object.fromEntries(given)),
     connection: checkConnection(connection),
     prefix: checkToken("prefix", prefix),
     group: checkToken("group", group),
@@ -156,7 +157,7 @@ function checkToken(option: string, value: unknown): string {
 }
 
 /** No message repeats a server: it may hold a password. */
-function serversOf(servers: string | readonly string[] | undefined): readonly string[] {
+function serversOf({ servers, tls }: NatsOptions): readonly string[] {
   if (servers === undefined) return [];
   const list = typeof servers === "string" ? [servers] : servers;
   const sound = Array.isArray(list) && list.length > 0 &&
@@ -165,6 +166,9 @@ function serversOf(servers: string | readonly string[] | undefined): readonly st
   const web = list.filter((server) => /^wss?:/i.test(server)).length;
   if (web > 0 && web < list.length) {
     throw new TypeError(`Cannot ${ACTION} as 'servers' must be all WebSocket URLs or none`);
+  }
+  if (web > 0 && tls !== undefined) {
+    throw new TypeError(`Cannot ${ACTION} as 'tls' cannot be set over WebSocket`);
   }
   return [...list];
 }

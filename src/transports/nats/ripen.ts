@@ -5,6 +5,7 @@
  * @module
  */
 
+import { TooLargeError } from "../../errors.ts";
 import type { Bench } from "./bench.ts";
 import { ANYWHERE, arrivedOf, memoryOf, type Whither } from "./followed.ts";
 import { ACK, type Move, moveAll, successorOf, tellAll } from "./moves.ts";
@@ -62,9 +63,17 @@ export async function takeBack(bench: Bench, arrivals: readonly Arrival[], until
     moveTo(arrival, "b", { due: dueOf(arrival), lost: losses[index]?.lost })
   );
   const moved = await moveAll(bench.link, moves, until);
-  for (const [index, { place }] of rest.entries()) {
-    if (!(moved[index] instanceof Error)) dropNote(bench, place, losses[index]?.note);
+  for (const [index, { place, seq }] of rest.entries()) {
+    const end = moved[index];
+    if (!(end instanceof Error)) dropNote(bench, place, losses[index]?.note);
+    else if (end instanceof TooLargeError) bench.link.settings.warn(stuck(place, seq, end));
   }
+}
+
+/** What is told of a message of another program's that leaves no room for what is written of a job. */
+function stuck({ stream }: Place, seq: number, { size, limit }: TooLargeError): string {
+  return `Message ${seq} of stream '${stream}' was not settled in time and stays reserved until it is removed, as it cannot be ` +
+    `stored anew: that would take ${size} bytes of ${limit}`;
 }
 
 /** Gives jobs back as they were: others may have them at once. */

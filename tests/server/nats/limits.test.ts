@@ -1,7 +1,7 @@
 /** Jobs as large as a message may be: what is written about them later must find room, too. */
 import { expect, test } from "vitest";
 import { fixed, type Relay } from "../../../mod.ts";
-import { free } from "../../web/support/kit.ts";
+import { free, heard } from "../../web/support/kit.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Ground, groundOn, worksUntil } from "./ground.ts";
@@ -62,6 +62,46 @@ for (const name of ["nats29", "nats"] as const) {
       await ground.api(`STREAM.UPDATE.${stream}`, { ...config as object, max_msg_size: SMALL });
       await ground.api(`STREAM.PURGE.${stream}`);
       await dies(ground, SMALL);
+    });
+  });
+
+  describeOn([name], `A message that fills all that ${name} takes`, () => {
+    const start = owned(() => startNats({ server: name, config: `max_payload: ${MAX_PAYLOAD}` }));
+    const full = JSON.stringify("x".repeat(MAX_PAYLOAD - 2));
+
+    async function put(ground: Ground): Promise<void> {
+      await using raw = await ground.server.raw();
+      await raw.request(`${ground.prefix}.work.w.x`, full);
+    }
+
+    test.concurrent("is done as others are", async () => {
+      await using ground = groundOn(await start());
+      const relay = ground.relay(jobs);
+      await relay.dispatch("work", "first");
+      await put(ground);
+      const lengths: number[] = [];
+      relay.handle("work", (text) => void lengths.push(text.length));
+      await relay.drain();
+      expect(lengths).toEqual([5, MAX_PAYLOAD - 2]);
+    });
+
+    test.concurrent("is told and stays, where it should run again, until it is removed", async () => {
+      await using ground = groundOn(await start());
+      const told: string[] = [];
+      const warn = (message: string): void => void told.push(message);
+      const relay = ground.relay(jobs, { ackWait: 400, warn });
+      const errors = heard(relay.events, "error");
+      relay.handle("work", () => {
+        throw new Error("no");
+      });
+      await relay.dispatch("work", "later", { delay: 60_000 });
+      await put(ground);
+      await worksUntil(relay, "it is told", () => told.length > 1, { lease: 400 });
+      expect(errors).toMatchObject([{ error: { code: "TOO_LARGE" } }]);
+      expect(told[0]).toMatch(/^Message \d+ of stream '.*' was not settled in time and stays reserved/);
+      expect(await relay.info("work")).toMatchObject({ waiting: 0, delayed: 1, reserved: 1, failed: 0 });
+      expect(await relay.remove("work", "reserved", "all")).toBe(1);
+      expect(await relay.info("work")).toMatchObject({ waiting: 0, delayed: 1, reserved: 0 });
     });
   });
 
