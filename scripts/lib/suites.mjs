@@ -5,11 +5,14 @@ import { binaryOf, table, toolNode } from "./runtimes.mjs";
 const vitest = inRepository("node_modules/vitest/vitest.mjs");
 const workerdConfig = inRepository("tests/runtimes/workerd.config.ts");
 const minute = 60_000;
-/** What takes long and says more of servers than of the runtime: on one Node, Deno and Bun. */
+/** What takes long and says more of servers, files and killed processes than of the runtime: on one Node, Deno and Bun. */
 const long = [
   "*_redis.test.ts",
   "servers/*.test.ts",
-  "redis/{clock,cluster,refusals,waiting}.test.ts",
+  "faults/{clock,crashed,killed,leases,locked,poison,throng}.test.ts",
+  "examples/killed.test.ts",
+  "sqlite/crash.test.ts",
+  "redis/{clock,cluster,pages,refusals,waiting}.test.ts",
   "nats/{answers,bad_input,delayed,forgotten,losses,meanwhile,moves}.test.ts",
   "nats/{promises,rows,server,silence,stranded,topics}.test.ts",
 ].flatMap((files) => ["--exclude", `tests/server/${files}`]);
