@@ -41,6 +41,8 @@ export interface Taken {
   readonly seq: number;
   /** Until when the id is taken whatever becomes of the job. */
   readonly end: number;
+  /** Another took it, and may have stored its job. */
+  readonly inherited?: boolean;
 }
 
 /** Milliseconds for which a lock counts under which a dead job is being reloaded. */

@@ -48,7 +48,7 @@ export async function takeId(
     if (last.reload !== undefined) await finishReload(bench, place, id, last, last.reload, until);
     if (await isLive(bench, place, id, until)) return undefined;
     // Whoever wrote the lock may be about to store its job, or dead: both would store the one job of this lock.
-    if (isOpen(last, place, now)) return { seq: last.seq, end: last.end };
+    if (isOpen(last, place, now)) return { seq: last.seq, end: last.end, inherited: true };
   }
   return undefined;
 }

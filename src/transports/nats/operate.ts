@@ -168,13 +168,15 @@ async function removeOne(
   const { link, holding, clock } = bench;
   const { seq, subject } = message;
   const held = channel === "reserved" || mayBeHeld(dueAt(message), clock.now());
-  if (held && !await bury(bench, place, seq, until)) return false;
+  const isOurs = !held || await bury(bench, place, seq, until);
+  // What is followed by something is to go, too, whoever died before it had.
   if (channel === "reserved") {
     holding.lose(place, seq);
     const line: Line = subject.startsWith(`${place.base}b.`) ? "b" : "w";
     endInStead(link, place, line, seq);
   }
-  return await deleteMessage(bench, place, seq, until) || channel === "reserved";
+  const isGone = await deleteMessage(bench, place, seq, until) || channel === "reserved";
+  return isOurs && isGone;
 }
 
 /** Takes the message id of a message's successor; false when there is one already. */
@@ -185,9 +187,11 @@ async function bury(bench: Bench, place: Place, seq: number, until: number): Pro
     store(bench.link, tomb, `remove a job of stream '${place.stream}'`, until, told)
   );
   if (receipt instanceof Error) throw receipt;
-  if (receipt.duplicate) return false;
+  const isKnown = receipt.duplicate || receipt.twin;
+  const found = isKnown ? await storedAt(bench, place, { seq: receipt.seq }, until) : undefined;
+  // Who died before a removal was through leaves this very message, which says nothing of a job.
+  if (receipt.duplicate && (found?.subject !== tomb.subject || found.header !== "")) return false;
   // What was sent again may have come behind its holder's own end.
-  const found = receipt.twin ? await storedAt(bench, place, { seq: receipt.seq }, until) : undefined;
   if (found !== undefined && found.subject !== tomb.subject) return false;
   await deleteMessage(bench, place, receipt.seq, until);
   return true;

@@ -182,11 +182,33 @@ function store(
       window.leave(job.payload.length);
       if (isPlaceGone(error)) bench.places.forget(place);
       if (receipt === undefined) return resolve(error ?? new Error("A job was not answered"));
+      if (receipt.duplicate && taken?.inherited === true) {
+        return resolve(storeAnew(bench, item, place, taken, line, until, once).catch(errorOf));
+      }
       if (!receipt.duplicate) item.seq = receipt.seq;
       if (taken !== undefined) hush(closeLock(bench, place, job.id, taken, until));
       resolve(receipt.duplicate ? "duplicate" : "stored");
     });
   });
+}
+
+/** Who left the lock behind had stored its job. Where that is gone by now, and its window over, this one is another. */
+async function storeAnew(
+  bench: Bench,
+  item: Item,
+  place: Place,
+  taken: Taken,
+  line: "p" | undefined,
+  until: number,
+  once: string | undefined,
+): Promise<Pushed> {
+  const { job } = item;
+  await closeLock(bench, place, job.id, taken, until);
+  item.taken = bench.clock.now() < taken.end ? undefined : await takeId(bench, place, job, until);
+  if (item.taken === undefined) return "duplicate";
+  const room = bench.window.enter(job.payload.length);
+  if (room !== undefined) await room;
+  return await store(bench, item, line, until, once);
 }
 
 /** The message that a job is. */
