@@ -7,7 +7,18 @@
 
 import type { PushJob } from "../../exchange.ts";
 import type { Bench } from "./bench.ts";
-import { isLive, isOpen, isReloading, lockOf, openLock, readLock, type Taken } from "./idlock.ts";
+import { arrivedOf, type Whither } from "./followed.ts";
+import {
+  closeLock,
+  isLive,
+  isOpen,
+  isReloading,
+  type Lock,
+  lockOf,
+  openLock,
+  readLock,
+  type Taken,
+} from "./idlock.ts";
 import { idOfToken } from "./names.ts";
 import { patrol } from "./patrol.ts";
 import type { Place } from "./place.ts";
@@ -16,6 +27,8 @@ import { finishReload } from "./revive.ts";
 
 /** Milliseconds for which locks outlast their time. */
 const GRACE = 5_000;
+/** Where the job of a lock is that nobody had yet. */
+const ALIVE: Whither = { lines: ["w", "d"], dead: false };
 /** Tries to write a lock before it is taken as contended. */
 const TRIES = 20;
 
@@ -53,7 +66,18 @@ export async function takeId(
   return undefined;
 }
 
-/** Deletes locks whose time is over and whose job is gone, and ends the reloads of processes that died. */
+/** Closes a lock whose job is there: its pusher died before it could, or is about to. */
+async function closeStored(bench: Bench, place: Place, id: string, lock: Lock, until: number): Promise<void> {
+  const sent = { id, once: jobOf(lock) };
+  if ((await arrivedOf(bench, place, [sent], ALIVE, until)).size > 0) {
+    await closeLock(bench, place, id, lock, until);
+  }
+}
+
+/**
+ * Deletes locks whose time is over and whose job is gone, closes those whose job is there, and ends the reloads of
+ * processes that died.
+ */
 export async function letGo(bench: Bench, place: Place, until: number): Promise<void> {
   const now = bench.clock.now();
   const over = now - GRACE;
@@ -64,6 +88,7 @@ export async function letGo(bench: Bench, place: Place, until: number): Promise<
       if (!isReloading(lock, now)) await finishReload(bench, place, id, lock, lock.reload, until);
       return;
     }
+    if (isOpen(lock, place, now)) return await closeStored(bench, place, id, lock, until);
     // One whose pusher died in between is of no use any more when the server has forgotten the job's message id.
     if (lock.end > over || (!lock.closed && time > over - place.window)) return;
     if (!await isLive(bench, place, id, until)) await deleteMessage(bench, place, seq, until);

@@ -311,6 +311,33 @@ describeOn(["nats29"], "At the same time on NATS", () => {
     30_000,
   );
 
+  test.concurrent("who reserves notes that a job was stored whose pusher died before it could", async () => {
+    const server = await start();
+    const { prefix, options } = ground(server);
+    const pushing = await cutting(server.url, prefix, ACK_WAIT);
+    const x = job({ id: "x", queue: QUEUE, idWindow: 3_600_000 });
+    await pushing.transport.info(QUEUE, CALL);
+    let locks = 0;
+    await pushing.cut(
+      () => pushing.transport.push([x], CALL),
+      (subject) => subject.includes(".i.x") && ++locks === 2,
+    );
+    await using raw = await server.raw();
+    const lock = async (): Promise<string> => {
+      const { message } = JSON.parse(
+        await raw.request(
+          `$JS.API.STREAM.MSG.GET.${prefix}_${QUEUE}`,
+          JSON.stringify({ last_by_subj: `${prefix}.${QUEUE}.i.x` }),
+        ),
+      );
+      return atob(message.hdrs);
+    };
+    expect(await lock()).toContain(",false]");
+    await using next = nats(options);
+    await next.reserve([QUEUE], { ...TAKE, limit: 1, slots: 0 });
+    await becomes("the lock is closed", async () => (await lock()).includes(",true]"));
+  }, 30_000);
+
   test.concurrent("an id whose time is over is let go behind hundreds that are needed", async () => {
     const server = await start();
     const { prefix, options } = ground(server);
