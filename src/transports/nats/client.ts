@@ -5,7 +5,9 @@
  */
 
 import { TransportError } from "../../errors.ts";
+import { briefly } from "./brief.ts";
 import type { NatsConnection, NatsHeaders } from "./connection.ts";
+import { unavailable } from "./errors.ts";
 import type { Settings } from "./options.ts";
 import { type Core, createWays } from "./ways.ts";
 import { openSocket, type Socket } from "./websocket.ts";
@@ -28,6 +30,9 @@ const RECONNECT_WAIT = 100;
 const RECONNECT_JITTER = 150;
 /** Milliseconds between two looks whether the server still answers; after two without an answer the link is cut. */
 const PING_INTERVAL = 2_500;
+/** Milliseconds for which a server is waited for that has yet to say that it lets a connection go. */
+const CLOSING = 1_000;
+const LEAST_VERSION = [2, 9] as const;
 
 /** Connects, or takes the connection that was handed over. */
 export async function open(settings: Settings, timeout: number): Promise<Opened> {
@@ -36,7 +41,13 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
   const web = connection !== undefined || scheme !== undefined;
   const module = await load(web ? "@nats-io/nats-core" : "@nats-io/transport-node");
   const { headers } = module;
-  if (connection !== undefined) return { connection, headers };
+  if (connection !== undefined) {
+    if (connection.isClosed()) {
+      throw unavailable("Cannot use NATS as the connection that was handed over is closed");
+    }
+    checkVersion(connection);
+    return { connection, headers };
+  }
   const setWay = createWays(module);
   const options = {
     ...credentials,
@@ -55,7 +66,30 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
   setWay();
   const made = web ? module.wsconnect({ ...options, wsFactory }) : module.connect(options);
   setWay();
-  return { connection: await made, headers };
+  const opened = { connection: await made, headers };
+  try {
+    checkVersion(opened.connection);
+    return opened;
+  } catch (error) {
+    await leave(settings, opened);
+    throw error;
+  }
+}
+
+/** Ends a connection; one that was handed over stays as it is. */
+export async function leave(settings: Settings, { connection }: Opened): Promise<void> {
+  if (settings.connection === undefined) await briefly(settings.runtime, CLOSING, connection.close());
+}
+
+/** Nothing is known of a server while the connection is broken. */
+function checkVersion({ info }: NatsConnection): void {
+  if (info === undefined) return;
+  const [major = 0, minor = 0] = info.version.split(".").map(Number);
+  if (major > LEAST_VERSION[0] || (major === LEAST_VERSION[0] && minor >= LEAST_VERSION[1])) return;
+  throw new TransportError(
+    "TRANSPORT_INCOMPATIBLE",
+    `Cannot use NATS as the server must be 2.9 or later: current version is ${info.version}`,
+  );
 }
 
 async function load(name: "@nats-io/nats-core" | "@nats-io/transport-node"): Promise<Module> {

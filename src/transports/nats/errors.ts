@@ -46,6 +46,19 @@ const FULL: ReadonlySet<number> = new Set([
 ]);
 const OFF: ReadonlySet<number> = new Set([10008, 10035, 10039, 10076]);
 
+/** What keeps a connection from being made, by the words in which the runtimes and the client tell it. */
+const KINDS: readonly (readonly [words: RegExp, kind: string])[] = [
+  [/refused|tcp connect error|failed to connect$/i, "connection refused"],
+  [/resolve|ENOTFOUND|dns/i, "its name cannot be resolved"],
+  [/altname|not ?valid ?for ?name/i, "its certificate is another host's"],
+  [/certificate|self.signed/i, "its certificate is not trusted"],
+  [/does not support 'tls'|wrong.version.number|InvalidContentType/i, "it does not speak TLS"],
+  [
+    /^$|non-101/,
+    "its WebSocket was refused, or its certificate is not trusted: the runtime does not say which",
+  ],
+];
+
 /** A push or a move whose answer was lost: what became of it is unknown. */
 export class AnswerLost extends Error {
   override readonly name: string = "AnswerLost";
@@ -170,11 +183,6 @@ export function connectFault(error: unknown): Error {
 
 function kindOf(error: unknown): string {
   const message = messageOf(error);
-  return /refused/i.test(message)
-    ? "connection refused"
-    : /resolve|ENOTFOUND|dns/i.test(message)
-    ? "its name cannot be resolved"
-    : error instanceof Error
-    ? error.name
-    : "unknown";
+  const [, kind] = KINDS.find(([words]) => words.test(message)) ?? [];
+  return kind ?? (error instanceof Error ? error.name : "unknown");
 }

@@ -10,7 +10,7 @@ import { errorOf, messageOf, TransportClosed } from "../../errors.ts";
 import { hush } from "../../promises.ts";
 import { type Answered, type Ask, askOf, createAsks, type Outgoing } from "./asks.ts";
 import { briefly } from "./brief.ts";
-import { open, type Opened } from "./client.ts";
+import { leave, open, type Opened } from "./client.ts";
 import type { NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
 import {
   AnswerLost,
@@ -89,7 +89,6 @@ const NEXT_TIMEOUT = 2_000;
 const FLUSH = 1_000;
 /** Milliseconds for which servers of a cluster may be late at most; half of it is left to chance. */
 const LATE = 20_000;
-const LEAST_VERSION = [2, 9] as const;
 /** Milliseconds for which a cluster may lack servers, as one that has just begun. */
 const SHORT = 5_000;
 const decoder = new TextDecoder();
@@ -180,6 +179,7 @@ export function createLink(settings: Settings): Link {
     up = true;
     info = opened?.connection.info ?? info;
     epoch++;
+    if (link.clustered) link.overhear(`${ELECTED}*.*`, elected);
     asks.repeat();
     for (const told of [...waiting]) told();
   }
@@ -194,23 +194,31 @@ export function createLink(settings: Settings): Link {
 
   async function connect(): Promise<void> {
     opening = true;
+    let made: Opened | undefined;
     try {
-      const made = await open(settings, settings.servers.length > 1 ? NEXT_TIMEOUT : CONNECT_TIMEOUT);
-      if (closed) return void (settings.connection === undefined && await made.connection.close());
-      checkVersion(made.connection.info);
+      made = await open(settings, settings.servers.length > 1 ? NEXT_TIMEOUT : CONNECT_TIMEOUT);
+      if (closed) return await leave(settings, made);
       opened = made;
       prefix = `${settings.inboxPrefix}.${runtime.id()}.`;
       listen();
       hush(watch(made));
-      hush(made.connection.closed().then((error) => lost(made, error)));
-      rise();
-      if (link.clustered) link.overhear(`${ELECTED}*.*`, elected);
+      hush(ending(made));
+      // It may be broken, as one that was handed over, and come back later.
+      if (made.connection.info !== undefined) rise();
     } catch (error) {
+      if (made !== undefined) {
+        lost(made, error);
+        await leave(settings, made);
+      }
       const fault = connectFault(error);
       for (const told of [...waiting]) told(fault);
     } finally {
       opening = false;
     }
+  }
+
+  async function ending(which: Opened): Promise<void> {
+    lost(which, await which.connection.closed());
   }
 
   /** The connection has ended for good: the next call makes another. */
@@ -371,26 +379,19 @@ export function createLink(settings: Settings): Link {
     async close() {
       if (closed) return;
       closed = true;
-      const { connection } = opened ?? {};
-      const own = settings.connection === undefined;
-      if (up && connection !== undefined) await briefly(runtime, FLUSH, connection.flush());
+      const last = opened;
+      if (up && last !== undefined) await briefly(runtime, FLUSH, last.connection.flush());
       up = false;
       leaders.close();
       fail(new TransportClosed(settings.name));
       for (const told of [...waiting]) told(new TransportClosed(settings.name));
       alarms.clear();
-      if (own) await connection?.close();
-      else for (const subscription of [mux, ...overheard.values()]) subscription?.unsubscribe();
+      if (settings.connection !== undefined) {
+        for (const subscription of [mux, ...overheard.values()]) subscription?.unsubscribe();
+      }
+      if (last !== undefined) await leave(settings, last);
       opened = undefined;
     },
   };
   return link;
-}
-
-function checkVersion(info: NatsInfo | undefined): void {
-  const [major = 0, minor = 0] = (info?.version ?? "").split(".").map(Number);
-  if (major > LEAST_VERSION[0] || (major === LEAST_VERSION[0] && minor >= LEAST_VERSION[1])) return;
-  throw unavailable(
-    `Cannot use NATS as the server must be 2.9 or later: current version is ${info?.version ?? "unknown"}`,
-  );
 }

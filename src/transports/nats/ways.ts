@@ -27,11 +27,14 @@ interface Way extends AsyncIterable<Uint8Array> {
 
 interface Server {
   readonly src: string;
+  readonly hostname: string;
+  /** The name that its certificate must bear; empty where it is dialled by an address. */
+  readonly tlsName: string;
 }
 
 /** A connection's options. */
 interface Options {
-  readonly tls?: unknown;
+  readonly tls?: object | undefined;
   /** Of a connection over WebSocket only. */
   readonly wsFactory?: unknown;
 }
@@ -100,14 +103,27 @@ function current({ ProtocolHandler }: Core): Way | undefined {
   }
 }
 
-/** A way that is TCP or WebSocket, as the connection wants it that dials. */
+/**
+ * A way that is TCP or WebSocket, as the connection wants it that dials. It ends when the client wants that, whether or
+ * not there is still somebody at the other end: the client's own ways wait until what was sent has gone out, or until the
+ * other end has said that it closes, and a connection that waits for that does not come back.
+ */
 function either(known: Known): Way {
   const { promise: closed, resolve } = Promise.withResolvers<void | Error>();
   let inner: Way | undefined;
+  let isOpen = false;
+  /** Whether the client ended it: then it is not to hear of its end later, when it may have another. */
+  let isOver = false;
 
   function chosen(): Way {
     if (inner === undefined) throw new Error("Cannot use a connection that was not dialled");
     return inner;
+  }
+
+  /** An error given as the reason keeps the client's ways from waiting until all has gone out. */
+  function end(reason = new Error("The connection was ended")): Promise<void> | undefined {
+    isOver = true;
+    return inner?.close(reason);
   }
 
   return {
@@ -122,7 +138,7 @@ function either(known: Known): Way {
       return inner?.isClosed ?? false;
     },
     get closeError() {
-      return inner?.closeError;
+      return isOver ? undefined : inner?.closeError;
     },
     async connect(server, options) {
       const web = options.wsFactory !== undefined || WEB.test(server.src);
@@ -133,18 +149,30 @@ function either(known: Known): Way {
       if (make === undefined) throw new Error("Cannot connect as this way was never opened in the process");
       inner = make();
       if (!web) hearSockets(inner);
-      void inner.closed().then(resolve);
-      await inner.connect(server, options);
+      await inner.connect(server, addressed(server, options));
+      isOpen = true;
+      void inner.closed().then((error) => isOver ? undefined : resolve(error));
     },
     isEncrypted: () => chosen().isEncrypted(),
     send: (frame) => chosen().send(frame),
     async close(error) {
-      if (inner === undefined) resolve(error);
-      else await inner.close(error);
+      const ended = end(error);
+      if (isOpen && error === undefined) return await ended;
+      // One that failed before it was open would stay there.
+      inner?.discard();
     },
-    disconnect: () => inner?.disconnect(),
+    disconnect() {
+      void end();
+      resolve();
+    },
     discard: () => inner?.discard(),
     closed: () => closed,
     [Symbol.asyncIterator]: () => chosen()[Symbol.asyncIterator](),
   };
+}
+
+/** Without a name the runtimes compare a certificate with `localhost`, unless the address is told them. */
+function addressed({ hostname, tlsName }: Server, options: Options): Options {
+  if (options.tls === undefined || tlsName !== "") return options;
+  return { ...options, tls: { host: hostname, ...options.tls } };
 }

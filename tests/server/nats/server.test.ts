@@ -1,5 +1,6 @@
 /** Servers that refuse, limits that are reached, streams that stand in the way: a typed error each, and no lost job. */
-import { connect as connectCore } from "@nats-io/transport-node";
+import { createServer, type Socket } from "node:net";
+import { connect as connectCore, nkeyAuthenticator, nkeys } from "@nats-io/transport-node";
 import { describe, expect, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
 import { connect } from "../../../src/connect.ts";
@@ -10,6 +11,15 @@ import { describeOn, owned } from "../support/servers/owned.ts";
 
 const CALL = { deadline: 5_000 };
 const PATIENCE = 20_000;
+
+const REFUSED = {
+  code: "TRANSPORT_UNAVAILABLE",
+  message: "Cannot connect to NATS as the server refused the credentials",
+};
+const TOO_OLD = {
+  code: "TRANSPORT_INCOMPATIBLE",
+  message: "Cannot use NATS as the server must be 2.9 or later: current version is 2.8.4",
+};
 
 async function reasonOf(
   promise: Promise<unknown>,
@@ -30,6 +40,42 @@ async function withServer(
   } finally {
     await server[Symbol.asyncDispose]();
   }
+}
+
+interface OldServer extends AsyncDisposable {
+  readonly url: string;
+  /** Connections that are open, and all that there were. */
+  connections(): readonly [open: number, all: number];
+}
+
+/** As much of an old server as is asked before it is refused; a real one cannot be had here. */
+async function oldServer(version: string): Promise<OldServer> {
+  const sockets = new Set<Socket>();
+  let all = 0;
+  const info = JSON.stringify({ server_id: "old", version, proto: 1, headers: true, max_payload: 1_000_000 });
+  const server = createServer((socket) => {
+    all++;
+    sockets.add(socket);
+    socket.write(`INFO ${info}\r\n`);
+    socket.on("data", (data) => {
+      if (data.includes("PING")) socket.write("PONG\r\n");
+    });
+    // A broken end is seen by its closing.
+    socket.on("error", () => undefined);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("The server has no port");
+  return {
+    url: `nats://127.0.0.1:${address.port}`,
+    connections: () => [sockets.size, all],
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
 }
 
 async function made(server: NatsServer, stream: string, config: object): Promise<void> {
@@ -57,6 +103,55 @@ describeOn(["nats29"], "A server of NATS that refuses", () => {
       expect(await transport.queues(CALL)).toEqual([]);
     });
   }, PATIENCE);
+
+  test("a token is taken, in the URL too; a wrong one is a typed error that does not repeat it", async () => {
+    await withServer({
+      config: "authorization { token: right }",
+      auth: { auth_token: "right" },
+    }, async ({ url }) => {
+      for (const options of [{ servers: url, token: "right" }, { servers: url.replace("//", "//right@") }]) {
+        await using transport = nats(options);
+        expect(await transport.queues(CALL)).toEqual([]);
+      }
+      await using transport = nats({ servers: url, token: "wr0ng" });
+      expect(await reasonOf(transport.queues(CALL))).toMatchObject(REFUSED);
+    });
+  }, PATIENCE);
+
+  test("an authenticator signs what the server asks; one with another key is a typed error", async () => {
+    const [known, unknown] = [nkeys.createUser(), nkeys.createUser()];
+    await withServer({
+      config: `authorization { users = [
+        { user: admin, password: p }
+        { nkey: ${known.getPublicKey()} } ] }`,
+      auth: { user: "admin", pass: "p" },
+    }, async ({ url }) => {
+      await using transport = nats({ servers: url, authenticator: nkeyAuthenticator(known.getSeed()) });
+      expect(await transport.push([job({ queue: "work", id: "1" })], CALL)).toEqual(["stored"]);
+      await using other = nats({ servers: url, authenticator: nkeyAuthenticator(unknown.getSeed()) });
+      expect(await reasonOf(other.queues(CALL))).toMatchObject(REFUSED);
+    });
+  }, PATIENCE);
+
+  test("a server that is too old is told each time, with both versions, and not held on to", async () => {
+    await using old = await oldServer("2.8.4");
+    await using transport = nats({ servers: old.url });
+    for (let times = 1; times <= 2; times++) {
+      expect(await reasonOf(transport.queues(CALL))).toMatchObject(TOO_OLD);
+      await expect.poll(old.connections).toEqual([0, times]);
+    }
+  });
+
+  test("a connection to a server that is too old is left open where it was handed over", async () => {
+    await using old = await oldServer("2.8.4");
+    const connection = await connectCore({ servers: old.url.replace("nats://", "") });
+    const transport = nats({ connection });
+    expect(await reasonOf(transport.queues(CALL))).toMatchObject(TOO_OLD);
+    await transport[Symbol.asyncDispose]();
+    await connection.flush();
+    expect(old.connections()).toEqual([1, 1]);
+    await connection.close();
+  });
 
   test("a server without JetStream is a typed error", async () => {
     await withServer({ jetstream: false }, async (server) => {
@@ -240,6 +335,36 @@ describeOn(["nats29"], "What other programs and users see of NATS", () => {
     await connection.close();
   });
 
+  test("a connection that was handed over while it was broken is used when it is back", async () => {
+    await withServer({}, async (own) => {
+      const connection = await connectCore({
+        servers: own.url.replace("nats://", ""),
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 100,
+      });
+      await own.kill();
+      await expect.poll(() => connection.info).toBeUndefined();
+      await using transport = nats({ connection });
+      const pushed = transport.push([job({ queue: "work", id: "1" })], { deadline: PATIENCE });
+      await own.start();
+      expect(await pushed).toEqual(["stored"]);
+      await connection.close();
+    });
+  }, PATIENCE);
+
+  test("a connection that was handed over and is closed is told by each call, and not waited for", async () => {
+    const connection = await connectCore({ servers: (await server()).url.replace("nats://", "") });
+    await using transport = nats({ connection });
+    expect(await transport.queues(CALL)).toEqual([]);
+    await connection.close();
+    for (let times = 0; times < 2; times++) {
+      expect(await reasonOf(transport.queues(CALL))).toMatchObject({
+        code: "TRANSPORT_UNAVAILABLE",
+        message: "Cannot use NATS as the connection that was handed over is closed",
+      });
+    }
+  });
+
   test("jobs travel over WebSocket", async () => {
     await using transport = await connect(`${(await server()).ws}?prefix=f${crypto.randomUUID()}`);
     expect(await transport.push([job({ queue: "work", id: "1" })], CALL)).toEqual(["stored"]);
@@ -291,6 +416,7 @@ describe("Options of NATS", () => {
   const WRONG: Readonly<Record<string, unknown>> = {
     "neither servers nor a connection": {},
     "servers that are none": { servers: [] },
+    "TLS settings for WebSocket": { servers: "wss://a", tls: {} },
     "TCP and WebSocket at once": { servers: ["nats://a", "ws://b"] },
     "a prefix with a dot": { servers: "a", prefix: "a.b" },
     "an ackWait of 0": { servers: "a", ackWait: 0 },

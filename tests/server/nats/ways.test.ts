@@ -1,4 +1,5 @@
-/** Connections of both ways in one process, each of which must come back by its own. */
+/** Connections of both ways in one process, each of which must come back by its own, and however it was lost. */
+import { connect as dial, createServer, type Socket } from "node:net";
 import { connect, wsconnect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import { job } from "../../../src/testing/conformance/lab.ts";
@@ -9,7 +10,87 @@ import { describeOn, owned } from "../support/servers/owned.ts";
 
 const CALL = { deadline: 10_000 };
 const PATIENCE = 60_000;
+/** Less than the time after which a silent link is given up by itself, and more than the last words may take. */
+const CLOSING = 4_000;
+/** More than all buffers on the way take. */
+const MUCH = Array.from(
+  { length: 20 },
+  (_, n) => job({ queue: "work", id: `much-${n}`, payload: new Uint8Array(900_000) }),
+);
 const ORDERS = [["url", "ws"], ["ws", "url"]] as const;
+/** What of a server comes through a proxy before it is silent: nothing, its greeting, all. */
+type Passing = "nothing" | "greeting" | "all";
+
+/** A proxy on loopback whose connections can fall silent: they stay open, and nothing comes through. */
+interface Proxy extends AsyncDisposable {
+  readonly port: number;
+  /** What comes through connections that are made from now on. */
+  passing: Passing;
+  /** Lets those that are there fall silent; nobody reads what comes. */
+  hush(): void;
+  /** Ends those that are silent. */
+  cut(): void;
+  /** How many were made. */
+  made(): number;
+  /** Resolves when another is made. */
+  next(): Promise<void>;
+  /** Resolves when none is open. */
+  left(): Promise<void>;
+}
+
+async function proxied(url: string): Promise<Proxy> {
+  const target = Number(new URL(url).port);
+  /** What is open, and whether it is silent. */
+  const links = new Map<Socket, boolean>();
+  const coming: (() => void)[] = [];
+  const leaving: (() => void)[] = [];
+  let made = 0;
+  const server = createServer((near) => {
+    made++;
+    for (const resolve of coming.splice(0)) resolve();
+    const { passing } = proxy;
+    const far = dial(target, "127.0.0.1");
+    links.set(near, passing === "nothing");
+    near.on("data", (chunk) => links.get(near) === false && far.write(chunk));
+    far.on("data", (chunk) => {
+      if (links.get(near) !== false) return;
+      near.write(chunk);
+      links.set(near, passing === "greeting" && chunk.includes("INFO "));
+    });
+    near.on("close", () => {
+      links.delete(near);
+      far.destroy();
+      for (const resolve of links.size === 0 ? leaving.splice(0) : []) resolve();
+    });
+    // A broken end is seen by its closing.
+    for (const socket of [near, far]) socket.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("The proxy has no port");
+  const proxy: Proxy = {
+    port: address.port,
+    passing: "all",
+    hush() {
+      for (const near of links.keys()) {
+        links.set(near, true);
+        near.pause();
+      }
+    },
+    cut() {
+      for (const [near, silent] of links) if (silent) near.destroy();
+    },
+    made: () => made,
+    next: () => new Promise((resolve) => coming.push(resolve)),
+    left: () => new Promise((resolve) => links.size === 0 ? resolve() : leaving.push(resolve)),
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const near of links.keys()) near.destroy();
+      await closed;
+    },
+  };
+  return proxy;
+}
 
 describeOn(["nats29"], "TCP and WebSocket in one process", () => {
   const started = owned(() => startNats());
@@ -35,6 +116,11 @@ describeOn(["nats29"], "TCP and WebSocket in one process", () => {
       const settled = await to.settle([{ queue, token: delivery?.token ?? "", to: "done" }], CALL);
       expect(settled).toEqual(["settled"]);
     }
+  }
+
+  function openThrough(server: NatsServer, way: "url" | "ws", { port }: Proxy): Transport {
+    const servers = server[way].replace(/\d+$/, String(port));
+    return nats({ servers, prefix: `ways-${crypto.randomUUID()}` });
   }
 
   async function isBack(ways: readonly Transport[]): Promise<void> {
@@ -85,4 +171,84 @@ describeOn(["nats29"], "TCP and WebSocket in one process", () => {
     await overWeb.close();
     await last.close();
   }, PATIENCE);
+
+  for (const [way, passing] of [["url", "nothing"], ["ws", "greeting"]] as const) {
+    // Side by side, as each waits for some seconds.
+    test.concurrent(
+      `${way}: a server that is silent when it is dialled is given up, and dialled again`,
+      async () => {
+        const server = await started();
+        await using proxy = await proxied(server[way]);
+        await using transport = openThrough(server, way, proxy);
+        proxy.passing = passing;
+        await expect(transport.queues(CALL)).rejects.toMatchObject({
+          code: "TRANSPORT_UNAVAILABLE",
+          message: "Cannot connect to NATS as no server answered in time",
+        });
+        // Over WebSocket a runtime waits until the other end has said that it closes.
+        if (way === "url") await proxy.left();
+        proxy.passing = "all";
+        expect(await transport.queues(CALL)).toEqual([]);
+      },
+      PATIENCE,
+    );
+  }
+
+  test.concurrent(
+    "ws: the late end of a dial that was given up is not that of the link which followed",
+    async () => {
+      const server = await started();
+      await using proxy = await proxied(server.ws);
+      await using transport = openThrough(server, "ws", proxy);
+      await transport.queues(CALL);
+      proxy.passing = "greeting";
+      const dialled = proxy.next();
+      proxy.hush();
+      proxy.cut();
+      await dialled;
+      proxy.passing = "all";
+      await proxy.next();
+      expect(await transport.queues(CALL)).toEqual([]);
+      const made = proxy.made();
+      proxy.cut();
+      for (let times = 0; times < 10; times++) await transport.queues(CALL);
+      expect(proxy.made()).toBe(made);
+    },
+    PATIENCE,
+  );
+
+  /** Checks a transport of which a job is stored, and whose link is silent now with much on its way. */
+  async function onSilent(way: "url" | "ws", check: (transport: Transport) => Promise<void>): Promise<void> {
+    const server = await started();
+    await using proxy = await proxied(server[way]);
+    await using transport = openThrough(server, way, proxy);
+    expect(await transport.push([job({ queue: "work", id: "1" })], CALL)).toEqual(["stored"]);
+    proxy.hush();
+    await transport.push(MUCH, { deadline: 1_000 }).catch(() => undefined);
+    await check(transport);
+  }
+
+  for (const way of ["url", "ws"] as const) {
+    test.concurrent(
+      `${way}: a link that falls silent with much on its way is given up, and made anew`,
+      () =>
+        onSilent(way, async (transport) => {
+          const lost = transport.queues({ deadline: PATIENCE });
+          await expect(lost).rejects.toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
+          expect(await transport.push([job({ queue: "work", id: "2" })], CALL)).toEqual(["stored"]);
+        }),
+      PATIENCE,
+    );
+
+    test.concurrent(
+      `${way}: a transport whose link fell silent with much on its way is closed in time`,
+      () =>
+        onSilent(way, async (transport) => {
+          const begun = performance.now();
+          await transport[Symbol.asyncDispose]();
+          expect(performance.now() - begun).toBeLessThan(CLOSING);
+        }),
+      PATIENCE,
+    );
+  }
 });

@@ -1,9 +1,12 @@
+import { wsconnect } from "@nats-io/nats-core";
 import { expect, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
+import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
+const CALL = { deadline: 10_000 };
 const anything = {
   "~standard": { version: 1, vendor: "here", validate: (value: unknown) => ({ value }) },
 } as const;
@@ -33,6 +36,24 @@ describeOn(["nats29"], "NATS over WebSocket", () => {
     await relay.drain();
     expect(handled).toEqual(["a"]);
     await relay.close();
+    await expect.poll(left).toBe(0);
+  });
+
+  test("a connection that was handed over works, and is left open", async () => {
+    const { ws } = await started();
+    const connection = await wsconnect({ servers: ws, user: "app", pass: "right" });
+    const transport = nats({ connection, prefix: "handed" });
+    expect(await transport.push([job({ queue: "work", id: "1" })], CALL)).toEqual(["stored"]);
+    const look = { limit: 1, slots: 1, lease: 10_000, wait: 5_000, ...CALL };
+    const [delivery] = await transport.reserve(["work"], look);
+    expect(delivery?.id).toBe("1");
+    const held = { queue: "work", token: delivery?.token ?? "" };
+    expect(await transport.settle([{ ...held, to: "done" }], CALL)).toEqual(["settled"]);
+    await transport[Symbol.asyncDispose]();
+    await connection.flush();
+    expect(connection.isClosed()).toBe(false);
+    expect(await left()).toBe(1);
+    await connection.close();
     await expect.poll(left).toBe(0);
   });
 

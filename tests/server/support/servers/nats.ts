@@ -1,11 +1,20 @@
 /** NATS servers of tests. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { connectNats, type RawNats } from "./nats_client.ts";
+import { fileURLToPath } from "node:url";
+import { connectNats, type Credentials, type RawNats } from "./nats_client.ts";
 import { type Server, startServer } from "./server.ts";
 
 /** Which of the servers: the oldest that we work with, and the newest. */
 export type NatsName = "nats29" | "nats";
+
+/** A certificate that nobody vouches for: `cert` is that of `localhost`, `address` that of 127.0.0.1. */
+export type Certificate = "cert" | "address";
+
+/** Where the file of a certificate is. */
+export function certificateFile(name: Certificate | "key"): string {
+  return fileURLToPath(new URL(`../../fixtures/tls/${name}.pem`, import.meta.url));
+}
 
 /** How a server is set up. */
 export interface NatsOptions {
@@ -18,7 +27,9 @@ export interface NatsOptions {
   /** More of the configuration, as its file has it: `authorization { user: a, password: b }`, `max_payload: 64KB`. */
   readonly config?: string;
   /** What the connections of `raw` say of themselves, where the configuration asks for it. */
-  readonly auth?: { readonly user: string; readonly pass: string };
+  readonly auth?: Credentials;
+  /** Speaks TLS alone, over TCP and over WebSocket, with one of the certificates. Default: none. */
+  readonly tls?: Certificate;
   /** Where its folder is made. Default: where the system keeps what is temporary. */
   readonly root?: string | undefined;
   /** A node of a cluster: its name, its port for the others, and theirs. */
@@ -27,7 +38,7 @@ export interface NatsOptions {
 
 /** A server, alone or in a cluster. */
 export interface NatsServer extends Server {
-  /** For TCP, without user and password. */
+  /** For TCP or TLS, without user and password. */
   readonly url: string;
   /** For WebSocket, without user and password. */
   readonly ws: string;
@@ -39,8 +50,9 @@ export interface NatsServer extends Server {
 
 /** Starts a server with JetStream on files, TCP and WebSocket. */
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
-  const { server: name = "nats29", jetstream = true, auth } = options;
+  const { server: name = "nats29", jetstream = true, auth, tls } = options;
   const serverName = `relevo-${crypto.randomUUID()}`;
+  const host = tls === "cert" ? "localhost" : "127.0.0.1";
   let ports: readonly number[] = [];
   const server = await startServer({
     server: name,
@@ -67,8 +79,8 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   return {
     ...server,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-    url: `nats://127.0.0.1:${server.port}`,
-    ws: `ws://127.0.0.1:${ports[1]}`,
+    url: `${tls === undefined ? "nats" : "tls"}://${host}:${server.port}`,
+    ws: `${tls === undefined ? "ws" : "wss"}://${host}:${ports[1]}`,
     raw: () => connectNats(server.port, auth),
     async monitor(page) {
       const answer = await fetch(`http://127.0.0.1:${ports[2]}${page}`, {
@@ -80,19 +92,23 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
 }
 
 function configuration(
-  { jetstream = true, limits = {}, config = "", cluster }: NatsOptions,
+  { jetstream = true, limits = {}, config = "", tls, cluster }: NatsOptions,
   name: string,
   folder: string,
   [port, ws, http]: readonly number[],
 ): string {
   const settings = Object.entries(limits).map(([key, value]) => `${key}: ${value}`).join(", ");
   const store = `store_dir: ${JSON.stringify(join(folder, "data"))}`;
+  const secure = tls === undefined
+    ? undefined
+    : `tls { cert_file: "${certificateFile(tls)}", key_file: "${certificateFile("key")}" }`;
   const nodes = cluster?.routes.map((route) => `"nats://127.0.0.1:${route}"`).join(", ");
   return [
     `server_name: "${name}"`,
     `listen: "127.0.0.1:${port}"`,
     `http: "127.0.0.1:${http}"`,
-    `websocket { listen: "127.0.0.1:${ws}", no_tls: true }`,
+    `websocket { listen: "127.0.0.1:${ws}", ${secure ?? "no_tls: true"} }`,
+    ...(secure === undefined ? [] : [secure]),
     ...(jetstream ? [`jetstream { ${store}${settings === "" ? "" : `, ${settings}`} }`] : []),
     ...(cluster === undefined
       ? []

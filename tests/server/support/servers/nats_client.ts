@@ -1,13 +1,20 @@
 /** A NATS client of a few lines, beside the one that the transport uses: what any other program may publish. */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 
 /** What a server says of itself when somebody connects. */
 export interface ServerInfo {
   readonly server_name: string;
   readonly version: string;
   readonly max_payload: number;
+  readonly tls_required?: boolean;
 }
+
+/** Who a connection says it is. */
+export type Credentials =
+  | { readonly user: string; readonly pass: string }
+  | { readonly auth_token: string };
 
 /** A connection to one server. */
 export interface RawNats extends AsyncDisposable {
@@ -22,33 +29,34 @@ export interface RawNats extends AsyncDisposable {
 const SILENCE = 3_000;
 const TRIES = 20;
 
-/** Connects; rejects when nobody listens or the server does not want us. */
-export async function connectNats(
-  port: number,
-  auth: { readonly user?: string; readonly pass?: string } = {},
-): Promise<RawNats> {
-  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+/** Connects; rejects when nobody listens or the server does not want us. Over TLS any certificate is taken. */
+export async function connectNats(port: number, auth?: Credentials): Promise<RawNats> {
+  let socket: Socket = connect({ port, host: "127.0.0.1", noDelay: true });
   const inbox = `_INBOX.${crypto.randomUUID()}`;
   const answers = new Map<string, (payload: string) => void>();
   const pongs: (() => void)[] = [];
   const failures: ((error: Error) => void)[] = [];
   const { promise: greeted, resolve: greet } = Promise.withResolvers<ServerInfo>();
   let broken: Error | undefined;
+  let closed: Promise<unknown> | undefined;
   const fail = (error: Error): void => {
     broken ??= error;
     for (const reject of failures.splice(0)) reject(broken);
   };
-  readFrom(socket, (line, payload) => {
-    const [verb = "", subject = ""] = line.split(" ");
-    if (verb === "INFO") greet(JSON.parse(line.slice(5)) as ServerInfo);
-    else if (verb === "PING") socket.write("PONG\r\n");
-    else if (verb === "PONG") pongs.shift()?.();
-    else if (verb === "-ERR") fail(new Error(line));
-    else if (verb === "MSG" || verb === "HMSG") answers.get(subject)?.(payload);
-  });
-  socket.on("error", fail);
-  socket.on("close", () => fail(new Error("The connection was closed")));
+  const hear = (): void => {
+    closed = new Promise((resolve) => socket.once("close", resolve));
+    readFrom(socket, (line, payload) => {
+      const [verb = "", subject = ""] = line.split(" ");
+      if (verb === "INFO") greet(JSON.parse(line.slice(5)) as ServerInfo);
+      else if (verb === "PING") socket.write("PONG\r\n");
+      else if (verb === "PONG") pongs.shift()?.();
+      else if (verb === "-ERR") fail(new Error(line));
+      else if (verb === "MSG" || verb === "HMSG") answers.get(subject)?.(payload);
+    });
+    socket.on("error", fail);
+    socket.on("close", () => fail(new Error("The connection was closed")));
+  };
+  hear();
 
   function answered<T>(begin: (resolve: (value: T) => void) => void): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -81,6 +89,11 @@ export async function connectNats(
 
   try {
     const info = await answered<ServerInfo>((resolve) => void greeted.then(resolve));
+    if (info.tls_required === true) {
+      socket.removeAllListeners("data");
+      socket = connectTls({ socket, rejectUnauthorized: false });
+      hear();
+    }
     const options = { verbose: false, pedantic: false, headers: true, no_responders: true, ...auth };
     await flushed(`CONNECT ${JSON.stringify(options)}\r\nSUB ${inbox}.* 1\r\n`);
     return {
