@@ -76,18 +76,21 @@ export function leaseScenes(open: OpenScene): void {
   });
 
   test("settlements that come after the lease are stale, one event each, and the jobs are settled once", async () => {
-    const scene = open(LEASE);
-    const order = { lease: LEASE, concurrency: JOBS, prefetch: 0 };
-    const late = scene.worker({ ...order, atSettle: "hold" });
-    await scene.producer({ from: 0, count: JOBS, bulk: JOBS, width: 1, task: { does: "gather" } }).rest();
-    await late.told("settling", ({ count }) => (count ?? 0) >= IN_HAND);
-    const heir = scene.worker(order);
-    await scene.counts(drained);
-    late.child.write("go");
-    const ids = new Set<string | undefined>();
-    while (ids.size < JOBS) ids.add((await late.told("stale", ({ during }) => during === "settle")).id);
-    expect(of([...await late.stop(), ...await heir.stop()], "stale")).toEqual([]);
-    const { history, runs, left } = await scene.judge();
+    const { history, runs, left } = await untilStruck(async () => {
+      const scene = open(LEASE);
+      const order = { lease: LEASE, concurrency: JOBS, prefetch: 0 };
+      const late = scene.worker({ ...order, atSettle: "hold" });
+      await scene.producer({ from: 0, count: JOBS, bulk: JOBS, width: 1, task: { does: "gather" } }).rest();
+      await late.told("settling", ({ count }) => (count ?? 0) >= IN_HAND);
+      const heir = scene.worker(order);
+      await scene.counts(drained);
+      late.child.write("go");
+      const ids = new Set<string | undefined>();
+      while (ids.size < JOBS) ids.add((await late.told("stale", ({ during }) => during === "settle")).id);
+      expect(of(await late.stop(), "stale")).toEqual([]);
+      // One that the machine kept from extending or settling in time proves nothing.
+      return of(await heir.stop(), "stale").length > 0 ? undefined : await scene.judge();
+    });
     expect(left).toEqual(NOTHING);
     const answers = history.flatMap((line) => line.op === "settle" ? [line.state] : []).sort();
     expect(answers).toEqual([...Array(JOBS).fill("settled"), ...Array(JOBS).fill("stale")]);
