@@ -7,6 +7,7 @@
  * @module
  */
 
+import { DeadlineExceeded } from "../../errors.ts";
 import { hush } from "../../promises.ts";
 import type { Bench } from "./bench.ts";
 import { lastMessage, replace } from "./locks.ts";
@@ -23,23 +24,29 @@ function subjectOf({ base }: Place, seq: number): string {
   return `${base}h.${seq}`;
 }
 
-/** Notes those that lost a lease before; the number of each note. */
-export async function noteFrail(
-  bench: Bench,
-  arrivals: readonly Arrival[],
-  until: number,
-): Promise<ReadonlyMap<Arrival, number>> {
+/** What became of notes. */
+export interface Noted {
+  /** The number of each note. */
+  readonly notes: ReadonlyMap<Arrival, number>;
+  /** Those of which the server said nothing in time: they are not to be handed over. */
+  readonly unheard: ReadonlySet<Arrival>;
+}
+
+/** Notes those that lost a lease before. */
+export async function noteFrail(bench: Bench, arrivals: readonly Arrival[], until: number): Promise<Noted> {
   const notes = new Map<Arrival, number>();
+  const unheard = new Set<Arrival>();
   await each(arrivals.filter(({ record }) => isFrail(record)), async (arrival) => {
     const { place, seq } = arrival;
     const note = await replace(bench, place, subjectOf(place, seq), "", 0, until).catch((error) => {
       if (!bench.link.up) throw error;
+      if (error instanceof DeadlineExceeded) unheard.add(arrival);
       // A store that is full gives out what it has: of this one a loss may go uncounted.
       return undefined;
     });
     if (note !== undefined) notes.set(arrival, note);
   });
-  return notes;
+  return { notes, unheard };
 }
 
 /** Takes a note away that is of no use any more. What is left behind is found by who tends the queue. */

@@ -17,7 +17,7 @@ import { Held, marginOf } from "./held.ts";
 import { inOrder } from "./order.ts";
 import type { Place } from "./place.ts";
 import type { Arrival } from "./arrival.ts";
-import { dropNote, noteFrail } from "./notes.ts";
+import { dropNote, type Noted, noteFrail } from "./notes.ts";
 import { dueOf, giveBack } from "./ripen.ts";
 import { look, round } from "./take.ts";
 import { isFrail } from "./wire.ts";
@@ -26,6 +26,7 @@ import { isFrail } from "./wire.ts";
 const FIRST = 500;
 /** Milliseconds for which a look is waited for that was interrupted: what it still brings is given back. */
 const LAST_LOOK = 1_000;
+const NONE: Noted = { notes: new Map(), unheard: new Set() };
 /** Milliseconds for what is given back when nobody waits for it any more. */
 const GIVE_BACK = 5_000;
 
@@ -178,11 +179,11 @@ async function handOver(
   ended: readonly unknown[],
 ): Promise<Delivery[]> {
   const { runtime } = bench.link.settings;
-  const notes = await noted(bench, arrivals);
+  const { notes, unheard } = await noted(bench, arrivals);
   const now = runtime.monotonic();
   const isOver = ({ place: { ackWait }, at }: Arrival): boolean =>
     ended.length > 0 || now >= at + ackWait - marginOf(ackWait);
-  const over = arrivals.filter(isOver);
+  const over = arrivals.filter((arrival) => isOver(arrival) || unheard.has(arrival));
   await giveUp(bench, over, notes);
   if (ended.length > 0) {
     // It may have been only while those went back.
@@ -204,9 +205,9 @@ async function giveUp(
 }
 
 /** Notes those that lost a lease before, which must not cost them this one. */
-async function noted(bench: Bench, arrivals: readonly Arrival[]): Promise<ReadonlyMap<Arrival, number>> {
+async function noted(bench: Bench, arrivals: readonly Arrival[]): Promise<Noted> {
   const frail = arrivals.filter(({ record }) => isFrail(record));
-  if (frail.length === 0) return new Map();
+  if (frail.length === 0) return NONE;
   const shortest = Math.min(...frail.map(({ place }) => place.ackWait));
   try {
     return await noteFrail(bench, frail, bench.link.settings.runtime.monotonic() + shortest / 4);

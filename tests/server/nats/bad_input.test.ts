@@ -247,7 +247,7 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
           const ackWait = 1_000;
           const user = userOf(what);
           const boss = ground.relay(jobs, { ...BOSS, ackWait });
-          const poor = ground.relay(jobs, { ...user, ackWait }, { callTimeout: 1_000 });
+          const poor = ground.relay(jobs, { ...user, ackWait }, { callTimeout: 5_000 });
           const runs: string[] = [];
           const states = heard(poor.events, "connection");
           poor.handle("work", (_, { signal }) => {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { Delivery, ReserveOptions } from "../../../src/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/transport.ts";
-import { nats } from "../../../src/transports/nats/mod.ts";
+import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
@@ -110,6 +110,36 @@ for (const name of ["nats29", "nats"] as const) {
         await using __ = next;
         await next.reserve([QUEUE], { ...LOOK, slots: 0 });
         await expect.poll(() => notes(prefix)).toBe(1);
+      },
+      PATIENCE,
+    );
+
+    test(
+      "a job of whose note the server says nothing is handed over when it does, and lost nothing more",
+      async () => {
+        const { prefix, transport } = await onStore();
+        await using _ = transport;
+        await dieAt(prefix, "relevo");
+        const real = await connect({ servers: (await started()).url.replace("nats://", "") });
+        let unheard = 0;
+        let silent = true;
+        const connection: NatsConnection = new Proxy(real, {
+          get(target, key) {
+            const value: unknown = Reflect.get(target, key);
+            if (key !== "publish") return typeof value === "function" ? value.bind(target) : value;
+            return (...parts: Parameters<typeof real.publish>) => {
+              if (!silent || !parts[0].startsWith(`${prefix}.${QUEUE}.h.`)) return target.publish(...parts);
+              unheard++;
+            };
+          },
+        });
+        const worker = nats({ connection, prefix, ackWait: ACK_WAIT });
+        for (let looks = 0; looks < 10; looks++) expect(await come(worker, 1)).toEqual([]);
+        expect(unheard).toBeGreaterThan(1);
+        silent = false;
+        expect((await one(worker)).lost).toBe(1);
+        await worker[Symbol.asyncDispose]();
+        await real.close();
       },
       PATIENCE,
     );

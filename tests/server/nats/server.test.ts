@@ -444,8 +444,17 @@ describeOn(["nats29"], "A stream or a consumer that somebody deleted", () => {
         await transport.push([job({ queue: "work", id: "1", delay: 600_000 })], CALL);
         const call = { limit: 1, slots: 1, lease: 60_000, wait: 10_000, ...CALL };
         const waiting = reasonOf(transport.reserve(["work"], call));
-        await new Promise((resolve) => setTimeout(resolve, 100));
         const client = await one.raw();
+        // Pulls that came behind the deletion would be nobody's.
+        const waits = async (): Promise<boolean> => {
+          const lines = await Promise.all(
+            ["relevo", "relevo_back", "relevo_delayed"].map(async (consumer) =>
+              JSON.parse(await client.request(`$JS.API.CONSUMER.INFO.${prefix}_work.${consumer}`)).num_waiting
+            ),
+          );
+          return lines.every((count) => count === 1);
+        };
+        await expect.poll(waits).toBe(true);
         await client.request(`$JS.API.${what.replace("PRE", prefix)}`);
         await client[Symbol.asyncDispose]();
         expect((await waiting).code).toBe("TRANSPORT_UNAVAILABLE");
