@@ -87,9 +87,14 @@ export function leaseScenes(open: OpenScene): void {
       late.child.write("go");
       const ids = new Set<string | undefined>();
       while (ids.size < JOBS) ids.add((await late.told("stale", ({ during }) => during === "settle")).id);
-      expect(of(await late.stop(), "stale")).toEqual([]);
-      // One that the machine kept from extending or settling in time proves nothing.
-      return of(await heir.stop(), "stale").length > 0 ? undefined : await scene.judge();
+      const rest = of(await late.stop(), "stale");
+      const lost = of(await heir.stop(), "stale");
+      const judged = await scene.judge();
+      // Where the machine kept one of them from extending or settling in time, more ran than were meant to.
+      const started = judged.history.filter(({ op }) => op === "start").length;
+      if (lost.length > 0 || started > 2 * JOBS) return undefined;
+      expect(rest).toEqual([]);
+      return judged;
     });
     expect(left).toEqual(NOTHING);
     const answers = history.flatMap((line) => line.op === "settle" ? [line.state] : []).sort();
