@@ -15,7 +15,7 @@ import { type NatsName, type NatsOptions, startNats } from "../support/servers/n
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Ground, groundOn, worksUntil } from "./ground.ts";
 
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 const EMPTY: QueueInfo = { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
 const jobs = {
   work: {

@@ -11,10 +11,10 @@ import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Cutting, cutting } from "./support.ts";
 
 const CALL = { deadline: 10_000 };
-const ACK_WAIT = 300;
+const ACK_WAIT = 500;
 const LEASE = 60_000;
 /** Milliseconds for which the streams of these tests remember message ids: ten leases, the least that is accepted. */
-const WINDOW = 3_000;
+const WINDOW = 5_000;
 const QUEUE = "work";
 
 interface Ground extends AsyncDisposable {
