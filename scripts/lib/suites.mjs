@@ -46,8 +46,12 @@ export const suites = [
     title: `brokers, ${runtime}`,
     runtime,
     folders: ["tests/brokers/"],
-    // A cluster of NATS has a suite of its own.
-    ...flagsOf(runtime, ["--maxWorkers=4", "--exclude", "tests/brokers/nats_cluster.test.ts"]),
+    // Deno and Bun take more of the cores. A cluster of NATS has a suite of its own.
+    ...flagsOf(runtime, [
+      `--maxWorkers=${runtime === "node24" ? 4 : 2}`,
+      "--exclude",
+      "tests/brokers/nats_cluster.test.ts",
+    ]),
     timeout: 15 * minute,
   })),
   {
