@@ -182,8 +182,9 @@ function store(
       window.leave(job.payload.length);
       if (isPlaceGone(error)) bench.places.forget(place);
       if (receipt === undefined) return resolve(error ?? new Error("A job was not answered"));
-      if (receipt.duplicate && taken?.inherited === true) {
-        return resolve(storeAnew(bench, item, place, taken, line, until, once).catch(errorOf));
+      // A tick has one job, however often it is pushed.
+      if (receipt.duplicate && taken?.inherited === true && once === undefined) {
+        return resolve(storeAnew(bench, item, place, taken, line, until).catch(errorOf));
       }
       if (!receipt.duplicate) item.seq = receipt.seq;
       if (taken !== undefined) hush(closeLock(bench, place, job.id, taken, until));
@@ -200,7 +201,6 @@ async function storeAnew(
   taken: Taken,
   line: "p" | undefined,
   until: number,
-  once: string | undefined,
 ): Promise<Pushed> {
   const { job } = item;
   await closeLock(bench, place, job.id, taken, until);
@@ -208,7 +208,7 @@ async function storeAnew(
   if (item.taken === undefined) return "duplicate";
   const room = bench.window.enter(job.payload.length);
   if (room !== undefined) await room;
-  return await store(bench, item, line, until, once);
+  return await store(bench, item, line, until, undefined);
 }
 
 /** The message that a job is. */

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { systemRuntime } from "../../../src/runtime.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
+import type { Transport } from "../../../src/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { startNats } from "../support/servers/nats.ts";
@@ -56,6 +57,31 @@ describeOn(["nats29"], "A tick whose worker died", () => {
       ]);
     }, 20_000);
   }
+
+  test("behind its job, whose id the caller chose and which is done by then, has that one job", async () => {
+    const prefix = `tick-${crypto.randomUUID()}`;
+    const { url } = await server();
+    const { transport, cut } = await cutting(url, prefix, 10_000);
+    const schedule = { queue: QUEUE, key: "report", tick: TICK, text: "t", payload: new Uint8Array() };
+    expect(await transport.schedules?.put(schedule, CALL)).toBe("created");
+    await transport.info(QUEUE, CALL);
+    const pushed = job({ id: "1", idWindow: 0 });
+    const advance = (by: Transport): Promise<string> | undefined =>
+      by.schedules?.advance(QUEUE, "report", TICK, 2_000, pushed, CALL);
+    let locks = 0;
+    await cut(
+      async () => await advance(transport),
+      (subject) => subject.includes(".i.") && ++locks === 2,
+    );
+    await using next = nats({ servers: url, prefix, ackWait: 10_000 });
+    const look = { limit: 1, slots: 1, lease: 10_000, wait: 0, ...CALL };
+    const [held] = await next.reserve([QUEUE], look);
+    if (held === undefined) throw new Error("Wanted a delivery");
+    const { queue, token } = held;
+    expect(await next.settle([{ queue, token, to: "done" }], CALL)).toEqual(["settled"]);
+    expect(await advance(next)).toBe("advanced");
+    expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 0, reserved: 0 });
+  }, 20_000);
 
   for (const step of ["push", "move"] as const) {
     test(`before the ${step} longer ago than the server remembers is missed, not repeated`, async () => {
