@@ -2,13 +2,12 @@
 import { expect, test } from "vitest";
 import type { Delivery } from "../../../src/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
-import { systemRuntime } from "../../../src/runtime.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import type { RawNats } from "../support/servers/nats_client.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
-import { type Cutting, cutting } from "./support.ts";
+import { type Cutting, cutting, makeStream, sleepyRuntime } from "./support.ts";
 
 const CALL = { deadline: 10_000 };
 const ACK_WAIT = 500;
@@ -27,19 +26,8 @@ interface Ground extends AsyncDisposable {
 /** A process that may die and another, on streams that an operator made with a short memory. */
 async function groundOn(server: NatsServer, ...queues: readonly string[]): Promise<Ground> {
   const prefix = `old-${crypto.randomUUID()}`;
-  await using raw = await server.raw();
-  for (const name of queues) {
-    const stream = {
-      name: `${prefix}_${name}`,
-      subjects: [`${prefix}.${name}.>`],
-      retention: "workqueue",
-      storage: "file",
-      discard: "new",
-      allow_direct: true,
-      allow_rollup_hdrs: true,
-      duplicate_window: WINDOW * 1_000_000,
-    };
-    await raw.request(`$JS.API.STREAM.CREATE.${stream.name}`, JSON.stringify(stream));
+  for (const queue of queues) {
+    await makeStream(server, prefix, queue, { duplicate_window: WINDOW * 1_000_000 });
   }
   const dying = await cutting(server.url, prefix, ACK_WAIT);
   const next = nats({ servers: server.url, prefix, ackWait: ACK_WAIT });
@@ -120,12 +108,11 @@ for (const name of ["nats29", "nats"] as const) {
         (subject) => subject.includes("STREAM.PURGE"),
       );
       await forget();
-      let slept = 0;
-      const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
+      const runtime = sleepyRuntime();
       await using operator = nats({ servers: server.url, prefix, ackWait: ACK_WAIT, runtime });
       expect(await operator.info(QUEUE, CALL)).toMatchObject({ waiting: 1, failed: 1 });
       // So long the process that died would have had for it.
-      slept = 20_000;
+      runtime.sleepThrough(20_000);
       expect(await operator.reload(QUEUE, "failed", "all", call)).toEqual({ reloaded: 0, taken: 0 });
       expect(await operator.info(QUEUE, CALL)).toMatchObject({ waiting: 1, reserved: 0, failed: 0 });
     }, 30_000);

@@ -1,8 +1,8 @@
 /** What two calls make of one job at the same time, and calls that are ended before they have begun. */
 import { expect, test } from "vitest";
+import type { PushJob } from "../../../src/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/transport.ts";
-import { systemRuntime } from "../../../src/runtime.ts";
 import { connect } from "@nats-io/transport-node";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { openProxy } from "../faults/support/proxy.ts";
@@ -10,11 +10,12 @@ import { becomes } from "../support/becomes.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { watchedRuntime } from "../support/watched.ts";
-import { cutting, halting } from "./support.ts";
+import { cutting, halting, sleepyRuntime } from "./support.ts";
 
 const CALL = { deadline: 10_000 };
 const ACK_WAIT = 10_000;
 const QUEUE = "work";
+const X = job({ id: "x", queue: QUEUE, idWindow: 0 });
 const TAKE = { limit: 10, slots: 10, lease: ACK_WAIT, wait: 0, ...CALL };
 
 function ground(server: NatsServer) {
@@ -43,6 +44,22 @@ async function liveOnes(transport: Transport): Promise<number> {
 
 describeOn(["nats29"], "At the same time on NATS", () => {
   const start = owned(() => startNats());
+
+  /** A dead job whose reload was cut before a message: the process is gone, and another is there that may sleep. */
+  async function halfReloaded(pushed: PushJob, before: string, reset = false) {
+    const server = await start();
+    const { prefix, options } = ground(server);
+    const operator = await cutting(server.url, prefix, ACK_WAIT);
+    const runtime = sleepyRuntime();
+    const next = nats({ ...options, runtime });
+    await next.push([pushed], CALL);
+    await kill(next);
+    await operator.cut(
+      () => operator.transport.reload(QUEUE, "failed", "all", { ...CALL, reset }),
+      (subject) => subject.includes(before),
+    );
+    return { options, runtime, next, [Symbol.asyncDispose]: () => next[Symbol.asyncDispose]() };
+  }
 
   test.concurrent("a job that is being pushed keeps the dead one of its id where it is", async () => {
     const server = await start();
@@ -177,42 +194,23 @@ describeOn(["nats29"], "At the same time on NATS", () => {
   }, 30_000);
 
   test.concurrent("a process that dies while it reloads a job leaves the window of its id open", async () => {
-    const server = await start();
-    const { prefix, options } = ground(server);
-    const operator = await cutting(server.url, prefix, ACK_WAIT);
-    let slept = 0;
-    const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
-    await using pushing = nats({ ...options, runtime });
     const x = job({ id: "x", queue: QUEUE, idWindow: 3_600_000 });
-    await pushing.push([x], CALL);
-    await kill(pushing);
-    await operator.cut(
-      () => operator.transport.reload(QUEUE, "failed", "all", { ...CALL, reset: false }),
-      (subject) => subject.includes(".w.x"),
-    );
+    await using half = await halfReloaded(x, ".w.x");
+    const { next: pushing, runtime } = half;
     expect(await pushing.push([x], CALL)).toEqual(["duplicate"]);
-    slept = 20_000;
+    runtime.sleepThrough(20_000);
     expect(await pushing.push([x], CALL)).toEqual(["duplicate"]);
     expect(await pushing.reload(QUEUE, "failed", "all", { ...CALL, reset: false }))
       .toEqual({ reloaded: 1, taken: 0 });
   }, 30_000);
 
   test.concurrent("who reserves ends what a process left that died before it reloaded a job", async () => {
-    const server = await start();
-    const { prefix, options } = ground(server);
-    const operator = await cutting(server.url, prefix, ACK_WAIT);
-    let slept = 0;
-    const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
-    await using next = nats({ ...options, runtime });
-    await bury(next, "x");
-    await operator.cut(
-      () => operator.transport.reload(QUEUE, "failed", "all", { ...CALL, reset: true }),
-      (subject) => subject.includes(".w.x"),
-    );
+    await using half = await halfReloaded(X, ".w.x", true);
+    const { next, options, runtime } = half;
     // Whoever reserves for the first time looks after the queue.
     await using tending = nats({ ...options, runtime });
     await tending.info(QUEUE, CALL);
-    slept = 20_000;
+    runtime.sleepThrough(20_000);
     const [held] = await tending.reserve([QUEUE], { ...TAKE, wait: 10_000 });
     expect([held?.id, held?.reset]).toEqual(["x", true]);
     await becomes("the dead one is gone", async () => (await next.info(QUEUE, CALL)).failed === 0);
@@ -222,26 +220,19 @@ describeOn(["nats29"], "At the same time on NATS", () => {
     test.concurrent(
       `a job that was reloaded by a process which died at that, and ${meanwhile}, is reloaded once`,
       async () => {
-        const server = await start();
-        const { prefix, options } = ground(server);
-        const operator = await cutting(server.url, prefix, ACK_WAIT);
-        let slept = 0;
-        const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
-        await using next = nats({ ...options, runtime });
-        await bury(next, "x");
-        const call = { ...CALL, reset: false };
-        await operator.cut(
-          () => operator.transport.reload(QUEUE, "failed", "all", call),
-          (subject) => subject.includes("STREAM.PURGE"),
-        );
+        await using half = await halfReloaded(X, "STREAM.PURGE");
+        const { next, runtime } = half;
         expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 1, failed: 1 });
         if (meanwhile === "is done") {
           const [held] = await next.reserve([QUEUE], TAKE);
           if (held === undefined) throw new Error("Wanted a delivery");
           await next.settle([{ queue: QUEUE, token: held.token, to: "done" }], CALL);
         }
-        slept = 20_000;
-        expect(await next.reload(QUEUE, "failed", "all", call)).toEqual({ reloaded: 0, taken: 0 });
+        runtime.sleepThrough(20_000);
+        expect(await next.reload(QUEUE, "failed", "all", { ...CALL, reset: false })).toEqual({
+          reloaded: 0,
+          taken: 0,
+        });
         expect(await next.info(QUEUE, CALL))
           .toMatchObject({ waiting: meanwhile === "is done" ? 0 : 1, reserved: 0, failed: 0 });
         expect(await next.push([job({ id: "x", queue: QUEUE, idWindow: 0 })], CALL))
@@ -292,11 +283,10 @@ describeOn(["nats29"], "At the same time on NATS", () => {
     async () => {
       const server = await start();
       const { prefix, options } = ground(server);
-      let slept = 0;
-      const runtime = { ...systemRuntime(), monotonic: () => performance.now() + slept };
+      const runtime = sleepyRuntime();
       await using pushing = nats({ ...options, runtime });
       await pushing.push([job({ id: "first", queue: QUEUE })], CALL);
-      slept = 7 * 24 * 3_600_000;
+      runtime.sleepThrough(7 * 24 * 3_600_000);
       await pushing.push([job({ id: "x", queue: QUEUE, idWindow: 120_000 })], CALL);
       await using raw = await server.raw();
       const { message } = JSON.parse(

@@ -5,11 +5,13 @@ import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import type { RawNats } from "../support/servers/nats_client.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
+import { makeStream } from "./support.ts";
 
 const CALL = { deadline: 10_000 };
 const TAKE = { limit: 1, slots: 1, lease: 10_000, wait: 0, ...CALL };
 const QUEUE = "work";
 const SECOND = 1_000_000_000;
+const WINDOW = 300 * SECOND;
 
 interface Ground extends AsyncDisposable {
   readonly raw: RawNats;
@@ -26,23 +28,6 @@ async function groundOn(server: NatsServer): Promise<Ground> {
     stream: `${prefix}_${QUEUE}`,
     [Symbol.asyncDispose]: () => raw[Symbol.asyncDispose](),
   };
-}
-
-/** Makes a stream that is what a queue needs but for some settings. */
-async function makeStream({ raw, prefix, stream }: Ground, settings: object): Promise<void> {
-  const config = {
-    name: stream,
-    subjects: [`${prefix}.${QUEUE}.>`],
-    retention: "workqueue",
-    storage: "file",
-    discard: "new",
-    allow_direct: true,
-    allow_rollup_hdrs: true,
-    duplicate_window: 300 * SECOND,
-    ...settings,
-  };
-  expect(JSON.parse(await raw.request(`$JS.API.STREAM.CREATE.${stream}`, JSON.stringify(config)))["error"])
-    .toBeUndefined();
 }
 
 /** Makes the consumer of a line that is what a queue needs but for some settings. */
@@ -110,7 +95,7 @@ for (const name of ["nats29", "nats"] as const) {
     for (const [what, [settings, message]] of Object.entries(STREAMS)) {
       test.concurrent(`stream with ${what} is refused, and told why`, async () => {
         await using ground = await groundOn(await start());
-        await makeStream(ground, settings);
+        await makeStream(await start(), ground.prefix, QUEUE, { duplicate_window: WINDOW, ...settings });
         await expect(refusal(ground)).rejects.toThrow(message);
       });
     }
@@ -118,7 +103,7 @@ for (const name of ["nats29", "nats"] as const) {
     for (const [what, [settings, message, consumer]] of Object.entries(CONSUMERS)) {
       test.concurrent(`consumer with ${what} is refused, and told why`, async () => {
         await using ground = await groundOn(await start());
-        await makeStream(ground, {});
+        await makeStream(await start(), ground.prefix, QUEUE, { duplicate_window: WINDOW });
         await makeConsumer(ground, settings, consumer);
         await expect(refusal(ground)).rejects.toThrow(message);
       });
@@ -141,7 +126,11 @@ for (const name of ["nats29", "nats"] as const) {
     test.concurrent("stream that is not as the options ask is used as it is, and told once", async () => {
       await using ground = await groundOn(await start());
       const { raw, stream } = ground;
-      await makeStream(ground, { storage: "memory", max_msgs: 1_000 });
+      await makeStream(await start(), ground.prefix, QUEUE, {
+        duplicate_window: WINDOW,
+        storage: "memory",
+        max_msgs: 1_000,
+      });
       await makeConsumer(ground, { ack_wait: 20 * SECOND });
       const { config } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`));
       expect(await told(ground, { replicas: 3, ackWait: 25_000 })).toEqual([
@@ -154,7 +143,11 @@ for (const name of ["nats29", "nats"] as const) {
 
     test.concurrent("stream of which nothing was asked is used in silence", async () => {
       await using ground = await groundOn(await start());
-      await makeStream(ground, { max_bytes: 1_000_000, compression: "none" });
+      await makeStream(await start(), ground.prefix, QUEUE, {
+        duplicate_window: WINDOW,
+        max_bytes: 1_000_000,
+        compression: "none",
+      });
       await makeConsumer(ground, { ack_wait: 20 * SECOND });
       expect(await told(ground, {})).toEqual([]);
     });

@@ -1,12 +1,11 @@
 /** What becomes of a tick whose worker died on its way. */
 import { expect, test } from "vitest";
-import { systemRuntime } from "../../../src/runtime.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { startNats } from "../support/servers/nats.ts";
-import { cutting } from "./support.ts";
+import { cutting, sleepyRuntime } from "./support.ts";
 
 const CALL = { deadline: 10_000 };
 const QUEUE = "work";
@@ -86,12 +85,10 @@ describeOn(["nats29"], "A tick whose worker died", () => {
   for (const step of ["push", "move"] as const) {
     test(`before the ${step} longer ago than the server remembers is missed, not repeated`, async () => {
       const { url, prefix } = await ground(step);
-      const real = systemRuntime();
-      let ahead = 0;
-      const runtime = { ...real, monotonic: () => real.monotonic() + ahead };
+      const runtime = sleepyRuntime();
       await using next = nats({ servers: url, prefix, ackWait: 400, runtime });
       await next.info(QUEUE, CALL);
-      ahead = TOO_LONG;
+      runtime.sleepThrough(TOO_LONG);
       const { schedules } = next;
       expect(await schedules?.advance(QUEUE, "report", TICK, 2_000, job({ id: "2" }), CALL)).toBe("missed");
       expect((await next.info(QUEUE, CALL)).waiting).toBe(step === "push" ? 0 : 1);

@@ -171,6 +171,29 @@ function letterOf(
   return { subject, seq, relevo: Relevo ? JSON.parse(Relevo) : Relevo, lines, body };
 }
 
+/** Makes the stream of a queue as an operator may: what a queue needs, but for some settings. */
+export async function makeStream(
+  server: NatsServer,
+  prefix: string,
+  queue: string,
+  settings: object,
+): Promise<void> {
+  await using raw = await server.raw();
+  const config = {
+    name: `${prefix}_${queue}`,
+    subjects: [`${prefix}.${queue}.>`],
+    retention: "workqueue",
+    storage: "file",
+    discard: "new",
+    allow_direct: true,
+    allow_rollup_hdrs: true,
+    ...settings,
+  };
+  const answer = await raw.request(`$JS.API.STREAM.CREATE.${config.name}`, JSON.stringify(config));
+  const { error } = JSON.parse(answer);
+  if (error !== undefined) throw new Error(`Cannot make '${config.name}': ${error.description}`);
+}
+
 /** The real runtime, with a monotonic clock that can be moved, as if the process had slept. */
 export function sleepyRuntime(): Runtime & { sleepThrough(ms: number): void } {
   const real = systemRuntime();

@@ -9,7 +9,7 @@ import { textOf } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
 import { type NatsName, type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
-import { cutting, halting, type Letter, lettersIn, sleepyRuntime } from "./support.ts";
+import { cutting, halting, type Letter, lettersIn, makeStream, sleepyRuntime } from "./support.ts";
 
 const CALL = { deadline: 10_000 };
 const PATIENCE = 30_000;
@@ -65,25 +65,31 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
       const server = await start();
       const prefix = `topic-${crypto.randomUUID()}`;
       const options = { servers: server.url, prefix, ackWait };
-      if (ackWait === BRIEF) { for (const name of [OWN, safe("orders@a")]) await make(server, prefix, name); }
+      if (ackWait === BRIEF) {
+        const settings = { duplicate_window: MEMORY * 1_000_000 };
+        for (const name of [OWN, safe("orders@a")]) await makeStream(server, prefix, name, settings);
+      }
       return { server, prefix, options };
     }
 
-    /** Makes a stream as an operator may have made it. */
-    async function make(server: NatsServer, prefix: string, name: string): Promise<void> {
-      await using raw = await server.raw();
-      const stream = {
-        name: `${prefix}_${name}`,
-        subjects: [`${prefix}.${name}.>`],
-        retention: "workqueue",
-        storage: "file",
-        discard: "new",
-        allow_direct: true,
-        allow_rollup_hdrs: true,
-        duplicate_window: MEMORY * 1_000_000,
+    /** The groups `a` and `b`, and who reserves from one of them and has looked after it. */
+    async function bound() {
+      const all = await ground();
+      const runtime = sleepyRuntime();
+      const binding = nats(all.options);
+      const reserving = nats({ ...all.options, runtime });
+      for (const group of ["a", "b"]) await binding.topics?.bind("orders", group, CALL);
+      // The first reserve looks at once.
+      expect(await take(reserving, "b")).toEqual([]);
+      return {
+        ...all,
+        runtime,
+        reserving,
+        async [Symbol.asyncDispose]() {
+          await binding[Symbol.asyncDispose]();
+          await reserving[Symbol.asyncDispose]();
+        },
       };
-      const answer = await raw.request(`$JS.API.STREAM.CREATE.${stream.name}`, JSON.stringify(stream));
-      expect(JSON.parse(answer).error).toBeUndefined();
     }
 
     /** What is in the topic's own queue, but for what says which groups there are. */
@@ -135,13 +141,8 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
     test.concurrent(
       "what another program published goes to all groups by who reserves from one every other minute",
       async () => {
-        const { server, prefix, options } = await ground();
-        const runtime = sleepyRuntime();
-        await using binding = nats(options);
-        await using reserving = nats({ ...options, runtime });
-        for (const group of ["a", "b"]) await binding.topics?.bind("orders", group, CALL);
-        // The first reserve looks at once.
-        expect(await take(reserving, "b")).toEqual([]);
+        await using all = await bound();
+        const { server, prefix, runtime, reserving } = all;
         const id = await publish(server, prefix, "raw");
         for (let n = 0; n < 10; n++) expect(await take(reserving, "b")).toEqual([]);
         expect((await own(server, prefix)).map(({ subject }) => subject)).toEqual(["w.x"]);
@@ -167,12 +168,8 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
       test.concurrent(
         `what a process left on its way that died ${when} is sent on by who only reserves`,
         async () => {
-          const { server, prefix, options } = await ground();
-          const runtime = sleepyRuntime();
-          await using binding = nats(options);
-          await using reserving = nats({ ...options, runtime });
-          for (const group of ["a", "b"]) await binding.topics?.bind("orders", group, CALL);
-          expect(await take(reserving, "b")).toEqual([]);
+          await using all = await bound();
+          const { server, prefix, runtime, reserving } = all;
           const dying = await cutting(server.url, prefix, ACK_WAIT);
           await dying.cut(() => dying.transport.push([job({ queue: "orders@", id: "1" })], CALL), dies);
           expect((await own(server, prefix)).map(({ subject }) => subject)).toEqual(["p.1"]);
