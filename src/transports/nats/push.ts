@@ -18,6 +18,7 @@ import { AnswerLost, isPlaceGone } from "./errors.ts";
 import { type Bound, isTopic, readRegistry } from "./registry.ts";
 import { sendOn } from "./topics.ts";
 import { type Letter, lineSubject, payloadLimit, publish } from "./publish.ts";
+import { deleteMessage } from "./read.ts";
 import type { Marks } from "./wire.ts";
 
 /** When a job may run, or nothing for at once. */
@@ -26,12 +27,25 @@ interface When {
   readonly at?: number | undefined;
 }
 
-/** Stores jobs; an answer for each. What is pushed `once` under a message id is a duplicate the second time. */
+/** What makes a job the only one of its tick, however often and by whomever that is pushed. */
+export interface Once {
+  /** Its message id, unless its caller chose an id for it. */
+  readonly messageId: string;
+  /** The lock of that id under which it was to be stored before. */
+  readonly lock: Taken | undefined;
+  /**
+   * Writes a lock down before the job is stored under it; the lock that holds, which may be another's, or undefined when
+   * the tick is over.
+   */
+  keep(lock: Taken): Promise<Taken | undefined>;
+}
+
+/** Stores jobs; an answer for each. A tick's job is a duplicate the second time. */
 export async function pushJobs(
   bench: Bench,
   jobs: readonly PushJob[],
   until: number,
-  once?: string,
+  once?: Once,
 ): Promise<Pushed[]> {
   const { link, places } = bench;
   if (!link.up) await link.ready(until, "push jobs");
@@ -49,7 +63,7 @@ export async function pushJobs(
   );
   if (making.length > 0) await Promise.all(making);
   const prepared = jobs.map((job) => prepare(bench, job, made.get(job.queue)));
-  await inTurn(prepared, () => takeIds(bench, prepared, until));
+  await inTurn(prepared, () => takeIds(bench, prepared, until, once));
   const registries = await registriesOf(bench, prepared, until);
   const answers: Promise<Pushed>[] = [];
   for (const item of prepared) {
@@ -89,7 +103,12 @@ function prepare(bench: Bench, job: PushJob, place: Place | Error | undefined): 
 }
 
 /** Takes the ids that callers chose; of equal ones in one batch the first. */
-async function takeIds(bench: Bench, items: readonly Item[], until: number): Promise<void> {
+async function takeIds(
+  bench: Bench,
+  items: readonly Item[],
+  until: number,
+  once: Once | undefined,
+): Promise<void> {
   const first = new Map<Place, Set<string>>();
   await Promise.all(items.map(async (item) => {
     const { job, place } = item;
@@ -99,12 +118,29 @@ async function takeIds(bench: Bench, items: readonly Item[], until: number): Pro
     if (seen.has(job.id)) return void (item.answer = "duplicate");
     seen.add(job.id);
     try {
-      item.taken = await takeId(bench, place, job, until);
+      item.taken = once?.lock ?? await take(bench, place, job, until, once);
       if (item.taken === undefined) item.answer = "duplicate";
     } catch (error) {
       item.answer = errorOf(error);
     }
   }));
+}
+
+/** Takes the id of a job; a tick's is written down before the job is stored. */
+async function take(
+  bench: Bench,
+  place: Place,
+  job: PushJob,
+  until: number,
+  once: Once | undefined,
+): Promise<Taken | undefined> {
+  const taken = await takeId(bench, place, job, until);
+  if (taken === undefined || once === undefined) return taken;
+  const kept = await once.keep(taken);
+  if (kept?.seq !== taken.seq && taken.inherited !== true) {
+    await deleteMessage(bench, place, taken.seq, until);
+  }
+  return kept;
 }
 
 /**
@@ -171,20 +207,19 @@ function store(
   item: Item,
   line: "p" | undefined,
   until: number,
-  once: string | undefined,
+  once: Once | undefined,
 ): Promise<Pushed> {
   const { link, window } = bench;
   const { job, place, taken } = item;
   return new Promise((resolve) => {
     if (place === undefined) return resolve(new Error("A job has no place"));
-    const letter = { once, isNew: true, ...letterOf(bench, place, job, taken, line) };
+    const letter = { once: once?.messageId, isNew: true, ...letterOf(bench, place, job, taken, line) };
     publish(link, letter, until, (receipt, error) => {
       window.leave(job.payload.length);
       if (isPlaceGone(error)) bench.places.forget(place);
       if (receipt === undefined) return resolve(error ?? new Error("A job was not answered"));
-      // A tick has one job, however often it is pushed.
-      if (receipt.duplicate && taken?.inherited === true && once === undefined) {
-        return resolve(storeAnew(bench, item, place, taken, line, until).catch(errorOf));
+      if (receipt.duplicate && taken?.inherited === true) {
+        return resolve(storeAnew(bench, item, { place, taken, line, once }, until).catch(errorOf));
       }
       if (!receipt.duplicate) item.seq = receipt.seq;
       if (taken !== undefined) hush(closeLock(bench, place, job.id, taken, until));
@@ -193,22 +228,28 @@ function store(
   });
 }
 
+/** A job that was to be stored under a lock which another left behind. */
+interface Left {
+  readonly place: Place;
+  readonly taken: Taken;
+  readonly line: "p" | undefined;
+  readonly once: Once | undefined;
+}
+
 /** Who left the lock behind had stored its job. Where that is gone by now, and its window over, this one is another. */
 async function storeAnew(
   bench: Bench,
   item: Item,
-  place: Place,
-  taken: Taken,
-  line: "p" | undefined,
+  { place, taken, line, once }: Left,
   until: number,
 ): Promise<Pushed> {
   const { job } = item;
   await closeLock(bench, place, job.id, taken, until);
-  item.taken = bench.clock.now() < taken.end ? undefined : await takeId(bench, place, job, until);
+  item.taken = bench.clock.now() < taken.end ? undefined : await take(bench, place, job, until, once);
   if (item.taken === undefined) return "duplicate";
   const room = bench.window.enter(job.payload.length);
   if (room !== undefined) await room;
-  return await store(bench, item, line, until, undefined);
+  return await store(bench, item, line, until, once);
 }
 
 /** The message that a job is. */

@@ -4,6 +4,7 @@
  * A tick takes three steps: it is claimed, its job is pushed under a message id made of the key and the tick, and the
  * schedule moves on. Whoever finds a claim takes the other two: for as long as the server remembers message ids, a
  * second push of the same tick is none. Older claims are not repeated, as nobody can tell whether they were pushed.
+ * Where a caller chose the job's id the message id is that of the id's lock, which is written down before.
  *
  * @module
  */
@@ -13,9 +14,10 @@ import { checkInteger } from "../../options.ts";
 import type { DueSchedules, Schedule, SchedulePage, Schedules } from "../../recurring.ts";
 import type { Bench } from "./bench.ts";
 import { replace } from "./locks.ts";
+import type { Taken } from "./idlock.ts";
 import { idOfToken, idToken } from "./names.ts";
 import type { Place } from "./place.ts";
-import { pushJobs } from "./push.ts";
+import { type Once, pushJobs } from "./push.ts";
 import { deleteMessage, each, lastOf, subjectsOf } from "./read.ts";
 
 /** What the header line says of a schedule. */
@@ -25,6 +27,8 @@ interface Sheet {
   readonly text: string;
   /** When its tick was claimed by somebody who began to push it, in milliseconds since the epoch. */
   readonly claimed?: number | undefined;
+  /** The lock under which its job is stored, where a caller chose that job's id. */
+  readonly lock?: Taken | undefined;
 }
 
 /** A schedule as it lies in the stream. */
@@ -82,18 +86,18 @@ async function look(bench: Bench, place: Place, key: string, until: number): Pro
   const stored = await lastOf(bench, place, subjectOf(place, key), until);
   if (stored === undefined) return undefined;
   const sheet: Partial<Sheet> = JSON.parse(stored.header);
-  const { tick = 0, paused = false, text = "", claimed } = sheet;
-  return { key, tick, paused, text, claimed, payload: stored.payload, seq: stored.seq };
+  const { tick = 0, paused = false, text = "", claimed, lock } = sheet;
+  return { key, tick, paused, text, claimed, lock, payload: stored.payload, seq: stored.seq };
 }
 
 /** Writes a schedule in the place of the one that was read; undefined when another stands there. */
 function write(
   bench: Bench,
   place: Place,
-  { key, tick, paused, text, claimed, payload, seq }: Kept,
+  { key, tick, paused, text, claimed, lock, payload, seq }: Kept,
   until: number,
 ): Promise<number | undefined> {
-  const sheet: Sheet = { tick, paused, text, claimed };
+  const sheet: Sheet = { tick, paused, text, claimed, lock };
   return replace(bench, place, subjectOf(place, key), JSON.stringify(sheet), seq, until, payload);
 }
 
@@ -201,16 +205,28 @@ async function advance(
   { key, tick, next, job }: Step,
   until: number,
 ): Promise<"advanced" | "stale" | "missed"> {
-  const kept = await claim(bench, place, key, tick, job !== undefined, until);
+  let kept = await claim(bench, place, key, tick, job !== undefined, until);
   if (kept === undefined) return "stale";
   const missed = job !== undefined && bench.clock.now() - (kept.claimed ?? 0) > place.window / 2;
   if (job !== undefined && !missed) {
-    const [pushed] = await pushJobs(bench, [job], until, `s${idToken(key)}.${tick}`);
+    let last = kept;
+    const once: Once = {
+      messageId: `s${idToken(key)}.${tick}`,
+      lock: kept.lock,
+      async keep(lock) {
+        const noted = await note(bench, place, last, lock, until);
+        last = noted ?? last;
+        return noted?.lock;
+      },
+    };
+    const [pushed] = await pushJobs(bench, [job], until, once);
     if (pushed instanceof Error) throw pushed;
+    kept = last;
   }
   const moved = next === undefined
     ? await deleteMessage(bench, place, kept.seq, until)
-    : await write(bench, place, { ...kept, tick: next, claimed: undefined }, until) !== undefined;
+    : await write(bench, place, { ...kept, tick: next, claimed: undefined, lock: undefined }, until) !==
+      undefined;
   if (!moved) return "stale";
   return missed ? "missed" : "advanced";
 }
@@ -231,6 +247,28 @@ async function claim(
     const claimed = { ...kept, claimed: bench.clock.now() };
     const seq = await write(bench, place, claimed, until);
     if (seq !== undefined) return { ...claimed, seq };
+  }
+}
+
+/**
+ * Writes down under which lock a tick's job is to be stored, before it is. Another's that was written down before holds,
+ * unless that one had it from somebody else, whose job may be another. Undefined when the tick is over.
+ */
+async function note(
+  bench: Bench,
+  place: Place,
+  first: Kept,
+  lock: Taken,
+  until: number,
+): Promise<Kept | undefined> {
+  for (let kept = first;;) {
+    const { lock: known } = kept;
+    if (known !== undefined && (known.seq >= lock.seq || known.inherited !== true)) return kept;
+    const seq = await write(bench, place, { ...kept, lock }, until);
+    if (seq !== undefined) return { ...kept, lock, seq };
+    const now = await look(bench, place, kept.key, until);
+    if (now?.tick !== kept.tick || now.claimed === undefined) return undefined;
+    kept = now;
   }
 }
 

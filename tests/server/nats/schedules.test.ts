@@ -5,6 +5,7 @@ import type { Transport } from "../../../src/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { startNats } from "../support/servers/nats.ts";
+import { connectNats } from "../support/servers/nats_client.ts";
 import { cutting, sleepyRuntime } from "./support.ts";
 
 const CALL = { deadline: 10_000 };
@@ -20,6 +21,13 @@ function dying(step: "claim" | "push" | "move"): (subject: string) => boolean {
   let written = 0;
   if (step !== "move") return (subject) => subject.includes(KINDS[step]);
   return (subject) => subject.includes(KINDS.claim) && ++written === 2;
+}
+
+/** Takes all messages of a subject away. */
+async function removeAll(url: string, stream: string, filter: string): Promise<void> {
+  await using raw = await connectNats(Number(new URL(url).port));
+  const answer = JSON.parse(await raw.request(`$JS.API.STREAM.PURGE.${stream}`, JSON.stringify({ filter })));
+  expect(answer).toMatchObject({ success: true, purged: 1 });
 }
 
 describeOn(["nats29"], "A tick whose worker died", () => {
@@ -57,29 +65,58 @@ describeOn(["nats29"], "A tick whose worker died", () => {
     }, 20_000);
   }
 
-  test("behind its job, whose id the caller chose and which is done by then, has that one job", async () => {
+  for (const [since, others] of [["", 0], [", as is another that had its id since", 1]] as const) {
+    test(
+      `behind its job, whose id the caller chose and which is done by then${since}, has that one job`,
+      async () => {
+        const prefix = `tick-${crypto.randomUUID()}`;
+        const { url } = await server();
+        const { transport, cut } = await cutting(url, prefix, 10_000);
+        const schedule = { queue: QUEUE, key: "report", tick: TICK, text: "t", payload: new Uint8Array() };
+        expect(await transport.schedules?.put(schedule, CALL)).toBe("created");
+        await transport.info(QUEUE, CALL);
+        const pushed = job({ id: "1", idWindow: 0 });
+        const advance = (by: Transport): Promise<string> | undefined =>
+          by.schedules?.advance(QUEUE, "report", TICK, 2_000, pushed, CALL);
+        let locks = 0;
+        await cut(
+          async () => await advance(transport),
+          (subject) => subject.includes(".i.") && ++locks === 2,
+        );
+        await using next = nats({ servers: url, prefix, ackWait: 10_000 });
+        for (let other = 0;; other++) {
+          const look = { limit: 1, slots: 1, lease: 10_000, wait: 0, ...CALL };
+          const [held] = await next.reserve([QUEUE], look);
+          if (held === undefined) throw new Error("Wanted a delivery");
+          const { queue, token } = held;
+          expect(await next.settle([{ queue, token, to: "done" }], CALL)).toEqual(["settled"]);
+          if (other === others) break;
+          expect(await next.push([pushed], CALL)).toEqual(["stored"]);
+        }
+        expect(await advance(next)).toBe("advanced");
+        expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 0, reserved: 0 });
+      },
+      20_000,
+    );
+  }
+
+  test("whose job has an id that a dead pusher left taken, though its job is done, is pushed", async () => {
     const prefix = `tick-${crypto.randomUUID()}`;
     const { url } = await server();
     const { transport, cut } = await cutting(url, prefix, 10_000);
-    const schedule = { queue: QUEUE, key: "report", tick: TICK, text: "t", payload: new Uint8Array() };
-    expect(await transport.schedules?.put(schedule, CALL)).toBe("created");
-    await transport.info(QUEUE, CALL);
     const pushed = job({ id: "1", idWindow: 0 });
-    const advance = (by: Transport): Promise<string> | undefined =>
-      by.schedules?.advance(QUEUE, "report", TICK, 2_000, pushed, CALL);
     let locks = 0;
-    await cut(
-      async () => await advance(transport),
-      (subject) => subject.includes(".i.") && ++locks === 2,
-    );
+    await cut(() => transport.push([pushed], CALL), (subject) => subject.includes(".i.") && ++locks === 2);
+    // Who reserves would find that job, and give its id free.
+    await removeAll(url, `${prefix}_${QUEUE}`, `${prefix}.${QUEUE}.w.>`);
     await using next = nats({ servers: url, prefix, ackWait: 10_000 });
-    const look = { limit: 1, slots: 1, lease: 10_000, wait: 0, ...CALL };
-    const [held] = await next.reserve([QUEUE], look);
-    if (held === undefined) throw new Error("Wanted a delivery");
-    const { queue, token } = held;
-    expect(await next.settle([{ queue, token, to: "done" }], CALL)).toEqual(["settled"]);
-    expect(await advance(next)).toBe("advanced");
-    expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 0, reserved: 0 });
+    const { schedules } = next;
+    const schedule = { queue: QUEUE, key: "report", tick: TICK, text: "t", payload: new Uint8Array() };
+    expect(await schedules?.put(schedule, CALL)).toBe("created");
+    const advance = (): Promise<string> | undefined =>
+      schedules?.advance(QUEUE, "report", TICK, 2_000, pushed, CALL);
+    expect([await advance(), await advance()]).toEqual(["advanced", "stale"]);
+    expect((await next.info(QUEUE, CALL)).waiting).toBe(1);
   }, 20_000);
 
   for (const step of ["push", "move"] as const) {
