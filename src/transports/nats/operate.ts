@@ -10,7 +10,7 @@ import type { Bench } from "./bench.ts";
 import { channelOf, delivered, diedAt, dueAt, READING, type Seen } from "./look.ts";
 import { mayBeHeld } from "./calendar.ts";
 import { deleteMessage, each, graves, lastOf, purge, scan, storedAt } from "./read.ts";
-import { reloadOne } from "./revive.ts";
+import { reloadAll } from "./revive.ts";
 import { endInStead, successorOf } from "./moves.ts";
 import type { Line } from "./names.ts";
 import type { Place } from "./place.ts";
@@ -18,7 +18,7 @@ import { lineSubject, type Receipt, store, tombSubject } from "./publish.ts";
 import { ripenPages } from "./ripen.ts";
 import { MESSAGE_ID, type Stored } from "./wire.ts";
 
-/** Jobs that are removed between two looks at how far each line was handed over. */
+/** Jobs that are reloaded at once, or removed between two looks at how far each line was handed over. */
 const PAGE = 256;
 
 /** Dead to waiting, oldest first. */
@@ -34,12 +34,27 @@ export async function reloadJobs(
   const answer = { reloaded: 0, taken: 0 };
   if (place === undefined) return answer;
   await bench.clock.renew(place, until);
-  for (const dead of await exhumed(bench, place, channel, select, until)) {
-    const outcome = await reloadOne(bench, place, dead, reset, until);
-    if (outcome === "taken") answer.taken++;
-    if (outcome === "reloaded") answer.reloaded++;
+  for (const page of pagesOf(await exhumed(bench, place, channel, select, until))) {
+    for (const end of await reloadAll(bench, place, page, reset, until)) {
+      if (end.status === "rejected") throw end.reason;
+      if (end.value === "taken") answer.taken++;
+      if (end.value === "reloaded") answer.reloaded++;
+    }
   }
   return answer;
+}
+
+/** Pages in their order, none of which has an id twice. */
+function* pagesOf(dead: readonly Stored[]): Generator<readonly Stored[]> {
+  let page = new Map<string, Stored>();
+  for (const one of dead) {
+    if (page.size === PAGE || page.has(one.id)) {
+      yield [...page.values()];
+      page = new Map();
+    }
+    page.set(one.id, one);
+  }
+  if (page.size > 0) yield [...page.values()];
 }
 
 /** The dead jobs that are meant, oldest first. */

@@ -34,14 +34,39 @@ export type Revived = "reloaded" | "taken" | "gone";
 /** Where one may be that was brought back. */
 const BACK: Whither = { lines: ["w", "b", "d"], dead: false };
 
-/** Brings a dead job back to work. */
-export async function reloadOne(
+/** A dead job whose id was taken for it. */
+interface Claimed {
+  readonly dead: Stored;
+  readonly taken: Taken;
+  readonly reload: Reload;
+}
+
+/**
+ * Brings dead jobs back to work in their order, none of which has the id of another; what became of each, or why it is
+ * not known. All take their ids at once and are stored at once, as each takes seven round trips.
+ */
+export async function reloadAll(
+  bench: Bench,
+  place: Place,
+  dead: readonly Stored[],
+  reset: boolean,
+  until: number,
+): Promise<PromiseSettledResult<Revived>[]> {
+  const claims = await Promise.allSettled(dead.map((one) => claim(bench, place, one, reset, until)));
+  return await Promise.allSettled(claims.map(async (end) => {
+    if (end.status === "rejected") throw end.reason;
+    return typeof end.value === "string" ? end.value : await revive(bench, place, end.value, until);
+  }));
+}
+
+/** Takes the id of a dead job for it, or says what became of it otherwise. */
+async function claim(
   bench: Bench,
   place: Place,
   dead: Stored,
   reset: boolean,
   until: number,
-): Promise<Revived> {
+): Promise<Claimed | Revived> {
   const { id, seq } = dead;
   let lock = await readLock(bench, place, id, until);
   if (lock?.reload !== undefined && !isReloading(lock, bench.clock.now())) {
@@ -51,7 +76,7 @@ export async function reloadOne(
   }
   const reload = { seq, reset, at: bench.clock.now() };
   const taken = await retakeId(bench, place, id, lock, reload, until);
-  return taken === undefined ? "taken" : await revive(bench, place, dead, taken, reload, until);
+  return taken === undefined ? "taken" : { dead, taken, reload };
 }
 
 /**
@@ -78,7 +103,7 @@ export async function finishReload(
   if (seq === undefined) return "taken";
   const taken = { seq, end: half.end };
   if (bench.clock.now() < reload.at + memoryOf(place)) {
-    return await revive(bench, place, dead, taken, reload, until);
+    return await revive(bench, place, { dead, taken, reload }, until);
   }
   const sent = { id, once: successorOf(reload.seq) };
   const isBack = (await arrivedOf(bench, place, [sent], BACK, until)).size > 0;
@@ -116,9 +141,7 @@ async function retakeId(
 async function revive(
   bench: Bench,
   place: Place,
-  { id, name, meta, payload, seq, subject }: Stored,
-  taken: Taken,
-  { reset }: Reload,
+  { dead: { id, name, meta, payload, seq, subject }, taken, reload: { reset } }: Claimed,
   until: number,
 ): Promise<Revived> {
   const record = { id, name, meta, marks: { until: taken.end, ...reset ? { reset } : {} } };
