@@ -20,9 +20,6 @@ export const A = "orders@a";
 export const B = "orders@b";
 export const C = "orders@c";
 
-const STEP = 20;
-const MOMENT = 3_000;
-
 /** The ability, which the subject says is there. */
 export function topicsOf(transport: Transport): Topics {
   const { topics } = transport;
@@ -56,11 +53,5 @@ export async function gets(lab: Lab, queue: string, wanted: readonly string[]): 
 /** Claims that a queue's counts are these, within a moment. */
 export async function shows(lab: Lab, queue: string, part: Partial<Counts>): Promise<void> {
   const wanted = counted(part);
-  const isSo = (found: Counts): boolean => JSON.stringify(found) === JSON.stringify(wanted);
-  let found = await lab.counts(queue);
-  for (let spent = 0; spent < MOMENT && !isSo(found); spent += STEP) {
-    await lab.elapse(lab.ms(STEP));
-    found = await lab.counts(queue);
-  }
-  equal(found, wanted, `info of ${queue}`);
+  equal(await lab.countsOnce(wanted, queue), wanted, `info of ${queue}`);
 }

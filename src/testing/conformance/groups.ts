@@ -26,10 +26,10 @@ async function independent(lab: Lab): Promise<void> {
   await lab.expire();
   const [back] = await lab.come(1, { queues: [D] });
   equal([back?.id, back?.lost], ["1", 1], "what came back");
-  equal(await lab.counts(A), counted(), "info of the group that is done");
-  equal(await lab.counts(B), counted({ delayed: 1 }), "info of the group that tries again");
-  equal(await lab.counts(C), counted({ failed: 1 }), "info of the group that gave up");
-  equal(await lab.counts(D), counted({ reserved: 1 }), "info of the group that lost its worker");
+  await lab.holds(counted(), "info of the group that is done", A);
+  await lab.holds(counted({ delayed: 1 }), "info of the group that tries again", B);
+  await lab.holds(counted({ failed: 1 }), "info of the group that gave up", C);
+  await lab.holds(counted({ reserved: 1 }), "info of the group that lost its worker", D);
   equal(
     await lab.t.reload(C, "failed", "all", { ...lab.call, reset: false }),
     { reloaded: 1, taken: 0 },
@@ -152,7 +152,7 @@ async function refusedReserve(lab: Lab): Promise<void> {
     const reason = await rejects(lab.take(1, { queues }), `reserve from ${queues.join()}`);
     ok(reason instanceof TypeError || reason instanceof RangeError, "a TypeError or a RangeError");
   }
-  equal(await lab.counts(OWN), counted({ waiting: 1 }), "info");
+  await lab.holds(counted({ waiting: 1 }), "info", OWN);
 }
 
 async function survivesRestart(lab: Lab): Promise<void> {
@@ -193,10 +193,10 @@ async function inTransaction(lab: Lab): Promise<void> {
   const kept = await lab.subject.transaction?.(lab.store);
   ok(kept !== undefined, "another transaction");
   equal(await push(kept.handle, "1"), ["stored", "stored"], "push");
-  equal(await lab.counts(A), counted(), "info before the commit");
+  await lab.holds(counted(), "info before the commit", A);
   await kept.commit();
   for (const queue of [A, B]) await gets(lab, queue, ["1"]);
-  equal(await lab.counts("bills@"), counted({ waiting: 1 }), "info of the topic without a group");
+  await lab.holds(counted({ waiting: 1 }), "info of the topic without a group", "bills@");
 }
 
 /** No job is named `orders@a`, so that an entry which says no name is taken for the job of its topic. */

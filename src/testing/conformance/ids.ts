@@ -36,7 +36,7 @@ async function whileLive(lab: Lab): Promise<void> {
   await refused(lab, 0, "after a release");
   await lab.settle(await lab.one(), { to: "again", meta: "m", delay: lab.long });
   await refused(lab, 0, "while it is delayed");
-  equal(await lab.counts(), counted({ delayed: 1 }), "info");
+  await lab.holds(counted({ delayed: 1 }), "info");
 }
 
 async function theDead(lab: Lab): Promise<void> {
@@ -45,7 +45,7 @@ async function theDead(lab: Lab): Promise<void> {
   await accepted(lab, 0, "while it is dead");
   equal((await lab.entry("x"))?.channel, "waiting", "found by id");
   await lab.settle(await lab.one(), { to: "failed", meta: "second", reason: "r" });
-  equal(await lab.counts(), counted({ failed: 2 }), "info");
+  await lab.holds(counted({ failed: 2 }), "info");
   equal((await lab.entry("x"))?.meta, "second", "the newest dead is found by id");
 }
 
@@ -58,7 +58,7 @@ async function taken(lab: Lab): Promise<void> {
     { reloaded: 1, taken: 1 },
     "first reload",
   );
-  equal(await lab.counts(), counted({ waiting: 1, failed: 1 }), "info");
+  await lab.holds(counted({ waiting: 1, failed: 1 }), "info");
   equal(await lab.t.reload("work", "failed", "all", call), { reloaded: 0, taken: 1 }, "second reload");
   const delivery = await lab.one();
   equal(delivery.meta, "first", "the older");
@@ -83,7 +83,7 @@ export const IDS: readonly Claim[] = [
     await accepted(lab, lab.ms(50), "at first");
     await lab.elapse(lab.ms(200));
     await refused(lab, lab.ms(50), "while it waits");
-    equal(await lab.counts(), counted({ waiting: 1 }), "info");
+    await lab.holds(counted({ waiting: 1 }), "info");
   }, LIVE),
   claim("a refused job does not replace the one that is live", async (lab) => {
     await lab.push({ id: "x", idWindow: lab.long, name: "first", meta: "first" });
@@ -105,13 +105,13 @@ export const IDS: readonly Claim[] = [
     await accepted(lab, lab.long, "at first");
     await lab.settle(await lab.one(), { to: "done" });
     await refused(lab, lab.long, "when it is done");
-    equal(await lab.counts(), counted(), "info");
+    await lab.holds(counted(), "info");
   }, WINDOW),
   claim("an id is refused within its window when its job is dead", async (lab) => {
     await accepted(lab, lab.long, "at first");
     await lab.settle(await lab.one(), { to: "failed", meta: "m", reason: "r" });
     await refused(lab, lab.long, "when it is dead");
-    equal(await lab.counts(), counted({ failed: 1 }), "info");
+    await lab.holds(counted({ failed: 1 }), "info");
   }, WINDOW),
   claim("an id is refused within its window when its job was removed", async (lab) => {
     await accepted(lab, lab.long, "at first");
@@ -131,7 +131,7 @@ export const IDS: readonly Claim[] = [
     await lab.settle(await lab.one(), { to: "timeout", meta: "m", reason: "r" });
     await lab.elapse(lab.ms(400));
     await accepted(lab, lab.ms(300), "after the window");
-    equal(await lab.counts(), counted({ waiting: 1, timeout: 1 }), "info");
+    await lab.holds(counted({ waiting: 1, timeout: 1 }), "info");
   }, WINDOW),
   claim("a refused push does not lengthen the window", async (lab) => {
     await accepted(lab, lab.ms(400), "at first");
@@ -171,7 +171,7 @@ export const IDS: readonly Claim[] = [
       const batch = [job({ id: "x", idWindow: 0 }), job({ id: "x", idWindow: 0 })];
       const results = await lab.t.push(batch, { ...lab.call, atomic: true });
       equal(results, ["withheld", "duplicate"], "results");
-      equal(await lab.counts(), counted(), "info");
+      await lab.holds(counted(), "info");
       await accepted(lab, 0, "alone");
     },
     LIVE,
@@ -188,7 +188,7 @@ export const IDS: readonly Claim[] = [
     await accepted(lab, lab.long, "at first");
     const jobs = Array.from({ length: 200 }, () => job());
     equal(await lab.t.push(jobs, lab.call), jobs.map(() => "stored"), "push");
-    equal(await lab.counts(), counted({ waiting: 201 }), "info");
+    await lab.holds(counted({ waiting: 201 }), "info");
   }),
   claim("one of many who push an id at once is accepted", async (lab) => {
     const clients = [lab.t];
@@ -199,7 +199,7 @@ export const IDS: readonly Claim[] = [
     }));
     equal(results.filter((result) => result === "stored").length, 1, "accepted");
     equal(results.filter((result) => result === "duplicate").length, 29, "refused");
-    equal(await lab.counts(), counted({ waiting: 1 }), "info");
+    await lab.holds(counted({ waiting: 1 }), "info");
   }, LIVE),
   claim(
     "an id's window survives a restart",

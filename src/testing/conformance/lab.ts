@@ -5,7 +5,7 @@
  */
 
 import type { Call, Delivery, Entry, Pushed, PushJob, ReserveOptions, Settled } from "../../exchange.ts";
-import type { Channel, DeadChannel, QueueInfo } from "../../job.ts";
+import { type Channel, CHANNELS, type DeadChannel, type QueueInfo } from "../../job.ts";
 import type { Transport } from "../../transport.ts";
 import { ClaimError, equal, only } from "./assert.ts";
 import type { Subject } from "./subject.ts";
@@ -59,6 +59,10 @@ export interface Lab {
   come(limit?: number, options?: Options): Promise<readonly Delivery[]>;
   settle(delivery: Delivery, ending: Ending, from?: Transport): Promise<Settled>;
   counts(queue?: string): Promise<Counts>;
+  /** The counts of a queue as soon as they are these, or what they are after a moment. */
+  countsOnce(wanted: Counts, queue?: string): Promise<Counts>;
+  /** Claims what the counts of a queue are; where they are exact at rest only, as soon as all is at rest. */
+  holds(wanted: Counts, what: string, queue?: string): Promise<void>;
   /** All entries of a channel. */
   entries(channel: Channel, queue?: string): Promise<readonly Entry[]>;
   /** The entry with an id. */
@@ -128,6 +132,18 @@ function createLab(subject: Subject, store: string, t: Transport, open: () => Pr
     }
     return await promise;
   };
+  const counts: Lab["counts"] = async (queue = QUEUE) => {
+    const { waiting, delayed, reserved, failed, timeout } = await t.info(queue, call);
+    return { waiting, delayed, reserved, failed, timeout };
+  };
+  const countsOnce: Lab["countsOnce"] = async (wanted, queue) => {
+    let found = await counts(queue);
+    for (let spent = 0; !isSame(found, wanted) && spent < MOMENT; spent += STEP) {
+      await elapse(ms(STEP));
+      found = await counts(queue);
+    }
+    return found;
+  };
   return {
     subject,
     store,
@@ -151,10 +167,10 @@ function createLab(subject: Subject, store: string, t: Transport, open: () => Pr
       const { queue, token } = delivery;
       return only(await from.settle([{ queue, token, ...ending }], call), "results of settle");
     },
-    counts: async (queue = QUEUE) => {
-      const { waiting, delayed, reserved, failed, timeout } = await t.info(queue, call);
-      return { waiting, delayed, reserved, failed, timeout };
-    },
+    counts,
+    countsOnce,
+    holds: async (wanted, what, queue) =>
+      equal(await (t.features.exactInfo ? counts(queue) : countsOnce(wanted, queue)), wanted, what),
     entries: (channel, queue = QUEUE) => all(t, queue, channel, call),
     entry: async (id, queue = QUEUE) => (await t.get(queue, [id], call))[0],
   };
@@ -169,6 +185,10 @@ async function all(t: Transport, queue: string, channel: Channel, call: Call): P
     cursor = page.cursor;
   } while (cursor !== undefined);
   return entries;
+}
+
+function isSame(a: Counts, b: Counts): boolean {
+  return CHANNELS.every((channel) => a[channel] === b[channel]);
 }
 
 function wait(ms: number): Promise<void> {

@@ -47,7 +47,7 @@ async function manyAtOnce(lab: Lab): Promise<void> {
   const total = Math.min(10_000, lab.t.limits.bulk);
   const jobs = Array.from({ length: total }, (_, n) => job({ payload: bytes(`${n}`) }));
   equal(await lab.t.push(jobs, lab.call), jobs.map(() => "stored"), "push");
-  equal(await lab.counts(), counted({ waiting: total }), "info");
+  await lab.holds(counted({ waiting: total }), "info");
   const seen: string[] = [];
   while (seen.length < total) {
     const deliveries = await lab.come(1_000);
@@ -57,14 +57,14 @@ async function manyAtOnce(lab: Lab): Promise<void> {
     equal(await lab.t.settle(done, lab.call), done.map(() => "settled"), "settle");
   }
   equal(seen, jobs.map(({ id }) => id), "ids in order of delivery");
-  equal(await lab.counts(), counted(), "info at the end");
+  await lab.holds(counted(), "info at the end");
 }
 
 async function unusualQueues(lab: Lab): Promise<void> {
   const queues = [...UNUSUAL, "q".repeat(Math.min(255, lab.t.limits.name))];
   await lab.push(...queues.map((queue) => ({ queue, payload: bytes(`for ${queue}`) })));
   for (const queue of queues) {
-    equal(await lab.counts(queue), counted({ waiting: 1 }), `info of ${queue}`);
+    await lab.holds(counted({ waiting: 1 }), `info of ${queue}`, queue);
   }
   for (const queue of queues) {
     const delivery = await lab.one({ queues: [queue] });
@@ -106,7 +106,7 @@ async function tooLarge(lab: Lab): Promise<void> {
   });
   equal([before, after], ["stored", "stored"], "the neighbours");
   ok(refused instanceof Error, "an error for the job that is too large");
-  equal(await lab.counts(), counted({ waiting: 2 }), "info");
+  await lab.holds(counted({ waiting: 2 }), "info");
 }
 
 async function atomic(lab: Lab): Promise<void> {
@@ -120,14 +120,14 @@ async function atomic(lab: Lab): Promise<void> {
   ];
   const results = await lab.t.push(batch, { ...lab.call, atomic: true });
   equal(results, ["withheld", "duplicate", "withheld", "withheld"], "results");
-  equal(await lab.counts(), counted(), "info");
+  await lab.holds(counted(), "info");
   const again = batch.filter(({ id }) => id !== "held");
   equal(
     await lab.t.push(again, { ...lab.call, atomic: true }),
     again.map(() => "stored"),
     "the batch without it",
   );
-  equal(await lab.counts(), counted({ waiting: 2, delayed: 1 }), "info afterwards");
+  await lab.holds(counted({ waiting: 2, delayed: 1 }), "info afterwards");
 }
 
 async function atomicTooLarge(lab: Lab): Promise<void> {
@@ -137,7 +137,7 @@ async function atomicTooLarge(lab: Lab): Promise<void> {
   const [before, refused, after] = await lab.t.push(batch, { ...lab.call, atomic: true });
   equal([before, after], ["withheld", "withheld"], "the neighbours");
   ok(refused instanceof Error, "an error for the job that is too large");
-  equal(await lab.counts(), counted(), "info");
+  await lab.holds(counted(), "info");
 }
 
 /** The cases of the group. */
@@ -152,7 +152,7 @@ export const PUSH: readonly Claim[] = [
     await Promise.resolve();
   }),
   claim("a new store is empty", async (lab) => {
-    equal(await lab.counts(), counted(), "info");
+    await lab.holds(counted(), "info");
     equal(await lab.t.queues(lab.call), [], "queues");
     equal(await lab.take(10), [], "reserve");
   }),
@@ -174,7 +174,7 @@ export const PUSH: readonly Claim[] = [
     equal(await lab.t.settle([], lab.call), [], "settle");
     equal(await lab.t.extend([], lab.call), [], "extend");
     equal(await lab.t.get(QUEUE, [], lab.call), [], "get");
-    equal(await lab.counts(), counted(), "info");
+    await lab.holds(counted(), "info");
   }),
   claim("ten thousand jobs of one batch are all stored, in order", manyAtOnce),
   claim("an empty payload survives", (lab) => survives(lab, new Uint8Array())),
@@ -208,7 +208,7 @@ export const PUSH: readonly Claim[] = [
   claim("a job is in its own queue only", async (lab) => {
     await lab.push({ queue: "a" });
     equal(await lab.take(1, { queues: ["b", "A", "a ", "a.b", "*"] }), [], "reserve from other queues");
-    equal(await lab.counts("b"), counted(), "info of another queue");
+    await lab.holds(counted(), "info of another queue", "b");
     equal((await lab.one({ queues: ["a"] })).queue, "a", "queue");
   }),
   claim("results of a mixed batch come in the order of its items", mixedOrder, "idLive"),
@@ -255,7 +255,7 @@ export const PUSH: readonly Claim[] = [
     const delivery = await lab.one({ from: second });
     equal(delivery.id, "1", "id");
     equal(await lab.settle(delivery, { to: "done" }, second), "settled", "settle");
-    equal(await lab.counts(), counted(), "info");
+    await lab.holds(counted(), "info");
   }, "shared"),
   claim("two stores share nothing", async (lab) => {
     const other = await lab.subject.create(`${lab.store}-b`);
@@ -266,7 +266,7 @@ export const PUSH: readonly Claim[] = [
         ["stored"],
         "the id in the other",
       );
-      equal(await lab.counts(), counted({ waiting: 1 }), "info");
+      await lab.holds(counted({ waiting: 1 }), "info");
       equal(
         (await other.reserve([QUEUE], { limit: 9, slots: 9, lease: lab.long, wait: 0, ...lab.call })).length,
         1,

@@ -76,7 +76,7 @@ async function onlyOneAdvances(lab: Lab): Promise<void> {
     }),
   );
   equal(results.filter((result) => result === "advanced").length, 1, "calls that advanced");
-  equal(await lab.counts(), counted({ waiting: 1 }), "info");
+  await lab.holds(counted({ waiting: 1 }), "info");
   equal((await all(lab)).map((one) => one.tick), [tick + 1], "tick");
 }
 
@@ -179,7 +179,7 @@ export const SCHEDULES: readonly Claim[] = [
     equal(await advance("k", tick - 1), "stale", "from an earlier tick");
     equal(await advance("k", tick + 1), "stale", "from a later tick");
     equal(await advance("none", tick), "stale", "of a schedule that is not there");
-    equal(await lab.counts(), counted(), "info");
+    await lab.holds(counted(), "info");
     equal((await all(lab)).map((one) => one.tick), [tick], "tick");
   }, "schedules"),
   claim("advance without a next tick ends the schedule", async (lab) => {
@@ -191,7 +191,7 @@ export const SCHEDULES: readonly Claim[] = [
       "advance",
     );
     equal(await all(lab), [], "listed");
-    equal(await lab.counts(), counted({ waiting: 1 }), "info");
+    await lab.holds(counted({ waiting: 1 }), "info");
   }, "schedules"),
   claim("advance without a job leaves its tick out", async (lab) => {
     const tick = past(lab);
@@ -202,7 +202,7 @@ export const SCHEDULES: readonly Claim[] = [
       "advanced",
       "advance",
     );
-    equal(await lab.counts(), counted(), "info");
+    await lab.holds(counted(), "info");
     equal((await all(lab)).map((one) => one.tick), [next], "tick");
   }, "schedules"),
   claim("a paused schedule is never due and not advanced, and goes on with its tick", async (lab) => {
@@ -216,7 +216,7 @@ export const SCHEDULES: readonly Claim[] = [
       "stale",
       "advance while paused",
     );
-    equal(await lab.counts(), counted(), "info");
+    await lab.holds(counted(), "info");
     equal(await schedules.pause(QUEUE, "k", false, lab.call), true, "go on");
     equal(await dueKeys(lab), ["k"], "due again");
     equal(await schedules.pause(QUEUE, "none", true, lab.call), false, "pause of one that is not there");
@@ -230,7 +230,7 @@ export const SCHEDULES: readonly Claim[] = [
     equal(await schedules.remove(QUEUE, "k", lab.call), true, "remove");
     equal(await schedules.remove(QUEUE, "k", lab.call), false, "remove again");
     equal((await all(lab)).map(({ key }) => key), ["other"], "listed");
-    equal(await lab.counts(), counted({ waiting: 1 }), "info");
+    await lab.holds(counted({ waiting: 1 }), "info");
     equal(await schedules.put(schedule(lab, { tick }), lab.call), "created", "put anew");
   }, "schedules"),
   claim("of many who advance one tick, one does", onlyOneAdvances, "schedules"),

@@ -24,12 +24,12 @@ function lateWhileRunning(ending: Ending): (lab: Lab) => Promise<void> {
   return async (lab) => {
     const { late, current } = await loseOne(lab);
     equal(await lab.settle(late, ending), "stale", "late settle");
-    equal(await lab.counts(), counted({ reserved: 1 }), "info");
+    await lab.holds(counted({ reserved: 1 }), "info");
     const entry = await lab.entry("1");
     equal([entry?.channel, entry?.meta, entry?.payload], ["reserved", late.meta, late.payload], "the job");
     equal(await lab.settle(current, { to: "done" }), "settled", "settle by the holder");
     equal(await lab.settle(late, ending), "stale", "late settle of a job that is done");
-    equal(await lab.counts(), counted(), "info at the end");
+    await lab.holds(counted(), "info at the end");
   };
 }
 
@@ -43,7 +43,7 @@ function lateAfterDeath(ending: Ending): (lab: Lab) => Promise<void> {
       "settle by the holder",
     );
     equal(await lab.settle(late, ending), "stale", "late settle");
-    equal(await lab.counts(), counted({ failed: 1 }), "info");
+    await lab.holds(counted({ failed: 1 }), "info");
     equal((await lab.entry("1"))?.meta, "dead", "metadata of the dead job");
   };
 }
@@ -54,7 +54,7 @@ function lateWhileDelayed(ending: Ending): (lab: Lab) => Promise<void> {
     const { late, current } = await loseOne(lab);
     await lab.settle(current, { to: "again", meta: "next", delay: lab.long });
     equal(await lab.settle(late, ending), "stale", "late settle");
-    equal(await lab.counts(), counted({ delayed: 1 }), "info");
+    await lab.holds(counted({ delayed: 1 }), "info");
     const { time: due = 0, meta } = await lab.entry("1") ?? {};
     ok(meta === "next" && due > lab.now() + lab.long / 2, "the job as it was left");
   };
@@ -77,8 +77,8 @@ async function mixed(lab: Lab): Promise<void> {
     { ...held(4), to: "timeout", meta: "m", reason: "r" },
   ], lab.call);
   equal(results, ["settled", "stale", "settled", "stale", "settled", "settled", "settled"], "results");
-  equal(await lab.counts(), counted({ waiting: 2, delayed: 1, failed: 1 }), "info of the first queue");
-  equal(await lab.counts("b"), counted({ timeout: 1 }), "info of the second");
+  await lab.holds(counted({ waiting: 2, delayed: 1, failed: 1 }), "info of the first queue");
+  await lab.holds(counted({ timeout: 1 }), "info of the second", "b");
 }
 
 async function tokensDiffer(lab: Lab): Promise<void> {
@@ -101,7 +101,7 @@ export const SETTLE: readonly Claim[] = [
   claim("a job that is done is gone for good", async (lab) => {
     await lab.push({ id: "1" });
     equal(await lab.settle(await lab.one({ lease: lab.brief }), { to: "done" }), "settled", "settle");
-    equal(await lab.counts(), counted(), "info");
+    await lab.holds(counted(), "info");
     equal(await lab.entry("1"), undefined, "entry");
     await lab.expire();
     equal(await lab.take(10), [], "reserve after the lease would have ended");
@@ -115,7 +115,7 @@ export const SETTLE: readonly Claim[] = [
       for (const second of Object.values(ENDINGS)) {
         equal(await lab.settle(delivery, second), "stale", "second settle");
       }
-      equal(await lab.counts(), before, "info");
+      await lab.holds(before, "info");
       await lab.push({});
     }
   }),
@@ -127,7 +127,7 @@ export const SETTLE: readonly Claim[] = [
       { queue, token, to: "again", meta: "m" },
     ], lab.call);
     equal(results, ["settled", "stale"], "results");
-    equal(await lab.counts(), counted({ failed: 1 }), "info");
+    await lab.holds(counted({ failed: 1 }), "info");
   }),
   claim("a settle of an unknown token is stale", async (lab) => {
     await lab.push({ id: "1" }, { queue: "b", id: "2" });
@@ -142,8 +142,8 @@ export const SETTLE: readonly Claim[] = [
       ["stale"],
       "elsewhere",
     );
-    equal(await lab.counts(), counted({ waiting: 1 }), "info");
-    equal(await lab.counts("b"), counted({ reserved: 1 }), "info of the other queue");
+    await lab.holds(counted({ waiting: 1 }), "info");
+    await lab.holds(counted({ reserved: 1 }), "info of the other queue", "b");
   }),
   claim("results of a mixed batch of settlements come in the order of its items", mixed),
   ...Object.entries(ENDINGS).flatMap(([form, ending]) => [
@@ -159,7 +159,7 @@ export const SETTLE: readonly Claim[] = [
     const dead: Ending = { to: "failed", meta: "m", reason: "r" };
     equal(await lab.settle(at(deliveries, 1, "deliveries"), dead), "settled", "failed");
     equal(await lab.take(10), [], "reserve");
-    equal(await lab.counts(), counted({ failed: 1 }), "info");
+    await lab.holds(counted({ failed: 1 }), "info");
   }, "exactFence"),
   claim("a settle after the job was removed is stale", async (lab) => {
     for (const ending of Object.values(ENDINGS)) {
@@ -167,7 +167,7 @@ export const SETTLE: readonly Claim[] = [
       const delivery = await lab.one();
       equal(await lab.t.remove("work", "reserved", "all", lab.call), 1, "removed");
       equal(await lab.settle(delivery, ending), "stale", "settle");
-      equal(await lab.counts(), counted(), "info");
+      await lab.holds(counted(), "info");
     }
   }),
   claim("a token is never given out again", tokensDiffer),
@@ -175,7 +175,7 @@ export const SETTLE: readonly Claim[] = [
     await lab.push({ id: "1", name: "kept", meta: "kept" });
     const { token, lease: _, ...first } = await lab.one();
     equal(await lab.settle({ ...first, token, lease: 0 }, { to: "release" }), "settled", "release");
-    equal(await lab.counts(), counted({ waiting: 1 }), "info");
+    await lab.holds(counted({ waiting: 1 }), "info");
     const { token: next, lease: __, ...second } = await lab.one();
     equal(second, first, "second delivery");
     ok(next !== token, "a token of its own");
@@ -195,7 +195,7 @@ export const SETTLE: readonly Claim[] = [
       await lab.push({ id: "1" });
       const delivery = await lab.one();
       equal(await lab.settle(delivery, { to: "done" }, second), "settled", "settle");
-      equal(await lab.counts(), counted(), "info");
+      await lab.holds(counted(), "info");
     },
     "shared",
     "exactFence",
@@ -235,14 +235,14 @@ export const SETTLE: readonly Claim[] = [
     await lab.elapse(lab.ms(100));
     const before = lab.now();
     await lab.settle(delivery, { to: "again", meta: "m" });
-    equal(await lab.counts(), counted({ waiting: 1 }), "info");
+    await lab.holds(counted({ waiting: 1 }), "info");
     between((await lab.one()).due, before - lab.slack, lab.now() + lab.slack, "due");
   }),
   claim("a settlement leaves the jobs beside it alone", async (lab) => {
     await lab.push({ id: "1" }, { id: "2" }, { id: "3" });
     const deliveries: readonly Delivery[] = await lab.take(2);
     await lab.settle(at(deliveries, 0, "deliveries"), { to: "done" });
-    equal(await lab.counts(), counted({ waiting: 1, reserved: 1 }), "info");
+    await lab.holds(counted({ waiting: 1, reserved: 1 }), "info");
     equal((await lab.one()).id, "3", "the next");
   }),
 ];

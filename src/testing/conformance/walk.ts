@@ -7,8 +7,8 @@
 
 import { CHANNELS, DEAD_CHANNELS } from "../../job.ts";
 import { createRandom } from "../fake_runtime.ts";
-import { equal, ok } from "./assert.ts";
-import type { Counts, Ending, Lab } from "./lab.ts";
+import { between, equal, ok } from "./assert.ts";
+import type { Ending, Lab } from "./lab.ts";
 import { createModel, type Model } from "./model.ts";
 
 /** What each step has at hand. */
@@ -25,9 +25,6 @@ const QUEUES = ["a", "b", "c"];
 const YEAR = 365 * 86_400_000;
 /** After so many steps the counts of all queues are compared, not only of the one that was touched. */
 const FULL_CHECK = 50;
-/** Milliseconds after which a store has come to rest, and between two looks. */
-const REST = 3_000;
-const LOOK = 20;
 /** How often each kind of step is taken, in proportion. */
 const STEPS = [
   push,
@@ -61,26 +58,9 @@ export async function walk(lab: Lab, seed: number, steps: number): Promise<void>
     const step = here.pick(STEPS) ?? push;
     await step(here, queue);
     for (const touched of n % FULL_CHECK === 0 ? QUEUES : [queue]) {
-      const wanted = model.counts(touched);
-      const found = await countsAtRest(lab, touched, wanted);
-      equal(found, wanted, `info of ${touched} after step ${n} (${step.name})`);
+      await lab.holds(model.counts(touched), `info of ${touched} after step ${n} (${step.name})`, touched);
     }
   }
-}
-
-/** The counts of a queue; where they are exact at rest only, as soon as they are as they should be. */
-async function countsAtRest(lab: Lab, queue: string, wanted: Counts): Promise<Counts> {
-  let found = await lab.counts(queue);
-  if (lab.t.features.exactInfo) return found;
-  for (let spent = 0; !isSame(found, wanted) && spent < REST; spent += LOOK) {
-    await lab.elapse(lab.ms(LOOK));
-    found = await lab.counts(queue);
-  }
-  return found;
-}
-
-function isSame(a: Counts, b: Counts): boolean {
-  return CHANNELS.every((channel) => a[channel] === b[channel]);
 }
 
 async function push({ lab, model, chance, pick }: Walk, queue: string): Promise<void> {
@@ -97,7 +77,10 @@ async function reserve({ lab, model, pick, tokens }: Walk, queue: string): Promi
   const limit = pick([1, 2, 3, 4]) ?? 1;
   const waiting = model.inChannel(queue, "waiting");
   const deliveries = await lab.take(limit, { queues: [queue] });
-  equal(deliveries.length, Math.min(limit, waiting.length), "number of deliveries");
+  const most = Math.min(limit, waiting.length);
+  // Where counts are exact at rest only, so is what is known to be there; but somebody always gets something.
+  if (!lab.t.features.exactInfo) between(deliveries.length, Math.min(1, most), most, "number of deliveries");
+  else equal(deliveries.length, most, "number of deliveries");
   for (const { id, token, meta, reset, lost } of deliveries) {
     const found = waiting.find((one) => one.id === id && one.channel === "waiting");
     ok(found !== undefined, `'${id}' waits in the model`);
