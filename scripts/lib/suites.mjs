@@ -29,7 +29,7 @@ export const suites = [
     title: "faults",
     runtime: "node24",
     folders: ["tests/faults/"],
-    args: ["--maxWorkers=3", "--testTimeout=180000"],
+    args: ["--maxWorkers=2", "--testTimeout=180000"],
     timeout: 20 * minute,
   },
   ...["node22", "node24", "node26", "deno", "bun"].map((runtime) => ({

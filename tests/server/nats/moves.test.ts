@@ -22,6 +22,9 @@ const WINDOW = 60_000;
 const TICK = 1_000;
 const NEXT_TICK = 2_000;
 const DELAY = 300;
+/** Milliseconds after which a job is held already that is not due before a slow machine has looked at it, and before it ends. */
+const SOON = 2_000;
+const FAR = 20_000;
 /** Milliseconds for which whoever published a job is left to send it on, and a little more. */
 const YOUNG = 2_100;
 /** Milliseconds in which what is left of a move is found: a delayed job's holder is given five seconds. */
@@ -104,6 +107,7 @@ const DONE: Ending = ({ queue, token }) => ({ queue, token, to: "done" });
 
 const one = job({ id: "1", queue: QUEUE, meta: "old" });
 const two = { ...one, id: "2" };
+const chosen = { ...one, idWindow: WINDOW };
 const published = { ...one, queue: TOPIC };
 
 async function take(transport: Transport, queues: readonly string[] = [QUEUE]): Promise<readonly Delivery[]> {
@@ -352,7 +356,7 @@ const MOVES: Readonly<Record<string, Move>> = {
   "held until it was due": {
     writes: ["-NAK", "w", "+ACK"],
     async begin({ dying: { transport } }) {
-      await transport.push([{ ...one, delay: 3 * DELAY }], CALL);
+      await transport.push([{ ...one, delay: SOON }], CALL);
       return () => onAndOn(() => transport.info(QUEUE, CALL));
     },
     found: () => [{ line: "w" }],
@@ -439,7 +443,8 @@ const MOVES: Readonly<Record<string, Move>> = {
     writes: ["x", "delete", "delete"],
     async begin(stage) {
       const { dying: { transport }, other } = stage;
-      await transport.push([{ ...one, delay: 4 * DELAY }], CALL);
+      // Who holds it may move it once it is due, which is not what this is about.
+      await transport.push([{ ...one, delay: FAR }], CALL);
       await becomes("another holds it", async () => {
         await other.info(QUEUE, CALL);
         return (await consumer(stage, "relevo_delayed")).num_ack_pending === 1;
@@ -481,14 +486,13 @@ const MOVES: Readonly<Record<string, Move>> = {
       await transport.push([two], CALL);
       const { queue, token } = await takeOne(transport);
       await transport.settle([{ queue, token, to: "done" }], CALL);
-      return () => transport.push([{ ...one, idWindow: WINDOW }], CALL);
+      return () => transport.push([chosen], CALL);
     },
     behind: async ({ other }, gap) =>
-      expect(await other.push([{ ...one, idWindow: WINDOW }], CALL))
+      expect(await other.push([chosen], CALL))
         .toEqual([gap === 1 ? "stored" : "duplicate"]),
     found: () => [{ line: "w" }],
-    last: async ({ other }) =>
-      expect(await other.push([{ ...one, idWindow: WINDOW }], CALL)).toEqual(["duplicate"]),
+    last: async ({ other }) => expect(await other.push([chosen], CALL)).toEqual(["duplicate"]),
   },
 
   "pushed under an id that is free again when the job is done": {
@@ -511,6 +515,16 @@ const MOVES: Readonly<Record<string, Move>> = {
       return () => advance(stage.dying.transport, one, NEXT_TICK);
     },
     behind: (stage) => advanceOnce(stage, one, NEXT_TICK),
+    found: () => [{ line: "w" }],
+  },
+
+  "pushed at its tick under an id that the caller chose": {
+    writes: ["s", "i", "s", "w", "i", "s"],
+    async begin(stage) {
+      await scheduled(stage, QUEUE);
+      return () => advance(stage.dying.transport, chosen, NEXT_TICK);
+    },
+    behind: (stage) => advanceOnce(stage, chosen, NEXT_TICK),
     found: () => [{ line: "w" }],
   },
 

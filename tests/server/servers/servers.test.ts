@@ -128,7 +128,8 @@ describeOn(["nats29"], "a NATS cluster", () => {
     const config = { name: "S", subjects: ["s"], num_replicas: 3 };
     await one?.request("$JS.API.STREAM.CREATE.S", JSON.stringify(config));
     const other = await second?.raw();
-    expect(await other?.request("s", "text")).toContain(`"seq":1`);
+    // The other node hears a moment later that somebody wants what is sent there.
+    await expect.poll(() => other?.request("s", "text")).toContain(`"seq":`);
     await one?.[Symbol.asyncDispose]();
     await other?.[Symbol.asyncDispose]();
   });

@@ -14,6 +14,7 @@ import {
 } from "../support/scene.ts";
 
 const LEASE = 1_000;
+const LONG = 30_000;
 const KILLS = 4;
 /** Strikes in all, those that found too few jobs in hand included. */
 const STRIKES = 3 * KILLS;
@@ -62,7 +63,8 @@ export function killScenes(open: OpenScene): void {
   for (const [what, bulk, width] of [["dispatch", 1, 32], ["dispatchMany", 200, 4]] as const) {
     test(`what a producer killed in the middle of ${what} had acknowledged is there, and is stored once`, async () => {
       await untilStruck(async () => {
-        const scene = open(LEASE);
+        // No worker dies here, so that no lease is to end.
+        const scene = open(LONG);
         const victim = scene.producer({ from: 0, count: 100_000, bulk, width });
         await victim.told("acknowledged", has(400));
         if (!await killBusy(victim, "acknowledged", () => unanswered(scene.folder, victim.name))) {
