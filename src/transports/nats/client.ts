@@ -9,6 +9,7 @@ import { briefly } from "./brief.ts";
 import type { NatsConnection, NatsHeaders } from "./connection.ts";
 import { unavailable } from "./errors.ts";
 import type { Settings } from "./options.ts";
+import { holdsBack, prompt } from "./prompt.ts";
 import { type Core, createWays } from "./ways.ts";
 import { openSocket, type Socket } from "./websocket.ts";
 
@@ -41,12 +42,14 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
   const web = connection !== undefined || scheme !== undefined;
   const module = await load(web ? "@nats-io/nats-core" : "@nats-io/transport-node");
   const { headers } = module;
+  // Of one that was handed over nobody tells whether it is over WebSocket.
+  const through = (plain: NatsConnection): NatsConnection => web && holdsBack() ? prompt(plain) : plain;
   if (connection !== undefined) {
     if (connection.isClosed()) {
       throw unavailable("Cannot use NATS as the connection that was handed over is closed");
     }
     checkVersion(connection);
-    return { connection, headers };
+    return { connection: through(connection), headers };
   }
   const setWay = createWays(module);
   const options = {
@@ -66,7 +69,7 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
   setWay();
   const made = web ? module.wsconnect({ ...options, wsFactory }) : module.connect(options);
   setWay();
-  const opened = { connection: await made, headers };
+  const opened = { connection: through(await made), headers };
   try {
     checkVersion(opened.connection);
     return opened;

@@ -11,6 +11,8 @@ const anything = {
   "~standard": { version: 1, vendor: "here", validate: (value: unknown) => ({ value }) },
 } as const;
 
+/** Milliseconds for which a system waits at most for something that its acknowledgement of a message could go with. */
+const HELD_BACK = 40;
 /** Often enough for a refusal to be lost, which the server sends right before it ends the connection. */
 const TIMES = 30;
 
@@ -55,6 +57,20 @@ describeOn(["nats29"], "NATS over WebSocket", () => {
     expect(await left()).toBe(1);
     await connection.close();
     await expect.poll(left).toBe(0);
+  });
+
+  test("a message on its way does not hold the next one back", async () => {
+    await using transport = nats({ servers: await urlOf("right"), prefix: "prompt" });
+    await transport.push([job({ queue: "work", id: "1", delay: 600_000 })], CALL);
+    const times: number[] = [];
+    for (let n = 0; n < TIMES; n++) {
+      const begun = performance.now();
+      // It sends several messages, one behind the other.
+      await transport.info("work", CALL);
+      times.push(performance.now() - begun);
+    }
+    times.sort((a, b) => a - b);
+    expect(times[TIMES / 2]).toBeLessThan(HELD_BACK);
   });
 
   test("a wrong password is told each time, and no connection is left", async () => {
