@@ -1,6 +1,6 @@
 /**
- * `npm test [-- --runtime node24,deno] [vitest filters]`: every suite on every runtime, one line for each, the
- * counts of all of them last. Ends with an error when a test failed, nothing ran or, with CI=true, one was skipped.
+ * `npm test [-- --all] [--runtime node24,deno] [vitest filters]`: every suite, one line for each, the counts of all of
+ * them last. Ends with an error when a test failed, nothing ran or, with CI=true, one was skipped.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { toolNode } from "./lib/runtimes.mjs";
 import { prepareServers } from "./lib/servers.mjs";
 import { commandOf, suites, titleOf } from "./lib/suites.mjs";
 
-const { chosen, filters } = options(process.argv.slice(2));
+const { chosen, filters, all } = options(process.argv.slice(2));
 install("tests/runtimes", "the runtimes to test on (Node 22, 24, 26, Deno, Bun, workerd)");
 if (!install("", "the development dependencies", { node: toolNode() })) process.exit(1);
 for (const { name, why } of prepareServers()) {
@@ -39,7 +39,7 @@ process.exit(total.failed > 0 || nothing || incomplete ? 1 : 0);
 async function runSuite(suite) {
   const title = titleOf(suite).padEnd(22);
   const json = join(folder, `${suite.name}.json`);
-  const command = commandOf(suite, json, filters);
+  const command = commandOf(suite, json, filters, all);
   if (command.missing !== undefined) {
     const text =
       `${title}SKIPPED: no binary of ${command.missing} for this machine; it counts as one skipped`;
@@ -69,8 +69,10 @@ function environment() {
 function options(args) {
   const names = [];
   const filters = [];
+  let all = false;
   for (let i = 0; i < args.length; i++) {
-    if (args[i] === "--runtime") names.push(...(args[++i] ?? "").split(","));
+    if (args[i] === "--all") all = true;
+    else if (args[i] === "--runtime") names.push(...(args[++i] ?? "").split(","));
     else if (args[i].startsWith("--runtime=")) names.push(...args[i].slice("--runtime=".length).split(","));
     else filters.push(args[i]);
   }
@@ -83,7 +85,7 @@ function options(args) {
   const chosen = names.length > 0
     ? suites.filter((suite) => names.includes(suite.name))
     : suites.filter((suite) => filters.length === 0 || reaches(suite, filters));
-  return { chosen, filters };
+  return { chosen, filters, all };
 }
 
 /** Whether one of the filters that are paths may lie in the suite's folders; a bare word may lie anywhere. */

@@ -1,5 +1,6 @@
 export interface Suite {
   readonly name: string;
+  readonly runtime?: string;
   readonly folders: readonly string[];
 }
 

@@ -5,17 +5,23 @@ import { binaryOf, table, toolNode } from "./runtimes.mjs";
 const vitest = inRepository("node_modules/vitest/vitest.mjs");
 const workerdConfig = inRepository("tests/runtimes/workerd.config.ts");
 const minute = 60_000;
-/** What takes long and says more of servers, files and killed processes than of the runtime: on one Node, Deno and Bun. */
+/**
+ * What says more of servers, files and killed processes than of the runtime, and takes most of the time: where it is
+ * spared, `--all` runs it all the same.
+ */
 const long = [
+  "{accidents,promises}_sqlite.test.ts",
   "*_redis.test.ts",
   "servers/*.test.ts",
   "faults/{clock,crashed,killed,leases,locked,poison,throng}.test.ts",
   "examples/killed.test.ts",
   "sqlite/crash.test.ts",
-  "redis/{clock,cluster,pages,refusals,waiting}.test.ts",
-  "nats/{answers,bad_input,delayed,forgotten,losses,meanwhile,moves}.test.ts",
-  "nats/{promises,rows,server,silence,stranded,topics}.test.ts",
-].flatMap((files) => ["--exclude", `tests/server/${files}`]);
+  "redis/{clock,cluster,invariants,keys,leftovers,operators,pages,refusals,seeds,waiting}.test.ts",
+  "nats/{answers,delayed,features,forgotten,limits,losses,meanwhile,moves,operators}.test.ts",
+  "nats/{promises,rows,schedules,silence,stranded,topics,wire}.test.ts",
+].map((files) => `tests/server/${files}`);
+/** The same of the core: another build of the same engine finds what the first has found. */
+const seeds = ["tests/web/simulation/**"];
 
 /**
  * Every suite, in the order of running: which folders, on which runtime, with which flags, for how long at most.
@@ -33,10 +39,21 @@ export const suites = [
     timeout: 20 * minute,
   },
   ...["node22", "node24", "node26", "deno", "bun"].map((runtime) => ({
-    // Half of it is waiting for servers and processes, so that more files run at a time than there are cores.
+    // Nothing here outlives its test, so that files need no process or thread of their own.
     name: runtime,
-    folders: ["tests/web/", "tests/server/"],
-    ...flagsOf(runtime, ["--maxWorkers=4", ...(["node22", "node26"].includes(runtime) ? long : [])]),
+    folders: ["tests/web/"],
+    ...flagsOf(runtime, ["--no-isolate"]),
+    spares: ["node22", "node26"].includes(runtime) ? seeds : [],
+    timeout: 15 * minute,
+  })),
+  ...["node22", "node24", "node26", "deno", "bun"].map((runtime) => ({
+    // Half of it is waiting for servers and processes, so that more files run at a time than there are cores.
+    name: `server-${runtime}`,
+    title: `server, ${runtime}`,
+    runtime,
+    folders: ["tests/server/"],
+    ...flagsOf(runtime, ["--maxWorkers=3"]),
+    spares: runtime === "node24" ? [] : long,
     timeout: 15 * minute,
   })),
   ...["node24", "deno", "bun"].map((runtime) => ({
@@ -46,12 +63,9 @@ export const suites = [
     title: `brokers, ${runtime}`,
     runtime,
     folders: ["tests/brokers/"],
-    // Deno and Bun take more of the cores. A cluster of NATS has a suite of its own.
-    ...flagsOf(runtime, [
-      `--maxWorkers=${runtime === "node24" ? 4 : 2}`,
-      "--exclude",
-      "tests/brokers/nats_cluster.test.ts",
-    ]),
+    // A cluster of NATS has a suite of its own.
+    ...flagsOf(runtime, ["--maxWorkers=3", "--exclude", "tests/brokers/nats_cluster.test.ts"]),
+    spares: runtime === "node24" ? [] : ["tests/brokers/redis_cluster.test.ts"],
     timeout: 15 * minute,
   })),
   {
@@ -94,12 +108,17 @@ export function titleOf(suite) {
   return suite.title ?? table[suite.name].title;
 }
 
-/** The command that runs a suite and writes its results to `json`, or why it cannot run here. */
-export function commandOf(suite, json, filters = []) {
+/**
+ * The command that runs a suite and writes its results to `json`, or why it cannot run here. What the suite spares is left
+ * out unless `all` is to run, or filters say what.
+ */
+export function commandOf(suite, json, filters = [], all = false) {
   const runtime = suite.runtime ?? suite.name;
   if (binaryOf(runtime) === undefined) return { missing: table[runtime].title };
   const binary = suite.host === undefined ? binaryOf(runtime) : toolNode();
   const args = [...(suite.before ?? []), vitest, "run", "--root", inRepository(""), ...(suite.args ?? [])];
+  const spared = all || filters.length > 0 ? [] : suite.spares ?? [];
+  args.push(...spared.flatMap((files) => ["--exclude", files]));
   if (!args.includes("--config")) args.push("--config", inRepository("vitest.config.ts"));
   args.push("--reporter=default", "--reporter=json", `--outputFile.json=${json}`);
   return { binary, args: [...args, ...(filters.length > 0 ? filters : suite.folders)] };

@@ -112,7 +112,8 @@ function examinedElsewhere(subject: Subject): Examination {
 
 /** A row for each runtime: what its suites run. */
 function runtimes(): string {
-  const rows = suites.filter(({ name }) => name in table).map(({ name, folders }) => {
+  const rows = suites.filter(({ name }) => name in table).map(({ name }) => {
+    const folders = suites.flatMap((suite) => (suite.runtime ?? suite.name) === name ? suite.folders : []);
     const [runtime = "", version = ""] = table[name as keyof typeof table].title.split(" ");
     const title = runtime === "workerd" ? runtime : `${runtime[0]?.toUpperCase()}${runtime.slice(1)}`;
     const runs = (folder: string): string => folders.includes(folder) ? "yes" : "no";
