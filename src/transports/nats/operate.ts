@@ -20,6 +20,8 @@ import { MESSAGE_ID, type Stored } from "./wire.ts";
 
 /** Jobs that are reloaded at once, or removed between two looks at how far each line was handed over. */
 const PAGE = 256;
+/** Bytes of payloads that are reloaded at once, or a job's more. */
+const PAGE_BYTES = 4 * 1024 * 1024;
 
 /** Dead to waiting, oldest first. */
 export async function reloadJobs(
@@ -47,12 +49,15 @@ export async function reloadJobs(
 /** Pages in their order, none of which has an id twice. */
 function* pagesOf(dead: readonly Stored[]): Generator<readonly Stored[]> {
   let page = new Map<string, Stored>();
+  let bytes = 0;
   for (const one of dead) {
-    if (page.size === PAGE || page.has(one.id)) {
+    if (page.size === PAGE || bytes >= PAGE_BYTES || page.has(one.id)) {
       yield [...page.values()];
       page = new Map();
+      bytes = 0;
     }
     page.set(one.id, one);
+    bytes += one.payload.length;
   }
   if (page.size > 0) yield [...page.values()];
 }
