@@ -22,6 +22,15 @@ const long = [
 ].map((files) => `tests/server/${files}`);
 /** The same of the core: another build of the same engine finds what the first has found. */
 const seeds = ["tests/web/simulation/**"];
+/** What another Node would say again: SQLite, sockets and TLS are what differs between its versions. */
+const again = [
+  "{bad-input,features}_*.test.ts",
+  "examples/*.test.ts",
+  "faults/*.test.ts",
+  "nats/{bad_input,clock,frames,server}.test.ts",
+  "redis/{full,guest,pack}.test.ts",
+].map((files) => `tests/server/${files}`);
+const othersOfNode = ["node22", "node26"];
 
 /**
  * Every suite, in the order of running: which folders, on which runtime, with which flags, for how long at most.
@@ -43,7 +52,7 @@ export const suites = [
     name: runtime,
     folders: ["tests/web/"],
     ...flagsOf(runtime, ["--no-isolate"]),
-    spares: ["node22", "node26"].includes(runtime) ? seeds : [],
+    spares: othersOfNode.includes(runtime) ? seeds : [],
     timeout: 15 * minute,
   })),
   ...["node22", "node24", "node26", "deno", "bun"].map((runtime) => ({
@@ -53,7 +62,7 @@ export const suites = [
     runtime,
     folders: ["tests/server/"],
     ...flagsOf(runtime, ["--maxWorkers=3"]),
-    spares: runtime === "node24" ? [] : long,
+    spares: runtime === "node24" ? [] : othersOfNode.includes(runtime) ? [...long, ...again] : long,
     timeout: 15 * minute,
   })),
   ...["node24", "deno", "bun"].map((runtime) => ({

@@ -91,7 +91,7 @@ async function wholeBacklog(lab: Lab): Promise<void> {
 
 /** Delays hold in each group, whether the job came before the group or after it. */
 async function delays(lab: Lab): Promise<void> {
-  const [soon, late] = [lab.ms(1_000), lab.ms(1_500)];
+  const [soon, late] = [lab.ms(1_000), lab.ms(2_000)];
   const before = lab.now();
   await publish(lab, { id: "late", delay: late }, { id: "before", delay: soon });
   await lab.holds(counted({ delayed: 2 }), "info of the topic", OWN);

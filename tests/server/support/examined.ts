@@ -3,11 +3,12 @@ import { expect, test } from "vitest";
 import { type Case, conformance, type Need, type Subject } from "../../../src/testing/mod.ts";
 import type { Features } from "../../../src/transport.ts";
 import { TOGETHER } from "../../web/support/subjects.ts";
+import { casesOf } from "./real_clock.ts";
 
 /** What a case does to the whole server, and by the real clock only: it must not have company. */
 export const WHOLE_SERVER: readonly Need[] = ["restart", "pause"];
-/** Milliseconds that a case by the real clock may take while others run beside it. */
-const PATIENCE = 60_000;
+/** Milliseconds that a case by the real clock may take while others run beside it, played again included. */
+const PATIENCE = 120_000;
 
 /**
  * The cases one after another, for a subject whose clock is moved by hand. A server restarts by the real clock only:
@@ -26,10 +27,10 @@ export function examineInTurn(subject: Subject): void {
 export function examineTogether(subject: Subject, without: readonly string[] = []): void {
   const alone = (one: Case): boolean =>
     one.group === "stress" || one.needs.some((need) => WHOLE_SERVER.includes(need));
-  const cases = (of: Subject): readonly Case[] =>
-    conformance(of).filter(({ name }) => !without.includes(name));
-  for (const one of cases(subject).filter(alone)) test(`${one.group}: ${one.name}`, one.run, PATIENCE);
-  for (const one of cases({ ...subject, scale: TOGETHER }).filter((each) => !alone(each))) {
+  const cases = (scale: number): readonly Case[] =>
+    casesOf((times) => ({ ...subject, scale: times * scale })).filter(({ name }) => !without.includes(name));
+  for (const one of cases(1).filter(alone)) test(`${one.group}: ${one.name}`, one.run, PATIENCE);
+  for (const one of cases(TOGETHER).filter((each) => !alone(each))) {
     test.concurrent(`${one.group}: ${one.name}`, one.run, PATIENCE);
   }
 }

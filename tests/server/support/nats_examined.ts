@@ -1,11 +1,12 @@
 /** The conformance suite as tests on NATS. */
 import { test } from "vitest";
-import { type Case, conformance } from "../../../src/testing/mod.ts";
+import type { Case, Subject } from "../../../src/testing/mod.ts";
 import { declares, WHOLE_SERVER } from "./examined.ts";
 import { NATS_FEATURES, type NatsGround, natsSubject } from "./nats_subjects.ts";
+import { casesOf } from "./real_clock.ts";
 
-/** Milliseconds that a case may take while others run beside it. */
-const PATIENCE = 90_000;
+/** Milliseconds that a case may take while others run beside it, played again included. */
+const PATIENCE = 180_000;
 /** Many cases at a time share two cores, and the leases are the server's; several servers take longer over each. */
 const TOGETHER = 3;
 const REPLICATED = 5;
@@ -14,10 +15,10 @@ const OUTLASTING = 5_000;
 
 /** Every case: first those that restart the server or keep the machine busy, each alone. */
 export function examineNats(name: string, ground: NatsGround): void {
-  for (const one of conformance(natsSubject(name, ground))) {
+  for (const one of casesOf((scale) => natsSubject(name, ground, { scale }))) {
     if (one.group === "stress") examine(one, test);
   }
-  for (const one of conformance(natsSubject(name, ground, { ackWait: OUTLASTING }))) {
+  for (const one of casesOf((scale) => natsSubject(name, ground, { scale, ackWait: OUTLASTING * scale }))) {
     if (one.needs.some((need) => WHOLE_SERVER.includes(need))) examine(one, test);
   }
   examineTogether(name, ground);
@@ -25,9 +26,10 @@ export function examineNats(name: string, ground: NatsGround): void {
 
 /** Those cases, many at a time, that neither restart the server nor keep the machine busy. */
 export function examineTogether(name: string, ground: NatsGround): void {
-  const subject = natsSubject(name, ground, { scale: ground.replicas === undefined ? TOGETHER : REPLICATED });
-  declares(subject, NATS_FEATURES);
-  for (const one of conformance(subject)) {
+  const scale = ground.replicas === undefined ? TOGETHER : REPLICATED;
+  const subject = (times: number): Subject => natsSubject(name, ground, { scale: times * scale });
+  declares(subject(1), NATS_FEATURES);
+  for (const one of casesOf(subject)) {
     if (one.group !== "stress" && !one.needs.some((need) => WHOLE_SERVER.includes(need))) {
       examine(one, test.concurrent);
     }

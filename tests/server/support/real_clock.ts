@@ -1,0 +1,69 @@
+/**
+ * Cases by the real clock, on machines that have others to serve. A case in which this process had no turn for a good part
+ * of the time that the case gives it says nothing of the transport when it fails: it is played again, all its times twice
+ * as long, and that is printed.
+ */
+import { type Case, conformance, type Subject } from "../../../src/testing/mod.ts";
+
+/** How often a case is played at most. */
+const PLAYS = 3;
+/** Milliseconds between two looks whether this process has its turns. */
+const TICK = 10;
+/** Milliseconds without a turn that a case must stand, at a scale of 1: a tenth of the leases that it lets run out. */
+const STANDS = 40;
+
+/** A subject whose times are so many times as long. */
+export type Scaled = (times: number) => Subject;
+
+/** The cases of a subject, each of which is played more slowly where the machine was too slow for it. */
+export function casesOf(subject: Scaled): readonly Case[] {
+  const { scale = 1 } = subject(1);
+  return conformance(subject(1)).map((one, index) => ({
+    ...one,
+    run: () =>
+      played(one.name, STANDS * scale, async (times) => {
+        await (times === 1 ? one : conformance(subject(times))[index])?.run();
+      }),
+  }));
+}
+
+/** Plays what stands so many milliseconds without a turn, and so many times as many when it is played more slowly. */
+export async function played(
+  name: string,
+  stands: number,
+  play: (times: number) => Promise<void>,
+): Promise<void> {
+  for (let plays = 1, times = 1;; plays++, times *= 2) {
+    const watch = watchTurns();
+    try {
+      return await play(times);
+    } catch (error) {
+      const still = watch.longest();
+      if (plays === PLAYS || still < stands * times) throw error;
+      console.warn(
+        `'${name}' is played again, as this process had no turn for ${still} ms: ${String(error)}`,
+      );
+    } finally {
+      watch.end();
+    }
+  }
+}
+
+/** Measures for how long this process has no turn. */
+function watchTurns(): { longest(): number; end(): void } {
+  let last = performance.now();
+  let most = 0;
+  const look = (): void => {
+    const now = performance.now();
+    most = Math.max(most, now - last - TICK);
+    last = now;
+  };
+  const timer = setInterval(look, TICK);
+  return {
+    longest() {
+      look();
+      return Math.round(most);
+    },
+    end: () => clearInterval(timer),
+  };
+}
