@@ -73,7 +73,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
       const client = await connectResp(port, ADMIN);
       try {
         const info = String(await client.send("INFO"));
-        return info.includes(`process_id:${pid}\r`) && info.includes("loading:0\r");
+        // There is an `async_loading`, too.
+        return info.includes(`process_id:${pid}\r`) && info.includes("\nloading:0\r");
       } finally {
         await client[Symbol.asyncDispose]();
       }
