@@ -7,7 +7,7 @@
 
 import { CHANNELS, DEAD_CHANNELS } from "../../job.ts";
 import { createRandom } from "../fake_runtime.ts";
-import { between, equal, ok } from "./assert.ts";
+import { equal, ok } from "./assert.ts";
 import type { Ending, Lab } from "./lab.ts";
 import { createModel, type Model } from "./model.ts";
 
@@ -76,11 +76,15 @@ async function push({ lab, model, chance, pick }: Walk, queue: string): Promise<
 async function reserve({ lab, model, pick, tokens }: Walk, queue: string): Promise<void> {
   const limit = pick([1, 2, 3, 4]) ?? 1;
   const waiting = model.inChannel(queue, "waiting");
-  const deliveries = await lab.take(limit, { queues: [queue] });
+  const deliveries = [...await lab.take(limit, { queues: [queue] })];
   const most = Math.min(limit, waiting.length);
-  // Where counts are exact at rest only, so is what is known to be there; but somebody always gets something.
-  if (!lab.t.features.exactInfo) between(deliveries.length, Math.min(1, most), most, "number of deliveries");
-  else equal(deliveries.length, most, "number of deliveries");
+  // Where counts are exact at rest only a look finds something, but may miss what was stored a moment before.
+  while (!lab.t.features.exactInfo && deliveries.length > 0 && deliveries.length < most) {
+    const more = await lab.come(most - deliveries.length, { queues: [queue] });
+    if (more.length === 0) break;
+    deliveries.push(...more);
+  }
+  equal(deliveries.length, most, "number of deliveries");
   for (const { id, token, meta, reset, lost } of deliveries) {
     const found = waiting.find((one) => one.id === id && one.channel === "waiting");
     ok(found !== undefined, `'${id}' waits in the model`);
