@@ -117,9 +117,17 @@ function createLab(subject: Subject, store: string, t: Transport, open: () => Pr
   const long = ms(600_000);
   const now = (): number => subject.now?.() ?? Date.now();
   const elapse = (time: number): Promise<void> => subject.elapse?.(time) ?? wait(time);
-  const take: Lab["take"] = (limit = 1, options = {}) => {
-    const { queues = [QUEUE], from = t, ...rest } = options;
-    return from.reserve(queues, { limit, slots: limit, lease: long, wait: 0, ...call, ...rest });
+  const take: Lab["take"] = async (limit = 1, { queues = [QUEUE], from = t, ...rest } = {}) => {
+    const options = { slots: limit, lease: long, wait: 0, ...call, ...rest };
+    const found = [...await from.reserve(queues, { ...options, limit })];
+    // Where counts are exact at rest only one look may miss what another finds.
+    while (!from.features.exactInfo && found.length > 0 && found.length < limit) {
+      const slots = options.slots - found.filter(({ lost }) => lost > 0).length;
+      const more = await from.reserve(queues, { ...options, limit: limit - found.length, slots, wait: 0 });
+      if (more.length === 0) break;
+      found.push(...more);
+    }
+    return found;
   };
   const within: Lab["within"] = async (promise, most, what) => {
     let pending = true;

@@ -81,14 +81,19 @@ export async function look(
   const take = (line: "b" | "w", most: number): Promise<boolean> =>
     takeInto(bench, place, line, most, found, until);
   try {
+    const stood = crowd.stands(place, "b");
     await allOf([
       crowd.stands(place, "d") ? calendar.flush(place, until) : ripenPages(bench, place, READING, until),
-      !crowd.stands(place, "b") && free() > 0 ? take("b", free()) : undefined,
+      !stood && free() > 0 ? take("b", free()) : undefined,
     ]);
     // What a stand got meanwhile lay before all that is there now.
     found.push(...await spareOf(bench, place, missing(), free(), until));
     if (missing() <= 0 || (!eager && crowd.stands(place, "w"))) return found;
-    if (await take("w", missing()) && free() > 0) await take("b", free());
+    const returned = await take("w", missing());
+    // A stand takes one, and there may be more behind it.
+    const passed = stood && !crowd.stands(place, "b");
+    if (passed) found.push(...await spareOf(bench, place, missing(), free(), until));
+    if ((returned || passed) && free() > 0) await take("b", free());
     if (eager && (found.length === 0 || (place.replicas > 1 && missing() > 0))) {
       await underWay(bench, place, { missing, free }, found, until);
     }
@@ -117,10 +122,14 @@ async function spareOf(
   return held;
 }
 
-/** What was found, in order with what a stand got while it was: if that is too much, the last wait for the next look. */
+/**
+ * What was found, what came back before what waits, in order with what a stand got while it was: if that is too much, the
+ * last wait for the next look.
+ */
 function inLine({ crowd }: Bench, place: Place, found: Arrival[], limit: number): Arrival[] {
   const stood = crowd.spare(place, MOST, 0);
-  if (stood.length === 0) return found;
+  const sorted = found.every(({ line }, n) => line === "b" || found[n + 1]?.line !== "b");
+  if (stood.length === 0 && sorted) return found;
   const all = [...found, ...stood].sort((a, b) =>
     a.line === b.line ? a.seq - b.seq : a.line < b.line ? -1 : 1
   );

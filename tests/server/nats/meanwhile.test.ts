@@ -301,6 +301,35 @@ describeOn(["nats29"], "At the same time on NATS", () => {
     30_000,
   );
 
+  test.concurrent(
+    "who looks gets all that came back meanwhile, not only what went to who waits",
+    async () => {
+      const server = await start();
+      for (let slow = true; slow;) {
+        const { prefix, options } = ground(server);
+        await using looking = await halting(server.url, prefix, ACK_WAIT);
+        await using other = nats(options);
+        await other.push(["1", "2", "3"].map((id) => job({ id, queue: QUEUE })), CALL);
+        const held = await other.reserve([QUEUE], TAKE);
+        // From now on it waits for whatever comes back, one job at a time.
+        await looking.transport.reserve([QUEUE], { ...TAKE, wait: 1 });
+        const goOn = await looking.halt(
+          () => looking.transport.reserve([QUEUE], TAKE),
+          (subject) => /MSG\.NEXT\..+\.relevo$/.test(subject),
+        );
+        const begun = performance.now();
+        const back = held.map(({ queue, token }) => ({ queue, token, to: "release" as const }));
+        expect(await other.settle(back, CALL)).toEqual(["settled", "settled", "settled"]);
+        await looking.transport.info(QUEUE, CALL);
+        const found = (await goOn()).map(({ id }) => id);
+        // What came for nobody goes back to the end of its line after a quarter of a second.
+        slow = performance.now() - begun > 200;
+        if (!slow) expect(found).toEqual(["1", "2", "3"]);
+      }
+    },
+    30_000,
+  );
+
   test.concurrent("who reserves notes that a job was stored whose pusher died before it could", async () => {
     const server = await start();
     const { prefix, options } = ground(server);
