@@ -6,7 +6,7 @@
 
 import type { Transport } from "../../transport.ts";
 import { equal, ok, rejects } from "./assert.ts";
-import { counted, job, type Lab } from "./lab.ts";
+import { counted, job, type Lab, QUEUE } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";
 
 const CLOSED = "TRANSPORT_CLOSED";
@@ -97,8 +97,7 @@ export const CLOSE: readonly Claim[] = [
     ok(first !== undefined, "a delivery");
     await lab.settle(first, { to: "failed", meta: "m", reason: "r" });
     await close(lab.t);
-    const { waiting, delayed, reserved, failed, timeout } = await (await lab.open()).info("work", lab.call);
     const wanted = counted({ waiting: 1, delayed: 1, reserved: 1, failed: 1 });
-    equal({ waiting, delayed, reserved, failed, timeout }, wanted, "info");
+    await lab.holds(wanted, "info", QUEUE, await lab.open());
   }, "durable"),
 ];

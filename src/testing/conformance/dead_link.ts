@@ -113,14 +113,16 @@ async function settle(lab: Lab): Promise<void> {
   const [again] = await answered(lab, () => lab.t.settle([done], lab.call));
   ok(again === "settled" || again === "stale", "the same settle again is settled or stale");
   if (first === "settled") equal(again, "stale", "the same settle again");
-  equal(await eventually(lab, () => lab.counts()), counted(), "info");
+  await eventually(lab, () => lab.counts());
+  await lab.holds(counted(), "info");
 }
 
 async function info(lab: Lab): Promise<void> {
   await lab.push({ id: "1" });
   const end = await overDeadLink(lab, "info", (call) => lab.t.info("work", call));
-  if ("value" in end) equal(end.value.waiting, 1, "waiting");
-  equal(await eventually(lab, () => lab.counts()), counted({ waiting: 1 }), "info afterwards");
+  if ("value" in end && lab.t.features.exactInfo) equal(end.value.waiting, 1, "waiting");
+  await eventually(lab, () => lab.counts());
+  await lab.holds(counted({ waiting: 1 }), "info afterwards");
 }
 
 /** The cases of the group. */

@@ -58,11 +58,11 @@ export interface Lab {
   /** Reserves what comes within a moment. */
   come(limit?: number, options?: Options): Promise<readonly Delivery[]>;
   settle(delivery: Delivery, ending: Ending, from?: Transport): Promise<Settled>;
-  counts(queue?: string): Promise<Counts>;
+  counts(queue?: string, from?: Transport): Promise<Counts>;
   /** The counts of a queue as soon as they are these, or what they are after a moment. */
-  countsOnce(wanted: Counts, queue?: string): Promise<Counts>;
+  countsOnce(wanted: Counts, queue?: string, from?: Transport): Promise<Counts>;
   /** Claims what the counts of a queue are; where they are exact at rest only, as soon as all is at rest. */
-  holds(wanted: Counts, what: string, queue?: string): Promise<void>;
+  holds(wanted: Counts, what: string, queue?: string, from?: Transport): Promise<void>;
   /** All entries of a channel. */
   entries(channel: Channel, queue?: string): Promise<readonly Entry[]>;
   /** The entry with an id. */
@@ -140,15 +140,15 @@ function createLab(subject: Subject, store: string, t: Transport, open: () => Pr
     }
     return await promise;
   };
-  const counts: Lab["counts"] = async (queue = QUEUE) => {
-    const { waiting, delayed, reserved, failed, timeout } = await t.info(queue, call);
+  const counts: Lab["counts"] = async (queue = QUEUE, from = t) => {
+    const { waiting, delayed, reserved, failed, timeout } = await from.info(queue, call);
     return { waiting, delayed, reserved, failed, timeout };
   };
-  const countsOnce: Lab["countsOnce"] = async (wanted, queue) => {
-    let found = await counts(queue);
+  const countsOnce: Lab["countsOnce"] = async (wanted, queue, from) => {
+    let found = await counts(queue, from);
     for (let spent = 0; !isSame(found, wanted) && spent < MOMENT; spent += STEP) {
       await elapse(ms(STEP));
-      found = await counts(queue);
+      found = await counts(queue, from);
     }
     return found;
   };
@@ -177,8 +177,10 @@ function createLab(subject: Subject, store: string, t: Transport, open: () => Pr
     },
     counts,
     countsOnce,
-    holds: async (wanted, what, queue) =>
-      equal(await (t.features.exactInfo ? counts(queue) : countsOnce(wanted, queue)), wanted, what),
+    async holds(wanted, what, queue, from) {
+      const found = t.features.exactInfo ? counts(queue, from) : countsOnce(wanted, queue, from);
+      equal(await found, wanted, what);
+    },
     entries: (channel, queue = QUEUE) => all(t, queue, channel, call),
     entry: async (id, queue = QUEUE) => (await t.get(queue, [id], call))[0],
   };

@@ -5,6 +5,7 @@
  */
 
 import type { Delivery, Held } from "../../exchange.ts";
+import type { Channel } from "../../job.ts";
 import { at, between, equal, ok, only } from "./assert.ts";
 import { bytes, counted, type Ending, type Lab } from "./lab.ts";
 import { loseOne } from "./lease.ts";
@@ -14,7 +15,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
   done: { to: "done" },
   release: { to: "release" },
   again: { to: "again", meta: "changed" },
-  "again with a payload": { to: "again", meta: "changed", payload: bytes("changed"), delay: 1_000 },
+  "again with a payload": { to: "again", meta: "changed", payload: bytes("changed"), delay: 600_000 },
   failed: { to: "failed", meta: "changed", reason: "late" },
   timeout: { to: "timeout", meta: "changed", reason: "late" },
 };
@@ -108,15 +109,20 @@ export const SETTLE: readonly Claim[] = [
   }),
   claim("the second settle of a delivery is stale", async (lab) => {
     await lab.push({ id: "1" }, { id: "2" });
+    const wanted: Record<Channel, number> = counted({ waiting: 2 });
     for (const first of Object.values(ENDINGS)) {
       const delivery = at(await lab.take(1), 0, "deliveries");
       equal(await lab.settle(delivery, first), "settled", "first settle");
-      const before = await lab.counts();
+      wanted.waiting--;
+      if (first.to === "again") wanted[first.delay === undefined ? "waiting" : "delayed"]++;
+      else if (first.to === "release") wanted.waiting++;
+      else if (first.to !== "done") wanted[first.to]++;
       for (const second of Object.values(ENDINGS)) {
         equal(await lab.settle(delivery, second), "stale", "second settle");
       }
-      await lab.holds(before, "info");
+      await lab.holds(wanted, "info");
       await lab.push({});
+      wanted.waiting++;
     }
   }),
   claim("one delivery settled twice in a batch is settled once", async (lab) => {
