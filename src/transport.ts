@@ -36,7 +36,10 @@ export interface Features {
   readonly shared: boolean;
   /** A stale settle or extend never changes anything; otherwise the adapter refuses by its own clock. */
   readonly exactFence: boolean;
-  /** `info` is exact at any moment. */
+  /**
+   * `info` is exact at any moment, and a reserve finds all that is there; otherwise so at rest: what was stored a moment
+   * before may be counted late, and be handed over by the next reserve.
+   */
   readonly exactInfo: boolean;
   /** `push` knows `atomic`. */
   readonly atomicPush: boolean;
