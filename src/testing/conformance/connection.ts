@@ -9,19 +9,8 @@ import { equal, ok } from "./assert.ts";
 import { counted, job, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";
 
-const TRIES = 200;
-
-/** Repeats a call until whatever serves the store is back. */
-async function eventually<T>(lab: Lab, run: () => Promise<T>): Promise<T> {
-  for (let tries = 1;; tries++) {
-    try {
-      return await run();
-    } catch (reason) {
-      if (tries >= TRIES) throw reason;
-      await lab.elapse(lab.ms(50));
-    }
-  }
-}
+/** Looks at what is left before it must be nothing. */
+const LOOKS = 200;
 
 async function restart(lab: Lab): Promise<void> {
   await lab.subject.restart?.(lab.store);
@@ -34,7 +23,7 @@ async function everyChannel(lab: Lab): Promise<void> {
   await lab.settle(failed, { to: "failed", meta: "m", reason: "r" });
   await restart(lab);
   const wanted = counted({ waiting: 1, delayed: 1, reserved: 1, failed: 1 });
-  await eventually(lab, () => lab.counts());
+  await lab.eventually(() => lab.counts());
   await lab.holds(wanted, "info after the restart");
   equal((await lab.entry("4"))?.channel, "delayed", "the delayed job");
   equal((await lab.entry("1"))?.channel, "failed", "the dead job");
@@ -50,16 +39,16 @@ async function tenThousand(lab: Lab): Promise<void> {
   const seen = new Set<string>();
   const restarts = [total / 4, total / 2];
   while (seen.size < total) {
-    const deliveries = await eventually(lab, () => lab.come(250, { lease: lab.ms(5_000) }));
+    const deliveries = await lab.eventually(() => lab.come(250, { lease: lab.ms(5_000) }));
     if (seen.size >= (restarts[0] ?? Infinity)) {
       restarts.shift();
       await restart(lab);
     }
     const done = deliveries.map(({ queue, token }) => ({ queue, token, to: "done" as const }));
-    const results = await eventually(lab, () => lab.t.settle(done, lab.call));
+    const results = await lab.eventually(() => lab.t.settle(done, lab.call));
     for (const [n, { id }] of deliveries.entries()) if (results[n] !== undefined) seen.add(id);
   }
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let looks = 0; looks < LOOKS; looks++) {
     const rest: readonly Delivery[] = await lab.come(250, { wait: lab.ms(100) });
     for (const delivery of rest) await lab.settle(delivery, { to: "done" });
     const { waiting, reserved } = await lab.counts();
@@ -80,17 +69,17 @@ export const CONNECTION: readonly Claim[] = [
     await lab.push({ id: "1" });
     for (let n = 0; n < 2; n++) {
       await restart(lab);
-      const delivery = (await eventually(lab, () => lab.come()))[0];
+      const delivery = (await lab.eventually(() => lab.come()))[0];
       ok(delivery !== undefined, "the job");
       equal(delivery.lost, 0, "lost");
-      equal(await eventually(lab, () => lab.settle(delivery, { to: "release" })), "settled", "release");
+      equal(await lab.eventually(() => lab.settle(delivery, { to: "release" })), "settled", "release");
     }
   }, "restart"),
   claim("a delivery from before a restart may still be settled, or comes back", async (lab) => {
     await lab.push({ id: "1" });
     const delivery = await lab.one({ lease: lab.ms(2_000) });
     await restart(lab);
-    const result = await eventually(lab, () => lab.settle(delivery, { to: "done" }));
+    const result = await lab.eventually(() => lab.settle(delivery, { to: "done" }));
     if (result === "settled") return await lab.holds(counted(), "info");
     await lab.elapse(lab.ms(2_500));
     equal((await lab.come()).map(({ id }) => id), ["1"], "what came back");
@@ -101,11 +90,11 @@ export const CONNECTION: readonly Claim[] = [
       const waiting = lab.take(1, { wait: lab.ms(20_000) }).catch((reason: unknown) => reason);
       await lab.elapse(lab.ms(50));
       await restart(lab);
-      await eventually(lab, () => lab.t.push([job({ id: "1", idWindow: lab.long })], lab.call));
+      await lab.eventually(() => lab.t.push([job({ id: "1", idWindow: lab.long })], lab.call));
       const end = await lab.within(waiting, lab.ms(30_000), "the reserve's end");
       if (Array.isArray(end) && end.length > 0) return;
       ok(Array.isArray(end) || (end instanceof Error && "code" in end), "deliveries or a typed error");
-      equal((await eventually(lab, () => lab.come())).map(({ id }) => id), ["1"], "the job");
+      equal((await lab.eventually(() => lab.come())).map(({ id }) => id), ["1"], "the job");
     },
     "restart",
   ),
@@ -115,7 +104,7 @@ export const CONNECTION: readonly Claim[] = [
       const pushed = job({ id: "x", idWindow: lab.long });
       await lab.t.push([pushed], lab.call);
       await restart(lab);
-      equal(await eventually(lab, () => lab.t.push([pushed], lab.call)), ["duplicate"], "the second push");
+      equal(await lab.eventually(() => lab.t.push([pushed], lab.call)), ["duplicate"], "the second push");
       await lab.holds(counted({ waiting: 1 }), "info");
     },
     "restart",

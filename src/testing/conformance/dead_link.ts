@@ -14,9 +14,6 @@ import { counted, job, type Lab } from "./lab.ts";
 const DEADLINE = 500;
 /** How long after that it may end at the latest: the link's own checks must not add to a deadline. */
 const LATE = 1_500;
-/** How long a link that is alive again may take to be found so. */
-const RECOVERY = 20_000;
-const STEP = 50;
 
 /** What became of a call. */
 type End<T> = { readonly value: T } | { readonly reason: unknown };
@@ -42,21 +39,9 @@ function typed(reason: unknown, name: string): void {
   ok(reason instanceof Error && "code" in reason, `a typed error from ${name} (found ${String(reason)})`);
 }
 
-/** Repeats a call until the link is found alive. */
-async function eventually<T>(lab: Lab, run: () => Promise<T>): Promise<T> {
-  for (let spent = 0;; spent += lab.ms(STEP)) {
-    try {
-      return await run();
-    } catch (reason) {
-      if (spent >= lab.ms(RECOVERY)) throw reason;
-      await lab.elapse(lab.ms(STEP));
-    }
-  }
-}
-
 /** Repeats a call whose items may be errors until none is. */
 function answered<T>(lab: Lab, run: () => Promise<readonly (T | Error)[]>): Promise<readonly T[]> {
-  return eventually(lab, async () => {
+  return lab.eventually(async () => {
     const answers = await run();
     return answers.map((answer) => {
       if (answer instanceof Error) throw answer;
@@ -72,7 +57,7 @@ async function push(lab: Lab): Promise<void> {
   if (first instanceof Error) typed(first, "push");
   const again = await answered(lab, () => lab.t.push([pushed], lab.call));
   if (first === "stored") equal(again, ["duplicate"], "the same push again");
-  equal((await eventually(lab, () => lab.come(9))).map(({ id }) => id), ["1"], "what is there");
+  equal((await lab.eventually(() => lab.come(9))).map(({ id }) => id), ["1"], "what is there");
 }
 
 async function reserve(lab: Lab, wait: number): Promise<void> {
@@ -86,10 +71,10 @@ async function reserve(lab: Lab, wait: number): Promise<void> {
   );
   if (wait > 0) await answered(lab, () => lab.t.push([job({ id: "2", idWindow: lab.long })], lab.call));
   const [delivery] = "value" in end ? end.value : [];
-  if (delivery !== undefined) await eventually(lab, () => lab.settle(delivery, { to: "release" }));
+  if (delivery !== undefined) await lab.eventually(() => lab.settle(delivery, { to: "release" }));
   // It may have been handed over to nobody, and is back when that lease is over.
   const wanted = wait > 0 ? "2" : "1";
-  equal((await eventually(lab, () => lab.come(9))).map(({ id }) => id), [wanted], "what comes");
+  equal((await lab.eventually(() => lab.come(9))).map(({ id }) => id), [wanted], "what comes");
 }
 
 async function extend(lab: Lab): Promise<void> {
@@ -113,7 +98,7 @@ async function settle(lab: Lab): Promise<void> {
   const [again] = await answered(lab, () => lab.t.settle([done], lab.call));
   ok(again === "settled" || again === "stale", "the same settle again is settled or stale");
   if (first === "settled") equal(again, "stale", "the same settle again");
-  await eventually(lab, () => lab.counts());
+  await lab.eventually(() => lab.counts());
   await lab.holds(counted(), "info");
 }
 
@@ -121,7 +106,7 @@ async function info(lab: Lab): Promise<void> {
   await lab.push({ id: "1" });
   const end = await overDeadLink(lab, "info", (call) => lab.t.info("work", call));
   if ("value" in end && lab.t.features.exactInfo) equal(end.value.waiting, 1, "waiting");
-  await eventually(lab, () => lab.counts());
+  await lab.eventually(() => lab.counts());
   await lab.holds(counted({ waiting: 1 }), "info afterwards");
 }
 

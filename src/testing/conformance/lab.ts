@@ -48,6 +48,8 @@ export interface Lab {
   expire(): Promise<void>;
   /** Lets time go by until a promise settles, but no more than `ms`. */
   within<T>(promise: Promise<T>, ms: number, what: string): Promise<T>;
+  /** Repeats a call until what serves the store, or the link to it, is found alive again. */
+  eventually<T>(run: () => Promise<T>): Promise<T>;
   /** Another client of the same store. */
   open(): Promise<Transport>;
   push(...jobs: readonly Partial<PushJob>[]): Promise<readonly Pushed[]>;
@@ -73,6 +75,9 @@ export interface Lab {
 export const QUEUE = "work";
 const STEP = 20;
 const MOMENT = 3_000;
+/** How long whatever serves the store may take to be found alive again, and between two looks. */
+const RECOVERY = 20_000;
+const PAUSE = 50;
 const encoder = new TextEncoder();
 
 /** A text's bytes. */
@@ -140,6 +145,16 @@ function createLab(subject: Subject, store: string, t: Transport, open: () => Pr
     }
     return await promise;
   };
+  const eventually: Lab["eventually"] = async (run) => {
+    for (let spent = 0;; spent += PAUSE) {
+      try {
+        return await run();
+      } catch (reason) {
+        if (spent >= RECOVERY) throw reason;
+        await elapse(ms(PAUSE));
+      }
+    }
+  };
   const counts: Lab["counts"] = async (queue = QUEUE, from = t) => {
     const { waiting, delayed, reserved, failed, timeout } = await from.info(queue, call);
     return { waiting, delayed, reserved, failed, timeout };
@@ -164,6 +179,7 @@ function createLab(subject: Subject, store: string, t: Transport, open: () => Pr
     ms,
     elapse,
     within,
+    eventually,
     open,
     take,
     expire: () => elapse(brief + ms(50)),
