@@ -75,24 +75,26 @@ export async function look(
   until: number,
 ): Promise<Arrival[]> {
   const { calendar, crowd } = bench;
-  const found = await spareOf(bench, place, limit, slots, until);
+  const found: Arrival[] = [];
   const missing = (): number => Math.min(MOST, limit - found.length);
   const free = (): number => Math.min(missing(), slots - found.filter(({ line }) => line === "b").length);
   const take = (line: "b" | "w", most: number): Promise<boolean> =>
     takeInto(bench, place, line, most, found, until);
+  const takeSpare = (): Promise<void> => spareInto(bench, place, missing(), free(), found, until);
   try {
+    await takeSpare();
     const stood = crowd.stands(place, "b");
     await allOf([
       crowd.stands(place, "d") ? calendar.flush(place, until) : ripenPages(bench, place, READING, until),
       !stood && free() > 0 ? take("b", free()) : undefined,
     ]);
     // What a stand got meanwhile lay before all that is there now.
-    found.push(...await spareOf(bench, place, missing(), free(), until));
+    await takeSpare();
     if (missing() <= 0 || (!eager && crowd.stands(place, "w"))) return found;
     const returned = await take("w", missing());
     // A stand takes one, and there may be more behind it.
     const passed = stood && !crowd.stands(place, "b");
-    if (passed) found.push(...await spareOf(bench, place, missing(), free(), until));
+    if (passed) await takeSpare();
     if ((returned || passed) && free() > 0) await take("b", free());
     if (eager && (found.length === 0 || (place.replicas > 1 && missing() > 0))) {
       await underWay(bench, place, { missing, free }, found, until);
@@ -108,18 +110,19 @@ export async function look(
   }
 }
 
-/** What came for nobody and is held for long enough. The rest goes back, and comes again with a lease that is whole. */
-async function spareOf(
+/** Takes what came for nobody and is held for long enough. The rest goes back, and comes again with a lease that is whole. */
+async function spareInto(
   bench: Bench,
   place: Place,
   limit: number,
   slots: number,
+  found: Arrival[],
   until: number,
-): Promise<Arrival[]> {
+): Promise<void> {
   const spare = bench.crowd.spare(place, limit, slots);
   const held = spare.filter((arrival) => isHeld(bench, arrival));
+  found.push(...held);
   if (held.length < spare.length) await giveBack(bench, spare.filter((one) => !held.includes(one)), until);
-  return held;
 }
 
 /**
