@@ -1,12 +1,14 @@
 /**
- * `npm test [-- --all] [--runtime node24,deno] [vitest filters]`: every suite, one line for each, the counts of all of
- * them last. Ends with an error when a test failed, nothing ran or, with CI=true, one was skipped.
+ * `npm test [-- --all] [--runtime node24,deno] [vitest filters]`: what a change needs, or with `--all` the product of
+ * servers, ways and runtimes; one line for each suite, the counts of all of them last. Ends with an error when a test
+ * failed, nothing ran or, with CI=true, one was skipped.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { install } from "./lib/install.mjs";
 import { inRepository } from "./lib/paths.mjs";
+import { hasChanged, readRecord, writeRecord } from "./lib/record.mjs";
 import { countsOf, line } from "./lib/report.mjs";
 import { run } from "./lib/run.mjs";
 import { toolNode } from "./lib/runtimes.mjs";
@@ -20,6 +22,7 @@ for (const { name, why } of prepareServers()) {
   console.log(`SKIPPED: whatever needs the server '${name}', which cannot be had here: ${why}`);
 }
 
+const begun = Date.now();
 const total = { passed: 0, failed: 0, skipped: 0 };
 const folder = mkdtempSync(join(tmpdir(), "relevo-test-"));
 for (const suite of chosen) {
@@ -29,11 +32,21 @@ for (const suite of chosen) {
 }
 rmSync(folder, { recursive: true, force: true });
 
+if (all && chosen.length === suites.length && filters.length === 0) keepRecord();
+
 const nothing = total.passed + total.failed === 0;
 if (nothing) console.log("Nothing ran, which counts as a failure.");
 console.log(line(total));
 const incomplete = process.env.CI === "true" && total.skipped > 0;
 process.exit(total.failed > 0 || nothing || incomplete ? 1 : 0);
+
+/** What a complete run showed is committed with the change that it was made for. */
+function keepRecord() {
+  if (total.failed > 0 || total.skipped > 0) return;
+  const transports = suites.flatMap(({ storms }) => storms === undefined ? [] : [storms]);
+  const date = new Date().toISOString().slice(0, 10);
+  writeRecord({ date, counts: total, seconds: Math.round((Date.now() - begun) / 1_000), transports });
+}
 
 /** Runs one to its end; what it prints is kept for the report. */
 async function runSuite(suite) {
@@ -82,10 +95,21 @@ function options(args) {
     console.error(`Cannot test on '${wrong}': --runtime is one of ${known.join(", ")}`);
     process.exit(2);
   }
-  const chosen = names.length > 0
-    ? suites.filter((suite) => names.includes(suite.name))
-    : suites.filter((suite) => filters.length === 0 || reaches(suite, filters));
-  return { chosen, filters, all };
+  if (names.length > 0) return { chosen: suites.filter(({ name }) => names.includes(name)), filters, all };
+  const reached = suites.filter((suite) => filters.length === 0 || reaches(suite, filters));
+  return { chosen: reached.filter((suite) => all || isNeeded(suite, filters)), filters, all };
+}
+
+/** Whether a change needs a suite; what is left out for now is said. */
+function isNeeded(suite, filters) {
+  if (filters.length > 0) {
+    return suite.all !== true || suite.folders.some((folder) => filters.includes(folder));
+  }
+  if (suite.all) return false;
+  if (suite.storms === undefined || hasChanged(suite.storms)) return true;
+  const { date } = readRecord();
+  console.log(`${titleOf(suite).padEnd(22)}as on ${date}: no file of its transport changed since`);
+  return false;
 }
 
 /** Whether one of the filters that are paths may lie in the suite's folders; a bare word may lie anywhere. */

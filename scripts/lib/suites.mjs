@@ -35,18 +35,22 @@ const othersOfNode = ["node22", "node26"];
 /**
  * Every suite, in the order of running: which folders, on which runtime, with which flags, for how long at most.
  * Under Deno the pool of threads reports false errors; under Bun the pool of forks fails.
+ *
+ * `all`: the suite runs with `--all` only. `storms`: with `--all`, and when a file of that transport changed since the
+ * last complete run.
  */
 export const suites = [
   { name: "house", title: "house", runtime: "node24", folders: ["tests/house/"], timeout: 15 * minute },
-  {
+  ...["redis", "nats"].map((transport) => ({
     // Servers are killed and links cut here, which takes minutes and says the same on every runtime.
-    name: "faults",
-    title: "faults",
+    name: `storms-${transport}`,
+    title: `storms, ${transport}`,
+    storms: transport,
     runtime: "node24",
-    folders: ["tests/faults/"],
+    folders: [`tests/faults/${transport}`],
     args: ["--maxWorkers=2", "--testTimeout=180000"],
     timeout: 20 * minute,
-  },
+  })),
   ...["node22", "node24", "node26", "deno", "bun"].map((runtime) => ({
     // Nothing here outlives its test, so that files need no process or thread of their own.
     name: runtime,
@@ -75,6 +79,7 @@ export const suites = [
     // A cluster of NATS has a suite of its own.
     ...flagsOf(runtime, ["--maxWorkers=3", "--exclude", "tests/brokers/nats_cluster.test.ts"]),
     spares: runtime === "node24" ? [] : ["tests/brokers/redis_cluster.test.ts"],
+    all: runtime !== "node24",
     timeout: 15 * minute,
   })),
   {
@@ -84,6 +89,7 @@ export const suites = [
     runtime: "node24",
     folders: ["tests/brokers/nats_cluster.test.ts"],
     ...flagsOf("node24", []),
+    all: true,
     timeout: 15 * minute,
   },
   {
