@@ -13,6 +13,7 @@ export {
   type FakeRuntimeOptions,
   type Outside,
 } from "./fake_runtime.ts";
+export { expectIdempotent, type Idempotence, type IdempotenceOptions } from "./kit/idempotent.ts";
 export { checkHistory, type CheckOptions, readLedger } from "./history.ts";
 export type {
   AroundLine,

@@ -14,7 +14,7 @@ export function ok(condition: boolean, claim: string): asserts condition {
   if (!condition) throw new ClaimError(`Wanted: ${claim}`);
 }
 
-/** Claims that two values are the same in structure; bytes are compared as bytes. */
+/** Claims that two values are the same in structure; bytes, dates, maps and sets are compared by what they hold. */
 export function equal(actual: unknown, wanted: unknown, what: string): void {
   const path = difference(actual, wanted, "");
   if (path === undefined) return;
@@ -59,7 +59,9 @@ function difference(a: unknown, b: unknown, path: string): string | undefined {
   if (Object.is(a, b)) return undefined;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return path;
   if (a instanceof Uint8Array || b instanceof Uint8Array) return sameBytes(a, b) ? undefined : path;
-  if (Array.isArray(a) !== Array.isArray(b)) return path;
+  if (Array.isArray(a) !== Array.isArray(b) || kindOf(a) !== kindOf(b)) return path;
+  if (a instanceof Date || b instanceof Date) return Object.is(Number(a), Number(b)) ? undefined : path;
+  if (a instanceof Map || a instanceof Set) return difference([...a], contentsOf(b), path);
   const left = new Map(Object.entries(a));
   const right = new Map(Object.entries(b));
   for (const key of new Set([...left.keys(), ...right.keys()])) {
@@ -67,6 +69,14 @@ function difference(a: unknown, b: unknown, path: string): string | undefined {
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+function kindOf(value: object): string {
+  return value instanceof Map ? "map" : value instanceof Set ? "set" : value instanceof Date ? "date" : "";
+}
+
+function contentsOf(value: object): readonly unknown[] {
+  return value instanceof Map || value instanceof Set ? [...value] : [];
 }
 
 function sameBytes(a: object, b: object): boolean {
@@ -79,8 +89,13 @@ const LONGEST = 300;
 function show(value: unknown): string {
   if (value instanceof Uint8Array) return `${value.length} bytes [${value.slice(0, 16).join(" ")}]`;
   if (value instanceof Error) return `${value.name}: ${value.message}`;
-  const text =
-    JSON.stringify(value, (_, part) => part instanceof Uint8Array ? `<${part.length} bytes>` : part) ??
-      String(value);
+  const text = JSON.stringify(value, (_, part) => {
+    if (part instanceof Map || part instanceof Set) return [...part];
+    return part instanceof Uint8Array
+      ? `<${part.length} bytes>`
+      : typeof part === "bigint"
+      ? `${part}n`
+      : part;
+  }) ?? String(value);
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}...` : text;
 }
