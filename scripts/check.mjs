@@ -17,7 +17,7 @@ if (!install("", "the development dependencies", { node: toolNode() })) process.
 
 const env = toolEnvironment();
 if (process.argv.includes("--fix")) {
-  const { code, output } = await run(binaryOf("deno"), ["fmt"], { timeout: 60_000, env });
+  const { code, output } = await run(binaryOf("deno"), ["fmt"], { timeout: 300_000, env });
   process.stdout.write(output);
   process.exit(code ?? 1);
 }
@@ -31,7 +31,7 @@ process.exit(failed > 0 ? 1 : 0);
 /** One of two lanes: two cores, two tools at a time. */
 async function lane() {
   for (let tool = waiting.shift(); tool !== undefined; tool = waiting.shift()) {
-    const { code, timedOut, output, ms } = await run(tool.command, tool.args, { timeout: 60_000, env });
+    const { code, timedOut, output, ms } = await run(tool.command, tool.args, { timeout: 300_000, env });
     const verdict = code === 0 ? "ok" : timedOut ? "did not end in time" : "FAILED";
     report(tool.name, verdict, ms, code === 0 ? "" : output);
   }
