@@ -115,7 +115,14 @@ export {
   type RetryOptions,
 } from "./src/outcome.ts";
 export type { JobSettings } from "./src/prepare.ts";
-export type { DueSchedules, Schedule, SchedulePage, Schedules } from "./src/recurring.ts";
+export type {
+  Advanced,
+  DueSchedules,
+  NewSchedule,
+  Schedule,
+  SchedulePage,
+  Schedules,
+} from "./src/recurring.ts";
 export { createRelay, type Relay, type RelayOptions } from "./src/relay.ts";
 export type { Runtime } from "./src/runtime.ts";
 export { after, at, every, type Next, type Recurrence, type Tick } from "./src/schedule.ts";

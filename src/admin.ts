@@ -54,7 +54,7 @@ export interface ReloadOptions extends AdminOptions {
 export interface Admin {
   /** How many jobs are in each channel of a queue. Default queue: `default`. */
   info(queue?: string, options?: AdminOptions): Promise<QueueInfo>;
-  /** The queues that hold or held a job, sorted by name. */
+  /** The queues that hold or held a job, or hold a schedule, sorted by name. */
   queues(options?: AdminOptions): Promise<readonly string[]>;
   /** A page of a channel: dead jobs newest first, others next to run first; payloads cut after 1 KiB. */
   list(queue: string, channel: Channel, options?: ListOptions): Promise<JobPage>;

@@ -1,6 +1,6 @@
 /**
  * The ability to store recurring jobs: what is to be pushed again and again, and at which instant next. There is no
- * leader; whoever finds a schedule due moves it on, and its tick is pushed by one of them.
+ * leader: every worker moves on what it finds due, and one of them pushes the tick.
  *
  * @module
  */
@@ -17,10 +17,21 @@ export interface Schedule {
   readonly tick: number;
   /** Whether it rests: it is never due. */
   readonly paused: boolean;
+  /** The core's own, given with `paused`: why it rests, and since when. Empty until `pause` gave another. */
+  readonly note: string;
   /** The core's own: the recurrence, the job's name and its options. */
   readonly text: string;
   /** What its jobs carry: exactly the codec's bytes. */
   readonly payload: Uint8Array;
+}
+
+/** A schedule to be stored. */
+export interface NewSchedule extends Omit<Schedule, "paused" | "note"> {
+  /**
+   * The tick that the stored one must have to be replaced, or `none`: there must be none. Otherwise nothing is stored,
+   * and the answer is `stale`; one that is there as it is put is `same` all the same. Absent: whatever is there.
+   */
+  readonly from?: number | "none" | undefined;
 }
 
 /** A page of schedules. */
@@ -33,19 +44,27 @@ export interface SchedulePage {
 
 /** What is due. */
 export interface DueSchedules {
+  /** The instant by the clock that judged, in milliseconds since the epoch. */
+  readonly now: number;
   /** Those whose tick has come, the earliest first. */
   readonly schedules: readonly Schedule[];
   /** Milliseconds until the next one is due, beside those; absent when none will be. */
   readonly next?: number;
 }
 
+/** What became of a tick; see {@linkcode Schedules.advance}. */
+export type Advanced = "pushed" | "duplicate" | "none" | "stale" | "missed";
+
 /** Recurring jobs, stored with the queue of their jobs. Instants are judged by the transport's clock. */
 export interface Schedules {
   /**
    * Stores a schedule. One with the same key and the same text and payload is left as it is, its tick included, so that
-   * every start of a program may say what it wants; one that differs is replaced, and stays paused if it was.
+   * every start of a program may say what it wants; one that differs is replaced, and stays paused, with its note, if it
+   * was.
    */
-  put(schedule: Omit<Schedule, "paused">, call: Call): Promise<"created" | "replaced" | "same">;
+  put(schedule: NewSchedule, call: Call): Promise<"created" | "replaced" | "same" | "stale">;
+  /** The schedule with this key. */
+  get(queue: string, key: string, call: Call): Promise<Schedule | undefined>;
   /** The schedules of a queue, by key. */
   list(
     queue: string,
@@ -54,15 +73,16 @@ export interface Schedules {
   ): Promise<SchedulePage>;
   /** False when there was none. Jobs that it pushed stay. */
   remove(queue: string, key: string, call: Call): Promise<boolean>;
-  /** Lets a schedule rest, or go on with the tick that it has; false when there was none. */
-  pause(queue: string, key: string, paused: boolean, call: Call): Promise<boolean>;
+  /** Lets a schedule rest, or go on with the tick that it has, with another note; false when there was none. */
+  pause(queue: string, key: string, paused: boolean, note: string, call: Call): Promise<boolean>;
   /** What is due in these queues, at most `limit`. */
   due(queues: readonly string[], limit: number, call: Call): Promise<DueSchedules>;
   /**
    * Pushes the job of a tick, or none, and moves the schedule on to its next one, or ends it: in one step where the
-   * transport can. `stale`: its tick is another one by now, or it rests or is gone, and nothing was changed. `missed`:
-   * somebody died while pushing this tick, longer ago than the broker remembers what it was given; whether it was
-   * stored is not known, it was not pushed again, and the schedule moved on.
+   * transport can. The schedule moved on and the job was stored (`pushed`), was not, as its id is taken (`duplicate`),
+   * or there was `none`. `stale`: its tick is another one by now, or it rests or is gone, and nothing was changed.
+   * `missed`: a worker died while pushing this tick, longer ago than the broker remembers what it was given; whether it
+   * was stored is not known, it was not pushed again, and the schedule moved on.
    */
   advance(
     queue: string,
@@ -71,5 +91,5 @@ export interface Schedules {
     next: number | undefined,
     job: PushJob | undefined,
     call: Call,
-  ): Promise<"advanced" | "stale" | "missed">;
+  ): Promise<Advanced>;
 }

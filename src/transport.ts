@@ -120,7 +120,7 @@ export interface Transport extends AsyncDisposable {
   settle(settlements: readonly Settlement[], call: Call): Promise<readonly Settled[]>;
   /** Counts per channel; all 0 for a queue that never held a job. */
   info(queue: string, call: Call): Promise<QueueInfo>;
-  /** The queues that hold a job, or held one since the store was made, sorted by name. */
+  /** The queues that hold a job or a schedule, or held a job since the store was made, sorted by name. */
   queues(call: Call): Promise<readonly string[]>;
   /** Dead channels: newest first. Others: the next to run first. */
   list(

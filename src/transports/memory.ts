@@ -102,7 +102,7 @@ export function memory(options: MemoryOptions = {}): Transport {
     extend: (leases, call) => answer(call, () => extend(store, leases)),
     settle: (settlements, call) => answer(call, () => settle(store, settlements)),
     info: (queue, call) => answer(call, () => info(store, queue)),
-    queues: (call) => answer(call, () => queueNames(store)),
+    queues: (call) => answer(call, () => queueNames(store, recurring.queues())),
     list: (queue, channel, page, call) => answer(call, () => list(store, queue, channel, page)),
     get: (queue, ids, call) => answer(call, () => get(store, queue, ids)),
     reload: (queue, channel, select, call) =>
@@ -115,9 +115,11 @@ export function memory(options: MemoryOptions = {}): Transport {
     },
     schedules: {
       put: (schedule, call) => answer(call, () => recurring.put(schedule)),
+      get: (queue, key, call) => answer(call, () => recurring.get(queue, key)),
       list: (queue, page, call) => answer(call, () => recurring.list(queue, page)),
       remove: (queue, key, call) => answer(call, () => recurring.remove(queue, key)),
-      pause: (queue, key, paused, call) => answer(call, () => recurring.pause(queue, key, paused)),
+      pause: (queue, key, paused, note, call) =>
+        answer(call, () => recurring.pause(queue, key, paused, note)),
       due: (queues, limit, call) => answer(call, () => recurring.due(queues, limit)),
       advance: (queue, key, tick, next, job, call) =>
         answer(call, () => recurring.advance(queue, key, tick, next, job)),

@@ -64,10 +64,11 @@ function patientTopics(topics: Topics, wait: Wait): Topics {
 function patientSchedules(schedules: Schedules, wait: Wait): Schedules {
   return {
     put: (schedule, call) => wait("store a schedule", call, schedules.put(schedule, call)),
+    get: (queue, key, call) => wait("get a schedule", call, schedules.get(queue, key, call)),
     list: (queue, page, call) => wait("list schedules", call, schedules.list(queue, page, call)),
     remove: (queue, key, call) => wait("remove a schedule", call, schedules.remove(queue, key, call)),
-    pause: (queue, key, paused, call) =>
-      wait("pause a schedule", call, schedules.pause(queue, key, paused, call)),
+    pause: (queue, key, paused, note, call) =>
+      wait("pause a schedule", call, schedules.pause(queue, key, paused, note, call)),
     due: (queues, limit, call) => wait("look for due schedules", call, schedules.due(queues, limit, call)),
     advance: (queue, key, tick, next, job, call) =>
       wait("move a schedule on", call, schedules.advance(queue, key, tick, next, job, call)),

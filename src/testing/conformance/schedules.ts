@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Schedule, Schedules } from "../../recurring.ts";
+import type { NewSchedule, Schedule, Schedules } from "../../recurring.ts";
 import type { Transport } from "../../transport.ts";
 import { between, equal, ok, only } from "./assert.ts";
 import { bytes, counted, job, type Lab, QUEUE } from "./lab.ts";
@@ -15,7 +15,7 @@ function schedulesOf(transport: Transport): Schedules {
   return transport.schedules;
 }
 
-function schedule(lab: Lab, part: Partial<Schedule> = {}): Omit<Schedule, "paused"> {
+function schedule(lab: Lab, part: Partial<NewSchedule> = {}): NewSchedule {
   const { queue = QUEUE, key = "k", tick = past(lab), text = `{"every":1000}`, payload = bytes("p") } = part;
   return { queue, key, tick, text, payload };
 }
@@ -75,7 +75,7 @@ async function onlyOneAdvances(lab: Lab): Promise<void> {
       );
     }),
   );
-  equal(results.filter((result) => result === "advanced").length, 1, "calls that advanced");
+  equal(results.filter((result) => result === "pushed").length, 1, "calls that advanced");
   await lab.holds(counted({ waiting: 1 }), "info");
   equal((await all(lab)).map((one) => one.tick), [tick + 1], "tick");
 }
@@ -101,12 +101,49 @@ async function work(lab: Lab, client: Transport, end: number): Promise<void> {
   }
 }
 
+async function replacesOnlyFrom(lab: Lab): Promise<void> {
+  const schedules = schedulesOf(lab.t);
+  const put = schedule(lab, { tick: future(lab) });
+  const other = { ...put, text: "other", tick: put.tick + 5 };
+  equal(await schedules.put({ ...put, from: put.tick }, lab.call), "stale", "put in the place of none");
+  equal(await all(lab), [], "listed");
+  equal(await schedules.put({ ...put, from: "none" }, lab.call), "created", "put where none is");
+  equal(await schedules.put({ ...put, from: "none" }, lab.call), "same", "put as it is");
+  equal(await schedules.put({ ...other, from: "none" }, lab.call), "stale", "put where one is");
+  equal(await schedules.put({ ...other, from: put.tick - 1 }, lab.call), "stale", "put from another tick");
+  equal((await all(lab)).map(({ text, tick }) => [text, tick]), [[put.text, put.tick]], "listed");
+  equal(await schedules.put({ ...other, from: put.tick }, lab.call), "replaced", "put from its tick");
+  equal((await all(lab)).map(({ text, tick }) => [text, tick]), [[other.text, other.tick]], "listed");
+}
+
+async function takenIds(lab: Lab): Promise<void> {
+  const schedules = schedulesOf(lab.t);
+  const tick = past(lab);
+  await schedules.put(schedule(lab, { tick }), lab.call);
+  const pushed = job({ id: "same", idWindow: 0 });
+  equal(await schedules.advance(QUEUE, "k", tick, tick + 1, pushed, lab.call), "pushed", "advance");
+  equal(
+    await schedules.advance(QUEUE, "k", tick + 1, tick + 2, { ...pushed, payload: bytes("2") }, lab.call),
+    "duplicate",
+    "advance while the id is live",
+  );
+  equal((await all(lab)).map((one) => one.tick), [tick + 2], "tick");
+  await lab.holds(counted({ waiting: 1 }), "info");
+  equal(await lab.settle(await lab.one(), { to: "done" }), "settled", "settle");
+  equal(
+    await schedules.advance(QUEUE, "k", tick + 2, tick + 3, pushed, lab.call),
+    "pushed",
+    "advance once the id is free",
+  );
+  await lab.holds(counted({ waiting: 1 }), "info");
+}
+
 /** The cases of the group. */
 export const SCHEDULES: readonly Claim[] = [
   claim("a schedule is stored as it was put", async (lab) => {
     const put = schedule(lab, { key: "report ü", payload: Uint8Array.of(0, 255, 10), tick: future(lab) });
     equal(await schedulesOf(lab.t).put(put, lab.call), "created", "put");
-    equal(await all(lab), [{ ...put, paused: false }], "listed");
+    equal(await all(lab), [{ ...put, paused: false, note: "" }], "listed");
     equal(await all(lab, "other"), [], "listed in another queue");
   }, "schedules"),
   claim("put again as it was, a schedule keeps its tick", async (lab) => {
@@ -118,13 +155,61 @@ export const SCHEDULES: readonly Claim[] = [
   claim("put with another text or payload, a schedule is replaced, and stays paused", async (lab) => {
     const put = schedule(lab, { tick: future(lab) });
     await schedulesOf(lab.t).put(put, lab.call);
-    equal(await schedulesOf(lab.t).pause(QUEUE, "k", true, lab.call), true, "pause");
+    equal(await schedulesOf(lab.t).pause(QUEUE, "k", true, "n", lab.call), true, "pause");
     const other = { ...put, text: "other", tick: put.tick + 5 };
     equal(await schedulesOf(lab.t).put(other, lab.call), "replaced", "put with another text");
-    equal(await all(lab), [{ ...other, paused: true }], "listed");
+    equal(await all(lab), [{ ...other, paused: true, note: "n" }], "listed");
     const third = { ...other, payload: bytes("q") };
     equal(await schedulesOf(lab.t).put(third, lab.call), "replaced", "put with another payload");
-    equal(await all(lab), [{ ...third, paused: true }], "listed");
+    equal(await all(lab), [{ ...third, paused: true, note: "n" }], "listed");
+  }, "schedules"),
+  claim(
+    "a schedule is put in the place of another only from the tick that is named",
+    replacesOnlyFrom,
+    "schedules",
+  ),
+  claim("a schedule is got by its key", async (lab) => {
+    const schedules = schedulesOf(lab.t);
+    const put = schedule(lab, { key: "ü 1", tick: future(lab) });
+    equal(await schedules.get(QUEUE, put.key, lab.call), undefined, "before it is put");
+    await schedules.put(put, lab.call);
+    await schedules.put(schedule(lab, { key: "other" }), lab.call);
+    equal(
+      await schedules.get(QUEUE, put.key, lab.call),
+      { ...put, paused: false, note: "" },
+      "got",
+    );
+    equal(await schedules.get("elsewhere", put.key, lab.call), undefined, "from another queue");
+  }, "schedules"),
+  claim("the note of a pause is kept as it is, and is no part of what put compares", async (lab) => {
+    const schedules = schedulesOf(lab.t);
+    const put = schedule(lab, { tick: future(lab) });
+    const note = `{"reason":"ü \\u0000 month's end"}`;
+    await schedules.put(put, lab.call);
+    await schedules.pause(QUEUE, "k", true, note, lab.call);
+    equal(await all(lab), [{ ...put, paused: true, note }], "listed");
+    equal(await schedules.put(put, lab.call), "same", "put again");
+    equal(await all(lab), [{ ...put, paused: true, note }], "listed");
+    await schedules.pause(QUEUE, "k", true, "another", lab.call);
+    equal((await all(lab)).map((one) => one.note), ["another"], "note");
+    await schedules.pause(QUEUE, "k", false, "", lab.call);
+    equal(await all(lab), [{ ...put, paused: false, note: "" }], "listed once it goes on");
+  }, "schedules"),
+  claim("a queue that holds only a schedule is listed", async (lab) => {
+    await schedulesOf(lab.t).put(schedule(lab, { queue: "b", tick: future(lab) }), lab.call);
+    await lab.push({ queue: "a" });
+    equal(await lab.t.queues(lab.call), ["a", "b"], "queues");
+  }, "schedules"),
+  claim("what is due says what time it is by the clock that judged", async (lab) => {
+    const schedules = schedulesOf(lab.t);
+    const before = lab.now();
+    const nothing = await schedules.due([], 10, lab.call);
+    await schedules.put(schedule(lab), lab.call);
+    const due = await schedules.due([QUEUE], 10, lab.call);
+    for (const [now, what] of [[nothing.now, "of no queue"], [due.now, "of a queue"]] as const) {
+      between(now, before - lab.slack - 1, lab.now() + lab.slack + 1, `time ${what}`);
+    }
+    for (const one of due.schedules) ok(one.tick <= due.now, "a tick that has come by that clock");
   }, "schedules"),
   claim("schedules are listed page by page, sorted by key", pages, "schedules"),
   claim("what is due is what has come, the earliest first, of the queues asked for", async (lab) => {
@@ -141,7 +226,8 @@ export const SCHEDULES: readonly Claim[] = [
   }, "schedules"),
   claim("what is due says how long it is to the next", async (lab) => {
     const schedules = schedulesOf(lab.t);
-    equal(await schedules.due([QUEUE], 10, lab.call), { schedules: [] }, "of an empty queue");
+    const { now: _, ...nothing } = await schedules.due([QUEUE], 10, lab.call);
+    equal(nothing, { schedules: [] }, "of an empty queue");
     await schedules.put(schedule(lab, { tick: Math.floor(lab.now()) + 60_000 }), lab.call);
     const { schedules: due, next } = await schedules.due([QUEUE], 10, lab.call);
     equal(due, [], "due");
@@ -161,7 +247,7 @@ export const SCHEDULES: readonly Claim[] = [
     const next = future(lab);
     await schedulesOf(lab.t).put(schedule(lab, { tick }), lab.call);
     const pushed = job({ id: "1", name: "report", meta: "m" });
-    equal(await schedulesOf(lab.t).advance(QUEUE, "k", tick, next, pushed, lab.call), "advanced", "advance");
+    equal(await schedulesOf(lab.t).advance(QUEUE, "k", tick, next, pushed, lab.call), "pushed", "advance");
     equal((await all(lab)).map((one) => one.tick), [next], "tick");
     equal(await dueKeys(lab), [], "due");
     const delivery = only(await lab.come(), "deliveries");
@@ -187,7 +273,7 @@ export const SCHEDULES: readonly Claim[] = [
     await schedulesOf(lab.t).put(schedule(lab, { tick }), lab.call);
     equal(
       await schedulesOf(lab.t).advance(QUEUE, "k", tick, undefined, job(), lab.call),
-      "advanced",
+      "pushed",
       "advance",
     );
     equal(await all(lab), [], "listed");
@@ -199,7 +285,7 @@ export const SCHEDULES: readonly Claim[] = [
     await schedulesOf(lab.t).put(schedule(lab, { tick }), lab.call);
     equal(
       await schedulesOf(lab.t).advance(QUEUE, "k", tick, next, undefined, lab.call),
-      "advanced",
+      "none",
       "advance",
     );
     await lab.holds(counted(), "info");
@@ -209,7 +295,7 @@ export const SCHEDULES: readonly Claim[] = [
     const tick = past(lab);
     const schedules = schedulesOf(lab.t);
     await schedules.put(schedule(lab, { tick }), lab.call);
-    equal(await schedules.pause(QUEUE, "k", true, lab.call), true, "pause");
+    equal(await schedules.pause(QUEUE, "k", true, "n", lab.call), true, "pause");
     equal(await dueKeys(lab), [], "due while paused");
     equal(
       await schedules.advance(QUEUE, "k", tick, tick + 1, job(), lab.call),
@@ -217,9 +303,9 @@ export const SCHEDULES: readonly Claim[] = [
       "advance while paused",
     );
     await lab.holds(counted(), "info");
-    equal(await schedules.pause(QUEUE, "k", false, lab.call), true, "go on");
+    equal(await schedules.pause(QUEUE, "k", false, "", lab.call), true, "go on");
     equal(await dueKeys(lab), ["k"], "due again");
-    equal(await schedules.pause(QUEUE, "none", true, lab.call), false, "pause of one that is not there");
+    equal(await schedules.pause(QUEUE, "none", true, "n", lab.call), false, "pause of one that is not there");
   }, "schedules"),
   claim("a removed schedule is gone, and what it pushed stays", async (lab) => {
     const tick = past(lab);
@@ -233,6 +319,7 @@ export const SCHEDULES: readonly Claim[] = [
     await lab.holds(counted({ waiting: 1 }), "info");
     equal(await schedules.put(schedule(lab, { tick }), lab.call), "created", "put anew");
   }, "schedules"),
+  claim("advance says that its job's id is taken, and moves the schedule on", takenIds, "schedules"),
   claim("of many who advance one tick, one does", onlyOneAdvances, "schedules"),
   claim("several workers push each tick of a schedule once", manyTicks, "schedules"),
   claim("an advance wakes who waits for a job", async (lab) => {
@@ -269,7 +356,7 @@ export const SCHEDULES: readonly Claim[] = [
         listed = await all(lab).catch(() => undefined);
         if (listed === undefined) await lab.elapse(lab.ms(50));
       }
-      equal(listed, [{ ...put, paused: false }], "listed after the restart");
+      equal(listed, [{ ...put, paused: false, note: "" }], "listed after the restart");
     },
     "schedules",
     "restart",

@@ -240,7 +240,7 @@ async function ticks(lab: Lab): Promise<void> {
   const next = tick + lab.long;
   equal(
     await schedules.advance(OWN, "k", tick, next, job({ queue: OWN, id: "1" }), lab.call),
-    "advanced",
+    "pushed",
     "advance",
   );
   for (const queue of [A, B]) await gets(lab, queue, ["1"]);

@@ -32,9 +32,10 @@ export function info(store: Store, queue: string): QueueInfo {
   return { ...counts, oldest: now - Math.min(...times) };
 }
 
-/** The queues that hold or held a job. */
-export function queueNames({ rooms }: Store): readonly string[] {
-  return [...rooms.values()].filter(({ used }) => used).map(({ name }) => name).sort();
+/** The queues that hold or held a job, and those of schedules. */
+export function queueNames({ rooms }: Store, scheduled: Iterable<string>): readonly string[] {
+  const used = [...rooms.values()].filter(({ used }) => used).map(({ name }) => name);
+  return [...new Set([...used, ...scheduled])].sort();
 }
 
 export function list(store: Store, queue: string, channel: Channel, request: PageRequest): Page {

@@ -6,16 +6,28 @@
 
 import type { PushJob } from "../../exchange.ts";
 import { checkInteger } from "../../options.ts";
-import type { DueSchedules, Schedule, SchedulePage, Schedules } from "../../recurring.ts";
+import type {
+  Advanced,
+  DueSchedules,
+  NewSchedule,
+  Schedule,
+  SchedulePage,
+  Schedules,
+} from "../../recurring.ts";
 import { push } from "./push.ts";
 import type { Store } from "./store.ts";
 
 /** As the contract has it, but at once. */
-export type Recurring = {
-  readonly [Verb in keyof Schedules]: (
-    ...rest: WithoutCall<Parameters<Schedules[Verb]>>
-  ) => Awaited<ReturnType<Schedules[Verb]>>;
-};
+export type Recurring =
+  & {
+    readonly [Verb in keyof Schedules]: (
+      ...rest: WithoutCall<Parameters<Schedules[Verb]>>
+    ) => Awaited<ReturnType<Schedules[Verb]>>;
+  }
+  & {
+    /** The queues that hold a schedule. */
+    queues(): Iterable<string>;
+  };
 
 type WithoutCall<All extends readonly unknown[]> = All extends readonly [...infer Rest, infer _Call] ? Rest
   : never;
@@ -45,19 +57,20 @@ export function createRecurring(store: Store): Recurring {
   return {
     put(schedule) {
       const ofQueue = byQueue.get(schedule.queue) ?? new Map<string, Schedule>();
-      byQueue.set(schedule.queue, ofQueue);
       const found = ofQueue.get(schedule.key);
       if (found !== undefined && isSame(found, schedule)) return "same";
-      ofQueue.set(schedule.key, {
-        ...schedule,
-        payload: schedule.payload.slice(),
-        paused: found?.paused ?? false,
-      });
+      const { from, queue, key, tick, text, payload } = schedule;
+      if (from !== undefined && from !== (found?.tick ?? "none")) return "stale";
+      const { paused, note } = found ?? { paused: false, note: "" };
+      byQueue.set(queue, ofQueue);
+      ofQueue.set(key, { queue, key, tick, paused, note, text, payload: payload.slice() });
       return found === undefined ? "created" : "replaced";
     },
+    get: (queue, key) => byQueue.get(queue)?.get(key),
     list: (queue, page) => listed([...byQueue.get(queue)?.values() ?? []], page),
+    queues: () => byQueue.keys(),
     remove,
-    pause: (queue, key, paused) => change(queue, key, { paused }),
+    pause: (queue, key, paused, note) => change(queue, key, { paused, note }),
     due(queues, limit) {
       checkInteger("look for due schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
       const all = queues.flatMap((queue) => [...byQueue.get(queue)?.values() ?? []]);
@@ -66,21 +79,22 @@ export function createRecurring(store: Store): Recurring {
     advance(queue, key, tick, next, job) {
       const found = byQueue.get(queue)?.get(key);
       if (found === undefined || found.paused || found.tick !== tick) return "stale";
-      if (job !== undefined) pushOne(store, job);
+      const pushed = job === undefined ? "none" : pushOne(store, job);
       if (next === undefined) remove(queue, key);
       else change(queue, key, { tick: next });
-      return "advanced";
+      return pushed;
     },
   };
 }
 
 /** A job whose id is taken is there already: its tick is over all the same. */
-function pushOne(store: Store, job: PushJob): void {
+function pushOne(store: Store, job: PushJob): Advanced {
   const pushed = push(store, [job], false)[0];
   if (pushed instanceof Error) throw pushed;
+  return pushed === "duplicate" ? "duplicate" : "pushed";
 }
 
-function isSame(one: Schedule, other: Omit<Schedule, "paused">): boolean {
+function isSame(one: Schedule, other: NewSchedule): boolean {
   return one.text === other.text && one.payload.length === other.payload.length &&
     one.payload.every((byte, index) => byte === other.payload[index]);
 }
@@ -96,11 +110,18 @@ function listed(
   return rest.length > limit && last !== undefined ? { schedules, cursor: last.key } : { schedules };
 }
 
+/** Only what has come is sorted: workers ask once a second, and most schedules are not due. */
 function dueAmong(all: readonly Schedule[], now: number, limit: number): DueSchedules {
-  const awake = all.filter(({ paused }) => !paused).sort((a, b) => a.tick - b.tick);
-  const schedules = awake.filter(({ tick }) => tick <= now).slice(0, limit);
-  const next = awake[schedules.length];
-  return next === undefined ? { schedules } : { schedules, next: Math.max(0, next.tick - now) };
+  const come: Schedule[] = [];
+  let next = Infinity;
+  for (const one of all) {
+    if (one.paused) continue;
+    if (one.tick <= now) come.push(one);
+    else next = Math.min(next, one.tick - now);
+  }
+  const schedules = come.sort((a, b) => a.tick - b.tick).slice(0, limit);
+  if (come.length > limit) next = 0;
+  return next === Infinity ? { now, schedules } : { now, schedules, next };
 }
 
 function byKey(a: Schedule, b: Schedule): number {

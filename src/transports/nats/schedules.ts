@@ -9,9 +9,16 @@
  * @module
  */
 
-import type { Call, PushJob } from "../../exchange.ts";
+import type { Call, Pushed, PushJob } from "../../exchange.ts";
 import { checkInteger } from "../../options.ts";
-import type { DueSchedules, Schedule, SchedulePage, Schedules } from "../../recurring.ts";
+import type {
+  Advanced,
+  DueSchedules,
+  NewSchedule,
+  Schedule,
+  SchedulePage,
+  Schedules,
+} from "../../recurring.ts";
 import type { Bench } from "./bench.ts";
 import { replace } from "./locks.ts";
 import type { Taken } from "./idlock.ts";
@@ -24,6 +31,8 @@ import { deleteMessage, each, lastOf, subjectsOf } from "./read.ts";
 interface Sheet {
   readonly tick: number;
   readonly paused: boolean;
+  /** Absent: empty. */
+  readonly note?: string | undefined;
   readonly text: string;
   /** When its tick was claimed by somebody who began to push it, in milliseconds since the epoch. */
   readonly claimed?: number | undefined;
@@ -36,6 +45,8 @@ interface Kept extends Sheet {
   readonly key: string;
   readonly payload: Uint8Array;
   readonly seq: number;
+  /** Its tick had been claimed before: what is refused now may be stored already. */
+  readonly resumed?: boolean;
 }
 
 /** Bounds a call and waits for a connection. */
@@ -51,6 +62,11 @@ export function createSchedules(bench: Bench, run: Run): Schedules {
         "put a schedule",
         async (until) => await put(bench, await places.make(schedule.queue, until), schedule, until),
       ),
+    get: (queue, key, call) =>
+      run(call, "get a schedule", async (until) => {
+        const place = await places.find(queue, until);
+        return place && (await readAll(bench, place, [key], until))[0];
+      }),
     list: (queue, page, call) =>
       run(call, "list schedules", async (until) => {
         checkInteger("list schedules", "limit", page.limit, 1, Number.MAX_SAFE_INTEGER);
@@ -63,10 +79,11 @@ export function createSchedules(bench: Bench, run: Run): Schedules {
         const kept = place && await look(bench, place, key, until);
         return place !== undefined && kept !== undefined && await end(bench, place, kept, until);
       }),
-    pause: (queue, key, paused, call) =>
+    pause: (queue, key, paused, note, call) =>
       run(call, "pause a schedule", async (until) => {
         const place = await places.find(queue, until);
-        return place !== undefined && await change(bench, place, key, (kept) => ({ ...kept, paused }), until);
+        return place !== undefined &&
+          await change(bench, place, key, (kept) => ({ ...kept, paused, note }), until);
       }),
     due: (queues, limit, call) =>
       run(call, "look for due schedules", (until) => due(bench, queues, limit, until)),
@@ -85,19 +102,29 @@ function subjectOf({ base }: Place, key: string): string {
 async function look(bench: Bench, place: Place, key: string, until: number): Promise<Kept | undefined> {
   const stored = await lastOf(bench, place, subjectOf(place, key), until);
   if (stored === undefined) return undefined;
-  const sheet: Partial<Sheet> = JSON.parse(stored.header);
-  const { tick = 0, paused = false, text = "", claimed, lock } = sheet;
-  return { key, tick, paused, text, claimed, lock, payload: stored.payload, seq: stored.seq };
+  const { tick = 0, paused = false, note, text = "", claimed, lock } = sheetOf(stored.header);
+  return { key, tick, paused, note, text, claimed, lock, payload: stored.payload, seq: stored.seq };
+}
+
+/** What a header line says; one that another program spoilt is its schedule's text, and hides no other. */
+function sheetOf(header: string): Partial<Sheet> {
+  try {
+    const sheet: unknown = JSON.parse(header);
+    if (typeof sheet === "object" && sheet !== null) return sheet;
+  } catch {
+    // Told by the core, which cannot read the text either.
+  }
+  return { text: header };
 }
 
 /** Writes a schedule in the place of the one that was read; undefined when another stands there. */
 function write(
   bench: Bench,
   place: Place,
-  { key, tick, paused, text, claimed, lock, payload, seq }: Kept,
+  { key, tick, paused, note, text, claimed, lock, payload, seq }: Kept,
   until: number,
 ): Promise<number | undefined> {
-  const sheet: Sheet = { tick, paused, text, claimed, lock };
+  const sheet: Sheet = { tick, paused, note: note === "" ? undefined : note, text, claimed, lock };
   return replace(bench, place, subjectOf(place, key), JSON.stringify(sheet), seq, until, payload);
 }
 
@@ -128,14 +155,15 @@ async function end(bench: Bench, place: Place, kept: Kept, until: number): Promi
 async function put(
   bench: Bench,
   place: Place,
-  { key, tick, text, payload }: Omit<Schedule, "paused">,
+  { key, tick, text, payload, from }: NewSchedule,
   until: number,
-): Promise<"created" | "replaced" | "same"> {
+): Promise<"created" | "replaced" | "same" | "stale"> {
   for (;;) {
     const kept = await look(bench, place, key, until);
     if (kept !== undefined && kept.text === text && sameBytes(kept.payload, payload)) return "same";
-    const { seq = 0, paused = false } = kept ?? {};
-    const written = await write(bench, place, { key, tick, paused, text, payload, seq }, until);
+    if (from !== undefined && from !== (kept?.tick ?? "none")) return "stale";
+    const { seq = 0, paused = false, note } = kept ?? {};
+    const written = await write(bench, place, { key, tick, paused, note, text, payload, seq }, until);
     if (written !== undefined) return kept === undefined ? "created" : "replaced";
   }
 }
@@ -156,8 +184,8 @@ async function readAll(
   const all = await each(keys, (key) => look(bench, place, key, until));
   return all.flatMap((kept) => {
     if (kept === undefined) return [];
-    const { key, tick, paused, text, payload } = kept;
-    return [{ queue: place.queue, key, tick, paused, text, payload }];
+    const { key, tick, paused, note = "", text, payload } = kept;
+    return [{ queue: place.queue, key, tick, paused, note, text, payload }];
   });
 }
 
@@ -188,7 +216,7 @@ async function due(
   const awake = all.flat().filter(({ paused }) => !paused).sort((a, b) => a.tick - b.tick);
   const schedules = awake.filter(({ tick }) => tick <= now).slice(0, limit);
   const next = awake[schedules.length];
-  return next === undefined ? { schedules } : { schedules, next: Math.max(0, next.tick - now) };
+  return next === undefined ? { now, schedules } : { now, schedules, next: Math.max(0, next.tick - now) };
 }
 
 /** A tick that is to be pushed, and what comes after it. */
@@ -204,10 +232,12 @@ async function advance(
   place: Place,
   { key, tick, next, job }: Step,
   until: number,
-): Promise<"advanced" | "stale" | "missed"> {
+): Promise<Advanced> {
   let kept = await claim(bench, place, key, tick, job !== undefined, until);
   if (kept === undefined) return "stale";
+  const resumed = kept.resumed === true;
   const missed = job !== undefined && bench.clock.now() - (kept.claimed ?? 0) > place.window / 2;
+  let pushed: Pushed | undefined;
   if (job !== undefined && !missed) {
     let last = kept;
     const once: Once = {
@@ -219,7 +249,7 @@ async function advance(
         return noted?.lock;
       },
     };
-    const [pushed] = await pushJobs(bench, [job], until, once);
+    [pushed] = await pushJobs(bench, [job], until, once);
     if (pushed instanceof Error) throw pushed;
     kept = last;
   }
@@ -228,7 +258,9 @@ async function advance(
     : await write(bench, place, { ...kept, tick: next, claimed: undefined, lock: undefined }, until) !==
       undefined;
   if (!moved) return "stale";
-  return missed ? "missed" : "advanced";
+  if (job === undefined) return "none";
+  if (missed) return "missed";
+  return pushed === "duplicate" && !resumed ? "duplicate" : "pushed";
 }
 
 /** A tick that is this caller's to push, or that somebody else had begun to; undefined when it is over. */
@@ -243,7 +275,7 @@ async function claim(
   for (;;) {
     const kept = await look(bench, place, key, until);
     if (kept === undefined || kept.paused || kept.tick !== tick) return undefined;
-    if (!needed || kept.claimed !== undefined) return kept;
+    if (!needed || kept.claimed !== undefined) return { ...kept, resumed: true };
     const claimed = { ...kept, claimed: bench.clock.now() };
     const seq = await write(bench, place, claimed, until);
     if (seq !== undefined) return { ...claimed, seq };

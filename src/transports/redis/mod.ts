@@ -138,10 +138,11 @@ export function redis(options: RedisOptions = {}): Transport {
     },
     schedules: {
       put: (schedule, call) => guarded(call, () => model.schedules.put(schedule, call)),
+      get: (queue, key, call) => guarded(call, () => model.schedules.get(queue, key, call)),
       list: (queue, page, call) => guarded(call, () => model.schedules.list(queue, page, call)),
       remove: (queue, key, call) => guarded(call, () => model.schedules.remove(queue, key, call)),
-      pause: (queue, key, paused, call) =>
-        guarded(call, () => model.schedules.pause(queue, key, paused, call)),
+      pause: (queue, key, paused, note, call) =>
+        guarded(call, () => model.schedules.pause(queue, key, paused, note, call)),
       due: (queues, limit, call) => guarded(call, () => model.schedules.due(queues, limit, call)),
       advance: (queue, key, tick, next, job, call) =>
         guarded(call, () => model.schedules.advance(queue, key, tick, next, job, call)),

@@ -14,18 +14,25 @@ import type { ScheduleScripts } from "./scripts/schedules.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Values that a script answers for each schedule. */
-const WIDTH = 6;
+const WIDTH = 7;
 
 /** Makes the ability to store recurring jobs. */
 export function createSchedules(context: Context, scripts: ScheduleScripts): Schedules {
   const { link, keys, registry } = context;
 
   return {
-    async put({ queue, key, tick, text, payload }, call) {
+    async put({ queue, key, tick, text, payload, from }, call) {
       call.signal?.throwIfAborted();
-      const args = [key, instant(tick), text, payload];
+      const wanted = typeof from === "number" ? instant(from) : from ?? "";
+      const args = [key, instant(tick), text, payload, wanted];
       const answer = await link.run(scripts.putSchedule, [keys.base(queue)], args, callOf(call));
-      return answer === 0 ? "created" : answer === 1 ? "replaced" : "same";
+      await registry.enter([queue], call);
+      return answer === 0 ? "created" : answer === 1 ? "replaced" : answer === 2 ? "same" : "stale";
+    },
+    async get(queue, key, call) {
+      call.signal?.throwIfAborted();
+      const answer = await link.run(scripts.getSchedule, [keys.base(queue)], [key], callOf(call));
+      return schedulesIn(replies(answer), [queue])[0];
     },
     async list(queue, { limit, cursor }, call) {
       call.signal?.throwIfAborted();
@@ -41,40 +48,45 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
       call.signal?.throwIfAborted();
       return await link.run(scripts.removeSchedule, [keys.base(queue)], [key], callOf(call)) === 1;
     },
-    async pause(queue, key, paused, call) {
+    async pause(queue, key, paused, note, call) {
       call.signal?.throwIfAborted();
-      const args = [key, paused ? "1" : "0"];
+      const args = [key, paused ? "1" : "0", note];
       return await link.run(scripts.pauseSchedule, [keys.base(queue)], args, callOf(call)) === 1;
     },
     async due(queues, limit, call) {
       call.signal?.throwIfAborted();
       checkInteger("look for due schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
-      if (queues.length === 0) return { schedules: [] };
-      const groups = link.clustered ? queues.map((queue) => [queue]) : [queues];
+      const groups = link.clustered && queues.length > 0 ? queues.map((queue) => [queue]) : [queues];
       const answers = await Promise.all(groups.map(async (group) => {
-        const bases = group.map((queue) => keys.base(queue));
+        const bases = group.length > 0 ? group.map((queue) => keys.base(queue)) : [keys.base("")];
         const answer = await link.run(scripts.dueSchedules, bases, [String(limit + 1)], callOf(call));
-        const [now, list] = replies(answer);
-        return { now: Number(textOf(now)), found: schedulesIn(replies(list), group) };
+        const [now, next, list] = replies(answer);
+        const first = textOf(next);
+        return {
+          now: Number(textOf(now)),
+          next: first === "" ? Infinity : Number(first),
+          found: schedulesIn(replies(list), group),
+        };
       }));
       const now = Math.min(...answers.map((answer) => answer.now));
-      const awake = answers.flatMap(({ found }) => found).sort((a, b) => a.tick - b.tick);
-      const schedules = awake.filter(({ tick }) => tick <= now).slice(0, limit);
-      const next = awake[schedules.length];
-      return next === undefined ? { schedules } : { schedules, next: Math.max(0, next.tick - now) };
+      const come = answers.flatMap(({ found }) => found).sort((a, b) => a.tick - b.tick);
+      const schedules = come.filter(({ tick }) => tick <= now).slice(0, limit);
+      const first = Math.min(come[schedules.length]?.tick ?? Infinity, ...answers.map(({ next }) => next));
+      return first === Infinity ? { now, schedules } : { now, schedules, next: Math.max(0, first - now) };
     },
     async advance(queue, key, tick, next, job, call) {
       call.signal?.throwIfAborted();
       const args = [...pushOf(context, job), key, instant(tick), next === undefined ? "" : instant(next)];
       const answer = await link.run(scripts.advanceSchedule, [keys.base(queue)], args, callOf(call));
       if (answer === null) return "stale";
-      const [, fresh, faults] = replies(answer);
+      const [refused, fresh, faults] = replies(answer);
       const fault = faultsIn(context, [queue], replies(faults)).get(queue);
       if (fault !== undefined) throw fault;
       if (job !== undefined) await registry.enter([queue], call);
       const begun = newQueues([queue], replies(fresh));
       if (begun.length > 0) await registry.enter(begun, call, true);
-      return "advanced";
+      if (job === undefined) return "none";
+      return replies(refused).length > 0 ? "duplicate" : "pushed";
     },
   };
 }
@@ -90,7 +102,7 @@ function pushOf({ pack }: Context, job: PushJob | undefined): readonly Argument[
 function schedulesIn(list: readonly Reply[], queues: readonly string[]): readonly Schedule[] {
   const found: Schedule[] = [];
   for (let n = 0; n < list.length; n += WIDTH) {
-    const [number, key, tick, paused, text, payload] = list.slice(n, n + WIDTH);
+    const [number, key, tick, paused, text, payload, note] = list.slice(n, n + WIDTH);
     const queue = typeof number === "number" ? queues[number - 1] : undefined;
     if (queue === undefined || !(payload instanceof Uint8Array)) continue;
     found.push({
@@ -98,6 +110,7 @@ function schedulesIn(list: readonly Reply[], queues: readonly string[]): readonl
       key: textOf(key),
       tick: Number(textOf(tick)),
       paused: paused === 1,
+      note: textOf(note),
       text: textOf(text),
       payload: payload.slice(),
     });

@@ -20,7 +20,7 @@ const OLDEST = (state: number, more = ""): string =>
 const INFO = `SELECT q.*, (SELECT count(*) ${AT(DELAYED)} AND time <= ?2) AS due,
   min(${OLDEST(WAITING)}, ${OLDEST(BACK)}, ${OLDEST(DELAYED, "AND time <= ?2")}) AS oldest
   FROM relevo_queues q WHERE queue = ?1`;
-const QUEUES = "SELECT queue FROM relevo_queues ORDER BY queue";
+const QUEUES = "SELECT queue FROM relevo_queues UNION SELECT queue FROM relevo_schedules ORDER BY queue";
 const COLUMNS = "seq, queue, state, time, id, name, meta, lost, reset, reason";
 const GET = `SELECT ${COLUMNS}, payload, 0 AS size FROM relevo_entries WHERE queue = ? AND id = ?
   ORDER BY state BETWEEN ${WAITING} AND ${RESERVED} DESC, time DESC, seq DESC LIMIT 1`;
@@ -40,7 +40,7 @@ export function infoOf(session: Session, queue: string): QueueInfo {
   return info.waiting === 0 ? info : { ...info, oldest: Math.max(0, session.now - integerOf(row.oldest)) };
 }
 
-/** The names of all queues that ever held a job. */
+/** The names of all queues that ever held a job, or hold a schedule. */
 export function queueNames(session: Session): readonly string[] {
   return session.statement(QUEUES).all().map((row) => textOf(row.queue));
 }

@@ -20,6 +20,7 @@ import { MAX_BYTES, MAX_ITEMS, pushJobs } from "./push.ts";
 import {
   advanceSchedule,
   dueSchedules,
+  getSchedule,
   listSchedules,
   pauseSchedule,
   putSchedule,
@@ -177,12 +178,14 @@ function schedulesOf({ call }: Calls): Schedules {
   return {
     put: (schedule, bounds) =>
       call(bounds, { writes: true, grows: true, run: (session) => putSchedule(session, schedule) }),
+    get: (queue, key, bounds) =>
+      call(bounds, { writes: false, run: (session) => getSchedule(session, queue, key) }),
     list: (queue, page, bounds) =>
       call(bounds, { writes: false, run: (session) => listSchedules(session, queue, page) }),
     remove: (queue, key, bounds) =>
       call(bounds, { writes: true, run: (session) => removeSchedule(session, queue, key) }),
-    pause: (queue, key, paused, bounds) =>
-      call(bounds, { writes: true, run: (session) => pauseSchedule(session, queue, key, paused) }),
+    pause: (queue, key, paused, note, bounds) =>
+      call(bounds, { writes: true, run: (session) => pauseSchedule(session, queue, key, paused, note) }),
     due: (queues, limit, bounds) =>
       call(bounds, { writes: false, run: (session) => dueSchedules(session, queues, limit) }),
     advance: (queue, key, tick, next, job, bounds) =>

@@ -6,34 +6,44 @@
 
 import type { PushJob } from "../../exchange.ts";
 import { checkInteger } from "../../options.ts";
-import type { DueSchedules, Schedule, SchedulePage } from "../../recurring.ts";
+import type { Advanced, DueSchedules, NewSchedule, Schedule, SchedulePage } from "../../recurring.ts";
 import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
 import { pushJobs } from "./push.ts";
 import type { Session } from "./session.ts";
 
-const COLUMNS = "queue, key, tick, paused, text, payload";
+const COLUMNS = "queue, key, tick, paused, note, text, payload";
 const ONE = `SELECT ${COLUMNS} FROM relevo_schedules WHERE queue = ? AND key = ?`;
 const PUT = `INSERT INTO relevo_schedules (queue, key, tick, paused, text, payload) VALUES (?, ?, ?, 0, ?, ?)
   ON CONFLICT (queue, key) DO UPDATE SET tick = excluded.tick, text = excluded.text, payload = excluded.payload`;
 const LIST = `SELECT ${COLUMNS} FROM relevo_schedules WHERE queue = ? AND key > ? ORDER BY key LIMIT ?`;
-const DUE =
-  `SELECT ${COLUMNS} FROM relevo_schedules WHERE paused = 0 AND queue IN (SELECT value FROM json_each(?))
-  ORDER BY tick LIMIT ?`;
-const PAUSE = "UPDATE relevo_schedules SET paused = ? WHERE queue = ? AND key = ?";
+const DUE = `SELECT ${COLUMNS} FROM relevo_schedules
+  WHERE paused = 0 AND tick <= ? AND queue IN (SELECT value FROM json_each(?)) ORDER BY tick LIMIT ?`;
+/** A row whose tick another program made a text is never due. */
+const NEXT = `SELECT min((SELECT tick FROM relevo_schedules
+  WHERE queue = value AND paused = 0 AND tick > ?1 AND typeof(tick) <> 'text' ORDER BY tick LIMIT 1)) AS tick
+  FROM json_each(?2)`;
+const PAUSE = "UPDATE relevo_schedules SET paused = ?, note = ? WHERE queue = ? AND key = ?";
 const REMOVE = "DELETE FROM relevo_schedules WHERE queue = ? AND key = ?";
 const MOVE = "UPDATE relevo_schedules SET tick = ? WHERE queue = ? AND key = ?";
 
 /** Stores a schedule, unless it is there as it is. */
 export function putSchedule(
   session: Session,
-  { queue, key, tick, text, payload }: Omit<Schedule, "paused">,
-): "created" | "replaced" | "same" {
+  { queue, key, tick, text, payload, from }: NewSchedule,
+): "created" | "replaced" | "same" | "stale" {
   const row = session.statement(ONE).get(queue, key);
   if (row !== undefined && textOf(row.text) === text && sameBytes(bytesOf(row.payload), payload)) {
     return "same";
   }
+  if (from !== undefined && from !== (row === undefined ? "none" : integerOf(row.tick))) return "stale";
   session.statement(PUT).run(queue, key, tick, text, payload);
   return row === undefined ? "created" : "replaced";
+}
+
+/** The schedule with this key. */
+export function getSchedule(session: Session, queue: string, key: string): Schedule | undefined {
+  const row = session.statement(ONE).get(queue, key);
+  return row === undefined ? undefined : scheduleOf(row);
 }
 
 /** A page of a queue's schedules. */
@@ -55,17 +65,28 @@ export function removeSchedule(session: Session, queue: string, key: string): bo
 }
 
 /** Whether there was one. */
-export function pauseSchedule(session: Session, queue: string, key: string, paused: boolean): boolean {
-  return session.statement(PAUSE).run(paused ? 1 : 0, queue, key).changes > 0;
+export function pauseSchedule(
+  session: Session,
+  queue: string,
+  key: string,
+  paused: boolean,
+  note: string,
+): boolean {
+  return session.statement(PAUSE).run(paused ? 1 : 0, note, queue, key).changes > 0;
 }
 
 /** What has come, and how long it is to what comes next. */
 export function dueSchedules(session: Session, queues: readonly string[], limit: number): DueSchedules {
   checkInteger("look for due schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
-  const rows = session.statement(DUE).all(JSON.stringify(queues), limit + 1).map(scheduleOf);
-  const schedules = rows.filter(({ tick }) => tick <= session.now).slice(0, limit);
-  const next = rows[schedules.length];
-  return next === undefined ? { schedules } : { schedules, next: Math.max(0, next.tick - session.now) };
+  const { now } = session;
+  const wanted = JSON.stringify(queues);
+  const rows = session.statement(DUE).all(now, wanted, limit + 1);
+  const schedules = rows.slice(0, limit).map(scheduleOf);
+  if (rows.length > limit) return { now, schedules, next: 0 };
+  const next = session.statement(NEXT).get(now, wanted)?.tick;
+  return next === null || next === undefined
+    ? { now, schedules }
+    : { now, schedules, next: Math.max(0, integerOf(next) - now) };
 }
 
 /** Moves a schedule on, and stores its tick's job. A job whose id is taken is there already: its tick is over all the same. */
@@ -76,14 +97,15 @@ export function advanceSchedule(
   tick: number,
   next: number | undefined,
   job: PushJob | undefined,
-): "advanced" | "stale" {
+): Advanced {
   const row = session.statement(ONE).get(queue, key);
   if (row === undefined || integerOf(row.paused) === 1 || integerOf(row.tick) !== tick) return "stale";
   const pushed = job === undefined ? undefined : pushJobs(session, [job], false)[0];
   if (pushed instanceof Error) throw pushed;
   if (next === undefined) removeSchedule(session, queue, key);
   else session.statement(MOVE).run(next, queue, key);
-  return "advanced";
+  if (job === undefined) return "none";
+  return pushed === "duplicate" ? "duplicate" : "pushed";
 }
 
 function scheduleOf(row: Row): Schedule {
@@ -92,6 +114,7 @@ function scheduleOf(row: Row): Schedule {
     key: textOf(row.key),
     tick: integerOf(row.tick),
     paused: integerOf(row.paused) === 1,
+    note: textOf(row.note),
     text: textOf(row.text),
     payload: bytesOf(row.payload),
   };

@@ -46,6 +46,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: "create jobs, queues, ids and leases", sql: first },
   { name: "create groups of topics", sql: second },
   { name: "create schedules", sql: third },
+  { name: "keep a note with each schedule", sql: fourth },
 ];
 
 /** The newest schema that this version knows. */
@@ -165,6 +166,10 @@ CREATE TABLE relevo_schedules (
   PRIMARY KEY (queue, key)
 );
 CREATE INDEX relevo_schedules_tick ON relevo_schedules (queue, paused, tick);`;
+}
+
+function fourth(): string {
+  return "ALTER TABLE relevo_schedules ADD COLUMN note TEXT NOT NULL DEFAULT '';";
 }
 
 /** JavaScript's drivers send every number as a real one; as a text, 7 is not to be 7.0. */

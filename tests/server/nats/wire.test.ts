@@ -394,7 +394,7 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
       await using published = await overhear(ground.server, ground.prefix);
       const tick = job({ id: "1", meta: "m" });
       expect(await schedules?.advance("work", SCHEDULE.key, SCHEDULE.tick, 2_000, tick, CALL))
-        .toBe("advanced");
+        .toBe("pushed");
       await becomes("all is heard", () => published.letters.length === 3);
       const [claim, pushed, moved] = published.letters;
       expect(claim).toMatchObject({
@@ -412,7 +412,7 @@ for (const name of ["nats29", "nats"] satisfies NatsName[]) {
         { subject: "w.1", body: tick.payload },
         { subject: "s.each=20night", relevo: { ...sheet, tick: 2_000 }, body: SCHEDULE.payload },
       ]);
-      expect(await schedules?.pause("work", SCHEDULE.key, true, CALL)).toBe(true);
+      expect(await schedules?.pause("work", SCHEDULE.key, true, "", CALL)).toBe(true);
       expect(await onLine(ground, "s")).toMatchObject({ relevo: { ...sheet, tick: 2_000, paused: true } });
       expect(await schedules?.remove("work", SCHEDULE.key, CALL)).toBe(true);
       expect((await inQueue(ground)).map(({ subject }) => subject)).toEqual(["w.1"]);

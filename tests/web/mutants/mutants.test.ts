@@ -6,6 +6,7 @@ import { CALL_MUTANTS } from "./calls.ts";
 import { DEAD_LINK_MUTANTS, pause } from "./dead_link.ts";
 import { FENCE_MUTANTS } from "./fence.ts";
 import { around } from "./mutants.ts";
+import { SCHEDULE_MUTANTS } from "./schedules.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
 import { TOPIC_MUTANTS } from "./topics.ts";
 
@@ -21,6 +22,7 @@ describe("the suite finds each fault by the case that names it", () => {
     ...STORAGE_MUTANTS,
     ...CALL_MUTANTS,
     ...TOPIC_MUTANTS,
+    ...SCHEDULE_MUTANTS,
     ...DEAD_LINK_MUTANTS,
   ];
   for (const { fault, found, wrap } of mutants) {

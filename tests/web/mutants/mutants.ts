@@ -31,6 +31,7 @@ export function around(inner: Transport, part: Partial<Transport>): Transport {
     reload: (queue, channel, select, call) => inner.reload(queue, channel, select, call),
     remove: (queue, channel, select, call) => inner.remove(queue, channel, select, call),
     ...(inner.topics === undefined ? {} : { topics: inner.topics }),
+    ...(inner.schedules === undefined ? {} : { schedules: inner.schedules }),
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
     ...part,
   };

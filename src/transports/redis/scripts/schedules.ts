@@ -12,6 +12,7 @@ import { PUSH } from "./push.ts";
 /** Scripts of the verbs upon schedules. */
 export interface ScheduleScripts {
   readonly putSchedule: Script;
+  readonly getSchedule: Script;
   readonly listSchedules: Script;
   readonly removeSchedule: Script;
   readonly pauseSchedule: Script;
@@ -23,6 +24,7 @@ export interface ScheduleScripts {
 export function scheduleScripts(naming: Naming): ScheduleScripts {
   return {
     putSchedule: script(naming, "put a schedule", [], BOOK, PUT),
+    getSchedule: script(naming, "get a schedule", ["no-writes"], BOOK, GET),
     listSchedules: script(naming, "list schedules", ["no-writes"], BOOK, LIST),
     removeSchedule: script(naming, "remove a schedule", ["allow-oom"], BOOK, REMOVE),
     pauseSchedule: script(naming, "pause a schedule", ["allow-oom"], BOOK, PAUSE),
@@ -31,11 +33,21 @@ export function scheduleScripts(naming: Naming): ScheduleScripts {
   };
 }
 
-/** What is kept of a schedule: its tick, whether it rests (1), its text and its payload. */
+/**
+ * What is kept of a schedule: its tick, whether it rests (1), its text, its payload, and the note of its rest. One that
+ * another program spoilt is shown with what it holds as its text, and hides no other.
+ */
 const BOOK = `
 local function look(base, key)
-  local kept = call('HGET', base .. SCHEDULES, key)
-  return kept and cmsgpack.unpack(kept)
+  local raw = call('HGET', base .. SCHEDULES, key)
+  if not raw then return raw end
+  local well, kept = pcall(cmsgpack.unpack, raw)
+  if well and type(kept) == 'table' and type(kept[1]) == 'number' and type(kept[3]) == 'string'
+    and type(kept[4]) == 'string' then
+    if type(kept[5]) ~= 'string' then kept[5] = '' end
+    return kept
+  end
+  return { tonumber(call('ZSCORE', base .. TICKS, key) or 0), 0, raw, '', '' }
 end
 
 local function keep(base, key, kept)
@@ -52,16 +64,28 @@ end
 local function show(list, base, number, key, kept)
   local n = #list
   list[n + 1], list[n + 2], list[n + 3], list[n + 4] = number, key, text(kept[1]), kept[2]
-  list[n + 5], list[n + 6] = kept[3], kept[4]
+  list[n + 5], list[n + 6], list[n + 7] = kept[3], kept[4], kept[5]
 end
 `;
 
-/** KEYS the queue's base; ARGV key, tick, text, payload. Answers 0 for created, 1 for replaced, 2 for the same. */
+/**
+ * KEYS the queue's base; ARGV key, tick, text, payload, and the tick to replace, 'none' or an empty text. Answers 0 for
+ * created, 1 for replaced, 2 for the same, 3 for another tick than that.
+ */
 const PUT = `
 local kept = look(KEYS[1], ARGV[1])
 if kept and kept[3] == ARGV[3] and kept[4] == ARGV[4] then return 2 end
-keep(KEYS[1], ARGV[1], { tonumber(ARGV[2]), kept and kept[2] or 0, ARGV[3], ARGV[4] })
+if ARGV[5] ~= '' and ARGV[5] ~= (kept and text(kept[1]) or 'none') then return 3 end
+keep(KEYS[1], ARGV[1], { tonumber(ARGV[2]), kept and kept[2] or 0, ARGV[3], ARGV[4], kept and kept[5] or '' })
 return kept and 1 or 0
+`;
+
+/** KEYS the queue's base; ARGV key. Answers the schedule, if there is one. */
+const GET = `
+local list = {}
+local kept = look(KEYS[1], ARGV[1])
+if kept then show(list, KEYS[1], 1, ARGV[1], kept) end
+return list
 `;
 
 /** KEYS the queue's base; ARGV how many, and the key of the last one before if there was one. */
@@ -70,7 +94,7 @@ local keys = call('HKEYS', KEYS[1] .. SCHEDULES)
 table.sort(keys)
 local list = {}
 for _, key in ipairs(keys) do
-  if #list >= 6 * tonumber(ARGV[1]) then break end
+  if #list >= 7 * tonumber(ARGV[1]) then break end
   if not ARGV[2] or key > ARGV[2] then show(list, KEYS[1], 1, key, look(KEYS[1], key)) end
 end
 return list
@@ -79,26 +103,30 @@ return list
 /** KEYS the queue's base; ARGV key. Answers how many there were. */
 const REMOVE = "return drop(KEYS[1], ARGV[1])";
 
-/** KEYS the queue's base; ARGV key, and 1 to rest or 0 to go on. Answers how many there were. */
+/** KEYS the queue's base; ARGV key, 1 to rest or 0 to go on, and the note. Answers how many there were. */
 const PAUSE = `
 local kept = look(KEYS[1], ARGV[1])
 if not kept then return 0 end
-kept[2] = tonumber(ARGV[2])
+kept[2], kept[5] = tonumber(ARGV[2]), ARGV[3]
 keep(KEYS[1], ARGV[1], kept)
 return 1
 `;
 
-/** KEYS bases of queues; ARGV how many of each. Answers the time, and of each queue its earliest, due or not. */
+/** KEYS bases of queues; ARGV how many of each. Answers the time, the first tick to come, and what has come of each queue. */
 const DUE = `
-local list = {}
+local now = clock()
+local list, first = {}, nil
 for number, base in ipairs(KEYS) do
-  local keys = call('ZRANGE', base .. TICKS, 0, tonumber(ARGV[1]) - 1)
-  for _, key in ipairs(keys) do
+  local come = call('ZRANGE', base .. TICKS, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[1]))
+  for _, key in ipairs(come) do
     local kept = look(base, key)
     if kept then show(list, base, number, key, kept) end
   end
+  local later = call('ZRANGE', base .. TICKS, '(' .. text(now), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+  local tick = tonumber(later[2])
+  if tick and (not first or tick < first) then first = tick end
 end
-return { text(clock()), list }
+return { text(now), first and text(first) or '', list }
 `;
 
 /**
@@ -117,7 +145,7 @@ end
 local done = #ARGV > 0 and push() or { {}, {}, {} }
 if #done[3] == 0 then
   if after == '' then drop(KEYS[1], key)
-  else keep(KEYS[1], key, { tonumber(after), 0, kept[3], kept[4] }) end
+  else keep(KEYS[1], key, { tonumber(after), 0, kept[3], kept[4], kept[5] }) end
 end
 return done
 `;
