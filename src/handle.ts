@@ -10,6 +10,7 @@ import type { Job } from "./job.ts";
 import { checkGroup, groupQueue, partsOf } from "./names.ts";
 import { checkKnown, shown } from "./options.ts";
 import type { Outcome } from "./outcome.ts";
+import type { Flaw } from "./sound.ts";
 
 /** The job that a handler runs. */
 export interface HandledJob extends Job {
@@ -39,7 +40,11 @@ export interface HandlerContext {
   settle(transaction: object, outcome?: Outcome): Promise<void>;
 }
 
-/** A function that handles a job: an outcome decides its fate, anything else completes it, a throw is a failed run. */
+/**
+ * A function that handles a job: an outcome decides its fate, a throw is a failed run, anything else completes it, but
+ * for what was meant as an outcome and is none. A returned recurrence, Error, or maker that was not called makes the job
+ * dead at once, reason `outcome`, as a retry would repeat what the handler did.
+ */
 export type HandlerFunction<Payload> = (payload: Payload, context: HandlerContext) => unknown;
 
 /** A handler as a function or as an object with a method. */
@@ -59,10 +64,16 @@ export interface HandleOptions {
   readonly group?: string | undefined;
 }
 
-/** Registers a handler under a job's name, whose schema's output is what the handler gets. */
-export type Handle<out J extends Jobs> = <Name extends NameOf<J>>(
+/**
+ * Registers a handler under a job's name, whose schema's output is what the handler gets. A handler that may return a
+ * recurrence, an Error or an uncalled maker of outcomes is a type error, {@linkcode Flaw} says which.
+ */
+export type Handle<out J extends Jobs> = <
+  Name extends NameOf<J>,
+  Given extends Handler<HandledOf<J, Name>>,
+>(
   name: Name,
-  handler: Handler<HandledOf<J, Name>>,
+  handler: Given & ([Flaw<Given>] extends [never] ? unknown : Flaw<Given>),
   options?: HandleOptions,
 ) => Disposable;
 

@@ -31,7 +31,8 @@ export type DeadReason =
   | "unknown"
   | "refused"
   | "returned"
-  | "reschedule";
+  | "reschedule"
+  | "outcome";
 
 /** An error as it is stored with a job: text only, cut to {@linkcode MAX_ERROR_TEXT}, or to what its store takes. */
 export interface ErrorRecord {

@@ -5,6 +5,7 @@
  */
 
 import { MAX_NAME } from "./defaults.ts";
+import { markMaker } from "./mistake.ts";
 import { checkText } from "./names.ts";
 import { checkKnown } from "./options.ts";
 import type { Recurrence } from "./schedule.ts";
@@ -130,3 +131,8 @@ function isOutcome(value: unknown): value is Outcome {
 function marked<Kind extends Outcome>(outcome: Kind): Kind {
   return { [OUTCOME]: true, ...outcome };
 }
+
+markMaker(complete, "complete()");
+markMaker(retry, "retry()");
+markMaker(deadLetter, "deadLetter()");
+markMaker(reschedule, "reschedule(every(ms))");

@@ -5,6 +5,7 @@
  */
 
 import { MAX_DELAY } from "./defaults.ts";
+import { markMaker } from "./mistake.ts";
 import { quote } from "./options.ts";
 import { hush, isPromise } from "./promises.ts";
 
@@ -70,3 +71,7 @@ export function nextOf(by: Recurrence, tick: Tick): Next {
   }
   return "at" in next ? { at: Math.round(given) } : { delay: Math.round(given) };
 }
+
+markMaker(after, "reschedule(after(ms))");
+markMaker(at, "reschedule(at(instant))");
+markMaker(every, "reschedule(every(ms))");

@@ -8,6 +8,7 @@ import { checkBackoff, delayAfter, exponential } from "../backoff.ts";
 import { MAX_DELAY, UNKNOWN_DELAY_MAX, UNKNOWN_DELAY_MIN } from "../defaults.ts";
 import { errorOf, JobTimeout, messageOf } from "../errors.ts";
 import { type DeadChannel, type Meta, RECORD_VERSION } from "../job.ts";
+import { errorOfMistake, mistakeOf } from "../mistake.ts";
 import { checkTime } from "../options.ts";
 import { type Outcome, outcomeOf, type Reschedule, type Retry } from "../outcome.ts";
 import { errorRecordOf, writeMeta } from "../record.ts";
@@ -32,6 +33,8 @@ export interface Judge {
 /** What a handler's return value leads to. */
 export function fateOfResult(judge: Judge, run: Run, result: unknown): Fate | Promise<Fate> {
   const outcome = outcomeOf(result);
+  const mistake = outcome === undefined ? mistakeOf(result) : undefined;
+  if (mistake !== undefined) return buried(judge, run, "failed", "outcome", errorOfMistake(mistake), true);
   if (outcome === undefined) return run.timedOut ? fateOfError(judge, run, timeoutOf(run)) : { to: "done" };
   return fateOfOutcome(judge, run, outcome);
 }

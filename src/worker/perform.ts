@@ -17,6 +17,7 @@ import {
   UnknownJobError,
 } from "../errors.ts";
 import type { Listeners } from "../handle.ts";
+import { errorOfMistake, mistakeOf } from "../mistake.ts";
 import { partsOf } from "../names.ts";
 import { type Outcome, outcomeOf } from "../outcome.ts";
 import { hush, isPromise } from "../promises.ts";
@@ -159,8 +160,7 @@ async function invoke(
         break;
       }
       result = await listener(payload, context);
-      const outcome = outcomeOf(result);
-      if (outcome !== undefined && outcome.kind !== "complete") break;
+      if (endsRun(result)) break;
     }
   } catch (error) {
     thrown = { error };
@@ -168,8 +168,19 @@ async function invoke(
   const now = runtime.monotonic();
   run.duration = now - run.startedAt;
   state.meter.record(now, run.duration);
-  if (run.within !== undefined) thrown = await verify(state, run, thrown);
-  return thrown === undefined ? fateOfResult(state, run, result) : fateOfError(state, run, thrown.error);
+  const mistake = thrown === undefined ? mistakeOf(result) : undefined;
+  if (run.within !== undefined) {
+    thrown = await verify(state, run, mistake === undefined ? thrown : { error: errorOfMistake(mistake) });
+  }
+  return thrown === undefined || mistake !== undefined
+    ? fateOfResult(state, run, result)
+    : fateOfError(state, run, thrown.error);
+}
+
+/** Whether what a listener returned keeps those after it from being called. */
+function endsRun(result: unknown): boolean {
+  const outcome = outcomeOf(result);
+  return outcome === undefined ? mistakeOf(result) !== undefined : outcome.kind !== "complete";
 }
 
 /** Sets the job's own time limit, if it has one: first its signal aborts, then the run is given up. */
@@ -211,9 +222,10 @@ export async function settleWithin(
     );
   }
   if (outcome !== undefined && outcomeOf(outcome) === undefined) {
+    const mistake = mistakeOf(outcome);
     throw new TypeError(
       `Cannot settle job '${id}' as 'outcome' must be made by complete, retry, deadLetter or reschedule: ` +
-        `current value is ${typeof outcome}`,
+        `current value is ${mistake?.what ?? typeof outcome}`,
     );
   }
   if (run.settledWithin) throw new TypeError(`Cannot settle job '${id}' twice in one run`);

@@ -2,13 +2,16 @@
 import * as v from "valibot";
 import {
   after,
+  at,
   complete,
   createRelay,
   deadLetter,
+  every,
   type Handle,
   type HandledOf,
   type HandlerContext,
   type HandlerFunction,
+  LeaseLost,
   reschedule,
   retry,
 } from "../../mod.ts";
@@ -95,3 +98,98 @@ handle("email.welcome", paid);
 holds<Same<HandledOf<typeof jobs, "report.at">, { day: Date }>>();
 // @ts-expect-error: that is the input
 holds<Same<HandledOf<typeof jobs, "report.at">, { day: string }>>();
+
+// What was meant as an outcome and is none: a recurrence alone.
+handle("tick", () => reschedule(every(5)));
+// @ts-expect-error: a recurrence must be given to reschedule
+handle("tick", () => every(5));
+// @ts-expect-error: a recurrence must be given to reschedule
+handle("tick", () => at(5));
+// @ts-expect-error: a recurrence must be given to reschedule
+handle("tick", () => after(5));
+// @ts-expect-error: a recurrence of the user's own is one too
+handle("tick", () => ({ next: () => ({ delay: 5 }) }));
+// What can be iterated is none, nor what has another `next`.
+handle("tick", () => [1].values());
+handle("tick", function* () {
+  yield 1;
+});
+handle("tick", async function* () {
+  yield await Promise.resolve(1);
+});
+handle("tick", () => ({ next: 5, items: [] }));
+handle("tick", (): { next?: () => void } => ({}));
+
+// In one branch only, in a promise, in an object or a list.
+handle("tick", (_, { attempt }) => attempt > 1 ? reschedule(every(5)) : undefined);
+// @ts-expect-error: one branch returns a recurrence
+handle("tick", (_, { attempt }) => attempt > 1 ? every(5) : undefined);
+// @ts-expect-error: one branch returns a recurrence
+handle("email.welcome", async ({ userId }) => {
+  await Promise.resolve();
+  if (userId > 1) return every(5);
+  return userId;
+});
+// @ts-expect-error: the promise's value is a recurrence
+handle("tick", () => Promise.resolve(every(5)));
+handle("email.welcome", { handle: ({ userId }) => retry({ delay: userId }) });
+// @ts-expect-error: the method returns a recurrence
+handle("email.welcome", { handle: ({ userId }) => every(userId) });
+handle("email.welcome", [({ userId }) => userId, ({ userId }) => after(userId).next({ now: 1, due: 1 })]);
+// @ts-expect-error: one of the list returns a recurrence
+handle("email.welcome", [({ userId }) => userId, ({ userId }) => after(userId)]);
+// @ts-expect-error: one of the list returns a recurrence
+handle("email.welcome", [{ handle: () => 5 }, { handle: async ({ userId }) => await after(userId) }]);
+
+// A maker that is not called.
+handle("tick", () => complete());
+// @ts-expect-error: retry must be called
+handle("tick", () => retry);
+// @ts-expect-error: complete must be called
+handle("tick", () => complete);
+// @ts-expect-error: deadLetter must be called
+handle("tick", () => deadLetter);
+// @ts-expect-error: reschedule must be called
+handle("tick", () => reschedule);
+// @ts-expect-error: every must be called
+handle("tick", () => every);
+// @ts-expect-error: after must be called
+handle("tick", () => after);
+// @ts-expect-error: at must be called
+handle("tick", () => at);
+// @ts-expect-error: one branch returns it uncalled
+handle("tick", (_, { attempt }) => attempt > 1 ? retry : retry());
+// Functions of the user's own are values like any other.
+handle("tick", () => () => 5);
+handle("tick", () => () => retry({ delay: 5 }));
+handle("tick", () => (): never => {
+  throw new Error("not yet");
+});
+
+// An Error that is not thrown.
+handle("tick", (): never => {
+  throw new Error("thrown");
+});
+// @ts-expect-error: an Error must be thrown
+handle("tick", () => new Error("returned"));
+// @ts-expect-error: an Error must be thrown
+handle("tick", (_, { attempt }) => attempt > 1 ? new RangeError("returned") : undefined);
+// @ts-expect-error: an Error of one's own too
+handle("tick", () => new LeaseLost("1"));
+handle("tick", () => ({ name: "a name", message: "and a message" }));
+handle("tick", (_, { job }) => job.lastError);
+
+// What says nothing of itself still compiles: it is looked at when it is there.
+const secret: unknown = every(5);
+handle("tick", () => secret);
+handle("tick", () => Promise.resolve(secret));
+handle("tick", () => JSON.parse("5"));
+handle("tick", () => ({ next: JSON.parse("5") }));
+handle("tick", (): object => ({}));
+const blank: HandlerFunction<undefined> = () => secret;
+handle("tick", blank);
+
+// A recurrence is no outcome within a transaction either.
+handle("tick", (_, { settle }) => settle({}, reschedule(every(5))));
+// @ts-expect-error: a recurrence must be given to reschedule
+handle("tick", (_, { settle }) => settle({}, every(5)));

@@ -2,8 +2,10 @@
 import { expect, it } from "vitest";
 import {
   after,
+  at,
   complete,
   deadLetter,
+  every,
   exponential,
   fixed,
   reschedule,
@@ -19,6 +21,22 @@ import type { OpenPlace } from "../support/place.ts";
 
 const HOUR = 3_600_000;
 const jobs = { job: free<string>() };
+
+/** An Error as one from another realm looks: no instance of this one's class. */
+function foreignError(): unknown {
+  const error = new Error("from elsewhere");
+  return Object.setPrototypeOf(error, { name: "Error" });
+}
+
+/** A value whose properties can be read by nothing but an await. */
+function unreadable(): unknown {
+  return new Proxy({}, {
+    get(_, key) {
+      if (key !== "then") throw new Error("cannot be read");
+      return undefined;
+    },
+  });
+}
 
 export function failing(open: OpenPlace): void {
   it.each([
@@ -307,6 +325,58 @@ export function failing(open: OpenPlace): void {
       dead: { channel: "failed", reason: "refused", at: expect.any(Number) },
     });
     expect((await relay.get("default", "bare"))?.lastError?.message).toContain("refused");
+  });
+
+  it.each<[string, unknown, string]>([
+    ["a recurrence", every(1_000), "return reschedule(every(ms)), not every(ms)"],
+    [
+      "a recurrence of its own",
+      { next: () => ({ delay: 5 }) },
+      "return reschedule(every(ms)), not every(ms)",
+    ],
+    ["an Error", new RangeError("no such row"), "an Error (no such row): throw it"],
+    ["an Error of another realm", foreignError(), "throw it, or return retry({ error })"],
+    ["retry uncalled", retry, "return retry()"],
+    ["complete uncalled", complete, "return complete()"],
+    ["deadLetter uncalled", deadLetter, "return deadLetter()"],
+    ["reschedule uncalled", reschedule, "return reschedule(every(ms))"],
+    ["after uncalled", after, "return reschedule(after(ms))"],
+    ["at uncalled", at, "return reschedule(at(instant))"],
+    ["every uncalled", every, "return reschedule(every(ms))"],
+  ])(
+    "a handler that returns %s has made a mistake: its job is dead at once, says what to write, and no later listener runs",
+    async (_, value, write) => {
+      const { runtime, ...place } = open();
+      const relay = place.relay(jobs);
+      const told = heard(relay.events, "failed");
+      const calls: string[] = [];
+      relay.handle("job", [
+        () => (calls.push("first"), Promise.resolve(value)),
+        () => calls.push("second"),
+      ]);
+      await relay.dispatch("job", "x");
+      expect(await relay.drain()).toMatchObject({ failed: 1, completed: 0, retried: 0 });
+      await runtime.advance(HOUR);
+      expect(calls).toEqual(["first"]);
+      expect(told).toMatchObject([{ reason: "outcome", channel: "failed", attempt: 1 }]);
+      expect((await relay.list("default", "failed")).jobs).toMatchObject([
+        { attempts: 1, dead: { reason: "outcome" }, lastError: { message: expect.stringContaining(write) } },
+      ]);
+    },
+  );
+
+  it.each<[string, unknown]>([
+    ["a name and a message", { name: "Error", message: "a row's" }],
+    ["a function", () => retry()],
+    ["a generator", [1].values()],
+    ["an async generator", (async function* () {})()],
+    ["a `next` that is no function", { next: "page" }],
+    ["a value whose properties cannot be read", unreadable()],
+  ])("a handler that returns %s has returned a value of its own: its job is done", async (_, value) => {
+    const relay = open().relay(jobs);
+    relay.handle("job", () => value);
+    await relay.dispatch("job", "x");
+    expect(await relay.drain()).toMatchObject({ failed: 0, completed: 1 });
   });
 
   it("F128: a reschedule is no failure: each run is attempt 1", async () => {
