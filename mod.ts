@@ -62,7 +62,7 @@ export {
   UnknownJobError,
   UnknownQueueError,
 } from "./src/errors.ts";
-export type { EventMap, EventName, JobEvents, RunDetail } from "./src/events.ts";
+export type { EventMap, EventName, JobEvents, RunDetail, Timed } from "./src/events.ts";
 export type {
   Call,
   Delivery,

@@ -16,6 +16,12 @@ export interface RunDetail {
   readonly attempt: number;
 }
 
+/** How long a run took. */
+export interface Timed {
+  /** Milliseconds from the call of its handler to the end; 0 where no handler was called. */
+  readonly duration: number;
+}
+
 /** Every event with its detail; times and delays are milliseconds. */
 export interface EventMap {
   /** A job was stored, or refused as a duplicate. */
@@ -25,20 +31,27 @@ export interface EventMap {
     readonly queue: string;
     readonly status: "stored" | "duplicate";
   };
-  /** A handler is about to be called. */
-  readonly started: RunDetail;
+  /** A handler is about to be called; `wait` is how long the job had been due by the clock of this process. */
+  readonly started: RunDetail & { readonly wait: number };
   /** A job is done. */
-  readonly completed: RunDetail & { readonly duration: number };
+  readonly completed: RunDetail & Timed;
   /** A run failed, and the job will run again after the delay. */
-  readonly retrying: RunDetail & { readonly error: Error; readonly delay: number };
+  readonly retrying: RunDetail & Timed & { readonly error: Error; readonly delay: number };
   /** A job is dead; with the reason `returned`: its run failed, and its broker may deliver it again. */
-  readonly failed: RunDetail & {
+  readonly failed: RunDetail & Timed & {
     readonly error: Error;
     readonly reason: string;
     readonly channel: DeadChannel;
   };
-  /** A job will run again, and did not fail. */
-  readonly rescheduled: RunDetail & { readonly delay?: number; readonly at?: number };
+  /**
+   * A job will run again, and did not fail. `payload`: the bytes that its next run gets, where the handler gave others;
+   * no logger of ours prints them.
+   */
+  readonly rescheduled: RunDetail & Timed & {
+    readonly delay?: number;
+    readonly at?: number;
+    readonly payload?: Uint8Array;
+  };
   /**
    * A job was given back without counting; `busy`: fetched ahead, and no slot became free for it in time; `suspect`: one
    * more lost lease would be its death, and another such job is running here, or no slot is free.

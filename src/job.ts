@@ -65,6 +65,8 @@ export interface Meta {
   readonly codec?: string;
   /** When it was dispatched, in milliseconds since the epoch by the dispatcher's clock. */
   readonly createdAt?: number;
+  /** When its record was last written anew, by the clock of the worker that did; of a dead job `dead.at` says it. */
+  readonly updatedAt?: number;
   /** Runs that counted so far; 0 when absent. */
   readonly attempts?: number;
   /** Leases lost before the job was last stored anew; 0 when absent. */
@@ -122,6 +124,11 @@ export interface StoredJob extends Job {
   readonly payload: Uint8Array;
   /** Bytes of the whole payload. */
   readonly size: number;
+  /**
+   * When its record was last written: by its dispatch, or by the worker that retried, rescheduled or buried it; in
+   * milliseconds since the epoch (seed 004).
+   */
+  readonly updatedAt: number;
   /** Reserved: when its lease ends, in milliseconds since the epoch. */
   readonly leasedUntil?: number;
   /** Why and when it died; present in dead channels. */

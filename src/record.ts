@@ -93,13 +93,17 @@ export function storedJobOf(entry: Entry): StoredJob {
     // An operator must be able to see, and so remove, even this one.
   }
   const due = channel === "waiting" || channel === "delayed" ? time : meta.createdAt ?? time;
+  const job = jobFrom(entry, meta, due);
+  const { updatedAt, dead } = meta;
+  const updated: unknown = updatedAt ?? (isObject(dead) ? dead.at : undefined);
   return {
-    ...jobFrom(entry, meta, due),
+    ...job,
     channel,
     payload,
     size,
+    updatedAt: typeof updated === "number" ? updated : job.createdAt,
     ...(channel === "reserved" ? { leasedUntil: time } : {}),
-    ...(isObject(meta.dead) && channel === meta.dead.channel ? { dead: { ...meta.dead } } : {}),
+    ...(isObject(dead) && channel === dead.channel ? { dead: { ...dead } } : {}),
   };
 }
 

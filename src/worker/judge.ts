@@ -107,6 +107,7 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
     createdAt: kept.createdAt ?? run.delivery.due,
     attempts,
     lost: run.lost,
+    updatedAt: judge.bench.runtime.now(),
     lastDelay: delay,
     lastError: errorRecordOf(error),
   };
@@ -136,7 +137,7 @@ export function buried(
   ran: boolean,
 ): Buried {
   const error = errorOf(thrown);
-  const { unknownSince: _, lost: __, lastDelay: ___, ...kept } = run.safeMeta;
+  const { unknownSince: _, lost: __, lastDelay: ___, updatedAt: ____, ...kept } = run.safeMeta;
   const meta: Meta = {
     ...kept,
     createdAt: kept.createdAt ?? run.delivery.due,
@@ -160,6 +161,7 @@ export function handedBack(judge: Judge, run: Run, reason: "unknown" | "invalid"
     createdAt: kept.createdAt ?? run.delivery.due,
     attempts: run.attempts,
     lost: run.lost,
+    updatedAt: now,
     unknownSince: since,
   };
   return {
@@ -220,6 +222,7 @@ async function fateOfReschedule(judge: Judge, run: Run, outcome: Reschedule): Pr
     ...kept,
     createdAt: kept.createdAt ?? run.delivery.due,
     attempts: outcome.keepAttempts ? run.attempts : 0,
+    updatedAt: judge.bench.runtime.now(),
     ...(payload === undefined || run.definition === undefined ? {} : { codec: run.definition.codec.id }),
   };
   return { to: "again", told: "rescheduled", meta: writeMeta(meta), payload, ...next };

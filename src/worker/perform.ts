@@ -147,7 +147,8 @@ async function invoke(
   run.startedAt = runtime.monotonic();
   if (run.alarm === undefined) bound(state, run);
   if (events.hears("started")) {
-    events.emit("started", { job: jobOf(run.delivery, run.meta), attempt: run.attempts + 1 });
+    const wait = Math.max(0, runtime.now() - run.delivery.due);
+    events.emit("started", { job: jobOf(run.delivery, run.meta), attempt: run.attempts + 1, wait });
   }
   const context = run.context(state.settleWithin);
   let result: unknown;
@@ -193,6 +194,7 @@ function bound(state: State, run: Run): void {
     run.alarm = state.alarms.set(state.settings.abortGrace, () => {
       if (run.abandoned !== undefined) return;
       run.abandoned = "timeout";
+      if (run.startedAt > 0) run.duration = state.bench.runtime.monotonic() - run.startedAt;
       tellStuck(state, run, "timeout");
       settle(state, run, fateOfError(state, run, reason));
       state.quiet.open();

@@ -10,8 +10,8 @@ import { createBatcher } from "../batch.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { patiently } from "../deadline.ts";
 import { type ErrorCode, RelevoError, TooLargeError } from "../errors.ts";
+import type { RunDetail } from "../events.ts";
 import type { Settled, Settlement } from "../exchange.ts";
-import type { Job } from "../job.ts";
 import { jobOf, lessOf } from "../record.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import type { Run } from "./run.ts";
@@ -115,18 +115,16 @@ export function tellStale(state: State, run: Run, during: "settle" | "extend"): 
 
 /** Tells listeners what became of a run, now that it is so. */
 export function tell(state: State, run: Run, fate: Fate): void {
-  const { bench: { events, runtime }, tally } = state;
-  const detail = (): { job: Job; attempt: number } => ({
-    job: jobOf(run.delivery, run.safeMeta),
-    attempt: run.attempts + 1,
-  });
+  const { bench: { events }, tally } = state;
+  const detail = (): RunDetail => ({ job: jobOf(run.delivery, run.safeMeta), attempt: run.attempts + 1 });
+  const { duration } = run;
   switch (fate.to) {
     case "done":
       tally.completed++;
       if (fate.dropped !== undefined) {
         events.emit("error", { error: fate.dropped, during: `dropping job '${run.delivery.id}'` });
       } else if (events.hears("completed")) {
-        events.emit("completed", { ...detail(), duration: runtime.monotonic() - run.startedAt });
+        events.emit("completed", { ...detail(), duration });
       }
       return;
     case "release":
@@ -134,30 +132,34 @@ export function tell(state: State, run: Run, fate: Fate): void {
       if (events.hears("released")) events.emit("released", { ...detail(), reason: fate.reason ?? "stop" });
       return;
     case "again":
-      return tellAgain(state, fate, detail);
+      return tellAgain(state, run, fate, detail);
     default:
       tally.failed++;
       if (events.hears("failed")) {
-        events.emit("failed", { ...detail(), error: fate.error, reason: fate.reason, channel: fate.to });
+        const { error, reason, to: channel } = fate;
+        events.emit("failed", { ...detail(), duration, error, reason, channel });
       }
   }
 }
 
 function tellAgain(
   { bench: { events }, tally }: State,
+  { duration }: Run,
   fate: Extract<Fate, { to: "again" }>,
-  detail: () => { job: Job; attempt: number },
+  detail: () => RunDetail,
 ): void {
   if (fate.told === "retrying") {
     tally.retried++;
     if (events.hears("retrying")) {
-      events.emit("retrying", { ...detail(), error: fate.error, delay: fate.delay });
+      events.emit("retrying", { ...detail(), duration, error: fate.error, delay: fate.delay });
     }
   } else if (fate.told === "rescheduled") {
     tally.rescheduled++;
     if (!events.hears("rescheduled")) return;
     const when = fate.at === undefined ? { delay: fate.delay ?? 0 } : { at: fate.at };
-    events.emit("rescheduled", { ...detail(), ...when });
+    // A copy, as a listener that writes into it would change what is stored.
+    const next = fate.payload === undefined ? {} : { payload: fate.payload.slice() };
+    events.emit("rescheduled", { ...detail(), duration, ...when, ...next });
   } else {
     tally.released++;
     if (events.hears("released")) events.emit("released", { ...detail(), reason: fate.reason });

@@ -49,7 +49,7 @@ tell("idle", ({ queues }) => queues.join());
 tell("idle", ({ duration }) => duration);
 
 // Events of runs have the run.
-holds<Same<EventMap["started"], RunDetail>>();
+holds<Same<EventMap["started"], RunDetail & { readonly wait: number }>>();
 holds<EventMap["completed"] extends RunDetail ? true : false>();
 // @ts-expect-error: an idle worker has no run
 holds<EventMap["idle"] extends RunDetail ? true : false>();

@@ -3,6 +3,7 @@ import type { OpenPlace } from "../support/place.ts";
 import { channels } from "./channels.ts";
 import { dispatching } from "./dispatching.ts";
 import { driving } from "./driving.ts";
+import { events } from "./events.ts";
 import { failing } from "./failing.ts";
 import { payloads } from "./payloads.ts";
 import { topics } from "./topics.ts";
@@ -16,4 +17,5 @@ export const FEATURES: readonly ((open: OpenPlace) => void)[] = [
   workers,
   topics,
   failing,
+  events,
 ];
