@@ -1,4 +1,4 @@
-export type ServerName = "redis7" | "redis8" | "valkey8" | "nats29" | "nats" | "clock";
+export type ServerName = "redis7" | "redis8" | "valkey8" | "nats" | "clock";
 
 export interface ServerBinary {
   readonly command: string;

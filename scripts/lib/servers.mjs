@@ -14,8 +14,8 @@ const LIBRARIES = [
 ];
 
 /**
- * The servers that tests run on: the oldest that we promise to work with, and the newest that can be had. `wanted` is
- * the version that the machine's own may have; any other comes from Debian.
+ * The servers that tests run on: the oldest that we promise to work with, and the newest that can be had; of NATS one
+ * that is both. `wanted` is the version that the machine's own may have; any other comes from Debian.
  */
 const table = {
   redis7: {
@@ -38,13 +38,6 @@ const table = {
     suites: ["bookworm", "bookworm-backports"],
     packages: [...from("bookworm-backports", "valkey-tools"), ...from("bookworm", "libssl3", ...LIBRARIES)],
     binary: "usr/bin/valkey-check-rdb",
-  },
-  nats29: {
-    wanted: /v2\.9\./,
-    program: "nats-server",
-    suites: ["bookworm"],
-    packages: from("bookworm", "nats-server", "libc6"),
-    binary: "usr/sbin/nats-server",
   },
   nats: {
     wanted: /v2\.(1[2-9]|[2-9]\d)\./,

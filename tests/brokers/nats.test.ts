@@ -3,6 +3,6 @@ import { natsServer } from "../server/support/nats_subjects.ts";
 import { startNats } from "../server/support/servers/nats.ts";
 import { describeOn, owned } from "../server/support/servers/owned.ts";
 
-describeOn(["nats29"], "NATS 2.9 keeps the contract", () => {
-  examineNats("NATS 2.9", natsServer(owned(() => startNats({ server: "nats29" }))));
+describeOn(["nats"], "NATS keeps the contract", () => {
+  examineNats("NATS", natsServer(owned(() => startNats())));
 });

@@ -19,7 +19,7 @@ const SIZE = 20;
 
 // It takes this cluster up to half a minute to be whole after a restart: that is looked at in tests/faults.
 describeOn(["nats"], "a cluster of three NATS servers keeps the contract", () => {
-  const cluster = owned(() => startNatsCluster({ server: "nats", brief: true }));
+  const cluster = owned(() => startNatsCluster({ brief: true }));
   examineTogether("NATS cluster", natsCluster(cluster));
 
   /** Does something on many queues at a time. */

@@ -21,7 +21,7 @@ const ids = Array.from({ length: JOBS }, (_, n) => `job ${n}`);
 /** Messages that one call may send beside those of its jobs: looks for a leader, twice a second at most. */
 const LOOKS = 100;
 
-const cluster = ownedFirst(() => startNatsCluster({ server: "nats" }));
+const cluster = ownedFirst(() => startNatsCluster());
 
 /** A transport that hangs on one node, and counts what it sends. */
 async function hangingOn(

@@ -13,7 +13,7 @@ const LEASE = 2_000;
 const UNDONE = 1_000;
 
 // Servers of 2.9 lose jobs when their cluster is treated like this: see docs/durability.md.
-const started = ownedFirst(() => startNatsCluster({ server: "nats" }));
+const started = ownedFirst(() => startNatsCluster());
 
 test(
   "10,000 jobs outlive a leader that is killed and brought back three times, and a worker killed every second",

@@ -65,7 +65,7 @@ describeOn(["redis7"], "Runs of a job on Redis", () => {
   });
 });
 
-describeOn(["nats29"], "Runs of a job on NATS", () => {
+describeOn(["nats"], "Runs of a job on NATS", () => {
   const server = owned(() => startNats());
   examine(
     async (maxDeliver) => nats({ servers: (await server()).url, prefix: prefix(), maxDeliver }),

@@ -9,7 +9,7 @@ import { startWorker } from "./support/serve.ts";
 
 const PATIENCE = 60_000;
 
-describeOn(["nats29"], "the example 06-edge in bare workerd without flags", () => {
+describeOn(["nats"], "the example 06-edge in bare workerd without flags", () => {
   const started = owned(() => startNats());
 
   test("dispatches on a request, and handles on a scheduled event", async () => {

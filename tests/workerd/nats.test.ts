@@ -15,25 +15,23 @@ async function web(): Promise<readonly Part[]> {
   return without(await program(), TCP);
 }
 
-for (const [name, title] of [["nats29", "NATS 2.9"], ["nats", "the newest NATS"]] as const) {
-  for (const over of ["WebSocket", "TCP"] as const) {
-    const tcp = over === "TCP";
-    describeOn(
-      [name],
-      `${title} over ${over} in bare workerd ${tcp ? "with nodejs_compat" : "without flags"}`,
-      () => {
-        let server: NatsServer;
-        const config = `authorization { user: app, password: ${RIGHT} }`;
-        const auth = { user: "app", pass: RIGHT };
-        const started = owned(() => startNats({ server: name, config, auth }));
-        edgeCases({
-          modules: async () => tcp ? (await program()).parts : await web(),
-          flags: tcp ? FLAGS.tcp : FLAGS.webSocket,
-          server: async () => server = await started(),
-          url: (_, password) => (tcp ? server.url : server.ws).replace("//", `//app:${password}@`),
-          connections: async () => Number((await server.monitor("/connz")).num_connections),
-        });
-      },
-    );
-  }
+for (const over of ["WebSocket", "TCP"] as const) {
+  const tcp = over === "TCP";
+  describeOn(
+    ["nats"],
+    `NATS over ${over} in bare workerd ${tcp ? "with nodejs_compat" : "without flags"}`,
+    () => {
+      let server: NatsServer;
+      const config = `authorization { user: app, password: ${RIGHT} }`;
+      const auth = { user: "app", pass: RIGHT };
+      const started = owned(() => startNats({ config, auth }));
+      edgeCases({
+        modules: async () => tcp ? (await program()).parts : await web(),
+        flags: tcp ? FLAGS.tcp : FLAGS.webSocket,
+        server: async () => server = await started(),
+        url: (_, password) => (tcp ? server.url : server.ws).replace("//", `//app:${password}@`),
+        connections: async () => Number((await server.monitor("/connz")).num_connections),
+      });
+    },
+  );
 }

@@ -33,7 +33,9 @@ const RECONNECT_JITTER = 150;
 const PING_INTERVAL = 2_500;
 /** Milliseconds for which a server is waited for that has yet to say that it lets a connection go. */
 const CLOSING = 1_000;
-const LEAST_VERSION = [2, 9] as const;
+/** The oldest server that is taken, and the oldest that our tests ran on. */
+const LEAST = "2.12";
+const TESTED = "2.15";
 
 /** Connects, or takes the connection that was handed over. */
 export async function open(settings: Settings, timeout: number): Promise<Opened> {
@@ -48,7 +50,7 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
     if (connection.isClosed()) {
       throw unavailable("Cannot use NATS as the connection that was handed over is closed");
     }
-    checkVersion(connection);
+    checkVersion(connection, settings.warn);
     return { connection: through(connection), headers };
   }
   const setWay = createWays(module);
@@ -71,7 +73,7 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
   setWay();
   const opened = { connection: through(await made), headers };
   try {
-    checkVersion(opened.connection);
+    checkVersion(opened.connection, settings.warn);
     return opened;
   } catch (error) {
     await leave(settings, opened);
@@ -85,14 +87,23 @@ export async function leave(settings: Settings, { connection }: Opened): Promise
 }
 
 /** Nothing is known of a server while the connection is broken. */
-function checkVersion({ info }: NatsConnection): void {
-  if (info === undefined) return;
-  const [major = 0, minor = 0] = info.version.split(".").map(Number);
-  if (major > LEAST_VERSION[0] || (major === LEAST_VERSION[0] && minor >= LEAST_VERSION[1])) return;
+function checkVersion({ info }: NatsConnection, warn: (message: string) => void): void {
+  if (info === undefined || isAtLeast(info.version, TESTED)) return;
+  if (isAtLeast(info.version, LEAST)) {
+    return warn(
+      `NATS ${info.version} is used untested: the oldest server that the tests ran on is ${TESTED}`,
+    );
+  }
   throw new TransportError(
     "TRANSPORT_INCOMPATIBLE",
-    `Cannot use NATS as the server must be 2.9 or later: current version is ${info.version}`,
+    `Cannot use NATS as the server must be ${LEAST} or later: current version is ${info.version}`,
   );
+}
+
+function isAtLeast(version: string, least: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [leastMajor = 0, leastMinor = 0] = least.split(".").map(Number);
+  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
 }
 
 async function load(name: "@nats-io/nats-core" | "@nats-io/transport-node"): Promise<Module> {

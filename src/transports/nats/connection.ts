@@ -38,7 +38,7 @@ export interface NatsSubscription {
 
 /** What a server says of itself. */
 export interface NatsInfo {
-  /** As in `2.9.10`. */
+  /** As in `2.15.1`. */
   readonly version: string;
   /** Bytes of one message, headers included. */
   readonly max_payload: number;

@@ -1,5 +1,5 @@
 /**
- * Jobs in NATS JetStream: durable, shared by whoever reaches the servers, 2.9 and later.
+ * Jobs in NATS JetStream: durable, shared by whoever reaches the servers, 2.12 and later.
  *
  * A stream for each queue, and a subject for each job that ends in its id. Two models were measured before: one subject
  * for all waiting jobs, and one for each. 1,000,000 waiting jobs of 100 bytes, two cores, loopback, 500 in flight, raw

@@ -42,8 +42,8 @@ export interface Places {
 
 interface StreamInfo {
   readonly config: StreamConfig;
-  /** When the server said so; since 2.10. */
-  readonly ts?: string;
+  /** When the server said so. */
+  readonly ts: string;
 }
 
 const LINES = ["w", "b", "d"] as const;
@@ -97,7 +97,7 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     const info = await stream(place, make, until);
     if (info === undefined) return false;
     const { config, ts } = info;
-    if (ts !== undefined) clock.tell(ts);
+    clock.tell(ts);
     compareStream(place, config);
     place.replicas = config.num_replicas;
     place.seen.w = place.seen.b = place.seen.d = 0;
@@ -108,7 +108,6 @@ export function createPlaces(link: Link, clock: ServerClock): Places {
     const found = await Promise.all(LINES.map((line) => consumer(place, line, until)));
     place.ackWait = Math.min(...found.map(({ ackWait }) => ackWait));
     place.limited = LINES.filter((_, index) => found[index]?.limited === true);
-    await clock.set(place, until);
     tell(place, config);
     looked.set(place, epoch);
     return true;

@@ -8,7 +8,6 @@ import { nats } from "../../../src/transports/nats/mod.ts";
 import { free, heard } from "../../web/support/kit.ts";
 import { openProxy, type Proxy } from "../faults/support/proxy.ts";
 import { startNats } from "../support/servers/nats.ts";
-import type { ServerName } from "../../../scripts/lib/servers.mjs";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
 const CALL = { deadline: 10_000 };
@@ -42,196 +41,194 @@ interface Sides {
   readonly held: Delivery;
 }
 
-for (const name of ["nats29", "nats"] as const satisfies readonly ServerName[]) {
-  describeOn(
-    [name],
-    `A settlement over '${name}' that got no answer and is sent again after the lease`,
-    () => {
-      const started = owned(() => startNats({ server: name }));
+describeOn(
+  ["nats"],
+  `A settlement over NATS that got no answer and is sent again after the lease`,
+  () => {
+    const started = owned(() => startNats());
 
-      async function sides(): Promise<Sides> {
-        const { port, url } = await started();
-        const prefix = `answers-${crypto.randomUUID()}`;
-        const proxy = await openProxy(port);
-        const far = nats({ servers: `nats://127.0.0.1:${proxy.port}`, prefix, ackWait: ACK_WAIT });
-        const near = nats({ servers: url, prefix, ackWait: ACK_WAIT });
-        onTestFinished(async () => {
-          await far[Symbol.asyncDispose]();
-          await near[Symbol.asyncDispose]();
-          await proxy.close();
-        });
-        await near.push([job({ queue: QUEUE, id: "1" })], CALL);
-        const [held] = await far.reserve([QUEUE], TAKE);
-        if (held === undefined) throw new Error("Wanted a delivery");
-        return { proxy, far, near, held };
-      }
+    async function sides(): Promise<Sides> {
+      const { port, url } = await started();
+      const prefix = `answers-${crypto.randomUUID()}`;
+      const proxy = await openProxy(port);
+      const far = nats({ servers: `nats://127.0.0.1:${proxy.port}`, prefix, ackWait: ACK_WAIT });
+      const near = nats({ servers: url, prefix, ackWait: ACK_WAIT });
+      onTestFinished(async () => {
+        await far[Symbol.asyncDispose]();
+        await near[Symbol.asyncDispose]();
+        await proxy.close();
+      });
+      await near.push([job({ queue: QUEUE, id: "1" })], CALL);
+      const [held] = await far.reserve([QUEUE], TAKE);
+      if (held === undefined) throw new Error("Wanted a delivery");
+      return { proxy, far, near, held };
+    }
 
-      async function settle(transport: Transport, settlement: Settlement, call = CALL): Promise<Settled> {
-        const [answer] = await transport.settle([settlement], call);
-        return answer ?? new Error("Wanted an answer");
-      }
+    async function settle(transport: Transport, settlement: Settlement, call = CALL): Promise<Settled> {
+      const [answer] = await transport.settle([settlement], call);
+      return answer ?? new Error("Wanted an answer");
+    }
 
-      /** Breaks the link, and waits for the next one. */
-      async function anew({ proxy, far }: Pick<Sides, "proxy" | "far">): Promise<void> {
-        proxy.cut();
-        const isUp = (): Promise<boolean> => far.queues(CALL).then(() => true, () => false);
-        await expect.poll(isUp, { timeout: 10_000 }).toBe(true);
-      }
+    /** Breaks the link, and waits for the next one. */
+    async function anew({ proxy, far }: Pick<Sides, "proxy" | "far">): Promise<void> {
+      proxy.cut();
+      const isUp = (): Promise<boolean> => far.queues(CALL).then(() => true, () => false);
+      await expect.poll(isUp, { timeout: 10_000 }).toBe(true);
+    }
 
-      /** What another gets within two leases. */
-      function take(transport: Transport): Promise<readonly Delivery[]> {
-        return transport.reserve([QUEUE], { ...TAKE, wait: 2 * ACK_WAIT });
-      }
+    /** What another gets within two leases. */
+    function take(transport: Transport): Promise<readonly Delivery[]> {
+      return transport.reserve([QUEUE], { ...TAKE, wait: 2 * ACK_WAIT });
+    }
 
-      async function inAll(transport: Transport): Promise<number> {
-        const { waiting, delayed, reserved, failed, timeout } = await transport.info(QUEUE, CALL);
-        return waiting + delayed + reserved + failed + timeout;
-      }
+    async function inAll(transport: Transport): Promise<number> {
+      const { waiting, delayed, reserved, failed, timeout } = await transport.info(QUEUE, CALL);
+      return waiting + delayed + reserved + failed + timeout;
+    }
 
-      for (const [form, ending] of Object.entries(ENDINGS)) {
-        test(`'${form}' that took effect is told as settled, and the job has one end`, async () => {
-          const { proxy, far, near, held } = await sides();
-          proxy.mute();
-          expect(await settle(far, ending(held), BRIEF)).toBeInstanceOf(Error);
-          const found = await take(near);
-          if (found.length > 0) await new Promise((resolve) => setTimeout(resolve, ACK_WAIT + 200));
-          await anew({ proxy, far });
-          expect(await settle(far, ending(held))).toBe("settled");
-          expect(found.map(({ id, lost }) => [id, lost])).toEqual(
-            form === "again" || form === "release" ? [["1", 0]] : [],
-          );
-          expect(await inAll(near)).toBe(form === "done" ? 0 : 1);
-        }, PATIENCE);
-
-        test(
-          `'${form}' that did not reach the server is told as stale while another has the job`,
-          async () => {
-            const { proxy, far, near, held } = await sides();
-            proxy.silence();
-            expect(await settle(far, ending(held), BRIEF)).toBeInstanceOf(Error);
-            const [heir] = await take(near);
-            await anew({ proxy, far });
-            expect(await settle(far, ending(held))).toBe("stale");
-            expect([heir?.id, heir?.lost]).toEqual(["1", 1]);
-            if (heir !== undefined) expect(await settle(near, DONE(heir))).toBe("settled");
-            expect(await inAll(near)).toBe(0);
-          },
-          PATIENCE,
+    for (const [form, ending] of Object.entries(ENDINGS)) {
+      test(`'${form}' that took effect is told as settled, and the job has one end`, async () => {
+        const { proxy, far, near, held } = await sides();
+        proxy.mute();
+        expect(await settle(far, ending(held), BRIEF)).toBeInstanceOf(Error);
+        const found = await take(near);
+        if (found.length > 0) await new Promise((resolve) => setTimeout(resolve, ACK_WAIT + 200));
+        await anew({ proxy, far });
+        expect(await settle(far, ending(held))).toBe("settled");
+        expect(found.map(({ id, lost }) => [id, lost])).toEqual(
+          form === "again" || form === "release" ? [["1", 0]] : [],
         );
-
-        test(`the first '${form}' of a lease whose upkeep did not reach the server is stale`, async () => {
-          const { proxy, far, near, held } = await sides();
-          proxy.silence();
-          const found = await take(near);
-          await anew({ proxy, far });
-          expect(await settle(far, ending(held))).toBe("stale");
-          expect(found.map(({ id }) => id)).toEqual(["1"]);
-          expect(await inAll(near)).toBe(1);
-        }, PATIENCE);
-      }
+        expect(await inAll(near)).toBe(form === "done" ? 0 : 1);
+      }, PATIENCE);
 
       test(
-        "'done' that did not reach the server is told as stale when another has ended the job",
+        `'${form}' that did not reach the server is told as stale while another has the job`,
         async () => {
           const { proxy, far, near, held } = await sides();
           proxy.silence();
-          expect(await settle(far, DONE(held), BRIEF)).toBeInstanceOf(Error);
+          expect(await settle(far, ending(held), BRIEF)).toBeInstanceOf(Error);
           const [heir] = await take(near);
-          if (heir !== undefined) expect(await settle(near, DONE(heir))).toBe("settled");
           await anew({ proxy, far });
-          expect(await settle(far, DONE(held))).toBe("stale");
+          expect(await settle(far, ending(held))).toBe("stale");
+          expect([heir?.id, heir?.lost]).toEqual(["1", 1]);
+          if (heir !== undefined) expect(await settle(near, DONE(heir))).toBe("settled");
           expect(await inAll(near)).toBe(0);
         },
         PATIENCE,
       );
 
-      test("'done' that did not reach the server ends a job that nobody else has taken since", async () => {
+      test(`the first '${form}' of a lease whose upkeep did not reach the server is stale`, async () => {
+        const { proxy, far, near, held } = await sides();
+        proxy.silence();
+        const found = await take(near);
+        await anew({ proxy, far });
+        expect(await settle(far, ending(held))).toBe("stale");
+        expect(found.map(({ id }) => id)).toEqual(["1"]);
+        expect(await inAll(near)).toBe(1);
+      }, PATIENCE);
+    }
+
+    test(
+      "'done' that did not reach the server is told as stale when another has ended the job",
+      async () => {
         const { proxy, far, near, held } = await sides();
         proxy.silence();
         expect(await settle(far, DONE(held), BRIEF)).toBeInstanceOf(Error);
-        await new Promise((resolve) => setTimeout(resolve, ACK_WAIT + 200));
+        const [heir] = await take(near);
+        if (heir !== undefined) expect(await settle(near, DONE(heir))).toBe("settled");
         await anew({ proxy, far });
-        expect(await settle(far, DONE(held))).toBe("settled");
-        expect(await take(near)).toEqual([]);
+        expect(await settle(far, DONE(held))).toBe("stale");
         expect(await inAll(near)).toBe(0);
-      }, PATIENCE);
+      },
+      PATIENCE,
+    );
 
-      test("'again' is unknown when what followed is gone by then", async () => {
-        const { proxy, far, near, held } = await sides();
-        proxy.mute();
-        expect(await settle(far, MOVES.again?.(held) ?? DONE(held), BRIEF)).toBeInstanceOf(Error);
-        const [next] = await take(near);
-        if (next !== undefined) expect(await settle(near, DONE(next))).toBe("settled");
-        await new Promise((resolve) => setTimeout(resolve, ACK_WAIT));
-        await anew({ proxy, far });
-        expect(await settle(far, MOVES.again?.(held) ?? DONE(held))).toEqual(UNKNOWN);
-        expect(await inAll(near)).toBe(0);
-      }, PATIENCE);
+    test("'done' that did not reach the server ends a job that nobody else has taken since", async () => {
+      const { proxy, far, near, held } = await sides();
+      proxy.silence();
+      expect(await settle(far, DONE(held), BRIEF)).toBeInstanceOf(Error);
+      await new Promise((resolve) => setTimeout(resolve, ACK_WAIT + 200));
+      await anew({ proxy, far });
+      expect(await settle(far, DONE(held))).toBe("settled");
+      expect(await take(near)).toEqual([]);
+      expect(await inAll(near)).toBe(0);
+    }, PATIENCE);
 
-      test(
-        "'done' behind an extension that was answered late is settled, or another has the job, never both",
-        async () => {
-          const server = await started();
-          for (let round = 0; round < ROUNDS; round++) {
-            const { far, near, held } = await sides();
-            const waits = near.reserve([QUEUE], { ...TAKE, wait: 5 * ACK_WAIT });
-            // Whoever waits is known to the server by then.
-            await near.info(QUEUE, CALL);
-            server.pause();
-            const { queue, token } = held;
-            const extends_ = far.extend([{ queue, token, ms: LEASE }], CALL);
-            await new Promise((resolve) => setTimeout(resolve, ACK_WAIT + 100));
-            server.resume();
-            await extends_;
-            const answer = await settle(far, DONE(held));
-            const found = await waits;
-            expect([answer, found.map(({ id }) => id)]).toEqual(
-              answer === "settled" ? ["settled", []] : ["stale", ["1"]],
-            );
-          }
-        },
-        PATIENCE,
-      );
+    test("'again' is unknown when what followed is gone by then", async () => {
+      const { proxy, far, near, held } = await sides();
+      proxy.mute();
+      expect(await settle(far, MOVES.again?.(held) ?? DONE(held), BRIEF)).toBeInstanceOf(Error);
+      const [next] = await take(near);
+      if (next !== undefined) expect(await settle(near, DONE(next))).toBe("settled");
+      await new Promise((resolve) => setTimeout(resolve, ACK_WAIT));
+      await anew({ proxy, far });
+      expect(await settle(far, MOVES.again?.(held) ?? DONE(held))).toEqual(UNKNOWN);
+      expect(await inAll(near)).toBe(0);
+    }, PATIENCE);
 
-      test("a worker tells a job as stale that another completed in the meantime", async () => {
-        const { port, url } = await started();
-        const prefix = `answers-${crypto.randomUUID()}`;
-        const proxy = await openProxy(port);
-        const relayOn = (servers: string) =>
-          createRelay({
-            jobs: { job: { schema: free<number>(), queue: QUEUE } },
-            transport: nats({ servers, prefix, ackWait: ACK_WAIT }),
-            callTimeout: 500,
-          });
-        const far = relayOn(`nats://127.0.0.1:${proxy.port}`);
-        const near = relayOn(url);
-        onTestFinished(async () => {
-          await far.close();
-          await near.close();
-          await proxy.close();
+    test(
+      "'done' behind an extension that was answered late is settled, or another has the job, never both",
+      async () => {
+        const server = await started();
+        for (let round = 0; round < ROUNDS; round++) {
+          const { far, near, held } = await sides();
+          const waits = near.reserve([QUEUE], { ...TAKE, wait: 5 * ACK_WAIT });
+          // Whoever waits is known to the server by then.
+          await near.info(QUEUE, CALL);
+          server.pause();
+          const { queue, token } = held;
+          const extends_ = far.extend([{ queue, token, ms: LEASE }], CALL);
+          await new Promise((resolve) => setTimeout(resolve, ACK_WAIT + 100));
+          server.resume();
+          await extends_;
+          const answer = await settle(far, DONE(held));
+          const found = await waits;
+          expect([answer, found.map(({ id }) => id)]).toEqual(
+            answer === "settled" ? ["settled", []] : ["stale", ["1"]],
+          );
+        }
+      },
+      PATIENCE,
+    );
+
+    test("a worker tells a job as stale that another completed in the meantime", async () => {
+      const { port, url } = await started();
+      const prefix = `answers-${crypto.randomUUID()}`;
+      const proxy = await openProxy(port);
+      const relayOn = (servers: string) =>
+        createRelay({
+          jobs: { job: { schema: free<number>(), queue: QUEUE } },
+          transport: nats({ servers, prefix, ackWait: ACK_WAIT }),
+          callTimeout: 500,
         });
-        const completed = [heard(far.events, "completed"), heard(near.events, "completed")];
-        const stale = heard(far.events, "stale");
-        const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
-        const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-        far.handle("job", async () => {
-          begin();
-          await ended;
-        });
-        near.handle("job", () => undefined);
-        await near.dispatch("job", 1);
-        void far.run({ lease: LEASE, poll: 100 });
-        await begun;
-        // The lease is kept up by then, for longer than the server's.
-        await new Promise((resolve) => setTimeout(resolve, 1.5 * ACK_WAIT));
-        proxy.silence();
-        end();
-        void near.run({ lease: LEASE, poll: 100 });
-        await expect.poll(() => completed[1]?.length, { timeout: 10_000 }).toBe(1);
-        proxy.cut();
-        await expect.poll(() => stale.length + (completed[0]?.length ?? 0), { timeout: 10_000 }).toBe(1);
-        expect(stale.map(({ during }) => during)).toEqual(["settle"]);
-      }, PATIENCE);
-    },
-  );
-}
+      const far = relayOn(`nats://127.0.0.1:${proxy.port}`);
+      const near = relayOn(url);
+      onTestFinished(async () => {
+        await far.close();
+        await near.close();
+        await proxy.close();
+      });
+      const completed = [heard(far.events, "completed"), heard(near.events, "completed")];
+      const stale = heard(far.events, "stale");
+      const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+      const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+      far.handle("job", async () => {
+        begin();
+        await ended;
+      });
+      near.handle("job", () => undefined);
+      await near.dispatch("job", 1);
+      void far.run({ lease: LEASE, poll: 100 });
+      await begun;
+      // The lease is kept up by then, for longer than the server's.
+      await new Promise((resolve) => setTimeout(resolve, 1.5 * ACK_WAIT));
+      proxy.silence();
+      end();
+      void near.run({ lease: LEASE, poll: 100 });
+      await expect.poll(() => completed[1]?.length, { timeout: 10_000 }).toBe(1);
+      proxy.cut();
+      await expect.poll(() => stale.length + (completed[0]?.length ?? 0), { timeout: 10_000 }).toBe(1);
+      expect(stale.map(({ during }) => during)).toEqual(["settle"]);
+    }, PATIENCE);
+  },
+);

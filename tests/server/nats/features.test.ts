@@ -13,7 +13,7 @@ const anything = {
 } as const;
 const jobs = { work: { schema: anything, queue: "work" } };
 
-describeOn(["nats29"], "Relays over NATS", () => {
+describeOn(["nats"], "Relays over NATS", () => {
   const server = owned(() => startNats());
 
   async function opened(prefix: string, ackWait: number): Promise<Relay<typeof jobs>> {

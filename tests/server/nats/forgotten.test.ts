@@ -52,99 +52,97 @@ async function allOf(transport: Transport, queue = QUEUE): Promise<readonly Deli
   return found;
 }
 
-for (const name of ["nats29", "nats"] as const) {
-  describeOn([name], `What a server of ${name} has forgotten`, () => {
-    const start = owned(() => startNats({ server: name }));
+describeOn(["nats"], `What a server of NATS has forgotten`, () => {
+  const start = owned(() => startNats());
 
-    test.concurrent("a job that was moved and not acknowledged before that is one still", async () => {
-      await using ground = await groundOn(await start(), QUEUE);
-      const { dying, next } = ground;
-      await dying.transport.push([job({ id: "1", queue: QUEUE })], CALL);
-      const [held] = await take(dying.transport);
-      if (held === undefined) throw new Error("Wanted a delivery");
-      const { queue, token } = held;
-      await dying.cut(() => dying.transport.settle([{ queue, token, to: "again", meta: "next" }], CALL));
-      await forget();
-      expect((await allOf(next)).map(({ id, meta, lost }) => [id, meta, lost])).toEqual([["1", "next", 0]]);
-    }, 30_000);
+  test.concurrent("a job that was moved and not acknowledged before that is one still", async () => {
+    await using ground = await groundOn(await start(), QUEUE);
+    const { dying, next } = ground;
+    await dying.transport.push([job({ id: "1", queue: QUEUE })], CALL);
+    const [held] = await take(dying.transport);
+    if (held === undefined) throw new Error("Wanted a delivery");
+    const { queue, token } = held;
+    await dying.cut(() => dying.transport.settle([{ queue, token, to: "again", meta: "next" }], CALL));
+    await forget();
+    expect((await allOf(next)).map(({ id, meta, lost }) => [id, meta, lost])).toEqual([["1", "next", 0]]);
+  }, 30_000);
 
-    test.concurrent("a job that was buried and not acknowledged before that runs no more", async () => {
-      await using ground = await groundOn(await start(), QUEUE);
-      const { dying, next } = ground;
-      await dying.transport.push([job({ id: "1", queue: QUEUE })], CALL);
-      const [held] = await take(dying.transport);
-      if (held === undefined) throw new Error("Wanted a delivery");
-      const { queue, token } = held;
-      await dying.cut(() =>
-        dying.transport.settle([{ queue, token, to: "failed", meta: "next", reason: "r" }], CALL)
-      );
-      await forget();
-      expect(await allOf(next)).toEqual([]);
-      expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 0, delayed: 0, reserved: 0, failed: 1 });
-    }, 30_000);
+  test.concurrent("a job that was buried and not acknowledged before that runs no more", async () => {
+    await using ground = await groundOn(await start(), QUEUE);
+    const { dying, next } = ground;
+    await dying.transport.push([job({ id: "1", queue: QUEUE })], CALL);
+    const [held] = await take(dying.transport);
+    if (held === undefined) throw new Error("Wanted a delivery");
+    const { queue, token } = held;
+    await dying.cut(() =>
+      dying.transport.settle([{ queue, token, to: "failed", meta: "next", reason: "r" }], CALL)
+    );
+    await forget();
+    expect(await allOf(next)).toEqual([]);
+    expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 0, delayed: 0, reserved: 0, failed: 1 });
+  }, 30_000);
 
-    test.concurrent("a due job that was moved and not acknowledged before that is one still", async () => {
-      await using ground = await groundOn(await start(), QUEUE);
-      const { dying, next } = ground;
-      await dying.transport.push([job({ id: "1", queue: QUEUE, delay: 100 })], CALL);
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      // Counting moves what is due.
-      await dying.cut(() => dying.transport.info(QUEUE, CALL));
-      await forget();
-      expect((await allOf(next)).map(({ id }) => id)).toEqual(["1"]);
-    }, 30_000);
+  test.concurrent("a due job that was moved and not acknowledged before that is one still", async () => {
+    await using ground = await groundOn(await start(), QUEUE);
+    const { dying, next } = ground;
+    await dying.transport.push([job({ id: "1", queue: QUEUE, delay: 100 })], CALL);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    // Counting moves what is due.
+    await dying.cut(() => dying.transport.info(QUEUE, CALL));
+    await forget();
+    expect((await allOf(next)).map(({ id }) => id)).toEqual(["1"]);
+  }, 30_000);
 
-    test.concurrent("a job that was reloaded and is still among the dead is one still", async () => {
+  test.concurrent("a job that was reloaded and is still among the dead is one still", async () => {
+    await using ground = await groundOn(await start(), QUEUE);
+    const { server, dying, next, prefix } = ground;
+    await next.push([job({ id: "1", queue: QUEUE })], CALL);
+    const [held] = await take(next);
+    if (held === undefined) throw new Error("Wanted a delivery");
+    const { queue, token } = held;
+    await next.settle([{ queue, token, to: "failed", meta: "m", reason: "r" }], CALL);
+    const call = { ...CALL, reset: false };
+    await dying.cut(
+      () => dying.transport.reload(QUEUE, "failed", "all", call),
+      (subject) => subject.includes("STREAM.PURGE"),
+    );
+    await forget();
+    const runtime = sleepyRuntime();
+    await using operator = nats({ servers: server.url, prefix, ackWait: ACK_WAIT, runtime });
+    expect(await operator.info(QUEUE, CALL)).toMatchObject({ waiting: 1, failed: 1 });
+    // So long the process that died would have had for it.
+    runtime.sleepThrough(20_000);
+    expect(await operator.reload(QUEUE, "failed", "all", call)).toEqual({ reloaded: 0, taken: 0 });
+    expect(await operator.info(QUEUE, CALL)).toMatchObject({ waiting: 1, reserved: 0, failed: 0 });
+  }, 30_000);
+
+  test.concurrent(
+    "a topic's job that was copied and not taken out before that comes to the group once",
+    async () => {
       await using ground = await groundOn(await start(), QUEUE);
       const { server, dying, next, prefix } = ground;
-      await next.push([job({ id: "1", queue: QUEUE })], CALL);
-      const [held] = await take(next);
-      if (held === undefined) throw new Error("Wanted a delivery");
-      const { queue, token } = held;
-      await next.settle([{ queue, token, to: "failed", meta: "m", reason: "r" }], CALL);
-      const call = { ...CALL, reset: false };
+      await using raw = await server.raw();
+      // The group's queue, which remembers for a short time.
+      const group = `${prefix}_work_g`;
+      await dying.transport.topics?.bind("topic", "g", CALL);
+      const { streams }: { streams: readonly string[] } = JSON.parse(
+        await raw.request("$JS.API.STREAM.NAMES", JSON.stringify({ subject: `${prefix}.>` })),
+      );
+      const stream = streams.find((one) => one.startsWith(`${prefix}_topic_g`)) ?? group;
+      const { config } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`));
+      const brief = { ...config, duplicate_window: WINDOW * 1_000_000 };
+      await raw.request(`$JS.API.STREAM.UPDATE.${stream}`, JSON.stringify(brief));
       await dying.cut(
-        () => dying.transport.reload(QUEUE, "failed", "all", call),
-        (subject) => subject.includes("STREAM.PURGE"),
+        () => dying.transport.push([job({ id: "1", queue: "topic@" })], CALL),
+        (subject) => subject.includes("STREAM.MSG.DELETE"),
       );
       await forget();
-      const runtime = sleepyRuntime();
-      await using operator = nats({ servers: server.url, prefix, ackWait: ACK_WAIT, runtime });
-      expect(await operator.info(QUEUE, CALL)).toMatchObject({ waiting: 1, failed: 1 });
-      // So long the process that died would have had for it.
-      runtime.sleepThrough(20_000);
-      expect(await operator.reload(QUEUE, "failed", "all", call)).toEqual({ reloaded: 0, taken: 0 });
-      expect(await operator.info(QUEUE, CALL)).toMatchObject({ waiting: 1, reserved: 0, failed: 0 });
-    }, 30_000);
-
-    test.concurrent(
-      "a topic's job that was copied and not taken out before that comes to the group once",
-      async () => {
-        await using ground = await groundOn(await start(), QUEUE);
-        const { server, dying, next, prefix } = ground;
-        await using raw = await server.raw();
-        // The group's queue, which remembers for a short time.
-        const group = `${prefix}_work_g`;
-        await dying.transport.topics?.bind("topic", "g", CALL);
-        const { streams }: { streams: readonly string[] } = JSON.parse(
-          await raw.request("$JS.API.STREAM.NAMES", JSON.stringify({ subject: `${prefix}.>` })),
-        );
-        const stream = streams.find((one) => one.startsWith(`${prefix}_topic_g`)) ?? group;
-        const { config } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`));
-        const brief = { ...config, duplicate_window: WINDOW * 1_000_000 };
-        await raw.request(`$JS.API.STREAM.UPDATE.${stream}`, JSON.stringify(brief));
-        await dying.cut(
-          () => dying.transport.push([job({ id: "1", queue: "topic@" })], CALL),
-          (subject) => subject.includes("STREAM.MSG.DELETE"),
-        );
-        await forget();
-        await next.topics?.bind("topic", "other", CALL);
-        expect((await allOf(next, "topic@g")).map(({ id }) => id)).toEqual(["1"]);
-      },
-      30_000,
-    );
-  });
-}
+      await next.topics?.bind("topic", "other", CALL);
+      expect((await allOf(next, "topic@g")).map(({ id }) => id)).toEqual(["1"]);
+    },
+    30_000,
+  );
+});
 
 interface Two extends AsyncDisposable {
   readonly raw: RawNats;
@@ -188,7 +186,7 @@ function pair([first, second]: readonly Delivery[]): readonly [Delivery, Deliver
 }
 
 describeOn(["nats"], "A server that has forgotten a delivery", () => {
-  const start = owned(() => startNats({ server: "nats" }));
+  const start = owned(() => startNats());
 
   test.concurrent("says nothing to who settles it: what is told as done is done all the same", async () => {
     await using two = await twoOn(await start());

@@ -31,7 +31,7 @@ function parting(client: Client): NatsConnection {
   }) as object as NatsConnection;
 }
 
-describeOn(["nats29"], "Messages of NATS", () => {
+describeOn(["nats"], "Messages of NATS", () => {
   const server = owned(() => startNats());
 
   test.each([

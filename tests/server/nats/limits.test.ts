@@ -45,79 +45,77 @@ async function dies(ground: Ground, most: number, headers = {}): Promise<void> {
   expect(await relay.reload("work", "failed", "all")).toEqual({ reloaded: 1, taken: 0 });
 }
 
-for (const name of ["nats29", "nats"] as const) {
-  describeOn([name], `The largest job on ${name}`, () => {
-    const start = owned(() => startNats({ server: name, config: `max_payload: ${MAX_PAYLOAD}` }));
+describeOn(["nats"], `The largest job on NATS`, () => {
+  const start = owned(() => startNats({ config: `max_payload: ${MAX_PAYLOAD}` }));
 
-    test.concurrent("that the server takes fails as others do", async () => {
-      await using ground = groundOn(await start());
-      await dies(ground, MAX_PAYLOAD);
-    });
-
-    test.concurrent("that its stream takes fails as others do", async () => {
-      await using ground = groundOn(await start());
-      await ground.relay(jobs).dispatch("work", "x", { id: "first" });
-      const stream = `${ground.prefix}_work`;
-      const { config } = await ground.api(`STREAM.INFO.${stream}`);
-      await ground.api(`STREAM.UPDATE.${stream}`, { ...config as object, max_msg_size: SMALL });
-      await ground.api(`STREAM.PURGE.${stream}`);
-      await dies(ground, SMALL);
-    });
+  test.concurrent("that the server takes fails as others do", async () => {
+    await using ground = groundOn(await start());
+    await dies(ground, MAX_PAYLOAD);
   });
 
-  describeOn([name], `A message that fills all that ${name} takes`, () => {
-    const start = owned(() => startNats({ server: name, config: `max_payload: ${MAX_PAYLOAD}` }));
-    const full = JSON.stringify("x".repeat(MAX_PAYLOAD - 2));
+  test.concurrent("that its stream takes fails as others do", async () => {
+    await using ground = groundOn(await start());
+    await ground.relay(jobs).dispatch("work", "x", { id: "first" });
+    const stream = `${ground.prefix}_work`;
+    const { config } = await ground.api(`STREAM.INFO.${stream}`);
+    await ground.api(`STREAM.UPDATE.${stream}`, { ...config as object, max_msg_size: SMALL });
+    await ground.api(`STREAM.PURGE.${stream}`);
+    await dies(ground, SMALL);
+  });
+});
 
-    async function put(ground: Ground): Promise<void> {
-      await using raw = await ground.server.raw();
-      await raw.request(`${ground.prefix}.work.w.x`, full);
+describeOn(["nats"], `A message that fills all that NATS takes`, () => {
+  const start = owned(() => startNats({ config: `max_payload: ${MAX_PAYLOAD}` }));
+  const full = JSON.stringify("x".repeat(MAX_PAYLOAD - 2));
+
+  async function put(ground: Ground): Promise<void> {
+    await using raw = await ground.server.raw();
+    await raw.request(`${ground.prefix}.work.w.x`, full);
+  }
+
+  test.concurrent("is done as others are", async () => {
+    await using ground = groundOn(await start());
+    const relay = ground.relay(jobs);
+    await relay.dispatch("work", "first");
+    await put(ground);
+    const lengths: number[] = [];
+    relay.handle("work", (text) => void lengths.push(text.length));
+    await relay.drain();
+    expect(lengths).toEqual([5, MAX_PAYLOAD - 2]);
+  });
+
+  test.concurrent("is told and stays, where it should run again, until it is removed", async () => {
+    await using ground = groundOn(await start());
+    const told: string[] = [];
+    const warn = (message: string): void => void told.push(message);
+    const relay = ground.relay(jobs, { ackWait: 400, warn });
+    const errors = heard(relay.events, "error");
+    relay.handle("work", () => {
+      throw new Error("no");
+    });
+    await relay.dispatch("work", "later", { delay: 60_000 });
+    await put(ground);
+    await worksUntil(relay, "it is told", () => told.length > 1, { lease: 400 });
+    expect(errors).toMatchObject([{ error: { code: "TOO_LARGE" } }]);
+    expect(told[0]).toMatch(/^Message \d+ of stream '.*' was not settled in time and stays reserved/);
+    expect(await relay.info("work")).toMatchObject({ waiting: 0, delayed: 1, reserved: 1, failed: 0 });
+    expect(await relay.remove("work", "reserved", "all")).toBe(1);
+    expect(await relay.info("work")).toMatchObject({ waiting: 0, delayed: 1, reserved: 0 });
+  });
+});
+
+describeOn(["nats"], `The longest metadata on NATS`, () => {
+  const start = owned(() => startNats());
+
+  test("that a header takes leave room for what fails", async () => {
+    await using ground = groundOn(await start());
+    const relay = ground.relay(jobs);
+    let length = 64 * 1024;
+    const headersOf = (): Record<string, string> => ({ long: "x".repeat(length) });
+    while (!await relay.dispatch("work", "", { headers: headersOf() }).then(() => true, () => false)) {
+      length -= 16;
     }
-
-    test.concurrent("is done as others are", async () => {
-      await using ground = groundOn(await start());
-      const relay = ground.relay(jobs);
-      await relay.dispatch("work", "first");
-      await put(ground);
-      const lengths: number[] = [];
-      relay.handle("work", (text) => void lengths.push(text.length));
-      await relay.drain();
-      expect(lengths).toEqual([5, MAX_PAYLOAD - 2]);
-    });
-
-    test.concurrent("is told and stays, where it should run again, until it is removed", async () => {
-      await using ground = groundOn(await start());
-      const told: string[] = [];
-      const warn = (message: string): void => void told.push(message);
-      const relay = ground.relay(jobs, { ackWait: 400, warn });
-      const errors = heard(relay.events, "error");
-      relay.handle("work", () => {
-        throw new Error("no");
-      });
-      await relay.dispatch("work", "later", { delay: 60_000 });
-      await put(ground);
-      await worksUntil(relay, "it is told", () => told.length > 1, { lease: 400 });
-      expect(errors).toMatchObject([{ error: { code: "TOO_LARGE" } }]);
-      expect(told[0]).toMatch(/^Message \d+ of stream '.*' was not settled in time and stays reserved/);
-      expect(await relay.info("work")).toMatchObject({ waiting: 0, delayed: 1, reserved: 1, failed: 0 });
-      expect(await relay.remove("work", "reserved", "all")).toBe(1);
-      expect(await relay.info("work")).toMatchObject({ waiting: 0, delayed: 1, reserved: 0 });
-    });
+    await ground.api(`STREAM.PURGE.${ground.prefix}_work`);
+    await dies(ground, 1_000, headersOf());
   });
-
-  describeOn([name], `The longest metadata on ${name}`, () => {
-    const start = owned(() => startNats({ server: name }));
-
-    test("that a header takes leave room for what fails", async () => {
-      await using ground = groundOn(await start());
-      const relay = ground.relay(jobs);
-      let length = 64 * 1024;
-      const headersOf = (): Record<string, string> => ({ long: "x".repeat(length) });
-      while (!await relay.dispatch("work", "", { headers: headersOf() }).then(() => true, () => false)) {
-        length -= 16;
-      }
-      await ground.api(`STREAM.PURGE.${ground.prefix}_work`);
-      await dies(ground, 1_000, headersOf());
-    });
-  });
-}
+});

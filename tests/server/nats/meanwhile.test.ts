@@ -42,7 +42,7 @@ async function liveOnes(transport: Transport): Promise<number> {
   return waiting + delayed + reserved;
 }
 
-describeOn(["nats29"], "At the same time on NATS", () => {
+describeOn(["nats"], "At the same time on NATS", () => {
   const start = owned(() => startNats());
 
   /** A dead job whose reload was cut before a message: the process is gone, and another is there that may sleep. */
@@ -385,7 +385,7 @@ describeOn(["nats29"], "At the same time on NATS", () => {
   }, 30_000);
 });
 
-describeOn(["nats29"], "A transport whose server is gone", () => {
+describeOn(["nats"], "A transport whose server is gone", () => {
   const start = owned(() => startNats());
 
   test("ends a reserve that is aborted at once, with the reason", async () => {

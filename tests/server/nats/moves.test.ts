@@ -6,7 +6,7 @@ import { hush } from "../../../src/promises.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { becomes } from "../support/becomes.ts";
-import { type NatsName, type NatsServer, startNats } from "../support/servers/nats.ts";
+import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { operate } from "./operator.ts";
 import { type Cutting, cutting, lettersIn } from "./support.ts";
@@ -639,54 +639,52 @@ async function sceneOf(stage: Stage, queues: readonly string[], wants: Scene): P
   }
 }
 
-for (const name of ["nats29", "nats"] satisfies NatsName[]) {
-  describeOn([name], `Over '${name}' a job`, () => {
-    const start = owned(() => startNats({ server: name }));
+describeOn(["nats"], `Over NATS a job`, () => {
+  const start = owned(() => startNats());
 
-    async function stage(): Promise<Stage> {
-      const server = await start();
-      const prefix = `cut-${crypto.randomUUID()}`;
-      const opened: Transport[] = [];
-      const open = (): Transport => {
-        const transport = nats({ servers: server.url, prefix, ackWait: ACK_WAIT });
-        opened.push(transport);
-        return transport;
-      };
-      return {
-        server,
-        prefix,
-        dying: await cutting(server.url, prefix, ACK_WAIT),
-        other: open(),
-        taken: [],
-        open,
-        async [Symbol.asyncDispose]() {
-          for (const transport of opened) await transport[Symbol.asyncDispose]();
-        },
-      };
-    }
+  async function stage(): Promise<Stage> {
+    const server = await start();
+    const prefix = `cut-${crypto.randomUUID()}`;
+    const opened: Transport[] = [];
+    const open = (): Transport => {
+      const transport = nats({ servers: server.url, prefix, ackWait: ACK_WAIT });
+      opened.push(transport);
+      return transport;
+    };
+    return {
+      server,
+      prefix,
+      dying: await cutting(server.url, prefix, ACK_WAIT),
+      other: open(),
+      taken: [],
+      open,
+      async [Symbol.asyncDispose]() {
+        for (const transport of opened) await transport[Symbol.asyncDispose]();
+      },
+    };
+  }
 
-    for (const [title, move] of Object.entries(MOVES)) {
-      const { writes, queues = [QUEUE] } = move;
-      for (let gap = 1; gap < writes.length; gap++) {
-        const jobs = move.found(gap);
-        const end = jobs.length === 0 ? "is gone" : "is there once";
-        const behind = writes.slice(0, gap).join(", ");
-        test.concurrent(`${title} ${end}, though its process died behind ${behind}`, async () => {
-          await using here = await stage();
-          const { dying, other, taken } = here;
-          const call = await move.begin(here);
-          const written: string[] = [];
-          await dying.cut(call, diesBehind(gap, written));
-          expect(written).toEqual(writes.slice(0, gap + 1));
-          await move.behind?.(here, gap);
-          expect(await sceneOf(here, queues, wanted(queues, jobs))).toEqual(wanted(queues, jobs));
-          expect(await other.settle(taken.map(DONE), CALL)).toEqual(taken.map(() => "settled"));
-          taken.length = 0;
-          const dead = wanted(queues, jobs.filter(isDead));
-          expect(await sceneOf(here, queues, dead)).toEqual(dead);
-          await move.last?.(here, gap);
-        }, 30_000);
-      }
+  for (const [title, move] of Object.entries(MOVES)) {
+    const { writes, queues = [QUEUE] } = move;
+    for (let gap = 1; gap < writes.length; gap++) {
+      const jobs = move.found(gap);
+      const end = jobs.length === 0 ? "is gone" : "is there once";
+      const behind = writes.slice(0, gap).join(", ");
+      test.concurrent(`${title} ${end}, though its process died behind ${behind}`, async () => {
+        await using here = await stage();
+        const { dying, other, taken } = here;
+        const call = await move.begin(here);
+        const written: string[] = [];
+        await dying.cut(call, diesBehind(gap, written));
+        expect(written).toEqual(writes.slice(0, gap + 1));
+        await move.behind?.(here, gap);
+        expect(await sceneOf(here, queues, wanted(queues, jobs))).toEqual(wanted(queues, jobs));
+        expect(await other.settle(taken.map(DONE), CALL)).toEqual(taken.map(() => "settled"));
+        taken.length = 0;
+        const dead = wanted(queues, jobs.filter(isDead));
+        expect(await sceneOf(here, queues, dead)).toEqual(dead);
+        await move.last?.(here, gap);
+      }, 30_000);
     }
-  });
-}
+  }
+});

@@ -76,91 +76,89 @@ const CONSUMERS: Readonly<Record<string, readonly [settings: object, message: st
   "delayed jobs handed over so often": [{ max_deliver: 3 }, "'max_deliver' must be -1", "relevo_delayed"],
 };
 
-for (const name of ["nats29", "nats"] as const) {
-  describeOn([name], `An operator's on ${name}`, () => {
-    const start = owned(() => startNats({ server: name }));
+describeOn(["nats"], `An operator's on NATS`, () => {
+  const start = owned(() => startNats());
 
-    async function refusal(ground: Ground): Promise<void> {
-      const server = await start();
-      await using transport = nats({ servers: server.url, prefix: ground.prefix, warn: () => {} });
-      const before = await ground.raw.request(`$JS.API.STREAM.INFO.${ground.stream}`);
-      const [pushed] = await transport.push([job({ id: "1", queue: QUEUE })], CALL);
-      expect(pushed).toMatchObject({ code: "TRANSPORT_INCOMPATIBLE" });
-      await expect(transport.reserve([QUEUE], { ...TAKE, wait: 1 })).rejects.toBeInstanceOf(Error);
-      const after = await ground.raw.request(`$JS.API.STREAM.INFO.${ground.stream}`);
-      expect(JSON.parse(after).config).toEqual(JSON.parse(before).config);
-      throw pushed;
-    }
+  async function refusal(ground: Ground): Promise<void> {
+    const server = await start();
+    await using transport = nats({ servers: server.url, prefix: ground.prefix, warn: () => {} });
+    const before = await ground.raw.request(`$JS.API.STREAM.INFO.${ground.stream}`);
+    const [pushed] = await transport.push([job({ id: "1", queue: QUEUE })], CALL);
+    expect(pushed).toMatchObject({ code: "TRANSPORT_INCOMPATIBLE" });
+    await expect(transport.reserve([QUEUE], { ...TAKE, wait: 1 })).rejects.toBeInstanceOf(Error);
+    const after = await ground.raw.request(`$JS.API.STREAM.INFO.${ground.stream}`);
+    expect(JSON.parse(after).config).toEqual(JSON.parse(before).config);
+    throw pushed;
+  }
 
-    for (const [what, [settings, message]] of Object.entries(STREAMS)) {
-      test.concurrent(`stream with ${what} is refused, and told why`, async () => {
-        await using ground = await groundOn(await start());
-        await makeStream(await start(), ground.prefix, QUEUE, { duplicate_window: WINDOW, ...settings });
-        await expect(refusal(ground)).rejects.toThrow(message);
-      });
-    }
-
-    for (const [what, [settings, message, consumer]] of Object.entries(CONSUMERS)) {
-      test.concurrent(`consumer with ${what} is refused, and told why`, async () => {
-        await using ground = await groundOn(await start());
-        await makeStream(await start(), ground.prefix, QUEUE, { duplicate_window: WINDOW });
-        await makeConsumer(ground, settings, consumer);
-        await expect(refusal(ground)).rejects.toThrow(message);
-      });
-    }
-
-    /** What is told of a stream by a transport with some options, which works with it. */
-    async function told(ground: Ground, options: Partial<NatsOptions>): Promise<readonly string[]> {
-      const server = await start();
-      const said: string[] = [];
-      const warn = (message: string): void => void said.push(message);
-      await using transport = nats({ servers: server.url, prefix: ground.prefix, warn, ...options });
-      expect(await transport.push([job({ queue: QUEUE })], CALL)).toEqual(["stored"]);
-      const [held] = await transport.reserve([QUEUE], TAKE);
-      if (held === undefined) throw new Error("Wanted a delivery");
-      const { queue, token } = held;
-      expect(await transport.settle([{ queue, token, to: "done" }], CALL)).toEqual(["settled"]);
-      return said;
-    }
-
-    test.concurrent("stream that is not as the options ask is used as it is, and told once", async () => {
+  for (const [what, [settings, message]] of Object.entries(STREAMS)) {
+    test.concurrent(`stream with ${what} is refused, and told why`, async () => {
       await using ground = await groundOn(await start());
-      const { raw, stream } = ground;
-      await makeStream(await start(), ground.prefix, QUEUE, {
-        duplicate_window: WINDOW,
-        storage: "memory",
-        max_msgs: 1_000,
-      });
-      await makeConsumer(ground, { ack_wait: 20 * SECOND });
-      const { config } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`));
-      expect(await told(ground, { replicas: 3, ackWait: 25_000 })).toEqual([
-        `Stream '${stream}' is used as it is: it has 1 replicas, and not 3, its storage is 'memory', which loses ` +
-        "jobs with the server, and not 'file', its consumers have an ack wait of 20000 ms, and not 25000",
-      ]);
-      expect(await told(ground, { replicas: 1, storage: "memory" })).toEqual([]);
-      expect(JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`)).config).toEqual(config);
+      await makeStream(await start(), ground.prefix, QUEUE, { duplicate_window: WINDOW, ...settings });
+      await expect(refusal(ground)).rejects.toThrow(message);
     });
+  }
 
-    test.concurrent("stream of which nothing was asked is used in silence", async () => {
+  for (const [what, [settings, message, consumer]] of Object.entries(CONSUMERS)) {
+    test.concurrent(`consumer with ${what} is refused, and told why`, async () => {
       await using ground = await groundOn(await start());
-      await makeStream(await start(), ground.prefix, QUEUE, {
-        duplicate_window: WINDOW,
-        max_bytes: 1_000_000,
-        compression: "none",
-      });
-      await makeConsumer(ground, { ack_wait: 20 * SECOND });
-      expect(await told(ground, {})).toEqual([]);
+      await makeStream(await start(), ground.prefix, QUEUE, { duplicate_window: WINDOW });
+      await makeConsumer(ground, settings, consumer);
+      await expect(refusal(ground)).rejects.toThrow(message);
     });
+  }
 
-    test.concurrent("stream in memory is made where that is asked for, and is not durable", async () => {
-      const server = await start();
-      await using ground = await groundOn(server);
-      expect(await told(ground, { storage: "memory" })).toEqual([]);
-      const { config } = JSON.parse(await ground.raw.request(`$JS.API.STREAM.INFO.${ground.stream}`));
-      expect(config.storage).toBe("memory");
-      await using brief = nats({ servers: server.url, prefix: ground.prefix, storage: "memory" });
-      await using lasting = nats({ servers: server.url, prefix: ground.prefix });
-      expect([brief.features.durable, lasting.features.durable]).toEqual([false, true]);
+  /** What is told of a stream by a transport with some options, which works with it. */
+  async function told(ground: Ground, options: Partial<NatsOptions>): Promise<readonly string[]> {
+    const server = await start();
+    const said: string[] = [];
+    const warn = (message: string): void => void said.push(message);
+    await using transport = nats({ servers: server.url, prefix: ground.prefix, warn, ...options });
+    expect(await transport.push([job({ queue: QUEUE })], CALL)).toEqual(["stored"]);
+    const [held] = await transport.reserve([QUEUE], TAKE);
+    if (held === undefined) throw new Error("Wanted a delivery");
+    const { queue, token } = held;
+    expect(await transport.settle([{ queue, token, to: "done" }], CALL)).toEqual(["settled"]);
+    return said;
+  }
+
+  test.concurrent("stream that is not as the options ask is used as it is, and told once", async () => {
+    await using ground = await groundOn(await start());
+    const { raw, stream } = ground;
+    await makeStream(await start(), ground.prefix, QUEUE, {
+      duplicate_window: WINDOW,
+      storage: "memory",
+      max_msgs: 1_000,
     });
+    await makeConsumer(ground, { ack_wait: 20 * SECOND });
+    const { config } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`));
+    expect(await told(ground, { replicas: 3, ackWait: 25_000 })).toEqual([
+      `Stream '${stream}' is used as it is: it has 1 replicas, and not 3, its storage is 'memory', which loses ` +
+      "jobs with the server, and not 'file', its consumers have an ack wait of 20000 ms, and not 25000",
+    ]);
+    expect(await told(ground, { replicas: 1, storage: "memory" })).toEqual([]);
+    expect(JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`)).config).toEqual(config);
   });
-}
+
+  test.concurrent("stream of which nothing was asked is used in silence", async () => {
+    await using ground = await groundOn(await start());
+    await makeStream(await start(), ground.prefix, QUEUE, {
+      duplicate_window: WINDOW,
+      max_bytes: 1_000_000,
+      compression: "none",
+    });
+    await makeConsumer(ground, { ack_wait: 20 * SECOND });
+    expect(await told(ground, {})).toEqual([]);
+  });
+
+  test.concurrent("stream in memory is made where that is asked for, and is not durable", async () => {
+    const server = await start();
+    await using ground = await groundOn(server);
+    expect(await told(ground, { storage: "memory" })).toEqual([]);
+    const { config } = JSON.parse(await ground.raw.request(`$JS.API.STREAM.INFO.${ground.stream}`));
+    expect(config.storage).toBe("memory");
+    await using brief = nats({ servers: server.url, prefix: ground.prefix, storage: "memory" });
+    await using lasting = nats({ servers: server.url, prefix: ground.prefix });
+    expect([brief.features.durable, lasting.features.durable]).toEqual([false, true]);
+  });
+});

@@ -30,7 +30,7 @@ async function removeAll(url: string, stream: string, filter: string): Promise<v
   expect(answer).toMatchObject({ success: true, purged: 1 });
 }
 
-describeOn(["nats29"], "A tick whose worker died", () => {
+describeOn(["nats"], "A tick whose worker died", () => {
   const server = owned(() => startNats());
 
   async function ground(step: "claim" | "push" | "move"): Promise<{ url: string; prefix: string }> {

@@ -18,7 +18,7 @@ const REFUSED = {
 };
 const TOO_OLD = {
   code: "TRANSPORT_INCOMPATIBLE",
-  message: "Cannot use NATS as the server must be 2.9 or later: current version is 2.8.4",
+  message: "Cannot use NATS as the server must be 2.12 or later: current version is 2.11.9",
 };
 
 async function reasonOf(
@@ -88,7 +88,7 @@ async function made(server: NatsServer, stream: string, config: object): Promise
   await client[Symbol.asyncDispose]();
 }
 
-describeOn(["nats29"], "A server of NATS that refuses", () => {
+describeOn(["nats"], "A server of NATS that refuses", () => {
   test("a wrong password is a typed error that says so and repeats none of it", async () => {
     await withServer({
       config: "authorization { user: u, password: right }",
@@ -134,7 +134,7 @@ describeOn(["nats29"], "A server of NATS that refuses", () => {
   }, PATIENCE);
 
   test("a server that is too old is told each time, with both versions, and not held on to", async () => {
-    await using old = await oldServer("2.8.4");
+    await using old = await oldServer("2.11.9");
     await using transport = nats({ servers: old.url });
     for (let times = 1; times <= 2; times++) {
       expect(await reasonOf(transport.queues(CALL))).toMatchObject(TOO_OLD);
@@ -143,7 +143,7 @@ describeOn(["nats29"], "A server of NATS that refuses", () => {
   });
 
   test("a connection to a server that is too old is left open where it was handed over", async () => {
-    await using old = await oldServer("2.8.4");
+    await using old = await oldServer("2.11.9");
     const connection = await connectCore({ servers: old.url.replace("nats://", "") });
     const transport = nats({ connection });
     expect(await reasonOf(transport.queues(CALL))).toMatchObject(TOO_OLD);
@@ -151,6 +151,15 @@ describeOn(["nats29"], "A server of NATS that refuses", () => {
     await connection.flush();
     expect(old.connections()).toEqual([1, 1]);
     await connection.close();
+  });
+
+  test("a server between the oldest that is taken and the oldest that was tested is used, and told once", async () => {
+    await using old = await oldServer("2.13.1");
+    const told: string[] = [];
+    await using transport = nats({ servers: old.url, warn: (message) => told.push(message) });
+    for (let times = 1; times <= 2; times++) await reasonOf(transport.queues({ deadline: 100 }));
+    expect(told).toEqual(["NATS 2.13.1 is used untested: the oldest server that the tests ran on is 2.15"]);
+    expect(old.connections()).toEqual([1, 1]);
   });
 
   test("a server without JetStream is a typed error", async () => {
@@ -258,7 +267,7 @@ describeOn(["nats29"], "A server of NATS that refuses", () => {
   );
 });
 
-describeOn(["nats29"], "A stream that stands in the way", () => {
+describeOn(["nats"], "A stream that stands in the way", () => {
   const server = owned(() => startNats());
 
   const FOREIGN: Readonly<Record<string, readonly [object, string]>> = {
@@ -307,7 +316,7 @@ describeOn(["nats29"], "A stream that stands in the way", () => {
   });
 });
 
-describeOn(["nats29"], "What other programs and users see of NATS", () => {
+describeOn(["nats"], "What other programs and users see of NATS", () => {
   const server = owned(() => startNats());
 
   test("the stream and its durable consumer are named as told, and a second start finds them", async () => {
@@ -431,7 +440,7 @@ describe("Options of NATS", () => {
   }
 });
 
-describeOn(["nats29"], "A stream or a consumer that somebody deleted", () => {
+describeOn(["nats"], "A stream or a consumer that somebody deleted", () => {
   const server = owned(() => startNats());
 
   for (const what of ["STREAM.DELETE.PRE_work", "CONSUMER.DELETE.PRE_work.relevo"]) {

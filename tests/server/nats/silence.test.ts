@@ -82,8 +82,8 @@ async function slowRoutes(url: string, ms: number): Promise<NatsConnection> {
   });
 }
 
-describeOn(["nats29"], "A silent server of NATS", () => {
-  const started = owned(() => startNats({ server: "nats29" }));
+describeOn(["nats"], "A silent server of NATS", () => {
+  const started = owned(() => startNats());
 
   test("a look over a link of 300 ms finds the job that waits, and then that none does", async () => {
     const { port, url } = await started();

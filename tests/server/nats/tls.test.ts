@@ -53,107 +53,104 @@ function answering(url: string, prefix: string, env: Readonly<Record<string, str
   );
 }
 
-for (const program of ["nats29", "nats"] as const) {
-  describeOn([program], `TLS with ${program}`, () => {
-    const started = owned(() =>
-      startNats({
-        server: program,
-        tls: "address",
-        config: "authorization { user: app, password: s3cret }",
-        auth: { user: "app", pass: "s3cret" },
-      })
-    );
-    const plain = owned(() => startNats({ server: program }));
+describeOn(["nats"], `TLS with NATS`, () => {
+  const started = owned(() =>
+    startNats({
+      tls: "address",
+      config: "authorization { user: app, password: s3cret }",
+      auth: { user: "app", pass: "s3cret" },
+    })
+  );
+  const plain = owned(() => startNats());
 
-    for (const scheme of ["tls:", "nats:"]) {
-      test(`${scheme} a certificate that nobody vouches for is told at once, without the URL`, async () => {
-        const server = await started();
-        const servers = withCredentials(server.url.replace("tls:", scheme));
-        await using transport = nats({ servers });
-        const begun = performance.now();
-        const error = await rejection(transport.queues(CALL));
-        expect(error).toMatchObject({
-          code: "TRANSPORT_UNAVAILABLE",
-          message: expect.stringMatching(UNTRUSTED),
-        });
-        expect(performance.now() - begun).toBeLessThan(QUICK);
-        expect(String(error)).not.toMatch(/app|s3cret|127\.0\.0\.1/);
-        await expect.poll(() => connections(server)).toBe(0);
-      });
-
-      test(`${scheme} a certificate that 'ca' vouches for is taken, and again after a restart`, async () => {
-        const server = await started();
-        const servers = withCredentials(server.url.replace("tls:", scheme));
-        await using transport = nats({ servers, tls: trusted(), prefix: `tls-${crypto.randomUUID()}` });
-        await expectWork(transport, "1");
-        await server.restart();
-        await expectWork(transport, "2");
-      }, PATIENCE);
-    }
-
-    test("wss: a certificate that the process trusts is taken, and again after a restart", async () => {
+  for (const scheme of ["tls:", "nats:"]) {
+    test(`${scheme} a certificate that nobody vouches for is told at once, without the URL`, async () => {
       const server = await started();
-      const prefix = `tls-${crypto.randomUUID()}`;
-      await using transport = nats({ servers: withCredentials(server.url), tls: trusted(), prefix });
-      const relay = createRelay({ transport, jobs: { asked: { schema: free<string>(), queue: "asked" } } });
-      await using child = answering(server.ws, prefix, TRUSTING);
-      expect(await child.next()).toBe("ready");
-      await relay.dispatch("asked", "1");
-      expect(await child.next()).toBe("answered 1");
+      const servers = withCredentials(server.url.replace("tls:", scheme));
+      await using transport = nats({ servers });
+      const begun = performance.now();
+      const error = await rejection(transport.queues(CALL));
+      expect(error).toMatchObject({
+        code: "TRANSPORT_UNAVAILABLE",
+        message: expect.stringMatching(UNTRUSTED),
+      });
+      expect(performance.now() - begun).toBeLessThan(QUICK);
+      expect(String(error)).not.toMatch(/app|s3cret|127\.0\.0\.1/);
+      await expect.poll(() => connections(server)).toBe(0);
+    });
+
+    test(`${scheme} a certificate that 'ca' vouches for is taken, and again after a restart`, async () => {
+      const server = await started();
+      const servers = withCredentials(server.url.replace("tls:", scheme));
+      await using transport = nats({ servers, tls: trusted(), prefix: `tls-${crypto.randomUUID()}` });
+      await expectWork(transport, "1");
       await server.restart();
-      await relay.dispatch("asked", "2");
-      expect(await child.next()).toBe("answered 2");
-      await relay.dispatch("asked", "bye");
-      expect(await child.exited).toMatchObject({ code: 0 });
-      expect(await relay.info("asked")).toMatchObject({ waiting: 0, reserved: 0 });
+      await expectWork(transport, "2");
     }, PATIENCE);
+  }
 
-    for (const way of ["url", "ws"] as const) {
-      test(
-        `${way}: a process that trusts no certificate of the server says so, and ends by itself`,
-        async () => {
-          const server = await started();
-          await using child = answering(server[way], "none", {
-            NODE_EXTRA_CA_CERTS: undefined,
-            DENO_CERT: undefined,
-          });
-          const said = await child.next();
-          expect(said).toMatch(UNTRUSTED);
-          expect(said).not.toMatch(/app|s3cret|127\.0\.0\.1/);
-          expect(await child.exited).toMatchObject({ code: 0 });
-          await expect.poll(() => connections(server)).toBe(0);
-        },
-        PATIENCE,
-      );
+  test("wss: a certificate that the process trusts is taken, and again after a restart", async () => {
+    const server = await started();
+    const prefix = `tls-${crypto.randomUUID()}`;
+    await using transport = nats({ servers: withCredentials(server.url), tls: trusted(), prefix });
+    const relay = createRelay({ transport, jobs: { asked: { schema: free<string>(), queue: "asked" } } });
+    await using child = answering(server.ws, prefix, TRUSTING);
+    expect(await child.next()).toBe("ready");
+    await relay.dispatch("asked", "1");
+    expect(await child.next()).toBe("answered 1");
+    await server.restart();
+    await relay.dispatch("asked", "2");
+    expect(await child.next()).toBe("answered 2");
+    await relay.dispatch("asked", "bye");
+    expect(await child.exited).toMatchObject({ code: 0 });
+    expect(await relay.info("asked")).toMatchObject({ waiting: 0, reserved: 0 });
+  }, PATIENCE);
+
+  for (const way of ["url", "ws"] as const) {
+    test(
+      `${way}: a process that trusts no certificate of the server says so, and ends by itself`,
+      async () => {
+        const server = await started();
+        await using child = answering(server[way], "none", {
+          NODE_EXTRA_CA_CERTS: undefined,
+          DENO_CERT: undefined,
+        });
+        const said = await child.next();
+        expect(said).toMatch(UNTRUSTED);
+        expect(said).not.toMatch(/app|s3cret|127\.0\.0\.1/);
+        expect(await child.exited).toMatchObject({ code: 0 });
+        await expect.poll(() => connections(server)).toBe(0);
+      },
+      PATIENCE,
+    );
+  }
+
+  test("a server without TLS is refused where TLS is asked for", async () => {
+    const { url } = await plain();
+    for (const options of [{ servers: url.replace("nats:", "tls:") }, { servers: url, tls: {} }]) {
+      await using transport = nats(options);
+      await expect(transport.queues({ deadline: QUICK })).rejects.toMatchObject({
+        code: "TRANSPORT_UNAVAILABLE",
+        message: "Cannot connect to NATS: it does not speak TLS",
+      });
     }
-
-    test("a server without TLS is refused where TLS is asked for", async () => {
-      const { url } = await plain();
-      for (const options of [{ servers: url.replace("nats:", "tls:") }, { servers: url, tls: {} }]) {
-        await using transport = nats(options);
-        await expect(transport.queues({ deadline: QUICK })).rejects.toMatchObject({
-          code: "TRANSPORT_UNAVAILABLE",
-          message: "Cannot connect to NATS: it does not speak TLS",
-        });
-      }
-      await expect.poll(async () => connections(await plain())).toBe(0);
-    });
-
-    test("WebSocket without TLS where the server wants it, and the other way round, is a typed error", async () => {
-      const { ws } = await plain();
-      const { ws: wss } = await started();
-      for (const servers of [ws.replace("ws:", "wss:"), wss.replace("wss:", "ws:")]) {
-        await using transport = nats({ servers });
-        await expect(transport.queues({ deadline: QUICK })).rejects.toMatchObject({
-          code: "TRANSPORT_UNAVAILABLE",
-          message: expect.stringMatching(/^Cannot connect to NATS: /),
-        });
-      }
-    });
+    await expect.poll(async () => connections(await plain())).toBe(0);
   });
-}
 
-describeOn(["nats29"], "A certificate", () => {
+  test("WebSocket without TLS where the server wants it, and the other way round, is a typed error", async () => {
+    const { ws } = await plain();
+    const { ws: wss } = await started();
+    for (const servers of [ws.replace("ws:", "wss:"), wss.replace("wss:", "ws:")]) {
+      await using transport = nats({ servers });
+      await expect(transport.queues({ deadline: QUICK })).rejects.toMatchObject({
+        code: "TRANSPORT_UNAVAILABLE",
+        message: expect.stringMatching(/^Cannot connect to NATS: /),
+      });
+    }
+  });
+});
+
+describeOn(["nats"], "A certificate", () => {
   const started = owned(() => startNats({ tls: "cert" }));
   const tls = trusted("cert");
 

@@ -92,7 +92,7 @@ async function proxied(url: string): Promise<Proxy> {
   return proxy;
 }
 
-describeOn(["nats29"], "TCP and WebSocket in one process", () => {
+describeOn(["nats"], "TCP and WebSocket in one process", () => {
   const started = owned(() => startNats());
 
   function open(server: NatsServer, way: "url" | "ws", prefix: string): Transport {

@@ -16,7 +16,7 @@ const HELD_BACK = 40;
 /** Often enough for a refusal to be lost, which the server sends right before it ends the connection. */
 const TIMES = 30;
 
-describeOn(["nats29"], "NATS over WebSocket", () => {
+describeOn(["nats"], "NATS over WebSocket", () => {
   const started = owned(() =>
     startNats({
       config: "authorization { user: app, password: right }",

@@ -3,7 +3,7 @@ import { existsSync, rmSync } from "node:fs";
 import process from "node:process";
 import { expect, test } from "vitest";
 import { spawnScript } from "../support/spawn.ts";
-import { type NatsName, startNats } from "../support/servers/nats.ts";
+import { startNats } from "../support/servers/nats.ts";
 import { startNatsCluster } from "../support/servers/nats_cluster.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type RedisName, startRedis } from "../support/servers/redis.ts";
@@ -100,26 +100,24 @@ describeOn(["redis7"], "a Redis Cluster", () => {
   });
 });
 
-for (const server of ["nats29", "nats"] satisfies readonly NatsName[]) {
-  describeOn([server], `the server ${server}`, () => {
-    const shared = owned(() => startNats({ server }));
+describeOn(["nats"], `the server NATS`, () => {
+  const shared = owned(() => startNats());
 
-    test("keeps what it acknowledged when it is killed", async () => {
-      const nats = await shared();
-      const before = await nats.raw();
-      await before.request("$JS.API.STREAM.CREATE.S", JSON.stringify({ name: "S", subjects: ["s"] }));
-      await before.request("s", "kept");
-      await before[Symbol.asyncDispose]();
-      await nats.kill();
-      await nats.start();
-      const after = await nats.raw();
-      expect(await after.request("$JS.API.STREAM.INFO.S")).toContain(`"messages":1,`);
-      await after[Symbol.asyncDispose]();
-    });
+  test("keeps what it acknowledged when it is killed", async () => {
+    const nats = await shared();
+    const before = await nats.raw();
+    await before.request("$JS.API.STREAM.CREATE.S", JSON.stringify({ name: "S", subjects: ["s"] }));
+    await before.request("s", "kept");
+    await before[Symbol.asyncDispose]();
+    await nats.kill();
+    await nats.start();
+    const after = await nats.raw();
+    expect(await after.request("$JS.API.STREAM.INFO.S")).toContain(`"messages":1,`);
+    await after[Symbol.asyncDispose]();
   });
-}
+});
 
-describeOn(["nats29"], "a NATS cluster", () => {
+describeOn(["nats"], "a NATS cluster", () => {
   const shared = owned(() => startNatsCluster());
 
   test("stores what any of its nodes is given", async () => {
@@ -135,7 +133,7 @@ describeOn(["nats29"], "a NATS cluster", () => {
   });
 });
 
-describeOn(["redis7", "nats29"], "servers", () => {
+describeOn(["redis7", "nats"], "servers", () => {
   test("die with the process that started them, even if it is killed", async () => {
     const child = spawnScript(new URL("./fixtures/starts.ts", import.meta.url));
     const started = JSON.parse(await child.next()) as { readonly pid: number; readonly folders: string[] }[];

@@ -5,9 +5,6 @@ import { fileURLToPath } from "node:url";
 import { connectNats, type Credentials, type RawNats } from "./nats_client.ts";
 import { type Server, startServer } from "./server.ts";
 
-/** Which of the servers: the oldest that we work with, and the newest. */
-export type NatsName = "nats29" | "nats";
-
 /** A certificate that nobody vouches for: `cert` is that of `localhost`, `address` that of 127.0.0.1. */
 export type Certificate = "cert" | "address";
 
@@ -18,8 +15,6 @@ export function certificateFile(name: Certificate | "key"): string {
 
 /** How a server is set up. */
 export interface NatsOptions {
-  /** Default `nats29`, the oldest. */
-  readonly server?: NatsName;
   /** Whether it has JetStream. Default true. */
   readonly jetstream?: boolean;
   /** Limits of JetStream's account, `{ max_file: "4MB", max_memory: "1MB" }`. */
@@ -50,12 +45,12 @@ export interface NatsServer extends Server {
 
 /** Starts a server with JetStream on files, TCP and WebSocket. */
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
-  const { server: name = "nats29", jetstream = true, auth, tls } = options;
+  const { jetstream = true, auth, tls } = options;
   const serverName = `relevo-${crypto.randomUUID()}`;
   const host = tls === "cert" ? "localhost" : "127.0.0.1";
   let ports: readonly number[] = [];
   const server = await startServer({
-    server: name,
+    server: "nats",
     root: options.root,
     ports: 3,
     configure(folder, all, log) {

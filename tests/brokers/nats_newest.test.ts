@@ -1,8 +1,0 @@
-import { examineNats } from "../server/support/nats_examined.ts";
-import { natsServer } from "../server/support/nats_subjects.ts";
-import { startNats } from "../server/support/servers/nats.ts";
-import { describeOn, owned } from "../server/support/servers/owned.ts";
-
-describeOn(["nats"], "the newest NATS keeps the contract", () => {
-  examineNats("the newest NATS", natsServer(owned(() => startNats({ server: "nats" }))));
-});
