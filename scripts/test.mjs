@@ -71,7 +71,9 @@ async function runSuite(suite) {
 
 /** What a suite's process sees: no colours, no leftovers of npm's or the developer's Node options, no network. */
 function environment() {
-  const env = { ...process.env, NO_COLOR: "1", CI: "true", DENO_NO_UPDATE_CHECK: "1" };
+  // Tests read from the environment what else they are to run on.
+  const extent = all ? { RELEVO_ALL: "1" } : {};
+  const env = { ...process.env, ...extent, NO_COLOR: "1", CI: "true", DENO_NO_UPDATE_CHECK: "1" };
   for (const name of ["NODE_OPTIONS", "FORCE_COLOR", "NODE_ENV", "NODE_V8_COVERAGE"]) delete env[name];
   // Node would otherwise compile the library anew in each of the hundreds of processes that tests start.
   const compiled = { NODE_COMPILE_CACHE: inRepository("node_modules/.compile-cache") };
