@@ -95,6 +95,19 @@ export function checkId(id: string, action: string, option = "id"): void {
   }
 }
 
+/** What the ids begin with that a store gives to the entries of other programs; refused in every id that a caller gives. */
+export const NUMBERED = "#";
+
+/** Refuses an id that a caller may not give to a job. */
+export function checkOwnId(id: string, action: string): void {
+  checkId(id, action);
+  if (!id.startsWith(NUMBERED)) return;
+  throw new TypeError(
+    `Cannot ${action} as 'id' must not begin with '${NUMBERED}', as the ids of other programs' entries do: ` +
+      `current value is ${quote(id)}`,
+  );
+}
+
 /** Refuses headers that are no texts, or too many of them; returns a copy that no caller can change. */
 export function checkHeaders(
   headers: Readonly<Record<string, string>>,

@@ -10,7 +10,7 @@ import type { Definition, Definitions } from "./definitions.ts";
 import { TooLargeError, UnencodableError, UnknownJobError, UnknownQueueError } from "./errors.ts";
 import type { PushJob } from "./exchange.ts";
 import { type Meta, RECORD_VERSION } from "./job.ts";
-import { checkHeaders, checkId } from "./names.ts";
+import { checkHeaders, checkId, checkOwnId } from "./names.ts";
 import { checkInteger, checkKnown, checkTime, checkWord, quote, shown } from "./options.ts";
 import { hush } from "./promises.ts";
 import { writeMeta } from "./record.ts";
@@ -20,7 +20,10 @@ import type { Transport } from "./transport.ts";
 
 /** What a dispatch may say of its job. All times are milliseconds. */
 export interface JobSettings {
-  /** An id of the caller's own, by which a repeated dispatch is refused. Default: a generated one. */
+  /**
+   * An id of the caller's own, by which a repeated dispatch is refused; must not begin with `#`, as the ids of other
+   * programs' entries do. Default: a generated one.
+   */
   readonly id?: string | undefined;
   /** How long that id is refused after this dispatch; 0: it is free once the job is settled. Default 120,000. */
   readonly idWindow?: number | undefined;
@@ -178,7 +181,7 @@ function checkSettings(name: string, settings: JobSettings): void {
   const action = `dispatch '${name}'`;
   const { id, idWindow, onDuplicate, delay, at, maxAttempts, timeout, backoff, requestId } = settings;
   checkKnown(action, settings, KNOWN);
-  if (id !== undefined) checkId(id, action);
+  if (id !== undefined) checkOwnId(id, action);
   if (idWindow !== undefined) {
     checkTime(action, "idWindow", idWindow);
     if (id === undefined) {

@@ -9,7 +9,7 @@ import { createAlarms } from "../alarms.ts";
 import { CALL_TIMEOUT } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
 import type { Call, Settlement } from "../exchange.ts";
-import { checkReservable, groupQueue, partsOf, topicQueue } from "../names.ts";
+import { checkReservable, groupQueue, NUMBERED, partsOf, topicQueue } from "../names.ts";
 import { checkBoolean, checkKnown, quote } from "../options.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 import type { Features, Topics, Transport } from "../transport.ts";
@@ -258,7 +258,12 @@ function accept(
 
 /** A body that another program published. */
 function foreign(runtime: Runtime, topic: string, body: Uint8Array): Message {
-  return { id: runtime.id(), name: partsOf(topic).topic ?? topic, meta: "", payload: new Uint8Array(body) };
+  return {
+    id: `${NUMBERED}${runtime.id()}`,
+    name: partsOf(topic).topic ?? topic,
+    meta: "",
+    payload: new Uint8Array(body),
+  };
 }
 
 async function settle(

@@ -267,4 +267,26 @@ export const ADMIN: readonly Claim[] = [
     const ids = [...await lab.come(1), ...await lab.come(1)].map(({ id }) => id);
     equal(new Set(ids).size, 2, "different ids");
   }, "raw"),
+  claim("an entry that another program put in has a number as its id, behind a '#'", async (lab) => {
+    await lab.subject.raw?.(lab.store, "work", Uint8Array.of(1));
+    const { id } = at(await lab.come(), 0, "deliveries");
+    ok(id.startsWith("#") && id.length > 1, `an id that no dispatch may give (found '${id}')`);
+    equal((await lab.entry(id))?.channel, "reserved", "channel of the entry with this id");
+  }, "raw"),
+  claim(
+    "no two entries of other programs have the same id, though each is done before the next",
+    async (lab) => {
+      const ids: string[] = [];
+      for (let n = 0; n < 4; n++) {
+        await lab.subject.raw?.(lab.store, "work", Uint8Array.of(n));
+        const delivery = at(await lab.come(), 0, "deliveries");
+        ids.push(delivery.id);
+        const end = n % 2 === 0 ? { to: "done" } as const : { to: "failed", meta: "m", reason: "r" } as const;
+        equal(await lab.settle(delivery, end), "settled", "settle");
+        if (end.to === "failed") await lab.t.remove("work", "failed", "all", lab.call);
+      }
+      equal(new Set(ids).size, 4, "different ids");
+    },
+    "raw",
+  ),
 ];

@@ -17,6 +17,7 @@ import { GROUPS as TOPIC_GROUPS } from "./groups.ts";
 import { inLab } from "./lab.ts";
 import { LEASE } from "./lease.ts";
 import { LISTING } from "./listing.ts";
+import { ORDER } from "./order.ts";
 import { PUSH } from "./push.ts";
 import { RESERVE } from "./reserve.ts";
 import { SCHEDULES } from "./schedules.ts";
@@ -35,6 +36,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   lease: LEASE,
   settle: SETTLE,
   delay: DELAY,
+  order: ORDER,
   dead: DEAD,
   ids: IDS,
   admin: ADMIN,

@@ -40,7 +40,8 @@ export function push(store: Store, jobs: readonly PushJob[], atomic: boolean): r
 
 function add(store: Store, room: Room, job: PushJob, moment: Moment): void {
   const seq = ++store.seq;
-  const due = dueOf(store, moment, job);
+  // An instant in the past is now: it must not come before what waits.
+  const due = Math.max(moment.now, dueOf(store, moment, job));
   const groups = store.groups.get(job.queue);
   if (groups === undefined) put(room, job, moment, seq, due);
   else for (const queue of groups) put(roomOf(store, queue), job, moment, seq, due);

@@ -47,6 +47,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: "create groups of topics", sql: second },
   { name: "create schedules", sql: third },
   { name: "keep a note with each schedule", sql: fourth },
+  { name: "number raw entries", sql: fifth },
 ];
 
 /** The newest schema that this version knows. */
@@ -170,6 +171,40 @@ CREATE INDEX relevo_schedules_tick ON relevo_schedules (queue, paused, tick);`;
 
 function fourth(): string {
   return "ALTER TABLE relevo_schedules ADD COLUMN note TEXT NOT NULL DEFAULT '';";
+}
+
+/**
+ * Raw entries get numbers above all that there are, and above all that raw entries ever had: an id made of one must not
+ * come again when its job is gone. Only raw entries count here, as a counter beside each push would cost more than it gives.
+ */
+function fifth(database: Database): string {
+  const bound = "g.topic = relevo_groups.topic AND g.bound = 1 AND g.name <= relevo_groups.name";
+  const targets =
+    `(SELECT topic || '@' || name AS queue, (SELECT count(*) FROM relevo_groups AS g WHERE ${bound}) AS number
+      FROM relevo_groups WHERE ${GROUPS_OF_NEW}
+      UNION ALL SELECT NEW.queue, 1 WHERE NOT EXISTS (SELECT 1 FROM relevo_groups WHERE ${GROUPS_OF_NEW}))`;
+  return `
+CREATE TABLE relevo_numbers (last INTEGER NOT NULL);
+INSERT INTO relevo_numbers VALUES (0);
+DROP TRIGGER relevo_jobs_insert;
+CREATE TRIGGER relevo_jobs_insert INSTEAD OF INSERT ON relevo_jobs BEGIN
+  SELECT RAISE(ABORT, 'relevo_jobs.queue must be a text') WHERE typeof(NEW.queue) <> 'text' OR NEW.queue = '';
+  SELECT RAISE(ABORT, 'relevo_jobs.due must be milliseconds since the epoch') WHERE NEW.due IS NOT NULL
+    AND typeof(NEW.due) NOT IN ('integer', 'real') AND (typeof(NEW.due) <> 'text' OR NEW.due = '' OR NEW.due GLOB '*[^0-9]*');
+  UPDATE relevo_numbers SET last = max(last, (SELECT coalesce(max(seq), 0) FROM relevo_entries));
+  INSERT INTO relevo_entries (seq, queue, state, time, due, id, name, meta, payload)
+    SELECT last + number, queue, CASE WHEN due > now THEN ${DELAYED} ELSE ${WAITING} END, due, due,
+      coalesce(nullif(CAST(${whole("NEW.id")} AS TEXT), ''), '#' || (last + 1)),
+      coalesce(CAST(NEW.name AS TEXT), ${NAME_OF_NEW}), coalesce(CAST(NEW.meta AS TEXT), ''), ${
+    payloadOf(database)
+  }
+    FROM relevo_numbers, ${targets},
+      (SELECT ${NOW} AS now, min(max(CAST(coalesce(NEW.due, ${NOW}) AS INTEGER), ${NOW}), ${LAST_INSTANT}) AS due);
+  INSERT INTO relevo_queues SELECT t.queue, state = ${WAITING}, state = ${DELAYED}, 0, 0, 0
+    FROM relevo_entries, ${targets} AS t WHERE seq = last_insert_rowid()
+    ON CONFLICT (queue) DO UPDATE SET waiting = waiting + excluded.waiting, delayed = delayed + excluded.delayed;
+  UPDATE relevo_numbers SET last = last + (SELECT count(*) FROM ${targets});
+END;`;
 }
 
 /** JavaScript's drivers send every number as a real one; as a text, 7 is not to be 7.0. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { call, connection, job, newFile, now, open } from "./support.ts";
+import { call, connection, doneOf, job, newFile, now, open } from "./support.ts";
 
 const decoder = new TextDecoder();
 
@@ -10,7 +10,7 @@ test("a raw entry wakes who waits, and comes with its row's number, its queue's 
   const waiting = transport.reserve(["q"], { ...now, wait: 10_000 });
   connection(path).prepare("INSERT INTO relevo_jobs (queue, payload) VALUES (?, ?)").run("q", '{"é":1}');
   const [delivery] = await waiting;
-  expect(delivery).toMatchObject({ queue: "q", id: "1", name: "q", meta: "", lost: 0, reset: false });
+  expect(delivery).toMatchObject({ queue: "q", id: "#1", name: "q", meta: "", lost: 0, reset: false });
   expect(decoder.decode(delivery?.payload)).toBe('{"é":1}');
 });
 
@@ -31,14 +31,55 @@ test("a raw entry may say its id, name and due time, and be of any type", async 
     ["mine", "order.paid", "42"],
     ["7", "q", ""],
   ]);
-  const [entry] = await transport.get("q", ["2"], call);
+  const [entry] = await transport.get("q", ["#2"], call);
   expect(entry).toMatchObject({
     channel: "delayed",
-    id: "2",
+    id: "#2",
     time: 9e14,
     payload: Uint8Array.of(0, 255),
     size: 2,
   });
+});
+
+test("no two raw entries of a store have the same id, though each is done before the next comes", async () => {
+  const path = newFile();
+  const transport = open({ path });
+  await transport.queues(call);
+  const database = connection(path);
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n++) {
+    database.exec("INSERT INTO relevo_jobs (queue, payload) VALUES ('q', '1')");
+    const [delivery] = await transport.reserve(["q"], now);
+    if (delivery === undefined) throw new Error("A delivery was wanted");
+    ids.push(delivery.id);
+    if (n === 1) await transport.push([job({ queue: "other" })], call);
+    await transport.settle([doneOf(delivery)], call);
+  }
+  expect(ids).toEqual(["#1", "#2", "#4"]);
+});
+
+test("a raw entry of a topic has one id in the queues of all its groups, and no other entry has it", async () => {
+  const path = newFile();
+  const transport = open({ path });
+  await transport.topics?.bind("t", "b", call);
+  await transport.topics?.bind("t", "a", call);
+  const database = connection(path);
+  for (let n = 0; n < 2; n++) database.exec("INSERT INTO relevo_jobs (queue, payload) VALUES ('t@', '1')");
+  for (const queue of ["t@a", "t@b"]) {
+    const deliveries = await transport.reserve([queue], now);
+    expect(deliveries.map(({ id }) => id)).toEqual(["#1", "#3"]);
+  }
+});
+
+test("a raw entry whose due time is over is due now, and behind what waits", async () => {
+  const path = newFile();
+  const transport = open({ path });
+  await transport.push([job({ id: "first" })], call);
+  const before = Date.now();
+  connection(path).exec("INSERT INTO relevo_jobs (queue, payload, due) VALUES ('q', '1', 1000)");
+  const [first, second] = await transport.reserve(["q"], now);
+  expect([first?.id, second?.id]).toEqual(["first", "#2"]);
+  expect(second?.due).toBeGreaterThanOrEqual(before - 1);
 });
 
 test("a raw entry without a usable queue is refused", async () => {

@@ -76,7 +76,7 @@ test("an entry that another program puts into a topic goes to each group, and wa
   expect(shown(inA)).toEqual(["early orders", "first orders", "mine orders", "direct orders"]);
   expect(shown(inB)).toEqual(["first orders", "mine orders"]);
   expect(inB[0]?.id).toBe(inA[1]?.id);
-  expect(inA[1]?.id).toMatch(/^\d+$/);
+  expect(inA[1]?.id).toMatch(/^#\d+$/);
   const counters = database.prepare("SELECT sum(waiting + delayed + reserved) AS n FROM relevo_queues").get();
   expect(counters?.n).toBe(database.prepare("SELECT count(*) AS n FROM relevo_entries").get()?.n);
 });

@@ -1,8 +1,9 @@
-/** The conformance suite as tests on a server that its cases share. */
+/** The conformance suite as tests on a Redis server that its cases share. */
 import { expect, test } from "vitest";
 import { type Case, conformance, type Need, type Subject } from "../../../src/testing/mod.ts";
 import type { Features } from "../../../src/transport.ts";
 import { TOGETHER } from "../../web/support/subjects.ts";
+import { kept } from "./not_yet.ts";
 import { casesOf } from "./real_clock.ts";
 
 /** What a case does to the whole server, and by the real clock only: it must not have company. */
@@ -15,7 +16,7 @@ const PATIENCE = 120_000;
  * those cases are `examineTogether`'s.
  */
 export function examineInTurn(subject: Subject): void {
-  for (const { group, name, needs, run } of conformance(subject)) {
+  for (const { group, name, needs, run } of kept(conformance(subject), "Redis")) {
     if (!needs.some((need) => WHOLE_SERVER.includes(need))) test(`${group}: ${name}`, run, PATIENCE);
   }
 }
@@ -28,7 +29,8 @@ export function examineTogether(subject: Subject, without: readonly string[] = [
   const alone = (one: Case): boolean =>
     one.group === "stress" || one.needs.some((need) => WHOLE_SERVER.includes(need));
   const cases = (scale: number): readonly Case[] =>
-    casesOf((times) => ({ ...subject, scale: times * scale })).filter(({ name }) => !without.includes(name));
+    kept(casesOf((times) => ({ ...subject, scale: times * scale })), "Redis")
+      .filter(({ name }) => !without.includes(name));
   for (const one of cases(1).filter(alone)) test(`${one.group}: ${one.name}`, one.run, PATIENCE);
   for (const one of cases(TOGETHER).filter((each) => !alone(each))) {
     test.concurrent(`${one.group}: ${one.name}`, one.run, PATIENCE);

@@ -3,6 +3,7 @@ import { test } from "vitest";
 import type { Case, Subject } from "../../../src/testing/mod.ts";
 import { declares, WHOLE_SERVER } from "./examined.ts";
 import { NATS_FEATURES, type NatsGround, natsSubject } from "./nats_subjects.ts";
+import { kept } from "./not_yet.ts";
 import { casesOf } from "./real_clock.ts";
 
 /** Milliseconds that a case may take while others run beside it, played again included. */
@@ -15,10 +16,12 @@ const OUTLASTING = 5_000;
 
 /** Every case: first those that restart the server or keep the machine busy, each alone. */
 export function examineNats(name: string, ground: NatsGround): void {
-  for (const one of casesOf((scale) => natsSubject(name, ground, { scale }))) {
+  for (const one of kept(casesOf((scale) => natsSubject(name, ground, { scale })), "NATS")) {
     if (one.group === "stress") examine(one, test);
   }
-  for (const one of casesOf((scale) => natsSubject(name, ground, { scale, ackWait: OUTLASTING * scale }))) {
+  const outlasting = (scale: number): Subject =>
+    natsSubject(name, ground, { scale, ackWait: OUTLASTING * scale });
+  for (const one of kept(casesOf(outlasting), "NATS")) {
     if (one.needs.some((need) => WHOLE_SERVER.includes(need))) examine(one, test);
   }
   examineTogether(name, ground);
@@ -29,7 +32,7 @@ export function examineTogether(name: string, ground: NatsGround): void {
   const scale = ground.replicas === undefined ? TOGETHER : REPLICATED;
   const subject = (times: number): Subject => natsSubject(name, ground, { scale: times * scale });
   declares(subject(1), NATS_FEATURES);
-  for (const one of casesOf(subject)) {
+  for (const one of kept(casesOf(subject), "NATS")) {
     if (one.group !== "stress" && !one.needs.some((need) => WHOLE_SERVER.includes(need))) {
       examine(one, test.concurrent);
     }

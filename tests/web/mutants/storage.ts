@@ -38,6 +38,55 @@ const atLoses: Mutant = {
     pushing(inner, ({ at, ...job }) => job.delay !== undefined || at === undefined ? job : { ...job, at }),
 };
 
+const promotedBehind: Mutant = {
+  fault: "what falls due goes behind what was stored meanwhile",
+  found: "a job that fell due while no worker looked comes before what was dispatched later",
+  wrap(inner) {
+    const delayed = new Set<string>();
+    const marked = pushing(inner, (job) => {
+      if (job.delay !== undefined) delayed.add(job.id);
+      return job;
+    });
+    return around(marked, {
+      async reserve(queues, options) {
+        const found = await marked.reserve(queues, options);
+        return [...found].sort((a, b) => Number(delayed.has(a.id)) - Number(delayed.has(b.id)));
+      },
+    });
+  },
+};
+
+const pastFirst: Mutant = {
+  fault: "an instant in the past is kept, so that its job comes before all that waits",
+  found: "an instant in the past is due now, and in front of no other job",
+  wrap(inner) {
+    const past = new Set<string>();
+    const marked = pushing(inner, (job) => {
+      if (job.at !== undefined) past.add(job.id);
+      return job;
+    });
+    return around(marked, {
+      async reserve(queues, options) {
+        const found = await marked.reserve(queues, options);
+        return [...found].sort((a, b) => Number(past.has(b.id)) - Number(past.has(a.id)));
+      },
+    });
+  },
+};
+
+const releasedAnew: Mutant = {
+  fault: "a release makes a job due anew, behind what waits",
+  found: "a released job keeps its due time, and its place",
+  wrap: (inner) =>
+    settling(
+      inner,
+      (settlement) =>
+        settlement.to === "release"
+          ? { queue: settlement.queue, token: settlement.token, to: "again", meta: "m", delay: 0 }
+          : settlement,
+    ),
+};
+
 const deadAfterDelete: Mutant = {
   fault: "the dead letter is written after the job was deleted",
   found: "a dying job is in one place at every moment",
@@ -206,6 +255,9 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   wholeSeconds,
   roundedUp,
   atLoses,
+  promotedBehind,
+  pastFirst,
+  releasedAnew,
   deadAfterDelete,
   neverFreed,
   neverHeld,

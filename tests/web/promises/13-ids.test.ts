@@ -45,16 +45,29 @@ promise(13, "ids", (claim) => {
     );
   }
 
-  claim("onDuplicate: 'throw' rejects with DuplicateJobError and its id", async (stage) => {
-    const relay = stage.relay(TASK);
-    await relay.dispatch("task", null, { id, onDuplicate: "throw" });
-    const error = await reasonOf(relay.dispatch("task", null, { id, onDuplicate: "throw" }));
-    expect(error).toBeInstanceOf(DuplicateJobError);
-    expect(error).toMatchObject({ code: "DUPLICATE_JOB", id });
-    expect(await relay.dispatch("task", null, { id, onDuplicate: "ignore" })).toMatchObject({
-      status: "duplicate",
+  claim(
+    "an id that begins as those of other programs' entries do is refused, and nothing is stored",
+    async (stage) => {
+      const relay = stage.relay(TASK);
+      for (const given of ["#17", "#", "#x"]) {
+        const error = await reasonOf(relay.dispatch("task", null, { id: given }));
+        expect(error).toBeInstanceOf(TypeError);
+        expect(String(error)).toContain(`'id' must not begin with '#'`);
+        await expect(relay.dispatchMany([{ name: "task" as const, id: given }])).rejects.toThrow("'#'");
+      }
+      expect(await relay.dispatch("task", null, { id: "a#17" })).toMatchObject({ status: "stored" });
+    },
+  ),
+    claim("onDuplicate: 'throw' rejects with DuplicateJobError and its id", async (stage) => {
+      const relay = stage.relay(TASK);
+      await relay.dispatch("task", null, { id, onDuplicate: "throw" });
+      const error = await reasonOf(relay.dispatch("task", null, { id, onDuplicate: "throw" }));
+      expect(error).toBeInstanceOf(DuplicateJobError);
+      expect(error).toMatchObject({ code: "DUPLICATE_JOB", id });
+      expect(await relay.dispatch("task", null, { id, onDuplicate: "ignore" })).toMatchObject({
+        status: "duplicate",
+      });
     });
-  });
 
   claim("a done job's id is refused for two minutes after its dispatch, and free then", async (stage) => {
     const relay = stage.relay(TASK);
