@@ -17,7 +17,7 @@ export {
   jittered,
   linear,
 } from "./src/backoff.ts";
-export { type Codec, json, raw } from "./src/codec.ts";
+export { type Codec, raw } from "./src/codec.ts";
 export type {
   HandledOf,
   JobDefinition,
@@ -100,6 +100,7 @@ export type {
   QueueInfo,
   StoredJob,
 } from "./src/job.ts";
+export { json } from "./src/json.ts";
 export {
   type Complete,
   complete,

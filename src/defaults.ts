@@ -38,6 +38,8 @@ export const UNKNOWN_DELAY_MIN: number = 1_000;
 export const UNKNOWN_DELAY_MAX: number = 60_000;
 /** Bytes of an encoded payload. */
 export const MAX_PAYLOAD: number = 512 * 1024;
+/** Levels that a payload of JSON may have. */
+export const MAX_DEPTH: number = 1_000;
 /** Bytes that a transport's payload limit leaves to the metadata. */
 export const META_RESERVE: number = 32 * 1024;
 /** UTF-8 bytes of a stored error's message, and of its stack. */

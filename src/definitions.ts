@@ -6,8 +6,9 @@
  */
 
 import { type Backoff, checkBackoff } from "./backoff.ts";
-import { type Codec, json } from "./codec.ts";
+import type { Codec } from "./codec.ts";
 import { QUEUE } from "./defaults.ts";
+import { json } from "./json.ts";
 import { checkName, topicQueue } from "./names.ts";
 import { checkBoolean, checkInteger, checkKnown, checkTime, quote } from "./options.ts";
 import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "./schema.ts";

@@ -64,13 +64,14 @@ export class InvalidPayloadError extends RelevoError {
 
   /**
    * `job` is the job's name. The message tells where each issue is and no more: what schemas say of a value often
-   * repeats it, and messages go into logs.
+   * repeats it, and messages go into logs. `advice` ends the message, where there is one.
    */
-  constructor(job: string, issues: readonly Issue[]) {
+  constructor(job: string, issues: readonly Issue[], advice = "") {
     const places = new Set(issues.map(({ path }) => path.length > 0 ? `'${path.join(".")}'` : "its root"));
     super(
       "INVALID_PAYLOAD",
-      `The payload of '${job}' does not fit its schema at ${[...places].join(", ")}`,
+      `The payload of '${job}' does not fit its schema at ${[...places].join(", ")}` +
+        (advice === "" ? "" : ` ${advice}`),
     );
     this.issues = issues;
   }

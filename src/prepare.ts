@@ -5,18 +5,17 @@
  */
 
 import { type BackoffPolicy, checkBackoff } from "./backoff.ts";
-import { ID_WINDOW, META_RESERVE } from "./defaults.ts";
+import { ID_WINDOW } from "./defaults.ts";
 import type { Definition, Definitions } from "./definitions.ts";
-import { TooLargeError, UnencodableError, UnknownJobError, UnknownQueueError } from "./errors.ts";
+import { UnknownJobError, UnknownQueueError } from "./errors.ts";
 import type { PushJob } from "./exchange.ts";
 import { type Meta, RECORD_VERSION } from "./job.ts";
 import { checkHeaders, checkId, checkOwnId } from "./names.ts";
 import { checkInteger, checkKnown, checkTime, checkWord, quote, shown } from "./options.ts";
+import { type Scale, writePayload } from "./payload.ts";
 import { hush } from "./promises.ts";
 import { writeMeta } from "./record.ts";
 import type { Runtime } from "./runtime.ts";
-import { validate } from "./schema.ts";
-import type { Transport } from "./transport.ts";
 
 /** What a dispatch may say of its job. All times are milliseconds. */
 export interface JobSettings {
@@ -48,12 +47,9 @@ export interface JobSettings {
 }
 
 /** What preparation needs from a relay. */
-export interface Desk {
+export interface Desk extends Scale {
   readonly definitions: Definitions;
-  readonly transport: Transport;
   readonly runtime: Runtime;
-  /** Bytes that a payload may have. */
-  readonly maxPayload: number;
   /** The request id of whatever the caller is doing, if there is one. */
   readonly requestId: (() => string | undefined) | undefined;
 }
@@ -87,40 +83,15 @@ export function prepare(
   if (settings?.queue !== undefined) checkQueue(desk.definitions, name, settings.queue);
   const definition = definitionOf(desk.definitions, name);
   if (settings !== undefined) checkSettings(name, settings);
-  const verdict = validate(definition.schema, name, payload);
+  const { bytes, verdict } = writePayload(desk, definition, payload);
   let job: PushJob;
   try {
-    job = makeJob(desk, definition, encodePayload(desk, definition, payload), settings, sharedRequestId);
+    job = makeJob(desk, definition, bytes, settings, sharedRequestId);
   } catch (error) {
-    // A schema that still waits may reject too; nobody would be there to hear it.
-    if (verdict instanceof Promise) verdict.catch(() => undefined);
+    hush(verdict);
     throw error;
   }
-  return verdict instanceof Promise ? verdict.then(() => job) : job;
-}
-
-/** The bytes of a payload. */
-export function encodePayload(
-  { maxPayload, transport }: Desk,
-  definition: Definition,
-  payload: unknown,
-): Uint8Array {
-  let bytes: Uint8Array;
-  try {
-    bytes = definition.codec.encode(payload);
-  } catch (cause) {
-    throw new UnencodableError(definition.name, cause);
-  }
-  if (!(bytes instanceof Uint8Array)) {
-    hush(bytes);
-    const cause = new TypeError(`the codec '${definition.codec.id}' must give a Uint8Array at once`);
-    throw new UnencodableError(definition.name, cause);
-  }
-  const limit = Math.min(maxPayload, transport.limits.payload - META_RESERVE);
-  if (bytes.length > limit) {
-    throw new TooLargeError(`the payload of '${definition.name}'`, bytes.length, limit);
-  }
-  return bytes;
+  return verdict === undefined ? job : verdict.then(() => job);
 }
 
 function definitionOf(definitions: Definitions, name: string): Definition {

@@ -6,7 +6,7 @@
 
 import { type Admin, createAdmin } from "./admin.ts";
 import { createLazyAlarms } from "./alarms.ts";
-import { type Codec, json, raw } from "./codec.ts";
+import { type Codec, raw } from "./codec.ts";
 import { CALL_TIMEOUT, MAX_PAYLOAD } from "./defaults.ts";
 import { type Jobs, readDefinitions } from "./definitions.ts";
 import {
@@ -22,11 +22,12 @@ import { createEvents, type JobEvents } from "./events.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { createGroups, type Groups } from "./groups.ts";
 import { createHandlers, type Handle, type HandleOptions, type Handler } from "./handle.ts";
+import { json } from "./json.ts";
 import { checkInteger, checkKnown, checkObject, checkTime, quote, shown } from "./options.ts";
-import { type Desk, encodePayload } from "./prepare.ts";
+import { writePayload } from "./payload.ts";
+import type { Desk } from "./prepare.ts";
 import { hush, isPromise } from "./promises.ts";
 import { type Runtime, systemRuntime } from "./runtime.ts";
-import { validate } from "./schema.ts";
 import type { Transport } from "./transport.ts";
 import { memory } from "./transports/memory.ts";
 import { drain, type DrainOptions } from "./worker/drain.ts";
@@ -283,8 +284,9 @@ function encoderOf(desk: Desk): Bench["encode"] {
     if (definition === undefined) {
       throw new TypeError("a job without a definition cannot get another payload");
     }
-    await validate(definition.schema, definition.name, payload);
-    return encodePayload(desk, definition, payload);
+    const { bytes, verdict } = writePayload(desk, definition, payload);
+    await verdict;
+    return bytes;
   };
 }
 

@@ -18,7 +18,7 @@ export const rooms: readonly Room[] = [
   { name: "middleware", files: /^src\/middleware\//, uses: ["ground", "contract"], apart: true },
   {
     name: "relay",
-    files: /^src\/(relay|prepare|dispatch|inspect|admin|groups)\.ts$/,
+    files: /^src\/(relay|prepare|payload|dispatch|inspect|admin|groups)\.ts$/,
     uses: ["ground", "contract", "transports", "worker", "middleware"],
   },
   { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },

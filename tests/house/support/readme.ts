@@ -53,6 +53,7 @@ const LIMITS: Readonly<Record<Constant, readonly [where: string, unit: Unit]>> =
   UNKNOWN_DELAY_MIN: [FIXED, "ms"],
   UNKNOWN_DELAY_MAX: [FIXED, "ms"],
   MAX_PAYLOAD: ["relay: `maxPayload`", "bytes"],
+  MAX_DEPTH: [FIXED, "count"],
   META_RESERVE: [FIXED, "bytes"],
   MAX_ERROR_TEXT: [FIXED, "bytes"],
   MAX_BULK: [FIXED, "count"],

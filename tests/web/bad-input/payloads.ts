@@ -1,10 +1,13 @@
 /** Wrong payloads, names, ids, headers, schemas and codecs, at dispatch: refused at once, with nothing stored. */
 import { expect, it } from "vitest";
+import * as v from "valibot";
 import {
+  after,
   type Codec,
   createRelay,
   InvalidPayloadError,
   json,
+  reschedule,
   type StandardSchema,
   TooLargeError,
   UnencodableError,
@@ -125,6 +128,59 @@ export function payloads(open: OpenPlace): void {
     await relay.drain({ concurrency: 1 });
     expect(seen).toEqual(whole);
     expect(await relay.info()).toEqual(EMPTY);
+  });
+
+  it("what JSON would lose or change is refused with its place, wherever a payload comes in", async () => {
+    const place = open();
+    const relay = place.relay({ job: free<unknown>() });
+    const lossy = { list: [{ when: new Map() }] };
+    const wanted =
+      "Cannot encode the payload of 'job': JSON does not hold a value of the kind Map at 'list.0.when'";
+    const refused = await rejection(relay.dispatch("job", lossy));
+    expect(refused).toBeInstanceOf(UnencodableError);
+    expect(refused.message).toBe(wanted);
+    const bulk = await rejection(
+      relay.dispatchMany([{ name: "job", payload: 1 }, { name: "job", payload: lossy }]),
+    );
+    expect(bulk).toMatchObject({ failures: [{ index: 1, error: { message: wanted } }] });
+    expect(await relay.info()).toEqual(EMPTY);
+    relay.handle("job", () => reschedule(after(1_000), { payload: lossy }));
+    await relay.dispatch("job", 1);
+    expect(await relay.drain()).toMatchObject({ failed: 1 });
+    const { jobs: [dead] } = await relay.list("default", "failed");
+    expect(dead).toMatchObject({
+      dead: { reason: "reschedule" },
+      lastError: { message: expect.stringContaining(wanted) },
+    });
+  });
+
+  it("a schema is asked at dispatch of what its 'toJSON' leaves of a payload, too", async () => {
+    const place = open();
+    const jobs = {
+      date: v.object({ when: v.date() }),
+      late: v.objectAsync({ when: v.pipeAsync(v.date(), v.checkAsync(() => Promise.resolve(true))) }),
+      either: v.object({
+        when: v.union([v.date(), v.pipe(v.string(), v.transform((text) => new Date(text)))]),
+      }),
+    };
+    const relay = place.relay(jobs);
+    const payload = { when: new Date(5) };
+    for (const name of ["date", "late"] as const) {
+      const error = await rejection(relay.dispatch(name, payload));
+      expect(error).toBeInstanceOf(InvalidPayloadError);
+      expect(error).toMatchObject({ issues: [{ path: ["when"] }] });
+      expect(error.message).toContain("at 'when' as a worker will read it, since json has no Date");
+      expect(error.message).toContain("@relevo/relevo/rich");
+      expect(await rejection(relay.dispatchMany([{ name, payload }]))).toMatchObject({
+        failures: [{ error: { message: error.message } }],
+      });
+    }
+    expect(await relay.info()).toEqual(EMPTY);
+    const seen: unknown[] = [];
+    relay.handle("either", (read) => seen.push(read));
+    await relay.dispatch("either", payload);
+    await relay.drain();
+    expect(seen).toEqual([payload]);
   });
 
   it("ids and request ids that no transport could keep are refused by the option's name; odd ones are kept", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { json, raw } from "../../../src/codec.ts";
+import { json, raw } from "../../../mod.ts";
 import { createFifo } from "../../../src/fifo.ts";
 import { createGate } from "../../../src/gate.ts";
 import { createHeap } from "../../../src/heap.ts";

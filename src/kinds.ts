@@ -1,0 +1,24 @@
+/**
+ * Kinds of values, told across realms.
+ *
+ * @module
+ */
+
+/** The kind of a value as the language names it: `Map`, `Date`, `Uint8Array`; `Object` for instances of classes. */
+export function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice("[object ".length, -1);
+}
+
+/** The name of a value's kind, for messages: of an instance its class's. */
+export function kindOf(value: unknown): string {
+  const tag = tagOf(value);
+  if (tag !== "Object" && tag !== "Error") return tag;
+  const { constructor }: { constructor?: unknown } = Object(value);
+  return typeof constructor === "function" && constructor.name !== "" ? constructor.name : tag;
+}
+
+/** Whether a value is bytes, or a view of bytes. */
+export function isBytes(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return ArrayBuffer.isView(value) || ["ArrayBuffer", "SharedArrayBuffer"].includes(tagOf(value));
+}
