@@ -94,9 +94,10 @@ describe("the JSON codec", () => {
   it("writes instances with fields, and objects of any prototype that holds none", () => {
     expect(textOf({ at: [new Point(1)] })).toBe('{"at":[{"x":1}]}');
     expect(textOf(Object.assign(Object.create(null), { a: 1 }))).toBe('{"a":1}');
-    expect(textOf([Object.create(Object.create(null)), {}, new (class extends Array<number> {})(2).fill(0)])).toBe(
-      "[{},{},[0,0]]",
-    );
+    expect(textOf([Object.create(Object.create(null)), {}, new (class extends Array<number> {})(2).fill(0)]))
+      .toBe(
+        "[{},{},[0,0]]",
+      );
     const shared = { a: 1 };
     expect(textOf([shared, new Point(2), shared])).toBe('[{"a":1},{"x":2},{"a":1}]');
   });
