@@ -26,6 +26,22 @@ export interface Recurrence {
   next(tick: Tick): Next;
 }
 
+/** A recurrence that can be written down, and so be stored with a schedule: {@linkcode every}, and `cron`. */
+export interface StoredRecurrence extends Recurrence {
+  /** Which {@linkcode RecurrenceKind} reads its text. */
+  readonly kind: string;
+  /** All that it takes to make it again. */
+  readonly text: string;
+}
+
+/** Reads recurrences that were written down; a relay that pushes ticks is given the kinds that it is to know. */
+export interface RecurrenceKind {
+  /** What its recurrences name. */
+  readonly kind: string;
+  /** The recurrence of a text; what is wrong with it is thrown here, or by `next`. */
+  read(text: string): StoredRecurrence;
+}
+
 /** After so many milliseconds, 0 to a century, from the end of the run by the broker's clock. */
 export function after(delay: number): Recurrence {
   return { next: () => ({ delay }) };
@@ -42,16 +58,21 @@ export function at(instant: number | Date): Recurrence {
  *
  * @throws {RangeError} when `period` is not from 1 ms to a century.
  */
-export function every(period: number): Recurrence {
+export function every(period: number): StoredRecurrence {
   if (!(period >= 1 && period <= MAX_DELAY)) {
     throw new RangeError(
       `Cannot repeat as 'period' must be milliseconds from 1 to a century: current value is ${period}`,
     );
   }
   return {
+    kind: EVERY.kind,
+    text: String(period),
     next: ({ now, due }) => ({ at: due + Math.max(1, Math.floor((now - due) / period) + 1) * period }),
   };
 }
+
+/** The kind of what {@linkcode every} makes, which every relay knows. */
+export const EVERY: RecurrenceKind = { kind: "every", read: (text) => every(Number(text)) };
 
 /** What a recurrence gave, checked. */
 export function nextOf(by: Recurrence, tick: Tick): Next {

@@ -10,6 +10,7 @@ export function tools() {
   const entries = [
     "mod.ts",
     "src/connect.ts",
+    "src/cron/mod.ts",
     "src/transports/nats/mod.ts",
     "src/transports/redis/mod.ts",
     "src/transports/sqlite/mod.ts",

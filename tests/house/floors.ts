@@ -21,6 +21,7 @@ export const rooms: readonly Room[] = [
     files: /^src\/(relay|prepare|payload|dispatch|inspect|admin|groups)\.ts$/,
     uses: ["ground", "contract", "transports", "worker", "middleware"],
   },
+  { name: "cron", files: /^src\/cron\//, uses: ["ground"] },
   { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },
   {
     name: "testing",
