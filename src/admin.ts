@@ -6,16 +6,10 @@
 
 import { MAX_PAGE, PAGE, PREVIEW } from "./defaults.ts";
 import type { Call, Reloaded, Selection } from "./exchange.ts";
-import {
-  type Channel,
-  CHANNELS,
-  DEAD_CHANNELS,
-  type DeadChannel,
-  type QueueInfo,
-  type StoredJob,
-} from "./job.ts";
+import { type Channel, DEAD_CHANNELS, type DeadChannel, type QueueInfo, type StoredJob } from "./job.ts";
+import { checkPlace, checkSelection } from "./guard/checks.ts";
 import { checkId, checkQueueName } from "./names.ts";
-import { checkInteger, checkKnown, checkSignal, checkTime, checkWord, quote } from "./options.ts";
+import { checkInteger, checkKnown, checkSignal, checkWord } from "./options.ts";
 import { storedJobOf } from "./record.ts";
 import type { Transport } from "./transport.ts";
 
@@ -85,7 +79,7 @@ export function createAdmin(transport: Transport, deadline: number): Admin {
     async list(queue, channel, options = {}) {
       const action = "list jobs";
       const call = callOf(action, options, ["limit", "cursor"]);
-      checkPlace(action, queue, channel, CHANNELS);
+      checkPlace(action, queue, channel);
       const limit = checkInteger(
         action,
         "limit",
@@ -124,47 +118,9 @@ export function createAdmin(transport: Transport, deadline: number): Admin {
     async remove(queue, channel, select, options = {}) {
       const action = "remove jobs";
       const call = callOf(action, options);
-      checkPlace(action, queue, channel, CHANNELS);
+      checkPlace(action, queue, channel);
       checkSelection(action, select, channel);
       return await transport.remove(queue, channel, select, call);
     },
   };
-}
-
-function checkPlace(action: string, queue: string, channel: string, channels: readonly string[]): void {
-  checkQueueName(queue, action);
-  checkWord(action, "channel", channel, channels);
-}
-
-function checkSelection(action: string, select: Selection, channel: Channel): void {
-  if (select === "all") return;
-  if (typeof select !== "object" || select === null) {
-    throw new TypeError(
-      `Cannot ${action} as the selection must be 'all', ids or properties: current value is ${quote(select)}`,
-    );
-  }
-  if ("ids" in select) {
-    checkKnown(action, select, ["ids"]);
-    if (!Array.isArray(select.ids)) {
-      throw new TypeError(
-        `Cannot ${action} as 'ids' must be a list of ids: current value is ${quote(select.ids)}`,
-      );
-    }
-    for (const id of select.ids) checkId(id, action);
-    return;
-  }
-  checkKnown(action, select, ["name", "reason", "before"]);
-  if (Object.values(select).every((value) => value === undefined)) {
-    throw new TypeError(`Cannot ${action} with an empty selection: say 'all' to mean every job`);
-  }
-  for (const option of ["name", "reason"] as const) {
-    if (select[option] !== undefined) checkId(select[option], action, option);
-  }
-  if (select.before !== undefined) checkTime(action, "before", select.before);
-  const dead: readonly Channel[] = DEAD_CHANNELS;
-  if (!dead.includes(channel) && (select.before !== undefined || select.reason !== undefined)) {
-    throw new TypeError(
-      `Cannot ${action} by 'reason' or 'before' in '${channel}' as only dead jobs have them`,
-    );
-  }
 }

@@ -9,7 +9,8 @@ import { createAlarms } from "../alarms.ts";
 import { CALL_TIMEOUT } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
 import type { Call, Settlement } from "../exchange.ts";
-import { checkReservable, groupQueue, NUMBERED, partsOf, topicQueue } from "../names.ts";
+import { guarded } from "../guard/guard.ts";
+import { groupQueue, NUMBERED, partsOf, topicQueue } from "../names.ts";
 import { checkBoolean, checkKnown, quote } from "../options.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 import type { Features, Topics, Transport } from "../transport.ts";
@@ -18,7 +19,7 @@ import { createLedger, type Ledger } from "./broker/ledger.ts";
 import { type Message, read, restOf } from "./broker/message.ts";
 import { createPublisher, type Publish, type Publisher } from "./broker/publish.ts";
 import { createSubscriptions, type Subscribe, type Subscriptions } from "./broker/subscriptions.ts";
-import { memory } from "./memory.ts";
+import { unguarded } from "./memory.ts";
 
 /** A bare broker. */
 export interface BrokerOptions {
@@ -96,7 +97,7 @@ const CALL: Call = { deadline: CALL_TIMEOUT };
  */
 export function fromBroker(options: BrokerOptions): Transport {
   const { publish, subscribe, handlesRetries, name, runtime } = checkOptions(options);
-  const inner = memory({ runtime, name });
+  const inner = unguarded({ runtime, name });
   const alarms = createAlarms(runtime);
   const ledger = createLedger();
   const bound: Parts["bound"] = new Map();
@@ -135,7 +136,7 @@ export function fromBroker(options: BrokerOptions): Transport {
     }
   }
 
-  return {
+  return guarded({
     name,
     features: featuresOf(handlesRetries),
     limits: inner.limits,
@@ -143,7 +144,6 @@ export function fromBroker(options: BrokerOptions): Transport {
     push: (jobs, call) => answer(call, () => publisher.push(jobs, call)),
     reserve: (queues, wanted) =>
       answer(wanted, () => {
-        checkReservable(queues);
         const take = () =>
           inner.reserve(queues, wanted).then((deliveries) => {
             ledger.handed(deliveries);
@@ -169,7 +169,7 @@ export function fromBroker(options: BrokerOptions): Transport {
     },
     ...(inner.topics === undefined ? {} : { topics: topicsOf(parts, inner.topics, answer) }),
     [Symbol.asyncDispose]: () => closing ??= close(),
-  };
+  });
 }
 
 function featuresOf(handlesRetries: boolean): Features {

@@ -7,7 +7,7 @@
 
 import { TransportClosed } from "../errors.ts";
 import type { Call } from "../exchange.ts";
-import { checkReservable } from "../names.ts";
+import { guarded } from "../guard/guard.ts";
 import { checkInteger, checkKnown } from "../options.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 import type { Features, Transport } from "../transport.ts";
@@ -15,7 +15,7 @@ import { createClock } from "./memory/clock.ts";
 import { get, info, list, queueNames } from "./memory/look.ts";
 import { reload, remove } from "./memory/operate.ts";
 import { push } from "./memory/push.ts";
-import { checkReserve, expects, extend, settle, take } from "./memory/reserve.ts";
+import { expects, extend, settle, take } from "./memory/reserve.ts";
 import { createRecurring } from "./memory/schedules.ts";
 import { LIMITS, type Store } from "./memory/store.ts";
 import { bind, groups, unbind } from "./memory/topics.ts";
@@ -65,6 +65,11 @@ const FEATURES: Features = {
  * ```
  */
 export function memory(options: MemoryOptions = {}): Transport {
+  return guarded(unguarded(options));
+}
+
+/** The same without the guard, for a transport that has one around itself. */
+export function unguarded(options: MemoryOptions): Transport {
   const { runtime, maxJobs, name } = checkOptions(options);
   const store = createStore(runtime, maxJobs);
   const recurring = createRecurring(store);
@@ -93,8 +98,6 @@ export function memory(options: MemoryOptions = {}): Transport {
     push: (jobs, call) => answer(call, () => push(store, jobs, call.atomic ?? false)),
     reserve: (queues, options) =>
       answer(options, () => {
-        checkReserve(options);
-        checkReservable(queues);
         const request: Request = { queues, options };
         const deliveries = take(store, request);
         return deliveries.length > 0 || options.wait === 0 ? deliveries : store.waiters.wait(request);

@@ -12,14 +12,19 @@ export interface Room {
 
 export const rooms: readonly Room[] = [
   { name: "contract", files: /^src\/transport\.ts$/, uses: ["ground"] },
-  { name: "bridge", files: /^src\/transports\/broker(\.ts$|\/)/, uses: ["ground", "contract", "transports"] },
-  { name: "transports", files: /^src\/transports\//, uses: ["ground", "contract"], apart: true },
+  { name: "guard", files: /^src\/guard\//, uses: ["ground", "contract"] },
+  {
+    name: "bridge",
+    files: /^src\/transports\/broker(\.ts$|\/)/,
+    uses: ["ground", "contract", "guard", "transports"],
+  },
+  { name: "transports", files: /^src\/transports\//, uses: ["ground", "contract", "guard"], apart: true },
   { name: "worker", files: /^src\/worker\//, uses: ["ground", "contract"] },
   { name: "middleware", files: /^src\/middleware\//, uses: ["ground", "contract"], apart: true },
   {
     name: "relay",
     files: /^src\/(relay|prepare|payload|dispatch|inspect|admin|groups)\.ts$/,
-    uses: ["ground", "contract", "transports", "worker", "middleware"],
+    uses: ["ground", "contract", "guard", "transports", "worker", "middleware"],
   },
   { name: "cron", files: /^src\/cron\//, uses: ["ground"] },
   { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },

@@ -28,6 +28,7 @@ import type { Ability, Case, Need, Subject } from "./subject.ts";
 import { TOPICS } from "./topics.ts";
 import { TRANSACTIONS } from "./transactions.ts";
 import { WAKE } from "./wake.ts";
+import { WRONG_INPUT } from "./wrong_input.ts";
 
 const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   push: PUSH,
@@ -45,6 +46,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   transactions: TRANSACTIONS,
   topics: [...TOPICS, ...TOPIC_GROUPS],
   schedules: SCHEDULES,
+  "wrong input": WRONG_INPUT,
   close: CLOSE,
   connection: CONNECTION,
   "dead link": DEAD_LINK,

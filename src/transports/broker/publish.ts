@@ -5,19 +5,10 @@
  */
 
 import type { Alarms } from "../../alarms.ts";
-import {
-  DeadlineExceeded,
-  OutcomeUnknown,
-  RelevoError,
-  TooLargeError,
-  TransportError,
-} from "../../errors.ts";
+import { DeadlineExceeded, OutcomeUnknown, RelevoError, TransportError } from "../../errors.ts";
 import type { Call, Pushed, PushJob } from "../../exchange.ts";
-import { byteLength } from "../../names.ts";
-import { checkTime } from "../../options.ts";
 import { isPromise } from "../../promises.ts";
 import type { Runtime } from "../../runtime.ts";
-import { checkBulk, checkSize, checkWhen, LIMITS } from "../memory/store.ts";
 import type { Ids } from "./ids.ts";
 import { write } from "./message.ts";
 
@@ -52,8 +43,6 @@ export function createPublisher(press: Press): Publisher {
   function send(job: PushJob, call: Call, done: (pushed: Pushed) => void): void {
     const { runtime, publish, ids, copies } = press;
     const { queue: topic, id, idWindow } = job;
-    const refusal = refusalOf(job);
-    if (refusal !== undefined) return done(refusal);
     if (idWindow !== undefined) {
       if (ids.isTaken(topic, id, copies(topic))) return done("duplicate");
       ids.claim(topic, id);
@@ -81,7 +70,6 @@ export function createPublisher(press: Press): Publisher {
   return {
     push: (jobs, call) =>
       new Promise((resolve, reject) => {
-        checkBulk("push jobs", jobs);
         const results: (Pushed | undefined)[] = jobs.map(() => undefined);
         let left = jobs.length;
         let finish = (): void => resolve(results as Pushed[]);
@@ -117,25 +105,6 @@ export function createPublisher(press: Press): Publisher {
 
 function keyOf(topic: string, id: string): string {
   return `${topic}\0${id}`;
-}
-
-/** Why a job is not even handed to the broker. */
-function refusalOf(job: PushJob): Error | undefined {
-  try {
-    checkSize(job.payload, job.meta);
-    checkLength("queue", job.queue);
-    checkLength("job", job.name);
-    checkWhen("push a job", job);
-    if (job.idWindow !== undefined) checkTime("push a job", "idWindow", job.idWindow);
-    return undefined;
-  } catch (error) {
-    return error as Error;
-  }
-}
-
-function checkLength(what: string, name: string): void {
-  const size = byteLength(name);
-  if (size > LIMITS.name) throw new TooLargeError(`the name of a ${what}`, size, LIMITS.name);
 }
 
 /** What a broker threw, as what it means; whoever wrote it may say so with an error of ours. */

@@ -6,13 +6,13 @@
  */
 
 import type { Entry, Page, PageRequest } from "../../exchange.ts";
+import { wrongCursor } from "../../guard/checks.ts";
 import type { Channel, QueueInfo } from "../../job.ts";
-import { checkInteger } from "../../options.ts";
 import type { Moment } from "./clock.ts";
 import type { Dead } from "./dead.ts";
 import { type Placed, precedes } from "./order.ts";
 import type { Item, Room } from "./room.ts";
-import { checkBulk, LIMITS, type Store } from "./store.ts";
+import { LIMITS, type Store } from "./store.ts";
 
 export function info(store: Store, queue: string): QueueInfo {
   const room = store.rooms.get(queue);
@@ -39,8 +39,6 @@ export function queueNames({ rooms }: Store, scheduled: Iterable<string>): reado
 }
 
 export function list(store: Store, queue: string, channel: Channel, request: PageRequest): Page {
-  checkInteger("list jobs", "limit", request.limit, 1, Number.MAX_SAFE_INTEGER);
-  checkInteger("list jobs", "preview", request.preview, 0, Number.MAX_SAFE_INTEGER);
   const place = request.cursor === undefined ? undefined : placeOf(request.cursor);
   const room = store.rooms.get(queue);
   if (room === undefined) return { entries: [] };
@@ -59,7 +57,6 @@ export function list(store: Store, queue: string, channel: Channel, request: Pag
 }
 
 export function get(store: Store, queue: string, ids: readonly string[]): readonly (Entry | undefined)[] {
-  checkBulk("get jobs", ids);
   const room = store.rooms.get(queue);
   if (room === undefined) return ids.map(() => undefined);
   const moment = store.clock.moment();
@@ -134,9 +131,7 @@ function entryOf({ clock }: Store, room: Room, job: Item | Dead, moment: Moment,
 function placeOf(cursor: string): Placed {
   const [, time, seq] = /^(-?\d+):(\d+)$/.exec(cursor) ?? [];
   if (time === undefined || seq === undefined) {
-    throw new RangeError(
-      `Cannot list jobs as 'cursor' must come from a page: current value is ${String(cursor)}`,
-    );
+    throw wrongCursor("list jobs", cursor);
   }
   return { time: Number(time), seq: Number(seq) };
 }

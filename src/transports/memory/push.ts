@@ -4,20 +4,16 @@
  * @module
  */
 
-import { errorOf, TooLargeError } from "../../errors.ts";
 import type { Pushed, PushJob } from "../../exchange.ts";
-import { byteLength } from "../../names.ts";
-import { checkTime } from "../../options.ts";
 import type { Moment } from "./clock.ts";
 import { put, type Room } from "./room.ts";
-import { checkBulk, checkSize, checkWhen, dueOf, full, LIMITS, roomOf, type Store } from "./store.ts";
+import { dueOf, full, roomOf, type Store } from "./store.ts";
 import { targetsOf, wake } from "./topics.ts";
 
 /** Why a job is not stored. */
 type Refusal = "duplicate" | Error;
 
 export function push(store: Store, jobs: readonly PushJob[], atomic: boolean): readonly Pushed[] {
-  checkBulk("push jobs", jobs);
   const moment = store.clock.moment();
   if (atomic) {
     const verdicts = judgeAll(store, jobs, moment.now);
@@ -53,11 +49,6 @@ function add(store: Store, room: Room, job: PushJob, moment: Moment): void {
 }
 
 function judge(store: Store, room: Room | undefined, job: PushJob, now: number): Refusal | undefined {
-  try {
-    check(job);
-  } catch (error) {
-    return errorOf(error);
-  }
   const groups = store.groups.get(job.queue);
   if (job.idWindow !== undefined) {
     if (room !== undefined && isTaken(room, job.id, now)) return "duplicate";
@@ -93,20 +84,6 @@ function judgeAll(store: Store, jobs: readonly PushJob[], now: number): readonly
 
 function isTaken(room: Room, id: string, now: number): boolean {
   return room.live.get(id) !== undefined || room.windows.holds(id, now);
-}
-
-function check(job: PushJob): void {
-  checkSize(job.payload, job.meta);
-  checkLength("queue", job.queue);
-  checkLength("job", job.name);
-  if (job.delay !== undefined || job.at !== undefined) checkWhen("push a job", job);
-  if (job.idWindow !== undefined) checkTime("push a job", "idWindow", job.idWindow);
-}
-
-function checkLength(what: string, name: string): void {
-  if (name.length * 3 <= LIMITS.name) return;
-  const size = byteLength(name);
-  if (size > LIMITS.name) throw new TooLargeError(`the name of a ${what}`, size, LIMITS.name);
 }
 
 /** Hands what was pushed to those that wait. */

@@ -5,16 +5,7 @@
  */
 
 import { errorOf } from "../../errors.ts";
-import type {
-  Delivery,
-  Extended,
-  Extension,
-  Held,
-  ReserveOptions,
-  Settled,
-  Settlement,
-} from "../../exchange.ts";
-import { checkInteger, checkTime } from "../../options.ts";
+import type { Delivery, Extended, Extension, Held, Settled, Settlement } from "../../exchange.ts";
 import type { Moment } from "./clock.ts";
 import {
   again,
@@ -29,16 +20,9 @@ import {
   release,
   type Room,
 } from "./room.ts";
-import { checkBulk, checkSize, checkWhen, dueOf, LIMITS, type Store } from "./store.ts";
+import { checkSize, dueOf, LIMITS, type Store } from "./store.ts";
 import { wake } from "./topics.ts";
 import type { Request } from "./waiters.ts";
-
-export function checkReserve({ limit, slots, lease, wait }: ReserveOptions): void {
-  checkInteger("reserve jobs", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
-  checkInteger("reserve jobs", "slots", slots, 0, Number.MAX_SAFE_INTEGER);
-  checkTime("reserve jobs", "lease", lease, 1);
-  checkTime("reserve jobs", "wait", wait);
-}
 
 /** Reserves what is there. */
 export function take(store: Store, { queues, options }: Request): readonly Delivery[] {
@@ -80,17 +64,11 @@ export function expects({ rooms }: Store, { queues, options }: Request): number 
 }
 
 export function extend(store: Store, leases: readonly Extension[]): readonly Extended[] {
-  checkBulk("extend leases", leases);
   const { start } = store.clock.moment();
   return leases.map((lease): Extended => {
     const room = store.rooms.get(lease.queue);
     const item = room === undefined ? undefined : find(room, lease);
     if (room === undefined || item === undefined) return { state: "stale" };
-    try {
-      checkTime("extend a lease", "ms", lease.ms);
-    } catch (error) {
-      return errorOf(error);
-    }
     const end = start + Math.ceil(lease.ms);
     prolong(room, item, end);
     store.waiters.expect(room.name, end);
@@ -99,7 +77,6 @@ export function extend(store: Store, leases: readonly Extension[]): readonly Ext
 }
 
 export function settle(store: Store, settlements: readonly Settlement[]): readonly Settled[] {
-  checkBulk("settle jobs", settlements);
   const moment = store.clock.moment();
   const results: Settled[] = [];
   let room: Room | undefined;
@@ -124,7 +101,6 @@ function settleOne(store: Store, room: Room, item: Item, settlement: Settlement,
       return "settled";
     case "again":
       try {
-        checkWhen("settle a job", settlement);
         checkSize(settlement.payload ?? item.payload, settlement.meta);
       } catch (error) {
         return errorOf(error);

@@ -5,7 +5,6 @@
  */
 
 import type { PushJob } from "../../exchange.ts";
-import { checkInteger } from "../../options.ts";
 import type {
   Advanced,
   DueSchedules,
@@ -72,7 +71,6 @@ export function createRecurring(store: Store): Recurring {
     remove,
     pause: (queue, key, paused, note) => change(queue, key, { paused, note }),
     due(queues, limit) {
-      checkInteger("look for due schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
       const all = queues.flatMap((queue) => [...byQueue.get(queue)?.values() ?? []]);
       return dueAmong(all, wall(), limit);
     },
@@ -103,7 +101,6 @@ function listed(
   all: readonly Schedule[],
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
 ): SchedulePage {
-  checkInteger("list schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
   const rest = all.filter(({ key }) => cursor === undefined || key > cursor).sort(byKey);
   const schedules = rest.slice(0, limit);
   const last = schedules.at(-1);

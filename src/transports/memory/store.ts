@@ -6,7 +6,6 @@
 
 import { TooLargeError, TransportFull } from "../../errors.ts";
 import { byteLength } from "../../names.ts";
-import { checkTime } from "../../options.ts";
 import type { Limits } from "../../transport.ts";
 import type { Clock, Moment } from "./clock.ts";
 import { createRoom, type Room } from "./room.ts";
@@ -54,31 +53,12 @@ export function dueOf({ clock }: Store, { now, start, skew }: Moment, { delay, a
   return delay === undefined || delay === 0 ? now : start + Math.ceil(delay);
 }
 
-/** Refuses a time that would put an order out of order. */
-export function checkWhen(action: string, { delay, at }: When): void {
-  if (delay !== undefined) checkTime(action, "delay", delay);
-  if (at !== undefined && !(Math.abs(at) <= 8.64e15)) {
-    throw new RangeError(
-      `Cannot ${action} as 'at' must be an instant in milliseconds since the epoch: current value is ${
-        String(at)
-      }`,
-    );
-  }
-}
-
-/** Refuses payload and metadata that are together over the limit. */
+/** Refuses what is over the limit only together with the payload that stays. */
 export function checkSize(payload: Uint8Array, meta: string): void {
   // A UTF-16 unit takes at most three bytes, so that most metadata need not be encoded here.
   if (payload.length + 3 * meta.length <= LIMITS.payload) return;
   const size = payload.length + byteLength(meta);
   if (size > LIMITS.payload) throw new TooLargeError("a job", size, LIMITS.payload);
-}
-
-export function checkBulk(action: string, items: readonly unknown[]): void {
-  if (items.length <= LIMITS.bulk) return;
-  throw new RangeError(
-    `Cannot ${action} as one call takes at most ${LIMITS.bulk}: current number is ${items.length}`,
-  );
 }
 
 export function full({ maxJobs }: Store): TransportFull {

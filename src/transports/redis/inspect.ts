@@ -5,9 +5,9 @@
  */
 
 import type { Call, Entry, Page, PageRequest } from "../../exchange.ts";
+import { wrongCursor } from "../../guard/checks.ts";
 import { type Channel, CHANNELS, type QueueInfo } from "../../job.ts";
-import { checkInteger } from "../../options.ts";
-import { callOf, checkBulk, type Context, replies, timer } from "./context.ts";
+import { callOf, type Context, replies, timer } from "./context.ts";
 import { jobOf } from "./entry.ts";
 import type { Script } from "./link.ts";
 import { type Reader, readerOf } from "./pack.ts";
@@ -37,7 +37,6 @@ export async function getJobs(
   ids: readonly string[],
   call: Call,
 ): Promise<readonly (Entry | undefined)[]> {
-  checkBulk("get jobs", ids);
   call.signal?.throwIfAborted();
   const rest = timer(runtime, "get jobs", call);
 
@@ -79,8 +78,6 @@ export async function listJobs(
   page: PageRequest,
   call: Call,
 ): Promise<Page> {
-  checkInteger("list jobs", "limit", page.limit, 1, Number.MAX_SAFE_INTEGER);
-  checkInteger("list jobs", "preview", page.preview, 0, Number.MAX_SAFE_INTEGER);
   call.signal?.throwIfAborted();
   const rest = timer(runtime, "list jobs", call);
   const limit = Math.min(page.limit, 10_000);
@@ -119,9 +116,7 @@ function nextPlace(reader: Reader): Place {
 function placeOf(cursor: string): Place {
   const [, phase, entry, due] = /^([sz])\.(\d{1,20}-\d{1,20})\.(-?\d{1,16})$/.exec(cursor) ?? [];
   if (phase === undefined || entry === undefined || due === undefined) {
-    throw new TypeError(
-      `Cannot list jobs as 'cursor' must come from the page before: current value is '${cursor}'`,
-    );
+    throw wrongCursor("list jobs", cursor);
   }
   return { phase, entry, due };
 }

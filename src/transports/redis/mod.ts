@@ -9,6 +9,7 @@ import { hostname } from "node:os";
 import { MAX_NAME } from "../../defaults.ts";
 import { TransportClosed } from "../../errors.ts";
 import type { Call, Delivery } from "../../exchange.ts";
+import { guarded } from "../../guard/guard.ts";
 import type { Transport } from "../../transport.ts";
 import type { Connection } from "./connection.ts";
 import { MAX_BYTES, MAX_ITEMS } from "./context.ts";
@@ -85,7 +86,7 @@ export function redis(options: RedisOptions = {}): Transport {
   }
 
   /** Refuses what must not begin; what a lost connection leaves open is told as that only where it matters. */
-  async function guarded<T>({ signal }: Call, work: () => Promise<T>): Promise<T> {
+  async function admitted<T>({ signal }: Call, work: () => Promise<T>): Promise<T> {
     if (closing !== undefined) throw new TransportClosed(name);
     signal?.throwIfAborted();
     try {
@@ -102,7 +103,7 @@ export function redis(options: RedisOptions = {}): Transport {
     await link.close();
   }
 
-  return {
+  return guarded({
     name,
     features: {
       durable: true,
@@ -122,31 +123,33 @@ export function redis(options: RedisOptions = {}): Transport {
       call.signal?.throwIfAborted();
       return await model.push(jobs, call, waiting.foretell(jobs));
     },
-    reserve: (queues, wanted) => guarded(wanted, () => waiting.reserve(queues, wanted)),
-    extend: (leases, call) => guarded(call, () => model.extend(leases, call)),
-    settle: (settlements, call) => guarded(call, () => model.settle(settlements, call)),
-    info: (queue, call) => guarded(call, () => model.info(queue, call)),
-    queues: (call) => guarded(call, () => model.queues(call)),
-    list: (queue, channel, page, call) => guarded(call, () => model.list(queue, channel, page, call)),
-    get: (queue, ids, call) => guarded(call, () => model.get(queue, ids, call)),
-    reload: (queue, channel, select, call) => guarded(call, () => model.reload(queue, channel, select, call)),
-    remove: (queue, channel, select, call) => guarded(call, () => model.remove(queue, channel, select, call)),
+    reserve: (queues, wanted) => admitted(wanted, () => waiting.reserve(queues, wanted)),
+    extend: (leases, call) => admitted(call, () => model.extend(leases, call)),
+    settle: (settlements, call) => admitted(call, () => model.settle(settlements, call)),
+    info: (queue, call) => admitted(call, () => model.info(queue, call)),
+    queues: (call) => admitted(call, () => model.queues(call)),
+    list: (queue, channel, page, call) => admitted(call, () => model.list(queue, channel, page, call)),
+    get: (queue, ids, call) => admitted(call, () => model.get(queue, ids, call)),
+    reload: (queue, channel, select, call) =>
+      admitted(call, () => model.reload(queue, channel, select, call)),
+    remove: (queue, channel, select, call) =>
+      admitted(call, () => model.remove(queue, channel, select, call)),
     topics: {
-      bind: (topic, each, call) => guarded(call, () => model.topics.bind(topic, each, call)),
-      unbind: (topic, each, call) => guarded(call, () => model.topics.unbind(topic, each, call)),
-      groups: (topic, call) => guarded(call, () => model.topics.groups(topic, call)),
+      bind: (topic, each, call) => admitted(call, () => model.topics.bind(topic, each, call)),
+      unbind: (topic, each, call) => admitted(call, () => model.topics.unbind(topic, each, call)),
+      groups: (topic, call) => admitted(call, () => model.topics.groups(topic, call)),
     },
     schedules: {
-      put: (schedule, call) => guarded(call, () => model.schedules.put(schedule, call)),
-      get: (queue, key, call) => guarded(call, () => model.schedules.get(queue, key, call)),
-      list: (queue, page, call) => guarded(call, () => model.schedules.list(queue, page, call)),
-      remove: (queue, key, call) => guarded(call, () => model.schedules.remove(queue, key, call)),
+      put: (schedule, call) => admitted(call, () => model.schedules.put(schedule, call)),
+      get: (queue, key, call) => admitted(call, () => model.schedules.get(queue, key, call)),
+      list: (queue, page, call) => admitted(call, () => model.schedules.list(queue, page, call)),
+      remove: (queue, key, call) => admitted(call, () => model.schedules.remove(queue, key, call)),
       pause: (queue, key, paused, note, call) =>
-        guarded(call, () => model.schedules.pause(queue, key, paused, note, call)),
-      due: (queues, limit, call) => guarded(call, () => model.schedules.due(queues, limit, call)),
+        admitted(call, () => model.schedules.pause(queue, key, paused, note, call)),
+      due: (queues, limit, call) => admitted(call, () => model.schedules.due(queues, limit, call)),
       advance: (queue, key, tick, next, job, call) =>
-        guarded(call, () => model.schedules.advance(queue, key, tick, next, job, call)),
+        admitted(call, () => model.schedules.advance(queue, key, tick, next, job, call)),
     },
     [Symbol.asyncDispose]: () => closing ??= close(),
-  };
+  });
 }

@@ -5,7 +5,6 @@
  */
 
 import type { Delivery, ReserveOptions } from "../../exchange.ts";
-import { checkInteger, checkTime, quote } from "../../options.ts";
 import { type Attempt, type Quiet, REGISTERED } from "./attempt.ts";
 import { callOf, type Context, MAX_ITEMS } from "./context.ts";
 import { jobOf } from "./entry.ts";
@@ -26,7 +25,6 @@ export async function attempt(
   queues: readonly string[],
   options: Wanted,
 ): Promise<Attempt> {
-  checkWanted(queues, options);
   options.signal?.throwIfAborted();
   const { link, keys, registry } = context;
   const page = link.clustered ? 1 : MAX_QUEUES;
@@ -71,20 +69,6 @@ export async function attempt(
     registry.follow(registry.enter([...found], callOf(options))).catch(() => {});
   }
   return { deliveries, quiet: [], now };
-}
-
-function checkWanted(queues: readonly string[], { limit, slots, lease }: Wanted): void {
-  checkInteger("reserve jobs", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
-  checkInteger("reserve jobs", "slots", slots, 0, Number.MAX_SAFE_INTEGER);
-  checkTime("reserve jobs", "lease", lease, 1);
-  for (const queue of queues) {
-    if (!queue.endsWith("@")) continue;
-    throw new RangeError(
-      `Cannot reserve jobs as they must be of a queue or of a topic's group: current value is ${
-        quote(queue)
-      }`,
-    );
-  }
 }
 
 /** Makes deliveries of a section's entries; answers how many of them came back from lost leases. */

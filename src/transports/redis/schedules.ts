@@ -5,7 +5,6 @@
  */
 
 import type { PushJob } from "../../exchange.ts";
-import { checkInteger } from "../../options.ts";
 import type { Schedule, Schedules } from "../../recurring.ts";
 import { callOf, type Context, replies } from "./context.ts";
 import type { Argument, Reply } from "./link.ts";
@@ -36,7 +35,6 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
     },
     async list(queue, { limit, cursor }, call) {
       call.signal?.throwIfAborted();
-      checkInteger("list schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
       const args = [String(limit + 1), ...(cursor === undefined ? [] : [cursor])];
       const answer = await link.run(scripts.listSchedules, [keys.base(queue)], args, callOf(call));
       const all = schedulesIn(replies(answer), [queue]);
@@ -55,7 +53,6 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
     },
     async due(queues, limit, call) {
       call.signal?.throwIfAborted();
-      checkInteger("look for due schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
       const groups = link.clustered && queues.length > 0 ? queues.map((queue) => [queue]) : [queues];
       const answers = await Promise.all(groups.map(async (group) => {
         const bases = group.length > 0 ? group.map((queue) => keys.base(queue)) : [keys.base("")];

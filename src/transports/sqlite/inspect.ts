@@ -5,6 +5,7 @@
  */
 
 import type { Entry, Page, PageRequest } from "../../exchange.ts";
+import { wrongCursor } from "../../guard/checks.ts";
 import type { Channel, QueueInfo } from "../../job.ts";
 import { byTime, channelOf, DEAD_STATES, type Stretch, STRETCHES } from "./channels.ts";
 import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
@@ -105,9 +106,7 @@ function listing({ state, time }: Stretch, newestFirst: boolean): string {
 function placeOf(cursor: string): Place {
   const parts = /^([01])\.(\d{1,16})\.(\d{1,16})$/.exec(cursor);
   if (parts === null) {
-    throw new TypeError(
-      `Cannot list jobs as 'cursor' must come from the page before: current value is '${cursor}'`,
-    );
+    throw wrongCursor("list jobs", cursor);
   }
   return { group: Number(parts[1]), time: Number(parts[2]), seq: Number(parts[3]) };
 }

@@ -7,7 +7,7 @@
 
 import { MAX_NAME } from "../../defaults.ts";
 import { TransportClosed } from "../../errors.ts";
-import { checkReservable } from "../../names.ts";
+import { guarded } from "../../guard/guard.ts";
 import type { Schedules } from "../../recurring.ts";
 import type { Transport } from "../../transport.ts";
 import { reloadedOf, reloadPage, removePage } from "./admin.ts";
@@ -78,14 +78,7 @@ export function sqlite(options: SqliteOptions): Transport {
     connection.close();
   }
 
-  function checkSize(items: readonly unknown[]): void {
-    if (items.length <= MAX_ITEMS) return;
-    throw new RangeError(
-      `Cannot send a batch as it must have at most ${MAX_ITEMS} items: current size is ${items.length}`,
-    );
-  }
-
-  return {
+  return guarded({
     name,
     features: {
       durable: connection.shared,
@@ -100,7 +93,6 @@ export function sqlite(options: SqliteOptions): Transport {
     limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
     users: new Set(),
     async push(jobs, call) {
-      checkSize(jobs);
       const { atomic = false } = call;
       const run = pushJobs;
       return await calls.call(call, {
@@ -110,12 +102,8 @@ export function sqlite(options: SqliteOptions): Transport {
         run: (session) => run(session, jobs, atomic),
       });
     },
-    async reserve(queues, options) {
-      checkReservable(queues);
-      return await calls.reserve(queues, options);
-    },
+    reserve: (queues, options) => calls.reserve(queues, options),
     async extend(leases, call) {
-      checkSize(leases);
       const { length: size } = leases;
       return await calls.call(call, {
         size,
@@ -124,7 +112,6 @@ export function sqlite(options: SqliteOptions): Transport {
       });
     },
     async settle(settlements, call) {
-      checkSize(settlements);
       const { length: size } = settlements;
       return await calls.call(call, {
         size,
@@ -171,7 +158,7 @@ export function sqlite(options: SqliteOptions): Transport {
       isClosed: () => closing !== undefined,
     }),
     [Symbol.asyncDispose]: () => closing ??= close(),
-  };
+  });
 }
 
 function schedulesOf({ call }: Calls): Schedules {

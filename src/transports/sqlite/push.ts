@@ -4,9 +4,8 @@
  * @module
  */
 
-import { TooLargeError } from "../../errors.ts";
 import type { Pushed, PushJob } from "../../exchange.ts";
-import { byteLength, isTopicQueue } from "../../names.ts";
+import { isTopicQueue } from "../../names.ts";
 import { integerOf, textValue, type Value } from "./driver.ts";
 import { DELAYED, RESERVED, WAITING } from "./schema.ts";
 import type { Session } from "./session.ts";
@@ -78,22 +77,11 @@ export function dueOf(
   return delay === undefined ? now : now + Math.ceil(delay);
 }
 
-/** What is wrong with the size of a job, if anything. */
-export function sizeFault(what: string, payload: Uint8Array | undefined, meta: string): Error | undefined {
-  const bytes = payload?.length ?? 0;
-  // A UTF-16 unit takes at most three bytes, so that most metadata need not be measured.
-  if (bytes + meta.length * 3 <= MAX_BYTES) return undefined;
-  const size = bytes + byteLength(meta);
-  return size > MAX_BYTES ? new TooLargeError(what, size, MAX_BYTES) : undefined;
-}
-
 /** Says of each job whether it can be stored, as if those before it were. */
 function examine(session: Session, jobs: readonly PushJob[], routes: Routes): Pushed[] {
   const chosen = jobs.length > 1 && jobs.some(({ idWindow }) => idWindow !== undefined);
   const taken = new Map<string, Set<string>>();
   return jobs.map((job) => {
-    const fault = sizeFault(`job '${job.id}'`, job.payload, job.meta);
-    if (fault !== undefined) return fault;
     const { targets, places } = routes.get(job.queue) ?? { targets: [job.queue], places: [job.queue] };
     if (
       job.idWindow !== undefined &&

@@ -5,7 +5,6 @@
  */
 
 import type { PushJob } from "../../exchange.ts";
-import { checkInteger } from "../../options.ts";
 import type { Advanced, DueSchedules, NewSchedule, Schedule, SchedulePage } from "../../recurring.ts";
 import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
 import { pushJobs } from "./push.ts";
@@ -52,7 +51,6 @@ export function listSchedules(
   queue: string,
   { limit, cursor = "" }: { readonly limit: number; readonly cursor?: string | undefined },
 ): SchedulePage {
-  checkInteger("list schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
   const rows = session.statement(LIST).all(queue, cursor, limit + 1);
   const schedules = rows.slice(0, limit).map(scheduleOf);
   const last = schedules.at(-1);
@@ -77,7 +75,6 @@ export function pauseSchedule(
 
 /** What has come, and how long it is to what comes next. */
 export function dueSchedules(session: Session, queues: readonly string[], limit: number): DueSchedules {
-  checkInteger("look for due schedules", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
   const { now } = session;
   const wanted = JSON.stringify(queues);
   const rows = session.statement(DUE).all(now, wanted, limit + 1);

@@ -6,7 +6,7 @@
 
 import type { Extended, Extension, Held, Settled, Settlement } from "../../exchange.ts";
 import { textValue, type Value } from "./driver.ts";
-import { dueOf, sizeFault } from "./push.ts";
+import { dueOf } from "./push.ts";
 import { BACK, DELAYED, FAILED, NO_LEASE, RESERVED, TIMEOUT, WAITING } from "./schema.ts";
 import type { Session } from "./session.ts";
 
@@ -71,15 +71,11 @@ function settle(session: Session, settlement: Settlement): Settled {
       break;
     }
     case "again": {
-      const fault = sizeFault("a job again", settlement.payload, settlement.meta);
-      if (fault !== undefined) return fault;
       if (!again(session, settlement)) return "stale";
       break;
     }
     case "failed":
     case "timeout": {
-      const fault = sizeFault("a dead job", undefined, settlement.meta);
-      if (fault !== undefined) return fault;
       const state = settlement.to === "failed" ? FAILED : TIMEOUT;
       const values = [state, session.now, textValue(settlement.meta), textValue(settlement.reason)] as const;
       if (!onCurrent(session, DEAD, settlement, ...values)) return "stale";

@@ -25,6 +25,15 @@ export const NOT_YET: Readonly<Record<"Redis" | "NATS", readonly string[]>> = {
     "jobs come by due time, one at a time",
     "a listing of what waits is in the order of due times",
     "a released job keeps its due time, and its place",
+    "a reserve that asks for what cannot be is refused",
+    "a call without sound bounds is refused",
+    "a batch that is none, or too large, is refused whole",
+    "an operator's call that makes no sense is refused",
+    "a topic or group that cannot be is refused",
+    "a schedule that cannot be is refused",
+    "a job that is wrong is refused alone, and its neighbours are stored",
+    "a job that is wrong keeps its whole atomic batch from being stored",
+    "a settlement or extension that is wrong is refused alone, and the job stays held",
   ],
 };
 

@@ -1,5 +1,5 @@
 /** Faults of waiting, showing and closing. */
-import { around, type Mutant } from "./mutants.ts";
+import { around, type Mutant, pushing, settling } from "./mutants.ts";
 
 const deaf: Mutant = {
   fault: "a reserve ignores its signal",
@@ -133,6 +133,33 @@ const neverCloses: Mutant = {
   wrap: (inner) => around(inner, { [Symbol.asyncDispose]: () => Promise.resolve() }),
 };
 
+const takesAnyDelay: Mutant = {
+  fault: "a delay that is no number is taken for none",
+  found: "a job that is wrong is refused alone, and its neighbours are stored",
+  wrap: (inner) =>
+    pushing(inner, (one) => typeof one.delay === "number" && isNaN(one.delay) ? { ...one, delay: 0 } : one),
+};
+
+const answersNothing: Mutant = {
+  fault: "a reserve of nothing is answered with nothing",
+  found: "a reserve that asks for what cannot be is refused",
+  wrap: (inner) =>
+    around(inner, {
+      reserve: (queues, options) =>
+        options.limit === 0 ? Promise.resolve([]) : inner.reserve(queues, options),
+    }),
+};
+
+const settlesAnyhow: Mutant = {
+  fault: "an ending that there is not is taken for a release",
+  found: "a settlement or extension that is wrong is refused alone, and the job stays held",
+  wrap: (inner) =>
+    settling(
+      inner,
+      (one) => ["done", "again", "failed", "timeout"].includes(one.to) ? one : { ...one, to: "release" },
+    ),
+};
+
 /** Faults of this kind. */
 export const CALL_MUTANTS: readonly Mutant[] = [
   deaf,
@@ -147,4 +174,7 @@ export const CALL_MUTANTS: readonly Mutant[] = [
   cursorIsOffset,
   sizeOfPreview,
   neverCloses,
+  takesAnyDelay,
+  answersNothing,
+  settlesAnyhow,
 ];
