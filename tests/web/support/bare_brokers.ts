@@ -96,8 +96,10 @@ export function subscribed(transport: Transport, look: Look = {}): Transport {
     ...transport,
     features,
     async push(jobs, options) {
-      const fresh = new Set(jobs.map(({ queue }) => queue).filter((queue) => !known.has(queue)));
-      if (fresh.size > 0) await Promise.all([...fresh].map(subscribe));
+      // A batch may be none, and a queue no name: the bridge says so itself.
+      const queues = Array.isArray(jobs) ? jobs.map(({ queue }) => queue) : [];
+      const fresh = new Set(queues.filter((queue) => !known.has(queue)));
+      if (fresh.size > 0) await Promise.allSettled([...fresh].map(subscribe));
       return await push(jobs, options);
     },
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
