@@ -40,3 +40,8 @@ export function createWriter(): (text: string) => Uint8Array {
 export function readText(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
+
+/** The bytes of a text, in memory of their own. */
+export function textBytes(text: string): Uint8Array {
+  return encoder.encode(text);
+}

@@ -20,6 +20,7 @@ export const rooms: readonly Room[] = [
   },
   { name: "transports", files: /^src\/transports\//, uses: ["ground", "contract", "guard"], apart: true },
   { name: "worker", files: /^src\/worker\//, uses: ["ground", "contract"] },
+  { name: "codecs", files: /^src\/codecs\//, uses: ["ground"] },
   { name: "middleware", files: /^src\/middleware\//, uses: ["ground", "contract"], apart: true },
   {
     name: "relay",

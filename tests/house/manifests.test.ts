@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { inRepository } from "../../scripts/lib/paths.mjs";
 import { tools } from "../../scripts/lib/tools.mjs";
+import { filesBelow } from "./support/graph.ts";
 
 interface Manifest {
   readonly name: string;
@@ -59,8 +60,22 @@ test.each(Object.entries(deno.exports))("the file behind the entry point %s exis
   expect(existsSync(inRepository(source))).toBe(true);
 });
 
-test("the package depends on nothing", () => {
-  expect(npm.dependencies ?? {}).toEqual({});
+/** What each dependency is for: the one entry point that may import it. */
+const DEPENDENCIES: Readonly<Record<string, string>> = {
+  devalue: "src/codecs/rich.ts",
+};
+
+test("the package depends on nothing but what single entry points need", () => {
+  expect(Object.keys(npm.dependencies ?? {})).toEqual(Object.keys(DEPENDENCIES));
+});
+
+test.each(Object.entries(DEPENDENCIES))("%s is imported by %s alone", (dependency, entry) => {
+  expect(Object.values(deno.exports)).toContain(`./${entry}`);
+  const pattern = new RegExp(`from "${dependency}"|import\\("${dependency}"\\)`);
+  const importing = ["mod.ts", ...filesBelow("src", ".ts")].filter((file) =>
+    pattern.test(readFileSync(inRepository(file), "utf8"))
+  );
+  expect(importing).toEqual([entry]);
 });
 
 test.each(["package.json", "tests/runtimes/package.json", "scripts/node/package.json"])(

@@ -6,10 +6,14 @@ import { inRepository } from "../../scripts/lib/paths.mjs";
 import { run } from "../../scripts/lib/run.mjs";
 import { binaryOf, toolNode } from "../../scripts/lib/runtimes.mjs";
 import { toolEnvironment } from "../../scripts/lib/tools.mjs";
+import { filesBelow } from "./support/graph.ts";
 import { programs, withTables } from "./support/readme.ts";
 
 const readme = readFileSync(inRepository("README.md"), "utf8");
-const all = programs(readme);
+const pages = ["README.md", ...filesBelow("docs", ".md")];
+const all = pages.flatMap((page) =>
+  programs(readFileSync(inRepository(page), "utf8")).map((program) => ({ ...program, page }))
+);
 const folder = mkdtempSync(join(tmpdir(), "relevo readme "));
 const env = toolEnvironment();
 
@@ -38,8 +42,8 @@ test("the tables of the README are those that `npm run readme` writes", async ()
   expect(await withTables(readme)).toBe(readme);
 }, 60_000);
 
-test.each(all.map(({ title, code, output }, index) => ({ title, code, output, index })))(
-  "the program of '$title' does what the README says",
+test.each(all.map((program, index) => ({ ...program, index })))(
+  "the program of '$title' does what $page says",
   async ({ output, index }) => {
     const result = await run(
       binaryOf("node24") ?? toolNode(),
@@ -52,7 +56,7 @@ test.each(all.map(({ title, code, output }, index) => ({ title, code, output, in
   30_000,
 );
 
-test("every program of the README compiles", async () => {
+test("every program of the README and of the pages in docs/ compiles", async () => {
   const tsc = inRepository("node_modules/typescript/bin/tsc");
   const { code, output } = await run(toolNode(), [tsc, "-p", folder, "--pretty", "false"], {
     timeout: 60_000,

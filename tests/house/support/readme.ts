@@ -173,18 +173,18 @@ const TIMES = [
   [1, "ms"],
 ] as const;
 
-/** A program of the README. */
+/** A program of a page. */
 export interface Program {
   /** The heading that it stands under. */
   readonly title: string;
   readonly code: string;
-  /** What it prints, where the README says so in a block right behind it. */
+  /** What it prints, where the page says so in a block right behind it. */
   readonly output: string | undefined;
 }
 
 /** Every TypeScript block, in order. */
-export function programs(readme: string): readonly Program[] {
-  const blocks = readme.matchAll(/^(#+ .+)$|^```ts\n([^]*?)^```\n(?:\n```text\n([^]*?)^```\n)?/gm);
+export function programs(page: string): readonly Program[] {
+  const blocks = page.matchAll(/^(#+ .+)$|^```ts\n([^]*?)^```\n(?:\n```text\n([^]*?)^```\n)?/gm);
   const found: Program[] = [];
   let title = "";
   for (const [, heading, code, output] of blocks) {
