@@ -1,4 +1,13 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -50,10 +59,12 @@ test("the package holds compiled code, its types, a licence and nothing else", (
   );
 });
 
-test("the package's own dependencies are none", () => {
-  expect(readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith("."))).toEqual([
-    "@relevo",
-  ]);
+test("the package brings the dependencies that it names, and these bring none", () => {
+  const { dependencies } = JSON.parse(readFileSync(inRepository("package.json"), "utf8")) as {
+    readonly dependencies: Readonly<Record<string, string>>;
+  };
+  const brought = readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith("."));
+  expect(brought).toEqual(["@relevo", ...Object.keys(dependencies)]);
 });
 
 test("a job is dispatched and handled under Node 22 without any flag", async () => {

@@ -69,7 +69,7 @@ const REFUSED: readonly (readonly [kind: string, value: unknown])[] = [
   ["an invalid Date", new Date(NaN)],
   ["kind Number", Object(5)],
   ["kind String", Object("text")],
-  ["kind URLSearchParams", new URLSearchParams("a=1")],
+  ["kind Array Iterator", [1].values()],
   ["kind Hidden", new Hidden()],
   ["kind Map", Object.assign(new Map(), { size_: 1 })],
   ["inside itself", cycle()],
