@@ -101,6 +101,8 @@ export type {
   StoredJob,
 } from "./src/job.ts";
 export { json } from "./src/json.ts";
+export type { Log, Logger, LogLevel, LogLevels, LogMethod, LogOptions } from "./src/log.ts";
+export type { LogFields } from "./src/log_record.ts";
 export {
   type Complete,
   complete,
@@ -136,6 +138,8 @@ export {
   type StoredRecurrence,
   type Tick,
 } from "./src/schedule.ts";
+export type { PrintLevel, Runtime } from "./src/runtime.ts";
+export { after, at, every, type Next, type Recurrence, type Tick } from "./src/schedule.ts";
 export type { InputOf, OutputOf, SchemaIssue, SchemaResult, StandardSchema } from "./src/schema.ts";
 export type { Flaw } from "./src/sound.ts";
 export type { Features, Limits, Topics, Transactions, Transport } from "./src/transport.ts";

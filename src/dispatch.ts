@@ -23,6 +23,7 @@ import type { Gate } from "./gate.ts";
 import { checkBoolean, checkKnown, checkObject, checkSignal, shown } from "./options.ts";
 import { type Desk, type JobSettings, prepare } from "./prepare.ts";
 import { unlessAborted } from "./promises.ts";
+import { errorOfUnread, type Readers } from "./readers.ts";
 
 /** What a dispatch may say: of its job, and of the call. */
 export interface DispatchOptions extends JobSettings {
@@ -83,6 +84,8 @@ export type DispatchMany<out J extends Jobs> = (
 export interface Sender extends Desk {
   readonly events: Events;
   readonly callTimeout: number;
+  /** The queues that running workers read. */
+  readonly readers: Readers;
   /** Shut when the relay closes; counts the calls under way. */
   readonly gate: Gate;
 }
@@ -182,7 +185,7 @@ async function pushWithin(
 
 /** What the caller is told of one pushed job. */
 function resultOf(
-  { events }: Sender,
+  { events, readers }: Sender,
   { id, name, queue }: PushJob,
   pushed: Pushed,
   refuse: boolean,
@@ -191,6 +194,9 @@ function resultOf(
   if (pushed instanceof Error) return certain(pushed) ? pushed : new OutcomeUnknown(id, pushed);
   if (pushed === "withheld") return new WithheldJob(id);
   if (events.hears("dispatched")) events.emit("dispatched", { id, name, queue, status: pushed });
+  if (readers.misses(queue)) {
+    events.emit("error", { error: errorOfUnread(queue), during: `dispatching '${name}'` });
+  }
   return pushed === "duplicate" && refuse ? new DuplicateJobError(id, queue) : { id, status: pushed };
 }
 

@@ -94,35 +94,78 @@ export interface JobEvents {
   ): void;
 }
 
+/** Hears the details of one type of event. */
+export type Observer<Name extends EventName> = (detail: EventMap[Name]) => unknown;
+
 /** The core's end: it asks whether anybody listens before it makes an event. */
 export interface Events {
   readonly target: JobEvents;
-  /** Whether a listener of this type was ever added. */
+  /** Whether a listener or observer of this type was ever added. */
   hears(type: EventName): boolean;
+  /** Whether the program itself listens to this type now; what {@linkcode observe} added does not count. */
+  attended(type: EventName): boolean;
   emit<Name extends EventName>(type: Name, detail: EventMap[Name]): void;
+}
+
+/** A registered symbol, so that metrics of one copy of this package hear the relays of another. */
+const OBSERVE = Symbol.for("relevo.observe");
+
+/**
+ * Hears events as one of Relevo's own: its logs, metrics and traces are no listeners of the program's, which is told of
+ * failures on the console until it listens itself. Observers come before listeners, and get the bare detail.
+ */
+export function observe<Name extends EventName>(
+  events: JobEvents,
+  type: Name,
+  observer: Observer<Name>,
+): Disposable {
+  const own: unknown = Reflect.get(events, OBSERVE);
+  if (typeof own === "function") return Reflect.apply(own, events, [type, observer]);
+  const listener = (event: CustomEvent<EventMap[Name]>): unknown => observer(event.detail);
+  events.addEventListener(type, listener);
+  return { [Symbol.dispose]: () => events.removeEventListener(type, listener) };
 }
 
 type Listener = (event: Event) => unknown;
 
+/** Told of an error that no event can tell, as a listener of `error` made it: the type of event, and what was thrown. */
+export type Report = (type: string, thrown: unknown) => void;
+
 /** Makes an event list. */
-export function createEvents(): Events {
-  const target = new GuardedTarget();
+export function createEvents(report: Report): Events {
+  const target = new GuardedTarget(report);
   return {
     target,
     hears: (type) => target.heard.has(type),
+    attended: (type) => target.attended(type),
     emit: (type, detail) => {
-      if (target.heard.has(type)) target.dispatchEvent(new CustomEvent(type, { detail }));
+      if (target.heard.has(type)) target.tell(type, detail);
     },
   };
 }
 
+/** One registration of the program's, as far as it says whether the listener is still there. */
+interface Own {
+  readonly guard: Listener;
+  readonly capture: boolean;
+  readonly once: boolean;
+}
+
 /**
  * On some runtimes a listener that throws ends the process, so each is called inside a guard. Its error becomes an
- * `error` event; that of an `error` listener goes to the console, as there is nobody left to tell.
+ * `error` event; that of an `error` listener is reported, as there is nobody left to tell.
  */
 class GuardedTarget extends EventTarget {
   readonly heard: Set<string> = new Set();
   readonly #guards: WeakMap<object, Listener> = new WeakMap();
+  readonly #own: Map<string, Set<Own>> = new Map();
+  readonly #observers: Map<string, Set<(detail: never) => unknown>> = new Map();
+  readonly #report: Report;
+
+  constructor(report: Report) {
+    super();
+    this.#report = report;
+  }
 
   override addEventListener(
     type: string,
@@ -130,8 +173,16 @@ class GuardedTarget extends EventTarget {
     options?: AddEventListenerOptions | boolean,
   ): void {
     if (listener === null || listener === undefined) return;
+    const guard = this.#guard(listener);
     this.heard.add(type);
-    super.addEventListener(type, this.#guard(listener), options);
+    super.addEventListener(type, guard, options);
+    const { capture = false, once = false, signal } = typeof options === "object"
+      ? options
+      : { capture: options };
+    if (signal?.aborted || this.#find(type, guard, capture) !== undefined) return;
+    const own = { guard, capture, once };
+    this.#own.set(type, (this.#own.get(type) ?? new Set()).add(own));
+    signal?.addEventListener("abort", () => this.#own.get(type)?.delete(own), { once: true });
   }
 
   override removeEventListener(
@@ -141,6 +192,40 @@ class GuardedTarget extends EventTarget {
   ): void {
     const guard = isObject(listener) ? this.#guards.get(listener) : undefined;
     super.removeEventListener(type, guard ?? null, options);
+    const capture = typeof options === "object" ? options.capture ?? false : options ?? false;
+    const own = guard === undefined ? undefined : this.#find(type, guard, capture);
+    if (own !== undefined) this.#own.get(type)?.delete(own);
+  }
+
+  attended(type: string): boolean {
+    return (this.#own.get(type)?.size ?? 0) > 0;
+  }
+
+  /** Tells observers, then listeners. */
+  tell(type: string, detail: unknown): void {
+    for (const observer of this.#observers.get(type) ?? []) {
+      this.#guarded(type, () => Reflect.apply(observer, undefined, [detail]));
+    }
+    const own = this.#own.get(type);
+    if (own === undefined || own.size === 0) return;
+    const over = [...own].filter(({ once }) => once);
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+    for (const each of over) own.delete(each);
+  }
+
+  [OBSERVE](type: string, observer: (detail: never) => unknown): Disposable {
+    const each = (detail: never): unknown => observer(detail);
+    const all = this.#observers.get(type) ?? new Set();
+    this.heard.add(type);
+    this.#observers.set(type, all.add(each));
+    return { [Symbol.dispose]: () => void all.delete(each) };
+  }
+
+  #find(type: string, guard: Listener, capture: boolean): Own | undefined {
+    for (const own of this.#own.get(type) ?? []) {
+      if (own.guard === guard && own.capture === capture) return own;
+    }
+    return undefined;
   }
 
   #guard(listener: unknown): Listener {
@@ -149,29 +234,32 @@ class GuardedTarget extends EventTarget {
     }
     const known = this.#guards.get(listener);
     if (known !== undefined) return known;
-    const guard: Listener = (event) => {
-      try {
-        const result: unknown = typeof listener === "function"
-          ? Reflect.apply(listener, this, [event])
-          : "handleEvent" in listener && typeof listener.handleEvent === "function"
-          ? listener.handleEvent(event)
-          : undefined;
-        if (result instanceof Promise) result.catch((error) => this.#report(event.type, error));
-      } catch (error) {
-        this.#report(event.type, error);
-      }
-    };
+    const guard: Listener = (event) =>
+      this.#guarded(
+        event.type,
+        () =>
+          typeof listener === "function"
+            ? Reflect.apply(listener, this, [event])
+            : "handleEvent" in listener && typeof listener.handleEvent === "function"
+            ? listener.handleEvent(event)
+            : undefined,
+      );
     this.#guards.set(listener, guard);
     return guard;
   }
 
-  #report(type: string, thrown: unknown): void {
-    const error = errorOf(thrown);
-    if (type === "error" || !this.heard.has("error")) {
-      console.error(`relevo: a listener of '${type}' failed:`, error);
-      return;
+  #guarded(type: string, call: () => unknown): void {
+    try {
+      const result = call();
+      if (result instanceof Promise) result.catch((error) => this.#failed(type, error));
+    } catch (error) {
+      this.#failed(type, error);
     }
-    this.dispatchEvent(new CustomEvent("error", { detail: { error, during: `a listener of '${type}'` } }));
+  }
+
+  #failed(type: string, thrown: unknown): void {
+    if (type === "error") return this.#report(type, thrown);
+    this.tell("error", { error: errorOf(thrown), during: `a listener of '${type}'` });
   }
 }
 

@@ -23,10 +23,12 @@ import { createGate, type Gate } from "./gate.ts";
 import { createGroups, type Groups } from "./groups.ts";
 import { createHandlers, type Handle, type HandleOptions, type Handler } from "./handle.ts";
 import { json } from "./json.ts";
+import { createLogbook, type Log } from "./log.ts";
 import { checkInteger, checkKnown, checkObject, checkTime, quote, shown } from "./options.ts";
 import { writePayload } from "./payload.ts";
 import type { Desk } from "./prepare.ts";
 import { hush, isPromise } from "./promises.ts";
+import { createReaders } from "./readers.ts";
 import { type Runtime, systemRuntime } from "./runtime.ts";
 import type { Transport } from "./transport.ts";
 import { memory } from "./transports/memory.ts";
@@ -58,6 +60,12 @@ export interface RelayOptions<J extends Jobs> {
   readonly requestId?: (() => string | undefined) | undefined;
   /** Clock, timers and randomness; for tests. Default: the real ones. */
   readonly runtime?: Runtime | undefined;
+  /**
+   * Where the relay writes what happens: `false`: nowhere; a logger: everything, at its level; else the console: one line
+   * for each `failed`, `error` and `connection` event of a type that the program does not listen to, at most ten a second
+   * of each type and then their count. Default: the console, and silent with a runtime that prints nothing.
+   */
+  readonly log?: Log | undefined;
 }
 
 /** Typed jobs, dispatched here and handled anywhere. */
@@ -117,7 +125,7 @@ export interface Relay<J extends Jobs> extends Admin, Groups<J>, AsyncDisposable
   close(options?: StopOptions): Promise<void>;
 }
 
-const KNOWN = ["jobs", "transport", "codecs", "maxPayload", "callTimeout", "requestId", "runtime"];
+const KNOWN = ["jobs", "transport", "codecs", "maxPayload", "callTimeout", "requestId", "runtime", "log"];
 
 /**
  * Makes a relay.
@@ -146,6 +154,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
   const { maxPayload: wanted = Math.min(MAX_PAYLOAD, most), callTimeout: within = CALL_TIMEOUT } = options;
   const maxPayload = checkInteger(action, "maxPayload", wanted, 1, most);
   const callTimeout = checkTime(action, "callTimeout", within, 1);
+  const alarms = createLazyAlarms(runtime);
   const definitions = readDefinitions(options.jobs, [json, raw, ...options.codecs ?? []]);
   const [topic] = definitions.topics;
   if (topic !== undefined && transport.topics === undefined) {
@@ -153,19 +162,22 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
       `Cannot ${action} with topic '${topic}' as the ${transport.name} transport has no topics`,
     );
   }
-  const events = createEvents();
+  const logbook = createLogbook(options.log, runtime, alarms);
+  const events = createEvents(logbook.report);
+  logbook.follow(events);
+  const readers = createReaders();
   const handlers = createHandlers(definitions);
   const gate = createGate();
-  const alarms = createLazyAlarms(runtime);
   const patience = patient(transport, alarms);
   const desk: Desk = { definitions, transport: patience, runtime, maxPayload, requestId: options.requestId };
-  const dispatcher = createDispatcher({ ...desk, events, callTimeout, gate });
+  const dispatcher = createDispatcher({ ...desk, events, readers, callTimeout, gate });
   const bench: Bench = {
     transport,
     runtime,
     events,
     definitions,
     handlers,
+    readers,
     callTimeout,
     encode: encoderOf(desk),
     suspects: new Set(),
@@ -218,8 +230,9 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     ...groups,
     async close(stopOptions = {}) {
       checkStop(stopOptions);
-      if (closing === undefined) closing = closeRelay(patience, self, gate, engines, stopOptions);
-      // Who closes again with a grace is in more of a hurry than who closed first.
+      if (closing === undefined) {
+        closing = closeRelay(patience, self, gate, engines, stopOptions).finally(logbook.close);
+      } // Who closes again with a grace is in more of a hurry than who closed first.
       else if (stopOptions.grace !== undefined) {
         for (const engine of engines) engine.stop(stopOptions.grace).catch(() => undefined);
       }

@@ -21,7 +21,12 @@ export interface Runtime {
   random(): number;
   /** A new id of 26 characters, unique across processes, that sorts after earlier ones of this process. */
   id(): string;
+  /** Prints one line, as the console does at this level. Absent: nothing is printed, as in tests. */
+  readonly print?: ((level: PrintLevel, line: string) => void) | undefined;
 }
+
+/** How urgent a line is, from the least to the most. */
+export type PrintLevel = "debug" | "info" | "warn" | "error";
 
 /** The longest time that a timer holds; a longer one fires at once on most runtimes. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -37,6 +42,7 @@ export function systemRuntime(): Runtime {
     sleep,
     random: () => Math.random(),
     id: createIds(() => Date.now()),
+    print: (level, line) => console[level](line),
   };
 }
 

@@ -10,12 +10,13 @@ import type { Delivery } from "../exchange.ts";
 import { hush } from "../promises.ts";
 import { bindGroups, unboundOf } from "./bind.ts";
 import { buried, isReadable, setAside } from "./judge.ts";
+import { tellHandlerless } from "./ignored.ts";
 import { hasten } from "./lease.ts";
 import { giveBack, inTime } from "./patience.ts";
 import { perform } from "./perform.ts";
 import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
-import { isQuiet, type State } from "./state.ts";
+import { isQuiet, queuesOf, type State } from "./state.ts";
 
 /** The reason of a reserve that is cut short to be asked anew. */
 const REARM = new Error("asked anew");
@@ -43,6 +44,7 @@ export async function fetchLoop(state: State): Promise<void> {
   const { runtime } = state.bench;
   let turn = 0;
   let dry = false;
+  let told = false;
   let ahead: Promise<Catch | undefined> | undefined;
   /** When jobs that came back were last asked for. */
   let slotted = -Infinity;
@@ -50,7 +52,11 @@ export async function fetchLoop(state: State): Promise<void> {
     // By the next macrotask what ends at once has ended, so that one round trip settles it and brings as much anew.
     await runtime.sleep(0);
     if (state.stopping) return takeIn(state, await ahead);
-    const queues = state.settings.queues ?? state.bench.handlers.queues();
+    const queues = queuesOf(state);
+    if (queues.length === 0 && !told) {
+      told = true;
+      tellHandlerless(state);
+    }
     const want = capacity(state, dry);
     if (ahead === undefined && (want.limit < 1 || queues.length === 0)) {
       if (state.drain !== undefined && isQuiet(state)) return;

@@ -1,12 +1,12 @@
 /**
- * Options that have no effect on a transport that retries by itself: told when a worker starts, as whoever set them
- * counts on them.
+ * What has no effect and was meant to have one: options on a transport that retries by itself, and a worker that has
+ * nothing to read. Told when a worker starts.
  *
  * @module
  */
 
 import type { WorkerOptions } from "./settings.ts";
-import type { Bench } from "./state.ts";
+import type { Bench, State } from "./state.ts";
 
 /** Tells of each such option of the worker and of the definitions, as an `error` event. */
 export function tellIgnored({ transport, definitions, events }: Bench, options: WorkerOptions): void {
@@ -25,4 +25,12 @@ export function tellIgnored({ transport, definitions, events }: Bench, options: 
     `The ${transport.name} transport retries by itself and ignores ${ignored.join(", ")}`,
   );
   events.emit("error", { error, during: "starting a worker" });
+}
+
+/** Tells that a worker reads no queue, as an `error` event: it would be silent for ever. */
+export function tellHandlerless({ bench: { events }, drain }: State): void {
+  const error = new Error(
+    "This worker reads no queue as no handler is registered: call 'handle' before it, or give it 'queues'",
+  );
+  events.emit("error", { error, during: drain === undefined ? "running a worker" : "draining" });
 }

@@ -12,6 +12,7 @@ import type { Extended, Extension, Settled, Settlement } from "../exchange.ts";
 import type { Fifo } from "../fifo.ts";
 import type { Handlers } from "../handle.ts";
 import type { Latch } from "../latch.ts";
+import type { Readers } from "../readers.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Transport } from "../transport.ts";
 import type { Judge } from "./judge.ts";
@@ -28,6 +29,7 @@ export interface Bench {
   readonly events: Events;
   readonly definitions: Definitions;
   readonly handlers: Handlers;
+  readonly readers: Readers;
   readonly callTimeout: number;
   readonly encode: Judge["bench"]["encode"];
   /** Runs of all workers of the relay whose jobs die with the next lost lease: one at a time. */
@@ -114,6 +116,11 @@ export function letGo({ held, bench: { suspects } }: State, run: Run): boolean {
   held.remove(run.held);
   run.held = -1;
   return true;
+}
+
+/** The queues that a worker reads. */
+export function queuesOf({ settings, bench: { handlers } }: State): readonly string[] {
+  return settings.queues ?? handlers.queues();
 }
 
 /** Whether nothing is running or on its way any more. */

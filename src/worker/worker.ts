@@ -19,7 +19,7 @@ import { createMeter } from "./meter.ts";
 import { settleWithin, tellStuck } from "./perform.ts";
 import { defaultSettings, type Settings, withOptions, type WorkerOptions } from "./settings.ts";
 import { createSettlements, settle } from "./settle.ts";
-import { type Bench, type DrainBounds, isRunning, letGo, type State, type Tally } from "./state.ts";
+import { type Bench, type DrainBounds, isRunning, letGo, queuesOf, type State, type Tally } from "./state.ts";
 
 /** What ends a run. */
 export interface RunOptions {
@@ -121,7 +121,11 @@ export function startEngine(
 ): Engine {
   const state = createState(bench, settings, drain);
   const abort = (): void => halt(state, signal?.reason);
-  const unwatch = bench.handlers.watch(() => rearm(state));
+  const unwatch = bench.handlers.watch(() => {
+    bench.readers.changed();
+    rearm(state);
+  });
+  const leave = drain === undefined ? bench.readers.join(() => queuesOf(state)) : undefined;
   startHeartbeat(state);
   if (signal?.aborted) abort();
   else signal?.addEventListener("abort", abort, { once: true });
@@ -136,6 +140,7 @@ export function startEngine(
       await windDown(state);
       signal?.removeEventListener("abort", abort);
       unwatch();
+      leave?.();
     }
     return state.tally;
   }
@@ -150,6 +155,7 @@ export function startEngine(
     },
     update(changed) {
       state.settings = changed;
+      bench.readers.changed();
       rearm(state);
       state.pump();
     },

@@ -127,7 +127,8 @@ promise(11, "observers cannot hurt", (claim) => {
   });
 
   claim("where nobody listens to 'error' a failing listener is told on the console", async (stage) => {
-    const relay = stage.relay(TASK);
+    const runtime = { ...stage.runtime, print: report };
+    const relay = stage.relay(TASK, { runtime });
     relay.handle("task", () => undefined);
     relay.events.addEventListener("completed", () => {
       throw new Error("mine");
@@ -135,6 +136,18 @@ promise(11, "observers cannot hurt", (claim) => {
     await relay.dispatch("task");
     await relay.drain();
     expect(report).toHaveBeenCalledTimes(1);
+    expect(report.mock.calls[0]?.[1]).toContain("a listener of 'completed': mine");
+  });
+
+  claim("a failing listener of 'error' is told on the console", async (stage) => {
+    const runtime = { ...stage.runtime, print: report };
+    const relay = stage.relay(TASK, { runtime });
+    relay.events.addEventListener("error", () => {
+      throw new Error("mine");
+    });
+    await relay.drain();
+    expect(report).toHaveBeenCalledTimes(1);
+    expect(report.mock.calls[0]?.[1]).toContain("a listener of 'error' failed: mine");
   });
 
   claim("a listener that throws does not keep the next one from hearing", async (stage) => {

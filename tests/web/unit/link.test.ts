@@ -4,7 +4,7 @@ import { createLink } from "../../../src/worker/link.ts";
 import { heard } from "../support/kit.ts";
 
 function states(script: (link: ReturnType<typeof createLink>) => void): readonly string[] {
-  const events = createEvents();
+  const events = createEvents(() => undefined);
   const told = heard(events.target, "connection");
   script(createLink(events, () => 0.5));
   return told.map(({ state }) => state);
