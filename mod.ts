@@ -127,7 +127,6 @@ export type {
   Schedules,
 } from "./src/recurring.ts";
 export { createRelay, type Relay, type RelayOptions } from "./src/relay.ts";
-export type { Runtime } from "./src/runtime.ts";
 export {
   after,
   at,
@@ -139,7 +138,6 @@ export {
   type Tick,
 } from "./src/schedule.ts";
 export type { PrintLevel, Runtime } from "./src/runtime.ts";
-export { after, at, every, type Next, type Recurrence, type Tick } from "./src/schedule.ts";
 export type { InputOf, OutputOf, SchemaIssue, SchemaResult, StandardSchema } from "./src/schema.ts";
 export type { Flaw } from "./src/sound.ts";
 export type { Features, Limits, Topics, Transactions, Transport } from "./src/transport.ts";
