@@ -29,6 +29,7 @@ export const rooms: readonly Room[] = [
   },
   { name: "cron", files: /^src\/cron\//, uses: ["ground"] },
   { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },
+  { name: "operate", files: /^src\/operate\//, uses: ["ground", "contract", "relay"] },
   {
     name: "testing",
     files: /^src\/testing\//,
