@@ -10,7 +10,7 @@ import { DeadlineExceeded } from "../../errors.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Ticket } from "./calls.ts";
 import type { Connection } from "./connection.ts";
-import { explain, isPassing, isScriptUnknown } from "./errors.ts";
+import { explain, isPassing, isReplica, isScriptUnknown } from "./errors.ts";
 import type { Argument, Reply, Script } from "./link.ts";
 
 /** What is to be sent over a connection. */
@@ -26,7 +26,7 @@ export interface Asking {
   /** The connection to ask over; anew for each try. */
   readonly reach: (ticket: Ticket) => Promise<Connection>;
   /** Whether what the server said has another way out, which was taken: then it is asked again at once. */
-  readonly elsewhere?: ((error: unknown) => Promise<boolean>) | undefined;
+  readonly elsewhere?: ((error: unknown, connection: Connection) => Promise<boolean>) | undefined;
 }
 
 /** Milliseconds between two tries at a server that is busy, at least and at most. */
@@ -51,13 +51,33 @@ export async function ask(asking: Asking, question: Question): Promise<Reply> {
       return await question(connection);
     } catch (error) {
       ticket.sent = false;
-      if (await asking.elsewhere?.(error)) continue;
+      if (await asking.elsewhere?.(error, connection)) continue;
       if (!isPassing(error)) throw explain(error, name);
       ticket.late = () => explain(error, name);
       const pause = Math.min(PAUSE_MAX, PAUSE_MIN * 2 ** Math.min(tries, 8));
       await rest(runtime, pause * (0.5 + runtime.random() / 2), ticket);
     }
   }
+}
+
+/** Milliseconds between two connections that are given up as they lead to a replica. */
+const DEMOTED = 5_000;
+
+/**
+ * Gives up connections that lead to a replica: where a master was demoted, its address may be another's by now. At most
+ * one in five seconds, as the server may be meant to be one.
+ */
+export function createDemotion(runtime: Runtime): NonNullable<Asking["elsewhere"]> {
+  let since = -Infinity;
+  return (error, connection) => {
+    if (!isReplica(error)) return Promise.resolve(false);
+    // Calls that were sent over it together are all asked again over the next.
+    if (!connection.alive) return Promise.resolve(true);
+    if (runtime.monotonic() - since < DEMOTED) return Promise.resolve(false);
+    since = runtime.monotonic();
+    connection.retire();
+    return Promise.resolve(true);
+  };
 }
 
 /** Sleeps, but not longer than the call lasts; then it rejects. */

@@ -41,6 +41,11 @@ export interface Looks {
   waiting(queue: string): string;
   /** The key with the earliest instant at which the queue needs a hand: milliseconds since the epoch as text. */
   next(queue: string): string;
+  /**
+   * The clock of the server at which a queue lives, in milliseconds since the epoch; asked as by a write, which a replica
+   * refuses.
+   */
+  clock(queue: string, call: Call): Promise<number>;
   /** Registers anew, so that the registration does not run out; by plain commands, as few as can be. */
   renew(queues: readonly string[], call: Call): Promise<void>;
   /** Takes this client out of those who wait. */

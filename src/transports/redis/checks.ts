@@ -27,8 +27,6 @@ export interface Sight {
 export interface Checks {
   /** One sight for each, within `deadline` milliseconds. */
   look(watched: readonly Watched[], deadline: number): Promise<readonly Sight[]>;
-  /** The clock of the server at which a queue lives, in milliseconds since the epoch. */
-  clock(queue: string, deadline: number): Promise<number>;
 }
 
 /** What checks are made of. */
@@ -57,10 +55,6 @@ export function createChecks({ link, looks }: ChecksOptions): Checks {
       if (watched.length === 0) return [];
       if (!link.clustered) return await lookAt(watched, deadline);
       return (await Promise.all(watched.map((each) => lookAt([each], deadline)))).flat();
-    },
-    async clock(queue, deadline) {
-      const [seconds, micros] = listOf(await link.command(looks.next(queue), ["TIME"], { deadline }));
-      return Number(textOf(seconds)) * 1_000 + Math.floor(Number(textOf(micros)) / 1_000);
     },
   };
 }

@@ -9,26 +9,21 @@ import { createAlarms } from "../../alarms.ts";
 import { TransportBusy, TransportClosed } from "../../errors.ts";
 import type { Call } from "../../exchange.ts";
 import type { Runtime } from "../../runtime.ts";
-import type { Address } from "./address.ts";
-import { ask, commandQuestion, createScripts, type Question, rest } from "./ask.ts";
+import { ask, commandQuestion, createDemotion, createScripts, type Question, rest } from "./ask.ts";
 import { createBells } from "./bells.ts";
 import { createCalls, type Ticket } from "./calls.ts";
 import { type Connection, openConnection } from "./connection.ts";
-import { createDriver } from "./driver.ts";
-import { elsewhereOf, explain, isLasting, isPassing } from "./errors.ts";
+import type { ClusterPattern } from "./duplicates.ts";
+import { elsewhereOf, explain, isLasting, isPassing, isReplica } from "./errors.ts";
 import { createLine, type Line } from "./line.ts";
 import type { Link, Reply } from "./link.ts";
 import { slotOf } from "./slots.ts";
 import { addressOf, createTopology, partsOf } from "./topology.ts";
 
 /** What a link to a Cluster is made of. */
-export interface ClusterOptions {
+export interface ClusterOptions extends ClusterPattern {
   readonly name: string;
   readonly runtime: Runtime;
-  /** Nodes to ask for the map; the first that answers will do. */
-  readonly seeds: readonly Address[];
-  /** Options of node-redis for a client of our own. */
-  readonly client: (host: string, port: number) => { readonly socket: object };
   readonly patience: number;
   readonly opened: (connection: Connection) => void;
 }
@@ -53,11 +48,11 @@ const REROUTED = "rerouted";
 
 /** Makes a link; nothing is opened yet. */
 export function createClusterLink(options: ClusterOptions): Link {
-  const { name, runtime, seeds, patience } = options;
+  const { name, runtime, seeds, recipe, patience } = options;
   const alarms = createAlarms(runtime);
   const calls = createCalls(name, runtime);
   const scripts = createScripts(true);
-  const driver = createDriver();
+  const demoted = createDemotion(runtime);
   const nodes = new Map<string, Node>();
   const lines = new Set<Line>();
   const topology = createTopology({ name, runtime, ask: askAny, drawn: retreat });
@@ -76,9 +71,14 @@ export function createClusterLink(options: ClusterOptions): Link {
       runtime,
       opened,
       async open(signal) {
-        const create = await driver();
-        const client = options.client(host, port);
-        return await openConnection({ name, alarms, clustered: true, patience, signal, create, client });
+        return await openConnection({
+          name,
+          alarms,
+          clustered: true,
+          patience,
+          signal,
+          ...await recipe(host, port),
+        });
       },
     });
     lines.add(made);
@@ -110,7 +110,7 @@ export function createClusterLink(options: ClusterOptions): Link {
       const answer = await askNode(address).catch(() => undefined);
       if (answer !== undefined) return answer;
     }
-    const known = new Set([...seeds.map(({ host, port }) => addressOf(host, port)), ...nodes.keys()]);
+    const known = new Set([...seeds().map(({ host, port }) => addressOf(host, port)), ...nodes.keys()]);
     const failures: unknown[] = [];
     const asked = [...known].map((address) =>
       askNode(address).catch((error: unknown) => {
@@ -180,12 +180,12 @@ export function createClusterLink(options: ClusterOptions): Link {
     return await calls.run(call, action, (ticket) => {
       let redirections = 0;
       let asking: string | undefined;
-      const elsewhere = async (error: unknown): Promise<boolean> => {
+      const elsewhere = async (error: unknown, connection: Connection): Promise<boolean> => {
         asking = undefined;
         const there = elsewhereOf(error);
         if (there === undefined) {
-          if (isPassing(error)) topology.refresh();
-          return false;
+          if (isPassing(error) || isReplica(error)) topology.refresh();
+          return await demoted(error, connection);
         }
         if (there.ask) asking = there.address;
         else {

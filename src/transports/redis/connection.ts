@@ -5,16 +5,16 @@
  * @module
  */
 
-import type { Alarms } from "../../alarms.ts";
+import type { Alarm, Alarms } from "../../alarms.ts";
 import { messageOf, TransportBusy, TransportError } from "../../errors.ts";
-import { argumentsOf, type Client, COMMAND, type CreateClient, replyOf, textOf } from "./driver.ts";
+import { argumentsOf, type Client, COMMAND, type Recipe, replyOf, textOf } from "./driver.ts";
 import { ConnectionLost, explain, isAnswer, isLasting } from "./errors.ts";
 import type { Argument, Reply } from "./link.ts";
 
 /** A connection that is ready for commands, or has ended. */
 export interface Connection {
   readonly alive: boolean;
-  /** It was ended because a channel's slot went to another node: nothing else is wrong. */
+  /** It was ended because another node serves what it was for: nothing else is wrong. */
   readonly moved: boolean;
   /** What the server says of itself; empty where it may not be asked. */
   readonly facts: ReadonlyMap<string, string>;
@@ -24,6 +24,8 @@ export interface Connection {
   subscribe(channel: string, heard: (message: string) => void): Promise<() => Promise<void>>;
   /** An answer is overdue: if nothing at all is heard for a while, the connection is taken for dead. */
   suspect(): void;
+  /** Another server is to be asked from now on: it ends when the answers are there that are still awaited. */
+  retire(): void;
   /** Runs `then` when it ends, whoever ended it; answers what takes this back. */
   whenLost(then: () => void): () => void;
   /** Ends it at once. */
@@ -31,12 +33,9 @@ export interface Connection {
 }
 
 /** How to open one. */
-export interface OpenOptions {
+export interface OpenOptions extends Recipe {
   /** What messages call the transport. */
   readonly name: string;
-  readonly create: CreateClient;
-  /** Options of the client, without those that are decided here. */
-  readonly client: { readonly socket: object; readonly [option: string]: unknown };
   readonly alarms: Alarms;
   /** Whether the server must be a node of a Cluster, or must be none. */
   readonly clustered: boolean;
@@ -48,6 +47,8 @@ export interface OpenOptions {
 
 /** Milliseconds without a sign of life, with an answer overdue, after which a connection is taken for dead. */
 const SILENCE = 2_000;
+/** Milliseconds that a connection that is given up has for the answers that are still awaited. */
+const RETIREMENT = 1_000;
 /** Milliseconds of silence after which the system looks whether the other side is there; costs no command. */
 const KEEP_ALIVE = 10_000;
 
@@ -65,6 +66,12 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     disableOfflineQueue: true,
     disableClientInfo: true,
     maintNotifications: "disabled",
+    // What the client that was handed over keeps for itself.
+    clientSideCache: undefined,
+    commandsQueueMaxLength: undefined,
+    emitInvalidate: false,
+    pingInterval: 0,
+    readonly: false,
     socket: {
       keepAliveInitialDelay: KEEP_ALIVE,
       connectTimeout: patience,
@@ -127,16 +134,27 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
   let signs = 0;
   let suspected = false;
   let moved = false;
+  let lost = false;
+  let awaited = 0;
+  let retired: Alarm | undefined;
 
-  function lose(): void {
+  function end(): void {
     if (!alive) return;
     alive = false;
-    cut();
     for (const follower of followers) follower();
     followers.clear();
   }
 
+  function lose(): void {
+    if (lost) return;
+    lost = true;
+    retired?.cancel();
+    end();
+    cut();
+  }
+
   async function tried<T>(sent: Promise<T>): Promise<T> {
+    awaited++;
     try {
       const answer = await sent;
       signs++;
@@ -147,6 +165,9 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
         throw error;
       }
       throw new ConnectionLost(name, error);
+    } finally {
+      awaited--;
+      if (retired !== undefined && awaited === 0) lose();
     }
   }
 
@@ -179,6 +200,13 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
         suspected = false;
         if (signs === before) lose();
       });
+    },
+    retire() {
+      if (!alive) return;
+      moved = true;
+      retired = alarms.set(RETIREMENT, lose);
+      end();
+      if (awaited === 0) lose();
     },
     whenLost(then) {
       if (alive) followers.add(then);

@@ -40,10 +40,23 @@ export interface ClusterClient {
     options?: object,
   ): Promise<unknown>;
   getNodeClientForKey(key: string): Promise<Client>;
+  /** The nodes that serve slots, each with its client once there is one. */
+  readonly masters: readonly {
+    readonly host: string;
+    readonly port: number;
+    readonly client?: Client | undefined;
+  }[];
 }
 
 /** How `createClient` is called. */
 export type CreateClient = (options: object) => Client;
+
+/** How the client of a connection is made. */
+export interface Recipe {
+  readonly create: CreateClient;
+  /** Its options, without those that are the same for all. */
+  readonly client: { readonly socket: object; readonly [option: string]: unknown };
+}
 
 /** RESP's types by their first bytes, and what each is to become: texts bytes, maps flat lists. */
 const TYPES = { SIMPLE_STRING: 43, BLOB_STRING: 36, VERBATIM_STRING: 61, MAP: 37 };
@@ -59,16 +72,45 @@ export const COMMAND: CommandOptions = {
   timeout: undefined,
 };
 
-const METHODS = ["sendCommand", "sSubscribe", "sUnsubscribe", "duplicate", "on", "off"];
+const METHODS = ["sendCommand", "sSubscribe", "sUnsubscribe", "duplicate", "on", "off", "withTypeMapping"];
+const CLUSTER_METHODS = ["sendCommand", "getNodeClientForKey", "withTypeMapping"];
 
 /** Whether this is a client of one server. */
 export function isClient(value: unknown): value is Client {
-  return hasMethods(value, METHODS) && "isReady" in value && !("slots" in value);
+  return hasMethods(value, METHODS) && "isReady" in value && !("slots" in value) && !isWrong(value);
 }
 
 /** Whether this is a client of a Cluster. */
 export function isCluster(value: unknown): value is ClusterClient {
-  return hasMethods(value, ["sendCommand", "getNodeClientForKey"]) && "slots" in value;
+  return hasMethods(value, CLUSTER_METHODS) && "slots" in value && "masters" in value;
+}
+
+/** Kinds of clients from which no connection can be made, each told by a member that the right kinds lack. */
+const WRONG: readonly (readonly [member: string, kind: string])[] = [
+  ["status", "a client of ioredis"],
+  ["getSentinelNode", "a client of Sentinel: hand over the client of its master"],
+  ["totalClients", "a pool of clients: hand over a client"],
+  ["acquire", "a pool of clients: hand over a client"],
+  ["exec", "a MULTI: hand over its client"],
+];
+
+function isWrong(value: object): boolean {
+  return WRONG.some(([member]) => member in value);
+}
+
+/** Which kind of value was handed over as a client and is none of the right kinds. */
+export function wrongKind(value: unknown): string {
+  if (typeof value !== "object" || value === null) return typeof value;
+  const known = WRONG.find(([member]) => member in value);
+  if (known !== undefined) return known[1];
+  const wanted = "slots" in value ? CLUSTER_METHODS : METHODS;
+  const missing = wanted.find((method) => typeof Reflect.get(value, method) !== "function");
+  if (!hasMethods(value, ["sendCommand"])) return "an object that is no client";
+  if (missing === "withTypeMapping") return "a client of node-redis 4 or older";
+  if (missing !== undefined && hasMethods(value, ["sendCommand", "multi"]) && missing !== "duplicate") {
+    return "what legacy() answers: hand over the client itself";
+  }
+  return `a client without ${missing}()`;
 }
 
 function hasMethods(value: unknown, methods: readonly string[]): value is object {

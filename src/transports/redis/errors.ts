@@ -26,7 +26,7 @@ export class ConnectionLost extends Error {
   }
 }
 
-/** What a reply says; `moved` and `noscript` are handled by who sent the command. */
+/** What a reply says; `moved` and `noscript` are handled where the command was sent. */
 type Kind = "busy" | "full" | "moved" | "noscript" | TransportFault;
 
 /** By the first word of what the server says. */
@@ -38,6 +38,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   CLUSTERDOWN: "busy",
   TRYAGAIN: "busy",
   MASTERDOWN: "busy",
+  UNBLOCKED: "busy",
   NOREPLICAS: "busy",
   MOVED: "moved",
   ASK: "moved",
@@ -90,6 +91,11 @@ export function isAnswer(error: unknown): boolean {
 /** Whether the server did nothing, and may do it a moment later. */
 export function isPassing(error: unknown): boolean {
   return kindOf(error) === "busy";
+}
+
+/** Whether the server is a replica, which it may not have been when the connection was made. */
+export function isReplica(error: unknown): boolean {
+  return /^(READONLY|MASTERDOWN|UNBLOCKED)$/.test(wordOf(error) ?? "");
 }
 
 /** Whether a script must be sent whole. */

@@ -7,7 +7,8 @@
 import type { Address } from "./address.ts";
 import { createClusterLink } from "./cluster.ts";
 import type { Connection } from "./connection.ts";
-import { createGuestCluster } from "./guest_cluster.ts";
+import { createDriver } from "./driver.ts";
+import { duplicatesOf, patternOf } from "./duplicates.ts";
 import type { Link } from "./link.ts";
 import type { Settings } from "./options.ts";
 import { createStandalone } from "./standalone.ts";
@@ -16,21 +17,30 @@ import { createStandalone } from "./standalone.ts";
 export function createLink(settings: Settings, opened: (connection: Connection) => void): Link {
   const { target, name, runtime, patience, tls } = settings;
   const common = { name, runtime, patience, opened };
+  const driver = createDriver();
   switch (target.kind) {
-    case "server":
-      return createStandalone({ ...common, client: { own: clientOf(target.address, tls) } });
+    case "server": {
+      const client = clientOf(target.address, tls);
+      return createStandalone({ ...common, recipe: async () => ({ create: await driver(), client }) });
+    }
     case "client":
-      return createStandalone({ ...common, client: { guest: target.client } });
+      return createStandalone({
+        ...common,
+        recipe: duplicatesOf(name, target.client, patience),
+      });
     case "cluster": {
       const [first] = target.nodes;
       return createClusterLink({
         ...common,
-        seeds: target.nodes,
-        client: (host, port) => clientOf({ ...first, host, port }, tls),
+        seeds: () => target.nodes,
+        recipe: async (host, port) => ({
+          create: await driver(),
+          client: clientOf({ ...first, host, port }, tls),
+        }),
       });
     }
     case "clusterClient":
-      return createGuestCluster({ ...common, cluster: target.client });
+      return createClusterLink({ ...common, ...patternOf(name, target.client) });
   }
 }
 

@@ -27,7 +27,7 @@ import { reserveScript } from "./scripts/reserve.ts";
 import { scheduleScripts } from "./scripts/schedules.ts";
 import { settleScript } from "./scripts/settle.ts";
 import { bindScript, unbindScript } from "./scripts/topics.ts";
-import { leaveScript, passScript, renewScript, unregisterScript } from "./scripts/waiters.ts";
+import { clockScript, leaveScript, passScript, renewScript, unregisterScript } from "./scripts/waiters.ts";
 import { createSchedules } from "./schedules.ts";
 import { extendAll, settleAll } from "./settle.ts";
 import { createTopics } from "./topics.ts";
@@ -112,6 +112,7 @@ function scriptsOf(naming: Naming) {
     unregister: unregisterScript(naming),
     pass: passScript(naming),
     leave: leaveScript(naming),
+    clock: clockScript(naming),
     ...scheduleScripts(naming),
   };
 }

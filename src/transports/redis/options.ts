@@ -7,7 +7,7 @@
 import { checkBoolean, checkInteger, checkKnown, checkObject, quote } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { type Address, type Addresses, addressesOf } from "./address.ts";
-import { type Client, type ClusterClient, isClient, isCluster } from "./driver.ts";
+import { type Client, type ClusterClient, isClient, isCluster, wrongKind } from "./driver.ts";
 import { PARTS, type Parts } from "./keys.ts";
 
 /** The parts of a queue whose keys can be named; each default is the part's own name. */
@@ -34,8 +34,9 @@ export interface RedisOptions {
   /** Whether the addresses are those of a Cluster. Default: true for `nodes` and for several in `REDIS_ADDR`. */
   readonly cluster?: boolean | undefined;
   /**
-   * A connected client of node-redis, of one server or of a Cluster. It is never closed here; bells are heard over
-   * duplicates of it, which are.
+   * A connected client of node-redis, of one server or of a Cluster. It is a pattern: all connections are duplicates of
+   * it, made anew where one ends or falls silent, and closed with the transport. The client itself is never closed here,
+   * and nothing of ours waits behind its commands.
    */
   readonly client?: RedisClient | undefined;
   /** Options of `node:tls`, such as `ca` or `servername`, for `rediss:`. */
@@ -145,7 +146,9 @@ function targetOf({ url, nodes, cluster, client }: RedisOptions): Settings["targ
     if (isClient(client)) return { kind: "client", client };
     if (isCluster(client)) return { kind: "clusterClient", client };
     throw new TypeError(
-      `Cannot ${ACTION} as 'client' must be made by createClient or createCluster of node-redis 6: current value is ${typeof client}`,
+      `Cannot ${ACTION} as 'client' must be made by createClient or createCluster of node-redis 6: current value is ${
+        wrongKind(client)
+      }`,
     );
   }
   if (cluster !== undefined) checkBoolean(ACTION, "cluster", cluster);

@@ -80,8 +80,11 @@ const LINGER = 2_000;
 const PATIENCE = 5_000;
 /** The same at the end. */
 const FAREWELL = 1_000;
-/** A server's clock may be set, and a machine that sleeps stops ours: every so many checks it is asked for. */
-const CLOCK_CHECKS = 8;
+/**
+ * A server's clock may be set, a machine that sleeps stops ours, and a master may become a replica, which answers the
+ * checks as before: every so many checks the clock is asked for.
+ */
+const CLOCK_CHECKS = 4;
 /** Milliseconds at least between a look and the next for the sake of a time. */
 const BREATH = 25;
 
@@ -212,7 +215,7 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
     try {
       const [first] = manned;
       if (first !== undefined && ++unclocked >= CLOCK_CHECKS) {
-        offset = await checks.clock(first.queue, deadline) - runtime.monotonic();
+        offset = await looks.clock(first.queue, { deadline }) - runtime.monotonic();
         unclocked = 0;
       }
       const seen = await checks.look(manned, deadline);

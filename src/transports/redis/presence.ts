@@ -15,10 +15,11 @@ export interface PresenceScripts {
   readonly unregister: Script;
   readonly pass: Script;
   readonly leave: Script;
+  readonly clock: Script;
 }
 
 /** What a client does beside its jobs. */
-export interface Presence extends Pick<Looks, "renew" | "unregister" | "pass"> {
+export interface Presence extends Pick<Looks, "renew" | "unregister" | "pass" | "clock"> {
   /** Takes out its consumers that hold nothing. */
   leave(call: Call): Promise<void>;
 }
@@ -49,6 +50,7 @@ export function createPresence(context: Context, scripts: PresenceScripts): Pres
     renew: (queues, call) => forAll(scripts.renew, queues, [instance, String(REGISTERED)], call),
     unregister: (queues, call) => forAll(scripts.unregister, queues, [instance], call),
     pass: (queue, call) => forAll(scripts.pass, [queue], [], call),
+    clock: async (queue, call) => Number(await link.run(scripts.clock, [keys.base(queue)], [], callOf(call))),
     leave: (call) => forAll(scripts.leave, [...context.visited], [instance], call),
   };
 }

@@ -1,11 +1,12 @@
-/** Clients that were handed over: used as they are, whatever they are set to, and never closed. */
-import { createClient, createCluster } from "redis";
+/** Clients that were handed over: every connection is a duplicate, whatever they are set to, and they are never closed. */
+import { createClient, createClientPool, createCluster, createSentinel } from "redis";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Delivery, PushJob } from "../../../src/exchange.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
 import { type RedisServer, startRedis } from "../support/servers/redis.ts";
 import { startRedisCluster } from "../support/servers/redis_cluster.ts";
+import { openProxy } from "../faults/support/proxy.ts";
 import { connections } from "./support.ts";
 
 let server: RedisServer;
@@ -139,8 +140,96 @@ test("a Cluster's client works, and stays open", async () => {
   made.destroy();
 }, 60_000);
 
+test("jobs are in the database that a client has chosen since it was made", async () => {
+  const made = createClient({ url: server.url });
+  made.on("error", () => {});
+  await made.connect();
+  await made.select(3);
+  const transport = redis({ client: made, warn: () => {} });
+  await transport.push([one("1")], call);
+  expect(await made.exists("{relevo:work}:waiting")).toBe(1);
+  await transport[Symbol.asyncDispose]();
+  made.destroy();
+});
+
+test(
+  "a client that is busy with a command of its owner's, or subscribed, keeps no call waiting",
+  async () => {
+    for (const RESP of [2, 3] as const) {
+      await server.send("FLUSHALL");
+      const made = createClient({ url: server.url, RESP });
+      made.on("error", () => {});
+      await made.connect();
+      await made.subscribe("news", () => {});
+      const transport = redis({ client: made, warn: () => {} });
+      await walk(transport);
+      await transport[Symbol.asyncDispose]();
+      made.destroy();
+    }
+    const made = createClient({ url: server.url });
+    made.on("error", () => {});
+    await made.connect();
+    const transport = redis({ client: made, warn: () => {} });
+    await transport.info("work", call);
+    const blocked = made.blPop("none", 3).catch(() => undefined);
+    const start = performance.now();
+    await transport.info("work", call);
+    expect(performance.now() - start).toBeLessThan(2_900);
+    await transport[Symbol.asyncDispose]();
+    made.destroy();
+    await blocked;
+  },
+  20_000,
+);
+
+test.each(["a server's client", "a Cluster's client"])(
+  "%s whose server falls silent costs calls their deadline, and works again when the link does",
+  async (kind) => {
+    await using cluster = kind === "a Cluster's client" ? await startRedisCluster() : undefined;
+    const proxies = await Promise.all((cluster?.nodes ?? [server]).map(({ port }) => openProxy(port)));
+    const ports = new Map((cluster?.nodes ?? [server]).map(({ port }, n) => [port, proxies[n]?.port ?? 0]));
+    const made = cluster === undefined
+      ? createClient({ url: `redis://127.0.0.1:${proxies[0]?.port}` })
+      : createCluster({
+        rootNodes: cluster.urls.map((url) => ({ url })),
+        nodeAddressMap: (address) => ({
+          host: "127.0.0.1",
+          port: ports.get(Number(address.split(":")[1])) ?? 0,
+        }),
+      });
+    made.on("error", () => {});
+    await made.connect();
+    const transport = redis({ client: made, warn: () => {}, connectTimeout: 1_000 });
+    await transport.push([one("1")], call);
+    for (const proxy of proxies) proxy.silence();
+    for (let n = 0; n < 2; n++) await expect(transport.info("work", { deadline: 300 })).rejects.toThrow();
+    for (const proxy of proxies) proxy.heal();
+    await expect.poll(() => transport.info("work", { deadline: 500 }).catch(() => undefined), {
+      timeout: 15_000,
+    }).toMatchObject({ waiting: 1 });
+    await transport[Symbol.asyncDispose]();
+    made.destroy();
+    await Promise.all(proxies.map((proxy) => proxy.close()));
+  },
+  60_000,
+);
+
 test("what is no client is refused at once", () => {
   for (const wrong of [null, {}, "redis://localhost", createClient, 7]) {
     expect(() => redis({ client: wrong as never })).toThrow(TypeError);
   }
+});
+
+test("a client that cannot work is refused when it is handed over, by what it is", () => {
+  const good = createClient({ url: server.url });
+  const cases: readonly (readonly [unknown, RegExp])[] = [
+    [good.legacy(), /legacy\(\)/],
+    [createClientPool({ url: server.url }), /a pool of clients/],
+    [createSentinel({ name: "m", sentinelRootNodes: [{ host: "127.0.0.1", port: 1 }] }), /Sentinel/],
+    [good.multi(), /a MULTI/],
+    [Object.assign(Object.create(good) as object, { duplicate: undefined }), /without duplicate\(\)/],
+    [Object.assign(Object.create(good) as object, { withTypeMapping: undefined }), /node-redis 4 or older/],
+    [{ status: "ready", duplicate() {}, sendCommand() {} }, /a client of ioredis/],
+  ];
+  for (const [wrong, message] of cases) expect(() => redis({ client: wrong as never })).toThrow(message);
 });

@@ -57,3 +57,8 @@ for _, base in ipairs(KEYS) do
 end
 return 1
 `;
+
+/** The server's clock: KEYS a base. Not of the scripts that only read, so that a replica refuses it. */
+export function clockScript(naming: Naming): Script {
+  return script(naming, "clock", ["allow-oom"], "return clock()");
+}

@@ -14,6 +14,8 @@ export interface Proxy {
   swallowed(): Promise<void>;
   /** Lets connections that are made from now on work. */
   heal(): void;
+  /** Leads connections that are made from now on to another port. */
+  lead(port: number): void;
   /** Breaks every connection, and heals. */
   cut(): void;
   close(): Promise<void>;
@@ -32,6 +34,7 @@ export async function openProxy(target: number): Promise<Proxy> {
   const waiting = new Set<() => void>();
   let deaf = false;
   let dumb = false;
+  let there = target;
 
   function swallow(): void {
     for (const heard of waiting) heard();
@@ -39,7 +42,7 @@ export async function openProxy(target: number): Promise<Proxy> {
   }
 
   function join(near: Socket): void {
-    const far = connect(target, "127.0.0.1");
+    const far = connect(there, "127.0.0.1");
     const line: Line = { near, far, deaf, dumb };
     lines.add(line);
     near.on("data", (chunk) => line.deaf || far.write(chunk));
@@ -85,6 +88,9 @@ export async function openProxy(target: number): Promise<Proxy> {
     },
     swallowed: () => new Promise((resolve) => void waiting.add(resolve)),
     heal,
+    lead(port) {
+      there = port;
+    },
     cut() {
       heal();
       for (const line of [...lines]) drop(line);
