@@ -17,6 +17,9 @@ import { commandOf, suites, titleOf } from "./lib/suites.mjs";
 
 const { chosen, filters, all } = options(process.argv.slice(2));
 install("tests/runtimes", "the runtimes to test on (Node 22, 24, 26, Deno, Bun, workerd)");
+if (chosen.some(({ name }) => name === "least")) {
+  install("tests/least", "the least versions of Node, Deno and Bun that the package promises to run on");
+}
 if (!install("", "the development dependencies", { node: toolNode() })) process.exit(1);
 for (const { name, why } of prepareServers()) {
   console.log(`SKIPPED: whatever needs the server '${name}', which cannot be had here: ${why}`);

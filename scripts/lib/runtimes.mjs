@@ -39,6 +39,19 @@ export const table = {
   },
 };
 
+/**
+ * The least version of each runtime that the package promises to run on, in a manifest of their own, as only `npm test`
+ * needs them. What stands before a script in their commands is `before`.
+ */
+export const least = [
+  leastOf("Node", "22.13.0", `node-22-${platform}/bin/node${exe}`, ["--disable-warning=ExperimentalWarning"]),
+  leastOf("Node", "23.4.0", `node-23-${platform}/bin/node${exe}`, ["--disable-warning=ExperimentalWarning"]),
+  leastOf("Node", "24.0.0", `node-24-${platform}/bin/node${exe}`, ["--disable-warning=ExperimentalWarning"]),
+  leastOf("Node", "25.0.0", `node-25-${platform}/bin/node${exe}`, ["--disable-warning=ExperimentalWarning"]),
+  leastOf("Deno", "2.6.0", `@deno/${deno}/deno${exe}`, ["run", "-A", "--quiet"]),
+  leastOf("Bun", "1.4.0", `@oven/bun-${bun}/bin/bun${exe}`, []),
+];
+
 /** The binary of a runtime, or undefined where it cannot be had. A Node of the same major serves as well. */
 export function binaryOf(name) {
   const { binary } = table[name];
@@ -50,6 +63,10 @@ export function binaryOf(name) {
 /** The best Node at hand for tools: npm and vitest misbehave under old ones. */
 export function toolNode() {
   return binaryOf("node24") ?? binaryOf("node26") ?? binaryOf("node22") ?? process.execPath;
+}
+
+function leastOf(runtime, version, path, before) {
+  return { runtime, version, binary: inRepository(`tests/least/node_modules/${path}`), before };
 }
 
 function nodeBinary(major) {

@@ -103,6 +103,14 @@ export const suites = [
     timeout: 15 * minute,
   },
   {
+    // Each version runs plain scripts; vitest itself, on Node 24, starts them and reads what they print.
+    name: "least",
+    title: "least versions",
+    runtime: "node24",
+    folders: ["tests/least/"],
+    timeout: 15 * minute,
+  },
+  {
     name: "workerd-raw",
     title: "workerd, raw",
     runtime: "workerd",

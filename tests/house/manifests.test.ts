@@ -78,7 +78,12 @@ test.each(Object.entries(DEPENDENCIES))("%s is imported by %s alone", (dependenc
   expect(importing).toEqual([entry]);
 });
 
-test.each(["package.json", "tests/runtimes/package.json", "scripts/node/package.json"])(
+test.each([
+  "package.json",
+  "tests/runtimes/package.json",
+  "tests/least/package.json",
+  "scripts/node/package.json",
+])(
   "%s pins every version exactly, and so does its lockfile",
   (file) => {
     const manifest = read<Readonly<Record<string, Readonly<Record<string, string>> | undefined>>>(file);

@@ -1,49 +1,19 @@
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { npm } from "../../scripts/lib/install.mjs";
 import { inRepository } from "../../scripts/lib/paths.mjs";
 import { run } from "../../scripts/lib/run.mjs";
 import { binaryOf, toolNode } from "../../scripts/lib/runtimes.mjs";
 import { toolEnvironment } from "../../scripts/lib/tools.mjs";
+import { installPacked, pack } from "./support/packed.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "relevo package "));
 const installed = join(folder, "node_modules", "@relevo", "relevo");
 const env = toolEnvironment();
 
-async function runNpm(args: readonly string[], cwd: string): Promise<string> {
-  const [command, all] = npm(toolNode(), [...args, "--loglevel=error"]);
-  const { code, output } = await run(command, all, { timeout: 60_000, env, cwd });
-  if (code !== 0) throw new Error(`npm ${args[0]} ended with ${code}: ${output}`);
-  return output;
-}
-
-/** Packed from a copy: several checkers may be at work in the same tree, and each would rewrite its dist. */
 beforeAll(async () => {
-  const stage = join(folder, "stage");
-  mkdirSync(stage);
-  for (const file of ["package.json", "LICENSE", "README.md", "CHANGELOG.md"]) {
-    if (existsSync(inRepository(file))) cpSync(inRepository(file), join(stage, file));
-  }
-  const build = await run(toolNode(), [inRepository("scripts/build.mjs"), join(stage, "dist")], {
-    timeout: 60_000,
-    env,
-  });
-  if (build.code !== 0) throw new Error(`Cannot build: ${build.output}`);
-  await runNpm(["pack", "--ignore-scripts", "--pack-destination", folder], stage);
-  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
-  await runNpm(["install", "--offline", "--no-audit", "--no-fund", `./${tarball}`], folder);
+  await installPacked(await pack(folder), folder);
 }, 130_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -6,6 +6,7 @@
 
 import { type Channel, CHANNELS } from "../../job.ts";
 import type { Database, Statement } from "./driver.ts";
+import { prepareNumbered } from "./parameters.ts";
 
 /** What the rooms of this adapter work with. */
 export interface Session {
@@ -16,7 +17,7 @@ export interface Session {
   readonly empty: Set<string>;
   /** Queues in which something changed for those who wait, and how many of them may find a job. */
   readonly touched: Map<string, number>;
-  /** The statement of a text, prepared once. */
+  /** The statement of a text, prepared once; its parameters may be numbered. */
   statement(sql: string): Statement;
   /** Adds to a queue's counter. */
   count(queue: string, channel: Channel, by: number): void;
@@ -45,7 +46,7 @@ export function createSession(database: Database): Session {
     statement(sql) {
       let statement = statements.get(sql);
       if (statement === undefined) {
-        statement = database.prepare(sql);
+        statement = prepareNumbered(database, sql);
         statements.set(sql, statement);
       }
       return statement;
