@@ -8,7 +8,7 @@ import { MAX_PAGE, PAGE, PREVIEW } from "./defaults.ts";
 import type { Call, Reloaded, Selection } from "./exchange.ts";
 import { type Channel, DEAD_CHANNELS, type DeadChannel, type QueueInfo, type StoredJob } from "./job.ts";
 import { checkPlace, checkSelection } from "./guard/checks.ts";
-import { checkId, checkQueueName } from "./names.ts";
+import { checkAnyId, checkQueueName } from "./names.ts";
 import { checkInteger, checkKnown, checkSignal, checkWord } from "./options.ts";
 import { storedJobOf } from "./record.ts";
 import type { Transport } from "./transport.ts";
@@ -98,7 +98,7 @@ export function createAdmin(transport: Transport, deadline: number): Admin {
     },
     async get(queue, id, options = {}) {
       checkQueueName(queue, "get a job");
-      checkId(id, "get a job");
+      checkAnyId(id, "get a job");
       const [entry] = await transport.get(queue, [id], callOf("get a job", options));
       return entry === undefined ? undefined : storedJobOf(entry);
     },

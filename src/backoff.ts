@@ -95,6 +95,16 @@ function policy(type: BackoffPolicy["type"], base: number, options: BackoffOptio
   return made;
 }
 
+/** Whether a value is a policy that gives delays. */
+export function isBackoff(value: unknown): value is BackoffPolicy {
+  try {
+    checkBackoff(value as BackoffPolicy, "read a record");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Refuses a policy that could give a delay that is none; used where one is made and where one arrives. */
 export function checkBackoff(backoff: BackoffPolicy, action: string): void {
   if (typeof backoff !== "object" || backoff === null) {

@@ -36,6 +36,10 @@ export const UNKNOWN_FOR: number = 3_600_000;
 export const UNKNOWN_DELAY_MIN: number = 1_000;
 /** The longest time between two hand-backs of such a job. */
 export const UNKNOWN_DELAY_MAX: number = 60_000;
+/** UTF-8 bytes of a job's metadata, as it is read. */
+export const MAX_META: number = 256 * 1024;
+/** Levels of nesting in a job's metadata. */
+export const MAX_META_DEPTH: number = 32;
 /** Bytes of an encoded payload. */
 export const MAX_PAYLOAD: number = 512 * 1024;
 /** Levels that a payload of JSON may have. */

@@ -50,6 +50,8 @@ export interface Delivery {
   readonly name: string;
   /** As pushed, byte for byte. */
   readonly payload: Uint8Array;
+  /** The entry has no payload, not even an empty one: another program left it out. Its handler is not called. */
+  readonly bare?: boolean | undefined;
   /** As pushed; empty for an entry that another program put in. */
   readonly meta: string;
   /** How many leases on this entry ran out before this delivery, since it was pushed, settled `again` or reloaded. */

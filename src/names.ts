@@ -95,6 +95,20 @@ export function checkId(id: string, action: string, option = "id"): void {
   }
 }
 
+/** Whether a text could be an id. */
+export function isId(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.isWellFormed() && !value.includes("\0") &&
+    (value.length * 3 <= MAX_ID || byteLength(value) <= MAX_ID);
+}
+
+/** Refuses what can be no job's id; other programs may have given theirs longer ones than a caller may. */
+export function checkAnyId(id: string, action: string, option = "id"): void {
+  if (typeof id === "string" && id !== "") return;
+  throw new TypeError(
+    `Cannot ${action} as '${option}' must be a non-empty string: current value is ${quote(id)}`,
+  );
+}
+
 /** What the ids begin with that a store gives to the entries of other programs; refused in every id that a caller gives. */
 export const NUMBERED = "#";
 

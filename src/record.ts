@@ -4,16 +4,20 @@
  * @module
  */
 
-import { MAX_ERROR_TEXT } from "./defaults.ts";
+import { isBackoff } from "./backoff.ts";
+import { MAX_ERROR_TEXT, MAX_META, MAX_META_DEPTH } from "./defaults.ts";
 import { errorOf } from "./errors.ts";
 import type { Delivery, Entry } from "./exchange.ts";
-import { type ErrorRecord, type Job, type Meta, RECORD_VERSION, type StoredJob } from "./job.ts";
-import { byteLength } from "./names.ts";
+import { type Death, type ErrorRecord, type Job, type Meta, RECORD_VERSION, type StoredJob } from "./job.ts";
+import { byteLength, isId } from "./names.ts";
 
 /** The metadata as text. */
 export function writeMeta(meta: Meta): string {
   return JSON.stringify(meta);
 }
+
+/** The last instant of JavaScript's calendar, in milliseconds since the epoch. */
+const LAST_INSTANT = 8.64e15;
 
 /** Metadata of an entry that carries none: another program put it in. */
 const RAW: Meta = { v: RECORD_VERSION };
@@ -21,16 +25,37 @@ const RAW: Meta = { v: RECORD_VERSION };
 /**
  * The metadata of a text. Of a newer format whose fields this version cannot read, only which format it is.
  *
+ * Any program may have written it, so that it is bounded before it is looked at: what is deep could not be copied or
+ * written again, as either takes a call of itself for each level.
+ *
  * @throws {TypeError} when the text is no metadata.
  */
 export function readMeta(text: string): Meta {
   if (text === "") return RAW;
+  if (text.length * 3 > MAX_META && byteLength(text) > MAX_META) {
+    throw wrongMeta(`longer than ${MAX_META} bytes`);
+  }
   const meta = parse(text);
   if (isRecord(meta)) {
+    if (!isShallow(meta, MAX_META_DEPTH)) throw wrongMeta(`deeper than ${MAX_META_DEPTH} levels`);
     if (isSound(meta)) return meta;
     if (meta.v > RECORD_VERSION) return { v: meta.v };
   }
-  throw new TypeError("the job's metadata is no record");
+  throw wrongMeta("no record");
+}
+
+function wrongMeta(what: string): TypeError {
+  return new TypeError(`the job's metadata is ${what}`);
+}
+
+/** Whether a value has at most so many levels. */
+function isShallow(value: object, levels: number): boolean {
+  for (const part of Object.values(value)) {
+    if (typeof part === "object" && part !== null && (levels <= 1 || !isShallow(part, levels - 1))) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /** Bytes of an error's message that are kept where all of it is too much. */
@@ -44,12 +69,28 @@ export function lessOf(text: string): string | undefined {
   const meta = parse(text);
   if (!isRecord(meta)) return undefined;
   const { lastError, ...rest }: Meta = meta;
-  if (!isObject(lastError)) return undefined;
+  if (lastError === undefined) return undefined;
+  if (!isError(lastError)) return writeMeta(rest);
   const { stack, ...error } = lastError;
   if (stack !== undefined) return writeMeta({ ...rest, lastError: error });
-  const message = cut(String(error.message), SHORT_ERROR);
+  const message = cut(error.message, SHORT_ERROR);
   if (message !== error.message) return writeMeta({ ...rest, lastError: { ...error, message } });
   return writeMeta(rest);
+}
+
+/** The metadata of a dead job without all that other programs, and the job's dispatcher, said: what a dead job cannot do without. */
+export function leastOf(text: string): string | undefined {
+  const meta = parse(text);
+  if (!isRecord(meta)) return undefined;
+  const { v, codec, createdAt, attempts, dead }: Meta = meta;
+  const least = writeMeta({
+    v,
+    ...(codec === undefined ? {} : { codec }),
+    ...(createdAt === undefined ? {} : { createdAt }),
+    ...(attempts === undefined ? {} : { attempts }),
+    ...(dead === undefined ? {} : { dead }),
+  });
+  return least.length < text.length ? least : undefined;
 }
 
 /** What JSON holds, if it is JSON: the error of a parser would repeat the text. */
@@ -62,7 +103,7 @@ function parse(text: string): unknown {
 }
 
 function isRecord(value: unknown): value is { readonly v: number } {
-  return typeof value === "object" && value !== null && "v" in value && Number.isInteger(value.v);
+  return isObject(value) && "v" in value && isWhole(value.v) && value.v >= RECORD_VERSION;
 }
 
 /** Whether a record can be used: the fields that decide a job's fate are what they should be. */
@@ -70,12 +111,24 @@ function isSound(record: { readonly v: number }): record is Meta {
   const meta: Partial<Meta> = record;
   const { codec, attempts, lost, maxAttempts, timeout, createdAt, unknownSince, lastDelay } = meta;
   return (codec === undefined || typeof codec === "string") && isCount(attempts) && isCount(lost) &&
-    isCount(maxAttempts) && isCount(timeout) && isCount(createdAt) && isCount(unknownSince) &&
-    isCount(lastDelay);
+    isCount(maxAttempts) && maxAttempts !== 0 && isTime(timeout) && isInstant(createdAt) &&
+    isInstant(unknownSince) && isTime(lastDelay);
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value);
 }
 
 function isCount(value: unknown): boolean {
-  return value === undefined || (typeof value === "number" && value >= 0);
+  return value === undefined || (isWhole(value) && value >= 0);
+}
+
+function isTime(value: unknown): boolean {
+  return value === undefined || (Number.isFinite(value) && Number(value) >= 0);
+}
+
+function isInstant(value: unknown): boolean {
+  return value === undefined || (typeof value === "number" && value >= 0 && value <= LAST_INSTANT);
 }
 
 /** The job of a delivery. */
@@ -94,19 +147,20 @@ export function storedJobOf(entry: Entry): StoredJob {
   }
   const due = channel === "waiting" || channel === "delayed" ? time : meta.createdAt ?? time;
   const job = jobFrom(entry, meta, due);
-  const { updatedAt, dead } = meta;
-  const updated: unknown = updatedAt ?? (isObject(dead) ? dead.at : undefined);
+  const dead = isDeath(meta.dead) ? meta.dead : undefined;
+  const updated = meta.updatedAt ?? dead?.at;
   return {
     ...job,
     channel,
     payload,
     size,
-    updatedAt: typeof updated === "number" ? updated : job.createdAt,
+    updatedAt: updated !== undefined && isInstant(updated) ? updated : job.createdAt,
     ...(channel === "reserved" ? { leasedUntil: time } : {}),
-    ...(isObject(dead) && channel === dead.channel ? { dead: { ...dead } } : {}),
+    ...(channel === dead?.channel ? { dead: { ...dead } } : {}),
   };
 }
 
+/** Any program may have written these, and a wrong one that decides nothing is shown as if it were not there. */
 function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
   const { maxAttempts, timeout, backoff, lastError } = meta;
   return {
@@ -117,20 +171,38 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
     lost: lostOf(stored, meta),
     createdAt: meta.createdAt ?? due,
     due,
-    // Any program may have written these, and a wrong one decides nothing: it is shown as if it were not there.
-    requestId: typeof meta.requestId === "string" ? meta.requestId : stored.id,
-    headers: isObject(meta.headers) ? structuredClone(meta.headers) : {},
+    requestId: isId(meta.requestId) ? meta.requestId : stored.id,
+    headers: headersOf(meta.headers),
     codec: meta.codec ?? "json",
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(timeout === undefined ? {} : { timeout }),
     // Copies, as whoever gets this could change what the run itself is judged by.
-    ...(isObject(backoff) ? { backoff: { ...backoff } } : {}),
-    ...(isObject(lastError) ? { lastError: { ...lastError } } : {}),
+    ...(isBackoff(backoff) ? { backoff: { ...backoff } } : {}),
+    ...(isError(lastError) ? { lastError: { ...lastError } } : {}),
   };
 }
 
-function isObject<Value>(value: Value): value is Value & object {
+/** A copy of those headers that are texts. */
+function headersOf(headers: unknown): Record<string, string> {
+  if (!isObject(headers)) return {};
+  return Object.fromEntries(Object.entries(headers).filter(([, text]) => typeof text === "string"));
+}
+
+function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isError(value: unknown): value is ErrorRecord {
+  if (!isObject(value)) return false;
+  const { name, message, stack = "", code = "" }: Partial<Record<keyof ErrorRecord, unknown>> = value;
+  return [name, message, stack, code].every((text) => typeof text === "string");
+}
+
+function isDeath(value: unknown): value is Death {
+  if (!isObject(value)) return false;
+  const { channel, reason, at, lost }: Partial<Record<keyof Death, unknown>> = value;
+  return typeof channel === "string" && typeof reason === "string" && at !== undefined && isInstant(at) &&
+    lost !== undefined && isCount(lost);
 }
 
 /** Runs that counted so far. */

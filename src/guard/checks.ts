@@ -8,7 +8,7 @@
 
 import type { Call, PageRequest, ReserveOptions, Selection } from "../exchange.ts";
 import { type Channel, CHANNELS, DEAD_CHANNELS } from "../job.ts";
-import { checkId, checkQueueName, checkReservable } from "../names.ts";
+import { checkAnyId, checkId, checkQueueName, checkReservable } from "../names.ts";
 import {
   checkBoolean,
   checkInteger,
@@ -90,10 +90,10 @@ export function wrongCursor(action: string, cursor: unknown): TypeError {
   );
 }
 
-/** Refuses ids that no job can have. */
+/** Refuses ids that no job can have; those of other programs may be longer than a caller's. */
 export function checkIds(action: string, ids: readonly string[], most?: number): void {
   checkList(action, "ids", ids, most);
-  for (const id of ids) checkId(id, action);
+  for (const id of ids) checkAnyId(id, action);
 }
 
 /** Refuses a selection of jobs that says nothing, or what the channel's jobs do not have. */
@@ -113,7 +113,7 @@ export function checkSelection(action: string, select: Selection, channel: Chann
     throw new TypeError(`Cannot ${action} with an empty selection: say 'all' to mean every job`);
   }
   for (const option of ["name", "reason"] as const) {
-    if (select[option] !== undefined) checkId(select[option], action, option);
+    if (select[option] !== undefined) checkAnyId(select[option], action, option);
   }
   if (select.before !== undefined) checkTime(action, "before", select.before);
   const dead: readonly Channel[] = DEAD_CHANNELS;

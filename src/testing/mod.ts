@@ -6,7 +6,14 @@
 
 export { conformance } from "./conformance/conformance.ts";
 export { type Examination, examine, type FailedCase, featureTable } from "./conformance/report.ts";
-export type { Ability, Case, Need, Subject, SubjectTransaction } from "./conformance/subject.ts";
+export type {
+  Ability,
+  Case,
+  ForeignEntry,
+  Need,
+  Subject,
+  SubjectTransaction,
+} from "./conformance/subject.ts";
 export {
   createFakeRuntime,
   type FakeRuntime,

@@ -5,11 +5,11 @@
  */
 
 import { HEARTBEAT_PART, MAX_UNSETTLED } from "../defaults.ts";
-import { TransportClosed } from "../errors.ts";
+import { errorOf, TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
 import { hush } from "../promises.ts";
 import { bindGroups, unboundOf } from "./bind.ts";
-import { buried, isReadable, setAside } from "./judge.ts";
+import { buried, buriedAfresh, isReadable, setAside } from "./judge.ts";
 import { tellHandlerless } from "./ignored.ts";
 import { hasten } from "./lease.ts";
 import { giveBack, inTime } from "./patience.ts";
@@ -179,13 +179,24 @@ async function reserve(
   }
 }
 
-/** Takes a delivery in: one that was lost too often is dead before another handler dies of it. */
+/** Takes a delivery in; never throws, whatever its entry contains. */
 function admit(state: State, delivery: Delivery, received: number): void {
   const run = new Run(delivery);
   run.leaseEnd = received + delivery.lease;
   hasten(state, delivery.lease);
   run.held = state.held.add(run);
   if (state.drain !== undefined) state.drain.left--;
+  try {
+    sort(state, run);
+  } catch (error) {
+    state.bench.events.emit("error", { error: errorOf(error), during: `taking in job '${delivery.id}'` });
+    settle(state, run, buriedAfresh(state, run, error));
+  }
+}
+
+/** Puts a run where it belongs: one that was lost too often is dead before another handler dies of it. */
+function sort(state: State, run: Run): void {
+  const { delivery } = run;
   if (delivery.lost > 0) {
     const { id, queue } = delivery;
     state.bench.events.emit("lost", { id, queue, lost: run.lost });

@@ -148,6 +148,19 @@ export function buried(
   return { to: channel, meta: writeMeta(meta), reason, error };
 }
 
+/**
+ * A job whose steps broke in a way that none of them knows: dead with nothing in its record but that, as whatever broke
+ * them may be in there.
+ */
+export function buriedAfresh({ bench: { runtime } }: Judge, run: Run, thrown: unknown): Buried {
+  const error = errorOf(thrown);
+  const at = runtime.now();
+  const lastError = errorRecordOf(error);
+  const dead = { channel: "failed", reason: "undecodable", at, lost: run.delivery.lost } as const;
+  const meta: Meta = { v: RECORD_VERSION, createdAt: run.delivery.due, attempts: 0, lastError, dead };
+  return { to: "failed", meta: writeMeta(meta), reason: dead.reason, error };
+}
+
 /** A job that nobody here can handle: given back for a while, as a newer worker may know it, then dead. */
 export function handedBack(judge: Judge, run: Run, reason: "unknown" | "invalid", error: Error): Fate {
   const { settings, bench: { runtime } } = judge;

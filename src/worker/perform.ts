@@ -26,6 +26,7 @@ import { validate } from "../schema.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import {
   buried,
+  buriedAfresh,
   fateOfError,
   fateOfOutcome,
   fateOfResult,
@@ -42,7 +43,7 @@ import { letGo, type State } from "./state.ts";
 /** A run that may be called, or the fate of one that may not. */
 type Ready = { readonly listeners: Listeners; readonly payload: unknown } | { readonly fate: Fate };
 
-/** Walks a run through its slot; never rejects. */
+/** Walks a run through its slot; never rejects, whatever its entry contains. */
 export async function perform(state: State, run: Run): Promise<void> {
   let fate: Fate;
   try {
@@ -59,7 +60,7 @@ export async function perform(state: State, run: Run): Promise<void> {
     else fate = await invoke(state, run, ready);
   } catch (error) {
     state.bench.events.emit("error", { error: errorOf(error), during: `running job '${run.delivery.id}'` });
-    fate = fateOfError(state, run, error);
+    fate = lastResort(state, run, error);
   }
   run.alarm?.cancel();
   if (run.running >= 0) state.running.remove(run.running);
@@ -68,6 +69,15 @@ export async function perform(state: State, run: Run): Promise<void> {
   state.pump();
   state.room.open();
   state.quiet.open();
+}
+
+/** A step failed that must not: a failed run like any other, or where not even that can be written, a dead job. */
+function lastResort(state: State, run: Run, error: unknown): Fate {
+  try {
+    return fateOfError(state, run, error);
+  } catch (worse) {
+    return buriedAfresh(state, run, worse);
+  }
 }
 
 function conclude(state: State, run: Run, fate: Fate): void {
@@ -101,6 +111,7 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
   }
   let written: unknown;
   try {
+    if (run.delivery.bare === true) throw new TypeError("the entry has no payload");
     written = codec.decode(run.delivery.payload);
     if (isPromise(written)) {
       hush(written);
@@ -206,7 +217,7 @@ function bound(state: State, run: Run): void {
 /** Tells that a handler ignores its signal. */
 export function tellStuck({ bench: { events } }: State, run: Run, reason: "timeout" | "stop"): void {
   if (!events.hears("stuck")) return;
-  events.emit("stuck", { job: jobOf(run.delivery, run.meta), attempt: run.attempts + 1, reason });
+  events.emit("stuck", { job: jobOf(run.delivery, run.safeMeta), attempt: run.attempts + 1, reason });
 }
 
 /** Settles a run inside its handler's own transaction. */

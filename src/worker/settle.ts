@@ -9,10 +9,10 @@ import type { Alarms } from "../alarms.ts";
 import { createBatcher } from "../batch.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { patiently } from "../deadline.ts";
-import { type ErrorCode, RelevoError, TooLargeError } from "../errors.ts";
+import { type ErrorCode, errorOf, RelevoError, TooLargeError } from "../errors.ts";
 import type { RunDetail } from "../events.ts";
 import type { Settled, Settlement } from "../exchange.ts";
-import { jobOf, lessOf } from "../record.ts";
+import { jobOf, leastOf, lessOf } from "../record.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import type { Run } from "./run.ts";
 import { type Bench, letGo, type State } from "./state.ts";
@@ -86,10 +86,13 @@ function repeat(
   state.alarms.set(pause, () => send(state, run, fate, settlement, tries + 1));
 }
 
-/** A settlement with less of the last error: what became of a job matters more than all that was said of it. */
+/**
+ * A settlement with less of the last error, and that of a dead job then with no more than a dead job needs: what became
+ * of a job matters more than all that was said of it.
+ */
 function lessOfSettlement(settlement: Settlement): Settlement | undefined {
   if (!("meta" in settlement)) return undefined;
-  const meta = lessOf(settlement.meta);
+  const meta = lessOf(settlement.meta) ?? (settlement.to === "again" ? undefined : leastOf(settlement.meta));
   return meta === undefined ? undefined : { ...settlement, meta };
 }
 
@@ -113,8 +116,17 @@ export function tellStale(state: State, run: Run, during: "settle" | "extend"): 
   state.bench.events.emit("stale", { id, queue, during });
 }
 
-/** Tells listeners what became of a run, now that it is so. */
+/** Tells listeners what became of a run, now that it is so; never throws, as the answers of other runs come behind it. */
 export function tell(state: State, run: Run, fate: Fate): void {
+  try {
+    tellFate(state, run, fate);
+  } catch (thrown) {
+    const during = `telling what became of job '${run.delivery.id}'`;
+    state.bench.events.emit("error", { error: errorOf(thrown), during });
+  }
+}
+
+function tellFate(state: State, run: Run, fate: Fate): void {
   const { bench: { events }, tally } = state;
   const detail = (): RunDetail => ({ job: jobOf(run.delivery, run.safeMeta), attempt: run.attempts + 1 });
   const { duration } = run;

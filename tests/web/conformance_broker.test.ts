@@ -1,5 +1,5 @@
 import { describe, test } from "vitest";
-import { QUEUE } from "../../src/testing/conformance/lab.ts";
+import { bytes, QUEUE } from "../../src/testing/conformance/lab.ts";
 import { conformance, createFakeRuntime, type Subject } from "../../src/testing/mod.ts";
 import type { Features, Transport } from "../../src/transport.ts";
 import { fromBroker } from "../../src/transports/broker.ts";
@@ -54,6 +54,17 @@ function subject(name: string, features: Features, bridge: (broker: Bare) => Tra
     },
     async raw(store, queue, payload) {
       await brokers.get(store)?.publish(queue, payload, { deadline: 1_000 });
+    },
+    async inject(store, { queue, id, name = queue, meta = "", payload = new Uint8Array() }) {
+      const given = id ?? crypto.randomUUID();
+      const line = bytes(`relevo/1 ${JSON.stringify({ id: given, name, queue, meta })}\n`);
+      const body = new Uint8Array([...line, ...payload]);
+      const refusals: unknown[] = [];
+      // It resolves when the job is done, which it may never be.
+      Promise.resolve(brokers.get(store)?.publish(queue, body, { deadline: 1_000 }))
+        .catch((reason) => refusals.push(reason));
+      await runtime.settle();
+      if (refusals.length > 0) throw refusals[0];
     },
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),

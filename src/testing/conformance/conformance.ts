@@ -12,6 +12,7 @@ import { CONNECTION } from "./connection.ts";
 import { DEAD } from "./dead.ts";
 import { DEAD_LINK } from "./dead_link.ts";
 import { DELAY } from "./delay.ts";
+import { FOREIGN } from "./foreign.ts";
 import { IDS } from "./ids.ts";
 import { GROUPS as TOPIC_GROUPS } from "./groups.ts";
 import { inLab } from "./lab.ts";
@@ -41,6 +42,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   dead: DEAD,
   ids: IDS,
   admin: ADMIN,
+  foreign: FOREIGN,
   listing: LISTING,
   clock: CLOCK,
   transactions: TRANSACTIONS,

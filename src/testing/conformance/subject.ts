@@ -30,6 +30,13 @@ export interface Subject {
   /** Puts in an entry as another program would, without anything of ours around the payload. */
   raw?(store: string, queue: string, payload: Uint8Array): Promise<void>;
   /**
+   * Puts in an entry as another program would, with any of the fields that such a program can write; rejects where the
+   * store refuses such an entry. It may refuse names, ids and payloads, and must take any metadata.
+   */
+  inject?(store: string, entry: ForeignEntry): Promise<void>;
+  /** An entry of another program can be without a payload. */
+  readonly bare?: true;
+  /**
    * Begins a transaction of the caller's on the store, for a transport with `transactions`; `handle` is what its calls
    * take.
    */
@@ -52,6 +59,20 @@ export interface Subject {
   readonly scale?: number;
 }
 
+/** An entry of another program: what is absent the program leaves out. */
+export interface ForeignEntry {
+  /** Where it is put. */
+  readonly queue: string;
+  /** Any text. */
+  readonly id?: string | undefined;
+  /** Any text. */
+  readonly name?: string | undefined;
+  /** Any text. */
+  readonly meta?: string | undefined;
+  /** Any bytes; where the transport's entries cannot be without, none. */
+  readonly payload?: Uint8Array | undefined;
+}
+
 /** A transaction that a subject began. */
 export interface SubjectTransaction {
   /** What the transport's `transactions` take. */
@@ -68,7 +89,17 @@ export type Need =
   | Ability;
 
 /** An optional part of a subject that a case may need. */
-export type Ability = "restart" | "pause" | "raw" | "transaction" | "topics" | "schedules" | "step" | "alive";
+export type Ability =
+  | "restart"
+  | "pause"
+  | "raw"
+  | "inject"
+  | "bare"
+  | "transaction"
+  | "topics"
+  | "schedules"
+  | "step"
+  | "alive";
 
 /** One claim about every transport, ready to run with any test runner. */
 export interface Case {

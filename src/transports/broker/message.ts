@@ -4,8 +4,9 @@
  * @module
  */
 
-import { MAX_DELAY } from "../../defaults.ts";
+import { MAX_DELAY, MAX_NAME } from "../../defaults.ts";
 import type { PushJob } from "../../exchange.ts";
+import { byteLength } from "../../names.ts";
 
 /** A job on its way, as its body says. */
 export interface Message extends Pick<PushJob, "id" | "name" | "payload" | "meta" | "delay" | "at"> {
@@ -71,6 +72,8 @@ function parse(line: Uint8Array): Omit<Message, "payload"> | undefined {
   if (typeof id !== "string" || id === "" || typeof name !== "string" || typeof meta !== "string") {
     return undefined;
   }
+  // No transport takes a longer one, and what cannot be stored could not be buried either.
+  if (byteLength(name) > MAX_NAME) return undefined;
   if (!isWithin(at, -8.64e15, 8.64e15) || !isWithin(delay, 0, MAX_DELAY) || !isWithin(sent, 0, Infinity)) {
     return undefined;
   }

@@ -8,7 +8,7 @@ import type { Reloaded, Selection } from "../../exchange.ts";
 import type { Channel, DeadChannel } from "../../job.ts";
 import { byTime, DEAD_STATES, STRETCHES } from "./channels.ts";
 import { integerOf, type Row, textOf } from "./driver.ts";
-import { NO_LEASE, RESERVED, WAITING } from "./schema.ts";
+import { NO_LEASE, RESERVED, safe, WAITING } from "./schema.ts";
 import type { Session } from "./session.ts";
 
 /** Rows that one transaction looks at, whether they are chosen or not. */
@@ -45,7 +45,9 @@ const LIVE = `SELECT 1 FROM relevo_entries INDEXED BY relevo_entries_id WHERE qu
 const RELOAD =
   `UPDATE relevo_entries SET seq = (SELECT max(seq) + 1 FROM relevo_entries), state = ${WAITING}, time = ?1,
   due = ?1, lost = 0, reset = ?2, lease = ${NO_LEASE}, reason = NULL WHERE seq = ?3`;
-const BY_ID = `SELECT seq, id, state, time, name, reason FROM relevo_entries INDEXED BY relevo_entries_id
+const BY_ID = `SELECT seq, id, state, ${
+  safe("time")
+}, name, reason FROM relevo_entries INDEXED BY relevo_entries_id
   WHERE queue = ?1 AND id = ?3`;
 
 /** Removes a page of what is chosen. */
@@ -106,9 +108,10 @@ function choose(session: Session, queue: string, channel: Channel, select: Selec
   if (select !== "all" && "ids" in select) return chooseIds(session, queue, channel, select.ids, walk);
   const stretch = STRETCHES[channel][walk.step];
   if (stretch === undefined) return { rows: [] };
-  const sql =
-    `SELECT seq, id, state, time, name, reason FROM relevo_entries WHERE queue = ?1 AND state = ${stretch.state}
-    AND priority = 0 ${stretch.time} AND (time, seq) > (?3, ?4) ORDER BY time, seq LIMIT ${ADMIN_PAGE}`;
+  const sql = `SELECT seq, id, state, ${
+    safe("time")
+  }, name, reason FROM relevo_entries WHERE queue = ?1 AND state = ${stretch.state}
+    AND priority = 0 ${stretch.time} AND (time, seq) > (?3, ?4) ORDER BY relevo_entries.time, seq LIMIT ${ADMIN_PAGE}`;
   const rows = session.statement(sql).all(queue, session.now, walk.time, walk.seq);
   const chosen = rows.filter((row) => integerOf(row.seq) <= walk.last && fits(row, channel, select));
   const final = rows[ADMIN_PAGE - 1];
@@ -131,7 +134,7 @@ function chooseIds(
   const rows: Row[] = [];
   for (const id of new Set(ids.slice(walk.step, end))) {
     for (const stretch of STRETCHES[channel]) {
-      const sql = `${BY_ID} AND state = ${stretch.state} ${stretch.time} ORDER BY time, seq`;
+      const sql = `${BY_ID} AND state = ${stretch.state} ${stretch.time} ORDER BY relevo_entries.time, seq`;
       rows.push(...session.statement(sql).all(queue, session.now, id));
     }
   }

@@ -9,7 +9,7 @@ import { wrongCursor } from "../../guard/checks.ts";
 import type { Channel, QueueInfo } from "../../job.ts";
 import { byTime, channelOf, DEAD_STATES, type Stretch, STRETCHES } from "./channels.ts";
 import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
-import { BACK, DELAYED, RESERVED, WAITING } from "./schema.ts";
+import { BACK, DELAYED, PAYLOAD, RESERVED, safe, WAITING } from "./schema.ts";
 import type { Session } from "./session.ts";
 
 const AT = (state: number): string =>
@@ -19,12 +19,14 @@ const OLDEST = (state: number, more = ""): string =>
   `coalesce((SELECT min(time) ${AT(state)} ${more}), ${NEVER})`;
 /** One statement, so that all counts are of one moment. What came due is counted in the index, 30 ms a million. */
 const INFO = `SELECT q.*, (SELECT count(*) ${AT(DELAYED)} AND time <= ?2) AS due,
-  min(${OLDEST(WAITING)}, ${OLDEST(BACK)}, ${OLDEST(DELAYED, "AND time <= ?2")}) AS oldest
+  min(${NEVER}, ${OLDEST(WAITING)}, ${OLDEST(BACK)}, ${OLDEST(DELAYED, "AND time <= ?2")}) AS oldest
   FROM relevo_queues q WHERE queue = ?1`;
 const QUEUES = "SELECT queue FROM relevo_queues UNION SELECT queue FROM relevo_schedules ORDER BY queue";
-const COLUMNS = "seq, queue, state, time, id, name, meta, lost, reset, reason";
-const GET = `SELECT ${COLUMNS}, payload, 0 AS size FROM relevo_entries WHERE queue = ? AND id = ?
-  ORDER BY state BETWEEN ${WAITING} AND ${RESERVED} DESC, time DESC, seq DESC LIMIT 1`;
+const COLUMNS = `seq, queue, state, ${safe("time")}, id, name, meta, ${safe("lost")}, ${
+  safe("reset")
+}, reason`;
+const GET = `SELECT ${COLUMNS}, ${PAYLOAD}, 0 AS size FROM relevo_entries WHERE queue = ? AND id = ?
+  ORDER BY state BETWEEN ${WAITING} AND ${RESERVED} DESC, relevo_entries.time DESC, seq DESC LIMIT 1`;
 
 /** Exact counts. */
 export function infoOf(session: Session, queue: string): QueueInfo {
@@ -33,7 +35,8 @@ export function infoOf(session: Session, queue: string): QueueInfo {
   const due = integerOf(row.due);
   const info = {
     waiting: integerOf(row.waiting) + due,
-    delayed: integerOf(row.delayed) - due,
+    // Another program may have put a row in beside the view, and so beside the counters.
+    delayed: Math.max(0, integerOf(row.delayed) - due),
     reserved: integerOf(row.reserved),
     failed: integerOf(row.failed),
     timeout: integerOf(row.timeout),
@@ -98,9 +101,10 @@ function groupsOf(channel: Channel): readonly (readonly Stretch[])[] {
 function listing({ state, time }: Stretch, newestFirst: boolean): string {
   const [beyond, direction] = newestFirst ? ["<", "DESC"] : [">", "ASC"];
   return `SELECT ${COLUMNS}, octet_length(payload) AS size,
-    CASE typeof(payload) WHEN 'blob' THEN substr(payload, 1, ?6) ELSE payload END AS payload
+    CASE typeof(payload) WHEN 'blob' THEN substr(payload, 1, ?6) WHEN 'integer' THEN CAST(payload AS TEXT) ELSE payload END
+      AS payload
     FROM relevo_entries WHERE queue = ?1 AND state = ${state} AND priority = 0 ${time}
-    AND (time, seq) ${beyond} (?3, ?4) ORDER BY time ${direction}, seq ${direction} LIMIT ?5`;
+    AND (time, seq) ${beyond} (?3, ?4) ORDER BY relevo_entries.time ${direction}, seq ${direction} LIMIT ?5`;
 }
 
 function placeOf(cursor: string): Place {

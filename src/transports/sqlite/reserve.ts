@@ -6,7 +6,7 @@
 
 import type { Delivery, ReserveOptions } from "../../exchange.ts";
 import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
-import { BACK, DELAYED, NO_LEASE, RESERVED, WAITING } from "./schema.ts";
+import { BACK, DELAYED, NO_LEASE, PAYLOAD, RESERVED, safe, WAITING } from "./schema.ts";
 import type { Session } from "./session.ts";
 import { tokenOf } from "./settle.ts";
 
@@ -25,7 +25,7 @@ const SINGLY = 4;
 
 const AT = (state: number): string => `FROM relevo_entries WHERE queue = ?1 AND state = ${state}`;
 const ENDED = (state: number): string => `${AT(state)} AND priority = 0 AND time <= ?2`;
-const COLUMNS = "seq, id, name, payload, meta, lost, reset, due";
+const COLUMNS = `seq, id, name, ${PAYLOAD}, meta, ${safe("lost")}, ${safe("reset")}, ${safe("due")}`;
 const FRESH = `SELECT ${COLUMNS} ${AT(WAITING)} ORDER BY priority, time, seq LIMIT ?2`;
 const CAME_BACK = `SELECT ${COLUMNS} ${AT(BACK)} ORDER BY priority, time, seq LIMIT ?2`;
 const DUE = `SELECT ${COLUMNS} ${ENDED(DELAYED)} ORDER BY time, seq LIMIT ?3`;
@@ -43,7 +43,8 @@ const READY = `SELECT EXISTS (SELECT 1 ${AT(WAITING)}) OR EXISTS (SELECT 1 ${END
 const NEXT_TIME = `SELECT min(time) AS time FROM (
   SELECT min(time) AS time ${AT(DELAYED)} AND priority = 0 UNION ALL SELECT min(time) ${
   AT(RESERVED)
-} AND priority = 0)`;
+} AND priority = 0)
+  WHERE time < ${Number.MAX_SAFE_INTEGER}`;
 
 /** Whether a reserve of these queues would find something to do: a read, so that an idle reserve takes no lock. */
 export function hasWork(session: Session, queues: readonly string[], slots: number): boolean {
@@ -161,6 +162,7 @@ function deliveryOf(queue: string, row: Row, lease: number, ms: number): Deliver
     id: textOf(row.id),
     name: textOf(row.name),
     payload: bytesOf(row.payload),
+    ...(row.payload === null ? { bare: true } : {}),
     meta: textOf(row.meta),
     lost: integerOf(row.lost),
     reset: integerOf(row.reset) === 1,

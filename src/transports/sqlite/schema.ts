@@ -32,6 +32,8 @@ interface Migration {
 
 /** Milliseconds since the epoch in a form that old SQLite shells know, too. */
 const NOW = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+/** The largest whole number that drivers hand over. */
+const LARGEST = Number.MAX_SAFE_INTEGER;
 /** The last instant of JavaScript's calendar. */
 const LAST_INSTANT = "8640000000000000";
 
@@ -206,6 +208,18 @@ CREATE TRIGGER relevo_jobs_insert INSTEAD OF INSERT ON relevo_jobs BEGIN
   UPDATE relevo_numbers SET last = last + (SELECT count(*) FROM ${targets});
 END;`;
 }
+
+/**
+ * A column of a listing, 0 where another program has put in what is no whole number of JavaScript's: the driver throws
+ * for an integer beyond, and one such row would keep a whole queue from being read.
+ */
+export function safe(column: string): string {
+  return `CASE WHEN ${column} BETWEEN ${-LARGEST} AND ${LARGEST} THEN ${column} ELSE 0 END AS ${column}`;
+}
+
+/** The payload of a row; an integer as its text, for the same reason. */
+export const PAYLOAD =
+  "CASE typeof(payload) WHEN 'integer' THEN CAST(payload AS TEXT) ELSE payload END AS payload";
 
 /** JavaScript's drivers send every number as a real one; as a text, 7 is not to be 7.0. */
 function whole(value: string): string {

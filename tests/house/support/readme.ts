@@ -52,6 +52,8 @@ const LIMITS: Readonly<Record<Constant, readonly [where: string, unit: Unit]>> =
   UNKNOWN_FOR: ["worker: `unknownFor`", "ms"],
   UNKNOWN_DELAY_MIN: [FIXED, "ms"],
   UNKNOWN_DELAY_MAX: [FIXED, "ms"],
+  MAX_META: [FIXED, "bytes"],
+  MAX_META_DEPTH: [FIXED, "count"],
   MAX_PAYLOAD: ["relay: `maxPayload`", "bytes"],
   MAX_DEPTH: [FIXED, "count"],
   META_RESERVE: [FIXED, "bytes"],

@@ -133,3 +133,40 @@ test("jobs removed through the view leave exact counts, and nothing else can be 
   });
   expect(() => database.exec("UPDATE relevo_jobs SET state = 5")).toThrow(/view/);
 });
+
+test.each([
+  ["a payload beyond the numbers of JavaScript", "payload = 9223372036854775807"],
+  ["a payload that is a real number", "payload = 0.5"],
+  ["losses beyond counting", "lost = 9223372036854775807"],
+  ["losses that are a text", "lost = 'many'"],
+  ["a reset that is a text", "reset = 'yes'"],
+  ["a due time beyond the calendar", "due = 9223372036854775807"],
+  ["a due time that is a text", "due = 'soon'"],
+  ["a due time that is bytes", "due = x'00ff'"],
+  ["an id that is bytes", "id = x'ff00'"],
+  ["an id that is no UTF-8", "id = CAST(x'ff' AS TEXT)"],
+  ["metadata that are bytes", "meta = x'ff'"],
+  ["a name that is a number", "name = 5"],
+  ["a time beyond the calendar", "time = 9223372036854775807"],
+  ["a time that is a text", "time = 'soon'"],
+])("a row with %s costs no other row of its queue anything", async (_, change) => {
+  const path = newFile();
+  const transport = open({ path });
+  await transport.push([job({ id: "bad" }), job({ id: "good" }), job({ id: "late", delay: 60_000 })], call);
+  connection(path).exec(`UPDATE relevo_entries SET ${change} WHERE id = 'bad'`);
+  expect(await transport.info("q", call)).toMatchObject({ waiting: 2, delayed: 1 });
+  expect((await transport.list("q", "waiting", { limit: 9, preview: 9 }, call)).entries).toHaveLength(2);
+  const deliveries = await transport.reserve(["q"], now);
+  expect(deliveries.map(({ id }) => id)).toContain("good");
+  expect(deliveries).toHaveLength(2);
+  for (const { lost, due } of deliveries) expect([lost, due].every(Number.isSafeInteger)).toBe(true);
+  const [first, ...rest] = deliveries;
+  if (first === undefined) throw new Error("A delivery was wanted");
+  const buried = { queue: "q", token: first.token, to: "failed", meta: "m", reason: "r" } as const;
+  expect(await transport.settle([buried, ...rest.map(doneOf)], call)).toEqual(["settled", "settled"]);
+  expect(await transport.reload("q", "failed", "all", { ...call, reset: true })).toMatchObject({
+    reloaded: 1,
+  });
+  expect(await transport.remove("q", "waiting", "all", call)).toBe(1);
+  expect(await transport.info("q", call)).toMatchObject({ waiting: 0, delayed: 1, reserved: 0, failed: 0 });
+});

@@ -41,6 +41,14 @@ function fileSubject(runtime: Runtime): Subject {
       database.close();
       return Promise.resolve();
     },
+    bare: true,
+    inject(store, { queue, id = null, name = null, meta = null, payload = null }) {
+      const database = new DatabaseSync(path(store));
+      database.prepare("INSERT INTO relevo_jobs (queue, id, name, meta, payload) VALUES (?, ?, ?, ?, ?)")
+        .run(queue, id, name, meta, payload);
+      database.close();
+      return Promise.resolve();
+    },
     transaction(store) {
       const handle = new DatabaseSync(path(store));
       handle.exec("BEGIN IMMEDIATE");

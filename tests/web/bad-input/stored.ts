@@ -46,6 +46,12 @@ const NO_RECORD = ["not json", "null", "5", "[]", "{}", '{"v":"1"}', '{"v":1.5}'
 const NONSENSE = [
   { attempts: "x" },
   { attempts: -1 },
+  { attempts: 0.5 },
+  { attempts: 1e300 },
+  { maxAttempts: 0 },
+  { maxAttempts: 2.5 },
+  { lost: 0.5 },
+  { createdAt: 1e300 },
   { attempts: null },
   { lost: {} },
   { maxAttempts: "3" },
@@ -68,7 +74,6 @@ const HARMLESS = [
   { dead: "text" },
   { dead: { channel: "failed" } },
   { somethingNew: { deep: [1] } },
-  { attempts: 0.5 },
   { timeout: 1e300 },
 ];
 

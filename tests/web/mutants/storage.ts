@@ -87,6 +87,19 @@ const releasedAnew: Mutant = {
     ),
 };
 
+const oneSpoilsAll: Mutant = {
+  fault: "a listing fails as a whole where one entry's metadata makes no sense",
+  found: "no metadata that makes no sense ends a worker or an operator's call",
+  wrap: (inner) =>
+    around(inner, {
+      async list(queue, channel, page, call) {
+        const found = await inner.list(queue, channel, page, call);
+        for (const { meta } of found.entries) if (meta !== "") JSON.parse(meta);
+        return found;
+      },
+    }),
+};
+
 const deadAfterDelete: Mutant = {
   fault: "the dead letter is written after the job was deleted",
   found: "a dying job is in one place at every moment",
@@ -258,6 +271,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   promotedBehind,
   pastFirst,
   releasedAnew,
+  oneSpoilsAll,
   deadAfterDelete,
   neverFreed,
   neverHeld,

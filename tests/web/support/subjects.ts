@@ -21,12 +21,25 @@ export const MEMORY_FEATURES: Features = {
 /** The memory transport under a clock of its own; `wrap` puts something around each. */
 export function memorySubject(wrap: (inner: Transport) => Transport = (inner) => inner): Subject {
   const runtime = createFakeRuntime();
+  const opened = new Map<string, Transport>();
   return {
     name: "memory",
     features: MEMORY_FEATURES,
     topics: true,
     schedules: true,
-    create: () => Promise.resolve(wrap(memory({ runtime }))),
+    create(store) {
+      const transport = wrap(memory({ runtime }));
+      opened.set(store, transport);
+      return Promise.resolve(transport);
+    },
+    async inject(
+      store,
+      { queue, id = `#${opened.size}`, name = queue, meta = "", payload = new Uint8Array() },
+    ) {
+      const jobs = [{ queue, id, name, meta, payload }];
+      const [pushed] = await opened.get(store)?.push(jobs, { deadline: 1_000 }) ?? [];
+      if (pushed instanceof Error) throw pushed;
+    },
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),
     step: (ms) => runtime.step(ms),
