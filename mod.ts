@@ -61,6 +61,7 @@ export {
   UnencodableError,
   UnknownJobError,
   UnknownQueueError,
+  UnknownScheduleError,
 } from "./src/errors.ts";
 export type { EventMap, EventName, JobEvents, RunDetail, Timed } from "./src/events.ts";
 export type {
@@ -126,6 +127,19 @@ export type {
   SchedulePage,
   Schedules,
 } from "./src/recurring.ts";
+export type {
+  PauseOptions,
+  ScheduleAdmin,
+  ScheduleCall,
+  ScheduleInfo,
+  ScheduleListing,
+  ScheduleListOptions,
+} from "./src/schedule_admin.ts";
+export type { ScheduleOptions } from "./src/schedule_draft.ts";
+export type { Scheduled } from "./src/schedule_store.ts";
+export type { ListedSchedule, Synced, SyncOptions } from "./src/schedule_sync.ts";
+export type { RelaySchedules, ScheduleJob } from "./src/scheduler.ts";
+export type { Missed, Overlap, Rest, WrittenWhen } from "./src/schedules/text.ts";
 export { createRelay, type Relay, type RelayOptions } from "./src/relay.ts";
 export {
   after,

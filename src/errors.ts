@@ -16,6 +16,7 @@ export type ErrorCode =
   | "TOO_LARGE"
   | "UNKNOWN_JOB"
   | "UNKNOWN_QUEUE"
+  | "UNKNOWN_SCHEDULE"
   | "DUPLICATE_JOB"
   | "BULK_REFUSED"
   | "OUTCOME_UNKNOWN"
@@ -144,6 +145,20 @@ export class UnknownQueueError extends RelevoError {
       `Cannot dispatch to queue '${queue}' as no definition names it: ${known.join(", ")} do`,
     );
     this.queue = queue;
+  }
+}
+
+/** A schedule that is not there. */
+export class UnknownScheduleError extends RelevoError {
+  /** `UnknownScheduleError`, also where a bundler renames the class. */
+  override readonly name: string = "UnknownScheduleError";
+  /** The key that was asked for. */
+  readonly key: string;
+
+  /** `queue` is the one that was looked at; absent: all of them. */
+  constructor(key: string, queue?: string) {
+    super("UNKNOWN_SCHEDULE", `There is no schedule '${key}'${queue === undefined ? "" : ` in '${queue}'`}`);
+    this.key = key;
   }
 }
 

@@ -69,6 +69,29 @@ export interface EventMap {
   readonly idle: { readonly queues: readonly string[] };
   /** The transport went away or came back; told once per change. */
   readonly connection: { readonly state: "down" | "up"; readonly error?: Error };
+  /**
+   * A worker of this relay moved a schedule on from a tick. `duplicate`: there is no job, as that of an earlier tick is
+   * live (`overlap: "skip"`). `unknown`: a worker died while it pushed the job, which was not pushed again.
+   */
+  readonly tick: {
+    readonly key: string;
+    readonly queue: string;
+    readonly name: string;
+    readonly id: string;
+    readonly tick: number;
+    readonly result: "stored" | "duplicate" | "unknown";
+  };
+  /** Ticks of a schedule went by while no worker was up, and have no job: from the first to the last of them. */
+  readonly missed: {
+    readonly key: string;
+    readonly queue: string;
+    readonly name: string;
+    readonly missed: "once" | "skip" | "all";
+    readonly from: number;
+    readonly to: number;
+    /** How many, up to 1,000. */
+    readonly count: number;
+  };
   /** Something went wrong that no caller waits for. */
   readonly error: { readonly error: Error; readonly during: string };
 }

@@ -82,6 +82,10 @@ export interface Meta {
   /** Since when workers without a handler for its name have been handing it back, in milliseconds since the epoch. */
   readonly unknownSince?: number;
   readonly dead?: Death;
+  /** The key of the schedule that pushed it. */
+  readonly schedule?: string;
+  /** The tick that it was pushed for, in milliseconds since the epoch; absent for one that was pushed by hand. */
+  readonly tick?: number;
 }
 
 /** A job as handlers, events and operators see it. */
@@ -112,6 +116,12 @@ export interface Job {
   readonly timeout?: number;
   /** The delay before further runs, if the dispatch said so; absent: the definition or the worker decides. */
   readonly backoff?: BackoffPolicy;
+  /** The key of the schedule that pushed it; absent for a job that was dispatched. */
+  readonly schedule?: string;
+  /**
+   * The tick of that schedule that it stands for, in milliseconds since the epoch; absent for one that `run` pushed.
+   */
+  readonly tick?: number;
   /** What the last failed run ended with; absent before the first failure and after a reschedule. */
   readonly lastError?: ErrorRecord;
 }

@@ -71,6 +71,8 @@ const LOGGER: LogLevels = {
   stale: "warn",
   stuck: "warn",
   connection: "warn",
+  tick: "debug",
+  missed: "warn",
   error: "error",
 };
 

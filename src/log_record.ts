@@ -92,6 +92,16 @@ const TELL: { readonly [Name in EventName]: Tell<Name> } = {
     calm: state === "up",
     fields: { reason: state },
   }),
+  tick: ({ key, queue, name, id, result }) => ({
+    text: `a tick of schedule '${plain(key)}' in '${plain(queue)}': its job is ${
+      result === "duplicate" ? "left out, as that of an earlier tick is live" : result
+    }`,
+    fields: { id, name, queue, reason: result },
+  }),
+  missed: ({ key, queue, name, missed, count }) => ({
+    text: `${count} ticks of schedule '${plain(key)}' in '${plain(queue)}' were missed (${missed})`,
+    fields: { name, queue, reason: missed },
+  }),
   error: ({ error, during }) => ({ text: plain(during), error }),
 };
 

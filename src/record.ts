@@ -162,7 +162,7 @@ export function storedJobOf(entry: Entry): StoredJob {
 
 /** Any program may have written these, and a wrong one that decides nothing is shown as if it were not there. */
 function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
-  const { maxAttempts, timeout, backoff, lastError } = meta;
+  const { maxAttempts, timeout, backoff, lastError, schedule, tick } = meta;
   return {
     id: stored.id,
     name: stored.name,
@@ -176,6 +176,8 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
     codec: meta.codec ?? "json",
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(timeout === undefined ? {} : { timeout }),
+    ...(typeof schedule === "string" ? { schedule } : {}),
+    ...(typeof tick === "number" ? { tick } : {}),
     // Copies, as whoever gets this could change what the run itself is judged by.
     ...(isBackoff(backoff) ? { backoff: { ...backoff } } : {}),
     ...(isError(lastError) ? { lastError: { ...lastError } } : {}),

@@ -30,6 +30,9 @@ import type { Desk } from "./prepare.ts";
 import { hush, isPromise } from "./promises.ts";
 import { createReaders } from "./readers.ts";
 import { type Runtime, systemRuntime } from "./runtime.ts";
+import type { RecurrenceKind } from "./schedule.ts";
+import { createScheduler, type RelaySchedules, type ScheduleJob } from "./scheduler.ts";
+import { createKinds } from "./schedules/kinds.ts";
 import type { Transport } from "./transport.ts";
 import { memory } from "./transports/memory.ts";
 import { drain, type DrainOptions } from "./worker/drain.ts";
@@ -58,6 +61,8 @@ export interface RelayOptions<J extends Jobs> {
   readonly callTimeout?: number | undefined;
   /** The request id of whatever dispatches, from a context of the user's own. Default: none. */
   readonly requestId?: (() => string | undefined) | undefined;
+  /** Kinds of recurrences beside `every` whose ticks its workers push, such as `[cron]`. Default: none. */
+  readonly recurrences?: readonly RecurrenceKind[] | undefined;
   /** Clock, timers and randomness; for tests. Default: the real ones. */
   readonly runtime?: Runtime | undefined;
   /**
@@ -87,6 +92,16 @@ export interface Relay<J extends Jobs> extends Admin, Groups<J>, AsyncDisposable
   readonly dispatch: Dispatch<J>;
   /** Stores many jobs; rejects with `BulkRefusedError`, which names each failure by its index. */
   readonly dispatchMany: DispatchMany<J>;
+  /**
+   * Stores a recurring job: `created`, `replaced`, or `same` when it is there as it is, so that every start of a program
+   * may say what it wants. Workers of any relay that defines its queue push its ticks.
+   *
+   * @throws {RelevoError | TypeError | RangeError} as `dispatch` does; for a recurrence that cannot be written down or
+   * never fires; where the transport has no schedules.
+   */
+  readonly schedule: ScheduleJob<J>;
+  /** Recurring jobs as operators see them, and `sync`, which makes the store equal to a program's list. */
+  readonly schedules: RelaySchedules<J>;
   /**
    * Registers a handler, also while workers run; disposing of the answer takes it away again.
    *
@@ -125,7 +140,17 @@ export interface Relay<J extends Jobs> extends Admin, Groups<J>, AsyncDisposable
   close(options?: StopOptions): Promise<void>;
 }
 
-const KNOWN = ["jobs", "transport", "codecs", "maxPayload", "callTimeout", "requestId", "runtime", "log"];
+const KNOWN = [
+  "jobs",
+  "transport",
+  "codecs",
+  "maxPayload",
+  "callTimeout",
+  "requestId",
+  "recurrences",
+  "runtime",
+  "log",
+];
 
 /**
  * Makes a relay.
@@ -171,7 +196,15 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
   const patience = patient(transport, alarms);
   const desk: Desk = { definitions, transport: patience, runtime, maxPayload, requestId: options.requestId };
   const dispatcher = createDispatcher({ ...desk, events, readers, callTimeout, gate });
+  const scheduler = createScheduler({
+    desk,
+    events,
+    callTimeout,
+    kinds: createKinds(options.recurrences ?? [], action),
+    outgoing: (jobs, store) => store(jobs),
+  }, gate);
   const bench: Bench = {
+    ticks: scheduler.ticks,
     transport,
     runtime,
     events,
@@ -206,6 +239,8 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     dispatch: (name: string, payload?: unknown, dispatchOptions?: DispatchOptions): Promise<Dispatched> =>
       dispatcher.one(name, payload, dispatchOptions),
     dispatchMany: (jobs, bulkOptions: BulkOptions = {}) => dispatcher.many(jobs, bulkOptions),
+    schedule: scheduler.schedule,
+    schedules: scheduler.schedules,
     handle: (name: string, handler: Handler<never>, handleOptions: HandleOptions = {}): Disposable => {
       if (gate.closing) throw new RelayClosed(`handle '${shown(name)}'`);
       return handlers.register(name, handler, handleOptions);

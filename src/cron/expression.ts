@@ -19,7 +19,7 @@ export type Expression =
     /** The expression in one spelling, its zone in front. */
     readonly text: string;
   }
-  | { readonly period: number; readonly text: string };
+  | { readonly period: number };
 
 const DESCRIPTORS: Readonly<Record<string, string>> = {
   "@yearly": "0 0 1 1 *",
@@ -50,7 +50,7 @@ export function readExpression(expression: string, timeZone: string | undefined)
   const body = rest.split(/\s+/).join(" ");
   if (body === "") throw new RangeError("it must have five fields: it has none");
   if (/^@every(\s|$)/i.test(body)) {
-    return { period: periodOf(body.slice("@every".length).trim()), text: body.toLowerCase() };
+    return { period: periodOf(body.slice("@every".length).trim()) };
   }
   const fields = body.startsWith("@") ? described(body) : body;
   if (/^\d{4}-\d\d/.test(fields)) {

@@ -6,6 +6,7 @@
 
 import { Cron } from "croner";
 import { messageOf } from "../errors.ts";
+import { markMaker } from "../mistake.ts";
 import { checkKnown, quote } from "../options.ts";
 import { every, type RecurrenceKind, type StoredRecurrence, type Tick } from "../schedule.ts";
 import { readExpression } from "./expression.ts";
@@ -52,11 +53,13 @@ export const cron: CronKind = Object.assign(fromExpression, {
   read: (text: string): StoredRecurrence => fromExpression(text),
 });
 
+markMaker(cron, "reschedule(cron(expression))");
+
 function fromExpression(expression: string, options: CronOptions = {}): StoredRecurrence {
   try {
     checkKnown("read a cron expression", options, ["timeZone"]);
     const read = readExpression(expression, options.timeZone);
-    if ("period" in read) return { kind: "cron", text: read.text, next: every(read.period).next };
+    if ("period" in read) return every(read.period);
     const zone = createZone(read.zone);
     const walls = wallsOf(read.fields);
     const next = read.elapsed ? nextElapsed : nextOnce;

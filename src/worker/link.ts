@@ -14,6 +14,8 @@ const PAUSE_MAX = 3_000;
 
 /** Keeps the state of a link. */
 export interface Link {
+  /** Whether it is down, and was told to be. */
+  readonly away: boolean;
   /** A call succeeded; `wrote`: it changed something. A store that can only be read may still find that nothing waits. */
   up(wrote: boolean): void;
   /** A call failed that would have changed something, or only looked; how long to pause before the next, in milliseconds. */
@@ -27,6 +29,9 @@ export function createLink(events: Events, random: () => number): Link {
   let last: unknown;
   let readOnly = false;
   return {
+    get away(): boolean {
+      return told;
+    },
     up(wrote) {
       if (!told || (readOnly && !wrote)) return;
       told = false;

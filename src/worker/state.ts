@@ -8,12 +8,14 @@ import type { Alarm, Alarms } from "../alarms.ts";
 import type { Batcher } from "../batch.ts";
 import type { Definitions } from "../definitions.ts";
 import type { Events } from "../events.ts";
-import type { Extended, Extension, Settled, Settlement } from "../exchange.ts";
+import type { Extended, Extension, Pushed, PushJob, Settled, Settlement } from "../exchange.ts";
 import type { Fifo } from "../fifo.ts";
 import type { Handlers } from "../handle.ts";
 import type { Latch } from "../latch.ts";
 import type { Readers } from "../readers.ts";
+import type { Schedules } from "../recurring.ts";
 import type { Runtime } from "../runtime.ts";
+import type { Kinds } from "../schedules/kinds.ts";
 import type { Transport } from "../transport.ts";
 import type { Judge } from "./judge.ts";
 import type { Link } from "./link.ts";
@@ -22,8 +24,23 @@ import type { Run, SettleWithin } from "./run.ts";
 import type { Settings } from "./settings.ts";
 import type { Slots } from "../slots.ts";
 
+/** What a worker needs to push the ticks of schedules. */
+export interface Ticks {
+  /** Absent where the transport has none. */
+  readonly schedules: Schedules | undefined;
+  readonly kinds: Kinds;
+  /** Sends jobs through the relay's middleware to what stores them. */
+  readonly outgoing: (
+    jobs: readonly PushJob[],
+    store: (jobs: readonly PushJob[]) => Promise<readonly Pushed[]>,
+  ) => Promise<readonly Pushed[]>;
+  /** Calls back when the relay has stored a schedule; returns how to leave off. */
+  watch(stored: () => void): () => void;
+}
+
 /** What a worker gets from its relay. */
 export interface Bench {
+  readonly ticks: Ticks;
   readonly transport: Transport;
   readonly runtime: Runtime;
   readonly events: Events;
@@ -70,6 +87,14 @@ export interface Heartbeat {
   next: Alarm | undefined;
 }
 
+/** What pushes ticks beside a worker's jobs. */
+export interface Ticker {
+  /** Looks at once: a schedule was stored here, or the worker stops. */
+  wake(): void;
+  /** Resolves when nothing of it is alive. */
+  readonly done: Promise<void>;
+}
+
 /** One worker at work. */
 export interface State extends Judge {
   readonly bench: Bench;
@@ -103,6 +128,8 @@ export interface State extends Judge {
   readonly quiet: Latch;
   /** The groups' queues that were bound since the transport last failed. */
   readonly bound: Set<string>;
+  /** Pushes the ticks of schedules beside the jobs; absent for a drain, and where there are no schedules. */
+  ticker: Ticker | undefined;
   /** Starts what the slots allow. */
   readonly pump: () => void;
   /** What a handler's `settle` calls. */

@@ -20,6 +20,7 @@ import { settleWithin, tellStuck } from "./perform.ts";
 import { defaultSettings, type Settings, withOptions, type WorkerOptions } from "./settings.ts";
 import { createSettlements, settle } from "./settle.ts";
 import { type Bench, type DrainBounds, isRunning, letGo, queuesOf, type State, type Tally } from "./state.ts";
+import { pushDueOnce, startTicker } from "./ticks.ts";
 
 /** What ends a run. */
 export interface RunOptions {
@@ -132,6 +133,8 @@ export function startEngine(
 
   async function work(): Promise<Tally> {
     try {
+      if (drain !== undefined) await pushDueOnce(state, signal);
+      else if (bench.ticks.schedules !== undefined) state.ticker = startTicker(state);
       await fetchLoop(state);
     } catch (error) {
       halt(state, error);
@@ -186,6 +189,7 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
     room: createLatch(),
     quiet: createLatch(),
     bound: new Set(),
+    ticker: undefined,
     pump: () => pump(state),
     settleWithin: (run, transaction, outcome) => settleWithin(state, run, transaction, outcome),
   };
@@ -195,6 +199,7 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
 /** Fetches no more and gives back what was not started. */
 function leaveOff(state: State): void {
   state.stopping = true;
+  state.ticker?.wake();
   rearm(state);
   state.pump();
 }
@@ -225,6 +230,7 @@ async function windDown(state: State): Promise<void> {
   const { bench: { callTimeout, events }, quiet } = state;
   leaveOff(state);
   while (isRunning(state)) await quiet.wait();
+  await state.ticker?.done;
   const enough = state.alarms.set(callTimeout, () => {
     state.over = true;
     quiet.open();

@@ -19,13 +19,15 @@ export const rooms: readonly Room[] = [
     uses: ["ground", "contract", "guard", "transports"],
   },
   { name: "transports", files: /^src\/transports\//, uses: ["ground", "contract", "guard"], apart: true },
-  { name: "worker", files: /^src\/worker\//, uses: ["ground", "contract"] },
+  { name: "schedules", files: /^src\/schedules\//, uses: ["ground", "contract"] },
+  { name: "worker", files: /^src\/worker\//, uses: ["ground", "contract", "schedules"] },
   { name: "codecs", files: /^src\/codecs\//, uses: ["ground"] },
   { name: "middleware", files: /^src\/middleware\//, uses: ["ground", "contract"], apart: true },
   {
     name: "relay",
-    files: /^src\/(relay|prepare|payload|dispatch|inspect|admin|groups)\.ts$/,
-    uses: ["ground", "contract", "guard", "transports", "worker", "middleware"],
+    files:
+      /^src\/(relay|prepare|payload|dispatch|inspect|admin|groups|scheduler|schedule_(admin|draft|store|sync))\.ts$/,
+    uses: ["ground", "contract", "guard", "transports", "schedules", "worker", "middleware"],
   },
   { name: "cron", files: /^src\/cron\//, uses: ["ground"] },
   { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },
@@ -38,7 +40,7 @@ export const rooms: readonly Room[] = [
   {
     name: "face",
     files: /^mod\.ts$/,
-    uses: ["ground", "contract", "transports", "bridge", "worker", "middleware", "relay"],
+    uses: ["ground", "contract", "transports", "bridge", "schedules", "worker", "middleware", "relay"],
   },
   { name: "ground", files: /^src\/[^/]+\.ts$/, uses: [] },
 ];

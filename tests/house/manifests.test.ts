@@ -62,6 +62,7 @@ test.each(Object.entries(deno.exports))("the file behind the entry point %s exis
 
 /** What each dependency is for: the one entry point that may import it. */
 const DEPENDENCIES: Readonly<Record<string, string>> = {
+  croner: "src/cron/mod.ts",
   devalue: "src/codecs/rich.ts",
 };
 

@@ -89,11 +89,16 @@ describe("F130: an expression", () => {
     expect(nextOf(by, { now: START - 30_000, due: START })).toEqual({ at: START + 60_000 });
   });
 
+  test("'@every' is the same as every()", () => {
+    const by = cron(" @every  90s");
+    expect([by.kind, by.text]).toEqual(["every", "90000"]);
+  });
+
   test("can be written down and read again", () => {
     for (
       const by of [
         cron("0 3 * * MON", { timeZone: "Europe/Berlin" }),
-        cron(" @every  90s"),
+
         cron("5 4 * * *"),
       ]
     ) {

@@ -6,6 +6,7 @@ import { driving } from "./driving.ts";
 import { events } from "./events.ts";
 import { failing } from "./failing.ts";
 import { payloads } from "./payloads.ts";
+import { schedules } from "./schedules.ts";
 import { topics } from "./topics.ts";
 import { workers } from "./workers.ts";
 
@@ -16,6 +17,7 @@ export const FEATURES: readonly ((open: OpenPlace) => void)[] = [
   channels,
   workers,
   topics,
+  schedules,
   failing,
   events,
 ];

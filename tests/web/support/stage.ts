@@ -92,6 +92,8 @@ export const EVENTS: readonly EventName[] = [
   "stuck",
   "idle",
   "connection",
+  "tick",
+  "missed",
   "error",
 ];
 
