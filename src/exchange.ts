@@ -77,6 +77,12 @@ export interface ReserveOptions extends Call {
   readonly lease: number;
   /** Milliseconds to wait for a first delivery; 0: answer with what is there. */
   readonly wait: number;
+  /**
+   * Asked before each look that a reserve makes after it has waited, as a look reclaims lost leases: a promise is waited
+   * for first, and it is asked again. When its thread is back after a block, a worker settles and extends what it holds before its own process
+   * takes that back. Never throws, nor does its promise reject.
+   */
+  readonly ready?: (() => Promise<void> | undefined) | undefined;
 }
 
 /** Names one delivery in a later call. */

@@ -36,6 +36,7 @@ import { createKinds } from "./schedules/kinds.ts";
 import type { Transport } from "./transport.ts";
 import { memory } from "./transports/memory.ts";
 import { drain, type DrainOptions } from "./worker/drain.ts";
+import { allOrderly, type Holder } from "./worker/orderly.ts";
 import { patient } from "./worker/patient.ts";
 import type { WorkerOptions } from "./worker/settings.ts";
 import type { Bench, Drained } from "./worker/state.ts";
@@ -218,7 +219,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
   const admin = guardedAdmin(createAdmin(patience, callTimeout), gate);
   const groups = guardedGroups(createGroups(definitions, patience, callTimeout), gate);
   const engines = new Set<Engine>();
-  const self = {};
+  const self: Holder = { orderly: () => allOrderly(engines) };
   transport.users.add(self);
 
   const track = (engine: Engine): void => {

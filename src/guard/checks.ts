@@ -57,6 +57,10 @@ export function checkReserve(queues: readonly string[], options: ReserveOptions)
   checkInteger(action, "slots", slots, 0, Number.MAX_SAFE_INTEGER);
   checkTime(action, "lease", lease, 1);
   checkTime(action, "wait", wait);
+  if (options.ready === undefined || typeof options.ready === "function") return;
+  throw new TypeError(
+    `Cannot ${action} as 'ready' must be a function: current value is ${quote(options.ready)}`,
+  );
 }
 
 /** Refuses what is no list of queues. */

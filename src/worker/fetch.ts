@@ -7,13 +7,15 @@
 import { HEARTBEAT_PART, MAX_UNSETTLED } from "../defaults.ts";
 import { errorOf, TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
-import { hush } from "../promises.ts";
+import { hush, unlessAborted } from "../promises.ts";
 import { bindGroups, unboundOf } from "./bind.ts";
 import { buried, buriedAfresh, isReadable, setAside } from "./judge.ts";
 import { tellHandlerless } from "./ignored.ts";
 import { hasten } from "./lease.ts";
+import { allOrderly, orderly } from "./orderly.ts";
 import { giveBack, inTime } from "./patience.ts";
 import { perform } from "./perform.ts";
+import { arrivalOf } from "./pulse.ts";
 import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
 import { isQuiet, queuesOf, type State } from "./state.ts";
@@ -156,7 +158,10 @@ async function reserve(
     const { lease } = settings;
     const unbound = unboundOf(state, queues);
     if (unbound.length > 0) await bindGroups(state, unbound, signal);
-    const call = { limit, slots, lease, wait, deadline: callTimeout, signal };
+    // What this process holds must not be reclaimed by a look of its own that comes first after a block.
+    const ready = (): Promise<void> | undefined => allOrderly(transport.users);
+    for (let order = ready(); order !== undefined; order = ready()) await unlessAborted(order, signal);
+    const call = { limit, slots, lease, wait, deadline: callTimeout, signal, ready };
     const answer = await inTime(state, transport.reserve(queues, call), {
       action: "reserve jobs",
       wait,
@@ -164,7 +169,7 @@ async function reserve(
       late: (deliveries) => giveBack(state, deliveries),
     });
     state.link.up(answer.length > 0);
-    return { deliveries: answer, received: runtime.monotonic(), full: answer.length >= limit };
+    return { deliveries: answer, received: arrivalOf(state), full: answer.length >= limit };
   } catch (error) {
     if (fetching.signal.aborted) return undefined;
     if (error instanceof TransportClosed || state.drain !== undefined) throw error;
@@ -226,13 +231,15 @@ function isSuspect({ settings: { maxLost } }: State, run: Run): boolean {
 /** Starts what the slots allow; gives the rest back when the worker stops. */
 export function pump(state: State): void {
   if (state.stopping) return handBack(state);
-  const now = state.buffer.size > 0 ? state.bench.runtime.monotonic() : 0;
   while (state.running.size < state.settings.concurrency) {
+    // The handler that was started last may have held the thread for longer than the leases of those that wait: others
+    // may have run them by now. What is still held is extended first, and started then.
+    if (state.buffer.size > 0 && orderly(state) !== undefined) return;
     const run = state.buffer.shift();
     if (run === undefined) break;
-    // It waited while nothing reached the transport, or while this process was stopped: others may have run it by now.
-    // If none has, it is given back as it is, for this was no fault of its own.
-    if (run.leaseEnd <= now) {
+    // It waited while nothing reached the transport. If no other worker has it, it is given back as it is, for this was
+    // no fault of its own.
+    if (run.leaseEnd <= state.bench.runtime.monotonic()) {
       settle(state, run, { to: "release", reason: "busy" });
       continue;
     }

@@ -11,6 +11,7 @@ import { patiently } from "../deadline.ts";
 import { HEARTBEAT_PART, MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { HeartbeatLate, LeaseLost } from "../errors.ts";
 import type { Extended, Extension } from "../exchange.ts";
+import { noteBeat } from "./pulse.ts";
 import type { Run } from "./run.ts";
 import { settle, tellStale } from "./settle.ts";
 import { type Bench, letGo, type State } from "./state.ts";
@@ -54,7 +55,7 @@ export function hasten(state: State, lease: number): void {
   const { heartbeat, bench: { runtime } } = state;
   if (!(lease < heartbeat.lease)) return;
   heartbeat.next?.cancel();
-  heartbeat.last = runtime.monotonic();
+  noteBeat(heartbeat, runtime.monotonic());
   schedule(state, lease);
 }
 
@@ -71,7 +72,7 @@ function beatAll(state: State): void {
     const error = new HeartbeatLate(Math.round(gap), heartbeat.lease);
     events.emit("error", { error, during: "extending leases" });
   }
-  heartbeat.last = now;
+  noteBeat(heartbeat, now);
   let shortest = settings.lease;
   for (const run of held.items()) {
     if (handedBack(state, run)) continue;
@@ -89,15 +90,19 @@ function handedBack(state: State, run: Run): boolean {
   return true;
 }
 
-function beat(state: State, run: Run, ms: number): void {
+/** Extends a lease on its way through the worker. */
+export function beat(state: State, run: Run, ms: number): void {
   // Or they would pile up while the transport does not answer.
   if (run.unanswered >= MAX_UNANSWERED) return;
   run.unanswered++;
   const { queue, token } = run.delivery;
   const sent = state.bench.runtime.monotonic();
+  run.sent = sent;
   state.extensions.add({ queue, token, ms }, (answer) => {
     run.unanswered--;
+    run.answered = sent;
     state.quiet.open();
+    state.answered.open();
     if (answer instanceof Error) {
       state.link.down(answer, true);
       return;

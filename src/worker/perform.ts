@@ -57,6 +57,7 @@ export async function perform(state: State, run: Run): Promise<void> {
     else if (run.timedOut) fate = fateOfError(state, run, undefined);
     // What was taken from this worker meanwhile may be running elsewhere.
     else if (run.stopped || run.abandoned !== undefined) fate = { to: "release" };
+    else if (run.leaseEnd <= state.bench.runtime.monotonic()) fate = { to: "release", reason: "busy" };
     else fate = await invoke(state, run, ready);
   } catch (error) {
     state.bench.events.emit("error", { error: errorOf(error), during: `running job '${run.delivery.id}'` });

@@ -41,6 +41,10 @@ export class Run {
   beats = 0;
   /** Extensions of its lease that were not answered yet. */
   unanswered = 0;
+  /** When the last extension of its lease was sent, by the monotonic clock. */
+  sent: number = -Infinity;
+  /** When the last one that was answered had been sent. */
+  answered: number = -Infinity;
   /** Given up: whatever its handler still returns is discarded. */
   abandoned: Abandoned | undefined;
   /** The job's timeout is over. */

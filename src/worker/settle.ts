@@ -107,6 +107,7 @@ export function end(state: State, run: Run): void {
   letGo(state, run);
   state.room.open();
   state.quiet.open();
+  state.answered.open();
 }
 
 /** Tells that a delivery was not ours any more. */

@@ -84,6 +84,8 @@ export interface Heartbeat {
   lease: number;
   /** The last beat, by the monotonic clock. */
   last: number;
+  /** A beat came late, and what that may have cost was not looked after yet: when the last in time was, and when this. */
+  late: { readonly alive: number; readonly noticed: number } | undefined;
   next: Alarm | undefined;
 }
 
@@ -126,6 +128,10 @@ export interface State extends Judge {
   readonly room: Latch;
   /** Opened when a run or settlement ended, for those who wait for the last one. */
   readonly quiet: Latch;
+  /** Opened when a settlement or an extension was answered, for what waits for those of one moment. */
+  readonly answered: Latch;
+  /** Settles and extends what a block held up. */
+  ordering: Promise<void> | undefined;
   /** The groups' queues that were bound since the transport last failed. */
   readonly bound: Set<string>;
   /** Pushes the ticks of schedules beside the jobs; absent for a drain, and where there are no schedules. */

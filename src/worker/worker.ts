@@ -16,6 +16,7 @@ import { tellIgnored } from "./ignored.ts";
 import { createExtensions, startHeartbeat } from "./lease.ts";
 import { createLink } from "./link.ts";
 import { createMeter } from "./meter.ts";
+import { type Holder, orderly } from "./orderly.ts";
 import { settleWithin, tellStuck } from "./perform.ts";
 import { defaultSettings, type Settings, withOptions, type WorkerOptions } from "./settings.ts";
 import { createSettlements, settle } from "./settle.ts";
@@ -110,6 +111,8 @@ export interface Engine {
   readonly done: Promise<Tally>;
   /** Lets running handlers finish; after `grace` milliseconds their signals abort. */
   stop(grace?: number): Promise<Tally>;
+  /** Whether what it holds is looked after, after a block of the thread. */
+  readonly orderly: Holder["orderly"];
   update(settings: Settings): void;
 }
 
@@ -156,6 +159,7 @@ export function startEngine(
       leaveOff(state);
       return done;
     },
+    orderly: () => orderly(state),
     update(changed) {
       state.settings = changed;
       bench.readers.changed();
@@ -176,7 +180,7 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
     meter: createMeter(),
     settlements: createSettlements(bench, alarms),
     extensions: createExtensions(bench, alarms),
-    heartbeat: { lease: settings.lease, last: 0, next: undefined },
+    heartbeat: { lease: settings.lease, last: 0, late: undefined, next: undefined },
     tally: { completed: 0, retried: 0, rescheduled: 0, failed: 0, released: 0, stale: 0 },
     drain,
     buffer: createFifo(),
@@ -188,6 +192,8 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
     fetching: undefined,
     room: createLatch(),
     quiet: createLatch(),
+    answered: createLatch(),
+    ordering: undefined,
     bound: new Set(),
     ticker: undefined,
     pump: () => pump(state),
@@ -238,6 +244,8 @@ async function windDown(state: State): Promise<void> {
   while ((state.unsettled > 0 || state.extensions.size > 0) && !state.over) await quiet.wait();
   enough.cancel();
   state.over = true;
+  state.answered.open();
+  await state.ordering;
   state.alarms.clear();
   for (const run of state.held.items()) letGo(state, run);
   if (state.unsettled > 0) {

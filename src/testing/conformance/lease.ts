@@ -26,6 +26,29 @@ export async function loseOne(lab: Lab): Promise<{ late: Delivery; current: Deli
   return { late, current: only(await lab.come(), "deliveries after the lease") };
 }
 
+/** What a waiting reserve would reclaim stays its holder's until the one who waits is ready. */
+async function waitsUntilReady(lab: Lab): Promise<void> {
+  await lab.push({ id: "1" });
+  const held = await lab.one({ lease: lab.brief });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let asked = 0;
+  let isReady = false;
+  const answer = lab.come(1, {
+    ready: () => {
+      asked++;
+      return isReady ? undefined : promise;
+    },
+  });
+  await lab.expire();
+  await lab.elapse(lab.ms(100));
+  equal(await extend(lab, held, lab.brief), "held", "extend of what nobody reclaimed");
+  isReady = true;
+  resolve();
+  const { id, lost } = only(await answer, "deliveries after the lease");
+  equal({ id, lost }, { id: "1", lost: 1 }, "what came back");
+  ok(asked > 1, "the reserve asked, and asked again when it was told to go on");
+}
+
 async function busyPage(lab: Lab): Promise<void> {
   const total = 1_500;
   await lab.push(...Array.from({ length: total }, (_, n) => ({ id: `${n}` })));
@@ -189,6 +212,11 @@ export const LEASE: readonly Claim[] = [
     const back = await lab.come(10, { lease: lab.brief });
     equal(back.map(({ id }) => id), ["brief"], "what came back");
   }),
+  claim(
+    "a reserve that waits reclaims nothing before the one who made it is ready",
+    waitsUntilReady,
+    "exactFence",
+  ),
   claim("a page of busy leases does not hide a lost one behind it", busyPage),
   claim("however many leases are lost, all come back", manyLost),
   claim("lost leases of one queue leave another's alone", async (lab) => {

@@ -46,6 +46,7 @@ const RESERVES: readonly Row[] = [
   ["a lease that is no number", RangeError, reserving({ lease: NaN })],
   ["a wait below 0", RangeError, reserving({ wait: -1 })],
   ["a wait without end", RangeError, reserving({ wait: Infinity })],
+  ["a `ready` that is a word", TypeError, reserving({ ready: "yes" })],
 ];
 
 /** One call of each verb, with what bounds it. */

@@ -42,6 +42,8 @@ interface Waiter extends Request {
   readonly resolve: (deliveries: readonly Delivery[]) => void;
   readonly reject: (reason: unknown) => void;
   readonly abort: () => void;
+  /** What it waits for is not ready: it gets nothing before. */
+  held: boolean;
 }
 
 export function createWaiters(runtime: Runtime, clock: Clock, source: Source): Waiters {
@@ -71,8 +73,21 @@ export function createWaiters(runtime: Runtime, clock: Clock, source: Source): W
     if (all.size === 0) alarm.clear();
   }
 
+  /** Whether a look for a waiter would come too soon; if so, it comes as soon as it may. */
+  function isHeldUp(waiter: Waiter): boolean {
+    const ready = waiter.options.ready?.();
+    if (ready === undefined) return false;
+    waiter.held = true;
+    ready.then(() => {
+      waiter.held = false;
+      ring();
+    });
+    return true;
+  }
+
   /** Whether a waiter got something. */
   function serve(waiter: Waiter): boolean {
+    if (waiter.held || isHeldUp(waiter)) return false;
     const deliveries = source.take(waiter);
     if (deliveries.length === 0) return false;
     leave(waiter);
@@ -88,7 +103,7 @@ export function createWaiters(runtime: Runtime, clock: Clock, source: Source): W
         leave(waiter);
         waiter.resolve([]);
       } else {
-        first = Math.min(first, waiter.end, source.expects(waiter));
+        first = Math.min(first, waiter.end, waiter.held ? Infinity : source.expects(waiter));
       }
     }
     alarm.set(first);
@@ -105,6 +120,7 @@ export function createWaiters(runtime: Runtime, clock: Clock, source: Source): W
           queues: [...queues],
           options,
           end,
+          held: false,
           resolve,
           reject,
           abort: () => {

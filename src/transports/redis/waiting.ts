@@ -77,6 +77,8 @@ export function createWaiting(options: WaitingOptions): Waiting {
     visit.whenOver(() => posts.leave(held));
     while (!visit.over) {
       if (held.some(({ quiet }) => quiet < level)) {
+        for (let order = options.ready?.(); order !== undefined; order = options.ready?.()) await order;
+        if (visit.over) break;
         const deliveries = await attempt(held, options, level);
         if (deliveries.length > 0) return deliveries;
         if (held.some(({ quiet }) => quiet < level)) continue;

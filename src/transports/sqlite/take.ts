@@ -33,7 +33,7 @@ export function createReserve(
   { runtime, committer, waiting, listen, parked }: ReserveParts,
 ): Transport["reserve"] {
   return (queues, options) => {
-    const { limit, slots, lease, wait, deadline, signal } = options;
+    const { limit, slots, lease, wait, deadline, signal, ready } = options;
     const end = runtime.monotonic() + wait;
     return new Promise((resolve, reject) => {
       let deaf = (): void => {};
@@ -57,6 +57,9 @@ export function createReserve(
         idle: () => park,
         hungry: (touched) => hungry && queues.some((queue) => (touched.get(queue) ?? 0) > 0),
         run(session) {
+          const held = ready?.();
+          hungry = false;
+          if (held !== undefined) return () => postpone(held);
           const deliveries = reserveJobs(session, queues, { limit, slots, lease });
           hungry = deliveries.length === 0 && end > runtime.monotonic();
           return () => deliveries.length > 0 ? answer(() => resolve(deliveries)) : park();
@@ -72,6 +75,11 @@ export function createReserve(
         waiting.park(waiter);
         // An alarm that rings while it asks again leaves the answer to that.
         alarm ??= waiting.alarms.set(rest, () => waiting.leave(waiter) && answer(() => resolve([])));
+      };
+      /** Asks again when the caller is ready. */
+      const postpone = (held: Promise<void>): void => {
+        parked.add(operation);
+        held.then(() => operation.over || committer.submit(operation));
       };
       deaf = listen(operation, signal);
       if (!operation.over) committer.submit(operation);

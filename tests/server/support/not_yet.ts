@@ -25,6 +25,7 @@ export const NOT_YET: Readonly<Record<"Redis" | "NATS", readonly string[]>> = {
     "jobs come by due time, one at a time",
     "a listing of what waits is in the order of due times",
     "a released job keeps its due time, and its place",
+    "a reserve that waits reclaims nothing before the one who made it is ready",
     "a reserve that asks for what cannot be is refused",
     "a call without sound bounds is refused",
     "a batch that is none, or too large, is refused whole",

@@ -160,6 +160,13 @@ const settlesAnyhow: Mutant = {
     ),
 };
 
+const neverAsks: Mutant = {
+  fault: "a waiting reserve does not ask whether it may look again",
+  found: "a reserve that waits reclaims nothing before the one who made it is ready",
+  wrap: (inner) =>
+    around(inner, { reserve: (queues, options) => inner.reserve(queues, { ...options, ready: undefined }) }),
+};
+
 /** Faults of this kind. */
 export const CALL_MUTANTS: readonly Mutant[] = [
   deaf,
@@ -177,4 +184,5 @@ export const CALL_MUTANTS: readonly Mutant[] = [
   takesAnyDelay,
   answersNothing,
   settlesAnyhow,
+  neverAsks,
 ];

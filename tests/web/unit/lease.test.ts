@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createRelay } from "../../../mod.ts";
+import { createRelay, type Transport } from "../../../mod.ts";
 import { door, free, heard, running, wrapped } from "../support/kit.ts";
 import { memoryPlace } from "../support/place.ts";
 
@@ -31,14 +31,15 @@ test("extensions do not pile up while the transport does not answer", async () =
   expect(extensions).toBeLessThanOrEqual(3);
 });
 
-test("a job that waited for a slot until its lease was over is given back, as others may have run it", async () => {
+/** A worker whose process was stopped, no timer of its own fired meanwhile, with nine jobs fetched ahead behind a slow one. */
+async function stoppedWorker(part: (inner: Transport) => Partial<Transport> = () => ({})) {
   const place = memoryPlace();
   const ended = door();
-  /** How long the process was stopped: no timer of its own fired meanwhile. */
   let stopped = 0;
   const runtime = { ...place.runtime, monotonic: () => place.runtime.monotonic() + stopped };
   const begun: number[] = [];
-  const relay = createRelay({ jobs: { hello: free<number>() }, transport: place.transport, runtime });
+  const transport = wrapped(place.transport, part);
+  const relay = createRelay({ jobs: { hello: free<number>() }, transport, runtime });
   const stale = heard(relay.events, "stale");
   const released = heard(relay.events, "released");
   relay.handle("hello", (n) => {
@@ -53,10 +54,44 @@ test("a job that waited for a slot until its lease was over is given back, as ot
   expect(begun.at(-1)).toBe(10);
   stopped = 1_000;
   ended.open();
-  await place.runtime.advance(5_000);
-  expect(begun.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, n) => n));
+  return {
+    begun,
+    stale,
+    released,
+    advance: place.runtime.advance,
+    async close(): Promise<void> {
+      await Promise.all([work.worker.stop(), place.runtime.advance(1_000)]);
+      await relay.close();
+    },
+  };
+}
+
+const ALL = Array.from({ length: 20 }, (_, n) => n);
+
+test("jobs that waited for a slot until their leases were over are extended before they start", async () => {
+  const { begun, stale, released, advance, close } = await stoppedWorker();
+  await advance(5_000);
+  expect(begun).toEqual(ALL);
+  expect([stale, released]).toEqual([[], []]);
+  await close();
+});
+
+test("jobs that other workers took over while the process was stopped are not started", async () => {
+  const { begun, stale, advance, close } = await stoppedWorker(() => ({
+    extend: (leases) => Promise.resolve(leases.map(() => ({ state: "stale" as const }))),
+  }));
+  await advance(100);
+  expect(begun).toEqual(ALL.slice(0, 11));
+  expect(stale.map(({ during }) => during)).toEqual(Array.from({ length: 9 }, () => "extend"));
+  await close();
+});
+
+test("jobs whose leases are over, and cannot be extended, are given back", async () => {
+  const { begun, released, advance, close } = await stoppedWorker(() => ({
+    extend: () => Promise.reject(new Error("no way to the store")),
+  }));
+  await advance(5_000);
+  expect(begun).toEqual(ALL);
   expect(released.map(({ reason }) => reason)).toEqual(Array.from({ length: 9 }, () => "busy"));
-  expect(stale.length).toBe(0);
-  await Promise.all([work.worker.stop(), place.runtime.advance(1_000)]);
-  await relay.close();
+  await close();
 });

@@ -1,0 +1,69 @@
+/**
+ * Order after a block: when the thread is back, a look for jobs may come before the settlement of what has just ended,
+ * and before the heartbeat, and reclaim what this very process holds. So before each look that follows a block, what has
+ * ended is settled, and what is held is extended.
+ *
+ * @module
+ */
+
+import { beat } from "./lease.ts";
+import { isLate, noteBeat } from "./pulse.ts";
+import type { State } from "./state.ts";
+
+/** Milliseconds at most in which other transports of this process may do the same: what they hold is not known here. */
+const ELSEWHERE = 50;
+
+/** A user of a transport that may hold deliveries of it. */
+export interface Holder {
+  /** Undefined when all is in order; else resolves when it may be, and is asked again then. Never rejects. */
+  orderly(): Promise<void> | undefined;
+}
+
+/** Whether all users of a transport are in order. */
+export function allOrderly(users: Iterable<object>): Promise<void> | undefined {
+  let waiting: Promise<void>[] | undefined;
+  for (const user of users) {
+    const order = isHolder(user) ? user.orderly() : undefined;
+    if (order !== undefined) (waiting ??= []).push(order);
+  }
+  return waiting === undefined ? undefined : Promise.all(waiting).then(() => undefined);
+}
+
+function isHolder(user: object): user is Holder {
+  return "orderly" in user && typeof user.orderly === "function";
+}
+
+/** Whether a worker is in order; as {@linkcode Holder.orderly}. */
+export function orderly(state: State): Promise<void> | undefined {
+  if (state.ordering === undefined && !state.over && isLate(state)) state.ordering = putInOrder(state);
+  return state.ordering;
+}
+
+async function putInOrder(state: State): Promise<void> {
+  const { bench: { runtime, callTimeout }, heartbeat, settings } = state;
+  noteBeat(heartbeat, runtime.monotonic());
+  const { late } = heartbeat;
+  const since = late?.noticed ?? runtime.monotonic();
+  // By then what ends with this turn has ended, and its settlement is on its way.
+  await runtime.sleep(0);
+  const held = state.held.items();
+  for (const run of held) if (run.sent < since) beat(state, run, settings.lease);
+  await until(state, callTimeout, () => held.every((run) => run.held < 0 || run.answered >= since));
+  await until(state, Math.min(ELSEWHERE, settings.lease / 10), () => false);
+  // The thread may have been held again meanwhile.
+  if (heartbeat.late === late) heartbeat.late = undefined;
+  state.ordering = undefined;
+  state.pump();
+  state.room.open();
+}
+
+/** Waits for answers to make something true, but no longer than so many milliseconds, nor than the worker lives. */
+async function until(state: State, ms: number, isTrue: () => boolean): Promise<void> {
+  let enough = false;
+  const alarm = state.alarms.set(ms, () => {
+    enough = true;
+    state.answered.open();
+  });
+  while (!enough && !state.over && !isTrue()) await state.answered.wait();
+  alarm.cancel();
+}
