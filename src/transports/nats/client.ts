@@ -4,7 +4,7 @@
  * @module
  */
 
-import { TransportError } from "../../errors.ts";
+import { messageOf, TransportError } from "../../errors.ts";
 import { briefly } from "./brief.ts";
 import type { NatsConnection, NatsHeaders } from "./connection.ts";
 import { unavailable } from "./errors.ts";
@@ -114,8 +114,10 @@ async function load(name: "@nats-io/nats-core" | "@nats-io/transport-node"): Pro
       : await import("@nats-io/transport-node") as unknown as Module;
   } catch (cause) {
     throw new TransportError(
-      "TRANSPORT_UNAVAILABLE",
-      `Cannot use NATS as the package '${name}' cannot be loaded: install it beside @relevo/relevo`,
+      "TRANSPORT_INCOMPATIBLE",
+      `Cannot use NATS as the package '${name}' cannot be loaded (npm install ${name}@3): ${
+        messageOf(cause)
+      }`,
       { cause },
     );
   }

@@ -203,8 +203,12 @@ function secretOf(secret: string): object {
 function checkConnection(connection: NatsConnection | undefined): NatsConnection | undefined {
   if (connection === undefined) return undefined;
   const { publish, subscribe, status }: Partial<NatsConnection> = Object(connection);
-  if ([publish, subscribe, status].every((method) => typeof method === "function")) return connection;
+  const sound = [publish, subscribe, status].every((method) => typeof method === "function");
+  // Connections of the package `nats`, up to 2, make their streams by a method; those of `@nats-io` have none.
+  const older = sound && typeof Reflect.get(connection, "jetstream") === "function";
+  if (sound && !older) return connection;
+  const given = older ? "one of the package 'nats' 2: @nats-io 3 is needed" : quote(connection);
   throw new TypeError(
-    `Cannot ${ACTION} as 'connection' must be a NatsConnection: current value is ${typeof connection}`,
+    `Cannot ${ACTION} as 'connection' must be a NatsConnection of an @nats-io package: current value is ${given}`,
   );
 }

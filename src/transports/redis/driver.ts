@@ -72,8 +72,11 @@ export const COMMAND: CommandOptions = {
   timeout: undefined,
 };
 
-const METHODS = ["sendCommand", "sSubscribe", "sUnsubscribe", "duplicate", "on", "off", "withTypeMapping"];
-const CLUSTER_METHODS = ["sendCommand", "getNodeClientForKey", "withTypeMapping"];
+/** What node-redis 5 brought, and what 6 did: clients of older ones are told by its absence. */
+const SINCE_5 = "withTypeMapping";
+const SINCE_6 = "clientUnblock";
+const METHODS = ["sendCommand", "sSubscribe", "sUnsubscribe", "duplicate", "on", "off", SINCE_5, SINCE_6];
+const CLUSTER_METHODS = ["sendCommand", SINCE_5, SINCE_6, "getNodeClientForKey"];
 
 /** Whether this is a client of one server. */
 export function isClient(value: unknown): value is Client {
@@ -103,10 +106,11 @@ export function wrongKind(value: unknown): string {
   if (typeof value !== "object" || value === null) return typeof value;
   const known = WRONG.find(([member]) => member in value);
   if (known !== undefined) return known[1];
-  const wanted = "slots" in value ? CLUSTER_METHODS : METHODS;
+  const wanted = "masters" in value ? CLUSTER_METHODS : METHODS;
   const missing = wanted.find((method) => typeof Reflect.get(value, method) !== "function");
   if (!hasMethods(value, ["sendCommand"])) return "an object that is no client";
-  if (missing === "withTypeMapping") return "a client of node-redis 4 or older";
+  if (missing === SINCE_5) return "a client of node-redis 4 or older";
+  if (missing === SINCE_6) return "a client of node-redis 5";
   if (missing !== undefined && hasMethods(value, ["sendCommand", "multi"]) && missing !== "duplicate") {
     return "what legacy() answers: hand over the client itself";
   }
@@ -142,11 +146,25 @@ async function load(): Promise<CreateClient> {
   if (!isClient(first)) {
     throw new TransportError(
       "TRANSPORT_INCOMPATIBLE",
-      "Cannot use Redis as the package 'redis' must be of version 6",
+      `Cannot use Redis: redis 6 is needed, this is ${
+        await installedVersion() ?? wrongKind(first)
+      } (npm install redis@6)`,
     );
   }
   first.destroy();
   return (options) => first.duplicate(options);
+}
+
+/** The version of the package as its manifest says it; undefined where that cannot be read, as in a bundle. */
+async function installedVersion(): Promise<string | undefined> {
+  try {
+    const { createRequire } = await import("node:module");
+    const manifest: unknown = createRequire(import.meta.url)("redis/package.json");
+    const version: unknown = Reflect.get(Object(manifest), "version");
+    return typeof version === "string" ? version : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Arguments as the driver wants them: bytes must be its own kind, which costs no copy. */
