@@ -63,7 +63,7 @@ export {
   UnknownQueueError,
   UnknownScheduleError,
 } from "./src/errors.ts";
-export type { EventMap, EventName, JobEvents, RunDetail, Timed } from "./src/events.ts";
+export type { EventMap, EventName, JobEvents, ListenOptions, RunDetail, Timed } from "./src/events.ts";
 export type {
   Call,
   Delivery,

@@ -1,7 +1,7 @@
 /** `npm run build [-- folder]`: compiles what npm ships, into `dist` by default. */
 import { spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
-import { resolve } from "node:path";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { inRepository, root } from "./lib/paths.mjs";
 
 const out = process.argv[2] === undefined ? inRepository("dist") : resolve(process.argv[2]);
@@ -11,4 +11,18 @@ const { status } = spawnSync(
   [inRepository("node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json", "--outDir", out],
   { cwd: root, stdio: "inherit" },
 );
+if (status === 0) nameLibraries();
 process.exit(status ?? 1);
+
+/**
+ * Types that only the newest of TypeScript's own libraries have are asked for where they stand, so that a program
+ * compiles whatever its `lib` says. In the sources JSR refuses such a line.
+ */
+function nameLibraries() {
+  for (const file of readdirSync(out, { recursive: true, encoding: "utf8" })) {
+    if (!file.endsWith(".d.ts")) continue;
+    const text = readFileSync(join(out, file), "utf8");
+    if (!/\b(Async)?Disposable\b/.test(text)) continue;
+    writeFileSync(join(out, file), `/// <reference lib="esnext.disposable" />\n${text}`);
+  }
+}

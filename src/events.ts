@@ -16,6 +16,18 @@ export interface RunDetail {
   readonly attempt: number;
 }
 
+/** Options of a listener, as every `EventTarget` takes them; a shape of our own, as not every set of types has the web's. */
+export interface ListenOptions {
+  /** Part of what tells two listeners apart; a relay's events have no phases. Default false. */
+  readonly capture?: boolean;
+  /** The listener hears one event and is taken away. Default false. */
+  readonly once?: boolean;
+  /** Changes nothing here: no event of a relay can be cancelled. Default false. */
+  readonly passive?: boolean;
+  /** Takes the listener away when it aborts. Default: none. */
+  readonly signal?: AbortSignal;
+}
+
 /** How long a run took. */
 export interface Timed {
   /** Milliseconds from the call of its handler to the end; 0 where no handler was called. */
@@ -107,13 +119,13 @@ export interface JobEvents {
   addEventListener<Name extends EventName>(
     type: Name,
     listener: (event: CustomEvent<EventMap[Name]>) => unknown,
-    options?: AddEventListenerOptions | boolean,
+    options?: ListenOptions | boolean,
   ): void;
   /** Takes a listener away that was added with the same `type`; does nothing if there is none. */
   removeEventListener<Name extends EventName>(
     type: Name,
     listener: (event: CustomEvent<EventMap[Name]>) => unknown,
-    options?: EventListenerOptions | boolean,
+    options?: Pick<ListenOptions, "capture"> | boolean,
   ): void;
 }
 
@@ -193,7 +205,7 @@ class GuardedTarget extends EventTarget {
   override addEventListener(
     type: string,
     listener: unknown,
-    options?: AddEventListenerOptions | boolean,
+    options?: ListenOptions | boolean,
   ): void {
     if (listener === null || listener === undefined) return;
     const guard = this.#guard(listener);
@@ -211,7 +223,7 @@ class GuardedTarget extends EventTarget {
   override removeEventListener(
     type: string,
     listener: unknown,
-    options?: EventListenerOptions | boolean,
+    options?: Pick<ListenOptions, "capture"> | boolean,
   ): void {
     const guard = isObject(listener) ? this.#guards.get(listener) : undefined;
     super.removeEventListener(type, guard ?? null, options);
