@@ -30,19 +30,24 @@ const list = operation<DeadListInput, PageOutput>({
   kind: "read",
   input: deadListInput,
   output: pageOutput,
-  async run(desk, { channels, cursor, ...input }, bounds) {
+  async run(desk, { channels, cursor, limit, ...input }, bounds) {
     // A cursor is that of one channel behind its name: channels follow one another.
-    const [at, inner] = cursor === undefined ? [channels[0]] : placeOf(cursor);
-    const index = channels.findIndex((channel) => channel === at);
-    const channel = channels[index];
-    if (channel === undefined) {
+    const [at, from] = cursor === undefined ? [channels[0]] : placeOf(cursor);
+    const first = channels.findIndex((channel) => channel === at);
+    if (first < 0) {
       throw new Refusal("input", "Cannot run 'dead.list' as 'cursor' is none of these channels'");
     }
-    const given = inner === undefined ? {} : { cursor: inner };
-    const page = await pageOf(desk, { ...input, ...given, channel }, bounds);
-    const next = channels[index + 1];
-    if (page.cursor !== undefined) return { ...page, cursor: `${channel}:${page.cursor}` };
-    return next === undefined ? page : { ...page, cursor: `${next}:` };
+    const jobs: JobView[] = [];
+    let inner = from;
+    for (const channel of channels.slice(first)) {
+      if (jobs.length === limit) return { jobs, cursor: `${channel}:` };
+      const given = inner === undefined ? {} : { cursor: inner };
+      const page = await pageOf(desk, { ...input, ...given, channel, limit: limit - jobs.length }, bounds);
+      jobs.push(...page.jobs);
+      if (page.cursor !== undefined) return { jobs, cursor: `${channel}:${page.cursor}` };
+      inner = undefined;
+    }
+    return { jobs };
   },
 });
 

@@ -1,0 +1,126 @@
+/**
+ * `relevo dispatch` and `relevo work`: what needs a module with the definitions of jobs and their handlers.
+ *
+ * @module
+ */
+
+import type { Jobs } from "../definitions.ts";
+import type { Relay } from "../relay.ts";
+import { systemRuntime } from "../runtime.ts";
+import type { Command, Session } from "./command.ts";
+import { relayOf } from "./module.ts";
+import { printJson } from "./print.ts";
+import { plain, UsageError } from "./terminal.ts";
+
+const JSON_FLAG = { json: { about: "one JSON object a line" } };
+/** Milliseconds between two lines of progress. */
+const PACE = 1_000;
+
+function payloadOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's message would repeat a part of the payload.
+    throw new UsageError("<json> must be JSON, as in '{\"userId\":42}'");
+  }
+}
+
+async function dispatching({ terminal: { stdout, signal }, given, json }: Session): Promise<void> {
+  const [path = "", name = "", text = ""] = given.positionals;
+  const payload = payloadOf(text);
+  const [id, delay] = [given.text("id"), given.number("delay")];
+  await using relay = await relayOf(path);
+  const options = { ...(id === undefined ? {} : { id }), ...(delay === undefined ? {} : { delay }), signal };
+  const dispatched = await relay.dispatch(name, payload, options);
+  if (json) printJson(stdout, [dispatched]);
+  else stdout.write(`${dispatched.status} ${plain(dispatched.id)}\n`);
+}
+
+/** What a worker did so far. */
+type Tally = Record<"completed" | "retrying" | "failed", number>;
+
+/** Counts events of a relay, and tells each failure. */
+function follow(relay: Relay<Jobs>, { terminal: { stdout }, json }: Session): Tally {
+  const tally: Tally = { completed: 0, retrying: 0, failed: 0 };
+  relay.events.addEventListener("completed", () => void tally.completed++);
+  for (const type of ["retrying", "failed"] as const) {
+    relay.events.addEventListener(type, ({ detail: { job, error, attempt } }) => {
+      tally[type]++;
+      const { id, name, queue } = job;
+      if (json) return printJson(stdout, [{ event: type, id, name, queue, attempt, error: error.message }]);
+      stdout.write(
+        `${type} ${plain(name)} ${plain(id)} in ${plain(queue)}, run ${attempt}: ${plain(error.message)}\n`,
+      );
+    });
+  }
+  return tally;
+}
+
+function lineOf({ completed, retrying, failed }: Tally): string {
+  return `${completed} completed, ${retrying} to be retried, ${failed} dead`;
+}
+
+async function working(session: Session): Promise<void> {
+  const { terminal: { stdout, stderr, signal }, given, json } = session;
+  const concurrency = given.number("concurrency");
+  await using relay = await relayOf(given.positionals[0] ?? "");
+  const tally = follow(relay, session);
+  const over = new AbortController();
+  const progress = stderr.isTTY && !json ? tellProgress(session, tally, over.signal) : Promise.resolve();
+  const worker = relay.worker(concurrency === undefined ? {} : { concurrency });
+  const stop = (): void => {
+    stderr.write("stopping: running jobs may finish\n");
+    worker.stop().catch(() => undefined);
+  };
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    if (!signal?.aborted) await worker.run();
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    over.abort();
+    await progress;
+  }
+  if (json) printJson(stdout, [tally]);
+  else stdout.write(`${lineOf(tally)}\n`);
+}
+
+async function tellProgress(
+  { terminal: { stderr } }: Session,
+  tally: Tally,
+  signal: AbortSignal,
+): Promise<void> {
+  const { sleep } = systemRuntime();
+  while (!signal.aborted) {
+    stderr.write(`\r\u001b[K${lineOf(tally)}`);
+    await sleep(PACE, signal).catch(() => undefined);
+  }
+  stderr.write("\r\u001b[K");
+}
+
+/** The commands. */
+export const moduleCommands: readonly Command[] = [
+  {
+    words: "dispatch",
+    positionals: ["module", "name", "json"],
+    flags: {
+      id: { value: "ID", about: "an id of your own; default: a generated one" },
+      delay: { value: "MS", about: "milliseconds before it may run; default: 0" },
+      ...JSON_FLAG,
+    },
+    about: "Dispatches one job of a module that exports a relay.",
+    examples: [`relevo dispatch ./jobs.js email.welcome '{"userId":42}'`],
+    run: dispatching,
+  },
+  {
+    words: "work",
+    positionals: ["module"],
+    flags: {
+      concurrency: { value: "N", about: "jobs that run at once; default: 10" },
+      ...JSON_FLAG,
+    },
+    about:
+      "Runs a worker over a module that exports a relay and registers its handlers; an interrupt stops it gracefully.",
+    examples: ["relevo work ./worker.js", "relevo work ./worker.js --concurrency 50"],
+    run: working,
+  },
+];
