@@ -9,6 +9,7 @@ export function tools() {
   const tsc = (project) => [toolNode(), [inRepository("node_modules/typescript/bin/tsc"), "-p", project]];
   const entries = [
     "mod.ts",
+    "src/cli/mod.ts",
     "src/codecs/rich.ts",
     "src/connect.ts",
     "src/cron/mod.ts",
