@@ -65,3 +65,8 @@ export const YES: Flags = { yes: { short: "y", about: "remove without a question
 export const CHANNELS: Flags = {
   channels: { short: "c", value: "LIST", about: "dead channels, parted by commas; default: timeout,failed" },
 };
+
+/** The options that are there, under the names of an operation's input. */
+export function present(entries: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
+}

@@ -4,12 +4,21 @@
  * @module
  */
 
-import type { Removed } from "../operate/jobs.ts";
+import type { PageOutput, Removed } from "../operate/jobs.ts";
 import type { JobView } from "../operate/operation.ts";
-import type { PageOutput } from "../operate/jobs.ts";
 import { operationOf } from "../operate/table.ts";
 import { afterPreview } from "./ask.ts";
-import { CHANNELS, type Command, PAGE, QUEUE, SELECTION, type Session, STORE, YES } from "./command.ts";
+import {
+  CHANNELS,
+  type Command,
+  PAGE,
+  present,
+  QUEUE,
+  SELECTION,
+  type Session,
+  STORE,
+  YES,
+} from "./command.ts";
 import { countOf, printJob, printJson, printPage } from "./print.ts";
 
 const CHANNEL = {
@@ -19,11 +28,6 @@ const CHANNEL = {
     about: "waiting, delayed, reserved, failed or timeout; default: waiting",
   },
 };
-
-/** The options that are there, under the names of an operation's input. */
-function present(entries: Readonly<Record<string, unknown>>): object {
-  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
-}
 
 function pageInput({ given }: Session, place: object): object {
   return {

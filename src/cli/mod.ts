@@ -8,20 +8,21 @@
  * @module
  */
 
-import { messageOf, RelevoError } from "../errors.ts";
+import { InvalidPayloadError, messageOf, RelevoError } from "../errors.ts";
 import { Refusal } from "../operate/refusal.ts";
 import { type Given, readArguments } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { overview, pageFor } from "./help.ts";
 import { jobCommands } from "./jobs.ts";
 import { queuesCommand } from "./queues.ts";
+import { scheduleCommands } from "./schedules.ts";
 import { createStore } from "./store.ts";
 import { plain, type Terminal, UsageError } from "./terminal.ts";
 import { moduleCommands } from "./work.ts";
 
 export type { Input, Output, Terminal } from "./terminal.ts";
 
-const commands: readonly Command[] = [queuesCommand, ...jobCommands, ...moduleCommands];
+const commands: readonly Command[] = [queuesCommand, ...jobCommands, ...scheduleCommands, ...moduleCommands];
 /** Every command takes these. */
 const EVERYWHERE = {
   help: { short: "h", about: "show this page" },
@@ -88,6 +89,11 @@ function fail(error: unknown, command: Command, withStack: boolean, { stderr, si
     return 1;
   }
   stderr.write(`relevo: ${plain(messageOf(error))}\n`);
+  if (error instanceof InvalidPayloadError) {
+    for (const { path, message } of error.issues) {
+      stderr.write(`  ${plain(path.join(".") || "payload")}: ${plain(message)}\n`);
+    }
+  }
   if (withStack && error instanceof Error) stderr.write(`${error.stack ?? ""}\n`);
   if (!isCallersFault(error)) return 1;
   if (error instanceof UsageError) stderr.write(`See: relevo ${command.words} --help\n`);
@@ -100,6 +106,7 @@ function isCallersFault(error: unknown): boolean {
   if (error instanceof TypeError || error instanceof RangeError) return true;
   const codes: readonly string[] = [
     "UNKNOWN_QUEUE",
+    "UNKNOWN_SCHEDULE",
     "UNKNOWN_JOB",
     "INVALID_PAYLOAD",
     "UNENCODABLE",

@@ -21,13 +21,15 @@ export function createStore({ env = {}, signal }: Terminal, given: Given): Store
   let opened: Relay<Jobs> | undefined;
   return {
     async open() {
+      if (opened !== undefined) return { relay: opened, now: systemRuntime().now };
       const url = given.text("url") ?? env.RELEVO_URL;
       if (url === undefined || url === "") {
         throw new UsageError("the store is named by none of --url, $RELEVO_URL and --config");
       }
       const { connect } = await import("../connect.ts");
       const transport = await connected(() => connect(url, signal === undefined ? {} : { signal }));
-      opened ??= createRelay({ jobs: {}, transport, log: false });
+      const { cron } = await import("../cron/mod.ts");
+      opened = createRelay({ jobs: {}, transport, log: false, recurrences: [cron] });
       return { relay: opened, now: systemRuntime().now };
     },
     async [Symbol.asyncDispose]() {

@@ -55,6 +55,32 @@ export interface ReloadInput extends DeadInput {
   readonly attempts: "keep" | "reset";
 }
 
+/** Which schedules. */
+export interface ScheduleListInput {
+  /** Default: those of all queues. */
+  readonly queue?: string;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+/** One schedule. */
+export interface KeyInput {
+  readonly key: string;
+  /** Needed where several queues have a schedule of this key. */
+  readonly queue?: string;
+}
+
+/** One schedule that is to rest. */
+export interface PauseInput extends KeyInput {
+  readonly reason?: string;
+  readonly by?: string;
+}
+
+/** So many ticks of one schedule. */
+export interface PreviewInput extends KeyInput {
+  readonly count: number;
+}
+
 const text = v.pipe(v.string(), v.nonEmpty("must not be empty"));
 const queue = v.exactOptional(text, "default");
 const channels = v.exactOptional(
@@ -101,6 +127,27 @@ export const deadInput: v.GenericSchema<unknown, DeadInput> = v.strictObject(dea
 export const reloadInput: v.GenericSchema<unknown, ReloadInput> = v.strictObject({
   ...dead,
   attempts: v.exactOptional(v.picklist(["keep", "reset"]), "keep"),
+});
+
+const one = { key: text, queue: v.exactOptional(text) };
+/** Of `schedules.list`. */
+export const scheduleListInput: v.GenericSchema<unknown, ScheduleListInput> = v.strictObject({
+  queue: one.queue,
+  limit: page.limit,
+  cursor: page.cursor,
+});
+/** Of operations on one schedule. */
+export const keyInput: v.GenericSchema<unknown, KeyInput> = v.strictObject(one);
+/** Of `schedules.pause`. */
+export const pauseInput: v.GenericSchema<unknown, PauseInput> = v.strictObject({
+  ...one,
+  reason: v.exactOptional(text),
+  by: v.exactOptional(text),
+});
+/** Of `schedules.preview`. */
+export const previewInput: v.GenericSchema<unknown, PreviewInput> = v.strictObject({
+  ...one,
+  count: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 5),
 });
 
 /**

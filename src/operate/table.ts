@@ -9,10 +9,13 @@ import { jobOperations } from "./jobs.ts";
 import type { Operation } from "./operation.ts";
 import { queueOperations } from "./queues.ts";
 import { Refusal } from "./refusal.ts";
+import { scheduleOperations } from "./schedules.ts";
 
 /** Everything that an operator can do, by name. */
 export const operations: ReadonlyMap<string, Operation> = new Map(
-  [...queueOperations, ...jobOperations, ...deadOperations].map((operation) => [operation.name, operation]),
+  [...queueOperations, ...jobOperations, ...deadOperations, ...scheduleOperations].map((
+    operation,
+  ) => [operation.name, operation]),
 );
 
 /**

@@ -9,6 +9,7 @@ import process from "node:process";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createRelay, deadLetter, every, reschedule } from "../../../mod.ts";
 import { connect } from "../../../src/connect.ts";
+import { cron } from "../../../src/cron/mod.ts";
 import { inRepository } from "../../../scripts/lib/paths.mjs";
 import { free } from "../../web/support/kit.ts";
 import { startNats } from "../support/servers/nats.ts";
@@ -39,6 +40,7 @@ async function fill(url: string): Promise<void> {
       bill: { schema: free<object>(), queue: "billing" },
     },
     transport,
+    recurrences: [cron],
     log: false,
   });
   relay.handle("bill", ({ amount }: { amount?: number }) => {
@@ -54,6 +56,10 @@ async function fill(url: string): Promise<void> {
   await relay.dispatch("mail.send", { to: "ada@example.org" }, { id: "mail-1", requestId: "sign-up 17" });
   await relay.dispatch("mail.send", { to: "bob@example.org" }, { id: "mail-2" });
   await relay.dispatch("mail.send", { to: "cy@example.org" }, { id: "mail-3", delay: 3_600_000 });
+  await relay.schedule("bill", { amount: 9 }, {
+    key: "nightly",
+    when: cron("30 2 * * *", { timeZone: "Europe/Berlin" }),
+  });
 }
 
 /** Times differ from run to run, and what stands behind `at` of a stack from place to place. */

@@ -1,0 +1,142 @@
+/**
+ * `relevo schedules`: recurring jobs.
+ *
+ * @module
+ */
+
+import type { ScheduleListOutput, ScheduleView } from "../operate/schedules.ts";
+import { operationOf } from "../operate/table.ts";
+import { type Command, PAGE, present, type Session, STORE } from "./command.ts";
+import { printJson } from "./print.ts";
+import { type Column, tableOf } from "./table.ts";
+import { instant, plain } from "./terminal.ts";
+
+const IN = {
+  queue: { short: "q", value: "NAME", about: "its queue; needed where several have one of its key" },
+};
+
+const COLUMNS: readonly Column[] = [
+  { title: "KEY" },
+  { title: "QUEUE" },
+  { title: "JOB" },
+  { title: "WHEN" },
+  { title: "NEXT" },
+  { title: "STATE" },
+];
+
+function stateOf({ paused, problem }: ScheduleView): string {
+  if (problem !== undefined) return `cannot be read: ${problem}`;
+  if (paused === undefined) return "";
+  const { reason, by } = paused;
+  return `paused${by === undefined ? "" : ` by ${by}`}${reason === undefined ? "" : `: ${reason}`}`;
+}
+
+async function listing({ terminal: { stdout, signal }, given, json, open }: Session): Promise<void> {
+  const input = present({
+    queue: given.text("queue"),
+    limit: given.number("limit"),
+    cursor: given.text("cursor"),
+  });
+  const found = await operationOf("schedules.list").run(await open(), input, { signal });
+  const { schedules, cursor } = found as ScheduleListOutput;
+  if (json) printJson(stdout, schedules);
+  else if (schedules.length === 0) stdout.write("no schedules\n");
+  else {
+    const rows = schedules.map((each) => [
+      ...[each.key, each.queue, each.name ?? "", each.when ?? "", instant(each.next)],
+      stateOf(each),
+    ]);
+    stdout.write(tableOf(COLUMNS, rows));
+  }
+  if (cursor === undefined) return;
+  if (json) printJson(stdout, [{ cursor }]);
+  else stdout.write(`more: --cursor ${cursor}\n`);
+}
+
+/** Runs an operation on the schedule whose key is the command's argument. */
+async function onKey<Output>(
+  { terminal: { signal }, given, open }: Session,
+  name: string,
+  more: object = {},
+) {
+  const input = { key: given.positionals[0], ...present({ queue: given.text("queue") }), ...more };
+  return await operationOf(name).run(await open(), input, { signal }) as Output;
+}
+
+async function previewing(session: Session): Promise<void> {
+  const { terminal: { stdout }, given, json } = session;
+  const { ticks } = await onKey<{ readonly ticks: readonly number[] }>(
+    session,
+    "schedules.preview",
+    present({ count: given.number("count") }),
+  );
+  if (json) printJson(stdout, ticks.map((tick) => ({ tick })));
+  else for (const tick of ticks) stdout.write(`${instant(tick)}\n`);
+}
+
+async function running(session: Session): Promise<void> {
+  const { terminal: { stdout }, json } = session;
+  const pushed = await onKey<{ readonly id: string; readonly status: string }>(session, "schedules.run");
+  if (json) printJson(stdout, [pushed]);
+  else stdout.write(`${pushed.status} ${plain(pushed.id)}\n`);
+}
+
+/** Changes one schedule, and says so. */
+async function changing(session: Session, name: string, done: string, more: object = {}): Promise<void> {
+  const { terminal: { stdout }, json } = session;
+  const { key } = await onKey<{ readonly key: string }>(session, name, more);
+  if (json) printJson(stdout, [{ key, [done]: true }]);
+  else stdout.write(`${plain(key)} ${done}\n`);
+}
+
+function command(
+  verb: string,
+  flags: Command["flags"],
+  examples: readonly string[],
+  run: Command["run"],
+): Command {
+  const positionals = verb === "list" ? [] : ["key"];
+  const { about } = operationOf(`schedules.${verb}`);
+  return { words: `schedules ${verb}`, positionals, flags: { ...flags, ...STORE }, about, examples, run };
+}
+
+const { limit = { about: "" }, cursor = { about: "" } } = PAGE;
+
+/** The commands. */
+export const scheduleCommands: readonly Command[] = [
+  command(
+    "list",
+    { queue: { short: "q", value: "NAME", about: "only those of this queue; default: all" }, limit, cursor },
+    ["relevo schedules list"],
+    listing,
+  ),
+  command(
+    "preview",
+    { ...IN, count: { short: "n", value: "N", about: "ticks to show, 1 to 1000; default: 5" } },
+    ["relevo schedules preview nightly --count 10"],
+    previewing,
+  ),
+  command(
+    "pause",
+    { ...IN, reason: { value: "TEXT", about: "why, for those who look later" } },
+    ["relevo schedules pause nightly --reason 'the bank is down'"],
+    (session) =>
+      changing(session, "schedules.pause", "paused", {
+        ...present({ reason: session.given.text("reason") }),
+        by: "relevo",
+      }),
+  ),
+  command(
+    "resume",
+    IN,
+    ["relevo schedules resume nightly"],
+    (session) => changing(session, "schedules.resume", "resumed"),
+  ),
+  command("run", IN, ["relevo schedules run nightly"], running),
+  command(
+    "remove",
+    IN,
+    ["relevo schedules remove nightly --queue reports"],
+    (session) => changing(session, "schedules.remove", "removed"),
+  ),
+];
