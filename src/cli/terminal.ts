@@ -6,6 +6,7 @@
 
 /** Where text goes. */
 export interface Output {
+  /** Takes a part of a line, or several lines. */
   write(text: string): unknown;
   /** A terminal: colours, progress and a live table are shown there, and nowhere else. */
   readonly isTTY?: boolean | undefined;
@@ -13,6 +14,7 @@ export interface Output {
 
 /** Where an answer to a question comes from. */
 export interface Input extends AsyncIterable<string | Uint8Array> {
+  /** A terminal: nothing else is asked. */
   readonly isTTY?: boolean | undefined;
 }
 
