@@ -32,7 +32,7 @@ export const rooms: readonly Room[] = [
   { name: "cron", files: /^src\/cron\//, uses: ["ground"] },
   { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },
   { name: "operate", files: /^src\/operate\//, uses: ["ground", "contract", "relay"] },
-  { name: "cli", files: /^src\/cli\//, uses: ["ground", "contract", "relay", "connect", "operate"] },
+  { name: "cli", files: /^src\/cli\//, uses: ["ground", "contract", "relay", "connect", "cron", "operate"] },
   {
     name: "testing",
     files: /^src\/testing\//,

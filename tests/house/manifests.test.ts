@@ -13,6 +13,7 @@ interface Manifest {
 
 interface NpmManifest extends Omit<Manifest, "exports"> {
   readonly exports: Readonly<Record<string, { readonly types: string; readonly default: string }>>;
+  readonly bin: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 }
@@ -51,7 +52,8 @@ test("the manifests agree on the entry points", () => {
 
 test("the build and the tools know every entry point", () => {
   const sources = Object.values(deno.exports).map((source) => source.replace("./", ""));
-  expect([...build.files].sort()).toEqual([...sources].sort());
+  const programs = Object.values(npm.bin).map((path) => path.replace("./dist/", "").replace(/\.js$/, ".ts"));
+  expect([...build.files].sort()).toEqual([...sources, ...programs].sort());
   const doc = tools().find(({ name }) => name === "doc");
   expect(doc?.args.filter((arg) => arg.endsWith(".ts")).toSorted()).toEqual(sources.toSorted());
 });
@@ -72,7 +74,10 @@ test("the package depends on nothing but what single entry points need", () => {
 });
 
 test.each(Object.entries(DEPENDENCIES))("%s is imported by %s alone", (dependency, rooms) => {
-  const pattern = new RegExp(`from "${dependency}"|import\\("${dependency}"\\)`);
+  const pattern = new RegExp(
+    `^(?:import|export|\\}) .*from "${dependency}"|import\\("${dependency}"\\)`,
+    "m",
+  );
   const importing = ["mod.ts", ...filesBelow("src", ".ts")].filter((file) =>
     pattern.test(readFileSync(inRepository(file), "utf8"))
   );
