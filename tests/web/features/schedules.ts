@@ -1,6 +1,6 @@
 /** Recurring jobs: F129 to F134, F150, W84 to W87, W100 with schedules. */
 import { expect, it } from "vitest";
-import { every, fixed, type Relay, type ScheduleOptions } from "../../../mod.ts";
+import { every, fixed, type Recurrence, type Relay, reschedule, type ScheduleOptions } from "../../../mod.ts";
 import { cron } from "../../../src/cron/mod.ts";
 import { free, heard, rejection, running } from "../support/kit.ts";
 import type { OpenPlace, Place } from "../support/place.ts";
@@ -46,6 +46,7 @@ export function schedules(open: OpenPlace): void {
   syncing(open);
   moving(open);
   sharing(open);
+  rescheduling(open);
 }
 
 function ticking(open: OpenPlace): void {
@@ -570,5 +571,54 @@ function sharing(open: OpenPlace): void {
     expect(good?.problem).toBeUndefined();
     expect(await relay.schedules.remove("no json")).toBe(true);
     await worker.abort();
+  });
+}
+
+function rescheduling(open: OpenPlace): void {
+  it.each<readonly [string, Recurrence, RegExp]>([
+    ["F133: an expression that is none", cron("bad"), /^failed to reschedule: .*"bad".*five fields/],
+    ["F133, W84: an expression that never fires", cron("0 0 30 2 *"), /^failed to reschedule: .*never fires/],
+    ["F133: a zone that is none", cron("@daily", { timeZone: "X/Y" }), /^failed to reschedule: .*IANA name/],
+    ["F131, F133: a recurrence of one's own that throws", {
+      next: () => {
+        throw new Error("no next");
+      },
+    }, /^failed to reschedule: no next$/],
+  ])("%s in reschedule makes the job dead with its text, after one run", async (_, by, message) => {
+    const { place, relay } = scene(open);
+    let runs = 0;
+    relay.handle("mail", () => {
+      runs++;
+      return reschedule(by);
+    });
+    await relay.dispatch("mail", "m");
+    await relay.drain();
+    await place.runtime.advance(MINUTE);
+    await relay.drain();
+    expect(runs).toBe(1);
+    const { jobs } = await relay.list("mails", "failed");
+    expect(jobs).toMatchObject([{
+      dead: { reason: "reschedule" },
+      lastError: { message: expect.stringMatching(message) },
+    }]);
+  });
+
+  it("F130, W85: a job that reschedules itself by '* * * * *' runs on the minute, however long it runs", async () => {
+    const { place: { runtime, ...place } } = scene(open);
+    const relay = place.relay(JOBS);
+    const runs: number[] = [];
+    relay.handle("mail", async () => {
+      runs.push(runtime.now());
+      await runtime.sleep(5_000);
+      return reschedule(cron("* * * * *"));
+    });
+    await relay.dispatch("mail", "m");
+    const worker = running(relay);
+    await runtime.advance(4 * MINUTE);
+    const over = worker.abort();
+    await runtime.advance(10_000);
+    await over;
+    expect(runs.length).toBeGreaterThanOrEqual(4);
+    for (const run of runs.slice(1)) expect(run % MINUTE).toBeLessThanOrEqual(1_000);
   });
 }
