@@ -17,7 +17,7 @@ export {
   jittered,
   linear,
 } from "./src/backoff.ts";
-export { type Codec, raw } from "./src/codec.ts";
+export { type Codec, type Filter, type FilterContext, type Pipeline, raw } from "./src/codec.ts";
 export type {
   HandledOf,
   JobDefinition,
@@ -49,6 +49,7 @@ export {
   LeaseLost,
   NotCommitted,
   OutcomeUnknown,
+  PayloadVersionError,
   RelayClosed,
   RelevoError,
   TooLargeError,
@@ -60,6 +61,7 @@ export {
   UndecodableError,
   UnencodableError,
   UnknownJobError,
+  UnknownKeyError,
   UnknownQueueError,
   UnknownScheduleError,
 } from "./src/errors.ts";

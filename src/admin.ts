@@ -5,12 +5,11 @@
  */
 
 import { MAX_PAGE, PAGE, PREVIEW } from "./defaults.ts";
-import type { Call, Reloaded, Selection } from "./exchange.ts";
+import type { Call, Entry, Reloaded, Selection } from "./exchange.ts";
 import { type Channel, DEAD_CHANNELS, type DeadChannel, type QueueInfo, type StoredJob } from "./job.ts";
 import { checkPlace, checkSelection } from "./guard/checks.ts";
 import { checkAnyId, checkQueueName } from "./names.ts";
 import { checkInteger, checkKnown, checkSignal, checkWord } from "./options.ts";
-import { storedJobOf } from "./record.ts";
 import type { Transport } from "./transport.ts";
 
 /** What bounds an operator's call. */
@@ -60,8 +59,12 @@ export interface Admin {
   remove(queue: string, channel: Channel, select: Selection, options?: AdminOptions): Promise<number>;
 }
 
-/** Makes the operator's part over a transport. */
-export function createAdmin(transport: Transport, deadline: number): Admin {
+/** Makes the operator's part over a transport; `show` makes of a stored entry what an operator sees of it. */
+export function createAdmin(
+  transport: Transport,
+  deadline: number,
+  show: (entry: Entry) => StoredJob | Promise<StoredJob>,
+): Admin {
   const callOf = (action: string, options: AdminOptions, known: readonly string[] = []): Call => {
     checkKnown(action, options, ["signal", ...known]);
     checkSignal(action, options.signal);
@@ -93,14 +96,14 @@ export function createAdmin(transport: Transport, deadline: number): Admin {
         { limit, cursor: options.cursor, preview: PREVIEW },
         call,
       );
-      const jobs = page.entries.map(storedJobOf);
+      const jobs = await Promise.all(page.entries.map(show));
       return page.cursor === undefined ? { jobs } : { jobs, cursor: page.cursor };
     },
     async get(queue, id, options = {}) {
       checkQueueName(queue, "get a job");
       checkAnyId(id, "get a job");
       const [entry] = await transport.get(queue, [id], callOf("get a job", options));
-      return entry === undefined ? undefined : storedJobOf(entry);
+      return entry === undefined ? undefined : await show(entry);
     },
     async reload(queue, channel, select, options = {}) {
       const action = "reload jobs";

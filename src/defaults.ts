@@ -42,6 +42,12 @@ export const MAX_META: number = 256 * 1024;
 export const MAX_META_DEPTH: number = 32;
 /** Bytes of an encoded payload. */
 export const MAX_PAYLOAD: number = 512 * 1024;
+/** Bytes of a payload before compression. */
+export const MAX_INFLATED: number = 8 * 1024 * 1024;
+/** Bytes that a payload has at least where it is compressed. */
+export const COMPRESS_FROM: number = 1_024;
+/** Payloads that pass a relay's filters at once. */
+export const MAX_FILTERING: number = 64;
 /** Levels that a payload of JSON may have. */
 export const MAX_DEPTH: number = 1_000;
 /** Bytes that a transport's payload limit leaves to the metadata. */

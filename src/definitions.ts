@@ -11,6 +11,7 @@ import { QUEUE } from "./defaults.ts";
 import { json } from "./json.ts";
 import { checkName, topicQueue } from "./names.ts";
 import { checkBoolean, checkInteger, checkKnown, checkTime, quote } from "./options.ts";
+import { checkCodec, type Codecs, createCodecs, secretsOf } from "./pipeline.ts";
 import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "./schema.ts";
 
 /** What a definition may say beside its schema; read where the job runs, so that a deploy changes waiting jobs too. */
@@ -30,6 +31,11 @@ export interface JobOptions {
   readonly backoff?: Backoff | undefined;
   /** How payloads are written. Default {@linkcode json}. */
   readonly codec?: Codec | undefined;
+  /**
+   * Workers refuse a payload that was not encrypted: its job is dead at once, its reason `undecodable`. Its codec must
+   * encrypt. Default false.
+   */
+  readonly require?: boolean | undefined;
   /** Names that the job had before; what waits under them is handled as this job. Default: none. */
   readonly aliases?: readonly string[] | undefined;
 }
@@ -66,6 +72,7 @@ export interface Definition {
   /** The topic's name; absent where its jobs go to a plain queue. */
   readonly topic: string | undefined;
   readonly codec: Codec;
+  readonly require: boolean;
   readonly maxAttempts: number | undefined;
   readonly timeout: number | undefined;
   readonly backoff: Backoff | undefined;
@@ -80,11 +87,21 @@ export interface Definitions {
   readonly queues: ReadonlySet<string>;
   /** The topics that some definition names. */
   readonly topics: ReadonlySet<string>;
-  /** The codec of an id, among those that definitions use. */
-  codec(id: string): Codec | undefined;
+  /** The codecs that records may name. */
+  readonly codecs: Pick<Codecs, "get" | "filters">;
 }
 
-const KNOWN = ["schema", "queue", "topic", "maxAttempts", "timeout", "backoff", "codec", "aliases"];
+const KNOWN = [
+  "schema",
+  "queue",
+  "topic",
+  "maxAttempts",
+  "timeout",
+  "backoff",
+  "codec",
+  "require",
+  "aliases",
+];
 
 /**
  * Reads and checks what the user wrote.
@@ -100,16 +117,8 @@ export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitio
   const byName = new Map<string, Definition>();
   const queues = new Set([QUEUE]);
   const topics = new Set<string>();
-  const byCodec = new Map<string, Codec>();
-  const addCodec = (codec: Codec, action: string): void => {
-    checkCodec(codec, action);
-    const other = byCodec.get(codec.id);
-    if (other !== undefined && other !== codec) {
-      throw new TypeError(`Cannot ${action} as two codecs have the id '${codec.id}'`);
-    }
-    byCodec.set(codec.id, codec);
-  };
-  for (const codec of codecs) addCodec(codec, "make a relay");
+  const table = createCodecs();
+  for (const codec of codecs) table.add(codec, "make a relay");
 
   for (const [name, written] of Object.entries(jobs)) {
     const definition = readDefinition(name, written);
@@ -130,14 +139,14 @@ export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitio
         `Cannot define job '${name}' with the ${kind} '${place}' as there is a ${other} of that name`,
       );
     }
-    addCodec(definition.codec, `define job '${name}'`);
+    table.add(definition.codec, `define job '${name}'`);
   }
   return {
     get: (name) => byName.get(name),
     names: Object.keys(jobs),
     queues,
     topics,
-    codec: (id) => byCodec.get(id),
+    codecs: table,
   };
 }
 
@@ -165,13 +174,19 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
   if (options.backoff !== undefined && typeof options.backoff !== "function") {
     checkBackoff(options.backoff, action);
   }
-  if (options.codec !== undefined) checkCodec(options.codec, action);
+  const { codec = json, require = false } = options;
+  checkCodec(codec, action);
+  checkBoolean(action, "require", require);
+  if (require && secretsOf(codec).length === 0) {
+    throw new TypeError(`Cannot ${action} with 'require' as its codec '${codec.id}' does not encrypt`);
+  }
   return {
     name,
     schema,
     queue: topic === undefined ? options.queue ?? QUEUE : topicQueue(topic),
     topic,
-    codec: options.codec ?? json,
+    codec,
+    require,
     maxAttempts: options.maxAttempts,
     timeout: options.timeout,
     backoff: options.backoff,
@@ -180,16 +195,4 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
 
 function aliasesOf(written: StandardSchema | JobDefinition): readonly string[] {
   return isSchema(written) ? [] : written.aliases ?? [];
-}
-
-function checkCodec(codec: Codec, action: string): void {
-  const { id, encode, decode }: Partial<Codec> = Object(codec);
-  if (typeof id === "string" && id !== "" && typeof encode === "function" && typeof decode === "function") {
-    return;
-  }
-  throw new TypeError(
-    `Cannot ${action} as a codec must have an 'id' and the functions 'encode' and 'decode': current value is ${
-      quote(codec)
-    }`,
-  );
 }

@@ -19,10 +19,13 @@ import {
 } from "./errors.ts";
 import type { Events } from "./events.ts";
 import type { Pushed, PushJob } from "./exchange.ts";
+import { contextOf } from "./filtering.ts";
 import type { Gate } from "./gate.ts";
 import { checkBoolean, checkKnown, checkObject, checkSignal, shown } from "./options.ts";
+import { filterPayload } from "./payload.ts";
 import { type Desk, type JobSettings, prepare } from "./prepare.ts";
 import { unlessAborted } from "./promises.ts";
+import type { Turns } from "./turns.ts";
 import { errorOfUnread, type Readers } from "./readers.ts";
 
 /** What a dispatch may say: of its job, and of the call. */
@@ -86,6 +89,8 @@ export interface Sender extends Desk {
   readonly callTimeout: number;
   /** The queues that running workers read. */
   readonly readers: Readers;
+  /** The order of jobs that pass filters. */
+  readonly turns: Turns;
   /** Shut when the relay closes; counts the calls under way. */
   readonly gate: Gate;
 }
@@ -111,7 +116,7 @@ export function createDispatcher(sender: Sender): Dispatcher {
     maxBytes: MAX_BATCH_BYTES,
   });
 
-  function send(job: PushJob, signal: AbortSignal | undefined, refuse: boolean): Promise<Dispatched> {
+  function sendBatched(job: PushJob, signal: AbortSignal | undefined, refuse: boolean): Promise<Dispatched> {
     return new Promise((resolve, reject) => {
       const abort = (): void => {
         if (!pushes.withdraw(ticket)) return reject(new OutcomeUnknown(job.id, signal?.reason));
@@ -149,13 +154,15 @@ export function createDispatcher(sender: Sender): Dispatcher {
         const prepared = prepare(sender, name, payload, options === undefined ? undefined : settings);
         const refuse = settings.onDuplicate === "throw";
         const go = (job: PushJob): Promise<Dispatched> =>
-          transaction === undefined ? send(job, signal, refuse) : sendWithin(job, transaction, refuse);
-        if (!(prepared instanceof Promise)) return go(prepared);
-        // Who closes the relay waits for the schema too, and the signal ends that wait.
+          transaction === undefined ? sendBatched(job, signal, refuse) : sendWithin(job, transaction, refuse);
+        const send = (job: PushJob): Promise<Dispatched> =>
+          goesAtOnce(sender, job) ? go(job) : gate.pass(() => sendInTurn(sender, job, go, signal));
+        if (!(prepared instanceof Promise)) return send(prepared);
+        // Closing the relay waits for the schema too, and the signal ends that wait.
         return gate.pass(async () => {
           const job = await unlessAborted(prepared, signal);
           signal?.throwIfAborted();
-          return await go(job);
+          return await send(job);
         });
       } catch (error) {
         return Promise.reject(error);
@@ -239,9 +246,22 @@ async function dispatchMany(
   }
   // All that the caller may change while this waits is read before.
   const refuse = jobs.map((job) => atomic || job?.onDuplicate === "throw");
-  const prepared = await unlessAborted(prepareAll(sender, jobs), signal);
+  const started = startAll(sender, jobs);
+  const prepared = soundOf(
+    started.some((job) => job instanceof Promise)
+      ? await unlessAborted(
+        Promise.all(started.map((job) => job instanceof Promise ? job.catch(errorOf) : job)),
+        signal,
+      )
+      : started,
+  );
   signal?.throwIfAborted();
-  const pushed = await pushAll(sender, prepared, { atomic, transaction, signal });
+  const push = (ready: readonly PushJob[]): Promise<readonly Pushed[]> =>
+    pushAll(sender, ready, { atomic, transaction, signal });
+  const pushed =
+    await (prepared.every((job) => goesAtOnce(sender, job))
+      ? push(prepared)
+      : sendAllInTurn(sender, prepared, push, signal));
   const results = prepared.map((job, index) => {
     const answer = pushed[index] ?? new Error("A transport did not answer for every job");
     return resultOf(sender, job, answer, refuse[index] ?? false);
@@ -257,10 +277,13 @@ async function dispatchMany(
   return results as Dispatched[];
 }
 
-/** All jobs, or an error that names each that is wrong. */
-async function prepareAll(sender: Sender, jobs: Parameters<Dispatcher["many"]>[0]): Promise<PushJob[]> {
+/** What became of the preparation of each job; all that the caller may change later is read here. */
+function startAll(
+  sender: Sender,
+  jobs: Parameters<Dispatcher["many"]>[0],
+): (PushJob | Error | Promise<PushJob>)[] {
   const requestId = sender.runtime.id();
-  const started = jobs.map((job) => {
+  return jobs.map((job) => {
     try {
       checkObject("dispatch jobs", "each of them", job);
       const { name, payload, ...settings } = job;
@@ -269,10 +292,47 @@ async function prepareAll(sender: Sender, jobs: Parameters<Dispatcher["many"]>[0
       return errorOf(error);
     }
   });
-  const prepared = await Promise.all(started.map((job) => job instanceof Promise ? job.catch(errorOf) : job));
+}
+
+/** All jobs, or an error that names each that is wrong. */
+function soundOf(prepared: readonly unknown[]): readonly PushJob[] {
   const failures = failuresOf(prepared);
-  if (failures.length > 0) throw new BulkRefusedError(failures, jobs.length, 0);
-  return prepared as PushJob[];
+  if (failures.length > 0) throw new BulkRefusedError(failures, prepared.length, 0);
+  return prepared as readonly PushJob[];
+}
+
+/** Whether a job has no filters to pass, and stands behind none that has. */
+function goesAtOnce({ definitions, turns }: Sender, { name, queue }: PushJob): boolean {
+  return definitions.get(name)?.codec.pipeline === undefined && turns.isIdle(queue);
+}
+
+/** Sends a job after its filters, and after the jobs of its queue that were dispatched before. */
+function sendInTurn(
+  sender: Sender,
+  job: PushJob,
+  go: (job: PushJob) => Promise<Dispatched>,
+  signal: AbortSignal | undefined,
+): Promise<Dispatched> {
+  return sender.turns.take(new Set([job.queue]), filtered(sender, job), go, { signal, apart: false });
+}
+
+function sendAllInTurn(
+  sender: Sender,
+  jobs: readonly PushJob[],
+  push: (jobs: readonly PushJob[]) => Promise<readonly Pushed[]>,
+  signal: AbortSignal | undefined,
+): Promise<readonly Pushed[]> {
+  const made = Promise.all(jobs.map((job) => filtered(sender, job).catch(errorOf))).then(soundOf);
+  const queues = new Set(jobs.map(({ queue }) => queue));
+  return sender.turns.take(queues, made, push, { signal, apart: true });
+}
+
+/** A job with the bytes that its filters make of its payload. */
+async function filtered(sender: Sender, job: PushJob): Promise<PushJob> {
+  const definition = sender.definitions.get(job.name);
+  if (definition?.codec.pipeline === undefined) return job;
+  const context = contextOf(job, undefined, "payload");
+  return { ...job, payload: await filterPayload(sender, definition, job.payload, context) };
 }
 
 function failuresOf(results: readonly unknown[]): BulkFailure[] {

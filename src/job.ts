@@ -78,6 +78,7 @@ export interface Meta {
   readonly lastDelay?: number;
   readonly requestId?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Its texts may be encrypted: `sealed` holds them then, see `sealing.ts`. */
   readonly lastError?: ErrorRecord;
   /** Since when workers without a handler for its name have been handing it back, in milliseconds since the epoch. */
   readonly unknownSince?: number;

@@ -4,9 +4,11 @@
  * @module
  */
 
+import type { FilterContext } from "./codec.ts";
 import { META_RESERVE } from "./defaults.ts";
 import type { Definition } from "./definitions.ts";
-import { InvalidPayloadError, TooLargeError, UnencodableError } from "./errors.ts";
+import { InvalidPayloadError, RelevoError, TooLargeError, UnencodableError } from "./errors.ts";
+import type { Filtering } from "./filtering.ts";
 import { hush } from "./promises.ts";
 import { validate } from "./schema.ts";
 import type { Transport } from "./transport.ts";
@@ -16,6 +18,7 @@ export interface Scale {
   readonly transport: Transport;
   /** Bytes that a payload may have. */
   readonly maxPayload: number;
+  readonly filtering: Filtering;
 }
 
 /** A payload as bytes. */
@@ -64,9 +67,40 @@ function encode(
     hush(bytes);
     throw new UnencodableError(name, new TypeError(`the codec '${codec.id}' must give a Uint8Array at once`));
   }
+  // What filters follow for is measured behind them.
+  if (codec.pipeline === undefined) measure({ maxPayload, transport }, name, bytes);
+  return bytes;
+}
+
+function measure(
+  { maxPayload, transport }: Pick<Scale, "maxPayload" | "transport">,
+  name: string,
+  bytes: Uint8Array,
+): void {
   const limit = Math.min(maxPayload, transport.limits.payload - META_RESERVE);
   if (bytes.length > limit) throw new TooLargeError(`the payload of '${name}'`, bytes.length, limit);
-  return bytes;
+}
+
+/**
+ * The bytes to store of what `writePayload` gave, after the filters of the definition's codec.
+ *
+ * @throws {RelevoError} for what a filter refuses, and for too many bytes; as a rejection.
+ */
+export async function filterPayload(
+  scale: Scale,
+  { name, codec }: Definition,
+  bytes: Uint8Array,
+  context: FilterContext,
+): Promise<Uint8Array> {
+  if (codec.pipeline === undefined) return bytes;
+  let filtered: Uint8Array;
+  try {
+    filtered = await scale.filtering.apply(codec.pipeline.filters, bytes, context);
+  } catch (cause) {
+    throw cause instanceof RelevoError ? cause : new UnencodableError(name, cause);
+  }
+  measure(scale, name, filtered);
+  return filtered;
 }
 
 /** Asks the schema of what a worker will read, where the codec wrote some values as another kind. */

@@ -71,7 +71,12 @@ export function lessOf(text: string): string | undefined {
   const { lastError, ...rest }: Meta = meta;
   if (lastError === undefined) return undefined;
   if (!isError(lastError)) return writeMeta(rest);
-  const { stack, ...error } = lastError;
+  const { stack, sealed, ...error }: ErrorRecord & { readonly sealed?: unknown } = lastError;
+  // What is encrypted cannot be cut, only left out: the clear message says that it was encrypted.
+  if (isObject(sealed)) {
+    const less = "stack" in sealed ? { ...error, sealed: { ...sealed, stack: undefined } } : error;
+    return writeMeta({ ...rest, lastError: less });
+  }
   if (stack !== undefined) return writeMeta({ ...rest, lastError: error });
   const message = cut(error.message, SHORT_ERROR);
   if (message !== error.message) return writeMeta({ ...rest, lastError: { ...error, message } });
@@ -180,8 +185,14 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
     ...(typeof tick === "number" ? { tick } : {}),
     // Copies, as whoever gets this could change what the run itself is judged by.
     ...(isBackoff(backoff) ? { backoff: { ...backoff } } : {}),
-    ...(isError(lastError) ? { lastError: { ...lastError } } : {}),
+    ...(isError(lastError) ? { lastError: clearOf(lastError) } : {}),
   };
+}
+
+/** An error as it is shown without its keys: encrypted texts are no part of it. */
+function clearOf(error: ErrorRecord & { readonly sealed?: unknown }): ErrorRecord {
+  const { sealed: _, ...clear } = error;
+  return clear;
 }
 
 /** A copy of those headers that are texts. */

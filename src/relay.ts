@@ -19,13 +19,14 @@ import {
 } from "./dispatch.ts";
 import { RelayClosed } from "./errors.ts";
 import { createEvents, type JobEvents } from "./events.ts";
+import { contextOf, createFiltering } from "./filtering.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { createGroups, type Groups } from "./groups.ts";
 import { createHandlers, type Handle, type HandleOptions, type Handler } from "./handle.ts";
 import { json } from "./json.ts";
 import { createLogbook, type Log } from "./log.ts";
 import { checkInteger, checkKnown, checkObject, checkTime, quote, shown } from "./options.ts";
-import { writePayload } from "./payload.ts";
+import { filterPayload, writePayload } from "./payload.ts";
 import type { Desk } from "./prepare.ts";
 import { hush, isPromise } from "./promises.ts";
 import { createReaders } from "./readers.ts";
@@ -33,7 +34,9 @@ import { type Runtime, systemRuntime } from "./runtime.ts";
 import type { RecurrenceKind } from "./schedule.ts";
 import { createScheduler, type RelaySchedules, type ScheduleJob } from "./scheduler.ts";
 import { createKinds } from "./schedules/kinds.ts";
+import { showJob } from "./sealing.ts";
 import type { Transport } from "./transport.ts";
+import { createTurns } from "./turns.ts";
 import { memory } from "./transports/memory.ts";
 import { drain, type DrainOptions } from "./worker/drain.ts";
 import { allOrderly, type Holder } from "./worker/orderly.ts";
@@ -195,8 +198,16 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
   const handlers = createHandlers(definitions);
   const gate = createGate();
   const patience = patient(transport, alarms);
-  const desk: Desk = { definitions, transport: patience, runtime, maxPayload, requestId: options.requestId };
-  const dispatcher = createDispatcher({ ...desk, events, readers, callTimeout, gate });
+  const filtering = createFiltering(alarms, callTimeout);
+  const desk: Desk = {
+    definitions,
+    transport: patience,
+    runtime,
+    maxPayload,
+    filtering,
+    requestId: options.requestId,
+  };
+  const dispatcher = createDispatcher({ ...desk, turns: createTurns(), events, readers, callTimeout, gate });
   const scheduler = createScheduler({
     desk,
     events,
@@ -213,10 +224,14 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     handlers,
     readers,
     callTimeout,
+    filtering,
     encode: encoderOf(desk),
     suspects: new Set(),
   };
-  const admin = guardedAdmin(createAdmin(patience, callTimeout), gate);
+  const admin = guardedAdmin(
+    createAdmin(patience, callTimeout, (entry) => showJob(filtering, definitions, entry)),
+    gate,
+  );
   const groups = guardedGroups(createGroups(definitions, patience, callTimeout), gate);
   const engines = new Set<Engine>();
   const self: Holder = { orderly: () => allOrderly(engines) };
@@ -335,7 +350,8 @@ function encoderOf(desk: Desk): Bench["encode"] {
     }
     const { bytes, verdict } = writePayload(desk, definition, payload);
     await verdict;
-    return bytes;
+    const { delivery, meta } = run;
+    return await filterPayload(desk, definition, bytes, contextOf(delivery, meta.schedule, "payload"));
   };
 }
 

@@ -120,3 +120,8 @@ function increment(digits: Uint8Array): void {
     if (value < 32) return;
   }
 }
+
+/** Web Crypto, for keys and nonces: real also where a test holds the clock, as a nonce must never come again. */
+export function webCrypto(): Crypto {
+  return crypto;
+}

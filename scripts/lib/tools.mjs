@@ -10,6 +10,7 @@ export function tools() {
   const entries = [
     "mod.ts",
     "src/cli/mod.ts",
+    "src/codecs/mod.ts",
     "src/codecs/rich.ts",
     "src/connect.ts",
     "src/cron/mod.ts",

@@ -6,37 +6,26 @@
  */
 
 import { patiently } from "../deadline.ts";
-import {
-  errorOf,
-  InvalidPayloadError,
-  JobTimeout,
-  LeaseLost,
-  messageOf,
-  NotCommitted,
-  UndecodableError,
-  UnknownJobError,
-} from "../errors.ts";
+import { errorOf, JobTimeout, LeaseLost, messageOf, NotCommitted, UnknownJobError } from "../errors.ts";
 import type { Listeners } from "../handle.ts";
 import { errorOfMistake, mistakeOf } from "../mistake.ts";
 import { partsOf } from "../names.ts";
 import { type Outcome, outcomeOf } from "../outcome.ts";
-import { hush, isPromise } from "../promises.ts";
 import { jobOf } from "../record.ts";
-import { validate } from "../schema.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import {
-  buried,
   buriedAfresh,
   fateOfError,
   fateOfOutcome,
   fateOfResult,
-  handedBack,
   isReadable,
   leftToNewer,
   timeoutFor,
 } from "./judge.ts";
 import { extendOne } from "./lease.ts";
+import { fateOfUndecodable, fateOfUnknown, type Read, readPayload } from "./read.ts";
 import type { Run } from "./run.ts";
+import { sealed } from "./seal.ts";
 import { settle, tell, tellStale } from "./settle.ts";
 import { letGo, type State } from "./state.ts";
 
@@ -94,7 +83,7 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
   try {
     if (!isReadable(run.meta)) return { fate: leftToNewer(state, run) };
   } catch (cause) {
-    return { fate: buried(state, run, "failed", "undecodable", new UndecodableError(name, cause), false) };
+    return { fate: fateOfUndecodable(state, run, cause) };
   }
   const definition = definitions.get(name);
   const listeners = definition && handlers.get(definition.name, queue);
@@ -105,48 +94,9 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
     return { fate: fateOfUnknown(state, run, error) };
   }
   run.definition = definition;
-  const codec = definitions.codec(run.meta.codec ?? "json");
-  if (codec === undefined) {
-    const error = new UnknownJobError(name, `this worker has no codec '${run.meta.codec}' for it`);
-    return { fate: fateOfUnknown(state, run, error) };
-  }
-  let written: unknown;
-  try {
-    if (run.delivery.bare === true) throw new TypeError("the entry has no payload");
-    written = codec.decode(run.delivery.payload);
-    if (isPromise(written)) {
-      hush(written);
-      throw new TypeError(`the codec '${codec.id}' must give the value at once`);
-    }
-  } catch (cause) {
-    return { fate: buried(state, run, "failed", "undecodable", new UndecodableError(name, cause), false) };
-  }
-  try {
-    const payload = validate(definition.schema, name, written);
-    if (!(payload instanceof Promise)) return { listeners, payload };
-    return payload.then(
-      (late) => ({ listeners, payload: late }),
-      (error) => fateOfInvalid(state, run, error),
-    );
-  } catch (error) {
-    return fateOfInvalid(state, run, error);
-  }
-}
-
-/** A payload that does not fit is no better the next time; a schema that could not tell may be, so that run counts. */
-function fateOfInvalid(state: State, run: Run, thrown: unknown): Ready {
-  const error = errorOf(thrown);
-  if (!(error instanceof InvalidPayloadError)) return { fate: fateOfError(state, run, error) };
-  if (state.settings.invalid === "retry") return { fate: handedBack(state, run, "invalid", error) };
-  return { fate: buried(state, run, "failed", "invalid", error, false) };
-}
-
-function fateOfUnknown(state: State, run: Run, error: Error): Fate {
-  const { unknown } = state.settings;
-  if (unknown === "drop") return { to: "done", dropped: error };
-  return unknown === "dead"
-    ? buried(state, run, "failed", "unknown", error, false)
-    : handedBack(state, run, "unknown", error);
+  const read = readPayload(state, run, definition);
+  const ready = (one: Read): Ready => "fate" in one ? one : { listeners, payload: one.payload };
+  return read instanceof Promise ? read.then(ready) : ready(read);
 }
 
 /** Calls the listeners one after another, within the job's timeout. */
@@ -245,7 +195,8 @@ export async function settleWithin(
   if (run.settledWithin) throw new TypeError(`Cannot settle job '${id}' twice in one run`);
   run.settledWithin = true;
   if (run.abandoned !== undefined) throw new LeaseLost(id);
-  const fate = outcome === undefined ? { to: "done" } as const : await fateOfOutcome(state, run, outcome);
+  const decided = outcome === undefined ? { to: "done" } as const : await fateOfOutcome(state, run, outcome);
+  const fate = await sealed(state, run, decided);
   const call = { deadline: callTimeout };
   const settling = transport.transactions.settle(transaction, [settlementOf(run.delivery, fate)], call);
   const [answer] = await patiently(state.alarms, "settle jobs", call, settling);

@@ -9,7 +9,7 @@ import type { Alarm } from "../alarms.ts";
 import type { Definition } from "../definitions.ts";
 import type { Delivery } from "../exchange.ts";
 import type { HandledJob, HandlerContext } from "../handle.ts";
-import type { Meta } from "../job.ts";
+import type { ErrorRecord, Meta } from "../job.ts";
 import type { Outcome } from "../outcome.ts";
 import { attemptsOf, jobOf, lostOf, readMeta } from "../record.ts";
 import type { Fate } from "./fate.ts";
@@ -33,6 +33,8 @@ export class Run {
   startedAt = 0;
   /** Set once the payload was found to belong to a definition. */
   definition: Definition | undefined;
+  /** What its last failed run ended with, where that was encrypted and could be read. */
+  lastError: ErrorRecord | undefined;
   /** The alarm that bounds the run, if its job has a timeout. */
   alarm: Alarm | undefined;
   /** Its settlement is on the way: what its lease does is no longer of interest. */
@@ -139,6 +141,7 @@ class Context implements HandlerContext {
   get job(): HandledJob {
     this.#job ??= {
       ...jobOf(this.#run.delivery, this.#run.meta),
+      ...(this.#run.lastError === undefined ? {} : { lastError: this.#run.lastError }),
       payload: this.#run.delivery.payload.slice(),
     };
     return this.#job;

@@ -15,6 +15,7 @@ import type { Settled, Settlement } from "../exchange.ts";
 import { jobOf, leastOf, lessOf } from "../record.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import type { Run } from "./run.ts";
+import { sealed } from "./seal.ts";
 import { type Bench, letGo, type State } from "./state.ts";
 
 /** A settlement that fails for a reason that no return of the transport mends is given up after so many tries. */
@@ -48,6 +49,12 @@ export function createSettlements(bench: Bench, alarms: Alarms): State["settleme
 export function settle(state: State, run: Run, fate: Fate): void {
   run.settling = true;
   state.unsettled++;
+  const stored = sealed(state, run, fate);
+  if (stored instanceof Promise) stored.then((safe) => begin(state, run, safe));
+  else begin(state, run, stored);
+}
+
+function begin(state: State, run: Run, fate: Fate): void {
   send(state, run, fate, settlementOf(run.delivery, fate), 1);
 }
 

@@ -10,6 +10,7 @@ import type { Definitions } from "../definitions.ts";
 import type { Events } from "../events.ts";
 import type { Extended, Extension, Pushed, PushJob, Settled, Settlement } from "../exchange.ts";
 import type { Fifo } from "../fifo.ts";
+import type { Filtering } from "../filtering.ts";
 import type { Handlers } from "../handle.ts";
 import type { Latch } from "../latch.ts";
 import type { Readers } from "../readers.ts";
@@ -48,6 +49,7 @@ export interface Bench {
   readonly handlers: Handlers;
   readonly readers: Readers;
   readonly callTimeout: number;
+  readonly filtering: Filtering;
   readonly encode: Judge["bench"]["encode"];
   /** Runs of all workers of the relay whose jobs die with the next lost lease: one at a time. */
   readonly suspects: Set<object>;

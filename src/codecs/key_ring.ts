@@ -1,0 +1,82 @@
+/**
+ * Key rings: the keys that payloads are encrypted with, each with an id that stands beside what it encrypted.
+ *
+ * @module
+ */
+
+import { quote } from "../options.ts";
+import { webCrypto } from "../runtime.ts";
+
+/** A key of a ring. */
+export interface RingKey {
+  /** Stands beside each payload that the key encrypted: 1 to 64 letters, digits, `.`, `_` or `-`. Never a secret. */
+  readonly id: string;
+  /** 32 bytes, which are copied; or a key of Web Crypto for AES-GCM. */
+  readonly key: Uint8Array | CryptoKey;
+}
+
+/** Keys by their ids. */
+export interface KeyRing {
+  /** Stands in the records of what was encrypted with its keys. */
+  readonly name: string;
+  /** The id of the key that encrypts. */
+  readonly newest: string;
+  /** The key of an id, if the ring has it. */
+  key(id: string): Promise<CryptoKey> | undefined;
+}
+
+const WORD = /^[\w.-]{1,64}$/;
+/** Bytes of a key. */
+const KEY = 32;
+
+/**
+ * Makes a ring of keys in the order of their age: the last one is the newest and encrypts, all decrypt.
+ *
+ * To bring a new key in, deploy it to all workers first in front of the newest, then as the last. To take one out, wait
+ * until no job is left that it encrypted.
+ *
+ * @throws {TypeError} for a name or an id of other characters, for an id that is there twice, and for what is no key.
+ */
+export function keyRing(name: string, keys: readonly RingKey[]): KeyRing {
+  const action = "make a key ring";
+  checkWord(action, "its name", name);
+  if (!Array.isArray(keys) || keys.length === 0) {
+    throw new TypeError(
+      `Cannot ${action} as 'keys' must be a list of at least one key: current value is ${quote(keys)}`,
+    );
+  }
+  const byId = new Map<string, () => Promise<CryptoKey>>();
+  let newest = "";
+  for (const { id, key } of keys.map((given): Partial<RingKey> => Object(given))) {
+    newest = checkWord(action, "a key's id", id);
+    if (byId.has(newest)) throw new TypeError(`Cannot ${action} as two keys have the id '${newest}'`);
+    byId.set(newest, imported(newest, key));
+  }
+  return { name, newest, key: (id) => byId.get(id)?.() };
+}
+
+function checkWord(action: string, what: string, text: unknown): string {
+  if (typeof text === "string" && WORD.test(text)) return text;
+  throw new TypeError(
+    `Cannot ${action} as ${what} must be 1 to 64 letters, digits, '.', '_' or '-': current value is ${
+      quote(text)
+    }`,
+  );
+}
+
+/** A key that is made ready when it is wanted first: nothing may wait, or draw, while a ring is made. */
+function imported(id: string, key: unknown): () => Promise<CryptoKey> {
+  if (key instanceof Uint8Array && key.length === KEY) {
+    const bytes = new Uint8Array(key);
+    let ready: Promise<CryptoKey> | undefined;
+    return () =>
+      ready ??= webCrypto().subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
+  }
+  const { algorithm, type }: Partial<CryptoKey> = Object(key);
+  if (type === "secret" && algorithm?.name === "AES-GCM") return () => Promise.resolve(key as CryptoKey);
+  // What was given may be a secret.
+  const given = key instanceof Uint8Array ? `${key.length} bytes` : `a ${typeof key}`;
+  throw new TypeError(
+    `Cannot make a key ring as key '${id}' must be ${KEY} bytes or a key of Web Crypto for AES-GCM: current value is ${given}`,
+  );
+}

@@ -1,0 +1,114 @@
+/**
+ * From a delivery's bytes to the payload that its handler gets: the codec that the record names, its filters, and the
+ * schema. A job that stops here was never run.
+ *
+ * @module
+ */
+
+import type { Codec } from "../codec.ts";
+import type { Definition } from "../definitions.ts";
+import {
+  DeadlineExceeded,
+  errorOf,
+  InvalidPayloadError,
+  UndecodableError,
+  UnknownJobError,
+  UnknownKeyError,
+} from "../errors.ts";
+import { contextOf } from "../filtering.ts";
+import { secretsOf } from "../pipeline.ts";
+import { hush, isPromise } from "../promises.ts";
+import { validate } from "../schema.ts";
+import { openError, sealedIn } from "../sealing.ts";
+import type { Fate } from "./fate.ts";
+import { buried, fateOfError, handedBack } from "./judge.ts";
+import type { Run } from "./run.ts";
+import type { State } from "./state.ts";
+
+/** A payload that a handler may get, or the fate of its job. */
+export type Read = { readonly payload: unknown } | { readonly fate: Fate };
+
+/** The payload of a run whose record can be read, at once where no filter and no schema waits. */
+export function readPayload(state: State, run: Run, definition: Definition): Read | Promise<Read> {
+  const { delivery: { name, payload }, meta } = run;
+  const codec = state.bench.definitions.codecs.get(meta.codec ?? "json");
+  if (codec === undefined) {
+    const error = new UnknownJobError(name, `this worker has no codec '${meta.codec}' for it`);
+    return { fate: fateOfUnknown(state, run, error) };
+  }
+  if (definition.require && secretsOf(codec).length === 0) {
+    const cause = new TypeError(`it is '${codec.id}', in clear text, and its definition requires encryption`);
+    return { fate: fateOfUndecodable(state, run, cause) };
+  }
+  return codec.pipeline === undefined && sealedIn(meta) === undefined
+    ? decode(state, run, definition, codec, payload)
+    : unfilter(state, run, definition, codec);
+}
+
+async function unfilter(state: State, run: Run, definition: Definition, codec: Codec): Promise<Read> {
+  const { bench: { definitions, filtering } } = state;
+  const { delivery, meta } = run;
+  const sealed = sealedIn(meta);
+  if (sealed !== undefined) run.lastError = await openError(filtering, definitions, sealed, delivery);
+  let bytes: Uint8Array;
+  try {
+    const filters = codec.pipeline?.filters ?? [];
+    bytes = await filtering.undo(filters, delivery.payload, contextOf(delivery, meta.schedule, "payload"));
+  } catch (cause) {
+    if (cause instanceof UnknownKeyError) return { fate: fateOfUnknown(state, run, cause) };
+    // A filter that did not answer may do so the next time.
+    if (cause instanceof DeadlineExceeded) return { fate: fateOfError(state, run, cause) };
+    return { fate: fateOfUndecodable(state, run, cause) };
+  }
+  return await decode(state, run, definition, codec, bytes);
+}
+
+function decode(
+  state: State,
+  run: Run,
+  definition: Definition,
+  codec: Codec,
+  bytes: Uint8Array,
+): Read | Promise<Read> {
+  let written: unknown;
+  try {
+    if (run.delivery.bare === true) throw new TypeError("the entry has no payload");
+    written = codec.decode(bytes);
+    if (isPromise(written)) {
+      hush(written);
+      throw new TypeError(`the codec '${codec.id}' must give the value at once`);
+    }
+  } catch (cause) {
+    return { fate: fateOfUndecodable(state, run, cause) };
+  }
+  try {
+    const payload = validate(definition.schema, run.delivery.name, written);
+    if (!(payload instanceof Promise)) return { payload };
+    return payload.then((late) => ({ payload: late }), (error) => fateOfInvalid(state, run, error));
+  } catch (error) {
+    return fateOfInvalid(state, run, error);
+  }
+}
+
+/** Bytes that cannot be read are no better the next time. */
+export function fateOfUndecodable(state: State, run: Run, cause: unknown): Fate {
+  const error = new UndecodableError(run.delivery.name, cause);
+  return buried(state, run, "failed", "undecodable", error, false);
+}
+
+/** A payload that does not fit is no better the next time; a schema that could not tell may be, so that run counts. */
+function fateOfInvalid(state: State, run: Run, thrown: unknown): Read {
+  const error = errorOf(thrown);
+  if (!(error instanceof InvalidPayloadError)) return { fate: fateOfError(state, run, error) };
+  if (state.settings.invalid === "retry") return { fate: handedBack(state, run, "invalid", error) };
+  return { fate: buried(state, run, "failed", "invalid", error, false) };
+}
+
+/** A job that another worker may know, and this one does not. */
+export function fateOfUnknown(state: State, run: Run, error: Error): Fate {
+  const { unknown } = state.settings;
+  if (unknown === "drop") return { to: "done", dropped: error };
+  return unknown === "dead"
+    ? buried(state, run, "failed", "unknown", error, false)
+    : handedBack(state, run, "unknown", error);
+}

@@ -1,0 +1,20 @@
+/**
+ * The step before a settlement: what the record says of an error is encrypted, where the job's codec encrypts.
+ *
+ * @module
+ */
+
+import { sealersOf, sealMeta } from "../sealing.ts";
+import type { Fate } from "./fate.ts";
+import type { Run } from "./run.ts";
+import type { State } from "./state.ts";
+
+/** The fate as it may be stored: itself where there is nothing to encrypt. Never rejects. */
+export function sealed(state: State, run: Run, fate: Fate): Fate | Promise<Fate> {
+  if (!("error" in fate) || !("meta" in fate)) return fate;
+  const { bench: { definitions, filtering } } = state;
+  const { delivery, safeMeta } = run;
+  const filters = sealersOf(definitions, delivery.name, safeMeta.codec);
+  if (filters.length === 0) return fate;
+  return sealMeta(filtering, filters, fate.meta, delivery).then((meta) => ({ ...fate, meta }));
+}
