@@ -4,11 +4,13 @@
  * @module
  */
 
+import { MAX_NAME } from "./defaults.ts";
 import { messageOf } from "./errors.ts";
 import type { PushJob } from "./exchange.ts";
-import { MAX_NAME } from "./defaults.ts";
+import { contextOf } from "./filtering.ts";
 import { checkText } from "./names.ts";
 import { checkKnown, checkTime, checkWord, quote, shown } from "./options.ts";
+import { filterPayload } from "./payload.ts";
 import { type Desk, type JobSettings, prepare } from "./prepare.ts";
 import { readMeta } from "./record.ts";
 import type { Schedule } from "./recurring.ts";
@@ -55,7 +57,8 @@ export interface Draft {
   readonly definite: Definite;
   readonly by: StoredRecurrence;
   readonly text: string;
-  readonly payload: Uint8Array;
+  /** The bytes to store where `kept` is stored: its own, if they say the same. */
+  readonly payloadOver: (kept: Schedule | undefined) => Promise<Uint8Array>;
 }
 
 const OWN = ["when", "key", "missed", "overlap", "jitter", "start", "end"];
@@ -92,7 +95,16 @@ export function draftOf(
       placed: settings.queue !== undefined,
       meta: metaOf(job, settings.requestId),
     };
-    return { queue: job.queue, key, definite, by: when, text: writeText(definite), payload: job.payload };
+    const { queue, payload: bytes } = job;
+    const text = writeText(definite);
+    return {
+      queue,
+      key,
+      definite,
+      by: when,
+      text,
+      payloadOver: (kept) => bytesOf(desk, { name, queue, key, text }, bytes, kept),
+    };
   };
   checkText("key of a schedule", key, action, MAX_NAME);
   checkWord(action, "missed", missed, ["once", "skip", "all"]);
@@ -101,6 +113,36 @@ export function draftOf(
   checkSpan(action, start, end);
   checkWhen(action, when, { start, end }, desk.runtime.now());
   return prepared instanceof Promise ? prepared.then(finish) : finish(prepared);
+}
+
+/**
+ * The bytes that a schedule is stored with. Encryption makes others of a payload each time, so what is stored already is
+ * kept where it is the same payload: else each start of a program would replace its schedules.
+ */
+async function bytesOf(
+  desk: Desk,
+  { name, queue, key, text }: {
+    readonly name: string;
+    readonly queue: string;
+    readonly key: string;
+    readonly text: string;
+  },
+  payload: Uint8Array,
+  kept: Schedule | undefined,
+): Promise<Uint8Array> {
+  const definition = desk.definitions.get(name);
+  const filters = definition?.codec.pipeline?.filters;
+  if (definition === undefined || filters === undefined) return payload;
+  const context = contextOf({ name, queue, id: key }, key, "payload");
+  if (kept?.text === text && kept.queue === queue) {
+    const clear = await desk.filtering.undo(filters, kept.payload, context).catch(() => undefined);
+    if (clear !== undefined && isEqual(clear, payload)) return kept.payload;
+  }
+  return await filterPayload(desk, definition, payload, context);
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
 
 /** What every job of the schedule has in its record: nothing that differs from one start of a program to the next. */

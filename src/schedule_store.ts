@@ -74,7 +74,7 @@ export async function storeDraft(
   known: Schedule | undefined,
   call: Call,
 ): Promise<Scheduled> {
-  const { queue, key, text, payload } = draft;
+  const { queue, key, text } = draft;
   let kept = known;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const now = kept?.text === text ? 0 : (await schedules.due([queue], 1, call)).now;
@@ -82,6 +82,7 @@ export async function storeDraft(
       ? firstTick(draft.definite, draft.by, now, true)
       : tickOver(draft, kept, now);
     const from = kept?.tick ?? "none";
+    const payload = await draft.payloadOver(kept);
     const answer = await schedules.put({ queue, key, tick, text, payload, from }, call);
     if (answer !== "stale") return answer;
     kept = await schedules.get(queue, key, call);
@@ -121,7 +122,7 @@ async function moveDraft(
   known: Schedule | undefined,
   call: Call,
 ): Promise<void> {
-  const { queue, key, text, payload } = draft;
+  const { queue, key, text } = draft;
   const before = beforeOf(from);
   const note = JSON.stringify({ reason: `it moves to queue '${queue}'`, before });
   await schedules.pause(from.queue, key, true, note, call);
@@ -129,6 +130,7 @@ async function moveDraft(
   if (old === undefined || known !== undefined) {
     await storeDraft(schedules, draft, known, call);
   } else {
+    const payload = await draft.payloadOver(undefined);
     const tick = tickOver(draft, old, (await schedules.due([queue], 1, call)).now);
     if (!before.paused) {
       await schedules.put({ queue, key, tick, text, payload, from: "none" }, call);

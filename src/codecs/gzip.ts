@@ -36,7 +36,9 @@ export function gzip(options: GzipOptions = {}): Filter {
     id: "gzip",
     settings: [most],
     async apply(bytes) {
-      if (bytes.length > most) throw new TooLargeError("the payload, before compression,", bytes.length, most);
+      if (bytes.length > most) {
+        throw new TooLargeError("the payload, before compression,", bytes.length, most);
+      }
       // What looks compressed is compressed again, else a worker would take it for what this filter made.
       const looksMade = isGzip(bytes);
       if (bytes.length <= COMPRESS_FROM && !looksMade) return bytes;

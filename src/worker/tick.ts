@@ -80,8 +80,11 @@ function problemOf(
   { payload }: Schedule,
   { name, meta }: Definite,
 ): string | undefined {
-  const codec = definitions.codec(meta.codec ?? "json");
-  if (definitions.get(name) === undefined || codec === undefined) return undefined;
+  const codec = definitions.codecs.get(meta.codec ?? "json");
+  // What filters make of it is seen when its job is read.
+  if (definitions.get(name) === undefined || codec === undefined || codec.pipeline !== undefined) {
+    return undefined;
+  }
   try {
     const value = codec.decode(payload);
     if (isPromise(value)) hush(value);
