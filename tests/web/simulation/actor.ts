@@ -10,7 +10,7 @@ import { GROUPS, jobs, TOPIC } from "./tasks.ts";
 /** How long one call may take. */
 const CALL = 1_000;
 /** Why a job is given back for later; for other reasons it is given back at once. */
-const PUT_OFF: readonly string[] = ["unknown", "invalid", "version"];
+const PUT_OFF: readonly string[] = ["unknown", "invalid", "version", "suspect"];
 
 export interface Actor {
   readonly name: string;
