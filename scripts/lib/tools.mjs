@@ -13,6 +13,7 @@ export function tools() {
     "src/codecs/mod.ts",
     "src/codecs/rich.ts",
     "src/connect.ts",
+    "src/http/mod.ts",
     "src/cron/mod.ts",
     "src/transports/nats/mod.ts",
     "src/transports/redis/mod.ts",

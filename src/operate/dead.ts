@@ -89,9 +89,9 @@ const reload = operation<ReloadInput, Reloaded>({
   output: v.object({ reloaded: v.number(), taken: v.number() }),
   preview: (desk, input, bounds) => preview(desk, "dead.reload", input, bounds),
   async run(desk, { token, ...input }, bounds) {
-    const before = await instantOf("dead.reload", input, token, desk.now());
+    const until = await instantOf("dead.reload", input, token, desk.now());
     const done = { reloaded: 0, taken: 0 };
-    for await (const { channel, jobs } of pagesOf(desk, input, before, bounds)) {
+    for await (const { channel, jobs } of pagesOf(desk, input, until, bounds)) {
       if (jobs.length === 0) continue;
       const ids = jobs.map(({ id }) => id);
       const { attempts } = input;

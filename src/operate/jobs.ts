@@ -59,9 +59,9 @@ export async function removal(
   token: string | undefined,
   bounds: Bounds,
 ): Promise<Removed> {
-  const before = await instantOf(operation, input, token, desk.now());
+  const until = await instantOf(operation, input, token, desk.now());
   let removed = 0;
-  for await (const { channel, jobs } of pagesOf(desk, chosen, before, bounds)) {
+  for await (const { channel, jobs } of pagesOf(desk, chosen, until, bounds)) {
     if (jobs.length === 0) continue;
     const ids = jobs.map(({ id }) => id);
     removed += await desk.relay.remove(chosen.queue, channel, { ids }, { signal: bounds.signal });

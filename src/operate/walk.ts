@@ -28,17 +28,17 @@ export interface Chosen {
   readonly reason?: string | undefined;
 }
 
-/** Whether a job is meant, and was there before an instant: dead ones by their death, others by their dispatch. */
-function isMeant(job: StoredJob, { ids, name, reason }: Chosen, before: number): boolean {
+/** Whether a job is meant, and was there at an instant: dead ones by their death, others by their dispatch. */
+function isMeant(job: StoredJob, { ids, name, reason }: Chosen, until: number): boolean {
   return (ids === undefined || ids.includes(job.id)) && (name === undefined || job.name === name) &&
-    (reason === undefined || job.dead?.reason === reason) && (job.dead?.at ?? job.createdAt) < before;
+    (reason === undefined || job.dead?.reason === reason) && (job.dead?.at ?? job.createdAt) <= until;
 }
 
 /** The jobs that are meant, a page at a time, channel after channel. */
 export async function* pagesOf(
   { relay }: Desk,
   chosen: Chosen,
-  before: number,
+  until: number,
   { signal }: Bounds,
 ): AsyncGenerator<{ readonly channel: Channel; readonly jobs: readonly StoredJob[] }> {
   for (const channel of chosen.channels) {
@@ -46,7 +46,7 @@ export async function* pagesOf(
     do {
       signal?.throwIfAborted();
       const page = await relay.list(chosen.queue, channel, { limit: PAGE, cursor, signal });
-      const jobs = page.jobs.filter((job) => isMeant(job, chosen, before));
+      const jobs = page.jobs.filter((job) => isMeant(job, chosen, until));
       yield { channel, jobs };
       cursor = page.jobs.length === 0 ? undefined : page.cursor;
     } while (cursor !== undefined);
