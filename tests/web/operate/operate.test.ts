@@ -53,7 +53,7 @@ test("each operation has a noun, a verb, one sentence, and a preview if it write
   for (const [name, { about, kind, preview }] of operations) {
     expect(name).toMatch(/^[a-z]+\.[a-z]+$/);
     expect(about).toMatch(/^[A-Z].*\.$/);
-    if (/\.(remove|reload)$/.test(name)) {
+    if (/^(jobs|dead)\.(remove|reload)$/.test(name)) {
       expect([name, kind, preview !== undefined]).toEqual([name, "write", true]);
     }
   }
@@ -141,6 +141,7 @@ test("waiting jobs are removed by name, and those stored after the preview stay"
   await relay.dispatch("bill", 2);
   await runtime.advance(1);
   const { count, token } = await preview(desk, "jobs.remove", { channel: "waiting", name: "mail" });
+  await runtime.advance(1);
   await relay.dispatch("mail", 3);
   expect(count).toBe(1);
   expect(await run(desk, "jobs.remove", { channel: "waiting", name: "mail", token })).toEqual({ removed: 1 });
