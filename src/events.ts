@@ -75,8 +75,11 @@ export interface EventMap {
   readonly stale: { readonly id: string; readonly queue: string; readonly during: "settle" | "extend" };
   /** A job came back from a lost lease. */
   readonly lost: { readonly id: string; readonly queue: string; readonly lost: number };
-  /** A handler ignores its signal: it keeps its slot, and its result will be discarded. */
-  readonly stuck: RunDetail & { readonly reason: "timeout" | "stop" };
+  /**
+   * A handler ignores its signal: it keeps its slot, and its result will be discarded. `close`: a stop or close waited for
+   * its worker's `grace`, in a runtime that cannot tell whether this run itself waits for that; it goes on, and counts.
+   */
+  readonly stuck: RunDetail & { readonly reason: "timeout" | "stop" | "close" };
   /** A worker found nothing to do. */
   readonly idle: { readonly queues: readonly string[] };
   /** The transport went away or came back; told once per change. */

@@ -35,10 +35,12 @@ import type { RecurrenceKind } from "./schedule.ts";
 import { createScheduler, type RelaySchedules, type ScheduleJob } from "./scheduler.ts";
 import { createKinds } from "./schedules/kinds.ts";
 import { showJob } from "./sealing.ts";
+import { createTrail } from "./trail.ts";
 import type { Transport } from "./transport.ts";
 import { createTurns } from "./turns.ts";
 import { memory } from "./transports/memory.ts";
 import { drain, type DrainOptions } from "./worker/drain.ts";
+import { untilEnded } from "./worker/leaving.ts";
 import { allOrderly, type Holder } from "./worker/orderly.ts";
 import { patient } from "./worker/patient.ts";
 import type { WorkerOptions } from "./worker/settings.ts";
@@ -139,7 +141,9 @@ export interface Relay<J extends Jobs> extends Admin, Groups<J>, AsyncDisposable
   drain(options?: WorkerOptions & DrainOptions): Promise<Drained>;
   /**
    * Stops the workers as their `stop` does, waits for calls under way, and closes the transport if no other relay uses
-   * it. A handler that closes its own relay must not await this, as it would wait for itself.
+   * it. Called by a handler of this relay, it does not wait for that handler's run, which goes on and is settled before the
+   * transport closes; nor do two handlers wait for each other that close each other's relay. Where the runtime has no
+   * `AsyncLocalStorage`, it resolves as `worker.stop` does there.
    */
   close(options?: StopOptions): Promise<void>;
 }
@@ -227,6 +231,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
     filtering,
     encode: encoderOf(desk),
     suspects: new Set(),
+    trail: createTrail(),
   };
   const admin = guardedAdmin(
     createAdmin(patience, callTimeout, (entry) => showJob(filtering, definitions, entry)),
@@ -287,7 +292,7 @@ export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Rel
       else if (stopOptions.grace !== undefined) {
         for (const engine of engines) engine.stop(stopOptions.grace).catch(() => undefined);
       }
-      await closing;
+      await untilEnded(bench, [...engines], closing);
     },
     [Symbol.asyncDispose]: () => relay.close(),
   };

@@ -79,6 +79,45 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/** A value that follows a chain of asynchronous calls. */
+export interface AsyncStore {
+  /** Makes a call, in which, and in all that follows from it, the value is there. */
+  run<Result>(value: object, call: () => Result): Result;
+  /** The value of the innermost call that the caller follows from. */
+  getStore(): unknown;
+}
+
+/** Where the store is kept: one for the whole process, as calls go from one relay to another. */
+const ASYNC_STORE = Symbol.for("relevo.async");
+
+/**
+ * The process's `AsyncLocalStorage`, made when it is first asked for; undefined where the runtime has none. Taken without
+ * an import, which a runtime that has none could not even load.
+ */
+export function asyncStore(): AsyncStore | undefined {
+  const process: unknown = Reflect.get(globalThis, "process");
+  const getBuiltinModule: unknown = isObject(process) ? Reflect.get(process, "getBuiltinModule") : undefined;
+  if (typeof getBuiltinModule !== "function") return undefined;
+  const known: unknown = Reflect.get(globalThis, ASYNC_STORE);
+  if (isAsyncStore(known)) return known;
+  const hooks: unknown = Reflect.apply(getBuiltinModule, process, ["node:async_hooks"]);
+  const Storage: unknown = isObject(hooks) ? Reflect.get(hooks, "AsyncLocalStorage") : undefined;
+  if (typeof Storage !== "function") return undefined;
+  const made: unknown = Reflect.construct(Storage, []);
+  if (!isAsyncStore(made)) return undefined;
+  Object.defineProperty(globalThis, ASYNC_STORE, { value: made, configurable: true });
+  return made;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function isAsyncStore(value: unknown): value is AsyncStore {
+  return isObject(value) && "run" in value && typeof value.run === "function" &&
+    "getStore" in value && typeof value.getStore === "function";
+}
+
 /** 48 bits of time and 80 random bits; within one millisecond the random part counts up, so that ids keep order. */
 function createIds(now: () => number): () => string {
   const random = new Uint8Array(16);

@@ -14,7 +14,7 @@ import type { Extended, Extension } from "../exchange.ts";
 import { noteBeat } from "./pulse.ts";
 import type { Run } from "./run.ts";
 import { settle, tellStale } from "./settle.ts";
-import { type Bench, letGo, type State } from "./state.ts";
+import { type Bench, letGo, rouse, type State } from "./state.ts";
 
 /** Extensions of one lease that may be under way: those of a whole lease, so that a lost answer costs no lease. */
 const MAX_UNANSWERED = 3;
@@ -101,7 +101,7 @@ export function beat(state: State, run: Run, ms: number): void {
   state.extensions.add({ queue, token, ms }, (answer) => {
     run.unanswered--;
     run.answered = sent;
-    state.quiet.open();
+    rouse(state);
     state.answered.open();
     if (answer instanceof Error) {
       state.link.down(answer, true);
@@ -122,5 +122,5 @@ function lose(state: State, run: Run): void {
   if (run.running < 0) state.buffer.remove(run);
   run.abort(new LeaseLost(run.delivery.id));
   state.room.open();
-  state.quiet.open();
+  rouse(state);
 }

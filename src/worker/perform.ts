@@ -7,11 +7,13 @@
 
 import { patiently } from "../deadline.ts";
 import { errorOf, JobTimeout, LeaseLost, messageOf, NotCommitted, UnknownJobError } from "../errors.ts";
+import type { EventMap } from "../events.ts";
 import type { Listeners } from "../handle.ts";
 import { errorOfMistake, mistakeOf } from "../mistake.ts";
 import { partsOf } from "../names.ts";
 import { type Outcome, outcomeOf } from "../outcome.ts";
 import { jobOf } from "../record.ts";
+import { createStep } from "../trail.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import {
   buriedAfresh,
@@ -27,7 +29,7 @@ import { fateOfUndecodable, fateOfUnknown, type Read, readPayload } from "./read
 import type { Run } from "./run.ts";
 import { sealed } from "./seal.ts";
 import { settle, tell, tellStale } from "./settle.ts";
-import { letGo, type State } from "./state.ts";
+import { letGo, rouse, type State } from "./state.ts";
 
 /** A run that may be called, or the fate of one that may not. */
 type Ready = { readonly listeners: Listeners; readonly payload: unknown } | { readonly fate: Fate };
@@ -58,7 +60,7 @@ export async function perform(state: State, run: Run): Promise<void> {
   if (run.abandoned === undefined) conclude(state, run, fate);
   state.pump();
   state.room.open();
-  state.quiet.open();
+  rouse(state);
 }
 
 /** A step failed that must not: a failed run like any other, or where not even that can be written, a dead job. */
@@ -112,19 +114,10 @@ async function invoke(
     const wait = Math.max(0, runtime.now() - run.delivery.due);
     events.emit("started", { job: jobOf(run.delivery, run.meta), attempt: run.attempts + 1, wait });
   }
-  const context = run.context(state.settleWithin);
   let result: unknown;
   let thrown: { readonly error: unknown } | undefined;
   try {
-    for (const listener of listeners) {
-      if (run.timedOut || run.abandoned !== undefined) {
-        // The job runs again, or elsewhere already: nothing more is begun for it here.
-        result = undefined;
-        break;
-      }
-      result = await listener(payload, context);
-      if (endsRun(result)) break;
-    }
+    result = await followed(state, run, () => callAll(state, run, listeners, payload));
   } catch (error) {
     thrown = { error };
   }
@@ -138,6 +131,36 @@ async function invoke(
   return thrown === undefined || mistake !== undefined
     ? fateOfResult(state, run, result)
     : fateOfError(state, run, thrown.error);
+}
+
+/** Makes calls as part of a run, so that one that ends this worker does not wait for its own run. */
+async function followed<T>(state: State, run: Run, call: () => Promise<T>): Promise<T> {
+  const { trail } = state.bench;
+  if (trail === undefined) return await call();
+  const step = createStep(trail, () => rouse(state));
+  run.step = step;
+  try {
+    return await trail.follow(step, call);
+  } finally {
+    step.live = false;
+  }
+}
+
+async function callAll(
+  state: State,
+  run: Run,
+  listeners: Listeners,
+  payload: unknown,
+): Promise<unknown> {
+  const context = run.context(state.settleWithin);
+  let result: unknown;
+  for (const listener of listeners) {
+    // The job runs again, or elsewhere already: nothing more is begun for it here.
+    if (run.timedOut || run.abandoned !== undefined) return undefined;
+    result = await listener(payload, context);
+    if (endsRun(result)) break;
+  }
+  return result;
 }
 
 /** Whether what a listener returned keeps those after it from being called. */
@@ -159,14 +182,14 @@ function bound(state: State, run: Run): void {
       if (run.startedAt > 0) run.duration = state.bench.runtime.monotonic() - run.startedAt;
       tellStuck(state, run, "timeout");
       settle(state, run, fateOfError(state, run, reason));
-      state.quiet.open();
+      rouse(state);
     });
     run.abort(reason);
   });
 }
 
 /** Tells that a handler ignores its signal. */
-export function tellStuck({ bench: { events } }: State, run: Run, reason: "timeout" | "stop"): void {
+export function tellStuck({ bench: { events } }: State, run: Run, reason: EventMap["stuck"]["reason"]): void {
   if (!events.hears("stuck")) return;
   events.emit("stuck", { job: jobOf(run.delivery, run.safeMeta), attempt: run.attempts + 1, reason });
 }

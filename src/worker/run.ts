@@ -12,6 +12,7 @@ import type { HandledJob, HandlerContext } from "../handle.ts";
 import type { ErrorRecord, Meta } from "../job.ts";
 import type { Outcome } from "../outcome.ts";
 import { attemptsOf, jobOf, lostOf, readMeta } from "../record.ts";
+import type { Step } from "../trail.ts";
 import type { Fate } from "./fate.ts";
 
 /** Settles a run inside a transaction of its handler's. */
@@ -49,6 +50,8 @@ export class Run {
   answered: number = -Infinity;
   /** Given up: whatever its handler still returns is discarded. */
   abandoned: Abandoned | undefined;
+  /** What its handler's calls are part of; undefined before it was called, and where the runtime cannot tell. */
+  step: Step | undefined;
   /** The job's timeout is over. */
   timedOut = false;
   /** The worker told the handler to stop. */

@@ -16,7 +16,7 @@ import { jobOf, leastOf, lessOf } from "../record.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import type { Run } from "./run.ts";
 import { sealed } from "./seal.ts";
-import { type Bench, letGo, type State } from "./state.ts";
+import { type Bench, letGo, rouse, type State } from "./state.ts";
 
 /** A settlement that fails for a reason that no return of the transport mends is given up after so many tries. */
 const MAX_TRIES = 5;
@@ -113,7 +113,7 @@ export function end(state: State, run: Run): void {
   state.unsettled--;
   letGo(state, run);
   state.room.open();
-  state.quiet.open();
+  rouse(state);
   state.answered.open();
 }
 

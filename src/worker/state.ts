@@ -17,6 +17,7 @@ import type { Readers } from "../readers.ts";
 import type { Schedules } from "../recurring.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Kinds } from "../schedules/kinds.ts";
+import type { Trail } from "../trail.ts";
 import type { Transport } from "../transport.ts";
 import type { Judge } from "./judge.ts";
 import type { Link } from "./link.ts";
@@ -48,6 +49,8 @@ export interface Bench {
   readonly definitions: Definitions;
   readonly handlers: Handlers;
   readonly readers: Readers;
+  /** Which runs a call is part of; undefined where the runtime cannot tell. */
+  readonly trail: Trail | undefined;
   readonly callTimeout: number;
   readonly filtering: Filtering;
   readonly encode: Judge["bench"]["encode"];
@@ -134,6 +137,10 @@ export interface State extends Judge {
   readonly answered: Latch;
   /** Settles and extends what a block held up. */
   ordering: Promise<void> | undefined;
+  /** The last look for jobs has ended. */
+  fetched: boolean;
+  /** Called whenever something has ended that may be the last that a run waits for which ends its own worker. */
+  readonly leaving: Set<() => void>;
   /** The groups' queues that were bound since the transport last failed. */
   readonly bound: Set<string>;
   /** Pushes the ticks of schedules beside the jobs; absent for a drain, and where there are no schedules. */
@@ -156,6 +163,12 @@ export function letGo({ held, bench: { suspects } }: State, run: Run): boolean {
 /** The queues that a worker reads. */
 export function queuesOf({ settings, bench: { handlers } }: State): readonly string[] {
   return settings.queues ?? handlers.queues();
+}
+
+/** Tells those who wait for the end that it may have come. */
+export function rouse({ quiet, leaving }: State): void {
+  quiet.open();
+  for (const check of leaving) check();
 }
 
 /** Whether nothing is running or on its way any more. */

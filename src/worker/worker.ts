@@ -14,13 +14,23 @@ import { createSlots } from "../slots.ts";
 import { fetchLoop, pump, rearm } from "./fetch.ts";
 import { tellIgnored } from "./ignored.ts";
 import { createExtensions, startHeartbeat } from "./lease.ts";
+import { heldOnly, type Leaving, untilEnded } from "./leaving.ts";
 import { createLink } from "./link.ts";
 import { createMeter } from "./meter.ts";
 import { type Holder, orderly } from "./orderly.ts";
 import { settleWithin, tellStuck } from "./perform.ts";
 import { defaultSettings, type Settings, withOptions, type WorkerOptions } from "./settings.ts";
 import { createSettlements, settle } from "./settle.ts";
-import { type Bench, type DrainBounds, isRunning, letGo, queuesOf, type State, type Tally } from "./state.ts";
+import {
+  type Bench,
+  type DrainBounds,
+  isRunning,
+  letGo,
+  queuesOf,
+  rouse,
+  type State,
+  type Tally,
+} from "./state.ts";
 import { pushDueOnce, startTicker } from "./ticks.ts";
 
 /** What ends a run. */
@@ -52,8 +62,10 @@ export interface Worker {
    */
   run(options?: RunOptions): Promise<void>;
   /**
-   * Lets the running handlers finish, gives back what was not started, and resolves when `run` has. A handler that
-   * stops its own worker must not await this, as it would wait for itself.
+   * Lets the running handlers finish, gives back what was not started, and resolves when `run` has. Called by a handler
+   * of this worker, it does not wait for that handler's run, which goes on and is settled before `run` resolves. Where the
+   * runtime has no `AsyncLocalStorage`, that cannot be told: without a `grace` of its own it then resolves after the
+   * worker's `grace` at the latest, what still runs is told as `stuck` and goes on.
    */
   stop(options?: StopOptions): Promise<void>;
   /**
@@ -92,8 +104,10 @@ export function createWorker(
     async stop(stopOptions = {}) {
       checkKnown("stop a worker", stopOptions, ["grace"]);
       if (stopOptions.grace !== undefined) checkTime("stop a worker", "grace", stopOptions.grace);
+      if (engine === undefined) return;
       // Whoever called `run` is told how it ended.
-      await engine?.stop(stopOptions.grace).catch(() => undefined);
+      const ended = engine.stop(stopOptions.grace).catch(() => undefined);
+      await untilEnded(bench, [engine], ended);
     },
     update(changes) {
       settings = withOptions(settings, changes, "update a worker");
@@ -106,7 +120,7 @@ export function createWorker(
 }
 
 /** One run of a worker. */
-export interface Engine {
+export interface Engine extends Leaving {
   /** How the runs ended, once nothing of it is alive. */
   readonly done: Promise<Tally>;
   /** Lets running handlers finish; after `grace` milliseconds their signals abort. */
@@ -139,6 +153,8 @@ export function startEngine(
       if (drain !== undefined) await pushDueOnce(state, signal);
       else if (bench.ticks.schedules !== undefined) state.ticker = startTicker(state);
       await fetchLoop(state);
+      state.fetched = true;
+      rouse(state);
     } catch (error) {
       halt(state, error);
       throw error;
@@ -159,6 +175,7 @@ export function startEngine(
       leaveOff(state);
       return done;
     },
+    held: () => heldOnly(state, done),
     orderly: () => orderly(state),
     update(changed) {
       state.settings = changed;
@@ -194,6 +211,8 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
     quiet: createLatch(),
     answered: createLatch(),
     ordering: undefined,
+    fetched: false,
+    leaving: new Set(),
     bound: new Set(),
     ticker: undefined,
     pump: () => pump(state),
@@ -227,7 +246,7 @@ function halt(state: State, reason: unknown): void {
       }
     }
     state.running.clear();
-    state.quiet.open();
+    rouse(state);
   });
 }
 

@@ -1,0 +1,81 @@
+/**
+ * The end of a worker that one of its own runs waits for: such a run is not waited for in turn. Where the runtime cannot
+ * tell who waits, the waiting is given up after the worker's grace; the worker ends all the same, when its runs have.
+ *
+ * @module
+ */
+
+import { errorOf } from "../errors.ts";
+import { endingAs, liveSteps } from "../trail.ts";
+import { tellStuck } from "./perform.ts";
+import type { Run } from "./run.ts";
+import type { State } from "./state.ts";
+
+/** What ends, as one of its runs sees it. */
+export interface Leaving {
+  /** Resolves with true when nothing but runs that wait for such an end hold it up, and with false when it has ended. */
+  held(): Promise<boolean>;
+}
+
+/** Waits for the end of engines, and what comes after it, as far as the caller is not part of what must end first. */
+export async function untilEnded(
+  { trail, events }: State["bench"],
+  engines: readonly Leaving[],
+  ended: Promise<unknown>,
+): Promise<void> {
+  const steps = liveSteps(trail);
+  if (trail !== undefined && steps.length === 0) return void await ended;
+  await endingAs(steps, async () => {
+    const held = Promise.all(engines.map((engine) => engine.held())).then((all) => all.some(Boolean));
+    // The race hears of an end that fails, too.
+    if (!await Promise.race([held, ended.then(() => false)])) return void await ended;
+    ended.catch((error) =>
+      events.emit("error", { error: errorOf(error), during: "ending a relay or worker" })
+    );
+  });
+}
+
+/** As {@linkcode Leaving.held} for a worker that stops. */
+export function heldOnly(state: State, done: Promise<unknown>): Promise<boolean> {
+  return state.bench.trail === undefined ? heldTooLong(state, done) : new Promise((resolve) => {
+    const end = (held: boolean): void => {
+      state.leaving.delete(check);
+      enough?.cancel();
+      resolve(held);
+    };
+    let enough: { cancel(): void } | undefined;
+    const check = (): void => {
+      const running = state.running.items().filter(isAwaited);
+      if (!state.fetched || state.buffer.size > 0 || running.length === 0 || !running.every(isEnding)) return;
+      if (state.unsettled === 0) return end(true);
+      // No longer than a worker waits for its last answers.
+      enough ??= state.alarms.set(state.bench.callTimeout, () => end(true));
+    };
+    state.leaving.add(check);
+    done.then(() => end(false), () => end(false));
+    check();
+  });
+}
+
+function isAwaited({ abandoned }: Run): boolean {
+  return abandoned === undefined;
+}
+
+function isEnding({ step }: Run): boolean {
+  return step !== undefined && step.ending > 0;
+}
+
+/** Whether a worker that stops has not ended within its grace; what still runs is told as `stuck`, and goes on. */
+function heldTooLong(state: State, done: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const alarm = state.alarms.set(state.settings.grace, () => {
+      for (const run of state.running.items()) if (isAwaited(run)) tellStuck(state, run, "close");
+      resolve(true);
+    });
+    const end = (): void => {
+      alarm.cancel();
+      resolve(false);
+    };
+    done.then(end, end);
+  });
+}
