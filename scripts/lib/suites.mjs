@@ -13,7 +13,7 @@ const long = [
   "{accidents,promises}_sqlite.test.ts",
   "*_redis.test.ts",
   "servers/*.test.ts",
-  "faults/{clock,crashed,killed,leases,locked,poison,throng}.test.ts",
+  "faults/{clock,crashed,killed,leases,locked,poison,throng,ticks}.test.ts",
   "examples/killed.test.ts",
   "sqlite/crash.test.ts",
   "redis/{clock,cluster,invariants,keys,leftovers,operators,pages,refusals,seeds,waiting}.test.ts",

@@ -4,6 +4,7 @@ import { crashScenes } from "../server/faults/scenes/crashed.ts";
 import { killScenes } from "../server/faults/scenes/killed.ts";
 import { leaseScenes } from "../server/faults/scenes/leases.ts";
 import { poisonScenes } from "../server/faults/scenes/poison.ts";
+import { tickScenes } from "../server/faults/scenes/ticks.ts";
 import { sceneOn } from "../server/faults/support/ground.ts";
 import { now } from "../server/faults/support/ledger.ts";
 import { drained, NOTHING } from "../server/faults/support/scene.ts";
@@ -21,6 +22,7 @@ crashScenes(open);
 killScenes(open);
 leaseScenes(open);
 poisonScenes(open);
+tickScenes({ store: () => ground.store(LEASE, ground.server.port), skewed: true });
 
 for (const what of ["FLUSHALL", "SCRIPT FLUSH"]) {
   test(`after a ${what} a worker handles what is dispatched next`, async () => {
