@@ -19,6 +19,7 @@ export {
 } from "./src/backoff.ts";
 export { type Codec, type Filter, type FilterContext, type Pipeline, raw } from "./src/codec.ts";
 export type {
+  Fitting,
   HandledOf,
   JobDefinition,
   JobOptions,
@@ -49,7 +50,6 @@ export {
   LeaseLost,
   NotCommitted,
   OutcomeUnknown,
-  PayloadVersionError,
   RelayClosed,
   RelevoError,
   TooLargeError,
@@ -61,7 +61,6 @@ export {
   UndecodableError,
   UnencodableError,
   UnknownJobError,
-  UnknownKeyError,
   UnknownQueueError,
   UnknownScheduleError,
 } from "./src/errors.ts";
@@ -120,6 +119,7 @@ export {
   retry,
   type RetryOptions,
 } from "./src/outcome.ts";
+export { PayloadVersionError, UnknownKeyError, UpcastError } from "./src/payload_errors.ts";
 export type { JobSettings } from "./src/prepare.ts";
 export type {
   Advanced,
@@ -161,6 +161,7 @@ export { type BrokerOptions, fromBroker } from "./src/transports/broker.ts";
 export type { Publish } from "./src/transports/broker/publish.ts";
 export type { Receive, Subscribe, Unsubscribe } from "./src/transports/broker/subscriptions.ts";
 export { memory, type MemoryOptions } from "./src/transports/memory.ts";
+export { from, type Upcast, type UpcastSteps } from "./src/version.ts";
 export type { DrainOptions } from "./src/worker/drain.ts";
 export type { WorkerOptions } from "./src/worker/settings.ts";
 export type { Drained } from "./src/worker/state.ts";

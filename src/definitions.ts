@@ -13,6 +13,7 @@ import { checkName, topicQueue } from "./names.ts";
 import { checkBoolean, checkInteger, checkKnown, checkTime, quote } from "./options.ts";
 import { checkCodec, type Codecs, createCodecs, secretsOf } from "./pipeline.ts";
 import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "./schema.ts";
+import { checkUpcast, type Upcast } from "./version.ts";
 
 /** What a definition may say beside its schema; read where the job runs, so that a deploy changes waiting jobs too. */
 export interface JobOptions {
@@ -44,7 +45,20 @@ export interface JobOptions {
 export interface JobDefinition<Schema extends StandardSchema = StandardSchema> extends JobOptions {
   /** What payloads must be; asked at dispatch and again before the handler. */
   readonly schema: Schema;
+  /** The versions that its payloads had, made by `from`. Default: version 1 alone. */
+  readonly upcast?: Upcast<InputOf<Schema>> | undefined;
 }
+
+/** Definitions whose last steps give what their schemas take; what does not, does not compile. */
+export type Fitting<J extends Jobs> = {
+  readonly [Name in keyof J]: J[Name] extends {
+    readonly schema: infer Schema extends StandardSchema;
+    readonly upcast?: infer Versions;
+  } ? unknown extends Versions ? unknown
+    : Exclude<Versions, undefined> extends Upcast<InputOf<Schema>> ? unknown
+    : { readonly upcast: Upcast<InputOf<Schema>> }
+    : unknown;
+};
 
 /** All jobs that a relay knows; the key is the job's name, in types and on the wire. */
 export type Jobs = Readonly<Record<string, StandardSchema | JobDefinition>>;
@@ -73,6 +87,8 @@ export interface Definition {
   readonly topic: string | undefined;
   readonly codec: Codec;
   readonly require: boolean;
+  /** The versions of its payloads; absent: version 1 alone. */
+  readonly upcast: Upcast | undefined;
   readonly maxAttempts: number | undefined;
   readonly timeout: number | undefined;
   readonly backoff: Backoff | undefined;
@@ -101,6 +117,7 @@ const KNOWN = [
   "codec",
   "require",
   "aliases",
+  "upcast",
 ];
 
 /**
@@ -177,6 +194,7 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
   const { codec = json, require = false } = options;
   checkCodec(codec, action);
   checkBoolean(action, "require", require);
+  if (options.upcast !== undefined) checkUpcast(options.upcast, action);
   if (require && secretsOf(codec).length === 0) {
     throw new TypeError(`Cannot ${action} with 'require' as its codec '${codec.id}' does not encrypt`);
   }
@@ -187,6 +205,7 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
     topic,
     codec,
     require,
+    upcast: options.upcast,
     maxAttempts: options.maxAttempts,
     timeout: options.timeout,
     backoff: options.backoff,

@@ -15,6 +15,7 @@ export type ErrorCode =
   | "UNDECODABLE"
   | "UNKNOWN_KEY"
   | "PAYLOAD_VERSION"
+  | "UPCAST_FAILED"
   | "TOO_LARGE"
   | "UNKNOWN_JOB"
   | "UNKNOWN_QUEUE"
@@ -99,35 +100,6 @@ export class UndecodableError extends RelevoError {
   /** `job` is the job's name, `cause` what the codec threw. */
   constructor(job: string, cause: unknown) {
     super("UNDECODABLE", `Cannot decode the payload of '${job}': ${messageOf(cause)}`, { cause });
-  }
-}
-
-/** Bytes that were encrypted with a key that is not known here; a worker hands their job back, for another to read. */
-export class UnknownKeyError extends RelevoError {
-  /** `UnknownKeyError`, also where a bundler renames the class. */
-  override readonly name: string = "UnknownKeyError";
-  /** The key's id. */
-  readonly key: string;
-
-  /** `ring` is the key ring's name, `key` the id of a key that it does not have. */
-  constructor(ring: string, key: string) {
-    super("UNKNOWN_KEY", `The key ring '${ring}' has no key '${key}'`);
-    this.key = key;
-  }
-}
-
-/** A payload of a version that its definition here does not read. */
-export class PayloadVersionError extends RelevoError {
-  /** `PayloadVersionError`, also where a bundler renames the class. */
-  override readonly name: string = "PayloadVersionError";
-  /** The payload's. */
-  readonly version: number;
-
-  /** `job` is the job's name, `first` and `last` the versions that are read. */
-  constructor(job: string, version: number, first: number, last: number) {
-    const wanted = first === last ? `version ${first} is read` : `versions ${first} to ${last} are read`;
-    super("PAYLOAD_VERSION", `The payload of '${job}' has version ${version}: here ${wanted}`);
-    this.version = version;
   }
 }
 

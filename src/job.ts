@@ -32,6 +32,7 @@ export type DeadReason =
   | "refused"
   | "returned"
   | "reschedule"
+  | "version"
   | "outcome";
 
 /** An error as it is stored with a job: text only, cut to {@linkcode MAX_ERROR_TEXT}, or to what its store takes. */
@@ -63,6 +64,8 @@ export interface Meta {
   readonly v: number;
   /** The codec that wrote the payload; `json` when absent. */
   readonly codec?: string;
+  /** The version of the payload; 1 when absent. */
+  readonly version?: number;
   /** When it was dispatched, in milliseconds since the epoch by the dispatcher's clock. */
   readonly createdAt?: number;
   /** When its record was last written anew, by the clock of the worker that did; of a dead job `dead.at` says it. */
@@ -111,6 +114,8 @@ export interface Job {
   readonly headers: Readonly<Record<string, string>>;
   /** The id of the codec that wrote the payload; `json` for entries of other programs. */
   readonly codec: string;
+  /** The version of the stored payload; 1 where its record names none. */
+  readonly version: number;
   /** Runs in all, if the dispatch said so; absent: the definition or the worker decides. */
   readonly maxAttempts?: number;
   /** Milliseconds for one run, if the dispatch said so; absent: the definition decides. */

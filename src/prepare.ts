@@ -112,6 +112,8 @@ function makeJob(
   const ambient = settings?.requestId ?? ambientId(requestId) ?? sharedRequestId;
   const meta: { -readonly [Key in keyof Meta]: Meta[Key] } = { v: RECORD_VERSION, createdAt: runtime.now() };
   if (codec !== "json") meta.codec = codec;
+  const version = definition.upcast?.last ?? 1;
+  if (version !== 1) meta.version = version;
   if (settings === undefined) {
     if (ambient !== undefined) meta.requestId = ambient;
     return { queue, id: runtime.id(), name, payload, meta: writeMeta(meta) };

@@ -87,10 +87,11 @@ export function lessOf(text: string): string | undefined {
 export function leastOf(text: string): string | undefined {
   const meta = parse(text);
   if (!isRecord(meta)) return undefined;
-  const { v, codec, createdAt, attempts, dead }: Meta = meta;
+  const { v, codec, version, createdAt, attempts, dead }: Meta = meta;
   const least = writeMeta({
     v,
     ...(codec === undefined ? {} : { codec }),
+    ...(version === undefined ? {} : { version }),
     ...(createdAt === undefined ? {} : { createdAt }),
     ...(attempts === undefined ? {} : { attempts }),
     ...(dead === undefined ? {} : { dead }),
@@ -114,8 +115,9 @@ function isRecord(value: unknown): value is { readonly v: number } {
 /** Whether a record can be used: the fields that decide a job's fate are what they should be. */
 function isSound(record: { readonly v: number }): record is Meta {
   const meta: Partial<Meta> = record;
-  const { codec, attempts, lost, maxAttempts, timeout, createdAt, unknownSince, lastDelay } = meta;
-  return (codec === undefined || typeof codec === "string") && isCount(attempts) && isCount(lost) &&
+  const { codec, version, attempts, lost, maxAttempts, timeout, createdAt, unknownSince, lastDelay } = meta;
+  return (codec === undefined || typeof codec === "string") && isCount(version) && version !== 0 &&
+    isCount(attempts) && isCount(lost) &&
     isCount(maxAttempts) && maxAttempts !== 0 && isTime(timeout) && isInstant(createdAt) &&
     isInstant(unknownSince) && isTime(lastDelay);
 }
@@ -179,6 +181,7 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
     requestId: isId(meta.requestId) ? meta.requestId : stored.id,
     headers: headersOf(meta.headers),
     codec: meta.codec ?? "json",
+    version: meta.version ?? 1,
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(timeout === undefined ? {} : { timeout }),
     ...(typeof schedule === "string" ? { schedule } : {}),

@@ -8,7 +8,7 @@ import { type Admin, createAdmin } from "./admin.ts";
 import { createLazyAlarms } from "./alarms.ts";
 import { type Codec, raw } from "./codec.ts";
 import { CALL_TIMEOUT, MAX_PAYLOAD } from "./defaults.ts";
-import { type Jobs, readDefinitions } from "./definitions.ts";
+import { type Fitting, type Jobs, readDefinitions } from "./definitions.ts";
 import {
   type BulkOptions,
   createDispatcher,
@@ -177,7 +177,9 @@ const KNOWN = [
  *
  * @throws {TypeError | RangeError} for wrong definitions or options.
  */
-export function createRelay<const J extends Jobs>(options: RelayOptions<J>): Relay<J> {
+export function createRelay<const J extends Jobs>(
+  options: RelayOptions<J> & { readonly jobs: Fitting<J> },
+): Relay<J> {
   const action = "make a relay";
   checkKnown(action, options, KNOWN);
   // A `null` is no way to leave an option out: least of all a transport, whose jobs would be in memory unasked.

@@ -5,8 +5,8 @@
  */
 
 import type { Filter, FilterContext } from "../codec.ts";
-import { UnknownKeyError } from "../errors.ts";
 import { quote } from "../options.ts";
+import { UnknownKeyError } from "../payload_errors.ts";
 import { webCrypto } from "../runtime.ts";
 import { readText, textBytes } from "../text.ts";
 import type { KeyRing } from "./key_ring.ts";

@@ -6,6 +6,7 @@
 
 import { checkBackoff, delayAfter, exponential } from "../backoff.ts";
 import { MAX_DELAY, UNKNOWN_DELAY_MAX, UNKNOWN_DELAY_MIN } from "../defaults.ts";
+import type { Definition } from "../definitions.ts";
 import { errorOf, JobTimeout, messageOf } from "../errors.ts";
 import { type DeadChannel, type Meta, RECORD_VERSION } from "../job.ts";
 import { errorOfMistake, mistakeOf } from "../mistake.ts";
@@ -162,7 +163,12 @@ export function buriedAfresh({ bench: { runtime } }: Judge, run: Run, thrown: un
 }
 
 /** A job that nobody here can handle: given back for a while, as a newer worker may know it, then dead. */
-export function handedBack(judge: Judge, run: Run, reason: "unknown" | "invalid", error: Error): Fate {
+export function handedBack(
+  judge: Judge,
+  run: Run,
+  reason: "unknown" | "invalid" | "version",
+  error: Error,
+): Fate {
   const { settings, bench: { runtime } } = judge;
   const now = runtime.now();
   const since = run.meta.unknownSince ?? now;
@@ -236,9 +242,16 @@ async function fateOfReschedule(judge: Judge, run: Run, outcome: Reschedule): Pr
     createdAt: kept.createdAt ?? run.delivery.due,
     attempts: outcome.keepAttempts ? run.attempts : 0,
     updatedAt: judge.bench.runtime.now(),
-    ...(payload === undefined || run.definition === undefined ? {} : { codec: run.definition.codec.id }),
   };
-  return { to: "again", told: "rescheduled", meta: writeMeta(meta), payload, ...next };
+  const { definition } = run;
+  const stored = payload === undefined || definition === undefined ? meta : writtenBy(definition, meta);
+  return { to: "again", told: "rescheduled", meta: writeMeta(stored), payload, ...next };
+}
+
+/** The metadata of a payload that a definition of today has written. */
+function writtenBy({ codec, upcast }: Definition, { version: _, ...meta }: Meta): Meta {
+  const version = upcast?.last ?? 1;
+  return { ...meta, codec: codec.id, ...(version === 1 ? {} : { version }) };
 }
 
 function timeoutOf(run: Run, cause?: unknown): JobTimeout {

@@ -13,13 +13,14 @@ import {
   InvalidPayloadError,
   UndecodableError,
   UnknownJobError,
-  UnknownKeyError,
 } from "../errors.ts";
 import { contextOf } from "../filtering.ts";
+import { PayloadVersionError, UnknownKeyError, UpcastError } from "../payload_errors.ts";
 import { secretsOf } from "../pipeline.ts";
 import { hush, isPromise } from "../promises.ts";
 import { validate } from "../schema.ts";
 import { openError, sealedIn } from "../sealing.ts";
+import { StepFailed } from "../version.ts";
 import type { Fate } from "./fate.ts";
 import { buried, fateOfError, handedBack } from "./judge.ts";
 import type { Run } from "./run.ts";
@@ -40,10 +41,24 @@ export function readPayload(state: State, run: Run, definition: Definition): Rea
     const cause = new TypeError(`it is '${codec.id}', in clear text, and its definition requires encryption`);
     return { fate: fateOfUndecodable(state, run, cause) };
   }
+  const { first, last } = definition.upcast ?? ONE;
+  const { version = 1 } = meta;
+  if (version < first || version > last) {
+    const error = new PayloadVersionError(name, version, first, last);
+    // An older one is read by nothing that will be deployed again; a newer one by what is being deployed.
+    return {
+      fate: version < first || state.settings.unknown === "dead"
+        ? buried(state, run, "failed", "version", error, false)
+        : handedBack(state, run, "version", error),
+    };
+  }
   return codec.pipeline === undefined && sealedIn(meta) === undefined
     ? decode(state, run, definition, codec, payload)
     : unfilter(state, run, definition, codec);
 }
+
+/** The versions of a definition that says nothing of them. */
+const ONE = { first: 1, last: 1 };
 
 async function unfilter(state: State, run: Run, definition: Definition, codec: Codec): Promise<Read> {
   const { bench: { definitions, filtering } } = state;
@@ -82,11 +97,26 @@ function decode(
     return { fate: fateOfUndecodable(state, run, cause) };
   }
   try {
-    const payload = validate(definition.schema, run.delivery.name, written);
+    const payload = validate(definition.schema, run.delivery.name, climbed(run, definition, written));
     if (!(payload instanceof Promise)) return { payload };
     return payload.then((late) => ({ payload: late }), (error) => fateOfInvalid(state, run, error));
   } catch (error) {
     return fateOfInvalid(state, run, error);
+  }
+}
+
+/** A payload as its definition's newest version. */
+function climbed(
+  { delivery: { name }, meta: { version = 1 } }: Run,
+  { upcast }: Definition,
+  written: unknown,
+): unknown {
+  if (upcast === undefined) return written;
+  try {
+    return upcast.climb(written, version);
+  } catch (error) {
+    if (!(error instanceof StepFailed)) throw error;
+    throw new UpcastError(name, error.step, upcast.first + error.step - 1, error.cause);
   }
 }
 
@@ -99,7 +129,9 @@ export function fateOfUndecodable(state: State, run: Run, cause: unknown): Fate 
 /** A payload that does not fit is no better the next time; a schema that could not tell may be, so that run counts. */
 function fateOfInvalid(state: State, run: Run, thrown: unknown): Read {
   const error = errorOf(thrown);
-  if (!(error instanceof InvalidPayloadError)) return { fate: fateOfError(state, run, error) };
+  if (!(error instanceof InvalidPayloadError || error instanceof UpcastError)) {
+    return { fate: fateOfError(state, run, error) };
+  }
   if (state.settings.invalid === "retry") return { fate: handedBack(state, run, "invalid", error) };
   return { fate: buried(state, run, "failed", "invalid", error, false) };
 }

@@ -129,6 +129,7 @@ function createContext(payload: unknown): HandlerContext {
     requestId: ID,
     headers: {},
     codec: "json",
+    version: 1,
     payload: new TextEncoder().encode(JSON.stringify(payload) ?? ""),
   };
   return {

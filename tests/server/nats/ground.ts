@@ -1,5 +1,12 @@
 /** Relays upon a NATS server, by the real clock: a prefix of its own for each test. */
-import { createRelay, type Jobs, type Relay, type RelayOptions, type WorkerOptions } from "../../../mod.ts";
+import {
+  createRelay,
+  type Fitting,
+  type Jobs,
+  type Relay,
+  type RelayOptions,
+  type WorkerOptions,
+} from "../../../mod.ts";
 import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
 import { running } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
@@ -11,7 +18,7 @@ export interface Ground extends AsyncDisposable {
   readonly prefix: string;
   /** A relay on a connection of its own, as another process has one. */
   relay<const J extends Jobs>(
-    jobs: J,
+    jobs: J & Fitting<J>,
     options?: Partial<NatsOptions>,
     more?: Omit<RelayOptions<J>, "jobs" | "transport">,
   ): Relay<J>;

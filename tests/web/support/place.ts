@@ -5,6 +5,7 @@
 import { expect, onTestFinished } from "vitest";
 import {
   createRelay,
+  type Fitting,
   type Jobs,
   memory,
   type Relay,
@@ -26,7 +27,7 @@ export interface Place {
   /** Another way into the same store, as another process has one; the same transport where there is no other. */
   connect(): Transport;
   /** A relay that is closed when the test is over. */
-  relay<const J extends Jobs>(jobs: J, options?: PlaceOptions<J>): Relay<J>;
+  relay<const J extends Jobs>(jobs: J & Fitting<J>, options?: PlaceOptions<J>): Relay<J>;
 }
 
 /** Opens an empty store for one test. */

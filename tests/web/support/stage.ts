@@ -4,6 +4,7 @@ import {
   createRelay,
   type EventMap,
   type EventName,
+  type Fitting,
   type JobDefinition,
   type Jobs,
   type PushJob,
@@ -57,7 +58,10 @@ export interface Stage {
   readonly line: Line;
   /** Another client of the same store. */
   client(): Promise<Line>;
-  relay<const J extends Jobs>(jobs: J, options?: Partial<RelayOptions<J>>): Relay<J>;
+  relay<const J extends Jobs>(
+    jobs: J & Fitting<J>,
+    options?: Partial<Omit<RelayOptions<J>, "jobs">>,
+  ): Relay<J>;
   /** Runs a worker; it polls once an hour unless told otherwise, as each poll is a step of the clock. */
   run(relay: Pick<Relay<Jobs>, "worker">, options?: WorkerOptions): Running;
   /** A barrier that is opened at the latest when the case ends. */
