@@ -9,7 +9,7 @@ import type { Alarms } from "../alarms.ts";
 import { createBatcher } from "../batch.ts";
 import { patiently } from "../deadline.ts";
 import { HEARTBEAT_PART, MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
-import { HeartbeatLate, LeaseLost } from "../errors.ts";
+import { LeaseLost } from "../errors.ts";
 import type { Extended, Extension } from "../exchange.ts";
 import { noteBeat } from "./pulse.ts";
 import type { Run } from "./run.ts";
@@ -52,10 +52,10 @@ export function startHeartbeat(state: State): void {
 
 /** Beats sooner where a lease is shorter than those before: the worker was told so, or the transport granted less. */
 export function hasten(state: State, lease: number): void {
-  const { heartbeat, bench: { runtime } } = state;
+  const { heartbeat } = state;
   if (!(lease < heartbeat.lease)) return;
   heartbeat.next?.cancel();
-  noteBeat(heartbeat, runtime.monotonic());
+  noteBeat(state);
   schedule(state, lease);
 }
 
@@ -65,14 +65,8 @@ function schedule(state: State, lease: number): void {
 }
 
 function beatAll(state: State): void {
-  const { heartbeat, held, settings, bench: { runtime, events } } = state;
-  const now = runtime.monotonic();
-  const gap = now - heartbeat.last;
-  if (gap > heartbeat.lease && held.size > 0) {
-    const error = new HeartbeatLate(Math.round(gap), heartbeat.lease);
-    events.emit("error", { error, during: "extending leases" });
-  }
-  noteBeat(heartbeat, now);
+  const { held, settings } = state;
+  noteBeat(state);
   let shortest = settings.lease;
   for (const run of held.items()) {
     if (handedBack(state, run)) continue;

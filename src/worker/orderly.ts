@@ -41,7 +41,7 @@ export function orderly(state: State): Promise<void> | undefined {
 
 async function putInOrder(state: State): Promise<void> {
   const { bench: { runtime, callTimeout }, heartbeat, settings } = state;
-  noteBeat(heartbeat, runtime.monotonic());
+  noteBeat(state);
   const { late } = heartbeat;
   const since = late?.noticed ?? runtime.monotonic();
   // By then what ends with this turn has ended, and its settlement is on its way.

@@ -6,17 +6,23 @@
  */
 
 import { HEARTBEAT_PART } from "../defaults.ts";
+import { HeartbeatLate } from "../errors.ts";
 import type { Heartbeat, State } from "./state.ts";
 
 /** A beat is overdue after so many times the time between two. */
 const OVERDUE = 1.5;
 
-/** Writes down that a beat comes now, and whether it comes late. */
-export function noteBeat(heartbeat: Heartbeat, now: number): void {
+/** Writes down that a beat comes now, and whether it comes late; tells of one that came after leases may have ended. */
+export function noteBeat({ heartbeat, held, bench: { runtime, events } }: State): void {
+  const now = runtime.monotonic();
   if (isOverdue(heartbeat, now)) {
     heartbeat.late = { alive: heartbeat.late?.alive ?? heartbeat.last, noticed: now };
   }
+  const gap = now - heartbeat.last;
   heartbeat.last = now;
+  if (gap <= heartbeat.lease || held.size === 0) return;
+  const error = new HeartbeatLate(Math.round(gap), heartbeat.lease);
+  events.emit("error", { error, during: "extending leases" });
 }
 
 /** Whether a beat is overdue, or was late and nothing was done about it yet. */
