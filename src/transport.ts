@@ -143,6 +143,11 @@ export interface Transport extends AsyncDisposable {
    * their deliveries become stale.
    */
   remove(queue: string, channel: Channel, select: Selection, call: Call): Promise<number>;
+  /**
+   * Present where queues give nothing before they are subscribed: subscribes these, and the topics of groups among them,
+   * or none. A reserve and a `bind` do so by themselves; a worker begins with this, and ends if it rejects.
+   */
+  subscribe?(queues: readonly string[], call: Call): Promise<void>;
   /** Present where jobs can be fanned out. */
   readonly topics?: Topics;
   /** Present where recurring jobs can be stored. */

@@ -42,11 +42,21 @@ export function guarded(inner: Transport): Transport {
     users,
     ...jobs(inner),
     ...operator(inner),
+    ...(inner.subscribe === undefined ? {} : { subscribe: guardedSubscribe(inner.subscribe) }),
     ...(topics === undefined ? {} : { topics: guardedTopics(topics) }),
     ...(schedules === undefined ? {} : { schedules: guardedSchedules(schedules, inner) }),
     ...(transactions === undefined ? {} : { transactions: guardedTransactions(transactions, inner) }),
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };
+}
+
+function guardedSubscribe(inner: NonNullable<Transport["subscribe"]>): NonNullable<Transport["subscribe"]> {
+  const action = "subscribe to queues";
+  return refusing((queues, call) => {
+    checkQueues(action, queues);
+    checkCall(action, call);
+    return inner(queues, call);
+  });
 }
 
 type Jobs = Pick<Transport, "push" | "reserve" | "extend" | "settle">;

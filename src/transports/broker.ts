@@ -32,7 +32,8 @@ export interface BrokerOptions {
    * Calls `receive` with each body of a topic from now on; returns, or resolves with, what ends that, if anything
    * does: a function, or something disposable. What `receive` returns resolves when the job is done or dead, and
    * rejects when the body should come again: with `handlesRetries` for each failed run, and when this transport is
-   * closed. Whether it does come again is the broker's matter.
+   * closed. Whether it does come again is the broker's matter. A throw, or a rejection, in the first round of a run's
+   * subscriptions rejects `run`, and none of that round stays subscribed; one that comes later is tried again.
    */
   readonly subscribe: Subscribe;
   /**
@@ -151,6 +152,8 @@ export function fromBroker(options: BrokerOptions): Transport {
           });
         return subscriptions.need(queues, wanted)?.then(take) ?? take();
       }),
+    subscribe: (queues, call) =>
+      answer(call, () => subscriptions.need(queues.flatMap(sourcesOf), call) ?? Promise.resolve()),
     extend: (leases, call) => inner.extend(leases, call),
     settle: (settlements, call) => answer(call, () => settle(parts, settlements, call)),
     info: (queue, call) => inner.info(queue, call),
@@ -170,6 +173,12 @@ export function fromBroker(options: BrokerOptions): Transport {
     ...(inner.topics === undefined ? {} : { topics: topicsOf(parts, inner.topics, answer) }),
     [Symbol.asyncDispose]: () => closing ??= close(),
   });
+}
+
+/** What the jobs of a queue come from: a group's from its topic, too. */
+function sourcesOf(queue: string): readonly string[] {
+  const { topic, group } = partsOf(queue);
+  return topic === undefined || group === "" ? [queue] : [queue, topicQueue(topic)];
 }
 
 function featuresOf(handlesRetries: boolean): Features {

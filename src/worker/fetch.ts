@@ -18,6 +18,7 @@ import { perform } from "./perform.ts";
 import { arrivalOf } from "./pulse.ts";
 import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
+import { subscribeFirst } from "./subscribe.ts";
 import { isQuiet, queuesOf, type State } from "./state.ts";
 
 /** The reason of a reserve that is cut short to be asked anew. */
@@ -66,6 +67,8 @@ export async function fetchLoop(state: State): Promise<void> {
       await state.room.wait();
       continue;
     }
+    await subscribeFirst(state, queues);
+    if (state.stopping) return takeIn(state, await ahead);
     const wasQuiet = isQuiet(state);
     if (ahead === undefined && want.slots > 0) slotted = runtime.monotonic();
     const found: Catch | undefined = await (ahead ?? reserve(state, rotate(queues, turn++), want));

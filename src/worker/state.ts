@@ -127,6 +127,8 @@ export interface State extends Judge {
   stopping: boolean;
   /** The worker has stopped: whatever still comes in belongs to nobody. */
   over: boolean;
+  /** The first round of subscriptions is over, where the transport has any. */
+  subscribed: boolean;
   /** Ends the reserve that is under way. */
   fetching: AbortController | undefined;
   /** Opened when fetching may be possible again. */

@@ -206,6 +206,7 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
     unsettled: 0,
     stopping: false,
     over: false,
+    subscribed: false,
     fetching: undefined,
     room: createLatch(),
     quiet: createLatch(),

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { exponential, fixed, fromBroker, type Receive } from "../../../mod.ts";
 import { createFakeRuntime } from "../../../src/testing/mod.ts";
 import { type Bare, broadcast, competing, redelivering } from "../support/bare_brokers.ts";
-import { free, heard, running } from "../support/kit.ts";
+import { free, heard, rejection, running } from "../support/kit.ts";
 import { makePlace, type Place } from "../support/place.ts";
 
 const jobs = { job: free<unknown>(), other: { schema: free<unknown>(), queue: "other" } };
@@ -145,37 +145,116 @@ it.each([[["mailer", "mailer"], 100], [["mailer", "ledger"], 200]] as const)(
   },
 );
 
-it("F100, W10: a worker whose second topic cannot be subscribed reports it and leaves nothing subscribed until both can", async () => {
+/** A broker one of whose topics cannot be subscribed while it is broken, and the topics that are. */
+function brittle(bad = "other") {
   const inner = broadcast();
   const live = new Set<string>();
-  let broken = true;
-  const { runtime, ...place } = placeOn({
+  const broker = {
+    broken: true,
+    live,
     publish: inner.publish,
-    async subscribe(topic, receive) {
+    async subscribe(topic: string, receive: Receive) {
       const stop = await inner.subscribe(topic, receive);
-      if (broken && topic === "other") throw new Error("no such topic");
+      if (broker.broken && topic === bad) throw new Error("no such topic");
       live.add(topic);
       return () => {
         live.delete(topic);
         if (typeof stop === "function") stop();
       };
     },
+  };
+  return broker;
+}
+
+it.each<[string, string, readonly ("job" | "other" | "news" | "alarm")[]]>([
+  ["a queue", "other", ["job", "other"]],
+  ["a topic", "news@", ["job", "news"]],
+  ["a topic beside another", "news@", ["alarm", "news"]],
+])(
+  "F100: run rejects when %s cannot be subscribed in its first round, and leaves nothing subscribed; another run works",
+  async (_, bad, names) => {
+    const broker = brittle(bad);
+    const { runtime, ...place } = placeOn(broker);
+    const relay = place.relay({
+      ...jobs,
+      news: { schema: free<unknown>(), topic: true },
+      alarm: { schema: free<unknown>(), topic: true },
+    });
+    const seen: unknown[] = [];
+    for (const name of names) {
+      const group = name === "news" || name === "alarm" ? { group: "g" } : {};
+      relay.handle(name, (payload) => void seen.push(payload), group);
+    }
+    const failed = running(relay);
+    await runtime.advance(100);
+    expect(await rejection(failed.done)).toMatchObject({
+      code: "TRANSPORT_UNAVAILABLE",
+      cause: { message: "no such topic" },
+    });
+    expect([...broker.live]).toEqual([]);
+    broker.broken = false;
+    const worker = running(relay);
+    await runtime.advance(100);
+    await Promise.all(names.map((name) => relay.dispatch(name, name)));
+    await runtime.advance(100);
+    expect(seen.toSorted()).toEqual(names.toSorted());
+    await worker.abort();
+  },
+);
+
+it("F100: a subscribe that never answers in a run's first round is waited for", async () => {
+  const inner = broadcast();
+  let silent = true;
+  const { runtime, ...place } = placeOn({
+    publish: inner.publish,
+    subscribe: (topic, receive) => silent ? new Promise(() => undefined) : inner.subscribe(topic, receive),
   });
+  const relay = place.relay(jobs);
+  const seen: unknown[] = [];
+  relay.handle("job", (payload) => void seen.push(payload));
+  const worker = running(relay);
+  await runtime.advance(30_000);
+  expect(worker.ended).toBe(false);
+  silent = false;
+  await runtime.advance(30_000);
+  await relay.dispatch("job", 1);
+  await runtime.advance(100);
+  expect(seen).toEqual([1]);
+  await worker.abort();
+});
+
+it("F100: a run that is stopped while a subscribe does not answer ends", async () => {
+  const { runtime, ...place } = placeOn({
+    publish: () => undefined,
+    subscribe: () => new Promise(() => undefined),
+  });
+  const relay = place.relay(jobs);
+  relay.handle("job", () => undefined);
+  const worker = running(relay);
+  await runtime.settle();
+  const stopped = worker.worker.stop();
+  await runtime.advance(30_000);
+  await stopped;
+  expect(worker.ended).toBe(true);
+});
+
+it("F100, W10: a topic that cannot be subscribed after a run's first round is reported, and waited for", async () => {
+  const broker = brittle();
+  const { live } = broker;
+  const { runtime, ...place } = placeOn(broker);
   const relay = place.relay(jobs);
   const connection = heard(relay.events, "connection");
   const seen: unknown[] = [];
   relay.handle("job", (payload) => void seen.push(payload));
-  relay.handle("other", (payload) => void seen.push(payload));
   const worker = running(relay);
   await runtime.settle();
-  expect([...live]).toEqual([]);
+  relay.handle("other", (payload) => void seen.push(payload));
+  await runtime.settle();
+  expect([...live]).toEqual(["default"]);
   expect(connection).toMatchObject([
     { state: "down", error: { code: "TRANSPORT_UNAVAILABLE", cause: { message: "no such topic" } } },
   ]);
-  await relay.dispatch("job", "while it is down");
-  await runtime.settle();
-  expect(seen).toEqual([]);
-  broken = false;
+  broker.broken = false;
   await runtime.advance(4_000);
   expect([...live].toSorted()).toEqual(["default", "other"]);
   await relay.dispatch("job", 1);
