@@ -18,6 +18,7 @@ export {
   linear,
 } from "./src/backoff.ts";
 export { type Codec, type Filter, type FilterContext, type Pipeline, raw } from "./src/codec.ts";
+export type { HandledJob, HandlerContext } from "./src/context.ts";
 export type {
   Fitting,
   HandledOf,
@@ -83,15 +84,7 @@ export type {
   Settlement,
 } from "./src/exchange.ts";
 export type { Groups } from "./src/groups.ts";
-export type {
-  Handle,
-  HandledJob,
-  HandleOptions,
-  Handler,
-  HandlerContext,
-  HandlerFunction,
-  Listener,
-} from "./src/handle.ts";
+export type { Handle, HandleOptions } from "./src/handle.ts";
 export type {
   Channel,
   DeadChannel,
@@ -103,8 +96,21 @@ export type {
   StoredJob,
 } from "./src/job.ts";
 export { json } from "./src/json.ts";
+export type { Handler, HandlerFunction, Listener, NamedListeners } from "./src/listeners.ts";
 export type { Log, Logger, LogLevel, LogLevels, LogMethod, LogOptions } from "./src/log.ts";
 export type { LogFields } from "./src/log_record.ts";
+export type {
+  AddedBy,
+  AnyMiddleware,
+  AroundDispatch,
+  AroundRun,
+  DispatchFunction,
+  Middleware,
+  NextRun,
+  OutgoingAnswer,
+  OutgoingJob,
+  RunFunction,
+} from "./src/middleware.ts";
 export {
   type Complete,
   complete,

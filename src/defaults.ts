@@ -60,6 +60,8 @@ export const MAX_BULK: number = 10_000;
 export const MAX_ID: number = 1_024;
 /** UTF-8 bytes of a queue's or a job's name. */
 export const MAX_NAME: number = 255;
+/** UTF-8 bytes of all names of a handler's listeners together. */
+export const MAX_REMEMBERED: number = 2 * 1024;
 /** UTF-8 bytes of all headers together. */
 export const MAX_HEADERS: number = 8 * 1024;
 /** The longest delay: a century. */

@@ -4,57 +4,19 @@
  * @module
  */
 
+import type { Chain } from "./chain.ts";
 import type { Definition, Definitions, HandledOf, Jobs, NameOf } from "./definitions.ts";
 import { UnknownJobError } from "./errors.ts";
-import type { Job } from "./job.ts";
+import type { JobEvents } from "./events.ts";
+import { type Handler, type Listeners, readHandler } from "./listeners.ts";
+import type { AddedBy, AnyMiddleware } from "./middleware.ts";
 import { checkGroup, groupQueue, partsOf } from "./names.ts";
-import { checkKnown, shown } from "./options.ts";
-import type { Outcome } from "./outcome.ts";
+import { checkBoolean, checkKnown, shown } from "./options.ts";
 import type { Flaw } from "./sound.ts";
-
-/** The job that a handler runs. */
-export interface HandledJob extends Job {
-  /** The stored bytes. */
-  readonly payload: Uint8Array;
-}
-
-/** What a handler gets beside the payload. */
-export interface HandlerContext {
-  /**
-   * Aborts when the run should end: its `timeout` is over (`JobTimeout`), its lease was lost (`LeaseLost`), or the
-   * worker stops (the reason of the worker's own signal).
-   */
-  readonly signal: AbortSignal;
-  /** Which run this is: 1 for the first. A lost lease or a stopped worker does not count. */
-  readonly attempt: number;
-  /** The job with its stored bytes, in a copy of its own. */
-  readonly job: HandledJob;
-  /**
-   * Settles the job inside a transaction that the handler began on a handle of its own and will commit: what the
-   * handler wrote and the end of the job become true together, or not at all. Only on transports with transactions.
-   * When the handler ends and the transaction was rolled back, the run failed.
-   *
-   * @throws {LeaseLost} when the job is another worker's by now: roll back.
-   * @throws {TypeError} when the transport has no transactions, this run was settled before, or `outcome` is none.
-   */
-  settle(transaction: object, outcome?: Outcome): Promise<void>;
-}
-
-/**
- * A function that handles a job: an outcome decides its fate, a throw is a failed run, anything else completes it, but
- * for what was meant as an outcome and is none. A returned recurrence, Error, or maker that was not called makes the job
- * dead at once, reason `outcome`, as a retry would repeat what the handler did.
- */
-export type HandlerFunction<Payload> = (payload: Payload, context: HandlerContext) => unknown;
-
-/** A handler as a function or as an object with a method. */
-export type Listener<Payload> = HandlerFunction<Payload> | { readonly handle: HandlerFunction<Payload> };
-
-/** One listener, or several that run one after another; the first that fails stops the run, and a retry runs all again. */
-export type Handler<Payload> = Listener<Payload> | readonly Listener<Payload>[];
+import { readUse } from "./use.ts";
 
 /** What {@linkcode Handle} takes beside the handler. */
-export interface HandleOptions {
+export interface HandleOptions<Use extends readonly AnyMiddleware[] = readonly AnyMiddleware[]> {
   /** Put this handler in the place of the one registered before; running jobs end with the old one. Default false. */
   readonly replace?: boolean | undefined;
   /**
@@ -62,23 +24,42 @@ export interface HandleOptions {
    * Needed for a topic's job, refused for any other. One job may have a handler for each of several groups.
    */
   readonly group?: string | undefined;
+  /**
+   * Middlewares around its runs, inside those of the relay; the first is outermost. Of each only the `run` side is used.
+   * Default: none.
+   */
+  readonly use?: Use | undefined;
+  /**
+   * A retry runs only the listeners that have not finished; they need names, which travel with the job. What a lost lease
+   * interrupts is forgotten. Default false: a retry runs all again.
+   */
+  readonly remember?: boolean | undefined;
 }
 
 /**
  * Registers a handler under a job's name, whose schema's output is what the handler gets. A handler that may return a
  * recurrence, an Error or an uncalled maker of outcomes is a type error, {@linkcode Flaw} says which.
  */
-export type Handle<out J extends Jobs> = <
+export type Handle<out J extends Jobs, out Added = unknown> = <
   Name extends NameOf<J>,
-  Given extends Handler<HandledOf<J, Name>>,
+  Given extends Handler<HandledOf<J, Name>, Added & AddedBy<Use>>,
+  const Use extends readonly AnyMiddleware[] = readonly AnyMiddleware[],
 >(
   name: Name,
   handler: Given & ([Flaw<Given>] extends [never] ? unknown : Flaw<Given>),
-  options?: HandleOptions,
+  options?: HandleOptions<Use>,
 ) => Disposable;
 
-/** The listeners of a name, in order. */
-export type Listeners = readonly HandlerFunction<unknown>[];
+/** A handler as a worker finds it. */
+export interface Registered {
+  /** The queue that its jobs are reserved from. */
+  readonly queue: string;
+  readonly listeners: Listeners;
+  /** The listeners' names, where a retry is to remember those that finished. */
+  readonly names: readonly string[] | undefined;
+  /** The middlewares around its runs; undefined: none. */
+  readonly chain: Chain | undefined;
+}
 
 /** The table of handlers. */
 export interface Handlers {
@@ -86,9 +67,9 @@ export interface Handlers {
    * @throws {UnknownJobError} for a name without a definition.
    * @throws {TypeError} for what is no handler, a second one without `replace`, or a group too few or too many.
    */
-  register(name: string, handler: Handler<never>, options: HandleOptions): Disposable;
-  /** The listeners for a job of this name in this queue: in a group's, those of the group. */
-  get(name: string, queue: string): Listeners | undefined;
+  register(name: string, handler: unknown, options: HandleOptions): Disposable;
+  /** The handler for a job of this name in this queue: in a group's, that of the group. */
+  get(name: string, queue: string): Registered | undefined;
   /** The queues of all names that have a handler; for topics, those of the handlers' groups. */
   queues(): readonly string[];
   /** Calls back after each change; returns how to leave off. */
@@ -96,8 +77,8 @@ export interface Handlers {
 }
 
 /** Makes an empty table. */
-export function createHandlers(definitions: Definitions): Handlers {
-  const byKey = new Map<string, { readonly queue: string; readonly listeners: Listeners }>();
+export function createHandlers(definitions: Definitions, outer: Chain, events: JobEvents): Handlers {
+  const byKey = new Map<string, Registered>();
   const watchers = new Set<() => void>();
   const tell = (): void => watchers.forEach((changed) => changed());
 
@@ -107,8 +88,11 @@ export function createHandlers(definitions: Definitions): Handlers {
       if (definition === undefined || definition.name !== name) {
         throw new UnknownJobError(shown(name), `there are ${definitions.names.join(", ") || "none"}`);
       }
-      checkKnown(`handle '${name}'`, options, ["replace", "group"]);
-      const { group } = options;
+      const action = `handle '${name}'`;
+      checkKnown(action, options, ["replace", "group", "use", "remember"]);
+      const { group, remember = false } = options;
+      checkBoolean(action, "remember", remember);
+      const use = readUse(options.use, action);
       const queue = queueOf(definition, group);
       const key = keyOf(name, group);
       if (byKey.has(key) && options.replace !== true) {
@@ -117,18 +101,27 @@ export function createHandlers(definitions: Definitions): Handlers {
           `Cannot handle '${name}' as it has a handler${where}: give { replace: true } to put another there`,
         );
       }
-      const entry = { queue, listeners: listenersOf(name, handler) };
+      const { listeners, names } = readHandler(name, handler, remember);
+      const chain = [...outer, ...use.runs];
+      const entry = {
+        queue,
+        listeners,
+        names: remember ? names : undefined,
+        chain: chain.length === 0 ? undefined : chain,
+      };
+      const heard = use.attach(events, name);
       byKey.set(key, entry);
       tell();
       return {
         [Symbol.dispose]: () => {
+          heard[Symbol.dispose]();
           if (byKey.get(key) !== entry) return;
           byKey.delete(key);
           tell();
         },
       };
     },
-    get: (name, queue) => byKey.get(keyOf(name, partsOf(queue).group))?.listeners,
+    get: (name, queue) => byKey.get(keyOf(name, partsOf(queue).group)),
     queues: () => [...new Set([...byKey.values()].map(({ queue }) => queue))],
     watch(changed) {
       watchers.add(changed);
@@ -157,22 +150,4 @@ function queueOf({ name, queue, topic }: Definition, group: string | undefined):
   }
   checkGroup(topic, group, `handle '${name}'`);
   return groupQueue(topic, group);
-}
-
-function listenersOf(name: string, handler: Handler<never>): Listeners {
-  const list: readonly unknown[] = Array.isArray(handler) ? handler : [handler];
-  if (list.length === 0) throw new TypeError(`Cannot handle '${name}' with an empty list of listeners`);
-  return list.map((listener): HandlerFunction<unknown> => {
-    if (typeof listener === "function") return (payload, context) => listener(payload, context);
-    if (typeof listener === "object" && listener !== null && "handle" in listener) {
-      const { handle } = listener;
-      if (typeof handle === "function") {
-        return (payload, context) => Reflect.apply(handle, listener, [payload, context]);
-      }
-    }
-    throw new TypeError(
-      `Cannot handle '${name}' as a handler must be a function, an object with 'handle', or a list of those: ` +
-        `current value is ${typeof listener}`,
-    );
-  });
 }

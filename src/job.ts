@@ -90,6 +90,8 @@ export interface Meta {
   readonly schedule?: string;
   /** The tick that it was pushed for, in milliseconds since the epoch; absent for one that was pushed by hand. */
   readonly tick?: number;
+  /** Names of the listeners that finished and are not to run again, where the handler has `remember`. */
+  readonly finished?: readonly string[];
 }
 
 /** A job as handlers, events and operators see it. */

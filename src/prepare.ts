@@ -184,7 +184,7 @@ function checkSettings(name: string, settings: JobSettings): void {
 }
 
 /** The request id of whatever the caller is doing, checked as one that is given. */
-function ambientId(requestId: Desk["requestId"]): string | undefined {
+export function ambientId(requestId: Desk["requestId"]): string | undefined {
   const id: unknown = requestId?.();
   if (id === undefined) return undefined;
   hush(id);

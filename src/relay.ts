@@ -11,21 +11,24 @@ import { CALL_TIMEOUT, MAX_PAYLOAD } from "./defaults.ts";
 import { type Fitting, type Jobs, readDefinitions } from "./definitions.ts";
 import {
   type BulkOptions,
-  createDispatcher,
   type Dispatch,
   type Dispatched,
   type DispatchMany,
   type DispatchOptions,
 } from "./dispatch.ts";
 import { RelayClosed } from "./errors.ts";
+import { createDispatcher } from "./dispatcher.ts";
 import { createEvents, type JobEvents } from "./events.ts";
 import { contextOf, createFiltering } from "./filtering.ts";
 import { createGate, type Gate } from "./gate.ts";
+import { gatedAdmin, gatedGroups } from "./gated.ts";
 import { createGroups, type Groups } from "./groups.ts";
-import { createHandlers, type Handle, type HandleOptions, type Handler } from "./handle.ts";
+import { createHandlers, type Handle, type HandleOptions } from "./handle.ts";
 import { json } from "./json.ts";
 import { createLogbook, type Log } from "./log.ts";
+import type { AddedBy, AnyMiddleware } from "./middleware.ts";
 import { checkInteger, checkKnown, checkObject, checkTime, quote, shown } from "./options.ts";
+import { createOutgoing, tickOutgoing } from "./outgoing.ts";
 import { filterPayload, writePayload } from "./payload.ts";
 import type { Desk } from "./prepare.ts";
 import { hush, isPromise } from "./promises.ts";
@@ -39,6 +42,7 @@ import { createTrail } from "./trail.ts";
 import type { Transport } from "./transport.ts";
 import { createTurns } from "./turns.ts";
 import { memory } from "./transports/memory.ts";
+import { readUse } from "./use.ts";
 import { drain, type DrainOptions } from "./worker/drain.ts";
 import { untilEnded } from "./worker/leaving.ts";
 import { allOrderly, type Holder } from "./worker/orderly.ts";
@@ -54,7 +58,10 @@ import {
 } from "./worker/worker.ts";
 
 /** What a relay is made of. */
-export interface RelayOptions<J extends Jobs> {
+export interface RelayOptions<
+  J extends Jobs,
+  Use extends readonly AnyMiddleware[] = readonly AnyMiddleware[],
+> {
   /** The jobs: any Standard Schema, or one with options, under each name. */
   readonly jobs: J;
   /** Where jobs are kept. Default: the memory of this process. */
@@ -77,10 +84,12 @@ export interface RelayOptions<J extends Jobs> {
    * of each type and then their count. Default: the console, and silent with a runtime that prints nothing.
    */
   readonly log?: Log | undefined;
+  /** Middlewares around every run and every dispatch; the first is outermost. Default: none. */
+  readonly use?: Use | undefined;
 }
 
 /** Typed jobs, dispatched here and handled anywhere. */
-export interface Relay<J extends Jobs> extends Admin, Groups<J>, AsyncDisposable {
+export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>, AsyncDisposable {
   /** The one that the relay was given, or the memory that it made. */
   readonly transport: Transport;
   /** What happens, as typed events. */
@@ -116,7 +125,7 @@ export interface Relay<J extends Jobs> extends Admin, Groups<J>, AsyncDisposable
    * and for any other with one.
    * @throws {RelayClosed} when the relay is closed.
    */
-  readonly handle: Handle<J>;
+  readonly handle: Handle<J, Added>;
   /**
    * Runs a worker of these options until the signal aborts; resolves when nothing of it is alive.
    *
@@ -158,6 +167,7 @@ const KNOWN = [
   "recurrences",
   "runtime",
   "log",
+  "use",
 ];
 
 /**
@@ -177,14 +187,18 @@ const KNOWN = [
  *
  * @throws {TypeError | RangeError} for wrong definitions or options.
  */
-export function createRelay<const J extends Jobs>(
-  options: RelayOptions<J> & { readonly jobs: Fitting<J> },
-): Relay<J> {
+export function createRelay<
+  const J extends Jobs,
+  const Use extends readonly AnyMiddleware[] = readonly AnyMiddleware[],
+>(
+  options: RelayOptions<J, Use> & { readonly jobs: Fitting<J> },
+): Relay<J, AddedBy<Use>> {
   const action = "make a relay";
   checkKnown(action, options, KNOWN);
   // A `null` is no way to leave an option out: least of all a transport, whose jobs would be in memory unasked.
   const { runtime = systemRuntime(), transport = memory({ runtime }) } = options;
   checkParts(action, options, transport);
+  const use = readUse(options.use, action);
   const most = transport.limits.payload;
   const { maxPayload: wanted = Math.min(MAX_PAYLOAD, most), callTimeout: within = CALL_TIMEOUT } = options;
   const maxPayload = checkInteger(action, "maxPayload", wanted, 1, most);
@@ -199,9 +213,10 @@ export function createRelay<const J extends Jobs>(
   }
   const logbook = createLogbook(options.log, runtime, alarms);
   const events = createEvents(logbook.report);
+  use.attach(events.target, undefined);
   logbook.follow(events);
   const readers = createReaders();
-  const handlers = createHandlers(definitions);
+  const handlers = createHandlers(definitions, use.runs, events.target);
   const gate = createGate();
   const patience = patient(transport, alarms);
   const filtering = createFiltering(alarms, callTimeout);
@@ -213,13 +228,26 @@ export function createRelay<const J extends Jobs>(
     filtering,
     requestId: options.requestId,
   };
-  const dispatcher = createDispatcher({ ...desk, turns: createTurns(), events, readers, callTimeout, gate });
+  const outgoing = createOutgoing(use.dispatches, {
+    alarms,
+    deadline: callTimeout,
+    report: (error) => events.emit("error", { error, during: "dispatching" }),
+  });
+  const dispatcher = createDispatcher({
+    ...desk,
+    turns: createTurns(),
+    events,
+    outgoing,
+    readers,
+    callTimeout,
+    gate,
+  });
   const scheduler = createScheduler({
     desk,
     events,
     callTimeout,
     kinds: createKinds(options.recurrences ?? [], action),
-    outgoing: (jobs, store) => store(jobs),
+    outgoing: tickOutgoing(outgoing),
   }, gate);
   const bench: Bench = {
     ticks: scheduler.ticks,
@@ -235,11 +263,11 @@ export function createRelay<const J extends Jobs>(
     suspects: new Set(),
     trail: createTrail(),
   };
-  const admin = guardedAdmin(
+  const admin = gatedAdmin(
     createAdmin(patience, callTimeout, (entry) => showJob(filtering, definitions, entry)),
     gate,
   );
-  const groups = guardedGroups(createGroups(definitions, patience, callTimeout), gate);
+  const groups = gatedGroups(createGroups(definitions, patience, callTimeout), gate);
   const engines = new Set<Engine>();
   const self: Holder = { orderly: () => allOrderly(engines) };
   transport.users.add(self);
@@ -256,7 +284,7 @@ export function createRelay<const J extends Jobs>(
 
   let own: Worker | undefined;
   let closing: Promise<void> | undefined;
-  const relay: Relay<J> = {
+  const relay: Relay<J, AddedBy<Use>> = {
     transport,
     events: events.target,
     dispatch: (name: string, payload?: unknown, dispatchOptions?: DispatchOptions): Promise<Dispatched> =>
@@ -264,7 +292,7 @@ export function createRelay<const J extends Jobs>(
     dispatchMany: (jobs, bulkOptions: BulkOptions = {}) => dispatcher.many(jobs, bulkOptions),
     schedule: scheduler.schedule,
     schedules: scheduler.schedules,
-    handle: (name: string, handler: Handler<never>, handleOptions: HandleOptions = {}): Disposable => {
+    handle: (name: string, handler: unknown, handleOptions: HandleOptions = {}): Disposable => {
       if (gate.closing) throw new RelayClosed(`handle '${shown(name)}'`);
       return handlers.register(name, handler, handleOptions);
     },
@@ -359,24 +387,5 @@ function encoderOf(desk: Desk): Bench["encode"] {
     await verdict;
     const { delivery, meta } = run;
     return await filterPayload(desk, definition, bytes, contextOf(delivery, meta.schedule, "payload"));
-  };
-}
-
-function guardedGroups(groups: Groups<Jobs>, gate: Gate): Groups<Jobs> {
-  return {
-    bind: (...rest) => gate.pass(() => groups.bind(...rest), "bind a group"),
-    unbind: (...rest) => gate.pass(() => groups.unbind(...rest), "unbind a group"),
-    groups: (...rest) => gate.pass(() => groups.groups(...rest), "list the groups"),
-  };
-}
-
-function guardedAdmin(admin: Admin, gate: Gate): Admin {
-  return {
-    info: (...rest) => gate.pass(() => admin.info(...rest), "show a queue"),
-    queues: (...rest) => gate.pass(() => admin.queues(...rest), "list queues"),
-    list: (...rest) => gate.pass(() => admin.list(...rest), "list jobs"),
-    get: (...rest) => gate.pass(() => admin.get(...rest), "get a job"),
-    reload: (...rest) => gate.pass(() => admin.reload(...rest), "reload jobs"),
-    remove: (...rest) => gate.pass(() => admin.remove(...rest), "remove jobs"),
   };
 }

@@ -41,4 +41,5 @@ export type Flaw<Handler> = 0 extends 1 & Handler ? never
         : never
       : never
     : never
+  : Handler extends { readonly [name: string]: (...given: never) => unknown } ? Flaw<Handler[keyof Handler]>
   : never;

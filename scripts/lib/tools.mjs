@@ -15,6 +15,7 @@ export function tools() {
     "src/connect.ts",
     "src/http/mod.ts",
     "src/cron/mod.ts",
+    "src/middleware/mod.ts",
     "src/transports/nats/mod.ts",
     "src/transports/redis/mod.ts",
     "src/transports/sqlite/mod.ts",

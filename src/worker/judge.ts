@@ -75,7 +75,22 @@ function fateOfRetry(judge: Judge, run: Run, outcome: Retry): Fate {
 
 /** What a throw leads to: a failed run, unless the worker had told the handler to stop. */
 export function fateOfError(judge: Judge, run: Run, error: unknown): Fate {
-  return run.stopped && !run.timedOut ? { to: "release" } : failed(judge, run, error);
+  return run.stopped && !run.timedOut ? givenBack(judge, run) : failed(judge, run, error);
+}
+
+/** A run that is given back without counting: as it was, or with the names of the listeners that finished in it. */
+export function givenBack({ bench: { runtime } }: Judge, run: Run): Fate {
+  const { progress } = run;
+  if (progress === undefined) return { to: "release" };
+  const meta: Meta = {
+    ...run.meta,
+    createdAt: run.meta.createdAt ?? run.delivery.due,
+    attempts: run.attempts,
+    lost: run.lost,
+    updatedAt: runtime.now(),
+    ...progress,
+  };
+  return { to: "again", told: "released", meta: writeMeta(meta), delay: 0, reason: "stop" };
 }
 
 /** A run that failed: it counts, and the job runs again while attempts are left. */
@@ -111,6 +126,7 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
     updatedAt: judge.bench.runtime.now(),
     lastDelay: delay,
     lastError: errorRecordOf(error),
+    ...run.progress,
   };
   return { to: "again", told: "retrying", meta: writeMeta(meta), delay, error: told };
 }
@@ -145,6 +161,7 @@ export function buried(
     attempts: run.attempts + (ran ? 1 : 0),
     lastError: errorRecordOf(error),
     dead: { channel, reason, at: runtime.now(), lost: run.lost },
+    ...run.progress,
   };
   return { to: channel, meta: writeMeta(meta), reason, error };
 }
@@ -236,7 +253,15 @@ async function fateOfReschedule(judge: Judge, run: Run, outcome: Reschedule): Pr
     const error = new Error(`failed to reschedule: ${messageOf(cause)}`, { cause });
     return buried(judge, run, "failed", "reschedule", error, true);
   }
-  const { lastError: _, lastDelay: __, unknownSince: ___, dead: ____, lost: _____, ...kept } = run.meta;
+  const {
+    lastError: _,
+    lastDelay: __,
+    unknownSince: ___,
+    dead: ____,
+    lost: _____,
+    finished: ______,
+    ...kept
+  } = run.meta;
   const meta: Meta = {
     ...kept,
     createdAt: kept.createdAt ?? run.delivery.due,

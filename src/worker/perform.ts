@@ -8,12 +8,13 @@
 import { patiently } from "../deadline.ts";
 import { errorOf, JobTimeout, LeaseLost, messageOf, NotCommitted, UnknownJobError } from "../errors.ts";
 import type { EventMap } from "../events.ts";
-import type { Listeners } from "../handle.ts";
+import type { Registered } from "../handle.ts";
 import { errorOfMistake, mistakeOf } from "../mistake.ts";
 import { partsOf } from "../names.ts";
 import { type Outcome, outcomeOf } from "../outcome.ts";
 import { jobOf } from "../record.ts";
 import { createStep } from "../trail.ts";
+import { callListeners, callThrough } from "./call.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import {
   buriedAfresh,
@@ -32,7 +33,7 @@ import { settle, tell, tellStale } from "./settle.ts";
 import { letGo, rouse, type State } from "./state.ts";
 
 /** A run that may be called, or the fate of one that may not. */
-type Ready = { readonly listeners: Listeners; readonly payload: unknown } | { readonly fate: Fate };
+type Ready = { readonly handler: Registered; readonly payload: unknown } | { readonly fate: Fate };
 
 /** Walks a run through its slot; never rejects, whatever its entry contains. */
 export async function perform(state: State, run: Run): Promise<void> {
@@ -88,8 +89,8 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
     return { fate: fateOfUndecodable(state, run, cause) };
   }
   const definition = definitions.get(name);
-  const listeners = definition && handlers.get(definition.name, queue);
-  if (definition === undefined || listeners === undefined) {
+  const handler = definition && handlers.get(definition.name, queue);
+  if (definition === undefined || handler === undefined) {
     const { group } = partsOf(queue);
     const where = group === undefined ? "" : ` in group '${group}'`;
     const error = new UnknownJobError(name, `this worker has no handler for it${where}`);
@@ -97,7 +98,7 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
   }
   run.definition = definition;
   const read = readPayload(state, run, definition);
-  const ready = (one: Read): Ready => "fate" in one ? one : { listeners, payload: one.payload };
+  const ready = (one: Read): Ready => "fate" in one ? one : { handler, payload: one.payload };
   return read instanceof Promise ? read.then(ready) : ready(read);
 }
 
@@ -105,7 +106,7 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
 async function invoke(
   state: State,
   run: Run,
-  { listeners, payload }: Extract<Ready, { payload: unknown }>,
+  { handler, payload }: Extract<Ready, { payload: unknown }>,
 ): Promise<Fate> {
   const { runtime, events } = state.bench;
   run.startedAt = runtime.monotonic();
@@ -117,7 +118,12 @@ async function invoke(
   let result: unknown;
   let thrown: { readonly error: unknown } | undefined;
   try {
-    result = await followed(state, run, () => callAll(state, run, listeners, payload));
+    result = await followed(state, run, () => {
+      const context = run.context(state.settleWithin);
+      return handler.chain === undefined
+        ? callListeners(run, handler, payload, context)
+        : callThrough(run, handler, payload, context);
+    });
   } catch (error) {
     thrown = { error };
   }
@@ -134,7 +140,7 @@ async function invoke(
 }
 
 /** Makes calls as part of a run, so that one that ends this worker does not wait for its own run. */
-async function followed<T>(state: State, run: Run, call: () => Promise<T>): Promise<T> {
+async function followed<T>(state: State, run: Run, call: () => T | Promise<T>): Promise<T> {
   const { trail } = state.bench;
   if (trail === undefined) return await call();
   const step = createStep(trail, () => rouse(state));
@@ -144,29 +150,6 @@ async function followed<T>(state: State, run: Run, call: () => Promise<T>): Prom
   } finally {
     step.live = false;
   }
-}
-
-async function callAll(
-  state: State,
-  run: Run,
-  listeners: Listeners,
-  payload: unknown,
-): Promise<unknown> {
-  const context = run.context(state.settleWithin);
-  let result: unknown;
-  for (const listener of listeners) {
-    // The job runs again, or elsewhere already: nothing more is begun for it here.
-    if (run.timedOut || run.abandoned !== undefined) return undefined;
-    result = await listener(payload, context);
-    if (endsRun(result)) break;
-  }
-  return result;
-}
-
-/** Whether what a listener returned keeps those after it from being called. */
-function endsRun(result: unknown): boolean {
-  const outcome = outcomeOf(result);
-  return outcome === undefined ? mistakeOf(result) !== undefined : outcome.kind !== "complete";
 }
 
 /** Sets the job's own time limit, if it has one: first its signal aborts, then the run is given up. */

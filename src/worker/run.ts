@@ -6,9 +6,9 @@
  */
 
 import type { Alarm } from "../alarms.ts";
+import type { HandledJob, HandlerContext } from "../context.ts";
 import type { Definition } from "../definitions.ts";
 import type { Delivery } from "../exchange.ts";
-import type { HandledJob, HandlerContext } from "../handle.ts";
 import type { ErrorRecord, Meta } from "../job.ts";
 import type { Outcome } from "../outcome.ts";
 import { attemptsOf, jobOf, lostOf, readMeta } from "../record.ts";
@@ -63,6 +63,8 @@ export class Run {
   /** Settled in a transaction of the handler's, and whether that is known to be committed. */
   within: { readonly fate: Fate; readonly committed: boolean } | undefined;
   #meta: Meta | undefined;
+  #job: HandledJob | undefined;
+  #finished: readonly string[] | undefined;
   #controller: AbortController | undefined;
   #aborted: { readonly reason: unknown } | undefined;
 
@@ -104,6 +106,34 @@ export class Run {
     return lostOf(this.delivery, this.safeMeta);
   }
 
+  /** The job as its handler sees it, with the bytes in a copy of its own. */
+  get job(): HandledJob {
+    this.#job ??= {
+      ...jobOf(this.delivery, this.meta),
+      ...(this.lastError === undefined ? {} : { lastError: this.lastError }),
+      payload: this.delivery.payload.slice(),
+    };
+    return this.#job;
+  }
+
+  /** Names of listeners that finished, in this run or in those before. */
+  get finished(): readonly string[] {
+    if (this.#finished !== undefined) return this.#finished;
+    // Any program may have written the record: what is no list of names remembers nothing.
+    const stored: unknown = this.safeMeta.finished;
+    return Array.isArray(stored) ? stored.filter((name) => typeof name === "string") : [];
+  }
+
+  /** A listener finished that is to be remembered. */
+  finish(name: string): void {
+    this.#finished = [...this.finished, name];
+  }
+
+  /** What this run adds to a record that follows it. */
+  get progress(): Pick<Meta, "finished"> | undefined {
+    return this.#finished === undefined ? undefined : { finished: this.#finished };
+  }
+
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -124,29 +154,26 @@ export class Run {
   }
 }
 
+/** Where a context keeps its run: a symbol, as middlewares lay objects over it that see no private field of its own. */
+const RUN: unique symbol = Symbol("run");
+
 class Context implements HandlerContext {
   readonly attempt: number;
   /** Bound, as handlers take the context apart. */
   readonly settle: HandlerContext["settle"];
-  readonly #run: Run;
-  #job: HandledJob | undefined;
+  readonly [RUN]: Run;
 
   constructor(run: Run, settle: SettleWithin) {
     this.attempt = run.attempts + 1;
     this.settle = (transaction, outcome) => settle(run, transaction, outcome);
-    this.#run = run;
+    this[RUN] = run;
   }
 
   get signal(): AbortSignal {
-    return this.#run.signal;
+    return this[RUN].signal;
   }
 
   get job(): HandledJob {
-    this.#job ??= {
-      ...jobOf(this.#run.delivery, this.#run.meta),
-      ...(this.#run.lastError === undefined ? {} : { lastError: this.#run.lastError }),
-      payload: this.#run.delivery.payload.slice(),
-    };
-    return this.#job;
+    return this[RUN].job;
   }
 }

@@ -13,6 +13,7 @@ import { checkKnown, checkSignal, checkTime } from "../options.ts";
 import { createSlots } from "../slots.ts";
 import { fetchLoop, pump, rearm } from "./fetch.ts";
 import { tellIgnored } from "./ignored.ts";
+import { givenBack } from "./judge.ts";
 import { createExtensions, startHeartbeat } from "./lease.ts";
 import { heldOnly, type Leaving, untilEnded } from "./leaving.ts";
 import { createLink } from "./link.ts";
@@ -243,7 +244,7 @@ function halt(state: State, reason: unknown): void {
       if (run.abandoned === undefined && !run.settling) {
         run.abandoned = "stop";
         tellStuck(state, run, "stop");
-        settle(state, run, { to: "release" });
+        settle(state, run, givenBack(state, run));
       }
     }
     state.running.clear();

@@ -22,11 +22,12 @@ export const rooms: readonly Room[] = [
   { name: "schedules", files: /^src\/schedules\//, uses: ["ground", "contract"] },
   { name: "worker", files: /^src\/worker\//, uses: ["ground", "contract", "schedules"] },
   { name: "codecs", files: /^src\/codecs\//, uses: ["ground"] },
+  { name: "shelf", files: /^src\/middleware\/mod\.ts$/, uses: ["ground", "contract", "middleware"] },
   { name: "middleware", files: /^src\/middleware\//, uses: ["ground", "contract"], apart: true },
   {
     name: "relay",
     files:
-      /^src\/(relay|prepare|payload|dispatch|inspect|admin|groups|scheduler|schedule_(admin|draft|store|sync))\.ts$/,
+      /^src\/(relay|prepare|payload|dispatch|dispatcher|sending|bulk|gated|inspect|admin|groups|scheduler|schedule_(admin|draft|store|sync))\.ts$/,
     uses: ["ground", "contract", "guard", "transports", "schedules", "worker", "middleware"],
   },
   { name: "cron", files: /^src\/cron\//, uses: ["ground"] },

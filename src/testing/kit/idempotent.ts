@@ -6,7 +6,8 @@
  */
 
 import { messageOf } from "../../errors.ts";
-import type { HandledJob, HandlerContext, Listener } from "../../handle.ts";
+import type { HandledJob, HandlerContext } from "../../context.ts";
+import type { Listener } from "../../listeners.ts";
 import { ClaimError, equal, ok } from "../conformance/assert.ts";
 import { watch } from "./watch.ts";
 

@@ -63,6 +63,7 @@ const LIMITS: Readonly<Record<Constant, readonly [where: string, unit: Unit]>> =
   MAX_ERROR_TEXT: [FIXED, "bytes"],
   MAX_BULK: [FIXED, "count"],
   MAX_ID: [FIXED, "bytes"],
+  MAX_REMEMBERED: [FIXED, "bytes"],
   MAX_NAME: [FIXED, "bytes"],
   MAX_HEADERS: [FIXED, "bytes"],
   MAX_DELAY: [FIXED, "ms"],

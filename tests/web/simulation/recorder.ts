@@ -2,7 +2,7 @@
  * Writes down what a worker or a producer does: a transport and handlers that note each step before they take it and
  * after it, so that a process that is killed in between leaves what it may have done.
  */
-import type { HandlerContext } from "../../../src/handle.ts";
+import type { HandlerContext } from "../../../src/context.ts";
 import type { Delivery, Pushed, PushJob, Settled, Settlement } from "../../../src/exchange.ts";
 import { readMeta, writeMeta } from "../../../src/record.ts";
 import { TransportBusy } from "../../../src/errors.ts";

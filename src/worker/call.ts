@@ -1,0 +1,83 @@
+/**
+ * The call of a handler: its listeners one after another, inside its middlewares.
+ *
+ * @module
+ */
+
+import { callChain } from "../chain.ts";
+import type { HandlerContext } from "../context.ts";
+import type { Registered } from "../handle.ts";
+import { errorOfMistake, mistakeOf } from "../mistake.ts";
+import { complete, deadLetter, type Outcome, outcomeOf } from "../outcome.ts";
+import type { Run } from "./run.ts";
+
+/** Calls a handler without middlewares; what it gives is judged. */
+export function callListeners(
+  run: Run,
+  { listeners, names }: Registered,
+  payload: unknown,
+  context: HandlerContext,
+): unknown {
+  const [only] = listeners;
+  // Without a promise of our own in between: most handlers are one function.
+  if (only !== undefined && listeners.length === 1 && names === undefined) return only(payload, context);
+  return callEach(run, { listeners, names }, payload, context);
+}
+
+async function callEach(
+  run: Run,
+  { listeners, names }: Pick<Registered, "listeners" | "names">,
+  payload: unknown,
+  context: HandlerContext,
+): Promise<unknown> {
+  let result: unknown;
+  for (const [index, listener] of listeners.entries()) {
+    // The job runs again, or elsewhere already: nothing more is begun for it here.
+    if (isOver(run)) return undefined;
+    const name = names?.[index];
+    if (name !== undefined && run.finished.includes(name)) continue;
+    result = await listener(payload, context);
+    if (endsRun(result)) return result;
+    if (name !== undefined) run.finish(name);
+  }
+  return result;
+}
+
+/** Calls a handler inside its middlewares. */
+export async function callThrough(
+  run: Run,
+  handler: Registered,
+  payload: unknown,
+  context: HandlerContext,
+): Promise<unknown> {
+  let own: { readonly outcome: Outcome; readonly result: unknown } | undefined;
+  const innermost = async (laid: HandlerContext): Promise<Outcome> => {
+    if (isOver(run)) throw run.signal.reason;
+    const result = await callListeners(run, handler, payload, laid);
+    const outcome = outcomeOf(result);
+    if (outcome !== undefined) return outcome;
+    const mistake = mistakeOf(result);
+    if (mistake === undefined && isOver(run)) throw run.signal.reason;
+    own = { outcome: outcomeFor(mistake), result };
+    return own.outcome;
+  };
+  const outcome = await callChain(handler.chain ?? [], 0, payload, context, innermost);
+  // What the handler gave by itself is judged as it would be without middlewares.
+  return outcome === own?.outcome ? own.result : outcome;
+}
+
+function outcomeFor(mistake: ReturnType<typeof mistakeOf>): Outcome {
+  return mistake === undefined
+    ? complete()
+    : deadLetter({ reason: "outcome", error: errorOfMistake(mistake) });
+}
+
+function isOver(run: Run): boolean {
+  return run.timedOut || run.abandoned !== undefined;
+}
+
+/** Whether what a listener returned keeps those after it from being called. */
+function endsRun(result: unknown): boolean {
+  const outcome = outcomeOf(result);
+  return outcome === undefined ? mistakeOf(result) !== undefined : outcome.kind !== "complete";
+}
