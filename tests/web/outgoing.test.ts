@@ -4,12 +4,13 @@ import {
   type AroundDispatch,
   BulkRefusedError,
   createRelay,
+  every,
   type Middleware,
   type OutgoingAnswer,
   type OutgoingJob,
 } from "../../mod.ts";
 import { createFakeRuntime } from "../../src/testing/mod.ts";
-import { free, heard, rejection } from "./support/kit.ts";
+import { free, heard, rejection, running } from "./support/kit.ts";
 
 const jobs = {
   job: free<string>(),
@@ -281,4 +282,37 @@ test("a relay that closes waits for a middleware under way", async () => {
   await runtime.advance(2_000);
   expect((await stored).status).toBe("stored");
   await closing;
+});
+
+test("the tick of a schedule passes the middlewares as a dispatch does, and carries what they add", async () => {
+  const seen: string[] = [];
+  const { relay, runtime } = make((next) => (outgoing) => {
+    seen.push(...outgoing.map(({ name, queue }) => `${name} ${queue}`));
+    return next(
+      outgoing.map((job) => ({ ...job, headers: { ...job.headers, traced: "yes" }, requestId: "r" })),
+    );
+  });
+  const handled: unknown[] = [];
+  relay.handle("other", (_, { job }) => void handled.push([job.headers, job.requestId]));
+  await relay.schedule("other", "x", { key: "hourly", when: every(3_600_000) });
+  const worker = running(relay);
+  await runtime.advance(2 * 3_600_000);
+  await worker.abort();
+  expect(seen).toEqual(["other q", "other q"]);
+  expect(handled).toEqual(Array(2).fill([{ traced: "yes" }, "r"]));
+  await relay.close();
+});
+
+test("a tick that a middleware changes is not stored", async () => {
+  const { relay, runtime } = make((next) => (outgoing) =>
+    next(outgoing.map((job) => ({ ...job, queue: "default" })))
+  );
+  let runs = 0;
+  relay.handle("other", () => void runs++);
+  await relay.schedule("other", "x", { key: "hourly", when: every(3_600_000) });
+  const worker = running(relay);
+  await runtime.advance(3_700_000);
+  await worker.abort();
+  expect(runs).toBe(0);
+  await relay.close();
 });
