@@ -101,6 +101,7 @@ export type { Log, Logger, LogLevel, LogLevels, LogMethod, LogOptions } from "./
 export type { LogFields } from "./src/log_record.ts";
 export type {
   AddedBy,
+  AddedOf,
   AnyMiddleware,
   AroundDispatch,
   AroundRun,

@@ -92,7 +92,7 @@ export interface AnyMiddleware {
 }
 
 /** What one middleware adds, as its type says; nothing where it stands in a list as a literal. */
-type AddedOf<One> = One extends { readonly run: (next: infer Way) => unknown }
+export type AddedOf<One> = One extends { readonly run: (next: infer Way) => unknown }
   ? Way extends (added: infer Added extends object) => unknown ? keyof Added extends never ? unknown : Added
   : unknown
   : unknown;
