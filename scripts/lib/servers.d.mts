@@ -1,4 +1,4 @@
-export type ServerName = "redis7" | "redis8" | "valkey8" | "nats" | "clock";
+export type ServerName = "redis7" | "redis8" | "valkey8" | "nats" | "promtool" | "clock";
 
 export interface ServerBinary {
   readonly command: string;

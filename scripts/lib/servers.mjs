@@ -46,6 +46,14 @@ const table = {
     packages: from("sid", "nats-server", "libc6"),
     binary: "usr/sbin/nats-server",
   },
+  // No server: what reads a scrape as Prometheus would.
+  promtool: {
+    wanted: /version/,
+    program: "promtool",
+    suites: ["bookworm"],
+    packages: from("bookworm", "prometheus", "libc6"),
+    binary: "usr/bin/promtool",
+  },
 };
 
 /**
@@ -149,7 +157,7 @@ function versionOf(command, args) {
 }
 
 function titleOf(program, version) {
-  return `${program} ${/v[=]?(\d+\.\d+\.\d+)/.exec(version)?.[1] ?? version}`;
+  return `${program} ${/v(?:=|ersion )?(\d+\.\d+\.\d+)/.exec(version)?.[1] ?? version}`;
 }
 
 function from(suite, ...packages) {

@@ -1,0 +1,65 @@
+/**
+ * How long something took, counted in buckets.
+ *
+ * @module
+ */
+
+import type { Sample } from "./text.ts";
+
+/** The upper bounds of the buckets, in seconds: from a handler that does nothing to one that runs for an hour. */
+export const BUCKETS: readonly number[] = [
+  0.001,
+  0.005,
+  0.01,
+  0.025,
+  0.05,
+  0.1,
+  0.25,
+  0.5,
+  1,
+  2.5,
+  5,
+  10,
+  30,
+  60,
+  300,
+  1_800,
+  3_600,
+];
+
+/** A histogram of times. */
+export interface Histogram {
+  /** Counts a time. */
+  observe(ms: number): void;
+  /** Buckets, sum and count, in seconds. */
+  samples(labels: Readonly<Record<string, string>>): readonly Sample[];
+}
+
+/** Makes an empty one. */
+export function createHistogram(): Histogram {
+  const counts = BUCKETS.map(() => 0);
+  let count = 0;
+  let sum = 0;
+  return {
+    observe(ms) {
+      const seconds = Math.max(0, ms) / 1_000;
+      count++;
+      sum += seconds;
+      const index = BUCKETS.findIndex((bound) => seconds <= bound);
+      if (index >= 0) counts[index] = (counts[index] ?? 0) + 1;
+    },
+    samples(labels) {
+      let below = 0;
+      const buckets = BUCKETS.map((bound, index) => {
+        below += counts[index] ?? 0;
+        return { suffix: "_bucket", labels: { ...labels, le: String(bound) }, value: below };
+      });
+      return [
+        ...buckets,
+        { suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: count },
+        { suffix: "_sum", labels, value: sum },
+        { suffix: "_count", labels, value: count },
+      ];
+    },
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * How many jobs a minute, from what was counted in a window of the last seconds (seed 002).
+ *
+ * @module
+ */
+
+import { checkTime } from "../options.ts";
+
+/** A rate over a moving window. */
+export interface Throughput {
+  /** Counts so many more, now. */
+  add(count: number): void;
+  /** A minute's worth at the rate of the window; of a window that has only begun, at that of what has gone by. */
+  perMinute(): number;
+}
+
+/** Parts of a window that go at once. */
+const PARTS = 60;
+const MINUTE = 60_000;
+
+/**
+ * Makes a sampler.
+ *
+ * @param monotonic A clock in milliseconds that never steps.
+ * @param window Milliseconds that are looked at. Default a minute.
+ * @throws {RangeError} for a window that is no time.
+ */
+export function createThroughput(monotonic: () => number, window: number = MINUTE): Throughput {
+  checkTime("sample a throughput", "window", window, 1);
+  const part = window / PARTS;
+  const begun = monotonic();
+  const counts = new Map<number, number>();
+  const prune = (now: number): void => {
+    for (const index of counts.keys()) {
+      if ((index + 1) * part > now - window) return;
+      counts.delete(index);
+    }
+  };
+  return {
+    add(count) {
+      const now = monotonic();
+      prune(now);
+      const index = Math.floor(now / part);
+      counts.set(index, (counts.get(index) ?? 0) + count);
+    },
+    perMinute() {
+      const now = monotonic();
+      prune(now);
+      const passed = Math.min(window, now - begun);
+      if (passed <= 0) return 0;
+      return [...counts.values()].reduce((sum, count) => sum + count, 0) / passed * MINUTE;
+    },
+  };
+}
