@@ -32,6 +32,7 @@ export type ErrorCode =
   | "TRANSPORT_BUSY"
   | "TRANSPORT_FULL"
   | "TRANSPORT_READ_ONLY"
+  | "TRANSPORT_FORBIDDEN"
   | "TRANSPORT_CORRUPT"
   | "TRANSPORT_INCOMPATIBLE"
   | "TRANSPORT_UNAVAILABLE"
@@ -324,11 +325,15 @@ export class TransportFull extends RelevoError {
 /** What else keeps a store from working, told apart by `code`. */
 export type TransportFault =
   | "TRANSPORT_READ_ONLY"
+  | "TRANSPORT_FORBIDDEN"
   | "TRANSPORT_CORRUPT"
   | "TRANSPORT_INCOMPATIBLE"
   | "TRANSPORT_UNAVAILABLE";
 
-/** A store that cannot be used: read-only, corrupt, made by another version, or not there. */
+/**
+ * A store that cannot be used: read-only, without the rights that are needed (`TRANSPORT_FORBIDDEN`), corrupt, made by
+ * another version, or not there.
+ */
 export class TransportError extends RelevoError {
   /** `TransportError`, also where a bundler renames the class. */
   override readonly name: string = "TransportError";

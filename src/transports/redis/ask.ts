@@ -23,6 +23,8 @@ export interface Asking {
   readonly ticket: Ticket;
   /** Completes "Cannot ...". */
   readonly action: string;
+  /** The source of the script that is run, for errors of commands in it. */
+  readonly source?: string | undefined;
   /** The connection to ask over; anew for each try. */
   readonly reach: (ticket: Ticket) => Promise<Connection>;
   /** Whether what the server said has another way out, which was taken: then it is asked again at once. */
@@ -52,7 +54,7 @@ export async function ask(asking: Asking, question: Question): Promise<Reply> {
     } catch (error) {
       ticket.sent = false;
       if (await asking.elsewhere?.(error, connection)) continue;
-      if (!isPassing(error)) throw explain(error, name);
+      if (!isPassing(error)) throw explain(error, name, asking.source);
       ticket.late = () => explain(error, name);
       const pause = Math.min(PAUSE_MAX, PAUSE_MIN * 2 ** Math.min(tries, 8));
       await rest(runtime, pause * (0.5 + runtime.random() / 2), ticket);
@@ -152,10 +154,10 @@ function witnessOf(key: string): string {
   return key.includes("{") ? `${key}~` : `{${key}}~`;
 }
 
-/** A script that sees its own keys alone. */
+/** A script that sees its own keys alone; its lines stay where they are. */
 function withoutWitness(source: string): string {
   const line = source.startsWith("#!") ? source.indexOf("\n") + 1 : 0;
-  return `${source.slice(0, line)}table.remove(KEYS)\n${source.slice(line)}`;
+  return `${source.slice(0, line)}table.remove(KEYS) ${source.slice(line)}`;
 }
 
 /** A plain command. */

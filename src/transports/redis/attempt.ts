@@ -22,6 +22,8 @@ export interface Attempt {
    * among those who wait at each of them, if that was asked for. Empty where it found something.
    */
   readonly quiet: readonly Quiet[];
+  /** Why a queue could not be used; what was taken of others is to be given back then. */
+  readonly fault?: Error | undefined;
   /** The server's clock at that moment, in milliseconds since the epoch. */
   readonly now: number;
 }

@@ -4,12 +4,11 @@
  * @module
  */
 
-import { messageOf } from "../../errors.ts";
 import type { Runtime } from "../../runtime.ts";
 import { rest } from "./ask.ts";
 import type { Ticket } from "./calls.ts";
 import type { Connection } from "./connection.ts";
-import { isAnswer } from "./errors.ts";
+import { isForbidden } from "./errors.ts";
 import type { Listener, Listening } from "./link.ts";
 
 /** Hears bells. */
@@ -64,7 +63,7 @@ export function createBells({ runtime, reach, refused }: BellsOptions): Bells {
         if (ticket.over && connection.alive) await leave().catch(() => undefined);
       } catch (error) {
         if (ticket.over) return;
-        if (isAnswer(error) && /^NOPERM/.test(messageOf(error))) {
+        if (isForbidden(error)) {
           bells.delete(channel);
           bell.end();
           return tell(false);

@@ -175,7 +175,13 @@ export function createClusterLink(options: ClusterOptions): Link {
     }
   }
 
-  async function asked(key: string, call: Call, action: string, question: Question): Promise<Reply> {
+  async function asked(
+    key: string,
+    call: Call,
+    action: string,
+    question: Question,
+    source?: string,
+  ): Promise<Reply> {
     const slot = slotOf(key);
     return await calls.run(call, action, (ticket) => {
       let redirections = 0;
@@ -203,6 +209,7 @@ export function createClusterLink(options: ClusterOptions): Link {
         runtime,
         ticket,
         action,
+        source,
         elsewhere,
         reach: (waiting) =>
           asking === undefined ? reach(slot, waiting, commandLine) : commandLine(asking).connected(waiting),
@@ -217,7 +224,13 @@ export function createClusterLink(options: ClusterOptions): Link {
       return [...nodes.values()].some(({ commands }) => commands.connection !== undefined);
     },
     run: (script, keys, args, call) =>
-      asked(keys[0] ?? "", call, `run '${script.name}' on ${name}`, scripts(script, keys, args)),
+      asked(
+        keys[0] ?? "",
+        call,
+        `run '${script.name}' on ${name}`,
+        scripts(script, keys, args),
+        script.source,
+      ),
     command: (key, args, call) => asked(key, call, `ask ${name}`, commandQuestion(args)),
     listen: bells.listen,
     async close() {

@@ -8,7 +8,7 @@
 import type { Alarm, Alarms } from "../../alarms.ts";
 import { messageOf, TransportBusy, TransportError } from "../../errors.ts";
 import { argumentsOf, type Client, COMMAND, type Recipe, replyOf, textOf } from "./driver.ts";
-import { ConnectionLost, explain, isAnswer, isLasting } from "./errors.ts";
+import { ConnectionLost, explain, isAnswer, isForbidden, isLasting } from "./errors.ts";
 import type { Argument, Reply } from "./link.ts";
 
 /** A connection that is ready for commands, or has ended. */
@@ -227,7 +227,7 @@ export async function factsOf(connection: Connection): Promise<ReadonlyMap<strin
     }
   } catch (error) {
     // A user that may not ask is no worse off: what does not work says so when it is tried.
-    if (!isAnswer(error) || !/^NOPERM/.test(String((error as Error).message))) throw error;
+    if (!isForbidden(error)) throw error;
   }
   return facts;
 }

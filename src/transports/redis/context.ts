@@ -10,7 +10,7 @@ import { byteLength } from "../../names.ts";
 import type { Runtime } from "../../runtime.ts";
 import { explain } from "./errors.ts";
 import type { Keys } from "./keys.ts";
-import type { Link, Reply } from "./link.ts";
+import type { Link, Reply, Script } from "./link.ts";
 import type { Packer } from "./pack.ts";
 import type { Registry } from "./registry.ts";
 
@@ -52,9 +52,13 @@ export function sizeFault(what: string, payload: Uint8Array | undefined, meta: s
 }
 
 /** The error that a script answered for a part of its batch. */
-export function faultIn(context: Context, reply: Reply | undefined): Error | undefined {
-  if (!(reply instanceof Uint8Array)) return undefined;
-  return errorOf(explain(new Error(new TextDecoder().decode(reply)), context.name));
+export function faultIn(
+  { name }: Context,
+  { source }: Script,
+  reply: Reply | undefined,
+): Error | undefined {
+  if (!(reply instanceof Uint8Array) || reply.length === 0) return undefined;
+  return errorOf(explain(new Error(new TextDecoder().decode(reply)), name, source));
 }
 
 /** A list where one must be. */

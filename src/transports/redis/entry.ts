@@ -4,7 +4,7 @@
  * @module
  */
 
-import { partsOf } from "../../names.ts";
+import { NUMBERED, partsOf } from "../../names.ts";
 import type { Reader } from "./pack.ts";
 
 /** A job as its entry has it. */
@@ -15,6 +15,8 @@ export interface Stored {
   readonly name: string;
   /** A window into what the server answered. */
   readonly payload: Uint8Array;
+  /** There is no payload, not even an empty one. */
+  readonly bare: boolean;
   readonly meta: string;
   readonly reset: boolean;
   /** When it could first run; in milliseconds since the epoch. */
@@ -41,6 +43,7 @@ export function jobOf(queue: string, entry: string, reader: Reader): Stored {
   let time = NaN;
   let reset = false;
   let listed = false;
+  let bare = true;
   for (let left = reader.length(); left > 1; left -= 2) {
     switch (reader.word(FIELDS)) {
       case 0:
@@ -55,6 +58,7 @@ export function jobOf(queue: string, entry: string, reader: Reader): Stored {
         break;
       case 3:
         payload = reader.bytes();
+        bare = false;
         break;
       case 4:
         due = instantIn(reader.text());
@@ -74,10 +78,11 @@ export function jobOf(queue: string, entry: string, reader: Reader): Stored {
   }
   const added = Number(entry.slice(0, entry.indexOf("-")));
   return {
-    id: id === "" ? entry : id,
+    id: id === "" ? NUMBERED + entry : id,
     listed,
     name: name === "" ? partsOf(queue).topic ?? queue : name,
     payload,
+    bare,
     meta,
     reset,
     due: Number.isNaN(due) ? added : due,

@@ -45,7 +45,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   NOSCRIPT: "noscript",
   READONLY: "TRANSPORT_READ_ONLY",
   WRONGTYPE: "TRANSPORT_CORRUPT",
-  NOPERM: "TRANSPORT_UNAVAILABLE",
+  NOPERM: "TRANSPORT_FORBIDDEN",
   NOAUTH: "TRANSPORT_UNAVAILABLE",
   WRONGPASS: "TRANSPORT_UNAVAILABLE",
   DENIED: "TRANSPORT_UNAVAILABLE",
@@ -57,7 +57,16 @@ const SAYS: Readonly<Record<TransportFault, string>> = {
   TRANSPORT_CORRUPT: "a key of another type is in the way",
   TRANSPORT_INCOMPATIBLE: "the server must be Redis 7.0 or newer, and a Cluster be told as one",
   TRANSPORT_UNAVAILABLE: "the server refuses it",
+  TRANSPORT_FORBIDDEN: "its user may not do this",
 };
+
+/** What a server says of a command that its user may not run, or that it does not know, as it may be renamed. */
+const FORBIDDEN = [
+  /^ERR The user executing the script can't/i,
+  /^ERR unknown (command|subcommand)/i,
+  /^ERR Unknown Redis command called from script/i,
+  /^ERR .*(has|have) no permissions/i,
+] as const;
 
 /** The first word of what a server says; undefined for errors of the connection or the driver. */
 function wordOf(error: unknown): string | undefined {
@@ -71,11 +80,8 @@ function kindOf(error: unknown): Kind | undefined {
   if (word === undefined) return undefined;
   const { message } = error as Error;
   if (word !== "ERR") return KINDS[word];
-  if (
-    /^ERR (unknown command|unknown subcommand|Error compiling script|This instance has cluster)/i.test(
-      message,
-    )
-  ) {
+  if (FORBIDDEN.some((pattern) => pattern.test(message))) return "TRANSPORT_FORBIDDEN";
+  if (/^ERR (Error compiling script|This instance has cluster)/i.test(message)) {
     return "TRANSPORT_INCOMPATIBLE";
   }
   if (/^ERR max number of clients/.test(message)) return "busy";
@@ -96,6 +102,11 @@ export function isPassing(error: unknown): boolean {
 /** Whether the server is a replica, which it may not have been when the connection was made. */
 export function isReplica(error: unknown): boolean {
   return /^(READONLY|MASTERDOWN|UNBLOCKED)$/.test(wordOf(error) ?? "");
+}
+
+/** Whether the server refuses it to this user, or does not know the command. */
+export function isForbidden(error: unknown): boolean {
+  return kindOf(error) === "TRANSPORT_FORBIDDEN";
 }
 
 /** Whether a script must be sent whole. */
@@ -132,8 +143,11 @@ function lastingCause(error: unknown): boolean {
     /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/.test(error.code);
 }
 
-/** The error that a caller sees for what a server said; it names the transport, never a payload. */
-export function explain(error: unknown, name: string): unknown {
+/**
+ * The error that a caller sees for what a server said; it names the transport, never a payload. `source` is that of the
+ * script where one was run: of a command in it a server tells the line only.
+ */
+export function explain(error: unknown, name: string, source = ""): unknown {
   const kind = kindOf(error);
   if (kind === undefined) return error;
   const options = { cause: error };
@@ -142,8 +156,35 @@ export function explain(error: unknown, name: string): unknown {
   if (kind === "full") {
     return new TransportFull(`Cannot store in ${name} as its memory or its disk is full: ${said}`, options);
   }
+  if (kind === "TRANSPORT_FORBIDDEN") {
+    return new TransportError(
+      kind,
+      `Cannot use ${name} as ${forbidden(messageOf(error), source)}: ${said}`,
+      options,
+    );
+  }
   const code = kind === "moved" || kind === "noscript" ? "TRANSPORT_INCOMPATIBLE" : kind;
   return new TransportError(code, `Cannot use ${name} as ${SAYS[code]}: ${said}`, options);
+}
+
+/** Which command is meant, and why it is of no use. */
+function forbidden(message: string, source: string): string {
+  const command = commandIn(message, source);
+  const what = command === undefined ? "a command" : `'${command.toUpperCase().replace("|", " ")}'`;
+  return /unknown/i.test(message)
+    ? `its server does not know ${what}, or by another name only`
+    : `its user may not run ${what}, or not with these keys or channels`;
+}
+
+function commandIn(message: string, source: string): string | undefined {
+  const told = /the '([\w|]+)' command/i.exec(message) ?? /unknown (?:sub)?command '?([\w|]+)/i.exec(message);
+  if (told !== null) return told[1];
+  // The helper `each` adds the command that it was asked for.
+  const added = /\(command ([A-Z]+)\)/.exec(message);
+  if (added !== null) return added[1];
+  const line = source.split("\n")[Number(/user_script:(\d+)/.exec(message)?.[1]) - 1] ?? "";
+  const [, command, part] = /call\('([A-Z]+)'(?:, '(CREATE|DELCONSUMER|GROUPS|CONSUMERS)')?/.exec(line) ?? [];
+  return part === undefined ? command : `${command} ${part}`;
 }
 
 /** A server repeats the arguments of a command that it does not know; they are nobody's business. */

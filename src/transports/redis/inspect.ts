@@ -61,7 +61,7 @@ export async function getJobs(
 
 /** Where a listing stands. */
 interface Place {
-  /** `s`: in a stream; `z`: among the due times; empty at the start. */
+  /** `s`: in a stream; `z`: among the due times; `b`, `r`: what came back, or is reserved, of delayed jobs; empty at the start. */
   readonly phase: string;
   readonly entry: string;
   readonly due: string;
@@ -114,7 +114,7 @@ function nextPlace(reader: Reader): Place {
 }
 
 function placeOf(cursor: string): Place {
-  const [, phase, entry, due] = /^([sz])\.(\d{1,20}-\d{1,20})\.(-?\d{1,16})$/.exec(cursor) ?? [];
+  const [, phase, entry, due] = /^([bsrz])\.(\d{1,20}-\d{1,20})\.(-?\d{1,16})$/.exec(cursor) ?? [];
   if (phase === undefined || entry === undefined || due === undefined) {
     throw wrongCursor("list jobs", cursor);
   }

@@ -75,6 +75,8 @@ export interface Naming {
 export interface Keys extends Naming {
   /** The set of all queues that ever held a job. */
   readonly queues: string;
+  /** The set of all queues that ever had a recurring job. */
+  readonly scheduled: string;
   /** What the keys of a queue begin with; the braces keep them in one slot of a Cluster, groups beside their topic. */
   base(queue: string): string;
   /** The key of a queue's part. */
@@ -89,7 +91,7 @@ export function createKeys(naming: Naming): Keys {
     let found = known.get(queue);
     if (found === undefined) {
       const { topic = queue, group } = partsOf(queue);
-      found = `{${prefix}:${topic}}${group === undefined ? "" : `@${group}`}:`;
+      found = `{${prefix}:${escaped(topic)}}${group === undefined ? "" : `@${escaped(group)}`}:`;
       if (known.size >= MAX_KNOWN) known.clear();
       known.set(queue, found);
     }
@@ -98,9 +100,15 @@ export function createKeys(naming: Naming): Keys {
   return {
     ...naming,
     queues: `${prefix}:queues`,
+    scheduled: `${prefix}:scheduled`,
     base,
     key: (queue, part) => base(queue) + parts[part],
   };
+}
+
+/** A name without a colon, which is what parts it from a prefix that may have some; no two names become one. */
+function escaped(name: string): string {
+  return name.replaceAll("%", "%25").replaceAll(":", "%3A");
 }
 
 /** Names that are remembered, as each costs more to make than to look up. */

@@ -84,7 +84,7 @@ const FAREWELL = 1_000;
  * A server's clock may be set, a machine that sleeps stops ours, and a master may become a replica, which answers the
  * checks as before: every so many checks the clock is asked for.
  */
-const CLOCK_CHECKS = 4;
+const CLOCK_CHECKS = 6;
 /** Milliseconds at least between a look and the next for the sake of a time. */
 const BREATH = 25;
 

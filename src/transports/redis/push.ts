@@ -153,7 +153,7 @@ async function send(
       const index = typeof number === "number" ? indexes[number - 1] : undefined;
       if (index !== undefined) results[index] = "duplicate";
     }
-    const bad = faultsIn(context, queues, replies(faults));
+    const bad = faultsIn(context, script, queues, replies(faults));
     if (bad.size > 0) { for (const index of indexes) blame(jobs[index], index, bad, results); }
     if (indexes.some((index) => results[index] === "stored")) {
       await registry.enter(queues.filter((queue) => !bad.has(queue)), call);
@@ -179,6 +179,7 @@ function blame(
 /** What is wrong with queues, by their names; an answer has a number and a text for each. */
 export function faultsIn(
   context: Context,
+  script: Script,
   queues: readonly string[],
   faults: readonly Reply[],
 ): ReadonlyMap<string, Error> {
@@ -186,7 +187,7 @@ export function faultsIn(
   for (let n = 0; n < faults.length; n += 2) {
     const number = faults[n];
     const queue = typeof number === "number" ? queues[number - 1] : undefined;
-    const fault = faultIn(context, faults[n + 1]);
+    const fault = faultIn(context, script, faults[n + 1]);
     if (queue !== undefined && fault !== undefined) bad.set(queue, fault);
   }
   return bad;

@@ -4,14 +4,15 @@
  * @module
  */
 
+import { errorOf } from "../../errors.ts";
 import type { Delivery, ReserveOptions } from "../../exchange.ts";
 import { type Attempt, type Quiet, REGISTERED } from "./attempt.ts";
-import { callOf, type Context, MAX_ITEMS } from "./context.ts";
+import { callOf, type Context, faultIn, MAX_ITEMS } from "./context.ts";
 import { jobOf } from "./entry.ts";
 import type { Script } from "./link.ts";
 import { type Reader, readerOf } from "./pack.ts";
 import { LOST } from "./scripts/lua.ts";
-import { consumerOf, tokenOf } from "./token.ts";
+import { consumerOf, placeIn, tokenOf } from "./token.ts";
 
 /** Queues that one script looks at. */
 const MAX_QUEUES = 1_000;
@@ -34,6 +35,7 @@ export async function attempt(
   const quiet: Quiet[] = [];
   let { slots } = options;
   let now = 0;
+  let fault: Error | undefined;
   for (const queue of queues) context.visited.add(queue);
   for (let start = 0; start < queues.length; start += page) {
     const asked = queues.slice(start, start + page);
@@ -45,6 +47,7 @@ export async function attempt(
       (error: unknown) => {
         // What other nodes of a Cluster gave is in hand already: it must not wait for its lease to end.
         if (deliveries.length === 0) throw error;
+        fault = errorOf(error);
         return undefined;
       },
     );
@@ -55,13 +58,17 @@ export async function attempt(
     for (let sections = reader.length(); sections > 0; sections--) {
       reader.length();
       const queue = asked[reader.number() - 1] ?? "";
-      slots -= hand(deliveries, { queue, consumer, lease: options.lease }, reader);
+      const late = reader.number() === 1;
+      slots -= hand(deliveries, { queue, late, consumer, lease: options.lease }, reader);
     }
     for (let queues = reader.length(); queues > 0; queues--) {
       reader.length();
       quiet.push({ next: reader.number() || Infinity, seen: reader.text() });
     }
+    fault = faultIn(context, script, reader.bytes());
+    if (fault !== undefined) break;
   }
+  if (fault !== undefined) return { deliveries, quiet: [], now, fault };
   if (deliveries.length === 0) return { deliveries, quiet, now };
   const found = new Set(deliveries.map(({ queue }) => queue));
   if (!registry.knows(found)) {
@@ -74,7 +81,12 @@ export async function attempt(
 /** Makes deliveries of a section's entries; answers how many of them came back from lost leases. */
 function hand(
   deliveries: Delivery[],
-  { queue, consumer, lease }: { readonly queue: string; readonly consumer: string; readonly lease: number },
+  { queue, late, consumer, lease }: {
+    readonly queue: string;
+    readonly late: boolean;
+    readonly consumer: string;
+    readonly lease: number;
+  },
   reader: Reader,
 ): number {
   const counts = countsIn(reader);
@@ -85,10 +97,11 @@ function hand(
     const entry = reader.text();
     const count = (counts[n] ?? 0) + 1;
     const lost = Math.floor(count / LOST);
-    const { id, listed, name, payload, meta, reset, due } = jobOf(queue, entry, reader);
-    const token = tokenOf(entry, count, consumer, queue, listed ? id : "");
+    const { id, listed, name, payload, bare, meta, reset, due } = jobOf(queue, entry, reader);
+    const token = tokenOf(placeIn(entry, late), count, consumer, queue, listed ? id : "");
     if (lost > 0) back++;
-    deliveries.push({ queue, token, id, name, payload, meta, lost, reset, due, lease });
+    const delivery = { queue, token, id, name, payload, meta, lost, reset, due, lease };
+    deliveries.push(bare ? { ...delivery, bare } : delivery);
   }
   return back;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PushJob } from "../../exchange.ts";
+import type { Call, PushJob } from "../../exchange.ts";
 import type { Schedule, Schedules } from "../../recurring.ts";
 import { callOf, type Context, replies } from "./context.ts";
 import type { Argument, Reply } from "./link.ts";
@@ -15,13 +15,35 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Values that a script answers for each schedule. */
 const WIDTH = 7;
 
+/** Milliseconds for which it is taken to be so that no queue that is asked for has a recurring job. */
+const NONE = 1_500;
+
 /** Makes the ability to store recurring jobs. */
 export function createSchedules(context: Context, scripts: ScheduleScripts): Schedules {
-  const { link, keys, registry } = context;
+  const { link, keys, registry, runtime } = context;
+  /** The queues that were found to have none, and when. */
+  let none: { readonly queues: ReadonlySet<string>; readonly since: number } | undefined;
+
+  /** Those of the queues that may have recurring jobs: one command for all, as most have none and are asked for every second. */
+  async function scheduled(queues: readonly string[], call: Call): Promise<readonly string[]> {
+    const now = runtime.monotonic();
+    if (none !== undefined && now - none.since < NONE) {
+      const { queues: known } = none;
+      if (queues.every((queue) => known.has(queue))) return [];
+    }
+    const answer = replies(await link.command(keys.scheduled, ["SMEMBERS", keys.scheduled], callOf(call)));
+    const all = new Set(answer.map(textOf));
+    const found = queues.filter((queue) => all.has(queue));
+    if (found.length === 0) none = { queues: new Set(queues), since: now };
+    return found;
+  }
 
   return {
     async put({ queue, key, tick, text, payload, from }, call) {
       call.signal?.throwIfAborted();
+      // Before the schedule, so that a process which dies in between leaves none that nobody looks at.
+      await link.command(keys.scheduled, ["SADD", keys.scheduled, queue], callOf(call));
+      none = undefined;
       const wanted = typeof from === "number" ? instant(from) : from ?? "";
       const args = [key, instant(tick), text, payload, wanted];
       const answer = await link.run(scripts.putSchedule, [keys.base(queue)], args, callOf(call));
@@ -51,8 +73,10 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
       const args = [key, paused ? "1" : "0", note];
       return await link.run(scripts.pauseSchedule, [keys.base(queue)], args, callOf(call)) === 1;
     },
-    async due(queues, limit, call) {
+    async due(asked, limit, call) {
       call.signal?.throwIfAborted();
+      const queues = await scheduled(asked, call);
+      if (queues.length === 0 && asked.length > 0) return { now: runtime.now(), schedules: [] };
       const groups = link.clustered && queues.length > 0 ? queues.map((queue) => [queue]) : [queues];
       const answers = await Promise.all(groups.map(async (group) => {
         const bases = group.length > 0 ? group.map((queue) => keys.base(queue)) : [keys.base("")];
@@ -77,7 +101,7 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
       const answer = await link.run(scripts.advanceSchedule, [keys.base(queue)], args, callOf(call));
       if (answer === null) return "stale";
       const [refused, fresh, faults] = replies(answer);
-      const fault = faultsIn(context, [queue], replies(faults)).get(queue);
+      const fault = faultsIn(context, scripts.advanceSchedule, [queue], replies(faults)).get(queue);
       if (fault !== undefined) throw fault;
       if (job !== undefined) await registry.enter([queue], call);
       const begun = newQueues([queue], replies(fresh));

@@ -36,9 +36,11 @@ function isBefore(one: Place, other: Place): boolean {
   return one[0] < other[0] || (one[0] === other[0] && one[1] < other[1]);
 }
 
-/** Deliveries of one queue, in columns. */
+/** Deliveries of one stream of a queue, in columns. */
 class Batch {
   readonly queue: string;
+  /** The stream is that of delayed jobs. */
+  readonly late: boolean;
   /** Places in the call. */
   readonly indexes: number[] = [];
   readonly entries: string[] = [];
@@ -50,8 +52,9 @@ class Batch {
   /** One for each consumer. */
   readonly #ranges: Range[] = [];
 
-  constructor(queue: string) {
+  constructor(queue: string, late: boolean) {
     this.queue = queue;
+    this.late = late;
   }
 
   add(index: number, { entry, count, consumer, id }: Held): number {
@@ -96,7 +99,7 @@ async function send<B extends Batch>(
       const packed = pack(group.map((batch, n) => columns(batch, n + 1)));
       const reply = replies(await link.run(script, bases, [packed], callOf(call)));
       for (const [n, batch] of group.entries()) {
-        const fault = faultIn(context, reply[n]);
+        const fault = faultIn(context, script, reply[n]);
         if (fault !== undefined) { for (const index of batch.indexes) tell(index, fault); }
         else staleIn(batch, replies(reply[n]), tell);
       }
@@ -139,12 +142,19 @@ function groupsOf<B extends Batch>({ link }: Context, batches: readonly B[]): re
   return groups;
 }
 
-/** The batch that a delivery goes into: the last of its queue, while there is room in it. */
-function batchOf<B extends Batch>(batches: B[], open: Map<string, B>, queue: string, make: () => B): B {
-  let batch = open.get(queue);
+/** The batch that a delivery goes into: the last of its stream, while there is room in it. */
+function batchOf<B extends Batch>(
+  batches: B[],
+  open: Map<string, B>,
+  queue: string,
+  late: boolean,
+  make: () => B,
+): B {
+  const stream = late ? `${queue}\n` : queue;
+  let batch = open.get(stream);
   if (batch === undefined || batch.indexes.length >= MAX_DELIVERIES) {
     batch = make();
-    open.set(queue, batch);
+    open.set(stream, batch);
     batches.push(batch);
   }
   return batch;
@@ -179,7 +189,7 @@ export async function settleAll(
     else if (fault !== undefined) results[index] = fault;
     else {
       seen.add(token);
-      const batch = batchOf(batches, open, queue, () => new Endings(queue));
+      const batch = batchOf(batches, open, queue, held.late, () => new Endings(queue, held.late));
       batch.add(index, held);
       batch.verbs.push(VERBS[settlement.to]);
       batch.extras.push(extraOf(settlement));
@@ -203,6 +213,7 @@ function endings(batch: Endings, key: number): Packable {
     ids,
     done ? 0 : verbs,
     done ? 0 : extras,
+    batch.late ? 1 : 0,
   ];
 }
 
@@ -262,7 +273,7 @@ export async function extendAll(
       results[index] = { state: "stale" };
       continue;
     }
-    const batch = batchOf(batches, open, lease.queue, () => new Moves(lease.queue));
+    const batch = batchOf(batches, open, lease.queue, held.late, () => new Moves(lease.queue, held.late));
     const number = batch.add(index, held);
     const ms = Math.max(1, Math.ceil(lease.ms));
     const { consumer, idle } = placeFor(held, ms);
@@ -290,5 +301,14 @@ function moves(batch: Moves, key: number): Packable {
   for (const [place, { ms, idle, numbers }] of batch.moves) {
     list.push([place.slice(0, place.lastIndexOf(" ")), idle, ms, numbers]);
   }
-  return [key, batch.consumers, batch.ranges(), batch.entries, batch.counts, batch.owners, list];
+  return [
+    key,
+    batch.consumers,
+    batch.ranges(),
+    batch.entries,
+    batch.counts,
+    batch.owners,
+    list,
+    batch.late ? 1 : 0,
+  ];
 }

@@ -45,11 +45,11 @@ export function createStandalone(options: StandaloneOptions): Link {
   const bells = createBells({ runtime, reach: (_, ticket) => reach(ticket), refused: () => {} });
   const demoted = createDemotion(runtime);
 
-  function asked(call: Call, action: string, question: Question): Promise<Reply> {
+  function asked(call: Call, action: string, question: Question, source?: string): Promise<Reply> {
     return calls.run(
       call,
       action,
-      (ticket) => ask({ name, runtime, ticket, action, reach, elsewhere: demoted }, question),
+      (ticket) => ask({ name, runtime, ticket, action, source, reach, elsewhere: demoted }, question),
     );
   }
 
@@ -60,7 +60,7 @@ export function createStandalone(options: StandaloneOptions): Link {
       return line.connection !== undefined;
     },
     run: (script, keys, args, call) =>
-      asked(call, `run '${script.name}' on ${name}`, scripts(script, keys, args)),
+      asked(call, `run '${script.name}' on ${name}`, scripts(script, keys, args), script.source),
     command: (_, args, call) => asked(call, `ask ${name}`, commandQuestion(args)),
     listen: bells.listen,
     async close() {

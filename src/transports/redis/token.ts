@@ -6,8 +6,10 @@
 
 /** A delivery, as its token says. */
 export interface Held {
-  /** Its entry in the waiting stream. */
+  /** Its entry in the stream. */
   readonly entry: string;
+  /** The stream is that of delayed jobs, not that of what waits. */
+  readonly late: boolean;
   /** The count of its entry's deliveries, this one included. */
   readonly count: number;
   /** The consumer that it was handed to; see {@linkcode consumerOf}. */
@@ -29,6 +31,14 @@ export function consumerOf(instance: string, lease: number): string {
   return `${instance}.${lease}${UNIT}`;
 }
 
+/** What stands before the number of an entry of the stream of delayed jobs. */
+const LATE = "d";
+
+/** Writes an entry's number for a token. */
+export function placeIn(entry: string, late: boolean): string {
+  return late ? LATE + entry : entry;
+}
+
 /** Writes a token; neither entries nor consumers have spaces in them, and a queue's name has no line end. */
 export function tokenOf(entry: string, count: number, consumer: string, queue: string, id: string): string {
   return `${entry} ${count} ${consumer} ${queue}\n${id}`;
@@ -42,16 +52,18 @@ export function heldIn(token: string, queue: string): Held | undefined {
   const end = third + 1 + queue.length;
   if (first < 0 || second < 0 || third < 0) return undefined;
   if (!token.startsWith(queue, third + 1) || token[end] !== "\n") return undefined;
-  const entry = token.slice(0, first);
+  const late = token.startsWith(LATE);
+  const start = late ? LATE.length : 0;
+  const entry = token.slice(start, first);
   const count = numberIn(token, first + 1, second);
   const consumer = token.slice(second + 1, third);
   const lease = numberIn(consumer, consumer.lastIndexOf(".") + 1, consumer.length - UNIT.length);
   const dash = entry.indexOf("-");
-  const isEntry = numberIn(entry, 0, dash, ENTRY) >= 0 && numberIn(entry, dash + 1, first, ENTRY) >= 0;
+  const isEntry = numberIn(entry, 0, dash, ENTRY) >= 0 && numberIn(entry, dash + 1, entry.length, ENTRY) >= 0;
   if (!isEntry || count < 1 || lease < 1 || consumer.indexOf(".") < 1 || !consumer.endsWith(UNIT)) {
     return undefined;
   }
-  return { entry, count, consumer, lease, id: token.slice(end + 1) };
+  return { entry, late, count, consumer, lease, id: token.slice(end + 1) };
 }
 
 /** The number that stands there in so many digits at most, and nothing else; -1 where none does. */

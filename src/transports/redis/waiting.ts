@@ -56,14 +56,17 @@ export function createWaiting(options: WaitingOptions): Waiting {
   const visits = new Set<(error: unknown) => void>();
   let closed = false;
 
-  /** One look. */
-  function look(
+  /** One look. Where a queue cannot be used, what was taken of the others goes back, and it is told. */
+  async function look(
     queues: readonly string[],
     { limit, slots, lease, deadline }: ReserveOptions,
     register: boolean,
   ): Promise<Attempt> {
     // Not the caller's signal: the answer to what was sent is wanted in any case.
-    return looks.attempt(queues, { limit, slots, lease, deadline, register });
+    const found = await looks.attempt(queues, { limit, slots, lease, deadline, register });
+    if (found.fault === undefined) return found;
+    if (found.deliveries.length > 0) await giveBack(found.deliveries);
+    throw found.fault;
   }
 
   async function wait(

@@ -49,6 +49,7 @@ const BY_MESSAGE: readonly (readonly [RegExp, Cause])[] = [
 
 const SAYS: Readonly<Record<TransportFault, string>> = {
   TRANSPORT_READ_ONLY: "it is read-only",
+  TRANSPORT_FORBIDDEN: "it may not be opened or written",
   TRANSPORT_CORRUPT: "it is corrupt or no SQLite database",
   TRANSPORT_INCOMPATIBLE: "its tables are not those of this version",
   TRANSPORT_UNAVAILABLE: "it cannot be opened, read or written",

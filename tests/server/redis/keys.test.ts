@@ -116,3 +116,21 @@ test("counts equal what is in the keys at each step", async () => {
   expect(await Promise.all(lengths)).toEqual([2, 1, 1, 1]);
   expect(await send("HLEN", "{relevo:q}:ids")).toBe(3);
 });
+
+test("a prefix with a colon and a queue with one share no key", async () => {
+  const one = open({ prefix: "relevo:x" });
+  const other = open({ prefix: "relevo" });
+  await one.push([job("1", { queue: "y" })], call);
+  await other.push([job("2", { queue: "x:y" }), job("3", { queue: "x%3Ay" })], call);
+  await other.topics?.bind("x:t", "a:b", call);
+  await other.push([job("4", { queue: "x:t@" })], call);
+  expect(await send("EXISTS", "{relevo:x:y}:waiting", "{relevo:x%3Ay}:waiting", "{relevo:x%253Ay}:waiting"))
+    .toBe(3);
+  expect(await send("EXISTS", "{relevo:x%3At}@a%3Ab:waiting")).toBe(1);
+  const waiting = async (transport: typeof one, queue: string): Promise<readonly string[]> =>
+    (await transport.list(queue, "waiting", { limit: 9, preview: 0 }, call)).entries.map(({ id }) => id);
+  expect(await waiting(one, "y")).toEqual(["1"]);
+  expect(await waiting(other, "x:y")).toEqual(["2"]);
+  expect(await waiting(other, "x%3Ay")).toEqual(["3"]);
+  expect(await waiting(other, "x:t@a:b")).toEqual(["4"]);
+});

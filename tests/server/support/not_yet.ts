@@ -6,16 +6,7 @@ import type { Case } from "../../../src/testing/mod.ts";
 
 /** What only later versions of the transports that have servers do. */
 export const NOT_YET: Readonly<Record<"Redis" | "NATS", readonly string[]>> = {
-  Redis: [
-    "an entry that another program put in has a number as its id, behind a '#'",
-    "an instant in the past is due now, and in front of no other job",
-    "a job that fell due while no worker looked comes before what was dispatched later",
-    "however many fell due meanwhile come before what was dispatched later",
-    "jobs come by due time, whatever their delays were",
-    "jobs come by due time, one at a time",
-    "a listing of what waits is in the order of due times",
-    "a released job keeps its due time, and its place",
-  ],
+  Redis: [],
   NATS: [
     "an entry that another program put in has a number as its id, behind a '#'",
     "an instant in the past is due now, and in front of no other job",

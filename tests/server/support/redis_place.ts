@@ -8,7 +8,7 @@ import type { OpenPlace as OpenStage } from "../../web/support/promises.ts";
 import type { RedisWorld } from "./servers/redis_world.ts";
 
 /** How exactly Redis keeps time: it looks at most every 25 ms, and hears the bells of a queue for a while longer. */
-const PACE: Pace = { late: 25, linger: 2_000, joins: "when looked for" };
+const PACE: Pace = { late: 25, linger: 2_000 };
 
 interface Ground {
   readonly runtime: FakeRuntime;

@@ -81,9 +81,22 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
     restart: () => ground.restart(),
     pause: async () => pauseAll(await ground.nodes()),
     async raw(store, queue, payload) {
-      const [topic, group] = queue.split("@");
-      const key = `{${store}:${topic}}${group === undefined ? "" : `@${group}`}:waiting`;
+      const key = keyOf(store, queue);
       await (await ground.ownerOf(key)).send("XADD", key, "*", "payload", payload);
+    },
+    bare: true,
+    async inject(store, { queue, ...fields }) {
+      const key = keyOf(store, queue);
+      const given = Object.entries(fields).flatMap(([field, value]) =>
+        value === undefined ? [] : [field, value]
+      );
+      // An entry must have a field.
+      await (await ground.ownerOf(key)).send(
+        "XADD",
+        key,
+        "*",
+        ...(given.length > 0 ? given : ["of", "others"]),
+      );
     },
     async destroy(store) {
       const { user, runtime } = open(store);
@@ -94,6 +107,12 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
     },
     alive: leaks.alive,
   };
+}
+
+/** The stream of what waits in a queue. */
+function keyOf(store: string, queue: string): string {
+  const [topic, group] = queue.replaceAll("%", "%25").replaceAll(":", "%3A").split("@");
+  return `{${store}:${topic}}${group === undefined ? "" : `@${group}`}:waiting`;
 }
 
 /** Takes away all keys of a store. */

@@ -113,12 +113,10 @@ export interface Pace {
   readonly late: number;
   /** Milliseconds for which the transport keeps a timer after the last who waited for a job has gone. */
   readonly linger: number;
-  /** Where a due job joins those that wait: where it was due, or where it stands when somebody looks for work. */
-  readonly joins: "when due" | "when looked for";
 }
 
 /** The pace of a store in this process. */
-export const EXACT: Pace = { late: 0, linger: 0, joins: "when due" };
+export const EXACT: Pace = { late: 0, linger: 0 };
 
 /** The bytes of a text as it is, or of any other value as JSON. */
 export function bytes(value: unknown): Uint8Array {

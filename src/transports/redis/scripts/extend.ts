@@ -2,8 +2,8 @@
  * Ends of leases moved. A lease is its consumer's, less what the entry is idle already; one that is longer needs
  * another consumer of the same instance.
  *
- * KEYS: bases of queues. ARGV: one list of batches, each of one queue:
- * `{key, consumers, ranges, entries, counts, owners, moves}`, a move `{consumer, idle, ms, numbers}`.
+ * KEYS: bases of queues. ARGV: one list of batches, each of one queue, and of one of its streams as in `settle.ts`:
+ * `{key, consumers, ranges, entries, counts, owners, moves, late}`, a move `{consumer, idle, ms, numbers}`.
  * Answers for each batch the numbers of those that were stale, or why its queue cannot be used.
  *
  * @module
@@ -36,7 +36,7 @@ end
 
 local function extend(batch)
   local base = KEYS[batch[1]]
-  local stream = base .. WAITING
+  local stream = base .. (batch[8] == 1 and DELAYED or WAITING)
   local entries = batch[4]
   local holds = current(stream, batch[2], batch[3], entries, batch[5], batch[6])
   local stale = {}
@@ -57,7 +57,7 @@ end
 local answers = {}
 for n, batch in ipairs(cmsgpack.unpack(ARGV[1])) do
   local well, answer = pcall(extend, batch)
-  answers[n] = well and answer or answer.err or tostring(answer)
+  answers[n] = well and answer or why(answer)
 end
 return answers
 `;

@@ -33,12 +33,6 @@ local function stateOf(row, now)
   return ${CHANNEL.reserved}, lost, now - row[3] + (lease or ${FOREIGN_LEASE})
 end
 
-local function pendingOf(stream, entry)
-  local rows = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)
-  if rows.err then return nil end
-  return rows[1]
-end
-
 -- The pending rows of a stretch of a stream, by entry.
 local function pendingIn(stream, entries)
   local map = {}
@@ -73,6 +67,21 @@ local function scan(verb, stream, from, to, visit)
     if bytes < ${BYTES} / 64 then page = math.min(2 * page, 512) end
   end
   return string.sub(from, 2)
+end
+
+-- As find, and where that finds nothing among the first entries of other programs, whose own ids no index has; they are
+-- there where the streams have more entries than the index.
+local function findAny(base, id)
+  local entry, place = find(base, id)
+  if entry then return entry, place end
+  local stream = base .. WAITING
+  if call('XLEN', stream) + call('XLEN', base .. DELAYED) <= call('HLEN', base .. IDS) then return nil end
+  local found
+  scan('XRANGE', stream, '-', '+', function(each)
+    if read(each, '').id == id then found = each end
+    return found ~= nil
+  end)
+  return found
 end
 
 -- The rank of the first delayed job behind a due time and a member.
@@ -110,9 +119,7 @@ export function infoScript(naming: Naming): Script {
 const INFO = `
 local now = clock()
 local base = KEYS[1]
-local stream = base .. WAITING
-local waiting = call('XLEN', stream)
-local reserved = 0
+local stream, later = base .. WAITING, base .. DELAYED
 local oldest = -1
 
 local function older(entry)
@@ -121,27 +128,34 @@ local function older(entry)
   if oldest < 0 or due < oldest then oldest = due end
 end
 
-local summary = redis.pcall('XPENDING', stream, GROUP)
-if summary.err then
-  older(call('XRANGE', stream, '-', '+', 'COUNT', 1)[1])
-else
+-- How many entries of a stream are reserved, and how many came back from lost leases.
+local function tally(key)
+  local reserved, back = 0, 0
+  local summary = redis.pcall('XPENDING', key, GROUP)
+  if summary.err then return 0, 0, false end
   for _, consumer in ipairs(summary[4] or {}) do
     if idle(consumer[1]) then
-      local row = call('XPENDING', stream, GROUP, '-', '+', 1, consumer[1])[1]
-      if row then older(call('XRANGE', stream, row[1], row[1])[1]) end
+      local row = call('XPENDING', key, GROUP, '-', '+', 1, consumer[1])[1]
+      if row then older(call('XRANGE', key, row[1], row[1])[1]) end
+      if consumer[1] == '${BACK}' then back = tonumber(consumer[2]) end
     else
       reserved = reserved + tonumber(consumer[2])
     end
   end
-  for _, group in ipairs(call('XINFO', 'GROUPS', stream)) do
-    if group[2] == GROUP then older(call('XRANGE', stream, '(' .. group[8], '+', 'COUNT', 1)[1]) end
-  end
+  return reserved, back, true
+end
+
+local reserved, _, grouped = tally(stream)
+local lent, back = tally(later)
+if not grouped then older(call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]) end
+for _, group in ipairs(grouped and call('XINFO', 'GROUPS', stream) or {}) do
+  if group[2] == GROUP then older(call('XRANGE', stream, '(' .. group[8], '+', 'COUNT', 1)[1]) end
 end
 local due = call('ZCOUNT', base .. DUE, '-inf', text(now))
 local first = call('ZRANGE', base .. DUE, 0, 0, 'WITHSCORES')
 if due > 0 and (oldest < 0 or tonumber(first[2]) < oldest) then oldest = tonumber(first[2]) end
-waiting = math.max(0, waiting - reserved) + due
-return { waiting, call('ZCARD', base .. DUE) - due, reserved, call('XLEN', base .. FAILED),
+local waiting = math.max(0, call('XLEN', stream) - reserved) + due + back
+return { waiting, call('ZCARD', base .. DUE) - due, reserved + lent, call('XLEN', base .. FAILED),
   call('XLEN', base .. TIMEOUT), waiting > 0 and oldest or -1, now }
 `;
 
@@ -169,14 +183,11 @@ local function dead(id)
 end
 
 local function live(id)
-  local entry, place = find(base, id)
+  local entry, place = findAny(base, id)
   if not entry then return nil end
-  if place then
-    local due = tonumber(call('ZSCORE', base .. DUE, place) or nil)
-    local waits = not due or due <= now
-    return show(waits and ${CHANNEL.waiting} or ${CHANNEL.delayed}, entry, 0, 0, math.huge)
-  end
-  local channel, lost, time = stateOf(pendingOf(base .. WAITING, entry[1]), now)
+  local due = place and tonumber(call('ZSCORE', base .. DUE, place) or nil)
+  if due then return show(due <= now and ${CHANNEL.waiting} or ${CHANNEL.delayed}, entry, 0, 0, math.huge) end
+  local channel, lost, time = stateOf(pendingOf(base .. (place and DELAYED or WAITING), entry[1]), now)
   return show(channel, entry, lost, time, math.huge)
 end
 
@@ -202,7 +213,7 @@ export function listScript(naming: Naming): Script {
 const LIST = `
 local now = clock()
 local base = KEYS[1]
-local stream = base .. WAITING
+local stream, later = base .. WAITING, base .. DELAYED
 local channel, phase, place, score = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 local limit, preview = tonumber(ARGV[5]), tonumber(ARGV[6])
 local shown = {}
@@ -212,47 +223,90 @@ local function put(phase, place, score, entry)
   return #shown >= limit
 end
 
-local function waiting()
-  local stopped = scan('XRANGE', stream, place == '' and '-' or '(' .. place, '+', function(entry, row)
+local bytes = 0
+
+local function showEntry(key, phase, place, score, channel, lost, time)
+  local entry = call('XRANGE', key, place, place)[1]
+  if not entry then return false end
+  bytes = bytes + #read(entry, '').payload
+  return put(phase, place, score, show(channel, entry, lost, time, preview))
+end
+
+-- What came back of jobs that were delayed stands in no order of due times: it is handed over first. Answers where it
+-- stopped, or nothing at the end.
+local function back()
+  local rows = redis.pcall('XPENDING', later, GROUP, place == '' and '-' or '(' .. place, '+', 500, '${BACK}')
+  if rows.err then return nil end
+  for _, row in ipairs(rows) do
+    place = row[1]
     local at, lost = stateOf(row, now)
-    if at == ${CHANNEL.waiting} then return put('s', entry[1], 0, show(at, entry, lost, 0, preview)) end
-  end)
-  if stopped then return { 's', stopped, '0' } end
-  return { 'z', '', '-1' }
+    if showEntry(later, 'b', place, 0, at, lost, 0) or bytes > ${BYTES} then return { 'b', place, '0' } end
+  end
+  return #rows == 500 and { 'b', place, '0' } or nil
+end
+
+-- Entries of the stream and jobs that fell due, by due time; of equal times that of the delayed one comes first. A place
+-- is an entry of the stream, or a due time and its member.
+local function waiting()
+  local from, at
+  if phase == 'z' then
+    from, at = text(score), rank(base .. DUE, score, place)
+  else
+    from = place == '' and '-' or '(' .. place
+    at = rank(base .. DUE, place == '' and -1 or millis(place), '\\255')
+  end
+  while bytes < ${BYTES} do
+    local pair = call('ZRANGE', base .. DUE, at, at, 'WITHSCORES')
+    local due = tonumber(pair[2] or nil)
+    if due and due > now then due = nil end
+    local stopped = scan('XRANGE', stream, from, not due and '+' or due > 0 and text(due - 1) or '0-0',
+      function(entry, row)
+        local channel, lost = stateOf(row, now)
+        if channel == ${CHANNEL.waiting} then
+          return put('s', entry[1], 0, show(channel, entry, lost, 0, preview))
+        end
+      end)
+    if stopped then return { 's', stopped, '0' } end
+    if not due then return nil end
+    score, place = due, pair[1]
+    if showEntry(later, 'z', place, due, ${CHANNEL.waiting}, 0, 0) then break end
+    from, at = text(due), at + 1
+  end
+  return { 'z', place, text(score) }
 end
 
 local function delayed()
   local at = rank(base .. DUE, score, place)
-  local bytes = 0
   while bytes < ${BYTES} do
     local pair = call('ZRANGE', base .. DUE, at, at, 'WITHSCORES')
     local due = tonumber(pair[2] or nil)
-    if not due or (channel == ${CHANNEL.waiting} and due > now) then return nil end
-    local entry = call('XRANGE', base .. DELAYED, pair[1], pair[1])[1]
+    if not due then return nil end
     score, place = due, pair[1]
-    if entry then
-      bytes = bytes + #read(entry, '').payload
-      if put('z', pair[1], due, show(channel, entry, 0, 0, preview)) then break end
-    end
+    if showEntry(later, 'z', place, due, channel, 0, 0) then break end
     at = at + 1
   end
   return { 'z', place, text(score) }
 end
 
-local function reserved()
-  local rows = redis.pcall('XPENDING', stream, GROUP, place == '' and '-' or '(' .. place, '+', 500)
+local function reservedIn(key, mark)
+  local rows = redis.pcall('XPENDING', key, GROUP, place == '' and '-' or '(' .. place, '+', 500)
   if rows.err then return nil end
-  local bytes = 0
   for _, row in ipairs(rows) do
-    if bytes > ${BYTES} then break end
     place = row[1]
     local at, lost, time = stateOf(row, now)
-    local entry = at == ${CHANNEL.reserved} and call('XRANGE', stream, row[1], row[1])[1]
-    if entry then bytes = bytes + #read(entry, '').payload end
-    if entry and put('s', row[1], 0, show(at, entry, lost, time, preview)) then break end
+    local full = at == ${CHANNEL.reserved} and showEntry(key, mark, place, 0, at, lost, time)
+    if full or bytes > ${BYTES} then return { mark, place, '0' } end
   end
-  if #rows == 0 then return nil end
-  return { 's', place, '0' }
+  return #rows == 500 and { mark, place, '0' } or nil
+end
+
+local function reserved()
+  if phase ~= 'r' then
+    local stopped = reservedIn(stream, 's')
+    if stopped then return stopped end
+    place = ''
+  end
+  return reservedIn(later, 'r')
 end
 
 local function dead()
@@ -269,7 +323,12 @@ elseif channel >= ${CHANNEL.failed} then next = dead()
 elseif channel == ${CHANNEL.delayed} then
   if phase == '' then score, place = now, '\\255' end
   next = delayed()
-elseif phase == 'z' then next = delayed()
-else next = waiting() end
+else
+  if phase == '' or phase == 'b' then
+    next = back()
+    if not next then phase, place = '', '' end
+  end
+  next = next or waiting()
+end
 return cmsgpack.pack({ shown, next or 0 })
 `;

@@ -57,14 +57,29 @@ local function clock()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- What an error says, and the line of the script, which says the command.
+local function why(fault)
+  if type(fault) ~= 'table' then return tostring(fault) end
+  return (fault.err or tostring(fault)) .. (fault.line and ' on @user_script:' .. fault.line or '')
+end
+
+-- The base of a topic's group; names are escaped as in keys.ts.
+local function groupBase(base, group)
+  local name = string.gsub(string.gsub(group, '%%', '%%25'), ':', '%%3A')
+  return string.sub(base, 1, -2) .. name .. ':'
+end
+
 local function each(verb, key, list, first)
   local size = #list
   if size == 0 then return 0 end
   local sum = 0
   for from = 1, size, 4000 do
     local to = math.min(from + 3999, size)
-    if first then sum = sum + call(verb, key, first, unpack(list, from, to))
-    else sum = sum + call(verb, key, unpack(list, from, to)) end
+    local count
+    if first then count = redis.pcall(verb, key, first, unpack(list, from, to))
+    else count = redis.pcall(verb, key, unpack(list, from, to)) end
+    if type(count) == 'table' then error({ err = count.err .. ' (command ' .. verb .. ')' }) end
+    sum = sum + count
   end
   return sum
 end
@@ -83,16 +98,25 @@ local function read(entry, queue)
   local job = {}
   local fields = entry[2]
   for n = 1, #fields, 2 do job[fields[n]] = fields[n + 1] end
-  job.raw = not job.id or job.id == ''
-  if job.raw then job.id = entry[1] end
+  if not job.id or job.id == '' then job.id = '#' .. entry[1] end
   if not job.name or job.name == '' then job.name = queue end
   job.meta = job.meta or ''
+  -- What is stored again of it: an entry without a payload stays one.
+  job.body = job.payload or false
   job.payload = job.payload or ''
   job.due = string.find(job.due or '', '^%d+$') and tonumber(job.due) or millis(entry[1])
   return job
 end
 
 local function store(key, id, name, meta, payload, due, reset)
+  if not payload then
+    local fields = due and { 'due', text(due) } or {}
+    if reset then
+      fields[#fields + 1] = 'reset'
+      fields[#fields + 1] = '1'
+    end
+    return call('XADD', key, '*', 'id', id, 'name', name, 'meta', meta, unpack(fields))
+  end
   if reset then
     return call('XADD', key, '*', 'id', id, 'name', name, 'meta', meta, 'payload', payload,
       'due', text(due), 'reset', '1')
@@ -138,6 +162,12 @@ local function ring(base, count, now, looks)
   end
 end
 
+local function pendingOf(stream, entry)
+  local rows = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)
+  if rows.err then return nil end
+  return rows[1]
+end
+
 local function begin(base)
   if call('EXISTS', base .. WAITING) == 1 then return false end
   call('XGROUP', 'CREATE', base .. WAITING, GROUP, '0', 'MKSTREAM')
@@ -150,9 +180,10 @@ local function find(base, id)
     place = string.sub(place, 2)
     local entry = call('XRANGE', base .. DELAYED, place, place)[1]
     if entry then return entry, place end
-  elseif place or (#id < 32 and string.find(id, '^%d+%-%d+$')) then
+  elseif place or (#id < 44 and string.find(id, '^#%d+%-%d+$')) then
     -- An entry that another program put in has no place written down, and is found by its own number.
-    local entries = redis.pcall('XRANGE', base .. WAITING, place or id, place or id)
+    local number = place or string.sub(id, 2)
+    local entries = redis.pcall('XRANGE', base .. WAITING, number, number)
     local entry = not entries.err and entries[1]
     if entry and read(entry, '').id == id then return entry end
   end

@@ -12,7 +12,7 @@
 import type { Naming } from "../keys.ts";
 import type { Script } from "../link.ts";
 import { BYTES, CHANNEL, LOOK } from "./inspect.ts";
-import { script } from "./lua.ts";
+import { BACK, script } from "./lua.ts";
 
 /** Jobs that one script changes at most. */
 const PAGE = 500;
@@ -20,7 +20,7 @@ const PAGE = 500;
 const WALK = `
 local now = clock()
 local base = KEYS[1]
-local stream = base .. WAITING
+local stream, later = base .. WAITING, base .. DELAYED
 local channel, phase, place, score = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 local last = { ARGV[5], ARGV[6], ARGV[7] }
 local chosen = cmsgpack.unpack(ARGV[8])
@@ -103,25 +103,30 @@ export function removeScript(naming: Naming): Script {
 }
 
 const REMOVE = `
-local function erase(entries, ids)
-  each('XACK', stream, entries, GROUP)
-  changed = changed + each('XDEL', stream, entries)
+local function erase(key, entries, ids)
+  each('XACK', key, entries, GROUP)
+  changed = changed + each('XDEL', key, entries)
   each('HDEL', base .. IDS, ids)
 end
 
 local function undo(places, ids)
-  each('XDEL', base .. DELAYED, places)
-  changed = changed + each('ZREM', base .. DUE, places)
-  each('HDEL', base .. IDS, ids)
+  each('ZREM', base .. DUE, places)
+  erase(later, places, ids)
+end
+
+-- In which channel a job of the stream of delayed jobs is.
+local function channelOf(place)
+  local due = tonumber(call('ZSCORE', base .. DUE, place) or nil)
+  if due then return due > now and ${CHANNEL.delayed} or ${CHANNEL.waiting} end
+  return (stateOf(pendingOf(later, place), now))
 end
 
 local function removeIds()
   local entries, places, held, put_off = {}, {}, {}, {}
   for _, id in ipairs(chosen) do
-    local entry, place = find(base, id)
+    local entry, place = findAny(base, id)
     if place then
-      local due = tonumber(call('ZSCORE', base .. DUE, place) or nil)
-      if due and (due > now) == (channel == ${CHANNEL.delayed}) and channel ~= ${CHANNEL.reserved} then
+      if channelOf(place) == channel then
         places[#places + 1] = place
         put_off[#put_off + 1] = id
       end
@@ -130,7 +135,7 @@ local function removeIds()
       held[#held + 1] = id
     end
   end
-  erase(entries, held)
+  erase(stream, entries, held)
   undo(places, put_off)
 end
 
@@ -144,9 +149,9 @@ local function removeWaiting()
     end
     return #entries >= ${PAGE}
   end)
-  erase(entries, ids)
+  erase(stream, entries, ids)
   if stopped then return { 's', stopped, '0' } end
-  return { 'z', '', '-1' }
+  return { 'b', '', '0' }
 end
 
 -- Due by when it began and waiting, or not due then and delayed.
@@ -174,16 +179,18 @@ local function removeDelayed()
   return { 'z', place, text(score) }
 end
 
-local function removeReserved()
-  local from = place == '' and '-' or '(' .. place
-  local rows = redis.pcall('XPENDING', stream, GROUP, from, last[1], ${PAGE})
+-- Pending entries of a stream: those that workers hold, or those that came back from lost leases.
+local function removeHeld(key, consumer)
+  local from, rows = place == '' and '-' or '(' .. place, nil
+  if consumer then rows = redis.pcall('XPENDING', key, GROUP, from, '+', ${PAGE}, consumer)
+  else rows = redis.pcall('XPENDING', key, GROUP, from, key == stream and last[1] or '+', ${PAGE}) end
   if rows.err then return nil end
   local entries, ids, bytes = {}, {}, 0
   for _, row in ipairs(rows) do
     if bytes > ${BYTES} then break end
     place = row[1]
-    if not idle(row[2]) then
-      local entry = call('XRANGE', stream, row[1], row[1])[1]
+    if consumer or not idle(row[2]) then
+      local entry = call('XRANGE', key, row[1], row[1])[1]
       local job = entry and read(entry, queue)
       bytes = bytes + (job and #job.payload or 0)
       if job and fits(job) then
@@ -192,9 +199,22 @@ local function removeReserved()
       end
     end
   end
-  erase(entries, ids)
+  erase(key, entries, ids)
   if #rows < ${PAGE} and bytes <= ${BYTES} then return nil end
-  return { 's', place, '0' }
+  return place
+end
+
+local function removeReserved()
+  local key = phase == 'r' and later or stream
+  local stopped = removeHeld(key)
+  if stopped then return { phase == 'r' and 'r' or 's', stopped, '0' } end
+  if key == stream then return { 'r', '', '0' } end
+end
+
+local function removeBack()
+  local stopped = removeHeld(later, '${BACK}')
+  if stopped then return { 'b', stopped, '0' } end
+  return { 'z', '', '-1' }
 end
 
 local next
@@ -211,6 +231,7 @@ elseif channel == ${CHANNEL.delayed} then
   if phase == '' then score, place = now, '\\255' end
   next = removeDelayed()
 elseif phase == 'z' then next = removeDelayed()
+elseif phase == 'b' then next = removeBack()
 else next = removeWaiting() end
 return { changed, taken, next or 0, last }
 `;
@@ -233,7 +254,7 @@ local next = eachGrave(function(job, entry)
   end
   if changed == 0 then begin(base) end
   changed = changed + 1
-  local place = store(stream, job.id, job.name, job.meta, job.payload, reset and now, reset)
+  local place = store(stream, job.id, job.name, job.meta, job.body, reset and now, reset)
   call('HSET', base .. IDS, job.id, place)
   entries[#entries + 1] = entry
   forget(job.id, entry)

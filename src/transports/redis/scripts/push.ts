@@ -49,9 +49,9 @@ local function enter(queue)
   table.sort(groups)
   -- Jobs may be where no new ones go: with the first group, while it is given what the topic held.
   local heir = topic and call('GET', base .. HEIR)
-  if heir then queue.places[1] = string.sub(base, 1, -2) .. heir .. ':' end
+  if heir then queue.places[1] = groupBase(base, heir) end
   if #groups > 0 then queue.places[#queue.places + 1] = base end
-  for n, group in ipairs(groups) do queue.targets[n] = target(string.sub(base, 1, -2) .. group .. ':', group) end
+  for n, group in ipairs(groups) do queue.targets[n] = target(groupBase(base, group), group) end
   if #groups == 0 then queue.targets[1] = target(base, '') end
   if windowed then call('ZCARD', base .. WINDOWS) end
 end
@@ -64,7 +64,7 @@ for key, base in ipairs(KEYS) do
     queue.fault = true
     queue.targets = {}
     faults[#faults + 1] = key
-    faults[#faults + 1] = fault.err or tostring(fault)
+    faults[#faults + 1] = why(fault)
   end
   queues[key] = queue
 end
@@ -136,7 +136,8 @@ local function addTo(target, key, jobs, n, due)
     place = defer(target.base, id, jobs[n + 2], jobs[n + 3], jobs[n + 4], due)
     if not target.earliest or due < target.earliest then target.earliest = due end
   else
-    place = store(target.waiting, id, jobs[n + 2], jobs[n + 3], jobs[n + 4], due)
+    -- An instant that is over is now.
+    place = store(target.waiting, id, jobs[n + 2], jobs[n + 3], jobs[n + 4])
     target.ready = (target.ready or 0) + 1
   end
   target.places[target.count + 1] = id

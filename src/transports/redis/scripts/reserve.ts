@@ -1,9 +1,13 @@
 /**
- * Jobs out: those that came back from lost leases as far as there are slots, those that were released, then fresh ones.
+ * Jobs out: those that came back from lost leases as far as there are slots, then the others by due time: what was
+ * released or is fresh in the stream of what waits, whose entries are due at the time in their numbers, merged with what
+ * fell due in the stream of delayed jobs. There an entry is claimed where it is (`XCLAIM ... FORCE`), and never read by
+ * the group.
  *
  * KEYS: bases of queues. ARGV: instance, lease, limit, slots, milliseconds for which to be registered among those who
- * wait (0: not at all), consumer. Answers the time, sections of `{key, count, entries}` (count of deliveries before, one for each
- * entry, or 0 for fresh ones), and where there are none what is known of each queue: `{next, seen}`.
+ * wait (0: not at all), consumer. Answers the time, sections of `{key, late, counts, entries}` (late: 1 for entries of
+ * the stream of delayed jobs, else 0; counts of deliveries before, one for each entry, or 0 for fresh ones), and where there
+ * are none what is known of each queue: `{next, seen}`; last why a queue cannot be used, or an empty text.
  *
  * @module
  */
@@ -19,8 +23,8 @@ const ENOUGH = 8 * 1024 * 1024;
 const FIRST_PAGE = 2;
 /** How many times as many may be read next, as those behind them may be larger. */
 const GROWTH = 8;
-/** Due jobs that are promoted at least, and at most. */
-const PROMOTE = [200, 1_000] as const;
+/** Entries of one command at most. */
+const PAGE = 1_000;
 
 /** Makes the script. */
 export function reserveScript(naming: Naming): Script {
@@ -47,21 +51,28 @@ local function room()
   return math.min(left, ${GROWTH} * taken, math.max(1, fitting))
 end
 
-local function hand(key, counts, entries)
-  sections[#sections + 1] = { key, counts, entries }
+local function hand(key, counts, entries, late)
+  sections[#sections + 1] = { key, late, counts, entries }
   taken = taken + #entries
   for n = 1, #entries do
     local fields = entries[n][2]
-    bytes = bytes + 64 + #(fields[8] or fields[2] or '')
+    if fields[7] == 'payload' then
+      bytes = bytes + 64 + #fields[6] + #fields[8]
+    else
+      -- Other programs write their fields in whatever order.
+      for part = 1, #fields do bytes = bytes + #fields[part] end
+      bytes = bytes + 64
+    end
   end
 end
 
-local function claim(key, stream, from, most)
+-- Entries that a consumer of nobody's holds, up to a place.
+local function claim(key, stream, late, from, most, to)
   local handed = 0
   while most > 0 do
-    local page = math.min(room(), most, 1000)
+    local page = math.min(room(), most, ${PAGE})
     if page == 0 then break end
-    local rows = redis.pcall('XPENDING', stream, GROUP, '-', '+', page, from)
+    local rows = redis.pcall('XPENDING', stream, GROUP, '-', to, page, from)
     if rows.err then return handed, rows end
     if #rows == 0 then break end
     local ids = {}
@@ -73,7 +84,7 @@ local function claim(key, stream, from, most)
     local entries = call('XCLAIM', stream, GROUP, consumer, 0, unpack(ids))
     local counts = {}
     for n, entry in ipairs(entries) do counts[n] = before[entry[1]] end
-    if #entries > 0 then hand(key, counts, entries) end
+    if #entries > 0 then hand(key, counts, entries, late) end
     handed = handed + #entries
     most = most - #entries
   end
@@ -86,22 +97,105 @@ local function fresh(key, stream)
     local answer = call('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', page, 'STREAMS', stream, '>')
     if not answer then return end
     local entries = answer[1][2]
-    hand(key, 0, entries)
+    hand(key, 0, entries, 0)
     if #entries < page then return end
     page = room()
   end
 end
 
-local function take(key, base)
-  local stream = base .. WAITING
-  if call('EXISTS', stream) == 0 then return end
-  local handed, fault = claim(key, stream, '${BACK}', slots)
-  slots = slots - handed
-  if not fault then handed, fault = claim(key, stream, '${FREE}', limit) end
-  if fault then
-    if string.sub(fault.err, 1, 7) ~= 'NOGROUP' then error(fault) end
-    call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
+-- Where the group has read to.
+local function placeOf(stream)
+  for _, group in ipairs(call('XINFO', 'GROUPS', stream)) do
+    if group[2] == GROUP then return group[8] end
   end
+  return '0-0'
+end
+
+-- Fresh entries up to a place.
+local function freshTo(key, stream, to)
+  local page = math.min(room(), ${PAGE})
+  while page > 0 do
+    local count = #call('XRANGE', stream, '(' .. placeOf(stream), to, 'COUNT', page)
+    if count == 0 then return end
+    local answer = call('XREADGROUP', 'GROUP', GROUP, consumer, 'COUNT', count, 'STREAMS', stream, '>')
+    hand(key, 0, answer[1][2], 0)
+    page = math.min(room(), ${PAGE})
+  end
+end
+
+-- The due time of the first entry of the stream that nobody has taken.
+local function headOf(stream)
+  local row = call('XPENDING', stream, GROUP, '-', '+', 1, '${FREE}')[1]
+  local entry = call('XRANGE', stream, '(' .. placeOf(stream), '+', 'COUNT', 1)[1]
+  local released, unread = row and millis(row[1]), entry and millis(entry[1])
+  return released and unread and math.min(released, unread) or released or unread or now
+end
+
+local function openLate(later)
+  local known = redis.pcall('XPENDING', later, GROUP, '-', '+', 1, '${FREE}')
+  if not known.err then return #known > 0 end
+  if string.sub(known.err, 1, 7) ~= 'NOGROUP' then error(known) end
+  call('XGROUP', 'CREATE', later, GROUP, '0')
+  return false
+end
+
+-- Jobs that fell due by then, each where it is.
+local function claimDue(key, base, later, till)
+  local page = math.min(room(), ${PAGE})
+  while page > 0 do
+    local ids = call('ZRANGE', base .. DUE, '-inf', text(till), 'BYSCORE', 'LIMIT', 0, page)
+    if #ids == 0 then return end
+    local released = openLate(later)
+    local before = {}
+    for _, id in ipairs(released and ids or {}) do
+      local row = pendingOf(later, id)
+      if row then before[row[1]] = row[4] end
+    end
+    each('ZREM', base .. DUE, ids)
+    ids[#ids + 1] = 'FORCE'
+    local entries = call('XCLAIM', later, GROUP, consumer, 0, unpack(ids))
+    local counts = {}
+    for n, entry in ipairs(entries) do counts[n] = before[entry[1]] or 1 end
+    if #entries > 0 then hand(key, counts, entries, 1) end
+    page = math.min(room(), ${PAGE})
+  end
+end
+
+-- Of equal due times that of a delayed job was dispatched first.
+local function merge(key, base, stream, later)
+  while room() > 0 do
+    local due = tonumber(call('ZRANGE', base .. DUE, 0, 0, 'WITHSCORES')[2] or nil)
+    if not due or due > now then
+      claim(key, stream, 0, '${FREE}', limit, '+')
+      return fresh(key, stream)
+    end
+    local to = due > 0 and text(due - 1) or '0-0'
+    claim(key, stream, 0, '${FREE}', limit, to)
+    freshTo(key, stream, to)
+    if room() > 0 then claimDue(key, base, later, math.min(now, headOf(stream))) end
+  end
+end
+
+local function open(stream, fault)
+  if not fault then return end
+  if string.sub(fault.err, 1, 7) ~= 'NOGROUP' then error(fault) end
+  call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
+end
+
+local function take(key, base, ripe)
+  local stream, later = base .. WAITING, base .. DELAYED
+  local there = call('EXISTS', stream, later)
+  if there == 0 then return end
+  if ripe then
+    local summary = redis.pcall('XPENDING', stream, GROUP)
+    open(stream, summary.err and summary)
+  end
+  local handed, fault = claim(key, stream, 0, '${BACK}', slots, '+')
+  slots = slots - handed
+  if there == 2 then slots = slots - claim(key, later, 1, '${BACK}', slots, '+') end
+  if ripe then return merge(key, base, stream, later) end
+  if not fault then handed, fault = claim(key, stream, 0, '${FREE}', limit, '+') end
+  open(stream, fault)
   fresh(key, stream)
 end
 
@@ -113,26 +207,25 @@ end
 local nexts = call('MGET', unpack(names))
 local function serve(key, base)
   local next = tonumber(nexts[key] or nil)
-  if next and next <= now then
-    next = tend(base, now, math.max(${PROMOTE[0]}, math.min(limit, ${PROMOTE[1]})))
-  end
+  local due
+  if next and next <= now then next, due = tend(base, now) end
   nexts[key] = next
   local ends = tonumber(nexts[#KEYS + key] or nil)
   local before = taken
-  take(key, base)
+  take(key, base, due and due <= now)
   if taken > before and not (ends and now < ends and ends <= now + lease and next and next <= ends) then
     lend(base, now + lease)
   end
 end
 
--- A queue that cannot be used keeps nobody from the others, least of all from what was taken already.
+-- A queue that cannot be used is told together with what was taken of others, which is given back then.
 local fault
 for key, base in ipairs(KEYS) do
   if room() == 0 then break end
   local well, thrown = pcall(serve, key, base)
   if not well then fault = fault or thrown end
 end
-if taken == 0 and fault then return redis.error_reply(tostring(fault)) end
+if fault then return cmsgpack.pack({ now, sections, {}, why(fault) }) end
 
 -- A queue whose instants are lost would be looked after by nobody, nor would leases that others took.
 local function isForgotten(base, next, ends, pending)
@@ -149,11 +242,12 @@ for key, base in ipairs(taken == 0 and KEYS or {}) do
     if group[2] == GROUP then seen, pending = group[8], group[6] end
   end
   if isForgotten(base, next, nexts[#KEYS + key], pending) then
-    next = tend(base, now, ${PROMOTE[0]})
-    take(key, base)
+    local due
+    next, due = tend(base, now)
+    take(key, base, due and due <= now)
   end
   if register > 0 then call('ZADD', base .. WAITERS, text(now + register), instance) end
   quiet[key] = { next or 0, seen }
 end
-return cmsgpack.pack({ now, sections, taken == 0 and quiet or {} })
+return cmsgpack.pack({ now, sections, taken == 0 and quiet or {}, '' })
 `;

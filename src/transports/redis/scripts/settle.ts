@@ -2,8 +2,8 @@
  * Deliveries out of hand again. A delivery is the current one while its entry is pending with its count of deliveries
  * and with its instance.
  *
- * KEYS: bases of queues. ARGV: one list of batches, each of one queue:
- * `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras}`.
+ * KEYS: bases of queues. ARGV: one list of batches, each of one queue, and of one of its streams (late: 1 for that of
+ * delayed jobs, else 0): `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras, late}`.
  * Answers for each batch the numbers of those that were stale, or why its queue cannot be used.
  *
  * @module
@@ -74,9 +74,16 @@ local now = clock()
 
 local function bury(base, verb, job, entry, count, extra)
   local channel = verb == ${VERBS.failed} and FAILED or TIMEOUT
-  local place = call('XADD', base .. channel, '*', 'payload', job.payload, 'original_id', entry, 'id', job.id,
-    'name', job.name, 'meta', extra[1], 'reason', extra[2], 'error', extra[3], 'attempts', extra[4],
-    'lost', text(math.floor(count / ${LOST})), 'time', text(now))
+  local lost = text(math.floor(count / ${LOST}))
+  local place
+  if job.body then
+    place = call('XADD', base .. channel, '*', 'payload', job.body, 'original_id', entry, 'id', job.id,
+      'name', job.name, 'meta', extra[1], 'reason', extra[2], 'error', extra[3], 'attempts', extra[4],
+      'lost', lost, 'time', text(now))
+  else
+    place = call('XADD', base .. channel, '*', 'original_id', entry, 'id', job.id, 'name', job.name, 'meta',
+      extra[1], 'reason', extra[2], 'error', extra[3], 'attempts', extra[4], 'lost', lost, 'time', text(now))
+  end
   local places = call('HGET', base .. DEAD, job.id)
   place = (verb == ${VERBS.failed} and 'f' or 't') .. place
   call('HSET', base .. DEAD, job.id, places and places .. ' ' .. place or place)
@@ -85,11 +92,11 @@ end
 local function again(base, job, extra)
   local due
   if extra[3] == 1 then due = extra[4] elseif extra[3] == 2 then due = now + extra[4] end
-  local payload = extra[2] ~= 0 and extra[2] or job.payload
-  if due and due > now then
-    return defer(base, job.id, job.name, extra[1], payload, due), due
-  end
-  return store(base .. WAITING, job.id, job.name, extra[1], payload, due)
+  local payload = job.body
+  if extra[2] ~= 0 then payload = extra[2] end
+  -- An instant that is over counts too: what was dispatched later comes later.
+  if due then return defer(base, job.id, job.name, extra[1], payload, due), due end
+  return store(base .. WAITING, job.id, job.name, extra[1], payload)
 end
 
 local function park(stream, consumer, entries)
@@ -100,11 +107,23 @@ local function park(stream, consumer, entries)
   end
 end
 
+-- What is given back of delayed jobs is due when it was.
+local function putBack(base, stream, entries)
+  for _, entry in ipairs(entries) do
+    local kept = call('XRANGE', stream, entry, entry)[1]
+    if kept then
+      local due = read(kept, '').due
+      call('ZADD', base .. DUE, text(due), member(entry))
+      lower(base, due)
+    end
+  end
+end
+
 -- An entry that somebody took out of the stream may have had its id taken by another job since.
-local function free(base, ids, entries, whole)
+local function free(base, ids, entries, whole, late)
   if whole then return each('HDEL', base .. IDS, ids) end
   local gone = {}
-  for _, entry in ipairs(entries) do gone[entry] = true end
+  for _, entry in ipairs(entries) do gone[late and 'd' .. member(entry) or entry] = true end
   for _, id in ipairs(ids) do
     local place = call('HGET', base .. IDS, id)
     if place and gone[place] then call('HDEL', base .. IDS, id) end
@@ -113,7 +132,8 @@ end
 
 local function settle(batch)
   local base, queue = KEYS[batch[1]], batch[2]
-  local stream = base .. WAITING
+  local late = batch[11] == 1
+  local stream = base .. (late and DELAYED or WAITING)
   local entries, counts, ids, verbs = batch[5], batch[6], batch[8], batch[9]
   local holds = current(stream, batch[3], batch[4], entries, counts, batch[7])
   if verbs ~= 0 then
@@ -149,7 +169,8 @@ local function settle(batch)
         local place, due = again(base, job, batch[10][n])
         moved[#moved + 1] = job.id
         moved[#moved + 1] = place
-        if not due then ready = ready + 1 elseif not earliest or due < earliest then earliest = due end
+        if not due or due <= now then ready = ready + 1 end
+        if due and (not earliest or due < earliest) then earliest = due end
       else
         local job = read(kept, queue)
         bury(base, verb, job, entry, counts[n], batch[10][n])
@@ -159,9 +180,10 @@ local function settle(batch)
   end
   each('XACK', stream, gone, GROUP)
   local whole = each('XDEL', stream, gone) == #gone
-  free(base, freed, gone, whole)
+  free(base, freed, gone, whole, late)
   each('HSET', base .. IDS, moved)
   park(stream, '${FREE}', released)
+  if late then putBack(base, stream, released) end
   park(stream, '${BACK}', back)
   -- What is given back is no fresh entry: who is not rung, as those who were are dead, finds it by the time.
   if #released + #back > 0 then lower(base, now) end
@@ -173,7 +195,7 @@ end
 local answers = {}
 for n, batch in ipairs(cmsgpack.unpack(ARGV[1])) do
   local well, answer = pcall(settle, batch)
-  answers[n] = well and answer or answer.err or tostring(answer)
+  answers[n] = well and answer or why(answer)
 end
 return answers
 `;

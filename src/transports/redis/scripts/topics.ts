@@ -22,7 +22,6 @@ export function bindScript(naming: Naming): Script {
 const BIND = `
 local now = clock()
 local base, group = KEYS[1], ARGV[1]
-local function baseOf(name) return string.sub(base, 1, -2) .. name .. ':' end
 
 local heir = call('GET', base .. HEIR)
 if not heir then
@@ -35,7 +34,7 @@ if not heir then
   call('SET', base .. HEIR, heir)
 end
 
-local target = baseOf(heir)
+local target = groupBase(base, heir)
 local bytes = 0
 local places = {}
 
@@ -63,7 +62,7 @@ local function moveWaiting()
     from = '(' .. entry[1]
     local job = read(entry, '')
     begin(target)
-    note(job.id, store(target .. WAITING, job.id, job.name, job.meta, job.payload, job.due, job.reset))
+    note(job.id, store(target .. WAITING, job.id, job.name, job.meta, job.body, job.due, job.reset))
     bytes = bytes + #job.payload
     gone[#gone + 1] = entry[1]
   end
@@ -78,7 +77,7 @@ local function moveDelayed()
     local entry = call('XRANGE', base .. DELAYED, pairs[n], pairs[n])[1]
     if entry then
       local job = read(entry, '')
-      note(job.id, defer(target, job.id, job.name, job.meta, job.payload, tonumber(pairs[n + 1]), job.reset))
+      note(job.id, defer(target, job.id, job.name, job.meta, job.body, tonumber(pairs[n + 1]), job.reset))
       lower(target, tonumber(pairs[n + 1]))
     end
     gone[#gone + 1] = pairs[n]

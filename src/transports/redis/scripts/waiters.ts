@@ -48,10 +48,12 @@ const LEAVE = `
 local start = ARGV[1] .. '.'
 for _, base in ipairs(KEYS) do
   call('ZREM', base .. WAITERS, ARGV[1])
-  local consumers = redis.pcall('XINFO', 'CONSUMERS', base .. WAITING, GROUP)
-  for _, consumer in ipairs(consumers.err and {} or consumers) do
-    if consumer[4] == 0 and string.sub(consumer[2], 1, #start) == start then
-      call('XGROUP', 'DELCONSUMER', base .. WAITING, GROUP, consumer[2])
+  for _, part in ipairs({ WAITING, DELAYED }) do
+    local consumers = redis.pcall('XINFO', 'CONSUMERS', base .. part, GROUP)
+    for _, consumer in ipairs(consumers.err and {} or consumers) do
+      if consumer[4] == 0 and string.sub(consumer[2], 1, #start) == start then
+        call('XGROUP', 'DELCONSUMER', base .. part, GROUP, consumer[2])
+      end
     end
   end
 end
