@@ -6,11 +6,19 @@
 
 import { MAX_PAGE, PAGE, PREVIEW } from "./defaults.ts";
 import type { Call, Entry, Reloaded, Selection } from "./exchange.ts";
-import { type Channel, DEAD_CHANNELS, type DeadChannel, type QueueInfo, type StoredJob } from "./job.ts";
+import {
+  type Channel,
+  CHANNELS,
+  DEAD_CHANNELS,
+  type DeadChannel,
+  type QueueInfo,
+  type StoredJob,
+} from "./job.ts";
 import { checkPlace, checkSelection } from "./guard/checks.ts";
 import { checkAnyId, checkQueueName } from "./names.ts";
 import { checkInteger, checkKnown, checkSignal, checkWord } from "./options.ts";
 import type { Transport } from "./transport.ts";
+import type { KnownQueues } from "./known_queues.ts";
 
 /** What bounds an operator's call. */
 export interface AdminOptions {
@@ -43,7 +51,10 @@ export interface ReloadOptions extends AdminOptions {
   readonly attempts?: "keep" | "reset" | undefined;
 }
 
-/** The operator's part of a relay. */
+/**
+ * The operator's part of a relay. A queue that no definition, no handler and no job in the store names is an
+ * `UnknownQueueError`: a misspelt one would look like one that is empty.
+ */
 export interface Admin {
   /** How many jobs are in each channel of a queue. Default queue: `default`. */
   info(queue?: string, options?: AdminOptions): Promise<QueueInfo>;
@@ -64,6 +75,7 @@ export function createAdmin(
   transport: Transport,
   deadline: number,
   show: (entry: Entry) => StoredJob | Promise<StoredJob>,
+  queues: KnownQueues,
 ): Admin {
   const callOf = (action: string, options: AdminOptions, known: readonly string[] = []): Call => {
     checkKnown(action, options, ["signal", ...known]);
@@ -73,8 +85,12 @@ export function createAdmin(
   };
   return {
     async info(queue = "default", options = {}) {
-      checkQueueName(queue, "show a queue");
-      return structuredClone(await transport.info(queue, callOf("show a queue", options)));
+      const action = "show a queue";
+      checkQueueName(queue, action);
+      const call = callOf(action, options);
+      const info = structuredClone(await transport.info(queue, call));
+      if (CHANNELS.every((channel) => info[channel] === 0)) await queues.ensure(queue, action, call);
+      return info;
     },
     async queues(options = {}) {
       return [...await transport.queues(callOf("list queues", options))];
@@ -96,14 +112,19 @@ export function createAdmin(
         { limit, cursor: options.cursor, preview: PREVIEW },
         call,
       );
+      if (page.entries.length === 0) await queues.ensure(queue, action, call);
       const jobs = await Promise.all(page.entries.map(show));
       return page.cursor === undefined ? { jobs } : { jobs, cursor: page.cursor };
     },
     async get(queue, id, options = {}) {
-      checkQueueName(queue, "get a job");
-      checkAnyId(id, "get a job");
-      const [entry] = await transport.get(queue, [id], callOf("get a job", options));
-      return entry === undefined ? undefined : await show(entry);
+      const action = "get a job";
+      checkQueueName(queue, action);
+      checkAnyId(id, action);
+      const call = callOf(action, options);
+      const [entry] = await transport.get(queue, [id], call);
+      if (entry !== undefined) return await show(entry);
+      await queues.ensure(queue, action, call);
+      return undefined;
     },
     async reload(queue, channel, select, options = {}) {
       const action = "reload jobs";
@@ -116,14 +137,18 @@ export function createAdmin(
         options.attempts === undefined ? "keep" : options.attempts,
         ["keep", "reset"],
       );
-      return await transport.reload(queue, channel, select, { ...call, reset: attempts === "reset" });
+      const done = await transport.reload(queue, channel, select, { ...call, reset: attempts === "reset" });
+      if (done.reloaded + done.taken === 0) await queues.ensure(queue, action, call);
+      return done;
     },
     async remove(queue, channel, select, options = {}) {
       const action = "remove jobs";
       const call = callOf(action, options);
       checkPlace(action, queue, channel);
       checkSelection(action, select, channel);
-      return await transport.remove(queue, channel, select, call);
+      const removed = await transport.remove(queue, channel, select, call);
+      if (removed === 0) await queues.ensure(queue, action, call);
+      return removed;
     },
   };
 }

@@ -116,6 +116,11 @@ export function checkBackoff(backoff: BackoffPolicy, action: string): void {
       `Cannot ${action} as 'type' must name a backoff policy: current value is ${quote(type)}`,
     );
   }
+  if (base === undefined) {
+    throw new TypeError(
+      `Cannot ${action} as 'backoff' needs all of a policy's numbers: write ${type}(5_000), with the first delay in milliseconds`,
+    );
+  }
   const refuse = (option: string, wanted: string, value: unknown): never => {
     throw new RangeError(
       `Cannot ${action} as '${option}' must be ${wanted}: current value is ${quote(value)}`,

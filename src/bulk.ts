@@ -86,6 +86,9 @@ export async function dispatchMany(
   return results as Dispatched[];
 }
 
+/** What stands beside a job's settings in an entry of many. */
+const BESIDE = ["name", "payload"];
+
 /** What became of the preparation of each job; all that the caller may change later is read here. */
 function startAll(
   sender: Sender,
@@ -100,10 +103,10 @@ function startAll(
     try {
       checkObject("dispatch jobs", "each of them", job);
       const { name, payload, ...given } = job;
-      if (sender.outgoing === undefined) return prepare(sender, name, payload, given, shared);
+      if (sender.outgoing === undefined) return prepare(sender, name, payload, given, shared, BESIDE);
       const { desk, settings, requested } = withAmbient(sender, given);
       requests[index] = requested;
-      return prepare(desk, name, payload, settings, shared);
+      return prepare(desk, name, payload, settings, shared, BESIDE);
     } catch (error) {
       return errorOf(error);
     }

@@ -171,8 +171,7 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
   const action = `define job '${name}'`;
   const { schema, ...options }: JobDefinition = isSchema(written) ? { schema: written } : Object(written);
   if (!isSchema(schema)) {
-    const given = typeof written === "object" && written !== null ? schema : written;
-    throw new TypeError(`Cannot ${action} as it needs a Standard Schema: current value is ${quote(given)}`);
+    throw noSchema(action, written);
   }
   checkKnown(action, options, KNOWN);
   if (options.topic !== undefined) checkBoolean(action, "topic", options.topic);
@@ -210,6 +209,22 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
     timeout: options.timeout,
     backoff: options.backoff,
   };
+}
+
+/** What is no schema, and what would be one. */
+function noSchema(action: string, written: unknown): TypeError {
+  const has = (value: unknown, key: string): boolean =>
+    Object(value) === value && Object(value)[key] !== undefined;
+  const given: unknown = has(written, "schema") ? Object(written).schema : written;
+  // Effect's schemas have an `ast`, and become standard ones by a call.
+  const wanted = has(given, "ast")
+    ? "wrap Effect's in Schema.standardSchemaV1(...)"
+    : "one of valibot, zod 3.24 or later, arktype 2, or Effect's Schema.standardSchemaV1(...)";
+  return new TypeError(
+    `Cannot ${action} as it needs a Standard Schema, itself or as 'schema': ${wanted}: current value is ${
+      quote(given)
+    }`,
+  );
 }
 
 function aliasesOf(written: StandardSchema | JobDefinition): readonly string[] {

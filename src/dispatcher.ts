@@ -34,6 +34,9 @@ export interface Dispatcher {
   ): Promise<readonly Dispatched[]>;
 }
 
+/** What stands beside a job's settings in the options of a dispatch. */
+const BESIDE = ["signal", "transaction"];
+
 /** Makes the dispatcher of a relay. */
 export function createDispatcher(sender: Sender): Dispatcher {
   const { transport, runtime, callTimeout, gate } = sender;
@@ -85,7 +88,7 @@ export function createDispatcher(sender: Sender): Dispatcher {
         const { desk, settings: own, requested } = outgoing === undefined
           ? { desk: sender, settings: options === undefined ? undefined : settings, requested: false }
           : withAmbient(sender, settings);
-        const prepared = prepare(desk, name, payload, own);
+        const prepared = prepare(desk, name, payload, own, undefined, BESIDE);
         const refuse = settings.onDuplicate === "throw";
         const go = (job: PushJob): Promise<Dispatched> =>
           transaction === undefined ? sendBatched(job, signal, refuse) : sendWithin(job, transaction, refuse);

@@ -58,7 +58,12 @@ export interface Issue {
   readonly message: string;
   /** Where in the payload: keys and indexes from the outside in; empty for the payload itself. */
   readonly path: readonly (string | number)[];
+  /** What the schema wants there, where its library says so apart from the value (valibot, zod, arktype). */
+  readonly expected?: string;
 }
+
+/** Places of a payload that a message tells at most. */
+const MAX_PLACES = 10;
 
 /** A payload that its schema refuses, with every issue. */
 export class InvalidPayloadError extends RelevoError {
@@ -68,18 +73,24 @@ export class InvalidPayloadError extends RelevoError {
   readonly issues: readonly Issue[];
 
   /**
-   * `job` is the job's name. The message tells where each issue is and no more: what schemas say of a value often
-   * repeats it, and messages go into logs. `advice` ends the message, where there is one.
+   * `job` is the job's name. The message tells where each issue is and what was expected there, and no more: what
+   * schemas say of a value often repeats it, and messages go into logs. `advice` ends the message, where there is one.
    */
   constructor(job: string, issues: readonly Issue[], advice = "") {
-    const places = new Set(issues.map(({ path }) => path.length > 0 ? `'${path.join(".")}'` : "its root"));
+    const places = [...new Set(issues.map(placeOf))];
+    const more = places.length > MAX_PLACES ? ` and ${places.length - MAX_PLACES} more places` : "";
     super(
       "INVALID_PAYLOAD",
-      `The payload of '${job}' does not fit its schema at ${[...places].join(", ")}` +
+      `The payload of '${job}' does not fit its schema at ${places.slice(0, MAX_PLACES).join(", ")}${more}` +
         (advice === "" ? "" : ` ${advice}`),
     );
     this.issues = issues;
   }
+}
+
+function placeOf({ path, expected }: Issue): string {
+  const place = path.length > 0 ? `'${path.join(".").slice(0, 100)}'` : "its root";
+  return expected === undefined ? place : `${place} (expected ${expected.slice(0, 100)})`;
 }
 
 /** A value that its codec cannot write; `cause` says why. */
@@ -135,18 +146,21 @@ export class UnknownJobError extends RelevoError {
   }
 }
 
-/** A queue that no definition names. */
+/** A queue that no definition names, nor, where jobs are looked for, the store. */
 export class UnknownQueueError extends RelevoError {
   /** `UnknownQueueError`, also where a bundler renames the class. */
   override readonly name: string = "UnknownQueueError";
   /** The queue that was asked for. */
   readonly queue: string;
 
-  /** `known` are the queues that the message offers instead. */
-  constructor(queue: string, known: readonly string[]) {
+  /** `known` are the queues that the message offers instead; `action` completes "Cannot ...". */
+  constructor(queue: string, known: readonly string[], action: string = `dispatch to queue '${queue}'`) {
+    const named = action.includes(`'${queue}'`) ? "it" : `the queue '${queue}'`;
     super(
       "UNKNOWN_QUEUE",
-      `Cannot dispatch to queue '${queue}' as no definition names it: ${known.join(", ")} do`,
+      `Cannot ${action} as no definition ${
+        action.startsWith("dispatch") ? `names ${named}` : `and no job in the store names ${named}`
+      }: there are ${known.slice(0, 20).join(", ")}${known.length > 20 ? " and others" : ""}`,
     );
     this.queue = queue;
   }
@@ -365,10 +379,14 @@ export class HeartbeatLate extends RelevoError {
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message;
   try {
-    return String(thrown);
+    const { message }: { readonly message?: unknown } = Object(thrown);
+    if (typeof thrown === "object" && typeof message === "string" && message !== "") return message;
+    const text = String(thrown);
+    if (typeof thrown !== "object" || !text.startsWith("[object ")) return text;
   } catch {
-    return Object.prototype.toString.call(thrown);
+    // A value that cannot be shown has no message.
   }
+  return "an object without a message was thrown";
 }
 
 /** Whatever was thrown, as an `Error`. */

@@ -6,6 +6,7 @@
 
 import { MAX_DELAY } from "./defaults.ts";
 import { messageOf } from "./errors.ts";
+import { ourWordFor } from "./other_words.ts";
 
 /** Refuses what is no whole number from `least` to `most`. */
 export function checkInteger(
@@ -76,9 +77,25 @@ export function checkBoolean(action: string, option: string, value: unknown): vo
   );
 }
 
-/** A value as it stands in a message: never an error of its own, and never long. */
+/**
+ * A value as it stands in a message: never an error of its own, and never long. Of an object its kind alone is told, as
+ * what is in it may be nobody's business.
+ */
 export function shown(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === "object" && value !== null && !(value instanceof Date)) return kindOf(value);
   return messageOf(value).slice(0, 80);
+}
+
+function kindOf(value: object): string {
+  try {
+    const name: unknown = value.constructor?.name;
+    const kind = typeof name === "string" && /^[A-Za-z]\w{0,60}$/.test(name) ? name : "Object";
+    return kind === "Object" ? "an object" : `${/^[AEIOU]/.test(kind) ? "an" : "a"} ${kind}`;
+  } catch {
+    return "an object";
+  }
 }
 
 /** A value as `shown`, where a text must not look like the number that it spells. */
@@ -88,12 +105,27 @@ export function quote(value: unknown): string {
 
 /** Refuses options that are none or that nothing reads, so that a slip of the pen is told instead of ignored. */
 export function checkKnown(action: string, options: object, known: readonly string[]): void {
-  checkObject(action, "its options", options);
+  checkOptions(action, options);
   for (const option of Object.keys(options)) {
-    if (!known.includes(option)) {
-      throw new TypeError(
-        `Cannot ${action} as there is no option '${option}': there are ${known.join(", ")}`,
-      );
-    }
+    if (known.includes(option)) continue;
+    const ours = ourWordFor(option);
+    throw new TypeError(
+      `Cannot ${action} as there is no option '${option.slice(0, 80)}': ${
+        ours === undefined ? "" : `${ours}; `
+      }there are ${known.join(", ")}`,
+    );
+  }
+}
+
+/** Refuses what is no set of options: a list or a signal has properties too, and all that it says would be ignored. */
+export function checkOptions(action: string, options: object): void {
+  checkObject(action, "its options", options);
+  if (Array.isArray(options)) {
+    throw new TypeError(`Cannot ${action} as its options must be an object: current value is a list`);
+  }
+  if (typeof AbortSignal === "function" && options instanceof AbortSignal) {
+    throw new TypeError(
+      `Cannot ${action} as its options must be an object: current value is a signal, give { signal }`,
+    );
   }
 }

@@ -7,7 +7,7 @@
 import { MAX_NAME } from "./defaults.ts";
 import { markMaker } from "./mistake.ts";
 import { checkText } from "./names.ts";
-import { checkKnown } from "./options.ts";
+import { checkKnown, quote } from "./options.ts";
 import type { Recurrence } from "./schedule.ts";
 
 /**
@@ -76,6 +76,7 @@ export interface RetryOptions {
  * @throws {TypeError} for an option that is unknown; in a handler, a failed run.
  */
 export function retry(options: RetryOptions = {}): Retry {
+  refuseBare("retry a job", options, "retry({ delay: 5_000 })");
   checkKnown("retry a job", options, ["delay", "error"]);
   return marked({ kind: "retry", delay: options.delay, error: options.error });
 }
@@ -94,6 +95,7 @@ export interface DeadLetterOptions {
  * @throws {TypeError | RangeError} when an option is unknown, or the reason is no text that operators could select by.
  */
 export function deadLetter(options: DeadLetterOptions = {}): DeadLetter {
+  refuseBare("bury a job", options, 'deadLetter({ reason: "gone" })');
   checkKnown("bury a job", options, ["reason", "error"]);
   const { reason = "refused", error } = options;
   checkText("reason of a dead letter", reason, "bury a job", MAX_NAME);
@@ -122,6 +124,14 @@ export function reschedule(by: Recurrence, options: RescheduleOptions = {}): Res
 /** The value itself when it is an outcome, or undefined for any other value. */
 export function outcomeOf(value: unknown): Outcome | undefined {
   return isOutcome(value) ? value : undefined;
+}
+
+/** Refuses a value where options are wanted, and shows how it is given. */
+function refuseBare(action: string, options: unknown, form: string): void {
+  if (typeof options === "object" && options !== null && !(options instanceof Error)) return;
+  throw new TypeError(
+    `Cannot ${action} as its options must be an object: current value is ${quote(options)}, write ${form}`,
+  );
 }
 
 function isOutcome(value: unknown): value is Outcome {

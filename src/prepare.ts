@@ -5,7 +5,7 @@
  */
 
 import { type BackoffPolicy, checkBackoff } from "./backoff.ts";
-import { ID_WINDOW } from "./defaults.ts";
+import { ID_WINDOW, MAX_DELAY } from "./defaults.ts";
 import type { Definition, Definitions } from "./definitions.ts";
 import { UnknownJobError, UnknownQueueError } from "./errors.ts";
 import type { PushJob } from "./exchange.ts";
@@ -69,7 +69,7 @@ const KNOWN = [
 ];
 
 /**
- * Makes a job to be stored. The bytes are taken before this returns, even where the schema still waits.
+ * Makes a job to be stored. `beside` are what the call takes apart from settings, for a message that lists all. The bytes are taken before this returns, even where the schema still waits.
  *
  * @throws {RelevoError | TypeError | RangeError} for whatever is wrong with it.
  */
@@ -79,10 +79,11 @@ export function prepare(
   payload: unknown,
   settings: JobSettings | undefined,
   sharedRequestId?: string,
+  beside: readonly string[] = [],
 ): PushJob | Promise<PushJob> {
   if (settings?.queue !== undefined) checkQueue(desk.definitions, name, settings.queue);
   const definition = definitionOf(desk.definitions, name);
-  if (settings !== undefined) checkSettings(name, settings);
+  if (settings !== undefined) checkSettings(name, settings, desk.runtime.now(), beside);
   const { bytes, verdict } = writePayload(desk, definition, payload);
   let job: PushJob;
   try {
@@ -97,7 +98,8 @@ export function prepare(
 function definitionOf(definitions: Definitions, name: string): Definition {
   const definition = definitions.get(name);
   if (definition !== undefined && definition.name === name) return definition;
-  throw new UnknownJobError(shown(name), `there are ${definitions.names.join(", ") || "none"}`);
+  const form = typeof name === "object" ? "; write dispatch(name, payload, options)" : "";
+  throw new UnknownJobError(shown(name), `there are ${definitions.names.join(", ") || "none"}${form}`);
 }
 
 function makeJob(
@@ -150,10 +152,10 @@ function checkQueue(definitions: Definitions, name: string, queue: string): void
   if (!queues.has(queue)) throw new UnknownQueueError(shown(queue), [...queues]);
 }
 
-function checkSettings(name: string, settings: JobSettings): void {
+function checkSettings(name: string, settings: JobSettings, now: number, beside: readonly string[]): void {
   const action = `dispatch '${name}'`;
   const { id, idWindow, onDuplicate, delay, at, maxAttempts, timeout, backoff, requestId } = settings;
-  checkKnown(action, settings, KNOWN);
+  checkKnown(action, settings, [...KNOWN, ...beside]);
   if (id !== undefined) checkOwnId(id, action);
   if (idWindow !== undefined) {
     checkTime(action, "idWindow", idWindow);
@@ -166,7 +168,7 @@ function checkSettings(name: string, settings: JobSettings): void {
   if (delay !== undefined) {
     checkTime(action, "delay", typeof delay === "number" && delay < 0 && delay > -Infinity ? 0 : delay);
   }
-  if (at !== undefined) checkInstant(action, at);
+  if (at !== undefined) checkInstant(action, at, now);
   if (delay !== undefined && at !== undefined) {
     throw new TypeError(`Cannot ${action} with both 'delay' and 'at': give one of them`);
   }
@@ -175,7 +177,8 @@ function checkSettings(name: string, settings: JobSettings): void {
   if (backoff !== undefined) {
     if (typeof backoff !== "object" || backoff === null) {
       throw new TypeError(
-        `Cannot ${action} as 'backoff' must be a policy that can travel: current value is a ${typeof backoff}`,
+        `Cannot ${action} as 'backoff' must be a policy that can travel, as exponential(5_000) or fixed(5_000): ` +
+          `current value is ${quote(backoff)}`,
       );
     }
     checkBackoff(backoff, action);
@@ -192,10 +195,11 @@ export function ambientId(requestId: Desk["requestId"]): string | undefined {
   return id as string;
 }
 
-function checkInstant(action: string, at: number | Date): void {
+function checkInstant(action: string, at: number | Date, now: number): void {
   const instant = at instanceof Date || typeof at === "number" ? Number(at) : Number.NaN;
-  if (Math.abs(instant) <= 8.64e15) return;
+  if (instant >= -8.64e15 && instant <= now + MAX_DELAY) return;
   throw new RangeError(
-    `Cannot ${action} as 'at' must be a Date or milliseconds since the epoch: current value is ${quote(at)}`,
+    `Cannot ${action} as 'at' must be a Date or milliseconds since the epoch, at most a century from now: ` +
+      `current value is ${quote(at)}`,
   );
 }

@@ -27,12 +27,13 @@ import { createHandlers, type Handle, type HandleOptions } from "./handle.ts";
 import { json } from "./json.ts";
 import { createLogbook, type Log } from "./log.ts";
 import type { AddedBy, AnyMiddleware } from "./middleware.ts";
-import { checkInteger, checkKnown, checkObject, checkTime, quote, shown } from "./options.ts";
+import { checkInteger, checkKnown, checkOptions, checkTime, quote, shown } from "./options.ts";
 import { createOutgoing, tickOutgoing } from "./outgoing.ts";
 import { filterPayload, writePayload } from "./payload.ts";
 import type { Desk } from "./prepare.ts";
 import { hush, isPromise } from "./promises.ts";
 import { createReaders } from "./readers.ts";
+import { createKnownQueues } from "./known_queues.ts";
 import { type Runtime, systemRuntime } from "./runtime.ts";
 import type { RecurrenceKind } from "./schedule.ts";
 import { createScheduler, type RelaySchedules, type ScheduleJob } from "./scheduler.ts";
@@ -264,7 +265,12 @@ export function createRelay<
     trail: createTrail(),
   };
   const admin = gatedAdmin(
-    createAdmin(patience, callTimeout, (entry) => showJob(filtering, definitions, entry)),
+    createAdmin(
+      patience,
+      callTimeout,
+      (entry) => showJob(filtering, definitions, entry),
+      createKnownQueues(definitions, handlers, patience),
+    ),
     gate,
   );
   const groups = gatedGroups(createGroups(definitions, patience, callTimeout), gate);
@@ -277,9 +283,9 @@ export function createRelay<
     const forget = (): void => void engines.delete(engine);
     engine.done.then(forget, forget);
   };
-  const makeWorker = (workerOptions: WorkerOptions): Worker => {
+  const makeWorker = (workerOptions: WorkerOptions, beside?: readonly string[]): Worker => {
     if (gate.closing) throw new RelayClosed("make a worker");
-    return createWorker(bench, workerOptions, track, gate);
+    return createWorker(bench, workerOptions, track, gate, beside);
   };
 
   let own: Worker | undefined;
@@ -297,10 +303,10 @@ export function createRelay<
       return handlers.register(name, handler, handleOptions);
     },
     async run(runOptions = {}) {
-      checkObject("run", "its options", runOptions);
+      checkOptions("run", runOptions);
       const { signal, ...workerOptions } = runOptions;
       if (own !== undefined) throw new TypeError("Cannot run a relay that is running already");
-      own = makeWorker(workerOptions);
+      own = makeWorker(workerOptions, ["signal"]);
       try {
         await own.run({ signal });
       } finally {

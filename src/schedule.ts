@@ -76,6 +76,12 @@ export const EVERY: RecurrenceKind = { kind: "every", read: (text) => every(Numb
 
 /** What a recurrence gave, checked. */
 export function nextOf(by: Recurrence, tick: Tick): Next {
+  if (typeof Object(by).next !== "function") {
+    throw new TypeError(
+      "reschedule needs a recurrence, as in reschedule(after(5_000)), reschedule(at(instant)) or " +
+        `reschedule(every(60_000)): current value is ${quote(by)}`,
+    );
+  }
   const next = by.next(tick);
   if (typeof next !== "object" || next === null || isPromise(next)) {
     hush(next);
@@ -85,9 +91,9 @@ export function nextOf(by: Recurrence, tick: Tick): Next {
   }
   const given: unknown = "at" in next ? next.at : next.delay;
   const valid = typeof given === "number" &&
-    ("at" in next ? Math.abs(given) <= 8.64e15 : given >= 0 && given <= MAX_DELAY);
+    given >= ("at" in next ? -8.64e15 : 0) && given <= ("at" in next ? tick.now + MAX_DELAY : MAX_DELAY);
   if (!valid) {
-    const wanted = "at" in next ? "an instant" : "a delay from 0 to a century";
+    const wanted = "at" in next ? "an instant at most a century from now" : "a delay from 0 to a century";
     throw new RangeError(`a recurrence must give ${wanted}: current value is ${quote(given)}`);
   }
   return "at" in next ? { at: Math.round(given) } : { delay: Math.round(given) };

@@ -29,6 +29,8 @@ export interface SchemaIssue {
   readonly message: string;
   /** Keys from the outside in; absent for the value itself. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+  /** What some libraries say beyond the standard: what the schema wants, without the value. */
+  readonly expected?: unknown;
 }
 
 /** What a schema takes. */
@@ -65,8 +67,9 @@ function valueOf(result: SchemaResult<unknown>, job: string): unknown {
   throw new InvalidPayloadError(job, result.issues.map(issueOf));
 }
 
-function issueOf({ message, path = [] }: SchemaIssue): Issue {
-  return { message, path: path.map((step) => keyOf(typeof step === "object" ? step.key : step)) };
+function issueOf({ message, path = [], expected }: SchemaIssue): Issue {
+  const issue = { message, path: path.map((step) => keyOf(typeof step === "object" ? step.key : step)) };
+  return typeof expected === "string" && expected !== "" ? { ...issue, expected } : issue;
 }
 
 function keyOf(key: PropertyKey): string | number {

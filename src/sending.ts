@@ -11,7 +11,7 @@ import type { Events } from "./events.ts";
 import type { Pushed, PushJob } from "./exchange.ts";
 import { contextOf } from "./filtering.ts";
 import type { Gate } from "./gate.ts";
-import { checkObject, checkSignal } from "./options.ts";
+import { checkOptions, checkSignal } from "./options.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { filterPayload } from "./payload.ts";
 import { ambientId, type Desk, type JobSettings } from "./prepare.ts";
@@ -47,7 +47,7 @@ export function withAmbient<Settings extends JobSettings>(
 
 /** What must be looked at before the options are taken apart. */
 export function checkCall(action: string, options: { readonly signal?: AbortSignal | undefined }): void {
-  checkObject(action, "its options", options);
+  checkOptions(action, options);
   checkSignal(action, options.signal);
 }
 

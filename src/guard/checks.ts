@@ -108,11 +108,16 @@ export function checkSelection(action: string, select: Selection, channel: Chann
       `Cannot ${action} as the selection must be 'all', ids or properties: current value is ${quote(select)}`,
     );
   }
+  if (Array.isArray(select)) {
+    throw new TypeError(
+      `Cannot ${action} as the selection must be 'all', ids or properties: current value is a list, give { ids }`,
+    );
+  }
   if ("ids" in select) {
     checkKnown(action, select, ["ids"]);
     return checkIds(action, select.ids);
   }
-  checkKnown(action, select, ["name", "reason", "before"]);
+  checkKnown(action, select, ["ids", "name", "reason", "before"]);
   if (Object.values(select).every((value) => value === undefined)) {
     throw new TypeError(`Cannot ${action} with an empty selection: say 'all' to mean every job`);
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, checkObject, checkSignal, checkTime } from "../options.ts";
+import { checkInteger, checkOptions, checkSignal, checkTime } from "../options.ts";
 import { tellIgnored } from "./ignored.ts";
 import { defaultSettings, withOptions, type WorkerOptions } from "./settings.ts";
 import type { Bench, Drained } from "./state.ts";
@@ -25,10 +25,14 @@ export async function drain(
   onRun: (engine: Engine) => void,
 ): Promise<Drained> {
   const action = "drain";
-  checkObject(action, "its options", options);
+  checkOptions(action, options);
   const { limit, budget, signal, ...workerOptions } = options;
   checkSignal(action, signal);
-  const settings = withOptions(defaultSettings(bench.transport), workerOptions, action);
+  const settings = withOptions(defaultSettings(bench.transport), workerOptions, action, [
+    "limit",
+    "budget",
+    "signal",
+  ]);
   const left = limit === undefined
     ? Number.MAX_SAFE_INTEGER
     : checkInteger(action, "limit", limit, 1, Number.MAX_SAFE_INTEGER);

@@ -86,12 +86,23 @@ export function defaultSettings({ maxAttempts = MAX_ATTEMPTS }: Pick<Transport, 
 }
 
 /**
- * Lays options over settings.
+ * Lays options over settings. `beside` are those that the call takes apart from them, for a message that lists all.
  *
  * @throws {TypeError | RangeError} for an option that is wrong or unknown; the settings stay as they were.
  */
-export function withOptions(settings: Settings, options: WorkerOptions, action: string): Settings {
-  checkKnown(action, options, Object.keys(settings));
+export function withOptions(
+  settings: Settings,
+  options: WorkerOptions,
+  action: string,
+  beside: readonly string[] = [],
+): Settings {
+  if (typeof options === "string" || typeof options === "function") {
+    throw new TypeError(
+      `Cannot ${action} as its options must be an object: current value is ${quote(options)}; ` +
+        "relay.handle(name, handler) registers a handler",
+    );
+  }
+  checkKnown(action, options, [...Object.keys(settings), ...beside]);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const merged: Settings = { ...settings, ...given };
   checkInteger(action, "concurrency", merged.concurrency, 1, 100_000);

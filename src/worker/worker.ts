@@ -83,8 +83,9 @@ export function createWorker(
   options: WorkerOptions,
   onRun: (engine: Engine) => void,
   gate: Gate,
+  beside: readonly string[] = [],
 ): Worker {
-  let settings = withOptions(defaultSettings(bench.transport), options, "make a worker");
+  let settings = withOptions(defaultSettings(bench.transport), options, "make a worker", beside);
   let given = options;
   let engine: Engine | undefined;
   const worker: Worker = {

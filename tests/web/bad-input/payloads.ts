@@ -169,7 +169,9 @@ export function payloads(open: OpenPlace): void {
       const error = await rejection(relay.dispatch(name, payload));
       expect(error).toBeInstanceOf(InvalidPayloadError);
       expect(error).toMatchObject({ issues: [{ path: ["when"] }] });
-      expect(error.message).toContain("at 'when' as a worker will read it, since json has no Date");
+      expect(error.message).toContain(
+        "at 'when' (expected Date) as a worker will read it, since json has no Date",
+      );
       expect(error.message).toContain("@relevo/relevo/rich");
       expect(await rejection(relay.dispatchMany([{ name, payload }]))).toMatchObject({
         failures: [{ error: { message: error.message } }],

@@ -160,7 +160,7 @@ describe("a record", () => {
           throw new Error();
         },
       }).message,
-    ).toBe("[object Object]");
+    ).toBe("an object without a message was thrown");
   });
 });
 
