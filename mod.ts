@@ -46,7 +46,6 @@ export {
   type ErrorCode,
   HeartbeatLate,
   InvalidPayloadError,
-  type Issue,
   JobTimeout,
   LeaseLost,
   NotCommitted,
@@ -84,6 +83,7 @@ export type {
   Settlement,
 } from "./src/exchange.ts";
 export type { Groups } from "./src/groups.ts";
+export type { Issue } from "./src/issues.ts";
 export type { Handle, HandleOptions } from "./src/handle.ts";
 export type {
   Channel,

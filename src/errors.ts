@@ -8,6 +8,8 @@
  * @module
  */
 
+import { type Issue, placesOf } from "./issues.ts";
+
 /** The stable codes, for programs; messages are for people and may change. */
 export type ErrorCode =
   | "INVALID_PAYLOAD"
@@ -52,19 +54,6 @@ export class RelevoError extends Error {
   }
 }
 
-/** One reason why a payload is not what its schema asks for. */
-export interface Issue {
-  /** What the schema's library says of it; for people. */
-  readonly message: string;
-  /** Where in the payload: keys and indexes from the outside in; empty for the payload itself. */
-  readonly path: readonly (string | number)[];
-  /** What the schema wants there, where its library says so apart from the value (valibot, zod, arktype). */
-  readonly expected?: string;
-}
-
-/** Places of a payload that a message tells at most. */
-const MAX_PLACES = 10;
-
 /** A payload that its schema refuses, with every issue. */
 export class InvalidPayloadError extends RelevoError {
   /** `InvalidPayloadError`, also where a bundler renames the class. */
@@ -77,20 +66,13 @@ export class InvalidPayloadError extends RelevoError {
    * schemas say of a value often repeats it, and messages go into logs. `advice` ends the message, where there is one.
    */
   constructor(job: string, issues: readonly Issue[], advice = "") {
-    const places = [...new Set(issues.map(placeOf))];
-    const more = places.length > MAX_PLACES ? ` and ${places.length - MAX_PLACES} more places` : "";
     super(
       "INVALID_PAYLOAD",
-      `The payload of '${job}' does not fit its schema at ${places.slice(0, MAX_PLACES).join(", ")}${more}` +
+      `The payload of '${job}' does not fit its schema at ${placesOf(issues)}` +
         (advice === "" ? "" : ` ${advice}`),
     );
     this.issues = issues;
   }
-}
-
-function placeOf({ path, expected }: Issue): string {
-  const place = path.length > 0 ? `'${path.join(".").slice(0, 100)}'` : "its root";
-  return expected === undefined ? place : `${place} (expected ${expected.slice(0, 100)})`;
 }
 
 /** A value that its codec cannot write; `cause` says why. */

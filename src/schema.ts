@@ -4,7 +4,8 @@
  * @module
  */
 
-import { InvalidPayloadError, type Issue } from "./errors.ts";
+import { InvalidPayloadError } from "./errors.ts";
+import type { Issue } from "./issues.ts";
 import { isPromise } from "./promises.ts";
 
 /** A schema of any library that follows Standard Schema: valibot, zod, arktype and others. */
