@@ -4,6 +4,8 @@
  * @module
  */
 
+/** How often a worker looks whether its groups are bound still. */
+export const BINDING_CHECK: number = 10_000;
 /** Handlers that one worker runs at once. */
 export const CONCURRENCY: number = 10;
 /** The longest wait of one reserve. */

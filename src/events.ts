@@ -107,6 +107,16 @@ export interface EventMap {
     /** How many, up to 1,000. */
     readonly count: number;
   };
+  /**
+   * A queue cannot be reserved from while others can, or the group that it is the queue of cannot be bound or was bound no
+   * more; or it can again. Told once per change; it is tried again after pauses that grow.
+   */
+  readonly queue: {
+    readonly queue: string;
+    readonly state: "down" | "up";
+    readonly during: "reserve" | "bind";
+    readonly error?: Error;
+  };
   /** Something went wrong that no caller waits for. */
   readonly error: { readonly error: Error; readonly during: string };
 }

@@ -8,7 +8,7 @@ import type { AdminOptions } from "./admin.ts";
 import type { Definitions, Jobs, NameOf } from "./definitions.ts";
 import { UnknownJobError } from "./errors.ts";
 import type { Call } from "./exchange.ts";
-import { checkGroup } from "./names.ts";
+import { checkGroup, groupQueue } from "./names.ts";
 import { checkKnown, checkSignal, shown } from "./options.ts";
 import type { Topics, Transport } from "./transport.ts";
 
@@ -24,8 +24,10 @@ export interface Groups<J extends Jobs> {
    */
   bind(name: NameOf<J>, group: string, options?: AdminOptions): Promise<void>;
   /**
-   * Ends that: what the group's queue holds stays there, to be handled or removed. Stop the group's workers before, as
-   * one that starts, or that finds the transport again, binds it anew. False when the group was not bound.
+   * Ends that: what the group's queue holds stays there, to be handled or removed. Stop the group's workers before: one
+   * that starts, or that finds the transport again, binds it anew, and so does, within ten seconds, a running worker of
+   * another relay, as it cannot tell this from a store that forgot. Running workers of this relay leave it unbound. False
+   * when the group was not bound.
    *
    * @throws {TypeError | RangeError | UnknownJobError} as `bind` does.
    */
@@ -38,8 +40,13 @@ export interface Groups<J extends Jobs> {
   groups(name: NameOf<J>, options?: AdminOptions): Promise<readonly string[]>;
 }
 
-/** Makes it over a transport. */
-export function createGroups(definitions: Definitions, transport: Transport, deadline: number): Groups<Jobs> {
+/** Makes it over a transport; `unbound` are the queues of groups that it has unbound. */
+export function createGroups(
+  definitions: Definitions,
+  transport: Transport,
+  deadline: number,
+  unbound: Set<string>,
+): Groups<Jobs> {
   const callOf = (action: string, options: AdminOptions): Call => {
     checkKnown(action, options, ["signal"]);
     checkSignal(action, options.signal);
@@ -65,12 +72,16 @@ export function createGroups(definitions: Definitions, transport: Transport, dea
       const { topic, topics } = find(action, name);
       checkGroup(topic, group, action);
       await topics.bind(topic, group, callOf(action, options));
+      unbound.delete(groupQueue(topic, group));
     },
     async unbind(name, group, options = {}) {
       const action = "unbind a group";
       const { topic, topics } = find(action, name);
       checkGroup(topic, group, action);
-      return await topics.unbind(topic, group, callOf(action, options));
+      const call = callOf(action, options);
+      // Before the call: a worker that looks in between must not take it for a loss.
+      unbound.add(groupQueue(topic, group));
+      return await topics.unbind(topic, group, call);
     },
     async groups(name, options = {}) {
       const action = "list the groups";

@@ -56,7 +56,7 @@ export interface Logbook {
 }
 
 /** What the console is told: what is lost, dead or wrong. */
-const CONSOLE: LogLevels = { failed: "error", error: "error", connection: "warn" };
+const CONSOLE: LogLevels = { failed: "error", error: "error", connection: "warn", queue: "warn" };
 
 /** What a logger is told (seed 004). */
 const LOGGER: LogLevels = {
@@ -73,6 +73,7 @@ const LOGGER: LogLevels = {
   connection: "warn",
   tick: "debug",
   missed: "warn",
+  queue: "warn",
   error: "error",
 };
 

@@ -102,6 +102,12 @@ const TELL: { readonly [Name in EventName]: Tell<Name> } = {
     text: `${count} ticks of schedule '${plain(key)}' in '${plain(queue)}' were missed (${missed})`,
     fields: { name, queue, reason: missed },
   }),
+  queue: ({ queue, state, during, error }) => ({
+    text: `queue '${plain(queue)}' ${state === "up" ? "works again" : "does not work"} (${during})`,
+    error,
+    calm: state === "up",
+    fields: { queue, reason: state },
+  }),
   error: ({ error, during }) => ({ text: plain(during), error }),
 };
 

@@ -263,6 +263,7 @@ export function createRelay<
     encode: encoderOf(desk),
     suspects: new Set(),
     trail: createTrail(),
+    unbound: new Set(),
   };
   const admin = gatedAdmin(
     createAdmin(
@@ -273,7 +274,7 @@ export function createRelay<
     ),
     gate,
   );
-  const groups = gatedGroups(createGroups(definitions, patience, callTimeout), gate);
+  const groups = gatedGroups(createGroups(definitions, patience, callTimeout, bench.unbound), gate);
   const engines = new Set<Engine>();
   const self: Holder = { orderly: () => allOrderly(engines) };
   transport.users.add(self);

@@ -1,40 +1,102 @@
 /**
- * Binding: the groups of a worker's handlers get their topics' jobs from before the first reserve of their queues on,
- * so that a worker that is there misses nothing.
+ * Binding: the groups of a worker's handlers get their topics' jobs from before the first reserve of their queues on, and
+ * for as long as the worker runs. It goes on beside reserving, so that a topic that cannot be bound holds up no other queue.
  *
  * @module
  */
 
+import { BINDING_CHECK } from "../defaults.ts";
+import { TransportClosed } from "../errors.ts";
 import { partsOf } from "../names.ts";
 import { inTime } from "./patience.ts";
-import type { State } from "./state.ts";
+import { aside, rearm, type State } from "./state.ts";
 
 /**
- * Those of the queues that are of groups of handlers here, and were not bound since the transport last failed. A group
- * without a handler here is left alone: it may have been unbound for good, and its queue is worked off.
+ * Begins to bind those of the queues that are of groups of handlers here, and are not bound as far as is known. A group
+ * without a handler here is left alone: it may have been unbound for good, and its queue is worked off. A drain has
+ * nothing to come back to, so it waits until each is bound or has failed.
  */
-export function unboundOf(
-  { bench: { handlers }, bound }: State,
-  queues: readonly string[],
-): readonly string[] {
-  const unbound = queues.filter((queue) => !bound.has(queue) && partsOf(queue).group !== undefined);
-  if (unbound.length === 0) return unbound;
+export async function keepBound(state: State, queues: readonly string[]): Promise<void> {
+  const { bench: { handlers }, bound, binding } = state;
+  const isOpen = (queue: string): boolean =>
+    !bound.has(queue) && !binding.has(queue) && partsOf(queue).group !== undefined;
+  const open = queues.filter(isOpen);
+  if (open.length === 0) return;
   const handled = new Set(handlers.queues());
-  return unbound.filter((queue) => handled.has(queue));
+  const begun = open.filter((queue) => handled.has(queue)).map((queue) => bind(state, queue));
+  for (const one of begun) aside(state, one);
+  if (state.drain !== undefined) await Promise.all(begun);
 }
 
-/** Binds groups by the names of their queues; rejects when one could not be bound. */
-export async function bindGroups(
-  state: State,
-  queues: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
-  const { bench: { transport: { topics }, callTimeout }, bound } = state;
-  const bind = async (queue: string): Promise<void> => {
-    const { topic, group } = partsOf(queue);
-    if (topic === undefined || group === undefined) return;
-    await topics?.bind(topic, group, { deadline: callTimeout, signal });
-    bound.add(queue);
-  };
-  await inTime(state, Promise.all(queues.map(bind)), { action: "bind groups", wait: 0, signal });
+/** Binds a group by the name of its queue, however often it takes. */
+async function bind(state: State, queue: string): Promise<void> {
+  const { ending: { signal }, binding, bound, troubles, bench: { runtime } } = state;
+  binding.add(queue);
+  for (;;) {
+    try {
+      await once(state, queue);
+      break;
+    } catch (error) {
+      if (signal.aborted || error instanceof TransportClosed) return;
+      const pause = troubles.down(queue, "bind", error);
+      if (state.drain !== undefined) {
+        state.drain.fault ??= { error };
+        return;
+      }
+      await runtime.sleep(pause, signal).catch(() => undefined);
+      if (signal.aborted) return;
+    }
+  }
+  binding.delete(queue);
+  bound.add(queue);
+  troubles.up(queue, "bind");
+  // The first group of a topic gets what waits in it, which a reserve under way need not notice.
+  rearm(state);
+}
+
+async function once(state: State, queue: string): Promise<void> {
+  const { bench: { transport: { topics }, callTimeout }, ending: { signal } } = state;
+  const { topic, group } = partsOf(queue);
+  if (topic === undefined || group === undefined || topics === undefined) return;
+  const call = { deadline: callTimeout, signal };
+  await inTime(state, topics.bind(topic, group, call), { action: "bind groups", wait: 0, signal });
+}
+
+/** Looks from time to time whether the groups are bound still: a store may forget, or be another one, without a call that fails. */
+export function watchBindings(state: State): void {
+  if (state.bench.transport.topics === undefined || state.drain !== undefined) return;
+  state.alarms.set(BINDING_CHECK, () => {
+    if (state.stopping) return;
+    aside(state, lookForGroups(state));
+    watchBindings(state);
+  });
+}
+
+async function lookForGroups(state: State): Promise<void> {
+  const { bound, bench: { transport: { topics }, callTimeout, unbound }, ending: { signal }, troubles } =
+    state;
+  for (const topic of new Set([...bound].map((queue) => partsOf(queue).topic))) {
+    if (topic === undefined || topics === undefined) continue;
+    const queues = [...bound].filter((queue) => partsOf(queue).topic === topic);
+    try {
+      const call = { deadline: callTimeout, signal };
+      const groups = await inTime(state, topics.groups(topic, call), {
+        action: "list the groups",
+        wait: 0,
+        signal,
+      });
+      const isGone = (queue: string): boolean =>
+        !groups.includes(partsOf(queue).group ?? "") && !unbound.has(queue);
+      const gone = queues.filter(isGone);
+      for (const queue of queues) if (!gone.includes(queue)) troubles.up(queue, "bind");
+      for (const queue of gone) {
+        bound.delete(queue);
+        troubles.down(queue, "bind", new Error(`The group of '${queue}' was bound, and is not any more`));
+      }
+      await keepBound(state, gone);
+    } catch (error) {
+      if (signal.aborted) return;
+      for (const queue of queues) troubles.down(queue, "bind", error);
+    }
+  }
 }

@@ -8,7 +8,8 @@ import { HEARTBEAT_PART, MAX_UNSETTLED } from "../defaults.ts";
 import { errorOf, TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
 import { hush, unlessAborted } from "../promises.ts";
-import { bindGroups, unboundOf } from "./bind.ts";
+import { partOut, tellAll } from "./apart.ts";
+import { keepBound } from "./bind.ts";
 import { buried, buriedAfresh, isReadable, setAside } from "./judge.ts";
 import { tellHandlerless } from "./ignored.ts";
 import { hasten } from "./lease.ts";
@@ -19,10 +20,7 @@ import { arrivalOf } from "./pulse.ts";
 import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
 import { subscribeFirst } from "./subscribe.ts";
-import { isQuiet, queuesOf, type State } from "./state.ts";
-
-/** The reason of a reserve that is cut short to be asked anew. */
-const REARM = new Error("asked anew");
+import { isQuiet, queuesOf, type State, together } from "./state.ts";
 
 /** Milliseconds at most in which jobs that came back are not asked for, while fresh ones are there without end. */
 const FRESH_ONLY = 1_000;
@@ -55,19 +53,21 @@ export async function fetchLoop(state: State): Promise<void> {
     // By the next macrotask what ends at once has ended, so that one round trip settles it and brings as much anew.
     await runtime.sleep(0);
     if (state.stopping) return takeIn(state, await ahead);
-    const queues = queuesOf(state);
-    if (queues.length === 0 && !told) {
+    const consumed = queuesOf(state);
+    const queues = together(state);
+    if (consumed.length === 0 && !told) {
       told = true;
       tellHandlerless(state);
     }
     const want = capacity(state, dry);
     if (ahead === undefined && (want.limit < 1 || queues.length === 0)) {
-      if (state.drain !== undefined && isQuiet(state)) return;
+      if (state.drain !== undefined && isQuiet(state)) return tellFault(state);
       dry = false;
       await state.room.wait();
       continue;
     }
     await subscribeFirst(state, queues);
+    await keepBound(state, consumed);
     if (state.stopping) return takeIn(state, await ahead);
     const wasQuiet = isQuiet(state);
     if (ahead === undefined && want.slots > 0) slotted = runtime.monotonic();
@@ -91,8 +91,13 @@ export async function fetchLoop(state: State): Promise<void> {
     if (state.drain === undefined) continue;
     // A settlement answered during the reserve may have made a job due that the reserve did not see.
     if (!isQuiet(state)) await state.room.wait();
-    else if (wasQuiet) return;
+    else if (wasQuiet) return tellFault(state);
   }
+}
+
+/** A drain in which one queue did not work has done the rest, and rejects. */
+function tellFault({ drain }: State): void {
+  if (drain?.fault !== undefined) throw drain.fault.error;
 }
 
 function takeIn(state: State, found: Catch | undefined): void {
@@ -102,12 +107,6 @@ function takeIn(state: State, found: Catch | undefined): void {
   for (const delivery of deliveries) if (delivery.lost > 0) admit(state, delivery, received);
   for (const delivery of deliveries) if (delivery.lost === 0) admit(state, delivery, received);
   state.pump();
-}
-
-/** Cuts the reserve under way short, so that the next one asks for what is wanted now. */
-export function rearm(state: State): void {
-  state.fetching?.abort(REARM);
-  state.room.open();
 }
 
 function capacity(state: State, dry: boolean): Want {
@@ -150,34 +149,29 @@ function rotate(queues: readonly string[], turn: number): readonly string[] {
 async function reserve(
   state: State,
   queues: readonly string[],
-  { limit, slots }: Want,
+  want: Want,
 ): Promise<Catch | undefined> {
-  const { bench: { transport, runtime, callTimeout }, settings } = state;
+  const { bench: { runtime }, settings } = state;
   const fetching = new AbortController();
   state.fetching = fetching;
-  const wait = state.drain !== undefined || slots === 0 ? 0 : settings.poll;
+  const wait = state.drain !== undefined || want.slots === 0 ? 0 : settings.poll;
   try {
-    const { signal } = fetching;
-    const { lease } = settings;
-    const unbound = unboundOf(state, queues);
-    if (unbound.length > 0) await bindGroups(state, unbound, signal);
-    // What this process holds must not be reclaimed by a look of its own that comes first after a block.
-    const ready = (): Promise<void> | undefined => allOrderly(transport.users);
-    for (let order = ready(); order !== undefined; order = ready()) await unlessAborted(order, signal);
-    const call = { limit, slots, lease, wait, deadline: callTimeout, signal, ready };
-    const answer = await inTime(state, transport.reserve(queues, call), {
-      action: "reserve jobs",
-      wait,
-      signal,
-      late: (deliveries) => giveBack(state, deliveries),
-    });
-    state.link.up(answer.length > 0);
-    return { deliveries: answer, received: arrivalOf(state), full: answer.length >= limit };
+    const found = await ask(state, queues, want, wait, fetching.signal);
+    state.failures = 0;
+    state.link.up(found.deliveries.length > 0);
+    if (state.troubles.size > 0) { for (const queue of queues) state.troubles.up(queue, "reserve"); }
+    return found;
   } catch (error) {
     if (fetching.signal.aborted) return undefined;
-    if (error instanceof TransportClosed || state.drain !== undefined) throw error;
+    if (error instanceof TransportClosed) throw error;
     // A broker that comes back may have lost what it knew of groups.
     state.bound.clear();
+    const works = queues.length === 1
+      ? "none"
+      : await partOut(state, queues, (queue) => askAlone(state, queue));
+    if (works === "some") return undefined;
+    if (state.drain !== undefined) throw error;
+    if (works === "none") tellAll(state, queues, error);
     const pause = state.link.down(error, false);
     // Cut short, the pause rejects: whoever did so has said what comes next.
     await runtime.sleep(pause, fetching.signal).catch(() => undefined);
@@ -185,6 +179,32 @@ async function reserve(
   } finally {
     if (state.fetching === fetching) state.fetching = undefined;
   }
+}
+
+async function ask(
+  state: State,
+  queues: readonly string[],
+  { limit, slots }: Want,
+  wait: number,
+  signal: AbortSignal,
+): Promise<Catch> {
+  const { bench: { transport, callTimeout }, settings: { lease } } = state;
+  // What this process holds must not be reclaimed by a look of its own that comes first after a block.
+  const ready = (): Promise<void> | undefined => allOrderly(transport.users);
+  for (let order = ready(); order !== undefined; order = ready()) await unlessAborted(order, signal);
+  const call = { limit, slots, lease, wait, deadline: callTimeout, signal, ready };
+  const deliveries = await inTime(state, transport.reserve(queues, call), {
+    action: "reserve jobs",
+    wait,
+    signal,
+    late: (late) => giveBack(state, late),
+  });
+  return { deliveries, received: arrivalOf(state), full: deliveries.length >= limit };
+}
+
+/** Finds out whether one queue works; a job that it brings waits for the next free slot. */
+async function askAlone(state: State, queue: string): Promise<void> {
+  takeIn(state, await ask(state, [queue], { limit: 1, slots: 0 }, 0, state.ending.signal));
 }
 
 /** Takes a delivery in; never throws, whatever its entry contains. */

@@ -9,27 +9,18 @@ import type { Alarms } from "../alarms.ts";
 import { createBatcher } from "../batch.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { patiently } from "../deadline.ts";
-import { type ErrorCode, errorOf, RelevoError, TooLargeError } from "../errors.ts";
+import { errorOf, RelevoError, TooLargeError } from "../errors.ts";
 import type { RunDetail } from "../events.ts";
 import type { Settled, Settlement } from "../exchange.ts";
 import { jobOf, leastOf, lessOf } from "../record.ts";
 import { type Fate, settlementOf } from "./fate.ts";
+import { PASSING } from "./passing.ts";
 import type { Run } from "./run.ts";
 import { sealed } from "./seal.ts";
 import { type Bench, letGo, rouse, type State } from "./state.ts";
 
 /** A settlement that fails for a reason that no return of the transport mends is given up after so many tries. */
 const MAX_TRIES = 5;
-/** The states of a transport that may pass: a settlement is repeated through them for as long as the worker runs. */
-const PASSING: readonly ErrorCode[] = [
-  "DEADLINE_EXCEEDED",
-  "TRANSPORT_BUSY",
-  "TRANSPORT_FULL",
-  "TRANSPORT_READ_ONLY",
-  "TRANSPORT_FORBIDDEN",
-  "TRANSPORT_UNAVAILABLE",
-];
-
 /** Makes the batcher that a worker's settlements travel in. */
 export function createSettlements(bench: Bench, alarms: Alarms): State["settlements"] {
   const { transport, runtime, callTimeout } = bench;

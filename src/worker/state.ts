@@ -24,6 +24,7 @@ import type { Link } from "./link.ts";
 import type { Meter } from "./meter.ts";
 import type { Run, SettleWithin } from "./run.ts";
 import type { Settings } from "./settings.ts";
+import type { Troubles } from "./trouble.ts";
 import type { Slots } from "../slots.ts";
 
 /** What a worker needs to push the ticks of schedules. */
@@ -39,6 +40,8 @@ export interface Ticks {
   /** Calls back when the relay has stored a schedule; returns how to leave off. */
   watch(stored: () => void): () => void;
 }
+/** The reason of a reserve that is cut short to be asked anew. */
+const REARM = new Error("asked anew");
 
 /** What a worker gets from its relay. */
 export interface Bench {
@@ -56,6 +59,8 @@ export interface Bench {
   readonly encode: Judge["bench"]["encode"];
   /** Runs of all workers of the relay whose jobs die with the next lost lease: one at a time. */
   readonly suspects: Set<object>;
+  /** The queues of groups that were unbound by hand here: no worker binds those again while it runs. */
+  readonly unbound: Set<string>;
 }
 
 /** How many runs of a drain ended in which way. */
@@ -81,6 +86,8 @@ export type Tally = { -readonly [Ending in keyof Drained]: Drained[Ending] };
 export interface DrainBounds {
   /** Deliveries that may still be taken. */
   left: number;
+  /** The first queue that did not work: told when the rest is done. */
+  fault?: { readonly error: unknown };
 }
 
 /** When leases are extended next. */
@@ -131,6 +138,17 @@ export interface State extends Judge {
   subscribed: boolean;
   /** Ends the reserve that is under way. */
   fetching: AbortController | undefined;
+  /** Aborts what goes on beside fetching, when the worker stops. */
+  readonly ending: AbortController;
+  /** What goes on beside fetching: groups that are bound, queues in trouble that are tried. */
+  readonly asides: Set<Promise<unknown>>;
+  /** Queues that are tried by themselves. */
+  readonly apart: Set<string>;
+  /** Reserves that failed one after another. */
+  failures: number;
+  /** When all queues were last found not to work, by the monotonic clock. */
+  partedAt: number;
+  readonly troubles: Troubles;
   /** Opened when fetching may be possible again. */
   readonly room: Latch;
   /** Opened when a run or settlement ended, for those who wait for the last one. */
@@ -147,6 +165,8 @@ export interface State extends Judge {
   readonly bound: Set<string>;
   /** Pushes the ticks of schedules beside the jobs; absent for a drain, and where there are no schedules. */
   ticker: Ticker | undefined;
+  /** The groups' queues that are being bound. */
+  readonly binding: Set<string>;
   /** Starts what the slots allow. */
   readonly pump: () => void;
   /** What a handler's `settle` calls. */
@@ -171,6 +191,24 @@ export function queuesOf({ settings, bench: { handlers } }: State): readonly str
 export function rouse({ quiet, leaving }: State): void {
   quiet.open();
   for (const check of leaving) check();
+}
+
+/** Those queues that are reserved from together. */
+export function together(state: State): readonly string[] {
+  const queues = queuesOf(state);
+  return state.apart.size === 0 ? queues : queues.filter((queue) => !state.apart.has(queue));
+}
+
+/** Cuts the reserve under way short, so that the next one asks for what is wanted now. */
+export function rearm(state: State): void {
+  state.fetching?.abort(REARM);
+  state.room.open();
+}
+
+/** Lets something go on beside fetching; a worker that stops waits for it. */
+export function aside({ asides }: State, work: Promise<unknown>): void {
+  const known = work.finally(() => asides.delete(known));
+  asides.add(known);
 }
 
 /** Whether nothing is running or on its way any more. */

@@ -11,7 +11,8 @@ import type { Gate } from "../gate.ts";
 import { createLatch } from "../latch.ts";
 import { checkKnown, checkSignal, checkTime } from "../options.ts";
 import { createSlots } from "../slots.ts";
-import { fetchLoop, pump, rearm } from "./fetch.ts";
+import { watchBindings } from "./bind.ts";
+import { fetchLoop, pump } from "./fetch.ts";
 import { tellIgnored } from "./ignored.ts";
 import { givenBack } from "./judge.ts";
 import { createExtensions, startHeartbeat } from "./lease.ts";
@@ -28,11 +29,16 @@ import {
   isRunning,
   letGo,
   queuesOf,
+  rearm,
   rouse,
   type State,
   type Tally,
 } from "./state.ts";
 import { pushDueOnce, startTicker } from "./ticks.ts";
+import { createTroubles } from "./trouble.ts";
+
+/** The reason of what goes on beside fetching when the worker stops. */
+const ENDING = new Error("the worker stops");
 
 /** What ends a run. */
 export interface RunOptions {
@@ -147,6 +153,7 @@ export function startEngine(
   });
   const leave = drain === undefined ? bench.readers.join(() => queuesOf(state)) : undefined;
   startHeartbeat(state);
+  watchBindings(state);
   if (signal?.aborted) abort();
   else signal?.addEventListener("abort", abort, { once: true });
 
@@ -216,8 +223,15 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
     ordering: undefined,
     fetched: false,
     leaving: new Set(),
-    bound: new Set(),
     ticker: undefined,
+    ending: new AbortController(),
+    asides: new Set(),
+    apart: new Set(),
+    failures: 0,
+    partedAt: -Infinity,
+    troubles: createTroubles(events, runtime.random),
+    bound: new Set(),
+    binding: new Set(),
     pump: () => pump(state),
     settleWithin: (run, transaction, outcome) => settleWithin(state, run, transaction, outcome),
   };
@@ -228,6 +242,7 @@ function createState(bench: Bench, settings: Settings, drain: DrainBounds | unde
 function leaveOff(state: State): void {
   state.stopping = true;
   state.ticker?.wake();
+  state.ending.abort(ENDING);
   rearm(state);
   state.pump();
 }
@@ -257,6 +272,7 @@ function halt(state: State, reason: unknown): void {
 async function windDown(state: State): Promise<void> {
   const { bench: { callTimeout, events }, quiet } = state;
   leaveOff(state);
+  await Promise.all(state.asides);
   while (isRunning(state)) await quiet.wait();
   await state.ticker?.done;
   const enough = state.alarms.set(callTimeout, () => {

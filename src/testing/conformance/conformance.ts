@@ -27,6 +27,7 @@ import { STRESS } from "./stress.ts";
 import type { Claim } from "./claim.ts";
 import type { Ability, Case, Need, Subject } from "./subject.ts";
 import { TOPICS } from "./topics.ts";
+import { TROUBLE } from "./trouble.ts";
 import { TRANSACTIONS } from "./transactions.ts";
 import { WAKE } from "./wake.ts";
 import { WRONG_INPUT } from "./wrong_input.ts";
@@ -43,6 +44,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   ids: IDS,
   admin: ADMIN,
   foreign: FOREIGN,
+  trouble: TROUBLE,
   listing: LISTING,
   clock: CLOCK,
   transactions: TRANSACTIONS,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Runtime } from "../../runtime.ts";
 import type { Features, Transport } from "../../transport.ts";
 
 /** A transport to be examined. */
@@ -34,6 +35,15 @@ export interface Subject {
    * store refuses such an entry. It may refuse names, ids and payloads, and must take any metadata.
    */
   inject?(store: string, entry: ForeignEntry): Promise<void>;
+  /**
+   * Makes one queue of the store unusable, as a key of a wrong type or a permission that is missing does: the transport
+   * cannot reserve from it, and can from every other. Resolves with what mends it.
+   */
+  spoil?(store: string, queue: string): Promise<() => Promise<void>>;
+  /** Lets the store forget all that is in it, under the clients that are open: they find it empty, and no call fails for it. */
+  lose?(store: string): Promise<void>;
+  /** The clock of its transports, for workers upon them. Default: the system's. */
+  runtime?(): Runtime;
   /** An entry of another program can be without a payload. */
   readonly bare?: true;
   /**
@@ -95,6 +105,8 @@ export type Ability =
   | "raw"
   | "inject"
   | "bare"
+  | "spoil"
+  | "lose"
   | "transaction"
   | "topics"
   | "schedules"

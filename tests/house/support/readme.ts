@@ -36,6 +36,7 @@ type Unit = "ms" | "bytes" | "count" | "part" | "text";
 
 /** Where each default is set, and its unit. */
 const LIMITS: Readonly<Record<Constant, readonly [where: string, unit: Unit]>> = {
+  BINDING_CHECK: [FIXED, "ms"],
   CONCURRENCY: ["worker: `concurrency`", "count"],
   POLL: ["worker: `poll`", "ms"],
   LEASE: ["worker: `lease`", "ms"],

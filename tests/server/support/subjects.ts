@@ -42,6 +42,10 @@ function fileSubject(runtime: Runtime): Subject {
       return Promise.resolve();
     },
     bare: true,
+    async lose(store) {
+      for (const end of ["", "-wal", "-shm"]) await rm(`${path(store)}${end}`, { force: true });
+    },
+    runtime: () => runtime,
     inject(store, { queue, id = null, name = null, meta = null, payload = null }) {
       const database = new DatabaseSync(path(store));
       database.prepare("INSERT INTO relevo_jobs (queue, id, name, meta, payload) VALUES (?, ?, ?, ?, ?)")

@@ -255,7 +255,7 @@ function bindings(open: OpenPlace): void {
     await worker.abort();
   });
 
-  it("a group that is unbound under a running worker stays so, and its rest is worked off", async () => {
+  it("a group that its own relay unbinds under a running worker stays so, and its rest is worked off", async () => {
     const { runtime, ...place } = open();
     const relay = place.relay(jobs);
     const runs: number[] = [];
@@ -265,7 +265,7 @@ function bindings(open: OpenPlace): void {
     await relay.dispatch("order.paid", 1, { delay: 100 });
     expect(await relay.unbind("order.paid", "a")).toBe(true);
     await relay.dispatch("order.paid", 2);
-    await runtime.advance(5_000);
+    await runtime.advance(60_000);
     expect(runs).toEqual([1]);
     expect(await relay.info("orders@")).toMatchObject({ waiting: 1 });
     await worker.abort();
@@ -294,39 +294,64 @@ function bindings(open: OpenPlace): void {
 
 /** Transports that fail while groups are bound. */
 function trouble(open: OpenPlace): void {
-  it("a bind that fails is a link that is down: the worker pauses, tries again, and reports both once", async () => {
+  it("a group that cannot be bound holds up no other queue: it is told by name, and bound when that works", async () => {
     const { runtime, ...place } = open();
     let broken = true;
-    const reserved: string[] = [];
     const transport = wrapped(place.transport, (inner) => ({
       topics: {
         ...topicsOf(inner),
         bind: (...rest) =>
           broken
-            ? Promise.reject(new TransportError("TRANSPORT_UNAVAILABLE", "Cannot reach the broker"))
+            ? Promise.reject(new TransportError("TRANSPORT_INCOMPATIBLE", "A key of another type is there"))
             : topicsOf(inner).bind(...rest),
       },
-      reserve: (queues, options) => {
-        reserved.push(...queues);
-        return inner.reserve(queues, options);
-      },
     }));
-    const relay = place.relay(jobs, { transport });
-    const runs: number[] = [];
-    relay.handle("order.paid", (n) => void runs.push(n), { group: "a" });
+    const relay = place.relay({ ...jobs, plain: free<number>() }, { transport });
+    const runs: string[] = [];
+    relay.handle("order.paid", (n) => void runs.push(`paid ${n}`), { group: "a" });
+    relay.handle("plain", (n) => void runs.push(`plain ${n}`));
+    const told = heard(relay.events, "queue");
     const states = heard(relay.events, "connection");
     await relay.dispatch("order.paid", 1);
+    await relay.dispatch("plain", 1);
     const worker = running(relay);
-    await runtime.advance(10_000);
-    expect(reserved).toEqual([]);
-    expect(states.map(({ state }) => state)).toEqual(["down"]);
+    await runtime.advance(60_000);
+    await relay.dispatch("plain", 2);
+    await runtime.advance(10);
+    expect(runs).toEqual(["plain 1", "plain 2"]);
+    expect(told).toMatchObject([
+      { queue: "orders@a", state: "down", during: "bind", error: { code: "TRANSPORT_INCOMPATIBLE" } },
+    ]);
     broken = false;
-    await runtime.advance(5_000);
-    expect(runs).toEqual([1]);
-    expect(states.map(({ state }) => state)).toEqual(["down", "up"]);
+    await runtime.advance(15_000);
+    expect(runs).toEqual(["plain 1", "plain 2", "paid 1"]);
+    expect(told.map(({ state }) => state)).toEqual(["down", "up"]);
+    expect(states).toEqual([]);
     await worker.abort();
     broken = true;
-    expect(await rejection(relay.drain())).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
+    await relay.dispatch("plain", 3);
+    expect(await rejection(relay.drain())).toMatchObject({ code: "TRANSPORT_INCOMPATIBLE" });
+    expect(runs.at(-1)).toBe("plain 3");
+  });
+
+  it("a group that a store forgot under a running worker is bound again within seconds, and both are told", async () => {
+    const { runtime, ...place } = open();
+    const relay = place.relay(jobs);
+    const runs: number[] = [];
+    relay.handle("order.paid", (n) => void runs.push(n), { group: "a" });
+    const told = heard(relay.events, "queue");
+    const worker = running(relay);
+    await runtime.advance(5_000);
+    await topicsOf(place.transport).unbind("orders", "a", { deadline: 1_000 });
+    await relay.dispatch("order.paid", 1);
+    await runtime.advance(10_000);
+    expect(runs).toEqual([1]);
+    expect(await relay.groups("order.paid")).toEqual(["a"]);
+    expect(told).toMatchObject([
+      { queue: "orders@a", state: "down", during: "bind" },
+      { queue: "orders@a", state: "up", during: "bind" },
+    ]);
+    await worker.abort();
   });
 
   it("a worker binds again what a transport may have lost while it was away", async () => {

@@ -8,10 +8,13 @@ import { FENCE_MUTANTS } from "./fence.ts";
 import { around } from "./mutants.ts";
 import { SCHEDULE_MUTANTS } from "./schedules.ts";
 import { STORAGE_MUTANTS } from "./storage.ts";
+import { refusing, TROUBLE_MUTANTS } from "./trouble.ts";
 import { TOPIC_MUTANTS } from "./topics.ts";
 
 async function run(name: string, wrap: (inner: Transport) => Transport): Promise<unknown> {
-  const found = conformance({ ...memorySubject(wrap), pause }).find((one) => one.name === name);
+  const { spoil, lose, refuse } = refusing();
+  const subject = memorySubject((inner) => wrap(refuse(inner)));
+  const found = conformance({ ...subject, pause, spoil, lose }).find((one) => one.name === name);
   if (found === undefined) throw new Error(`No case is called '${name}'`);
   return await found.run().then(() => "passed", (reason: unknown) => reason);
 }
@@ -24,6 +27,7 @@ describe("the suite finds each fault by the case that names it", () => {
     ...TOPIC_MUTANTS,
     ...SCHEDULE_MUTANTS,
     ...DEAD_LINK_MUTANTS,
+    ...TROUBLE_MUTANTS,
   ];
   for (const { fault, found, wrap } of mutants) {
     test(fault, async () => {

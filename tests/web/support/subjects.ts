@@ -40,6 +40,7 @@ export function memorySubject(wrap: (inner: Transport) => Transport = (inner) =>
       const [pushed] = await opened.get(store)?.push(jobs, { deadline: 1_000 }) ?? [];
       if (pushed instanceof Error) throw pushed;
     },
+    runtime: () => runtime,
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),
     step: (ms) => runtime.step(ms),
