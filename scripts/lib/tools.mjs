@@ -14,6 +14,7 @@ export function tools() {
     "src/codecs/rich.ts",
     "src/connect.ts",
     "src/http/mod.ts",
+    "src/otel/mod.ts",
     "src/prometheus/mod.ts",
     "src/cron/mod.ts",
     "src/middleware/mod.ts",

@@ -33,6 +33,7 @@ export const rooms: readonly Room[] = [
   { name: "cron", files: /^src\/cron\//, uses: ["ground"] },
   { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },
   { name: "operate", files: /^src\/operate\//, uses: ["ground", "contract", "relay"] },
+  { name: "otel", files: /^src\/otel\//, uses: ["ground"] },
   { name: "prometheus", files: /^src\/prometheus\//, uses: ["ground", "contract", "relay"] },
   { name: "http", files: /^src\/http\//, uses: ["ground", "contract", "relay", "operate"] },
   { name: "cli", files: /^src\/cli\//, uses: ["ground", "contract", "relay", "connect", "cron", "operate"] },

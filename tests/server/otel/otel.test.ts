@@ -1,0 +1,203 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { trace } from "@opentelemetry/api";
+import { expect, onTestFinished, test } from "vitest";
+import { createRelay, deadLetter, every, memory, type Relay } from "../../../mod.ts";
+import { connect } from "../../../src/connect.ts";
+import { headersOf, spanOf } from "../../../src/otel/headers.ts";
+import { otel, type OtelOptions } from "../../../src/otel/mod.ts";
+import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
+import { free, thrown } from "../../web/support/kit.ts";
+import { spawnScript } from "../support/spawn.ts";
+import { ended, type Seen, tracer, within } from "./support.ts";
+
+type Mails = { readonly mail: ReturnType<typeof free<string>> };
+
+function place(options: OtelOptions = {}): { readonly relay: Relay<Mails>; readonly runtime: FakeRuntime } {
+  const runtime = createFakeRuntime();
+  const relay = createRelay({
+    jobs: { mail: free<string>() },
+    transport: memory({ runtime }),
+    runtime,
+    use: [otel({ tracer, ...options })],
+  });
+  return { relay, runtime };
+}
+
+function named(spans: readonly Seen[], name: string): readonly Seen[] {
+  return spans.filter((span) => span.name === name);
+}
+
+test("a dispatch is a producer's span below the caller's, and a run a consumer's of its own trace that links to it", async () => {
+  const { relay } = place();
+  let active: string | undefined;
+  relay.handle("mail", () => void (active = trace.getActiveSpan()?.spanContext().spanId));
+  const { id } = await within("sign up", () => relay.dispatch("mail", "hello"));
+  await relay.drain();
+  const spans = await ended();
+  const [caller, send, run] = ["sign up", "send default", "process default"].map((name) =>
+    named(spans, name)[0]
+  );
+  expect(spans.length).toBe(3);
+  expect(send).toMatchObject({
+    kind: "PRODUCER",
+    parent: caller?.id,
+    trace: caller?.trace,
+    attributes: {
+      "messaging.system": "relevo",
+      "messaging.operation.name": "send",
+      "messaging.operation.type": "send",
+      "messaging.destination.name": "default",
+      "messaging.message.id": id,
+      "relevo.job.name": "mail",
+    },
+  });
+  expect(run).toMatchObject({
+    kind: "CONSUMER",
+    parent: undefined,
+    links: [send?.id],
+    failed: false,
+    attributes: {
+      "messaging.operation.type": "process",
+      "relevo.job.attempt": 1,
+      "relevo.job.outcome": "complete",
+    },
+  });
+  expect(run?.trace).not.toBe(send?.trace);
+  expect(active).toBe(run?.id);
+});
+
+test("with `parent` the first run is a child of its dispatch, and a retry links to it", async () => {
+  const { relay, runtime } = place({ parent: true });
+  let runs = 0;
+  relay.handle("mail", () => {
+    if (++runs === 1) throw new TypeError("no mailer");
+  });
+  await relay.dispatch("mail", "hello");
+  await relay.drain();
+  await runtime.advance(10_000);
+  await relay.drain();
+  const spans = await ended();
+  const [send] = named(spans, "send default");
+  const [first, second] = named(spans, "process default");
+  expect(first).toMatchObject({ parent: send?.id, trace: send?.trace, links: [], failed: true });
+  expect(first?.attributes).toMatchObject({ "error.type": "TypeError", "relevo.job.attempt": 1 });
+  expect(second).toMatchObject({ parent: undefined, links: [send?.id], failed: false });
+  expect(second?.attributes).toMatchObject({ "relevo.job.attempt": 2 });
+});
+
+test("a handler that gives a job up has a failed span, with its error's class", async () => {
+  const { relay } = place();
+  relay.handle("mail", () => deadLetter({ error: new RangeError("too long") }));
+  await relay.dispatch("mail", "hello");
+  await relay.drain();
+  const [run] = named(await ended(), "process default");
+  expect(run).toMatchObject({
+    failed: true,
+    attributes: { "error.type": "RangeError", "relevo.job.outcome": "deadLetter" },
+  });
+});
+
+test("a bulk is one span with its size, which every job of it links to", async () => {
+  const { relay } = place();
+  relay.handle("mail", () => undefined);
+  await relay.dispatchMany(["a", "b", "c"].map((payload) => ({ name: "mail", payload }) as const));
+  await relay.drain();
+  const spans = await ended();
+  const [send] = named(spans, "send default");
+  expect(send?.attributes).toMatchObject({ "messaging.batch.message_count": 3 });
+  expect(named(spans, "process default").map(({ links }) => links)).toEqual([[send?.id], [send?.id], [
+    send?.id,
+  ]]);
+});
+
+test("a worker that was begun in a span is no part of it: no span lives as long as its loop, none is of a prefetched job", async () => {
+  const { relay, runtime } = place();
+  relay.handle("mail", () => undefined);
+  const stop = new AbortController();
+  await within("the program's start", async () => {
+    const running = relay.run({ signal: stop.signal });
+    await relay.dispatch("mail", "hello");
+    await runtime.advance(1_000);
+    stop.abort();
+    await running;
+  });
+  const spans = await ended();
+  expect(spans.map(({ name }) => name).sort()).toEqual([
+    "process default",
+    "send default",
+    "the program's start",
+  ]);
+  expect(named(spans, "process default")[0]?.parent).toBeUndefined();
+});
+
+test("a tick of a schedule is sent by a span of its own, and its run says which schedule it is of", async () => {
+  const { relay, runtime } = place();
+  relay.handle("mail", () => undefined);
+  await relay.schedule("mail", "hello", { key: "hourly", when: every(3_600_000) });
+  await runtime.advance(3_600_000);
+  await relay.drain();
+  const spans = await ended();
+  const [send] = named(spans, "send default");
+  const [run] = named(spans, "process default");
+  expect(run).toMatchObject({ links: [send?.id], attributes: { "relevo.schedule.key": "hourly" } });
+});
+
+test("a dispatch that fails has a failed span, and its error is the caller's", async () => {
+  const { relay } = place();
+  await relay.transport[Symbol.asyncDispose]();
+  await expect(relay.dispatch("mail", "hello")).rejects.toMatchObject({ code: "TRANSPORT_CLOSED" });
+  expect(await ended()).toMatchObject([{ name: "send default", failed: true }]);
+});
+
+test("headers that another program spoilt make no link and no error", async () => {
+  const { relay } = place();
+  relay.handle("mail", () => undefined);
+  for (
+    const traceparent of [
+      "",
+      "00-xyz",
+      `00-${"0".repeat(32)}-${"0".repeat(16)}-01`,
+      `ff-${"1".repeat(32)}-${"1".repeat(16)}-01`,
+    ]
+  ) {
+    await relay.dispatch("mail", "hello", { headers: { traceparent, tracestate: "=,=" } });
+  }
+  await relay.drain();
+  const runs = named(await ended(), "process default");
+  expect([runs.length, runs.flatMap(({ links }) => links)]).toEqual([4, []]);
+});
+
+test("traceparent and tracestate are written and read as the W3C has them", () => {
+  const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const span = spanOf({ traceparent, tracestate: "vendor=1,other=2" });
+  expect(span).toMatchObject({ traceId: "4bf92f3577b34da6a3ce929d0e0e4736", traceFlags: 1, isRemote: true });
+  if (span === undefined) throw new Error("there is no span");
+  expect(headersOf(span)).toEqual({ traceparent, tracestate: "vendor=1,other=2" });
+  expect(thrown(() => otel({ parent: "yes" } as unknown as OtelOptions)).message).toContain(
+    "'parent' must be",
+  );
+  expect(thrown(() => otel({ tracer: {} } as unknown as OtelOptions)).message).toContain(
+    "'tracer' must be a tracer",
+  );
+});
+
+test.each(["link", "parent"])("across two processes a run is tied to its dispatch by a %s", async (how) => {
+  const folder = mkdtempSync(join(tmpdir(), "relevo-otel-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const url = `sqlite:${join(folder, "jobs.db")}`;
+  await using relay = createRelay({
+    jobs: { mail: free<number>() },
+    transport: await connect(url),
+    use: [otel({ tracer })],
+  });
+  await relay.dispatch("mail", 1);
+  const [send] = await ended();
+  await using worker = spawnScript(new URL("fixtures/worker.ts", import.meta.url), [url, how]);
+  const run: Seen = JSON.parse(await worker.next());
+  await worker.exited;
+  expect(run.name).toBe("process default");
+  if (how === "parent") expect([run.trace, run.parent]).toEqual([send?.trace, send?.id]);
+  else expect([run.trace === send?.trace, run.links]).toEqual([false, [send?.id]]);
+});
