@@ -59,6 +59,11 @@ export interface Limits {
   readonly payload: number;
   /** Items of one batch. */
   readonly bulk: number;
+  /**
+   * Messages of one atomic batch, where they are fewer: all of one queue or topic, a copy for each of its groups counted.
+   * More are refused with a `RangeError`, and nothing is stored.
+   */
+  readonly atomic?: number;
   /** Bytes of a queue's or a job's name. */
   readonly name: number;
 }

@@ -17,8 +17,8 @@ const long = [
   "examples/killed.test.ts",
   "sqlite/crash.test.ts",
   "redis/{clock,cluster,invariants,keys,leftovers,operators,pages,refusals,seeds,waiting}.test.ts",
-  "nats/{answers,delayed,features,forgotten,limits,losses,meanwhile,moves,operators}.test.ts",
-  "nats/{promises,rows,schedules,silence,stranded,topics,wire}.test.ts",
+  "nats/{answers,facts,features,full_store,half_moves,late_bytes,limits,losses,meanwhile,operators}.test.ts",
+  "nats/{promises,rows,silence}.test.ts",
 ].map((files) => `tests/server/${files}`);
 /** The same of the core: another build of the same engine finds what the first has found. */
 const seeds = ["tests/web/simulation/**"];

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { ReserveOptions } from "../../src/exchange.ts";
 import { job } from "../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../src/transport.ts";
-import { safeName } from "../../src/transports/nats/names.ts";
+import { safeName } from "../../src/transports/nats/stream/subjects.ts";
 import { nats, type NatsConnection } from "../../src/transports/nats/mod.ts";
 import type { NatsServer } from "../server/support/servers/nats.ts";
 import { startNatsCluster } from "../server/support/servers/nats_cluster.ts";
@@ -189,7 +189,7 @@ test("a stream that is gone is told at once, and made anew by the next push", as
   await using client = await node.raw();
   const token = safeName(QUEUE);
   await client.request(`$JS.API.STREAM.DELETE.${prefix}_${token}`);
-  await deaf(client, `${prefix}.${token}.w.x`);
+  await deaf(client, `${prefix}.${token}.in.x`);
   const begun = performance.now();
   const [refused] = await transport.push([job({ id: "1", queue: QUEUE })], CALL);
   expect(refused).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });

@@ -32,7 +32,7 @@ export interface Subject {
   raw?(store: string, queue: string, payload: Uint8Array): Promise<void>;
   /**
    * Puts in an entry as another program would, with any of the fields that such a program can write; rejects where the
-   * store refuses such an entry. It may refuse names, ids and payloads, and must take any metadata.
+   * store refuses such an entry. It may refuse names, ids and payloads, and must take any metadata of less than 30,000 characters.
    */
   inject?(store: string, entry: ForeignEntry): Promise<void>;
   /**

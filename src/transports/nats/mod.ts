@@ -1,60 +1,59 @@
 /**
- * Jobs in NATS JetStream: durable, shared by whoever reaches the servers, 2.12 and later.
+ * Jobs in NATS JetStream: durable, shared by all that reach the servers, 2.12 and later.
  *
- * A stream for each queue, and a subject for each job that ends in its id. Two models were measured before: one subject
- * for all waiting jobs, and one for each. 1,000,000 waiting jobs of 100 bytes, two cores, loopback, 500 in flight, raw
- * frames; publish and consume per second, and the server's memory for each waiting job:
+ * A stream for each queue, and a subject for each job that ends in its id. 1,000,000 waiting jobs of 100 bytes cost a
+ * quarter of a gigabyte more than they would on one subject (2.15.1, two cores: 232k published and 108k consumed a
+ * second, against 305k and 194k). For that each job is found, shown and removed by its id with one look, and the server
+ * itself keeps ids apart and refuses stale moves, on the condition that a message is the last of its id.
  *
- * | server | one subject | a subject a job |
- * |---|---|---|
- * | 2.9.10 | 264k, 218k, 6 bytes | 216k, 153k, 264 bytes |
- * | 2.15.1 | 305k, 194k, 14 bytes | 232k, 108k, 242 bytes |
- *
- * The second costs a quarter of a gigabyte for a million waiting jobs, and is still faster than `@nats-io/jetstream`
- * publishes and consumes (40k and 110k on the same machine). For that each job, waiting or dead, is found, shown and
- * removed by its id with one look, where the first would have to read the stream. So the second was chosen; what keeps a
- * moved job from being two is the same in both: the successor's message id names the message that it follows.
+ * Pulls, publishes and calls of the API are spoken over `@nats-io/nats-core`, not by `@nats-io/jetstream` (3.4): that
+ * publishes 40k and consumes 110k a second on the same machine, with a promise and a timer for each message, and one
+ * subscription for each consumer; here many jobs share a round trip, and many waiting calls one pull.
  *
  * @module
  */
 
 import { MAX_NAME } from "../../defaults.ts";
-import { unlessLate } from "../../deadline.ts";
-import { DeadlineExceeded, TransportClosed, TransportError } from "../../errors.ts";
-import type { Call } from "../../exchange.ts";
-import { unlessAborted } from "../../promises.ts";
+import { guarded } from "../../guard/guard.ts";
 import type { Features, Transport } from "../../transport.ts";
-import { type Bench, createWindow } from "./bench.ts";
-import type { NatsConnection, NatsHeaders, NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
-import { createCalendar } from "./calendar.ts";
-import { createServerClock } from "./clock.ts";
-import { createCrowd } from "./crowd.ts";
-import { createDeaths } from "./deaths.ts";
-import { createHolding } from "./held.ts";
-import { createLink } from "./link.ts";
-import { AnswerLost, isPlaceGone, typed } from "./errors.ts";
-import { getJobs, infoOf, listJobs, queueNames } from "./look.ts";
-import { reloadJobs, removeJobs } from "./operate.ts";
-import { type NatsOptions, settingsOf } from "./options.ts";
-import { inOrder } from "./order.ts";
-import { createPlaces } from "./places.ts";
-import { payloadLimit } from "./publish.ts";
-import { createPulls } from "./pulls.ts";
+import { reloadJobs, removeJobs } from "./admin.ts";
+import type {
+  NatsConnection,
+  NatsHeaders,
+  NatsInfo,
+  NatsMessage,
+  NatsSubscription,
+} from "./client/connection.ts";
+import { createLink } from "./client/connected.ts";
+import { type NatsOptions, type Settings, settingsOf } from "./client/options.ts";
+import { type Calls, createCalls } from "./calls.ts";
+import type { Context } from "./context.ts";
+import { extendAll } from "./extend.ts";
+import { getJobs, infoOf, listJobs, queueNames } from "./inspect.ts";
+import { createMaintenance } from "./maintenance.ts";
 import { pushJobs } from "./push.ts";
-import { checkReserve, reserveJobs } from "./reserve.ts";
-import { extendAll, settleAll } from "./settle.ts";
+import { reserveJobs } from "./reserve.ts";
 import { createSchedules } from "./schedules.ts";
-import { createStranded } from "./stranded.ts";
-import { createTending } from "./tend.ts";
+import { settleAll } from "./settle.ts";
+import { createBatches, MAX_BATCH } from "./stream/batch.ts";
+import { createDeaths } from "./stream/deaths.ts";
+import { createDeliveries } from "./stream/deliveries.ts";
+import { createInFlight } from "./stream/in_flight.ts";
+import { payloadLimit } from "./stream/publish.ts";
+import { createPulls } from "./stream/pulls.ts";
+import { createQueueStreams } from "./stream/queue_streams.ts";
+import { createRoom } from "./stream/room.ts";
+import { createServerClock } from "./stream/server_clock.ts";
 import { createTopics } from "./topics.ts";
+import { createWaiters } from "./waiters.ts";
 
 export type { NatsConnection, NatsHeaders, NatsInfo, NatsMessage, NatsOptions, NatsSubscription };
 
 const FEATURES: Omit<Features, "durable"> = {
   shared: true,
-  exactFence: false,
+  exactFence: true,
   exactInfo: false,
-  atomicPush: false,
+  atomicPush: true,
   clock: "server",
   idLive: true,
   idWindow: true,
@@ -70,15 +69,17 @@ const MAX_ITEMS = 10_000;
  * none of this library's: the job may or may not be stored.
  *
  * On several servers a leader that dies is followed by another within ten seconds, and calls wait for it within their
- * deadlines. What bears a message id is sent again when no answer comes: pushes with ids, moves, locks. A push without
- * one is sent once; it waits only while nobody took it.
+ * deadlines. What bears a message id is sent again when no answer comes: pushes with ids, and moves. A push without one
+ * is sent once; it waits only while no server took it.
  *
  * A lease is the server's `ackWait`: one that is asked to be longer is kept up from here, a shorter one is granted as
- * `ackWait`. JetStream obeys whoever settles, so a delivery is refused here once its lease is over but for a twentieth
- * (at most a second). What travels longer than that, or is settled again after its lease as the link was lost before the
- * answer, is looked into before it is told: `stale` where another took the job, and where nobody can know, as what
- * followed is gone or minutes have passed, an error that is none of this library's. All else is told apart exactly, as a
- * message has one successor. `info` counts a job twice between the two writes of a move.
+ * `ackWait`. Moves are made on the condition that the message is the last of its id, so that a stale one changes nothing.
+ * An end that is answered within its lease is `settled`; a later one is made on the same condition. Where its answer was
+ * lost, and nothing lives under the id by then, it is `settled`, too. `info` counts a job twice between the two writes of
+ * a move.
+ *
+ * The server moves delayed jobs when they are due, at most 0.3 s late, and 3 s where 100,000 are due at once. Due times
+ * more than half a second apart keep their order; the others are sorted within a reserve.
  *
  * `@nats-io/nats-core` keeps one way to connect for the whole process. Connections of this transport, over TCP and over
  * WebSocket, set one that serves both before each attempt to connect, and come back beside each other. Those that you open
@@ -98,152 +99,80 @@ const MAX_ITEMS = 10_000;
  */
 export function nats(options: NatsOptions): Transport {
   const settings = settingsOf(options);
-  const { name, runtime } = settings;
-  const bench = benchOf(settings);
-  const { link, places, crowd, calendar, holding } = bench;
-  const ends = new Set<(error: unknown) => void>();
-  let closing: Promise<void> | undefined;
-
-  async function call<T>({ signal, deadline }: Call, work: (until: number) => Promise<T>): Promise<T> {
-    if (closing !== undefined) throw new TransportClosed(name);
-    signal?.throwIfAborted();
-    try {
-      return await unlessAborted(work(runtime.monotonic() + deadline), signal);
-    } catch (error) {
-      throw ended(error);
-    }
-  }
-
-  /** What ends because the transport was closed says so. */
-  function ended(error: unknown): unknown {
-    if (isPlaceGone(error)) places.forgetAll();
-    const cause = error instanceof AnswerLost ? error.cause : typed(error, "use JetStream");
-    return closing !== undefined && cause instanceof TransportError ? new TransportClosed(name) : cause;
-  }
-
-  function ask<T>(bounds: Call, action: string, work: (until: number) => Promise<T>): Promise<T> {
-    return call(bounds, async (until) => {
-      await link.ready(until, action);
-      return await work(until);
-    });
-  }
-
-  /** Puts something into queues once those who take from them at this moment are through. */
-  function inTurn<T>(
-    items: readonly { readonly queue: string }[],
-    action: string,
-    until: number,
-    put: () => Promise<T>,
-  ): Promise<T> {
-    const orders = new Set(items.map(({ queue }) => places.of(queue).order));
-    const ms = Math.max(0, until - runtime.monotonic());
-    const late = (): Error => new DeadlineExceeded(action, Math.round(ms));
-    return inOrder(orders, "put", (before) => unlessLate(link.alarms, before, { ms, late }), put);
-  }
-
-  async function close(): Promise<void> {
-    for (const end of [...ends]) end(new TransportClosed(name));
-    await crowd.close();
-    calendar.close();
-    holding.close();
-    await link.close();
-  }
-
-  return {
-    name,
+  const context = contextOf(settings);
+  const calls = createCalls(context);
+  const { link } = context;
+  return guarded({
+    name: settings.name,
     features: { ...FEATURES, durable: settings.storage === "file" },
     get limits() {
-      return { payload: payloadLimit(link), bulk: MAX_ITEMS, name: MAX_NAME };
+      return { payload: payloadLimit(link), bulk: MAX_ITEMS, atomic: MAX_BATCH, name: MAX_NAME };
     },
     maxAttempts: settings.maxDeliver,
     users: new Set(),
-    push: (jobs, bounds) =>
-      call(bounds, (until) => {
-        checkBulk("push jobs", jobs);
-        return inTurn(jobs, "push jobs", until, () => pushJobs(bench, jobs, until));
+    ...jobs(context, calls),
+    ...operator(context, calls),
+    topics: createTopics(context, calls.ask),
+    schedules: createSchedules(context, calls.ask),
+    [Symbol.asyncDispose]: () => calls.close(),
+  });
+}
+
+function jobs(context: Context, calls: Calls): Pick<Transport, "push" | "reserve" | "extend" | "settle"> {
+  return {
+    push: (items, bounds) =>
+      calls.call(bounds, (until) => {
+        const put = () => pushJobs(context, items, bounds.atomic === true, until);
+        return calls.inTurn(items, "push jobs", until, put);
       }),
-    reserve(queues, options) {
-      if (closing !== undefined) return Promise.reject(new TransportClosed(name));
-      const { signal } = options;
-      try {
-        signal?.throwIfAborted();
-        checkReserve(queues, options);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-      const reserved = reserveJobs(bench, queues, options, (end) => {
-        const abort = (): void => end(signal?.reason);
-        ends.add(end);
-        signal?.addEventListener("abort", abort, { once: true });
-        return () => {
-          ends.delete(end);
-          signal?.removeEventListener("abort", abort);
-        };
-      });
-      return reserved.catch((error) => Promise.reject(ended(error)));
-    },
-    extend: (leases, bounds) =>
-      call(bounds, (until) => {
-        checkBulk("extend leases", leases);
-        return extendAll(bench, leases, until);
-      }),
+    reserve: (queues, options) =>
+      calls.wait(options.signal, (onEnd) => reserveJobs(context, queues, options, onEnd)),
+    extend: (leases, bounds) => calls.call(bounds, (until) => extendAll(context, leases, until)),
     settle: (settlements, bounds) =>
-      call(bounds, (until) => {
-        checkBulk("settle jobs", settlements);
+      calls.call(bounds, (until) => {
         const moving = settlements.filter(({ to }) => to !== "done");
-        return inTurn(moving, "settle jobs", until, () => settleAll(bench, settlements, until));
+        return calls.inTurn(moving, "settle jobs", until, () => settleAll(context, settlements, until));
       }),
-    info: (queue, bounds) => ask(bounds, "count jobs", (until) => infoOf(bench, queue, until)),
-    queues: (bounds) => ask(bounds, "list queues", (until) => queueNames(bench, until)),
-    list: (queue, channel, page, bounds) =>
-      ask(bounds, "list jobs", (until) => listJobs(bench, queue, channel, page, until)),
-    get: (queue, ids, bounds) =>
-      ask(bounds, "get jobs", (until) => {
-        checkBulk("get jobs", ids);
-        return getJobs(bench, queue, ids, until);
-      }),
-    reload: (queue, channel, select, bounds) =>
-      ask(bounds, "reload jobs", (until) => reloadJobs(bench, queue, channel, select, bounds.reset, until)),
-    remove: (queue, channel, select, bounds) =>
-      ask(bounds, "remove jobs", (until) => removeJobs(bench, queue, channel, select, until)),
-    topics: createTopics(bench, ask),
-    schedules: createSchedules(bench, ask),
-    [Symbol.asyncDispose]: () => closing ??= close(),
   };
 }
 
-function benchOf(settings: ReturnType<typeof settingsOf>): Bench {
+function operator(
+  context: Context,
+  { ask }: Calls,
+): Pick<Transport, "info" | "queues" | "list" | "get" | "reload" | "remove"> {
+  return {
+    info: (queue, bounds) => ask(bounds, "count jobs", (until) => infoOf(context, queue, until)),
+    queues: (bounds) => ask(bounds, "list queues", (until) => queueNames(context, until)),
+    list: (queue, channel, page, bounds) =>
+      ask(bounds, "list jobs", (until) => listJobs(context, queue, channel, page, until)),
+    get: (queue, ids, bounds) => ask(bounds, "get jobs", (until) => getJobs(context, queue, ids, until)),
+    reload: (queue, channel, select, bounds) =>
+      ask(bounds, "reload jobs", (until) => reloadJobs(context, queue, channel, select, bounds.reset, until)),
+    remove: (queue, channel, select, bounds) =>
+      ask(bounds, "remove jobs", (until) => removeJobs(context, queue, channel, select, until)),
+  };
+}
+
+function contextOf(settings: Settings): Context {
   const link = createLink(settings);
   const clock = createServerClock(link);
-  const places = createPlaces(link, clock);
-  const pulls = createPulls(link, places, (arrival) => bench.crowd.stray(arrival));
-  const parts = {
+  const streams = createQueueStreams(link, clock);
+  const context: Context = {
     link,
     clock,
-    places,
-    pulls,
-    holding: createHolding(link),
-    window: createWindow(),
+    streams,
+    deliveries: createDeliveries(link),
+    pulls: createPulls(link, streams, (received) => context.waiters.stray(received)),
+    batches: createBatches(link),
+    waiters: createWaiters(settings.runtime, () => context),
+    inFlight: createInFlight(),
     deaths: createDeaths(settings.runtime),
-    stranded: createStranded(() => bench),
-    tend: createTending(() => bench),
+    room: createRoom(link),
+    tend: createMaintenance(() => context),
   };
-  const crowd = createCrowd(settings.runtime, () => bench);
-  const calendar = createCalendar(link, () => bench);
   link.listeners.add({
-    down: () => {
-      crowd.reset();
-      calendar.reset();
-    },
-    moved: (stream, consumer) => crowd.moved(stream, consumer),
+    down: () => context.waiters.reset(),
+    moved: (stream, consumer) => context.waiters.moved(stream, consumer),
   });
-  const bench: Bench = { ...parts, crowd, calendar };
-  return bench;
-}
-
-function checkBulk(action: string, items: readonly unknown[]): void {
-  if (items.length <= MAX_ITEMS) return;
-  throw new RangeError(
-    `Cannot ${action} as one call takes at most ${MAX_ITEMS}: current number is ${items.length}`,
-  );
+  return context;
 }

@@ -4,302 +4,192 @@
  * @module
  */
 
-import { MAX_NAME } from "../../defaults.ts";
-import { errorOf, RelevoError, TooLargeError } from "../../errors.ts";
+import { errorOf, RelevoError } from "../../errors.ts";
 import type { Pushed, PushJob } from "../../exchange.ts";
-import { byteLength } from "../../names.ts";
-import { checkTime } from "../../options.ts";
-import { hush } from "../../promises.ts";
-import type { Bench } from "./bench.ts";
-import { closeLock, type Taken } from "./idlock.ts";
-import { jobOf, takeId } from "./ids.ts";
-import type { Place } from "./place.ts";
-import { AnswerLost, isPlaceGone } from "./errors.ts";
-import { type Bound, isTopic, readRegistry } from "./registry.ts";
-import { sendOn } from "./topics.ts";
-import { type Letter, lineSubject, payloadLimit, publish } from "./publish.ts";
-import { deleteMessage } from "./read.ts";
-import type { Marks } from "./wire.ts";
+import { AnswerLost, isStreamGone } from "./client/errors.ts";
+import type { Context } from "./context.ts";
+import { isTopic } from "./groups.ts";
+import { freed, messagesOf, type Target, targetOf } from "./new_jobs.ts";
+import { pushAtomic } from "./push_atomic.ts";
+import { partOf } from "./stream/batch.ts";
+import { isRefused, type Message, publish, type Receipt } from "./stream/publish.ts";
+import { liveOf } from "./stream/read.ts";
+import { sweepTopic } from "./topics.ts";
 
-/** When a job may run, or nothing for at once. */
-interface When {
-  readonly delay?: number | undefined;
-  readonly at?: number | undefined;
-}
+/** Times that a job is sent which is refused though its id is free by the time that it is looked for. */
+const TRIES = 10;
+/** Messages, and bytes of payloads, of jobs that travel together. */
+const SHARED = 256;
+const SHARED_BYTES = 512 * 1024;
 
-/** What makes a job the only one of its tick, however often and by whomever that is pushed. */
-export interface Once {
-  /** Its message id, unless its caller chose an id for it. */
-  readonly messageId: string;
-  /** The lock of that id under which it was to be stored before. */
-  readonly lock: Taken | undefined;
-  /**
-   * Writes a lock down before the job is stored under it; the lock that holds, which may be another's, or undefined when
-   * the tick is over.
-   */
-  keep(lock: Taken): Promise<Taken | undefined>;
-}
-
-/** Stores jobs; an answer for each. A tick's job is a duplicate the second time. */
+/** Stores jobs; an answer for each. */
 export async function pushJobs(
-  bench: Bench,
+  context: Context,
   jobs: readonly PushJob[],
+  atomic: boolean,
   until: number,
-  once?: Once,
 ): Promise<Pushed[]> {
-  const { link, places } = bench;
+  const { link } = context;
   if (!link.up) await link.ready(until, "push jobs");
-  const made = new Map<string, Place | Error>();
-  const missing = new Set<string>();
-  for (const { queue } of jobs) {
-    if (made.has(queue) || missing.has(queue)) continue;
-    const known = places.known(queue);
-    if (known === undefined) missing.add(queue);
-    else made.set(queue, known);
-  }
-  // Several servers take a while to agree on a place, and as long for many as for one.
-  const making = [...missing].map(async (queue) =>
-    void made.set(queue, await places.make(queue, until).catch(errorOf))
-  );
-  if (making.length > 0) await Promise.all(making);
-  const prepared = jobs.map((job) => prepare(bench, job, made.get(job.queue)));
-  await inTurn(prepared, () => takeIds(bench, prepared, until, once));
-  const registries = await registriesOf(bench, prepared, until);
+  const targets = await targetsOf(context, jobs, until);
+  if (atomic) return await pushAtomic(context, jobs, targets, until);
   const answers: Promise<Pushed>[] = [];
-  for (const item of prepared) {
-    const { length } = item.job.payload;
-    const room = item.answer === undefined ? bench.window.enter(length) : undefined;
-    if (room !== undefined) await room;
-    const groups = item.place === undefined ? undefined : registries.get(item.place);
-    const line = groups !== undefined && groups.length > 0 ? "p" : undefined;
-    answers.push(
-      item.answer === undefined ? store(bench, item, line, until, once) : Promise.resolve(item.answer),
-    );
+  const shared = createShared(context, until);
+  for (const job of jobs) {
+    const prepared = prepare(context, job, targets.get(job.queue));
+    if (prepared instanceof Error) answers.push(Promise.resolve(prepared));
+    else if (prepared.length > 1) answers.push(shared.add(prepared));
+    else {
+      shared.send();
+      const entering = context.inFlight.enter(job.payload.length);
+      if (entering !== undefined) await entering;
+      const stored = store(context, prepared, until).catch((error) => failed(context, prepared, error));
+      answers.push(stored.finally(() => context.inFlight.leave(job.payload.length)));
+    }
   }
+  shared.send();
   const pushed = await Promise.all(answers);
-  for (const [place, groups] of registries) await fanOut(bench, place, groups, prepared, until);
+  await afterwards(context, targets, until);
   return pushed;
 }
 
-/** A job on its way in. */
-interface Item {
-  readonly job: PushJob;
-  readonly place: Place | undefined;
-  /** What became of it, once that is known. */
-  answer: Pushed | undefined;
-  taken: Taken | undefined;
-  /** The number under which it was stored. */
-  seq: number;
-}
-
-function prepare(bench: Bench, job: PushJob, place: Place | Error | undefined): Item {
-  try {
-    checkJob(bench, job);
-    if (place === undefined || place instanceof Error) throw place;
-    return { job, place, answer: undefined, taken: undefined, seq: 0 };
-  } catch (error) {
-    return { job, place: undefined, answer: errorOf(error), taken: undefined, seq: 0 };
-  }
-}
-
-/** Takes the ids that callers chose; of equal ones in one batch the first. */
-async function takeIds(
-  bench: Bench,
-  items: readonly Item[],
+/** Where the jobs go, or why they cannot. */
+async function targetsOf(
+  context: Context,
+  jobs: readonly PushJob[],
   until: number,
-  once: Once | undefined,
-): Promise<void> {
-  const first = new Map<Place, Set<string>>();
-  await Promise.all(items.map(async (item) => {
-    const { job, place } = item;
-    if (job.idWindow === undefined || place === undefined) return;
-    const seen = first.get(place) ?? new Set();
-    first.set(place, seen);
-    if (seen.has(job.id)) return void (item.answer = "duplicate");
-    seen.add(job.id);
+): Promise<ReadonlyMap<string, Target | Error>> {
+  const queues = [...new Set(jobs.map(({ queue }) => queue))];
+  // Several servers take a while to agree on a stream, and as long for many as for one.
+  const found = await Promise.all(queues.map(async (queue): Promise<[string, Target | Error]> => {
     try {
-      item.taken = once?.lock ?? await take(bench, place, job, until, once);
-      if (item.taken === undefined) item.answer = "duplicate";
+      const target = await targetOf(context, queue, until);
+      const checking = context.room.check(target.queueStream, until);
+      if (checking !== undefined) await checking;
+      return [queue, target];
     } catch (error) {
-      item.answer = errorOf(error);
+      return [queue, errorOf(error)];
     }
   }));
+  return new Map(found);
 }
 
-/** Takes the id of a job; a tick's is written down before the job is stored. */
-async function take(
-  bench: Bench,
-  place: Place,
+/** The messages of a job, or why there can be none. */
+function prepare(
+  context: Context,
   job: PushJob,
-  until: number,
-  once: Once | undefined,
-): Promise<Taken | undefined> {
-  const taken = await takeId(bench, place, job, until);
-  if (taken === undefined || once === undefined) return taken;
-  const kept = await once.keep(taken);
-  if (kept?.seq !== taken.seq && taken.inherited !== true) {
-    await deleteMessage(bench, place, taken.seq, until);
+  target: Target | Error | undefined,
+): readonly Message[] | Error {
+  try {
+    if (target === undefined || target instanceof Error) return target ?? new Error("A job has no stream");
+    return messagesOf(context, target, job);
+  } catch (error) {
+    return errorOf(error);
   }
-  return kept;
+}
+
+/** Jobs of topics, each of which is several messages, that travel as one batch. */
+interface Shared {
+  /** Takes in the messages of a job. */
+  add(messages: readonly Message[]): Promise<Pushed>;
+  /** Sends what was taken in. */
+  send(): void;
 }
 
 /**
- * Lets a call go on when those before it have taken their ids, as that takes several round trips, and jobs shall lie in
- * the order of the calls.
+ * Makes the batches that jobs of topics share: a batch costs the server as much as ten messages. They share no fate: what
+ * is refused together is sent one by one.
  */
-async function inTurn(items: readonly Item[], take: () => Promise<void>): Promise<void> {
-  const places = new Set(items.flatMap(({ place }) => place === undefined ? [] : [place]));
-  const before = [...places].flatMap(({ turn }) => turn === undefined ? [] : [turn]);
-  const takes = items.some(({ job }) => job.idWindow !== undefined);
-  if (!takes && before.length === 0) return;
-  const turn = Promise.allSettled([...before, ...takes ? [take()] : []]);
-  for (const place of places) place.turn = turn;
-  await turn;
-  for (const place of places) if (place.turn === turn) place.turn = undefined;
+function createShared(context: Context, until: number): Shared {
+  let jobs: { readonly messages: readonly Message[]; readonly told: (pushed: Pushed) => void }[] = [];
+  let count = 0;
+  let bytes = 0;
+  const shared: Shared = {
+    add(messages) {
+      const [first] = messages;
+      const isApart = jobs.some(({ messages: [other] }) =>
+        other?.queueStream.stream !== first?.queueStream.stream || other?.record.id === first?.record.id
+      );
+      const size = messages.reduce((sum, { payload }) => sum + payload.length, 0);
+      if (isApart || count + messages.length > SHARED || bytes + size > SHARED_BYTES) shared.send();
+      count += messages.length;
+      bytes += size;
+      return new Promise((told) => jobs.push({ messages, told }));
+    },
+    send() {
+      const sent = jobs;
+      jobs = [];
+      count = bytes = 0;
+      if (sent.length === 0) return;
+      const alone = (): void => {
+        for (const { messages, told } of sent) {
+          store(context, messages, until).then(told, (error) => told(failed(context, messages, error)));
+        }
+      };
+      if (sent.length === 1) return alone();
+      const all = sent.flatMap(({ messages }) => messages);
+      send(context, all, until).then((receipt) => {
+        if (receipt instanceof Error || receipt.state !== "stored") alone();
+        else for (const { told } of sent) told("stored");
+      }, (error) => {
+        if (isRefused(error)) alone();
+        else for (const { messages, told } of sent) told(failed(context, messages, error));
+      });
+    },
+  };
+  return shared;
 }
 
-/** The groups of each topic that is published to. */
-async function registriesOf(
-  bench: Bench,
-  items: readonly Item[],
-  until: number,
-): Promise<Map<Place, readonly Bound[]>> {
-  const topics = new Set(items.flatMap(({ place }) => place !== undefined && isTopic(place) ? [place] : []));
-  const registries = new Map<Place, readonly Bound[]>();
-  for (const place of topics) registries.set(place, (await readRegistry(bench, place, until)).groups);
-  return registries;
+/** Stores the messages of one job. */
+async function store(context: Context, messages: readonly Message[], until: number): Promise<Pushed> {
+  let current = messages;
+  for (let tries = 1;; tries++) {
+    const receipt = await send(context, current, until);
+    if (receipt instanceof Error) return failed(context, messages, receipt);
+    if (receipt.state !== "refused") {
+      return receipt.state === "stored" || receipt.twin ? "stored" : "duplicate";
+    }
+    if (receipt.twin && await isThere(context, current, until)) return "stored";
+    const next = await freed(context, current, until);
+    if (next === undefined || tries === TRIES) return "duplicate";
+    current = next;
+  }
+}
+
+function send(context: Context, messages: readonly Message[], until: number): Promise<Receipt | Error> {
+  const [first] = messages;
+  if (first === undefined) throw new Error("A job has no message");
+  if (messages.length > 1) return context.batches.store(first.queueStream, messages.map(partOf), until);
+  return new Promise((resolve) => publish(context.link, first, until, resolve));
+}
+
+/** Whether what was refused is there, as it was sent twice. */
+async function isThere(context: Context, [first]: readonly Message[], until: number): Promise<boolean> {
+  if (first?.once === undefined) return false;
+  const live = await liveOf(context, first.queueStream, first.record.id, until);
+  return live?.once === first.once;
+}
+
+function failed({ streams }: Context, [first]: readonly Message[], error: unknown): Error {
+  if (isStreamGone(error) && first !== undefined) streams.forget(first.queueStream);
+  return errorOf(error);
 }
 
 /**
- * Sends on what was published. It is stored by now, so that a failure here is nobody's: what is left is sent on by
- * whoever looks next.
+ * A topic's first group may have been bound while a job was on its way to the topic itself. It is stored by now, so that
+ * a failure here is none of the push: what is left is found by the workers of the group.
  */
-async function fanOut(
-  bench: Bench,
-  place: Place,
-  known: readonly Bound[],
-  items: readonly Item[],
+async function afterwards(
+  context: Context,
+  targets: ReadonlyMap<string, Target | Error>,
   until: number,
 ): Promise<void> {
-  const stored = items.filter((item) => item.place === place && item.seq > 0);
-  if (stored.length === 0) return;
-  try {
-    // The first group may have been bound since.
-    const groups = known.length > 0 ? known : (await readRegistry(bench, place, until)).groups;
-    if (groups.length === 0) return;
-    await sendOn(
-      bench,
-      place,
-      groups,
-      stored.map(({ job, taken, seq }) => {
-        const { record, payload } = letterOf(bench, place, job, taken, "p");
-        return { seq, record, payload };
-      }),
-      until,
-    );
-  } catch (error) {
-    if (!(error instanceof RelevoError) && !(error instanceof AnswerLost)) throw error;
+  for (const target of targets.values()) {
+    if (target instanceof Error || !isTopic(target.queueStream) || target.groups.length > 0) continue;
+    try {
+      await sweepTopic(context, target.queueStream, until);
+    } catch (error) {
+      if (!(error instanceof RelevoError) && !(error instanceof AnswerLost)) throw error;
+    }
   }
-}
-
-function store(
-  bench: Bench,
-  item: Item,
-  line: "p" | undefined,
-  until: number,
-  once: Once | undefined,
-): Promise<Pushed> {
-  const { link, window } = bench;
-  const { job, place, taken } = item;
-  return new Promise((resolve) => {
-    if (place === undefined) return resolve(new Error("A job has no place"));
-    const letter = { once: once?.messageId, isNew: true, ...letterOf(bench, place, job, taken, line) };
-    publish(link, letter, until, (receipt, error) => {
-      window.leave(job.payload.length);
-      if (isPlaceGone(error)) bench.places.forget(place);
-      if (receipt === undefined) return resolve(error ?? new Error("A job was not answered"));
-      if (receipt.duplicate && taken?.inherited === true) {
-        return resolve(storeAnew(bench, item, { place, taken, line, once }, until).catch(errorOf));
-      }
-      if (!receipt.duplicate) item.seq = receipt.seq;
-      if (taken !== undefined) hush(closeLock(bench, place, job.id, taken, until));
-      resolve(receipt.duplicate ? "duplicate" : "stored");
-    });
-  });
-}
-
-/** A job that was to be stored under a lock which another left behind. */
-interface Left {
-  readonly place: Place;
-  readonly taken: Taken;
-  readonly line: "p" | undefined;
-  readonly once: Once | undefined;
-}
-
-/** Who left the lock behind had stored its job. Where that is gone by now, and its window over, this one is another. */
-async function storeAnew(
-  bench: Bench,
-  item: Item,
-  { place, taken, line, once }: Left,
-  until: number,
-): Promise<Pushed> {
-  const { job } = item;
-  await closeLock(bench, place, job.id, taken, until);
-  item.taken = bench.clock.now() < taken.end ? undefined : await take(bench, place, job, until, once);
-  if (item.taken === undefined) return "duplicate";
-  const room = bench.window.enter(job.payload.length);
-  if (room !== undefined) await room;
-  return await store(bench, item, line, until, once);
-}
-
-/** The message that a job is. */
-function letterOf(
-  bench: Bench,
-  place: Place,
-  job: PushJob,
-  taken: Taken | undefined,
-  line: "p" | undefined,
-): Letter {
-  const { id, name, payload, meta } = job;
-  const marks: Marks = { ...whenMarks(bench, job), ...taken === undefined ? {} : { until: taken.end } };
-  const delayed = marks.delay !== undefined || (marks.due ?? 0) > bench.clock.now();
-  const record = { id, name, meta, marks };
-  const subject = lineSubject(place, line ?? (delayed ? "d" : "w"), id);
-  return { place, subject, payload, record, ...taken === undefined ? {} : { once: jobOf(taken) } };
-}
-
-/** When a job may run, as it is written: an instant, or a time after it is stored. */
-export function whenMarks(bench: Bench, { delay, at }: When): Marks {
-  if (at !== undefined) return Math.ceil(at) > bench.clock.now() ? { due: Math.ceil(at) } : {};
-  return delay === undefined || delay === 0 ? {} : { delay: Math.ceil(delay) };
-}
-
-/** Refuses a time that no clock shows. */
-export function checkWhen(action: string, { delay, at }: When): void {
-  if (delay !== undefined) checkTime(action, "delay", delay);
-  if (at !== undefined && !(Math.abs(at) <= 8.64e15)) {
-    throw new RangeError(
-      `Cannot ${action} as 'at' must be an instant in milliseconds since the epoch: current value is ${
-        String(at)
-      }`,
-    );
-  }
-}
-
-function checkJob({ link }: Bench, job: PushJob): void {
-  const limit = payloadLimit(link);
-  if (job.payload.length + 3 * job.meta.length > limit) {
-    const size = job.payload.length + byteLength(job.meta);
-    if (size > limit) throw new TooLargeError("a job", size, limit);
-  }
-  checkLength("queue", job.queue);
-  checkLength("job", job.name);
-  checkWhen("push a job", job);
-  if (job.idWindow !== undefined) checkTime("push a job", "idWindow", job.idWindow);
-}
-
-function checkLength(what: string, name: string): void {
-  if (name.length * 3 <= MAX_NAME) return;
-  const size = byteLength(name);
-  if (size > MAX_NAME) throw new TooLargeError(`the name of a ${what}`, size, MAX_NAME);
 }

@@ -4,100 +4,67 @@
  * @module
  */
 
+import type { Alarm } from "../../alarms.ts";
 import { unlessLate } from "../../deadline.ts";
 import { DeadlineExceeded, RelevoError } from "../../errors.ts";
 import type { Delivery, ReserveOptions } from "../../exchange.ts";
-import { checkInteger, checkTime } from "../../options.ts";
-import type { Alarm } from "../../alarms.ts";
 import { hush } from "../../promises.ts";
-import type { Bench, Waiter } from "./bench.ts";
-import { briefly } from "./brief.ts";
-import { isPlaceGone } from "./errors.ts";
-import { Held, marginOf } from "./held.ts";
-import { inOrder } from "./order.ts";
-import type { Place } from "./place.ts";
-import type { Arrival } from "./arrival.ts";
+import { briefly } from "./client/briefly.ts";
+import { isStreamGone } from "./client/errors.ts";
+import type { Context, Waiter } from "./context.ts";
 import { dropNote, type Noted, noteFrail } from "./notes.ts";
-import { dueOf, giveBack } from "./ripen.ts";
-import { look, round } from "./take.ts";
-import { isFrail } from "./wire.ts";
+import { look, round } from "./poll.ts";
+import { giveBack } from "./returned.ts";
+import { inOrder } from "./stream/call_order.ts";
+import { Held, marginOf } from "./stream/deliveries.ts";
+import { isFrail } from "./stream/message.ts";
+import type { QueueStream } from "./stream/queue_stream.ts";
+import type { Received } from "./stream/received.ts";
 
 /** Milliseconds for which a look before a wait is waited for in a cluster. */
 const FIRST = 500;
 /** Milliseconds for which a look is waited for that was interrupted: what it still brings is given back. */
 const LAST_LOOK = 1_000;
 const NONE: Noted = { notes: new Map(), unheard: new Set() };
-/** Milliseconds for what is given back when nobody waits for it any more. */
+/** Milliseconds for what is given back when no call waits for it any more. */
 const GIVE_BACK = 5_000;
 
-/** Refuses what is no reserve. */
-export function checkReserve(queues: readonly string[], { limit, slots, lease, wait }: ReserveOptions): void {
-  checkInteger("reserve jobs", "limit", limit, 1, Number.MAX_SAFE_INTEGER);
-  checkInteger("reserve jobs", "slots", slots, 0, Number.MAX_SAFE_INTEGER);
-  checkTime("reserve jobs", "lease", lease, 1);
-  checkTime("reserve jobs", "wait", wait);
-  for (const queue of queues) {
-    if (!queue.endsWith("@")) continue;
-    throw new TypeError(
-      `Cannot reserve jobs as a topic's own queue is reserved by nobody: current value is '${queue}'`,
-    );
-  }
+/** What one reserve has at hand. */
+interface Reserve {
+  readonly context: Context;
+  readonly queues: readonly string[];
+  readonly options: ReserveOptions;
+  /** When its wait is over, and when the call is, on the monotonic clock. */
+  readonly over: number;
+  readonly until: number;
+  /** The reason for which it was ended from outside, once it was. */
+  readonly ended: unknown[];
+  /** Told when it is ended from outside. */
+  readonly ends: ((error: unknown) => void)[];
+  /** Rejects when it is ended from outside. */
+  readonly interrupted: Promise<never>;
 }
 
-/** Takes what is there, or waits for it. `ended` is called with what ends the wait from outside. */
+/** Takes what is there, or waits for it. `onEnd` hears what ends the wait from outside. */
 export async function reserveJobs(
-  bench: Bench,
+  context: Context,
   queues: readonly string[],
   options: ReserveOptions,
   onEnd: (end: (error: unknown) => void) => () => void,
 ): Promise<readonly Delivery[]> {
-  const { link, places } = bench;
-  const { runtime } = link.settings;
-  const { wait, deadline } = options;
-  const started = runtime.monotonic();
-  const over = started + wait;
-  const until = over + deadline;
-  // Who waits may as well get what is pushed later, and hears of what was pushed before.
-  const orders = wait > 0 ? [] : queues.map((queue) => places.of(queue).order);
-  const ends: ((error: unknown) => void)[] = [];
+  const over = context.link.settings.runtime.monotonic() + options.wait;
   const ended: unknown[] = [];
+  const ends: ((error: unknown) => void)[] = [];
   const off = onEnd((error) => {
     ended.push(error);
     for (const end of ends) end(error);
   });
   const interrupted = new Promise<never>((_, reject) => ends.push(reject));
   hush(interrupted);
-  const orInterrupted = <T>(work: Promise<T>): Promise<T> => Promise.race([work, interrupted]);
-  const late = (): Error => new DeadlineExceeded("reserve jobs", Math.round(until - started));
-  const bounded = (before: Promise<unknown>): Promise<unknown> =>
-    orInterrupted(unlessLate(link.alarms, before, { ms: until - started, late }));
+  const until = over + options.deadline;
+  const reserve: Reserve = { context, queues, options, over, until, ended, ends, interrupted };
   try {
-    const found: Place[] = [];
-    const looking = inOrder(orders, "take", bounded, async () => {
-      await orInterrupted(link.ready(until, "reserve jobs"));
-      const all = await orInterrupted(Promise.all(
-        queues.map((queue) => places.known(queue) ?? (wait > 0 ? places.make : places.find)(queue, until)),
-      ));
-      found.push(...all.filter((place) => place !== undefined));
-      bench.tend(found);
-      return await (wait === 0
-        ? round(bench, found, { ...options, eager: true }, until)
-        : firstLook(bench, found, options, until));
-    });
-    const arrivals = await Promise.race([
-      looking,
-      interrupted.catch(() => briefly(runtime, LAST_LOOK, looking)),
-    ]);
-    if (arrivals === undefined) {
-      hush(looking.then((late) => handOver(bench, late, options.lease, ended)));
-      throw ended[0];
-    }
-    const isOver = ended.length > 0 || arrivals.length > 0 || wait === 0;
-    if (isOver) return await handOver(bench, arrivals, options.lease, ended);
-    const first = await waitFor(bench, found, options, over, ends);
-    if (first === undefined) return [];
-    const more = await fill(bench, first, options, until);
-    return await handOver(bench, more, options.lease, ended);
+    return await carriedOut(reserve);
   } catch (error) {
     // What fails once it was ended from outside does so for that reason.
     throw ended.length > 0 ? ended[0] : error;
@@ -106,22 +73,68 @@ export async function reserveJobs(
   }
 }
 
+async function carriedOut(reserve: Reserve): Promise<readonly Delivery[]> {
+  const { context, options, ended, until } = reserve;
+  const { runtime } = context.link.settings;
+  const found: QueueStream[] = [];
+  const looking = lookFirst(reserve, found);
+  const received = await Promise.race([
+    looking,
+    reserve.interrupted.catch(() => briefly(runtime, LAST_LOOK, looking)),
+  ]);
+  if (received === undefined) {
+    hush(looking.then((late) => handOver(context, late, options.lease, ended)));
+    throw ended[0];
+  }
+  const isOver = ended.length > 0 || received.length > 0 || options.wait === 0;
+  if (isOver) return await handOver(context, received, options.lease, ended);
+  const first = await waitFor(reserve, found);
+  if (first === undefined) return [];
+  const more = await fill(context, first, options, until);
+  return await handOver(context, more, options.lease, ended);
+}
+
+/** The look before a wait, once the calls are through that were made before it. */
+function lookFirst(reserve: Reserve, found: QueueStream[]): Promise<Received[]> {
+  const { context, queues, options, until, interrupted } = reserve;
+  const { link, streams } = context;
+  const { wait, deadline } = options;
+  const orInterrupted = <T>(work: Promise<T>): Promise<T> => Promise.race([work, interrupted]);
+  const ms = wait + deadline;
+  const late = (): Error => new DeadlineExceeded("reserve jobs", Math.round(ms));
+  const bounded = (before: Promise<unknown>): Promise<unknown> =>
+    orInterrupted(unlessLate(link.alarms, before, { ms, late }));
+  // A call that waits may as well get what is pushed later, and hears of what was pushed before.
+  const orders = wait > 0 ? [] : queues.map((queue) => streams.of(queue).order);
+  return inOrder(orders, "take", bounded, async () => {
+    await orInterrupted(link.ready(until, "reserve jobs"));
+    const all = await orInterrupted(Promise.all(
+      queues.map((queue) => streams.known(queue) ?? (wait > 0 ? streams.make : streams.find)(queue, until)),
+    ));
+    found.push(...all.filter((queueStream) => queueStream !== undefined));
+    context.tend(found);
+    return await (wait === 0
+      ? round(context, found, { ...options, eager: true }, until)
+      : firstLook(context, found, options, until));
+  });
+}
+
 /**
- * A look before a wait. In a cluster a line may have no leader for some seconds: that holds up nobody, as those who wait
- * stand at each line by itself.
+ * A look before a wait. In a cluster a consumer may have no leader for some seconds: that holds up no call, as each
+ * waits at each consumer by itself.
  */
 async function firstLook(
-  bench: Bench,
-  places: readonly Place[],
+  context: Context,
+  queueStreams: readonly QueueStream[],
   { limit, slots }: ReserveOptions,
   until: number,
-): Promise<Arrival[]> {
-  const { link } = bench;
+): Promise<Received[]> {
+  const { link } = context;
   const soon = link.clustered ? Math.min(until, link.settings.runtime.monotonic() + FIRST) : until;
   try {
-    return await round(bench, places, { limit, slots, eager: false }, soon);
+    return await round(context, queueStreams, { limit, slots, eager: false }, soon);
   } catch (error) {
-    const silent = error instanceof RelevoError && !isPlaceGone(error) &&
+    const silent = error instanceof RelevoError && !isStreamGone(error) &&
       (error.code === "DEADLINE_EXCEEDED" || error.code === "TRANSPORT_UNAVAILABLE");
     if (soon === until || !silent || !link.up) throw error;
     return [];
@@ -130,104 +143,101 @@ async function firstLook(
 
 /** The first job that comes, or nothing when the wait is over. */
 function waitFor(
-  bench: Bench,
-  places: readonly Place[],
-  { slots }: ReserveOptions,
-  over: number,
-  ends: ((error: unknown) => void)[],
-): Promise<Arrival | undefined> {
-  const { crowd, link } = bench;
+  { context: { waiters, link }, options: { slots, ready }, over, ends }: Reserve,
+  queueStreams: readonly QueueStream[],
+): Promise<Received | undefined> {
   return new Promise((resolve, reject) => {
     const settle = (then: () => void): void => {
-      crowd.leave(waiter);
+      waiters.leave(waiter);
       link.listeners.delete(listener);
       alarm.cancel();
       then();
     };
     const failed = (error: Error): void => settle(() => reject(error));
-    const waiter: Waiter = { places, slots, got: (arrival) => settle(() => resolve(arrival)), failed };
+    const got = (received: Received): void => settle(() => resolve(received));
+    const waiter: Waiter = { queueStreams, slots, ready, got, failed };
     const listener = { down: failed };
     const rest = over - link.settings.runtime.monotonic();
-    const alarm: Alarm = crowd.alarms.set(Math.max(0, rest), () => settle(() => resolve(undefined)));
+    const alarm: Alarm = waiters.alarms.set(Math.max(0, rest), () => settle(() => resolve(undefined)));
     ends.push((error) => settle(() => reject(error)));
     link.listeners.add(listener);
-    crowd.join(waiter);
-    for (const place of places) crowd.keep(place, slots > 0 ? ["w", "b", "d"] : ["w", "d"]);
+    waiters.join(waiter);
+    for (const queueStream of queueStreams) waiters.open(queueStream, slots > 0 ? ["w", "b"] : ["w"]);
   });
 }
 
 /** What came beside a first job. */
 async function fill(
-  bench: Bench,
-  first: Arrival,
+  context: Context,
+  first: Received,
   { limit, slots }: ReserveOptions,
   until: number,
-): Promise<readonly Arrival[]> {
+): Promise<readonly Received[]> {
   if (limit === 1 || first.pending === 0) return [first];
-  const rest = { limit: limit - 1, slots: first.line === "b" ? slots - 1 : slots, eager: true };
+  const rest = { limit: limit - 1, slots: first.state === "b" ? slots - 1 : slots, eager: true };
   // The first job is sure, whatever becomes of the look for others, which must not cost it its lease.
-  const soon = bench.link.settings.runtime.monotonic() + first.place.ackWait / 4;
-  const more = await look(bench, first.place, rest, Math.min(until, soon)).catch(() => []);
+  const soon = context.link.settings.runtime.monotonic() + first.queueStream.ackWait / 4;
+  const more = await look(context, first.queueStream, rest, Math.min(until, soon)).catch(() => []);
   return [first, ...more];
 }
 
-/** Hands jobs to who asked for them, or gives them back when that is over. */
+/** Hands jobs to the call that asked for them, or gives them back when that is over. */
 async function handOver(
-  bench: Bench,
-  arrivals: readonly Arrival[],
+  context: Context,
+  all: readonly Received[],
   lease: number,
   ended: readonly unknown[],
 ): Promise<Delivery[]> {
-  const { runtime } = bench.link.settings;
-  const { notes, unheard } = await noted(bench, arrivals);
+  const { runtime } = context.link.settings;
+  const { notes, unheard } = await noted(context, all);
   const now = runtime.monotonic();
-  const isOver = ({ place: { ackWait }, at }: Arrival): boolean =>
+  const isOver = ({ queueStream: { ackWait }, at }: Received): boolean =>
     ended.length > 0 || now >= at + ackWait - marginOf(ackWait);
-  const over = arrivals.filter((arrival) => isOver(arrival) || unheard.has(arrival));
-  await giveUp(bench, over, notes);
+  const over = all.filter((received) => isOver(received) || unheard.has(received));
+  await giveUp(context, over, notes);
   if (ended.length > 0) {
     // It may have been only while those went back.
-    await giveUp(bench, arrivals.filter((arrival) => !over.includes(arrival)), notes);
+    await giveUp(context, all.filter((received) => !over.includes(received)), notes);
     throw ended[0];
   }
-  const kept = over.length === 0 ? arrivals : arrivals.filter((arrival) => !over.includes(arrival));
-  return kept.map((arrival) => handed(bench, arrival, lease, notes.get(arrival), runtime.monotonic()));
+  const kept = over.length === 0 ? all : all.filter((received) => !over.includes(received));
+  return kept.map((received) => handed(context, received, lease, notes.get(received), runtime.monotonic()));
 }
 
 async function giveUp(
-  bench: Bench,
-  arrivals: readonly Arrival[],
-  notes: ReadonlyMap<Arrival, number>,
+  context: Context,
+  all: readonly Received[],
+  notes: ReadonlyMap<Received, number>,
 ): Promise<void> {
-  if (arrivals.length === 0) return;
-  for (const arrival of arrivals) dropNote(bench, arrival.place, notes.get(arrival));
-  await giveBack(bench, arrivals, bench.link.settings.runtime.monotonic() + GIVE_BACK);
+  if (all.length === 0) return;
+  for (const received of all) dropNote(context, received.queueStream, notes.get(received));
+  await giveBack(context, all, context.link.settings.runtime.monotonic() + GIVE_BACK);
 }
 
 /** Notes those that lost a lease before, which must not cost them this one. */
-async function noted(bench: Bench, arrivals: readonly Arrival[]): Promise<Noted> {
-  const frail = arrivals.filter(({ record }) => isFrail(record));
+async function noted(context: Context, all: readonly Received[]): Promise<Noted> {
+  const frail = all.filter(({ record }) => isFrail(record));
   if (frail.length === 0) return NONE;
-  const shortest = Math.min(...frail.map(({ place }) => place.ackWait));
+  const shortest = Math.min(...frail.map(({ queueStream }) => queueStream.ackWait));
   try {
-    return await noteFrail(bench, frail, bench.link.settings.runtime.monotonic() + shortest / 4);
+    return await noteFrail(context, frail, context.link.settings.runtime.monotonic() + shortest / 4);
   } catch (error) {
-    for (const arrival of arrivals) bench.crowd.stray(arrival);
+    for (const received of all) context.waiters.stray(received);
     throw error;
   }
 }
 
 function handed(
-  { holding }: Bench,
-  arrival: Arrival,
+  { deliveries }: Context,
+  received: Received,
   lease: number,
   note: number | undefined,
   now: number,
 ): Delivery {
-  const { place: { ackWait }, at } = arrival;
+  const { queueStream: { ackWait }, at } = received;
   const safe = at + ackWait;
-  const held = new Held(arrival, dueOf(arrival), note, lease > ackWait ? now + lease : safe, safe);
-  holding.add(held);
+  const held = new Held(received, note, lease > ackWait ? now + lease : safe, safe);
+  deliveries.add(held);
   return new Handed(held, Math.max(1, Math.floor(safe - now - marginOf(ackWait))));
 }
 
@@ -244,8 +254,11 @@ class Handed implements Delivery {
   readonly due: number;
   readonly lease: number;
 
-  constructor({ place, token, record: { id, name, meta, marks }, payload, due }: Held, lease: number) {
-    this.queue = place.queue;
+  constructor(
+    { queueStream, token, record: { id, name, meta, marks }, payload, received }: Held,
+    lease: number,
+  ) {
+    this.queue = queueStream.queue;
     this.token = token;
     this.id = id;
     this.name = name;
@@ -253,7 +266,7 @@ class Handed implements Delivery {
     this.meta = meta;
     this.lost = marks.lost ?? 0;
     this.reset = marks.reset ?? false;
-    this.due = due;
+    this.due = received.due;
     this.lease = lease;
   }
 }

@@ -1,29 +1,29 @@
 /**
- * Settle and extend: how deliveries end, and how they are kept.
+ * Settle: how deliveries end.
  *
  * @module
  */
 
 import { errorOf } from "../../errors.ts";
-import type { Extended, Extension, Settled, Settlement } from "../../exchange.ts";
-import { checkTime } from "../../options.ts";
-import type { Bench } from "./bench.ts";
-import { AnswerLost, isPlaceGone } from "./errors.ts";
-import { type Held, isSafe, surelyUntil, WORKING } from "./held.ts";
-import { settleLate, tombOf } from "./late.ts";
-import { haveLeft } from "./leaving.ts";
-import { ACK, type Move, moveAll, tellAll } from "./moves.ts";
-import { DEAD_LETTER, idToken } from "./names.ts";
+import type { Settled, Settlement } from "../../exchange.ts";
+import { AnswerLost, isStreamGone } from "./client/errors.ts";
+import type { Context } from "./context.ts";
 import { dropNote } from "./notes.ts";
-import { lineSubject, tombSubject } from "./publish.ts";
-import { checkWhen, whenMarks } from "./push.ts";
-import { isFrail, type Marks } from "./wire.ts";
+import { secondsUntil, whenOf, windowOf } from "./new_jobs.ts";
+import { ACK, type Handed, haveLeft, replyOf, tellAll } from "./stream/acknowledge.ts";
+import { Held, isSafe, marginOf, messageToken, partsOfToken, type TokenParts } from "./stream/deliveries.ts";
+import { isFrail, type JobRecord, type Marks } from "./stream/message.ts";
+import { isOurs, type Move, publishSuccessor, successorOf } from "./stream/moves.ts";
+import { published } from "./stream/publish.ts";
+import { stateOf } from "./stream/consumer_state.ts";
+import { deleteMessage, lastOf, liveOf, storedAt } from "./stream/read.ts";
+import { Received } from "./stream/received.ts";
+import { deadSubject, idFilter, idToken, liveSubject, stateOfSubject } from "./stream/subjects.ts";
 
 /** A delivery on its way to its end. */
 class Ending {
   readonly index: number;
   readonly held: Held;
-  /** Where it goes; of one that is done nowhere. */
   readonly move: Move | undefined;
 
   constructor(index: number, held: Held, move: Move | undefined) {
@@ -35,162 +35,258 @@ class Ending {
 
 /** Settles deliveries; an answer for each. */
 export async function settleAll(
-  bench: Bench,
+  context: Context,
   settlements: readonly Settlement[],
   until: number,
 ): Promise<Settled[]> {
-  const { link, holding } = bench;
-  const { runtime } = link.settings;
-  let now = runtime.monotonic();
-  const currentOf = ({ queue, token }: Settlement): Held | undefined => holding.current(queue, token, now);
-  if (!link.up && settlements.some(currentOf)) {
-    // By the time that the link is back the lease of one that is current now may be over.
+  const { link, deliveries } = context;
+  const answers: Settled[] = settlements.map(() => "stale");
+  if (!link.up) {
     try {
       await link.ready(until, "settle jobs");
-      now = runtime.monotonic();
     } catch (error) {
-      now = runtime.monotonic();
-      return settlements.map((settlement) => currentOf(settlement) === undefined ? "stale" : errorOf(error));
+      return settlements.map(({ queue, token }) =>
+        deliveries.find(queue, token) === undefined ? "stale" : errorOf(error)
+      );
     }
   }
-  const answers: Settled[] = settlements.map(() => "stale");
-  const done: Ending[] = [];
-  const moved: (Ending & { readonly move: Move })[] = [];
-  const late: Ending[] = [];
-  let index = -1;
-  for (const settlement of settlements) {
-    index++;
-    const held = currentOf(settlement);
-    if (held === undefined) continue;
-    try {
-      const move = settlement.to === "done" ? undefined : moveOf(bench, held, settlement);
-      const ending = new Ending(index, held, move);
-      if (held.doubtful || !isSafe(held, now)) late.push(ending);
-      else if (move === undefined) done.push(ending);
-      else moved.push({ ...ending, move });
-      holding.take(held);
-    } catch (error) {
-      answers[index] = errorOf(error);
+  const now = link.settings.runtime.monotonic();
+  const endings: Ending[] = [];
+  const foreign: Promise<void>[] = [];
+  settlements.forEach((settlement, index) => {
+    const held = deliveries.find(settlement.queue, settlement.token);
+    const end = (one: Held): void => {
+      try {
+        endings.push(new Ending(index, one, moveOf(context, one, settlement, now)));
+        deliveries.take(one);
+      } catch (error) {
+        answers[index] = errorOf(error);
+      }
+    };
+    if (held !== undefined) end(held);
+    else {
+      const found = heldElsewhere(context, settlement, until);
+      if (found === undefined) return;
+      foreign.push(found.then((one) => one && end(one), (error) => void (answers[index] = errorOf(error))));
     }
-  }
-  const fill = (endings: readonly Ending[], results: readonly Settled[]): void => {
-    let n = 0;
-    for (const { index, held: { place, note } } of endings) {
-      const answer = answers[index] = results[n++] ?? "stale";
-      if (note !== undefined && !(answer instanceof Error)) dropNote(bench, place, note);
-    }
+  });
+  if (foreign.length > 0) await Promise.all(foreign);
+  const fill = (some: readonly Ending[], results: readonly Settled[]): void => {
+    some.forEach(({ index, held: { queueStream, note } }, n) => {
+      const answer = answers[index] = results[n] ?? "stale";
+      if (note !== undefined && !(answer instanceof Error)) dropNote(context, queueStream, note);
+    });
   };
+  const done = endings.filter(({ move }) => move === undefined);
+  const moved = endings.filter(({ move }) => move !== undefined);
   await Promise.all([
-    settleDone(bench, done, until).then((results) => fill(done, results)),
-    settleMoved(bench, moved, until).then((results) => fill(moved, results)),
-    Promise.all(late.map((ending) => settleAgain(bench, ending, until))).then((results) =>
-      fill(late, results)
-    ),
+    settleDone(context, done, until).then((results) => fill(done, results)),
+    settleMoved(context, moved, until).then((results) => fill(moved, results)),
   ]);
   return answers;
 }
 
-async function settleDone(bench: Bench, done: readonly Ending[], until: number): Promise<Settled[]> {
+/** A delivery of another client, as its token tells it; undefined when there is none of the kind. */
+function heldElsewhere(
+  context: Context,
+  { queue, token }: Pick<Settlement, "queue" | "token">,
+  until: number,
+): Promise<Held | undefined> | undefined {
+  const parts = partsOfToken(token);
+  return parts === undefined ? undefined : readHeld(context, queue, parts, until);
+}
+
+async function readHeld(
+  context: Context,
+  queue: string,
+  { state, seq, message }: TokenParts,
+  until: number,
+): Promise<Held | undefined> {
+  const queueStream = await context.streams.find(queue, until);
+  if (queueStream === undefined) return undefined;
+  const stored = await storedAt(context, queueStream, { seq }, until);
+  if (stored === undefined || stateOfSubject(queueStream.base, stored.subject) !== state) return undefined;
+  // One that waits was not handed over.
+  const consumer = await stateOf(context, queueStream, state, until);
+  if (seq > consumer.delivered.stream_seq) return undefined;
+  const { id, name, meta, marks, payload } = stored;
+  const record: JobRecord = { id, name, meta, marks };
+  const delivered = { seq, count: 1, time: stored.time, pending: 0 };
+  const reply = replyOf(queueStream, state, seq);
+  const received = new Received(queueStream, state, 0, undefined, reply, delivered, record, payload);
+  // Nothing is known of its lease here.
+  const held = new Held(received, undefined, -Infinity, -Infinity);
+  return messageToken(held) === message ? held : undefined;
+}
+
+/** Deliveries that are done, within their leases. */
+async function settleDone(context: Context, done: readonly Ending[], until: number): Promise<Settled[]> {
   if (done.length === 0) return [];
-  const { link, holding } = bench;
+  const { link, deliveries } = context;
   const held = done.map((ending) => ending.held);
-  const failed = await tellAll(link, held, ACK, until, Math.min(...held.map(surelyUntil)));
+  const handed = held.map(handedOf);
+  const last = Math.min(...held.map(({ safe, queueStream }) => safe - marginOf(queueStream.ackWait)));
+  const failed = await tellAll(link, handed, ACK, until, last);
   const now = link.settings.runtime.monotonic();
-  const answers: Settled[] = [];
-  const late: Promise<void>[] = [];
-  for (const ending of done) {
-    const index = answers.length;
-    const { place, seq, safe } = ending.held;
+  const answers = await Promise.all(held.map((one, index): Settled | Promise<Settled> => {
     const error = failed[index];
-    answers.push(error === undefined ? "settled" : faultOf(error));
-    if (error !== undefined) holding.restore(ending.held, tombSubject(place, seq));
-    // The server may have heard of it as late as it answered.
-    else if (now >= safe) {
-      late.push(settleAgain(bench, ending, until).then((is) => void (answers[index] = is)));
+    if (error !== undefined) {
+      deliveries.restore(one);
+      return faultOf(error);
     }
-  }
-  await Promise.all(late);
-  await haveLeft(link, held.filter((_, index) => failed[index] === undefined), until);
+    // The server may have heard of it as late as it answered.
+    return now < one.safe ? "settled" : endedLate(context, one, until);
+  }));
+  await haveLeft(link, handed.filter((_, index) => failed[index] === undefined), until);
   return answers;
 }
 
-async function settleMoved(
-  bench: Bench,
-  moved: readonly (Ending & { readonly move: Move })[],
-  until: number,
-): Promise<Settled[]> {
+/** What became of an end that was answered when its lease was over: where nothing lives under the id, it is done. */
+async function endedLate(context: Context, held: Held, until: number): Promise<Settled> {
+  try {
+    const { queueStream, record: { id }, seq } = held;
+    const live = await liveOf(context, queueStream, id, until);
+    if (live === undefined || stateOfSubject(queueStream.base, live.subject) === "i") return "settled";
+    if (live.seq !== seq) return "stale";
+    // It is there still: the acknowledgement is on its way out, or was for nothing.
+    const [end = "stale"] = await moveHeld(
+      context,
+      [{ held, move: endOf(held, context.clock.now()) }],
+      until,
+    );
+    return end;
+  } catch (error) {
+    context.deliveries.restore(held);
+    return faultOf(error);
+  }
+}
+
+/** Deliveries that end by moves. */
+async function settleMoved(context: Context, moved: readonly Ending[], until: number): Promise<Settled[]> {
   if (moved.length === 0) return [];
-  const { link, holding } = bench;
-  const results = await moveAll(link, moved.map(({ move }) => move), until);
-  const now = link.settings.runtime.monotonic();
-  return await Promise.all(moved.map((ending, index): Settled | Promise<Settled> => {
-    const { held, move } = ending;
-    const result = results[index] ?? false;
-    if (result instanceof Error) {
-      // The answer may be all that was lost; who asks again shall hear what became of it.
-      if (isPlaceGone(result)) bench.places.forget(held.place);
-      holding.restore(held, move.subject);
-      return faultOf(result);
+  return await moveHeld(context, moved.map(({ held, move }) => ({ held, move: move as Move })), until);
+}
+
+/** A delivery, and the move that ends it. */
+interface HeldMove {
+  readonly held: Held;
+  readonly move: Move;
+}
+
+async function moveHeld(context: Context, all: readonly HeldMove[], until: number): Promise<Settled[]> {
+  const { link, deliveries, streams } = context;
+  const ends = await Promise.all(all.map(({ move }) => publishSuccessor(link, move, until)));
+  await Promise.all(all.map(({ move }, n) => ends[n] === "moved" ? holdId(context, move, until) : undefined));
+  const followed = all.filter((_, n) => ends[n] === "moved" || ends[n] === "before").map(({ move }) => move);
+  // They have successors: what fails here is done by the process that finds it.
+  const failed = await tellAll(link, followed, ACK, until);
+  await haveLeft(link, followed.filter((_, n) => failed[n] === undefined), until);
+  return await Promise.all(all.map(async ({ held, move }, n): Promise<Settled> => {
+    const end = ends[n] ?? "gone";
+    if (end instanceof Error) {
+      // The answer may be all that was lost; a call that asks again shall hear what became of it.
+      if (isStreamGone(end)) streams.forget(held.queueStream);
+      deliveries.restore(held);
+      return faultOf(end);
     }
-    if (result) return "settled";
-    if (held.tried === undefined) return "stale";
-    return now < held.safe ? "settled" : settleAgain(bench, ending, until);
+    if (end === "moved") {
+      await freeId(context, move, until);
+      return "settled";
+    }
+    return held.tried ? await endedBefore(context, move, until) : "stale";
   }));
 }
 
-/** A link that was lost is one that comes back: who settles again hears what became of it. */
-function faultOf(error: unknown): Error {
-  return errorOf(error instanceof AnswerLost ? error.cause : error);
+/** What became of a move that was sent before, whose answer was lost. */
+async function endedBefore(context: Context, move: Move, until: number): Promise<Settled> {
+  const { queueStream, record: { id, marks: { lost } }, subject, seq } = move;
+  if (subject.startsWith(`${queueStream.base}x.`)) {
+    const dead = await lastOf(context, queueStream, `${queueStream.base}x.*.${idToken(id)}.>`, until);
+    return dead?.once === successorOf(seq) ? "settled" : "stale";
+  }
+  const live = await liveOf(context, queueStream, id, until);
+  // Where nothing lives under its id the job is done, by this end or by another.
+  if (live === undefined || isOurs(live, move)) return "settled";
+  const state = stateOfSubject(queueStream.base, live.subject);
+  return state === stateOfSubject(queueStream.base, subject) && live.marks.lost === lost
+    ? "settled"
+    : "stale";
 }
 
-/** Ends a delivery that may have ended before, with the end that it had then. */
-async function settleAgain(bench: Bench, { held, move }: Ending, until: number): Promise<Settled> {
-  const again = move === undefined ? tombOf(held) : { ...move, subject: held.tried ?? move.subject };
-  let answer: Settled;
-  try {
-    answer = await settleLate(bench, held, again, until);
-  } catch (error) {
-    answer = faultOf(error);
-  }
-  if (answer instanceof Error) bench.holding.restore(held, again.subject);
-  return answer;
+/** A dead job's id stays taken for what is left of its window. */
+async function holdId({ link, clock }: Context, move: Move, until: number): Promise<void> {
+  const { queueStream, record: { id, name, marks }, seq, subject } = move;
+  if (secondsUntil(marks.until, clock.now()) === 0 || !subject.startsWith(`${queueStream.base}x.`)) return;
+  const expected = { seq, filter: idFilter(queueStream.base, id) };
+  const window = windowOf(queueStream, { id, name }, marks.until, clock.now());
+  await published(link, { ...window, expected }, until).catch(() => undefined);
+}
+
+/** What ended a delivery without a window is of no use any more. */
+async function freeId(context: Context, move: Move, until: number): Promise<void> {
+  const { queueStream, subject, record: { id, marks } } = move;
+  if (stateOfSubject(queueStream.base, subject) !== "i" || marks.until !== undefined) return;
+  const live = await liveOf(context, queueStream, id, until).catch(() => undefined);
+  if (live?.subject !== subject) return;
+  await deleteMessage(context, queueStream, live.seq, until).catch(() => undefined);
+}
+
+function handedOf({ reply, queueStream, state, seq }: Held): Handed {
+  return { reply, queueStream, state, seq };
+}
+
+/** The end of a job as a move: what follows it keeps the id taken, for its window or for a moment. */
+export function endOf(held: Handed & { readonly record: JobRecord }, now: number): Move {
+  const { queueStream, reply, state, seq, record } = held;
+  const { until } = record.marks;
+  const isOpen = secondsUntil(until, now) > 0;
+  return { reply, state, seq, ...windowOf(queueStream, record, isOpen ? until : undefined, now) };
+}
+
+/** A link that was lost is one that comes back: a call that settles again hears what became of it. */
+function faultOf(error: unknown): Error {
+  return errorOf(error instanceof AnswerLost ? error.cause : error);
 }
 
 type Moving =
   | Exclude<Settlement, { readonly to: "done" | "release" }>
   | (Settlement & { readonly to: "release" });
 
-/** Where a delivery goes that is not done. */
-function moveOf(bench: Bench, held: Held, settlement: Settlement): Move {
-  const { place, line, record, seq, reply, due } = held;
+/** Where a delivery goes; undefined for one that is done within its lease and leaves nothing. */
+function moveOf(context: Context, held: Held, settlement: Settlement, monotonic: number): Move | undefined {
+  const { queueStream, record, received: { due } } = held;
   const { marks, id } = record;
+  const whole = handedOf(held);
+  if (settlement.to === "done") {
+    const now = context.clock.now();
+    const isPlain = secondsUntil(marks.until, now) === 0 && !held.tried && isSafe(held, monotonic);
+    return isPlain ? undefined : endOf(held, now);
+  }
   const ending = settlement as Moving;
-  const whole = { place, line, seq, reply };
   if (ending.to === "release") {
-    const kept: Marks = { ...marks, due, delay: undefined };
-    return {
-      ...whole,
-      subject: lineSubject(place, "b", id),
-      payload: held.payload,
-      record: { ...record, marks: kept },
-    };
+    const subject = liveSubject(queueStream.base, "b", id);
+    return { ...whole, subject, payload: held.payload, record: { ...record, marks: { ...marks, due } } };
   }
   if (ending.to === "again") {
-    checkWhen("settle a job", ending);
-    const when = whenMarks(bench, ending);
+    const when = whenOf(context, ending);
     const frail = isFrail(record) ? { frail: true } : {};
-    const delayed = when.delay !== undefined || when.due !== undefined;
+    const kept: Marks = {
+      until: marks.until,
+      ...frail,
+      ...when === undefined ? pastOf(ending) : { due: when },
+    };
     return {
       ...whole,
-      subject: lineSubject(place, delayed ? "d" : "w", id),
+      subject: liveSubject(queueStream.base, when === undefined ? "w" : "d", id, when),
       payload: ending.payload ?? held.payload,
-      record: { ...record, meta: ending.meta, marks: { until: marks.until, ...frail, ...when } },
+      record: { ...record, meta: ending.meta, marks: kept },
+      due: when,
     };
   }
-  const died = bench.deaths.next(bench.clock.now());
+  const died = context.deaths.next(context.clock.now());
   return {
     ...whole,
-    subject: `${place.base}${DEAD_LETTER[ending.to]}.${idToken(id)}.${died.stamp}`,
+    subject: deadSubject(queueStream.base, ending.to, id, died.stamp),
     payload: held.payload,
     record: {
       ...record,
@@ -200,34 +296,7 @@ function moveOf(bench: Bench, held: Held, settlement: Settlement): Move {
   };
 }
 
-/** Moves the ends of leases; an answer for each. */
-export async function extendAll(
-  bench: Bench,
-  leases: readonly Extension[],
-  until: number,
-): Promise<Extended[]> {
-  const { link, holding } = bench;
-  const { runtime } = link.settings;
-  if (!link.up) await link.ready(until, "extend leases");
-  const sent = runtime.monotonic();
-  const told: { readonly index: number; readonly held: Held; readonly ms: number }[] = [];
-  const answers = leases.map(({ queue, token, ms }, index): Extended => {
-    const held = holding.current(queue, token, sent);
-    if (held === undefined || !isSafe(held, sent)) return { state: "stale" };
-    try {
-      checkTime("extend a lease", "ms", ms);
-    } catch (error) {
-      return errorOf(error);
-    }
-    told.push({ index, held, ms });
-    return { state: "stale" };
-  });
-  const failed = await tellAll(link, told.map(({ held }) => held), WORKING, until);
-  for (const [n, { index, held, ms }] of told.entries()) {
-    const error = failed[n];
-    const { ackWait } = held.place;
-    if (error === undefined) holding.extended(held, sent, ms);
-    answers[index] = error ?? (ms > ackWait ? { state: "held", lease: ackWait } : { state: "held" });
-  }
-  return answers;
+/** An instant that is over is kept: the grid of a recurrence goes by it. */
+function pastOf({ at }: { readonly at?: number | undefined }): Marks {
+  return at === undefined ? {} : { due: Math.ceil(at) };
 }

@@ -1,5 +1,5 @@
 /** Who leads what in a cluster of NATS. */
-import { safeName } from "../../../src/transports/nats/names.ts";
+import { safeName } from "../../../src/transports/nats/stream/subjects.ts";
 import type { NatsServer } from "../../server/support/servers/nats.ts";
 import { answerWithin } from "../../server/support/servers/nats_client.ts";
 import type { NatsCluster } from "../../server/support/servers/nats_cluster.ts";

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { type Runtime, systemRuntime } from "../../../src/runtime.ts";
-import { createServerClock } from "../../../src/transports/nats/clock.ts";
-import { createLink } from "../../../src/transports/nats/link.ts";
-import { settingsOf } from "../../../src/transports/nats/options.ts";
-import { createPlaces } from "../../../src/transports/nats/places.ts";
+import { createServerClock } from "../../../src/transports/nats/stream/server_clock.ts";
+import { createLink } from "../../../src/transports/nats/client/connected.ts";
+import { settingsOf } from "../../../src/transports/nats/client/options.ts";
+import { createQueueStreams } from "../../../src/transports/nats/stream/queue_streams.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
@@ -23,7 +23,7 @@ describeOn(["nats"], `The clock of NATS`, () => {
     try {
       const until = Infinity;
       await link.ready(until, "read the clock");
-      const place = await createPlaces(link, clock).make("work", until);
+      const place = await createQueueStreams(link, clock).make("work", until);
       const read = clock.now();
       expect(read).toBeLessThan(Date.now() + 1);
       expect(read).toBeGreaterThan(Date.now() - ANSWER);

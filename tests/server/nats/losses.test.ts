@@ -97,23 +97,6 @@ describeOn(["nats"], `Losses that NATS cannot tell from deliveries`, () => {
   }, PATIENCE);
 
   test(
-    "a note that was left behind is taken away by who reserves next, that of a job which is there stays",
-    async () => {
-      const { prefix, transport } = await onStore();
-      await using _ = transport;
-      const subject = `${prefix}.${QUEUE}.h`;
-      await using client = await (await started()).raw();
-      for (const seq of [1, 999_999]) await client.request(`${subject}.${seq}`);
-      expect(await notes(prefix)).toBe(2);
-      const next = nats({ servers: (await started()).url, prefix, ackWait: ACK_WAIT });
-      await using __ = next;
-      await next.reserve([QUEUE], { ...LOOK, slots: 0 });
-      await expect.poll(() => notes(prefix)).toBe(1);
-    },
-    PATIENCE,
-  );
-
-  test(
     "a job of whose note the server says nothing is handed over when it does, and lost nothing more",
     async () => {
       const { prefix, transport } = await onStore();

@@ -1,40 +1,25 @@
 /** What two calls make of one job at the same time, and calls that are ended before they have begun. */
 import { expect, test } from "vitest";
-import type { PushJob } from "../../../src/exchange.ts";
+import type { Delivery } from "../../../src/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { connect } from "@nats-io/transport-node";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { openProxy } from "../faults/support/proxy.ts";
-import { becomes } from "../support/becomes.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { watchedRuntime } from "../support/watched.ts";
-import { cutting, halting, sleepyRuntime } from "./support.ts";
+import { halting } from "./support.ts";
 
 const CALL = { deadline: 10_000 };
 const ACK_WAIT = 10_000;
 const QUEUE = "work";
-const X = job({ id: "x", queue: QUEUE, idWindow: 0 });
 const TAKE = { limit: 10, slots: 10, lease: ACK_WAIT, wait: 0, ...CALL };
 
 function ground(server: NatsServer) {
   const prefix = `meanwhile-${crypto.randomUUID()}`;
   const options = { servers: server.url, prefix, ackWait: ACK_WAIT };
   return { prefix, options };
-}
-
-async function bury(transport: Transport, id: string, payload = new Uint8Array()): Promise<void> {
-  await transport.push([job({ id, queue: QUEUE, payload, idWindow: 0 })], CALL);
-  await kill(transport);
-}
-
-/** Lets the next job fail for good. */
-async function kill(transport: Transport): Promise<void> {
-  const [held] = await transport.reserve([QUEUE], TAKE);
-  if (held === undefined) throw new Error("Wanted a delivery");
-  const { queue, token } = held;
-  await transport.settle([{ queue, token, to: "failed", meta: "m", reason: "r" }], CALL);
 }
 
 async function liveOnes(transport: Transport): Promise<number> {
@@ -44,56 +29,6 @@ async function liveOnes(transport: Transport): Promise<number> {
 
 describeOn(["nats"], "At the same time on NATS", () => {
   const start = owned(() => startNats());
-
-  /** A dead job whose reload was cut before a message: the process is gone, and another is there that may sleep. */
-  async function halfReloaded(pushed: PushJob, before: string, reset = false) {
-    const server = await start();
-    const { prefix, options } = ground(server);
-    const operator = await cutting(server.url, prefix, ACK_WAIT);
-    const runtime = sleepyRuntime();
-    const next = nats({ ...options, runtime });
-    await next.push([pushed], CALL);
-    await kill(next);
-    await operator.cut(
-      () => operator.transport.reload(QUEUE, "failed", "all", { ...CALL, reset }),
-      (subject) => subject.includes(before),
-    );
-    return { options, runtime, next, [Symbol.asyncDispose]: () => next[Symbol.asyncDispose]() };
-  }
-
-  test.concurrent("a job that is being pushed keeps the dead one of its id where it is", async () => {
-    const server = await start();
-    const { prefix, options } = ground(server);
-    await using pushing = await halting(server.url, prefix, ACK_WAIT);
-    await using operator = nats(options);
-    await bury(operator, "x");
-    const goOn = await pushing.halt(
-      () => pushing.transport.push([job({ id: "x", queue: QUEUE, idWindow: 0 })], CALL),
-      (subject) => subject.includes(".w.x"),
-    );
-    const call = { ...CALL, reset: false };
-    expect(await operator.reload(QUEUE, "failed", "all", call)).toEqual({ reloaded: 0, taken: 1 });
-    expect(await goOn()).toEqual(["stored"]);
-    expect(await liveOnes(operator)).toBe(1);
-  }, 30_000);
-
-  test.concurrent("a dead job that is being reloaded keeps its id from others", async () => {
-    const server = await start();
-    const { prefix, options } = ground(server);
-    await using operator = await halting(server.url, prefix, ACK_WAIT);
-    await using pushing = nats(options);
-    await bury(pushing, "x");
-    const call = { ...CALL, reset: false };
-    const goOn = await operator.halt(
-      () => operator.transport.reload(QUEUE, "failed", "all", call),
-      (subject) => subject.includes(".w.x"),
-    );
-    expect(await pushing.push([job({ id: "x", queue: QUEUE, idWindow: 0 })], CALL)).toEqual(["duplicate"]);
-    expect(await pushing.reload(QUEUE, "failed", "all", call)).toEqual({ reloaded: 0, taken: 1 });
-    expect(await goOn()).toEqual({ reloaded: 1, taken: 0 });
-    expect(await liveOnes(pushing)).toBe(1);
-    expect(await pushing.info(QUEUE, CALL)).toMatchObject({ failed: 0 });
-  }, 30_000);
 
   test.concurrent(
     "a waiting job that is handed over while it is removed comes back to life in no way",
@@ -136,112 +71,6 @@ describeOn(["nats"], "At the same time on NATS", () => {
     expect([await goOn(), await liveOnes(worker)]).toEqual([0, 1]);
   }, 30_000);
 
-  test.concurrent("jobs that were handed over before their turn to be removed stay", async () => {
-    const server = await start();
-    const { prefix, options } = ground(server);
-    await using operator = await halting(server.url, prefix, ACK_WAIT);
-    await using worker = nats(options);
-    const ids = Array.from({ length: 300 }, (_, n) => `${n}`);
-    await worker.push(ids.map((id) => job({ id, queue: QUEUE })), CALL);
-    // The first page is under way; the second is looked at when that is through.
-    const goOn = await operator.halt(
-      () => operator.transport.remove(QUEUE, "waiting", "all", CALL),
-      (subject) => subject.includes("STREAM.MSG.DELETE"),
-    );
-    const held = await worker.reserve([QUEUE], { ...TAKE, limit: 500, slots: 500 });
-    const removed = await goOn();
-    const late = held.filter(({ id }) => Number(id) >= 256);
-    expect(removed).toBe(ids.length - late.length);
-    const done = late.map(({ queue, token }) => ({ queue, token, to: "again" as const, meta: "m" }));
-    expect(new Set(await worker.settle(done, CALL))).toEqual(new Set(["settled"]));
-    expect(await liveOnes(worker)).toBe(late.length);
-  }, 30_000);
-
-  test.concurrent("jobs that wait are removed from a stream in which there is no room", async () => {
-    const server = await start();
-    const { prefix, options } = ground(server);
-    await using operator = nats(options);
-    await operator.push(["1", "2", "3"].map((id) => job({ id, queue: QUEUE })), CALL);
-    await using raw = await server.raw();
-    const { config, state } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${prefix}_${QUEUE}`));
-    const full = { ...config, max_msgs: state.messages };
-    await raw.request(`$JS.API.STREAM.UPDATE.${prefix}_${QUEUE}`, JSON.stringify(full));
-    expect(await operator.push([job({ id: "late", queue: QUEUE })], CALL))
-      .toMatchObject([{ code: "TRANSPORT_FULL" }]);
-    expect(await operator.remove(QUEUE, "waiting", "all", CALL)).toBe(3);
-    expect(await liveOnes(operator)).toBe(0);
-  }, 30_000);
-
-  test.concurrent("a dead job that could not be reloaded leaves its id to others at once", async () => {
-    const server = await start();
-    const { prefix, options } = ground(server);
-    await using operator = await halting(server.url, prefix, ACK_WAIT);
-    await using pushing = nats(options);
-    await bury(pushing, "x", new Uint8Array(10_000));
-    await using raw = await server.raw();
-    const stream = `${prefix}_${QUEUE}`;
-    const { config } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`));
-    const goOn = await operator.halt(
-      () => operator.transport.reload(QUEUE, "failed", "all", { ...CALL, reset: false }),
-      (subject) => subject.includes(".w.x"),
-    );
-    const small = { ...config, max_msg_size: 1_000 };
-    await raw.request(`$JS.API.STREAM.UPDATE.${stream}`, JSON.stringify(small));
-    await expect(goOn()).rejects.toMatchObject({ code: "TRANSPORT_INCOMPATIBLE" });
-    await raw.request(`$JS.API.STREAM.UPDATE.${stream}`, JSON.stringify(config));
-    expect(await pushing.push([job({ id: "x", queue: QUEUE, idWindow: 0 })], CALL)).toEqual(["stored"]);
-    expect(await pushing.info(QUEUE, CALL)).toMatchObject({ waiting: 1, failed: 1 });
-  }, 30_000);
-
-  test.concurrent("a process that dies while it reloads a job leaves the window of its id open", async () => {
-    const x = job({ id: "x", queue: QUEUE, idWindow: 3_600_000 });
-    await using half = await halfReloaded(x, ".w.x");
-    const { next: pushing, runtime } = half;
-    expect(await pushing.push([x], CALL)).toEqual(["duplicate"]);
-    runtime.sleepThrough(20_000);
-    expect(await pushing.push([x], CALL)).toEqual(["duplicate"]);
-    expect(await pushing.reload(QUEUE, "failed", "all", { ...CALL, reset: false }))
-      .toEqual({ reloaded: 1, taken: 0 });
-  }, 30_000);
-
-  test.concurrent("who reserves ends what a process left that died before it reloaded a job", async () => {
-    await using half = await halfReloaded(X, ".w.x", true);
-    const { next, options, runtime } = half;
-    // Whoever reserves for the first time looks after the queue.
-    await using tending = nats({ ...options, runtime });
-    await tending.info(QUEUE, CALL);
-    runtime.sleepThrough(20_000);
-    const [held] = await tending.reserve([QUEUE], { ...TAKE, wait: 10_000 });
-    expect([held?.id, held?.reset]).toEqual(["x", true]);
-    await becomes("the dead one is gone", async () => (await next.info(QUEUE, CALL)).failed === 0);
-  }, 30_000);
-
-  for (const meanwhile of ["still waits", "is done"]) {
-    test.concurrent(
-      `a job that was reloaded by a process which died at that, and ${meanwhile}, is reloaded once`,
-      async () => {
-        await using half = await halfReloaded(X, "STREAM.PURGE");
-        const { next, runtime } = half;
-        expect(await next.info(QUEUE, CALL)).toMatchObject({ waiting: 1, failed: 1 });
-        if (meanwhile === "is done") {
-          const [held] = await next.reserve([QUEUE], TAKE);
-          if (held === undefined) throw new Error("Wanted a delivery");
-          await next.settle([{ queue: QUEUE, token: held.token, to: "done" }], CALL);
-        }
-        runtime.sleepThrough(20_000);
-        expect(await next.reload(QUEUE, "failed", "all", { ...CALL, reset: false })).toEqual({
-          reloaded: 0,
-          taken: 0,
-        });
-        expect(await next.info(QUEUE, CALL))
-          .toMatchObject({ waiting: meanwhile === "is done" ? 0 : 1, reserved: 0, failed: 0 });
-        expect(await next.push([job({ id: "x", queue: QUEUE, idWindow: 0 })], CALL))
-          .toEqual([meanwhile === "is done" ? "stored" : "duplicate"]);
-      },
-      30_000,
-    );
-  }
-
   test.concurrent(
     "a settlement that is sent again behind another's taking the job back is stale",
     async () => {
@@ -251,13 +80,14 @@ describeOn(["nats"], "At the same time on NATS", () => {
       // In a cluster what bears a message id is sent again after a second without an answer.
       const real = await connect({ servers: server.url });
       let lost = false;
+      const taken: Delivery[] = [];
       const connection: NatsConnection = new Proxy(real, {
         get(target, key) {
           const value: unknown = Reflect.get(target, key);
           if (key === "info") return { ...target.info, cluster: "c" };
           if (key !== "publish") return typeof value === "function" ? value.bind(target) : value;
           return (...parts: Parameters<typeof real.publish>) => {
-            if (lost || !parts[0].includes(".d.")) return target.publish(...parts);
+            if (taken.length > 0 || !parts[0].includes(".j.d.")) return target.publish(...parts);
             lost = true;
           };
         },
@@ -269,34 +99,11 @@ describeOn(["nats"], "At the same time on NATS", () => {
       if (held === undefined) throw new Error("Wanted a delivery");
       const { queue, token } = held;
       const settled = slow.settle([{ queue, token, to: "again", meta: "m", delay: 60_000 }], CALL);
-      const [taken] = await next.reserve([QUEUE], { ...TAKE, lease: 60_000, wait: 5_000 });
-      expect([lost, taken?.id, taken?.lost]).toEqual([true, "1", 1]);
+      taken.push(...await next.reserve([QUEUE], { ...TAKE, lease: 60_000, wait: 5_000 }));
+      expect([lost, ...taken.map(({ id, lost }) => [id, lost])]).toEqual([true, ["1", 1]]);
       expect(await settled).toEqual(["stale"]);
       await slow[Symbol.asyncDispose]();
       await real.close();
-    },
-    30_000,
-  );
-
-  test.concurrent(
-    "the window of an id is the server's in a process that has only pushed for a week",
-    async () => {
-      const server = await start();
-      const { prefix, options } = ground(server);
-      const runtime = sleepyRuntime();
-      await using pushing = nats({ ...options, runtime });
-      await pushing.push([job({ id: "first", queue: QUEUE })], CALL);
-      runtime.sleepThrough(7 * 24 * 3_600_000);
-      await pushing.push([job({ id: "x", queue: QUEUE, idWindow: 120_000 })], CALL);
-      await using raw = await server.raw();
-      const { message } = JSON.parse(
-        await raw.request(
-          `$JS.API.STREAM.MSG.GET.${prefix}_${QUEUE}`,
-          JSON.stringify({ last_by_subj: `${prefix}.${QUEUE}.i.x` }),
-        ),
-      );
-      const [, until = "0"] = atob(message.hdrs).match(/Relevo: ?\[([0-9.]+)/) ?? [];
-      expect(Math.abs(Number(until) - (Date.now() + 120_000))).toBeLessThan(5_000);
     },
     30_000,
   );
@@ -329,60 +136,6 @@ describeOn(["nats"], "At the same time on NATS", () => {
     },
     30_000,
   );
-
-  test.concurrent("who reserves notes that a job was stored whose pusher died before it could", async () => {
-    const server = await start();
-    const { prefix, options } = ground(server);
-    const pushing = await cutting(server.url, prefix, ACK_WAIT);
-    const x = job({ id: "x", queue: QUEUE, idWindow: 3_600_000 });
-    await pushing.transport.info(QUEUE, CALL);
-    let locks = 0;
-    await pushing.cut(
-      () => pushing.transport.push([x], CALL),
-      (subject) => subject.includes(".i.x") && ++locks === 2,
-    );
-    await using raw = await server.raw();
-    const lock = async (): Promise<string> => {
-      const { message } = JSON.parse(
-        await raw.request(
-          `$JS.API.STREAM.MSG.GET.${prefix}_${QUEUE}`,
-          JSON.stringify({ last_by_subj: `${prefix}.${QUEUE}.i.x` }),
-        ),
-      );
-      return atob(message.hdrs);
-    };
-    expect(await lock()).toContain(",false]");
-    await using next = nats(options);
-    await next.reserve([QUEUE], { ...TAKE, limit: 1, slots: 0 });
-    await becomes("the lock is closed", async () => (await lock()).includes(",true]"));
-  }, 30_000);
-
-  test.concurrent("an id whose time is over is let go behind hundreds that are needed", async () => {
-    const server = await start();
-    const { prefix, options } = ground(server);
-    await using transport = nats(options);
-    const kept = Array.from(
-      { length: 520 },
-      (_, n) => job({ id: `k${n}`, queue: QUEUE, idWindow: 3_600_000 }),
-    );
-    await transport.push(kept, CALL);
-    await transport.push([job({ id: "over", queue: QUEUE, idWindow: 1 })], CALL);
-    expect(await transport.remove(QUEUE, "waiting", { ids: ["over"] }, CALL)).toBe(1);
-    // They outlast their time by five seconds.
-    await new Promise((resolve) => setTimeout(resolve, 5_500));
-    await using tending = nats(options);
-    await tending.reserve([QUEUE], { ...TAKE, limit: 1 });
-    await using raw = await server.raw();
-    const left = async (): Promise<boolean> => {
-      const subject = `${prefix}.${QUEUE}.i.over`;
-      const answer = await raw.request(
-        `$JS.API.STREAM.MSG.GET.${prefix}_${QUEUE}`,
-        JSON.stringify({ last_by_subj: subject }),
-      );
-      return "message" in JSON.parse(answer);
-    };
-    await becomes("an id is let go", async () => !await left());
-  }, 30_000);
 });
 
 describeOn(["nats"], "A transport whose server is gone", () => {

@@ -38,7 +38,9 @@ async function makeConsumer(
 ): Promise<void> {
   const config = {
     durable_name: name,
-    filter_subject: `${prefix}.${QUEUE}.${name === "relevo" ? "w" : "d"}.>`,
+    ...("filter_subject" in settings
+      ? {}
+      : { filter_subjects: [`${prefix}.${QUEUE}.j.w.>`, `${prefix}.${QUEUE}.in.>`] }),
     ack_policy: "explicit",
     ack_wait: 30 * SECOND,
     max_ack_pending: -1,
@@ -53,12 +55,14 @@ const STREAMS: Readonly<Record<string, readonly [settings: object, message: stri
   "another retention": [{ retention: "limits" }, "its retention must be 'workqueue'"],
   "other subjects": [{ subjects: ["elsewhere.>"] }, "its subjects must include"],
   "no direct gets": [{ allow_direct: false }, "it must allow direct gets"],
-  "no rollups": [{ allow_rollup_hdrs: false }, "it must allow rollup headers"],
   "no acknowledgements": [{ no_ack: true }, "it must acknowledge what it stores"],
   "no deletes": [{ deny_delete: true }, "it must allow messages to be deleted"],
   "a maximum age": [{ max_age: 3_600 * SECOND }, "it must have no maximum age"],
   "a limit for each subject": [{ max_msgs_per_subject: 1 }, "no limit of messages per subject"],
-  "old jobs dropped for new ones": [{ discard: "old" }, "its discard policy must be 'new'"],
+  "a limit of messages": [{ max_msgs: 1_000 }, "no limit of messages"],
+  "a limit of bytes": [{ max_bytes: 1_000_000 }, "set the option 'maxBytes' instead"],
+  "no schedules": [{ allow_msg_schedules: false }, "it must allow messages with a schedule"],
+  "no batches": [{ allow_atomic: false }, "it must allow atomic batches"],
   "a short memory of ids": [
     { duplicate_window: 10 * SECOND },
     "its duplicate window must be at least 300000",
@@ -67,13 +71,16 @@ const STREAMS: Readonly<Record<string, readonly [settings: object, message: stri
 };
 
 const CONSUMERS: Readonly<Record<string, readonly [settings: object, message: string, name?: string]>> = {
-  "other subjects": [{ filter_subject: undefined }, "its subject must be"],
+  "other subjects": [{ filter_subject: undefined }, "its subjects must be"],
   "few jobs at a time": [{ max_ack_pending: 10 }, "'max_ack_pending' must be -1"],
   "jobs as slow as they came": [{ replay_policy: "original" }, "its replay policy must be 'instant'"],
   "headers only": [{ headers_only: true }, "it must hand over whole messages"],
   "small batches": [{ max_batch: 5 }, "it must not limit what is asked of it"],
   "short waits": [{ max_expires: SECOND }, "it must not limit what is asked of it"],
-  "delayed jobs handed over so often": [{ max_deliver: 3 }, "'max_deliver' must be -1", "relevo_delayed"],
+  "jobs handed over only so often": [
+    { max_deliver: 3 },
+    "its 'max_deliver' must be -1, as the server would give jobs up: current value is 3. Set it to -1",
+  ],
 };
 
 describeOn(["nats"], `An operator's on NATS`, () => {
@@ -128,7 +135,6 @@ describeOn(["nats"], `An operator's on NATS`, () => {
     await makeStream(await start(), ground.prefix, QUEUE, {
       duplicate_window: WINDOW,
       storage: "memory",
-      max_msgs: 1_000,
     });
     await makeConsumer(ground, { ack_wait: 20 * SECOND });
     const { config } = JSON.parse(await raw.request(`$JS.API.STREAM.INFO.${stream}`));
@@ -144,7 +150,6 @@ describeOn(["nats"], `An operator's on NATS`, () => {
     await using ground = await groundOn(await start());
     await makeStream(await start(), ground.prefix, QUEUE, {
       duplicate_window: WINDOW,
-      max_bytes: 1_000_000,
       compression: "none",
     });
     await makeConsumer(ground, { ack_wait: 20 * SECOND });

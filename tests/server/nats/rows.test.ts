@@ -25,7 +25,7 @@ interface StreamState {
 interface ConsumerState {
   readonly config: {
     readonly durable_name: string;
-    readonly filter_subject: string;
+    readonly filter_subjects?: readonly string[];
     readonly max_deliver: number;
   };
   readonly num_ack_pending: number;
@@ -112,11 +112,23 @@ describeOn(["nats"], `On NATS`, () => {
     "F049, W24: names that overlap, or are no names for a stream, are queues of their own",
     async (ground) => {
       const hashed = (queue: string): string =>
-        `${queue.slice(0, 200).replaceAll(/[^A-Za-z0-9_-]/gu, "_")}_${
+        `${queue.slice(0, 170).replaceAll(/[^\p{L}\p{Nd}_-]/gu, "_")}_${
           createHash("sha256").update(queue).digest("hex").slice(0, 8)
         }`;
       const long = "n".repeat(255);
-      const names = ["plain-1_A", "orders.created", "orders.*", "orders.>", "a b", "ä/ö\\ü", "🚀", long];
+      const names = [
+        "plain-1_A",
+        "orders.created",
+        "orders.*",
+        "orders.>",
+        "a b",
+        "ä/ö\\ü",
+        "🚀",
+        "日本.語",
+        "a.b",
+        "a_b_9a2bd3c4",
+        long,
+      ];
       const mixed = Object.fromEntries(
         names.map((queue, n) => [`job${n}`, { schema: free<string>(), queue }]),
       );
@@ -148,7 +160,10 @@ describeOn(["nats"], `On NATS`, () => {
       await first.drain({ limit: 7 });
       await first.close();
       const { config } = await consumerOf(ground, "mine");
-      expect([config.durable_name, config.filter_subject]).toEqual(["mine", `${ground.prefix}.work.w.>`]);
+      expect([config.durable_name, config.filter_subjects]).toEqual(["mine", [
+        `${ground.prefix}.work.j.w.>`,
+        `${ground.prefix}.work.in.>`,
+      ]]);
       const second = ground.relay(jobs, options);
       second.handle("work", (payload) => void seen.push(payload));
       await second.drain();
@@ -377,7 +392,7 @@ describeOn(["nats"], `On NATS`, () => {
     await ground.relay(jobs).dispatch("work", 1);
     const stream = `${ground.prefix}_work`;
     const { config } = await streamOf(ground, stream);
-    const mine = { ...config, max_msgs: 1_000, max_bytes: 1_000_000 };
+    const mine = { ...config, description: "mine", max_consumers: 10 };
     expect((await ground.api(`STREAM.UPDATE.${stream}`, mine))["error"]).toBeUndefined();
     const before = [(await streamOf(ground, stream)).config, (await consumerOf(ground)).config];
     const told: string[] = [];
@@ -390,7 +405,7 @@ describeOn(["nats"], `On NATS`, () => {
     expect(told).toEqual([
       expect.stringMatching(/storage is 'file', .*'memory', .*ack wait of 5000 ms, .*2000$/),
     ]);
-    expect(before[0]).toMatchObject({ max_msgs: 1_000, max_bytes: 1_000_000 });
+    expect(before[0]).toMatchObject({ description: "mine" });
     expect(await relay.info("work")).toEqual(EMPTY);
   });
 });

@@ -184,9 +184,11 @@ export async function makeStream(
     subjects: [`${prefix}.${queue}.>`],
     retention: "workqueue",
     storage: "file",
-    discard: "new",
     allow_direct: true,
     allow_rollup_hdrs: true,
+    allow_msg_ttl: true,
+    allow_msg_schedules: true,
+    allow_atomic: true,
     ...settings,
   };
   const answer = await raw.request(`$JS.API.STREAM.CREATE.${config.name}`, JSON.stringify(config));

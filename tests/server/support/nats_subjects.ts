@@ -1,21 +1,22 @@
 /** NATS JetStream as a subject of the conformance suite. */
 import type { Subject } from "../../../src/testing/mod.ts";
 import type { Features } from "../../../src/transport.ts";
-import { safeName } from "../../../src/transports/nats/names.ts";
+import { liveSubject, namesOf } from "../../../src/transports/nats/stream/subjects.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import type { NatsServer } from "./servers/nats.ts";
 import type { NatsCluster } from "./servers/nats_cluster.ts";
 import { insisted, type RawNats } from "./servers/nats_client.ts";
 import { pauseAll } from "./servers/server.ts";
+import { connect, headers } from "@nats-io/transport-node";
 import { createLeaks, watchedRuntime } from "./watched.ts";
 
 /** What the NATS transport must declare: the table of transports in the design. */
 export const NATS_FEATURES: Features = {
   durable: true,
   shared: true,
-  exactFence: false,
+  exactFence: true,
   exactInfo: false,
-  atomicPush: false,
+  atomicPush: true,
   clock: "server",
   idLive: true,
   idWindow: true,
@@ -46,6 +47,23 @@ export async function streamsOf(client: RawNats, prefix: string): Promise<readon
 function anyOf([node]: readonly NatsServer[]): Promise<RawNats> {
   if (node === undefined) throw new Error("Cannot reach NATS as no server runs");
   return node.raw();
+}
+
+/** A connection of another program, which can write headers. */
+async function connected([node]: readonly NatsServer[]): Promise<
+  AsyncDisposable & { put(subject: string, header: string, payload?: Uint8Array): Promise<void> }
+> {
+  const connection = await connect({ servers: node?.url.replace("nats://", "") ?? "" });
+  return {
+    async put(subject, header, payload) {
+      const lines = headers();
+      lines.set("Relevo", header);
+      const answer = await connection.request(subject, payload ?? "", { headers: lines, timeout: 5_000 });
+      const { error } = answer.json<{ readonly error?: { readonly description: string } }>();
+      if (error !== undefined) throw new Error(error.description);
+    },
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
 }
 
 /** What a subject stands on. */
@@ -129,8 +147,18 @@ export function natsSubject(
     async raw(store, queue, payload) {
       const client = await anyOf(await ground.nodes());
       if ((await streamsOf(client, store)).length === 0) await make(store, queue);
-      await client.request(`${store}.${safeName(queue)}.w.raw`, payload);
+      await client.request(`${namesOf(store, queue).base}in.raw`, payload);
       await client[Symbol.asyncDispose]();
+    },
+    async inject(store, { queue, id, name, meta, payload }) {
+      const nodes = await ground.nodes();
+      const client = await anyOf(nodes);
+      if ((await streamsOf(client, store)).length === 0) await make(store, queue);
+      await client[Symbol.asyncDispose]();
+      const { base } = namesOf(store, queue);
+      const subject = id === undefined || id === "" ? `${base}in.other` : liveSubject(base, "w", id);
+      await using connection = await connected(nodes);
+      await connection.put(subject, JSON.stringify([id ?? "", name ?? queue, meta ?? ""]), payload);
     },
     async destroy(store) {
       const nodes = await ground.nodes();

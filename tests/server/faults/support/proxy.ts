@@ -12,6 +12,8 @@ export interface Proxy {
   mute(): void;
   /** Waits for the next thing that the server answers and nobody hears. */
   swallowed(): Promise<void>;
+  /** Holds back what the server sends; what it is sent still reaches it. Returns what lets all of it come, in its order. */
+  stall(): () => void;
   /** Lets connections that are made from now on work. */
   heal(): void;
   /** Leads connections that are made from now on to another port. */
@@ -27,6 +29,8 @@ interface Line {
   readonly far: Socket;
   deaf: boolean;
   dumb: boolean;
+  /** What the server has sent and the other end has not got; undefined where nothing is held back. */
+  held: Uint8Array[] | undefined;
 }
 
 export async function openProxy(target: number): Promise<Proxy> {
@@ -43,10 +47,14 @@ export async function openProxy(target: number): Promise<Proxy> {
 
   function join(near: Socket): void {
     const far = connect(there, "127.0.0.1");
-    const line: Line = { near, far, deaf, dumb };
+    const line: Line = { near, far, deaf, dumb, held: undefined };
     lines.add(line);
     near.on("data", (chunk) => line.deaf || far.write(chunk));
-    far.on("data", (chunk) => line.dumb ? swallow() : near.write(chunk));
+    far.on("data", (chunk) => {
+      if (line.held !== undefined) line.held.push(chunk);
+      else if (line.dumb) swallow();
+      else near.write(chunk);
+    });
     for (const end of [near, far]) {
       end.setNoDelay(true);
       // A broken end is seen by its closing.
@@ -85,6 +93,15 @@ export async function openProxy(target: number): Promise<Proxy> {
     mute() {
       dumb = true;
       for (const line of lines) line.dumb = true;
+    },
+    stall() {
+      for (const line of lines) line.held = [];
+      return () => {
+        for (const line of lines) {
+          for (const chunk of line.held ?? []) line.near.write(chunk);
+          line.held = undefined;
+        }
+      };
     },
     swallowed: () => new Promise((resolve) => void waiting.add(resolve)),
     heal,

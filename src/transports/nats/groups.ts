@@ -1,0 +1,83 @@
+/**
+ * The groups of a topic: one message in the topic's stream, replaced only by a write that knows the last one. Each group
+ * begins with a number of the stream: what lies behind it is the group's.
+ *
+ * @module
+ */
+
+import type { Context } from "./context.ts";
+import { replace, single } from "./stream/compare_and_set.ts";
+import type { QueueStream } from "./stream/queue_stream.ts";
+
+/** A group that is bound. */
+export interface Bound {
+  readonly group: string;
+  /** The number behind which a job must lie to be the group's; 0 for the first group, which gets what waited. */
+  readonly from: number;
+}
+
+/** The groups of a topic. */
+export interface Registry {
+  /** The number of its message, 0 when there is none. */
+  readonly seq: number;
+  readonly groups: readonly Bound[];
+  /** Groups that were bound once: their queues are there still. */
+  readonly former: readonly string[];
+}
+
+/** A change of a topic's groups; a group without a number begins with the message that binds it. */
+export type Change = (
+  groups: readonly Bound[],
+) => readonly (Bound | { readonly group: string; readonly from: undefined })[] | undefined;
+
+const TRIES = 100;
+
+function subjectOf({ root }: QueueStream): string {
+  return `${root}g.groups`;
+}
+
+/** Whether a queue is a topic's own. */
+export function isTopic({ queue }: QueueStream): boolean {
+  return queue.endsWith("@");
+}
+
+/** Reads a topic's groups. */
+export async function readGroups(context: Context, topic: QueueStream, until: number): Promise<Registry> {
+  const message = await single(context, topic, subjectOf(topic), until);
+  if (message === undefined) return { seq: 0, groups: [], former: [] };
+  const { seq, text } = message;
+  const parts: unknown = JSON.parse(text);
+  const [bound, former]: readonly unknown[] = Array.isArray(parts) ? parts : [];
+  const groups = (Array.isArray(bound) ? bound : []).flatMap((one: unknown): Bound[] => {
+    if (!Array.isArray(one) || typeof one[0] !== "string") return [];
+    return [{ group: one[0], from: typeof one[1] === "number" ? one[1] : seq }];
+  });
+  const names = (Array.isArray(former) ? former : []).filter((name) => typeof name === "string");
+  return { seq, groups, former: names };
+}
+
+/** Changes a topic's groups; false when the change is none. */
+export async function changeGroups(
+  context: Context,
+  topic: QueueStream,
+  change: Change,
+  until: number,
+): Promise<boolean> {
+  for (let tries = 1;; tries++) {
+    const { seq, groups, former } = await readGroups(context, topic, until);
+    const changed = change(groups);
+    if (changed === undefined) return false;
+    const gone = groups.map(({ group }) => group).filter((name) =>
+      !changed.some(({ group }) => group === name)
+    );
+    const names = new Set(
+      [...former, ...gone].filter((name) => !changed.some(({ group }) => group === name)),
+    );
+    const text = JSON.stringify([changed.map(({ group, from }) => [group, from ?? null]), [...names]]);
+    const wanted = { subject: subjectOf(topic), text, expected: seq };
+    if (await replace(context, topic, wanted, until) !== undefined) return true;
+    if (tries === TRIES) {
+      throw new Error(`Cannot change the groups of '${topic.queue}' as other calls keep changing them`);
+    }
+  }
+}

@@ -1,0 +1,328 @@
+/**
+ * What an operator sees: counts, listings, single jobs.
+ *
+ * @module
+ */
+
+import type { Entry, Page, PageRequest } from "../../exchange.ts";
+import type { Channel, DeadChannel, QueueInfo } from "../../job.ts";
+import { groupQueue, partsOf } from "../../names.ts";
+import { FAULT, isFault } from "./client/errors.ts";
+import { wrongCursor } from "../../guard/checks.ts";
+import type { Context } from "./context.ts";
+import { readGroups } from "./groups.ts";
+import { queueOf } from "./stream/config_check.ts";
+import { countOf, nextIn, stateOf, statesOf } from "./stream/consumer_state.ts";
+import { isStamp, timeOfDeath } from "./stream/deaths.ts";
+import type { Stored } from "./stream/message.ts";
+import type { QueueStream } from "./stream/queue_stream.ts";
+import { each, lastOf, lastOfAll, liveOf, nextOf, scan, storedAt, subjectsOf } from "./stream/read.ts";
+import {
+  DEAD_TOKEN,
+  idToken,
+  isRawSubject,
+  type PullState,
+  rawId,
+  seqOfRawId,
+  stateOfSubject,
+} from "./stream/subjects.ts";
+
+const NOTHING: QueueInfo = { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
+
+/** Counts per channel. */
+export async function infoOf(context: Context, queue: string, until: number): Promise<QueueInfo> {
+  const queueStream = await context.streams.find(queue, until);
+  if (queueStream === undefined) return NOTHING;
+  const [{ w, b }, delayed, failed, timeout] = await Promise.all([
+    statesOf(context, queueStream, until),
+    countOf(context, queueStream, "d", until),
+    countOf(context, queueStream, "f", until),
+    countOf(context, queueStream, "t", until),
+  ]);
+  const waiting = w.num_pending + b.num_pending;
+  const reserved = w.num_ack_pending + b.num_ack_pending;
+  const counts = { waiting, delayed, reserved, failed, timeout };
+  if (waiting === 0) return counts;
+  const first = await Promise.all([
+    w.num_pending > 0 ? nextIn(context, queueStream, "w", w, until) : undefined,
+    b.num_pending > 0 ? nextIn(context, queueStream, "b", b, until) : undefined,
+  ]);
+  const times = first.flatMap((message) => message === undefined ? [] : [dueAt(message)]);
+  if (times.length === 0) return counts;
+  return { ...counts, oldest: Math.max(0, context.clock.now() - Math.min(...times)) };
+}
+
+/** When a job may run. */
+export function dueAt({ marks, time }: Stored): number {
+  return marks.due ?? time;
+}
+
+/**
+ * The names of all queues that hold a job, or held one. One list of all streams would be less to ask for, but a cluster
+ * leaves out the streams whose leaders do not answer it in time, and waits four seconds for them, whatever they are.
+ */
+export async function queueNames(context: Context, until: number): Promise<string[]> {
+  const { link } = context;
+  const { prefix } = link.settings;
+  const names: string[] = [];
+  for (let offset = 0;;) {
+    const { total, streams } = await link.api<
+      { readonly total: number; readonly streams: readonly string[] | null }
+    >("STREAM.NAMES", { offset, subject: `${prefix}.>` }, until);
+    for (const name of streams ?? []) if (name.startsWith(`${prefix}_`)) names.push(name);
+    offset += streams?.length ?? 0;
+    if ((streams ?? []).length === 0 || offset >= total) break;
+  }
+  const queues = await each(names, (stream) => heldBy(context, stream, until));
+  return queues.flat().sort();
+}
+
+/** The queues of a stream that hold a job or held one. */
+async function heldBy(context: Context, stream: string, until: number): Promise<string[]> {
+  try {
+    const { config, state } = await context.link.api<
+      { readonly config: { readonly description?: string }; readonly state: { readonly last_seq: number } }
+    >(`STREAM.INFO.${stream}`, undefined, until);
+    const owner = queueOf(config.description);
+    if (owner === undefined || state.last_seq === 0) return [];
+    const { topic } = partsOf(owner);
+    if (topic === undefined) return [owner];
+    const own = context.streams.of(owner);
+    const { groups, former } = await readGroups(context, own, until);
+    const all = [...groups.map(({ group }) => group), ...former].map((group) => groupQueue(topic, group));
+    const held = await each(all, async (queue) => await hasHeld(context, queue, until) ? [queue] : []);
+    return [owner, ...held.flat()];
+  } catch (error) {
+    // It went since it was named.
+    if (isFault(error, FAULT.streamNotFound)) return [];
+    throw error;
+  }
+}
+
+/** Whether a group's queue holds a job or held one. */
+async function hasHeld(context: Context, queue: string, until: number): Promise<boolean> {
+  const queueStream = await context.streams.find(queue, until);
+  if (queueStream === undefined) return false;
+  if (await nextOf(context, queueStream, `${queueStream.base}>`, 1, until) !== undefined) return true;
+  const { w, b } = await statesOf(context, queueStream, until);
+  return w.delivered.stream_seq > 0 || b.delivered.stream_seq > 0;
+}
+
+/** The live job of each id, else its newest dead one. */
+export async function getJobs(
+  context: Context,
+  queue: string,
+  ids: readonly string[],
+  until: number,
+): Promise<(Entry | undefined)[]> {
+  const queueStream = await context.streams.find(queue, until);
+  if (queueStream === undefined || ids.length === 0) return ids.map(() => undefined);
+  const seen = await deliveredTo(context, queueStream, until);
+  const found = new Map<string, Entry>();
+  await each([...new Set(ids)], async (id) => {
+    const message = await jobOf(context, queueStream, id, until) ??
+      await lastOf(context, queueStream, `${queueStream.base}x.*.${idToken(id)}.>`, until);
+    if (message === undefined) return;
+    found.set(id, entryOf(context, queueStream, message, channelOf(queueStream, message, seen), Infinity));
+  });
+  return ids.map((id) => found.get(id));
+}
+
+/** How far the consumer of each state has delivered: what is behind it waits. */
+export type Seen = Readonly<Record<PullState, number>>;
+
+export async function deliveredTo(context: Context, queueStream: QueueStream, until: number): Promise<Seen> {
+  const [w, b] = await Promise.all([
+    stateOf(context, queueStream, "w", until),
+    stateOf(context, queueStream, "b", until),
+  ]);
+  return { w: w.delivered.stream_seq, b: b.delivered.stream_seq };
+}
+
+/** The live job of an id. */
+export async function jobOf(
+  context: Context,
+  queueStream: QueueStream,
+  id: string,
+  until: number,
+): Promise<Stored | undefined> {
+  const { base } = queueStream;
+  const seq = seqOfRawId(id);
+  const [live, raw] = await Promise.all([
+    liveOf(context, queueStream, id, until),
+    seq === undefined ? undefined : storedAt(context, queueStream, { seq }, until),
+  ]);
+  if (live !== undefined && stateOfSubject(base, live.subject) !== "i") return live;
+  return raw !== undefined && isRawSubject(base, raw.subject) ? { ...raw, id } : undefined;
+}
+
+/** Which channel a message is in. */
+export function channelOf({ base }: QueueStream, message: Stored, seen: Seen): Channel {
+  const state = stateOfSubject(base, message.subject);
+  if (state === "d") return "delayed";
+  if (state === "w" || state === "b") return message.seq > seen[state] ? "waiting" : "reserved";
+  return message.subject.startsWith(`${base}x.${DEAD_TOKEN.failed}.`) ? "failed" : "timeout";
+}
+
+/** A message as an operator sees it. */
+export function entryOf(
+  context: Context,
+  queueStream: QueueStream,
+  message: Stored,
+  channel: Channel,
+  preview: number,
+): Entry {
+  const { name, meta, marks, payload, subject, seq } = message;
+  const dead = channel === "failed" || channel === "timeout";
+  return {
+    queue: queueStream.queue,
+    channel,
+    id: isRawSubject(queueStream.base, subject) ? rawId(seq) : message.id,
+    name,
+    payload: payload.slice(0, Math.min(preview, payload.length)),
+    size: payload.length,
+    meta,
+    lost: marks.lost ?? 0,
+    reset: !dead && marks.reset === true,
+    time: channel === "reserved"
+      ? leaseEnd(context, queueStream, message)
+      : dead
+      ? diedAt(message)
+      : dueAt(message),
+  };
+}
+
+/** Of a delivery of this process when its lease ends; of another's when it would if it began now. */
+function leaseEnd({ clock, link, deliveries }: Context, queueStream: QueueStream, { seq }: Stored): number {
+  const held = deliveries.of(queueStream, seq);
+  const now = link.settings.runtime.monotonic();
+  const rest = held === undefined ? queueStream.ackWait : held.safe - now;
+  return clock.now() + Math.max(0, rest);
+}
+
+/** When a dead job died. */
+export function diedAt({ subject, marks }: Stored): number {
+  return marks.died ?? timeOfDeath(subject.slice(subject.lastIndexOf(".") + 1));
+}
+
+/** A page of a channel. */
+export async function listJobs(
+  context: Context,
+  queue: string,
+  channel: Channel,
+  page: PageRequest,
+  until: number,
+): Promise<Page> {
+  const queueStream = await context.streams.find(queue, until);
+  if (queueStream === undefined) return { entries: [] };
+  if (channel === "failed" || channel === "timeout") {
+    return await listDead(context, queueStream, channel, page, until);
+  }
+  if (channel === "delayed") return await listDelayed(context, queueStream, page, until);
+  return await listLive(context, queueStream, channel, page, until);
+}
+
+async function listDead(
+  context: Context,
+  queueStream: QueueStream,
+  channel: DeadChannel,
+  { limit, cursor, preview }: PageRequest,
+  until: number,
+): Promise<Page> {
+  if (cursor !== undefined && !isStamp(cursor)) throw wrongCursor("list jobs", cursor);
+  const filter = `${queueStream.base}x.${DEAD_TOKEN[channel]}.>`;
+  const all = (await subjectsOf(context, queueStream, filter, until))
+    .map((subject) => ({ subject, stamp: subject.slice(subject.lastIndexOf(".") + 1) }))
+    .sort((a, b) => a.stamp > b.stamp ? -1 : a.stamp < b.stamp ? 1 : 0);
+  const rest = cursor === undefined ? all : all.filter(({ stamp }) => stamp < cursor);
+  const shown = rest.slice(0, limit);
+  const messages = await lastOfAll(context, queueStream, shown.map(({ subject }) => subject), until);
+  const entries = messages.map((message) => entryOf(context, queueStream, message, channel, preview));
+  const last = shown.at(-1);
+  return rest.length > shown.length && last !== undefined ? { entries, cursor: last.stamp } : { entries };
+}
+
+/** Delayed jobs by their due times: the minute of each stands in its subject. */
+async function listDelayed(
+  context: Context,
+  queueStream: QueueStream,
+  { limit, cursor, preview }: PageRequest,
+  until: number,
+): Promise<Page> {
+  if (cursor !== undefined && !/^-?\d{1,16}(\.\d+)?:\d{1,16}$/.test(cursor)) {
+    throw wrongCursor("list jobs", cursor);
+  }
+  const [after = -Infinity, seq = 0] = cursor === undefined ? [] : cursor.split(":").map(Number);
+  const start = `${queueStream.base}j.d.`;
+  const minuteOf = (subject: string): number =>
+    Number.parseInt(subject.slice(start.length, subject.indexOf(".", start.length)), 36);
+  const from = after / 60_000 - 1;
+  const subjects = (await subjectsOf(context, queueStream, `${start}>`, until))
+    .map((subject) => ({ subject, minute: minuteOf(subject) }))
+    .filter(({ minute }) => minute >= from)
+    .sort((a, b) => a.minute - b.minute);
+  const found: Stored[] = [];
+  for (let index = 0; index < subjects.length;) {
+    const { minute } = subjects[index] ?? { minute: 0 };
+    let end = index;
+    while (subjects[end]?.minute === minute) end++;
+    const page = subjects.slice(index, end).map(({ subject }) => subject);
+    const all = await lastOfAll(context, queueStream, page, until);
+    found.push(...all.filter((one) => dueAt(one) > after || (dueAt(one) === after && one.seq > seq)));
+    index = end;
+    if (found.length > limit) break;
+  }
+  found.sort((a, b) => dueAt(a) - dueAt(b) || a.seq - b.seq);
+  const shown = found.slice(0, limit);
+  const entries = shown.map((message) => entryOf(context, queueStream, message, "delayed", preview));
+  const last = shown.at(-1);
+  return found.length > limit && last !== undefined
+    ? { entries, cursor: `${dueAt(last)}:${last.seq}` }
+    : { entries };
+}
+
+/** The messages of a state from one number to another, raw entries among them, in their order. */
+export async function scanState(
+  context: Context,
+  queueStream: QueueStream,
+  state: PullState,
+  range: { readonly from: number; readonly to?: number; readonly limit?: number },
+  until: number,
+): Promise<Stored[]> {
+  const { base } = queueStream;
+  const filters = state === "w" ? [`${base}j.w.>`, `${base}in.>`] : [`${base}j.b.>`];
+  const all = await Promise.all(
+    filters.map((filter) => scan(context, queueStream, { ...range, filter }, until)),
+  );
+  return all.flat().sort((a, b) => a.seq - b.seq).slice(0, range.limit);
+}
+
+/** What came back first, then what is fresh, each in its order. */
+async function listLive(
+  context: Context,
+  queueStream: QueueStream,
+  channel: "waiting" | "reserved",
+  { limit, cursor, preview }: PageRequest,
+  until: number,
+): Promise<Page> {
+  if (cursor !== undefined && !/^[bw]:\d{1,16}$/.test(cursor)) throw wrongCursor("list jobs", cursor);
+  const [first, after] = cursor === undefined ? ["b", 0] : [cursor.slice(0, 1), Number(cursor.slice(2))];
+  const seen = await deliveredTo(context, queueStream, until);
+  const found: { readonly state: PullState; readonly message: Stored }[] = [];
+  for (const state of ["b", "w"] as const) {
+    if (first === "w" && state === "b") continue;
+    const from = Math.max(state === first ? after + 1 : 1, channel === "waiting" ? seen[state] + 1 : 1);
+    const to = channel === "waiting" ? Infinity : seen[state];
+    const range = { from, to, limit: limit + 1 - found.length };
+    for (const message of await scanState(context, queueStream, state, range, until)) {
+      found.push({ state, message });
+    }
+    if (found.length > limit) break;
+  }
+  const shown = found.slice(0, limit);
+  const entries = shown.map(({ message }) => entryOf(context, queueStream, message, channel, preview));
+  const last = shown.at(-1);
+  return found.length > limit && last !== undefined
+    ? { entries, cursor: `${last.state}:${last.message.seq}` }
+    : { entries };
+}

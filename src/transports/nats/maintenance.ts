@@ -1,0 +1,43 @@
+/**
+ * What is done beside the work, now and then, by the processes that reserve: the server's clock is read anew, delayed
+ * jobs that are overdue are given to the server anew, and what waits in a topic is sent to its groups.
+ *
+ * @module
+ */
+
+import { partsOf, topicQueue } from "../../names.ts";
+import { hush } from "../../promises.ts";
+import type { Context } from "./context.ts";
+import { moveOverdue } from "./overdue.ts";
+import type { QueueStream } from "./stream/queue_stream.ts";
+import { sweepTopic } from "./topics.ts";
+
+/** Milliseconds between two looks at one queue, half of which are left to chance, and what a look may take. */
+const PAUSE = 40_000;
+const LATEST = 60_000;
+
+/** Makes what looks after the queues that are reserved from. */
+export function createMaintenance(context: () => Context): (queueStreams: readonly QueueStream[]) => void {
+  /** When each queue is looked at next. */
+  const next = new Map<QueueStream, number>();
+  return (queueStreams) => {
+    const { runtime } = context().link.settings;
+    const now = runtime.monotonic();
+    for (const queueStream of queueStreams) {
+      if (now < (next.get(queueStream) ?? -Infinity)) continue;
+      next.set(queueStream, now + PAUSE * (0.5 + runtime.random() / 2));
+      // What fails is done by the next look.
+      hush(tend(context(), queueStream, now + LATEST));
+    }
+  };
+}
+
+async function tend(context: Context, queueStream: QueueStream, until: number): Promise<void> {
+  await context.clock.renew(queueStream, until);
+  const { topic } = partsOf(queueStream.queue);
+  if (topic !== undefined) {
+    const own = await context.streams.find(topicQueue(topic), until);
+    if (own !== undefined) await sweepTopic(context, own, until);
+  }
+  await moveOverdue(context, queueStream, until);
+}

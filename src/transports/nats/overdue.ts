@@ -1,0 +1,89 @@
+/**
+ * Delayed jobs that the server has not moved though they were due. A server whose store was full at that instant does
+ * not try again until it is restarted. The subject of a delayed job names the minute in which it is due: so one question
+ * for each minute that is over finds them, however many are delayed, and each is given to the server anew, under its own
+ * subject and on the condition that it is the last of its id.
+ *
+ * @module
+ */
+
+import type { Context } from "./context.ts";
+import { replace, single } from "./stream/compare_and_set.ts";
+import { type Stored } from "./stream/message.ts";
+import { successorOf } from "./stream/moves.ts";
+import { published } from "./stream/publish.ts";
+import type { QueueStream } from "./stream/queue_stream.ts";
+import { each, scan } from "./stream/read.ts";
+import { idFilter, minuteToken } from "./stream/subjects.ts";
+
+const MINUTE = 60_000;
+/** Milliseconds for which the server is left to move what is due. */
+const PATIENCE = 10_000;
+/** Minutes that are looked at in one go. */
+const PAGE = 256;
+/** Minutes after which it is written down how far they were looked at. */
+const NOTED = 30;
+/** Jobs that are given to the server anew in one go. */
+const JOBS = 1_000;
+
+function subjectOf({ base }: QueueStream): string {
+  return `${base}o.checked`;
+}
+
+/** Gives those to the server anew that are overdue. */
+export async function moveOverdue(context: Context, queueStream: QueueStream, until: number): Promise<void> {
+  const last = Math.floor((context.clock.now() - PATIENCE) / MINUTE) - 1;
+  const noted = queueStream.checked ?? await notedIn(context, queueStream, until);
+  queueStream.checked ??= noted;
+  for (let from = queueStream.checked + 1; from <= last; from += PAGE) {
+    const minutes = Array.from({ length: Math.min(PAGE, last - from + 1) }, (_, n) => from + n);
+    const found = await Promise.all(minutes.map((minute) => overdueIn(context, queueStream, minute, until)));
+    for (const jobs of found) await each(jobs, (job) => anew(context, queueStream, job, until));
+    // What was found is looked for once more: the store may be full still.
+    const unmoved = found.findIndex((jobs) => jobs.length > 0);
+    queueStream.checked = unmoved < 0 ? from + minutes.length - 1 : from + unmoved - 1;
+    if (unmoved >= 0) break;
+  }
+  if (queueStream.checked < noted + NOTED) return;
+  const message = await single(context, queueStream, subjectOf(queueStream), until);
+  const wanted = {
+    subject: subjectOf(queueStream),
+    text: `${queueStream.checked}`,
+    expected: message?.seq ?? 0,
+  };
+  await replace(context, queueStream, wanted, until);
+}
+
+/** The minute up to which another process has looked, or that before the stream was made. */
+async function notedIn(context: Context, queueStream: QueueStream, until: number): Promise<number> {
+  const message = await single(context, queueStream, subjectOf(queueStream), until);
+  const noted = Number(message?.text);
+  return Number.isSafeInteger(noted) && noted > 0 ? noted : Math.floor(queueStream.created / MINUTE) - 1;
+}
+
+function overdueIn(
+  context: Context,
+  queueStream: QueueStream,
+  minute: number,
+  until: number,
+): Promise<readonly Stored[]> {
+  const filter = `${queueStream.base}j.d.${minuteToken(minute * MINUTE)}.>`;
+  return scan(context, queueStream, { filter, limit: JOBS }, until);
+}
+
+/** The same message again, in its own place: whichever of the two the server moves, there is one job. */
+async function anew(context: Context, queueStream: QueueStream, job: Stored, until: number): Promise<void> {
+  const { id, name, meta, marks, payload, seq, subject } = job;
+  const expected = { seq, filter: idFilter(queueStream.base, id) };
+  const due = Math.floor(context.clock.now());
+  await published(context.link, {
+    queueStream,
+    subject,
+    payload,
+    record: { id, name, meta, marks },
+    due,
+    replaces: true,
+    once: successorOf(seq),
+    expected,
+  }, until);
+}

@@ -1,0 +1,163 @@
+/**
+ * Acknowledgements: what the server is told about messages that it has handed over.
+ *
+ * @module
+ */
+
+import { DeadlineExceeded, errorOf } from "../../../errors.ts";
+import { consumerLeader } from "../client/elections.ts";
+import { AnswerLost, NoResponders } from "../client/errors.ts";
+import type { Link } from "../client/link.ts";
+import { deliveredOf, isSameTime } from "./message.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import { deleteMessage, each, storedAt } from "./read.ts";
+import type { PullState } from "./subjects.ts";
+
+/** Takes a message out of the stream. Encoded once, as it is sent for each job. */
+export const ACK: Uint8Array = new TextEncoder().encode("+ACK");
+/** Tells the server that a message is still worked on. */
+export const WORKING: Uint8Array = new TextEncoder().encode("+WPI");
+
+/** Milliseconds after which an acknowledgement that is not answered is looked into. */
+const PATIENCE = 1_000;
+/** Milliseconds between two looks whether a message has left its stream, at first and at most, and for how long. */
+const PAUSE_MIN = 2;
+const PAUSE_MAX = 50;
+const LEAVING = 1_000;
+
+/** A message as its consumer knows it. */
+export interface Handed {
+  readonly reply: string;
+  readonly queueStream: QueueStream;
+  readonly state: PullState;
+  readonly seq: number;
+}
+
+/** Where the acknowledgement goes of a message that another client holds, or none. */
+export function replyOf({ stream, consumers }: QueueStream, state: PullState, seq: number, time = 0): string {
+  return `$JS.ACK.${stream}.${consumers[state]}.1.${seq}.1.${time}.0`;
+}
+
+/**
+ * Sends a word about messages; in the place of each an error where it is not known that the server has heard it. In a
+ * cluster it is not said again after the instant `last`, when it could be taken for another delivery's.
+ */
+export async function tellAll(
+  link: Link,
+  messages: readonly Handed[],
+  word: Uint8Array,
+  until: number,
+  last: number = until,
+): Promise<(Error | undefined)[]> {
+  const groups: Handed[][] = [];
+  const known = new Map<QueueStream, Map<PullState, Handed[]>>();
+  for (const message of messages) {
+    const { queueStream, state } = message;
+    let states = known.get(queueStream);
+    if (states === undefined) known.set(queueStream, states = new Map());
+    let mine = states.get(state);
+    if (mine === undefined) {
+      states.set(state, mine = []);
+      groups.push(mine);
+    }
+    mine.push(message);
+  }
+  const failed = new Map<Handed, Error>();
+  await Promise.all(groups.map(async (mine) => {
+    const [{ queueStream: { stream, consumers }, state }] = mine as [Handed];
+    try {
+      await tell(link, consumerLeader(stream, consumers[state]), mine, word, { until, last });
+    } catch (error) {
+      for (const message of mine) failed.set(message, errorOf(error));
+    }
+  }));
+  return failed.size === 0 ? [] : messages.map((message) => failed.get(message));
+}
+
+/**
+ * Those of one consumer are answered by the last, which has the highest number: a server that knows of that delivery
+ * knows of the others. One that was killed may have forgotten what it handed over in its last moment, and says nothing
+ * to a word about that; a leader that died has heard nothing. So after a while the consumer's leader must show that there
+ * is one, and is told once more. In a cluster that goes on until there is an answer, as a leader may know less than the
+ * one before it, and catches up. One server will not know more: what has ended is taken out of the stream then, as it
+ * would be handed over again, and what is still worked on is not held.
+ */
+async function tell(
+  link: Link,
+  leader: string,
+  messages: readonly Handed[],
+  word: Uint8Array,
+  { until, last }: { readonly until: number; readonly last: number },
+): Promise<void> {
+  const { runtime } = link.settings;
+  const over = link.clustered ? Math.min(until, last) : until;
+  const highest = messages.reduce<Handed | undefined>(
+    (a, b) => a === undefined || b.seq > a.seq ? b : a,
+    undefined,
+  );
+  for (let silent = 0;;) {
+    try {
+      for (const message of messages) {
+        if (message !== highest) link.send({ subject: message.reply, data: word });
+      }
+      const subject = highest?.reply ?? "";
+      await link.request({ subject, data: word }, Math.min(until, runtime.monotonic() + PATIENCE));
+      return;
+    } catch (error) {
+      if (runtime.monotonic() >= over) throw error;
+      if (error instanceof NoResponders) await link.elections.elected(leader, over);
+      else if (error instanceof AnswerLost && link.clustered) {
+        await link.ready(over, "tell the server of jobs");
+      } else if (!(error instanceof DeadlineExceeded)) throw error;
+      else if (++silent > 1 && !link.clustered) {
+        if (word !== ACK) throw error;
+        await each(messages, (message) => takeOut(link, message, over));
+        return;
+      } else await link.api(leader, undefined, over);
+    }
+  }
+}
+
+/** Takes a message out of its stream, unless another has its number by now, as the stream was made anew. */
+async function takeOut(link: Link, { queueStream, seq, reply }: Handed, until: number): Promise<void> {
+  const stored = await storedAt({ link }, queueStream, { seq }, until);
+  const { time } = deliveredOf(reply);
+  if (stored === undefined || (time > 0 && !isSameTime(stored.time, time))) return;
+  await deleteMessage({ link }, queueStream, seq, until);
+}
+
+/**
+ * Resolves when those are out of their streams that were acknowledged, or when they have been waited for long enough.
+ *
+ * The server answers once most servers know of the acknowledgement; the stream's leader hears of it a moment later, and
+ * has most of them take the message out then. Until that is so an id looks taken whose job is done, and a job looks
+ * reserved that waits for its next run. Of each state the one with the highest number is looked at, as it was
+ * acknowledged last, and they leave in that order.
+ */
+export async function haveLeft(
+  link: Link,
+  ended: readonly Pick<Handed, "queueStream" | "state" | "seq">[],
+  until: number,
+): Promise<void> {
+  const last = new Map<QueueStream, Map<PullState, number>>();
+  for (const { queueStream, state, seq } of ended) {
+    if (queueStream.replicas === 1) continue;
+    const states = last.get(queueStream) ?? new Map<PullState, number>();
+    last.set(queueStream, states.set(state, Math.max(seq, states.get(state) ?? 0)));
+  }
+  if (last.size === 0) return;
+  const late = Math.min(until, link.settings.runtime.monotonic() + LEAVING);
+  await Promise.all(
+    [...last].flatMap(([queueStream, states]) =>
+      [...states.values()].map((seq) => hasLeft(link, queueStream, seq, late).catch(() => undefined))
+    ),
+  );
+}
+
+async function hasLeft(link: Link, queueStream: QueueStream, seq: number, late: number): Promise<void> {
+  const { runtime } = link.settings;
+  for (let pause = PAUSE_MIN; runtime.monotonic() < late; pause = Math.min(PAUSE_MAX, 2 * pause)) {
+    if (await storedAt({ link }, queueStream, { seq }, late) === undefined) return;
+    await link.elections.rest(pause);
+  }
+}

@@ -1,0 +1,287 @@
+/**
+ * Deliveries of this process: each with its token, and until when the server keeps it from other workers for sure. A
+ * lease that outlasts the server's own is kept up from here; it is as long as the server has answered.
+ *
+ * @module
+ */
+
+import { type Alarms, createAlarms } from "../../../alarms.ts";
+import { hush } from "../../../promises.ts";
+import { createSlots, type Slots } from "../../../slots.ts";
+import type { Link } from "../client/link.ts";
+import { tellAll, WORKING } from "./acknowledge.ts";
+import type { JobRecord } from "./message.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import type { Received } from "./received.ts";
+import type { PullState } from "./subjects.ts";
+
+/**
+ * A delivery that was handed over. Made by a constructor, as are its like: V8 puts what literals make straight among what
+ * lives long once a few hundred of them did, as a worker's jobs do while it warms up.
+ */
+export class Held {
+  /** Its slot among the deliveries; -1: it is none any more. */
+  slot = -1;
+  token = "";
+  readonly received: Received;
+  /** The number of the note that it was handed over, if there is one. */
+  readonly note: number | undefined;
+  /** Where its acknowledgement goes. */
+  reply: string;
+  /** When the holder's lease ends, on the monotonic clock. */
+  until: number;
+  /** When the server's ends at the soonest, as far as it has answered. */
+  safe: number;
+  /** The server heard of it so late that it may have been another worker's in between: its end needs a condition. */
+  doubtful = false;
+  /** Its end was sent before, and the answer lost. */
+  tried = false;
+
+  constructor(received: Received, note: number | undefined, until: number, safe: number) {
+    this.received = received;
+    this.reply = received.reply;
+    this.note = note;
+    this.until = until;
+    this.safe = safe;
+  }
+
+  get queueStream(): QueueStream {
+    return this.received.queueStream;
+  }
+
+  get state(): PullState {
+    return this.received.state;
+  }
+
+  get seq(): number {
+    return this.received.seq;
+  }
+
+  get record(): JobRecord {
+    return this.received.record;
+  }
+
+  get payload(): Uint8Array {
+    return this.received.payload;
+  }
+}
+
+/** The deliveries of one process. */
+export interface Deliveries {
+  /** Takes in what is handed over, and gives it its token. */
+  add(held: Held): void;
+  /** The delivery with a token, whether or not its lease is over. */
+  find(queue: string, token: string): Held | undefined;
+  /** The delivery of a message. */
+  of(queueStream: QueueStream, seq: number): Held | undefined;
+  /** Takes one out: it is being settled. */
+  take(held: Held): void;
+  /** Puts one back whose end was sent and the answer lost. */
+  restore(held: Held): void;
+  /** It is another worker's by now, or none's. */
+  lose(queueStream: QueueStream, seq: number): void;
+  /** Moves the end of a lease; the server has answered what it was told at that time. */
+  extended(held: Held, at: number, ms: number): void;
+  /** Goes on with a delivery that the server has handed over again though its holder extended its lease. */
+  renew(held: Held, received: Received): void;
+  close(): void;
+}
+
+/** What is left of the server's lease when ours is taken as over: the time for an answer to travel. */
+export function marginOf(ackWait: number): number {
+  return Math.min(MOST_MARGIN, ackWait * MARGIN_PART);
+}
+
+/** Whether the server keeps it for its holder still. */
+export function isSafe({ safe, doubtful, queueStream }: Held, now: number): boolean {
+  return !doubtful && now < safe - marginOf(queueStream.ackWait);
+}
+
+const MOST_MARGIN = 1_000;
+const MARGIN_PART = 1 / 20;
+const BEAT_PART = 1 / 3;
+/** Milliseconds for which a delivery is known behind the end of its lease, and leases at least. */
+const KNOWN = 600_000;
+const KNOWN_LEASES = 10;
+/** Milliseconds between two looks for those. */
+const SWEEP = 60_000;
+const ZERO = 48;
+
+/** What is kept of all deliveries. */
+interface Store {
+  readonly link: Link;
+  readonly alarms: Alarms;
+  readonly slots: Slots<Held>;
+  /** Those that were put back, by their tokens: their slots may be others'. */
+  readonly restored: Map<string, Held>;
+  /** Those whose lease outlasts the server's. */
+  readonly kept: Set<Held>;
+  beating: boolean;
+  sweptAt: number;
+}
+
+/** Makes an empty store of deliveries. */
+export function createDeliveries(link: Link): Deliveries {
+  const { runtime } = link.settings;
+  const slots = createSlots<Held>();
+  const alarms = createAlarms(runtime);
+  const restored = new Map<string, Held>();
+  const store: Store = { link, alarms, slots, restored, kept: new Set(), beating: false, sweptAt: 0 };
+  /** What tells the tokens of this process from others'. */
+  let mark: string | undefined;
+  let count = 0;
+
+  return {
+    add(held) {
+      sweep(store);
+      mark ??= `.${runtime.id()}.`;
+      held.slot = slots.add(held);
+      held.token = `${held.slot}${mark}${++count}~${messageToken(held)}`;
+      keep(store, held);
+    },
+    find(queue, token) {
+      const there = slots.get(slotOf(token));
+      const held = there?.token === token ? there : restored.get(token);
+      return held?.queueStream.queue === queue ? held : undefined;
+    },
+    of(queueStream, seq) {
+      const isIt = (held: Held): boolean => held.seq === seq && held.queueStream === queueStream;
+      return slots.find(isIt) ?? (restored.size > 0 ? [...restored.values()].find(isIt) : undefined);
+    },
+    take: (held) => drop(store, held),
+    restore(held) {
+      held.tried = true;
+      restored.set(held.token, held);
+      keep(store, held);
+    },
+    lose(queueStream, seq) {
+      const held = this.of(queueStream, seq);
+      if (held !== undefined) drop(store, held);
+    },
+    extended(held, at, ms) {
+      if (!isHere(store, held)) return;
+      held.until = at + ms;
+      prolong(store, held, at);
+      keep(store, held);
+    },
+    renew(held, { reply, at }) {
+      held.reply = reply;
+      held.safe = Math.max(held.safe, at + held.queueStream.ackWait);
+      keep(store, held);
+    },
+    close() {
+      alarms.clear();
+      slots.clear();
+      restored.clear();
+      store.kept.clear();
+    },
+  };
+}
+
+function drop({ slots, restored, kept }: Store, held: Held): void {
+  if (held.slot >= 0) slots.remove(held.slot);
+  held.slot = -1;
+  if (restored.size > 0) restored.delete(held.token);
+  kept.delete(held);
+}
+
+function isHere({ restored }: Store, held: Held): boolean {
+  return held.slot >= 0 || restored.get(held.token) === held;
+}
+
+/** Forgets those whose lease was over long ago: each later end is stale. */
+function sweep(store: Store): void {
+  const { slots, restored, link: { settings: { runtime } } } = store;
+  const now = runtime.monotonic();
+  if (now < store.sweptAt + SWEEP) return;
+  store.sweptAt = now;
+  for (const held of [...slots.items(), ...restored.values()]) {
+    const known = Math.max(KNOWN, KNOWN_LEASES * held.queueStream.ackWait);
+    if (now > Math.max(held.safe, held.until) + known) drop(store, held);
+  }
+}
+
+/** Sees to the lease of a delivery. */
+function keep(store: Store, held: Held): void {
+  if (held.until <= held.safe) return void store.kept.delete(held);
+  store.kept.add(held);
+  schedule(store);
+}
+
+function schedule(store: Store): void {
+  const { beating, kept, alarms } = store;
+  if (beating || kept.size === 0) return;
+  let shortest = Infinity;
+  for (const { queueStream: { ackWait } } of kept) shortest = Math.min(shortest, ackWait);
+  store.beating = true;
+  alarms.set(shortest * BEAT_PART, () => beat(store, shortest));
+}
+
+function beat(store: Store, shortest: number): void {
+  const { link, kept } = store;
+  store.beating = false;
+  const now = link.settings.runtime.monotonic();
+  for (const held of [...kept]) if (held.until <= held.safe) kept.delete(held);
+  if (link.up) hush(keepUp(store, [...kept], now, now + shortest));
+  schedule(store);
+}
+
+async function keepUp(store: Store, told: readonly Held[], at: number, until: number): Promise<void> {
+  const failed = await tellAll(store.link, told, WORKING, until);
+  for (const [index, held] of told.entries()) {
+    if (failed[index] !== undefined) continue;
+    prolong(store, held, at);
+    if (isHere(store, held)) keep(store, held);
+  }
+}
+
+/** What the server has not answered may not have reached it, and it may have heard as late as it answered. */
+function prolong({ link }: Store, held: Held, at: number): void {
+  if (link.settings.runtime.monotonic() >= held.safe) held.doubtful = true;
+  held.safe = Math.max(held.safe, at + held.queueStream.ackWait);
+}
+
+/** What a token says of its message, for a client that did not make it. */
+export function messageToken(
+  { state, seq, received, queueStream, record }: Pick<
+    Held,
+    "state" | "seq" | "received" | "queueStream" | "record"
+  >,
+): string {
+  return `${state}${seq}.${Math.floor(received.time)}.${checksum(`${queueStream.queue} ${record.id}`)}`;
+}
+
+/** A number that differs for what differs, most likely (FNV-1a): two streams have messages of the same number. */
+function checksum(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(36);
+}
+
+/** What is read of a token. */
+export interface TokenParts {
+  readonly state: PullState;
+  readonly seq: number;
+  /** All that it says of its message. */
+  readonly message: string;
+}
+
+/** Reads a token; undefined for one that was never given. */
+export function partsOfToken(token: string): TokenParts | undefined {
+  const [, message, state, seq] =
+    /^\d+\.[^~]+\.\d+~(([wb])(\d{1,16})\.\d{1,16}\.[0-9a-z]{1,7})$/.exec(token) ??
+      [];
+  if (message === undefined || (state !== "w" && state !== "b")) return undefined;
+  return { state, seq: Number(seq), message };
+}
+
+/** The slot that a token begins with; none of ours does with anything else. */
+function slotOf(token: string): number {
+  let slot = 0;
+  for (let i = 0; i < token.length; i++) {
+    const digit = token.charCodeAt(i) - ZERO;
+    if (digit < 0 || digit > 9) break;
+    slot = slot * 10 + digit;
+  }
+  return slot;
+}

@@ -1,0 +1,207 @@
+/**
+ * How a job is written as a message: the body is exactly the payload, and one header line holds the rest,
+ * `Relevo: ["<id>","<name>","<meta>",{...}]`. A message without it is another program's: named after its queue, with
+ * its number in the stream as its id. Every field may be another program's, so that each is taken only if it is of its
+ * type.
+ *
+ * @module
+ */
+
+import type { NatsMessage } from "../client/connection.ts";
+import { rawId } from "./subjects.ts";
+
+/** The header line that is ours. */
+export const HEADER = "Relevo";
+/** Makes a message one of a kind within the stream's window. */
+export const MESSAGE_ID = "Nats-Msg-Id";
+
+/** What is written about a job beside its id, its name and the core's metadata; absent where it would be 0 or false. */
+export interface Marks {
+  /** Leases that ran out. */
+  readonly lost?: number | undefined;
+  /** It lost a lease before it was settled to run again: {@linkcode isFrail}. */
+  readonly frail?: boolean | undefined;
+  /** Reloaded for a full life. */
+  readonly reset?: boolean | undefined;
+  /** When it may, or could, run first; milliseconds since the epoch. */
+  readonly due?: number | undefined;
+  /** It has an id that a caller chose: until when the id is taken anyway. */
+  readonly until?: number | undefined;
+  /** Why it is dead. */
+  readonly reason?: string | undefined;
+  /** When it died. */
+  readonly died?: number | undefined;
+}
+
+/** A job as a message tells it. */
+export interface JobRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly meta: string;
+  readonly marks: Marks;
+}
+
+/** Whether a job lost a lease before, so that each hand-over of it is written down. */
+export function isFrail({ marks: { lost = 0, frail = false } }: JobRecord): boolean {
+  return lost > 0 || frail;
+}
+
+/** The header's text. */
+export function pack({ id, name, meta, marks }: JobRecord): string {
+  const bare = Object.values(marks).every((mark) => mark === undefined);
+  return JSON.stringify(bare ? [id, name, meta] : [id, name, meta, marks]);
+}
+
+/** Reads a message of ours, or another program's. */
+export function unpack(header: string, rawName: string, seq: number): JobRecord {
+  const parts = header === "" ? undefined : parsed(header);
+  if (!Array.isArray(parts)) return { id: rawId(seq), name: rawName, meta: "", marks: {} };
+  const [id, name, meta, marks] = parts;
+  return {
+    id: typeof id === "string" && id !== "" ? id : rawId(seq),
+    name: typeof name === "string" ? name : rawName,
+    meta: typeof meta === "string" ? meta : "",
+    marks: typeof marks === "object" && marks !== null ? marksOf(marks as Record<string, unknown>) : {},
+  };
+}
+
+/** What is no mark is left out: a count of losses that is a text would never end. */
+function marksOf({ lost, frail, reset, due, until, reason, died }: Record<string, unknown>): Marks {
+  const marks: { -readonly [K in keyof Marks]: Marks[K] } = {};
+  if (Number.isSafeInteger(lost) && (lost as number) > 0) marks.lost = lost as number;
+  if (frail === true) marks.frail = true;
+  if (reset === true) marks.reset = true;
+  if (isInstant(due)) marks.due = due;
+  if (isInstant(until)) marks.until = until;
+  if (typeof reason === "string") marks.reason = reason;
+  if (isInstant(died)) marks.died = died;
+  return marks;
+}
+
+/** Whether a value is an instant that a date can be. */
+function isInstant(value: unknown): value is number {
+  return typeof value === "number" && Math.abs(value) <= 8.64e15;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a delivered message's reply subject tells. */
+export interface Delivered {
+  /** How often it was delivered. */
+  readonly count: number;
+  /** Its number in the stream. */
+  readonly seq: number;
+  /** When it was stored, in milliseconds since the epoch by the server's clock. */
+  readonly time: number;
+  /** Messages that its consumer has not delivered yet. */
+  readonly pending: number;
+}
+
+/** Tokens of the shorter of the two forms below. */
+const SHORT = 9;
+const ZERO = 48;
+/** Digits by which a time is finer than milliseconds. */
+const FINER = 6;
+
+/**
+ * Reads `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<count>.<seq>.<delivery>.<time>.<pending>`; of the longer form
+ * another token may follow. It is read where it lies, as this is done for each job.
+ */
+export function deliveredOf(reply: string): Delivered {
+  const starts: number[] = [0];
+  for (let dot = reply.indexOf("."); dot >= 0; dot = reply.indexOf(".", dot + 1)) starts.push(dot + 1);
+  const at = starts.length === SHORT ? 4 : 6;
+  return {
+    count: numberIn(reply, starts, at, 0),
+    seq: numberIn(reply, starts, at + 1, 0),
+    time: numberIn(reply, starts, at + 3, FINER),
+    pending: numberIn(reply, starts, at + 4, 0),
+  };
+}
+
+/** The number that a token is, without its last digits. */
+function numberIn(text: string, starts: readonly number[], token: number, dropped: number): number {
+  const end = (starts[token + 1] ?? text.length + 1) - 1 - dropped;
+  let number = 0;
+  for (let i = starts[token] ?? end; i < end; i++) number = number * 10 + text.charCodeAt(i) - ZERO;
+  return number;
+}
+
+/** What a message that was asked for by its number or subject says of itself. */
+export interface Stored extends JobRecord {
+  readonly subject: string;
+  readonly seq: number;
+  /** Our header line as it is. */
+  readonly header: string;
+  /** The message id under which it was stored; empty when it had none. */
+  readonly once: string;
+  /** When it was stored. */
+  readonly time: number;
+  readonly payload: Uint8Array;
+}
+
+/** Reads the answer to a direct get; undefined when there is no such message. */
+export function storedOf(message: NatsMessage, rawName: string): Stored | undefined {
+  const { headers } = message;
+  if (headers === undefined || headers.code !== 0) return undefined;
+  const seq = Number(headers.get("Nats-Sequence"));
+  const header = headers.get(HEADER);
+  return {
+    ...unpack(header, rawName, seq),
+    header,
+    once: headers.get(MESSAGE_ID),
+    subject: headers.get("Nats-Subject"),
+    seq,
+    time: timeOf(headers.get("Nats-Time-Stamp")),
+    payload: new Uint8Array(message.data),
+  };
+}
+
+/** A message as the API tells it; what is bytes is in base64. */
+export interface Kept {
+  readonly subject: string;
+  readonly seq: number;
+  readonly time: string;
+  readonly hdrs?: string;
+  readonly data?: string;
+}
+
+/** Reads what the API tells of a message. */
+export function keptOf({ subject, seq, time, hdrs = "", data = "" }: Kept, rawName: string): Stored {
+  const lines = new TextDecoder().decode(bytesOf(hdrs)).split("\r\n");
+  const valueOf = (name: string): string =>
+    (lines.find((line) => line.startsWith(`${name}:`)) ?? "").slice(name.length + 1).trim();
+  const header = valueOf(HEADER);
+  return {
+    ...unpack(header, rawName, seq),
+    header,
+    once: valueOf(MESSAGE_ID),
+    subject,
+    seq,
+    time: timeOf(time),
+    payload: bytesOf(data),
+  };
+}
+
+function bytesOf(base64: string): Uint8Array {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+/** Whether two instants are one: it is told in nanoseconds, of which a number keeps all but the last. */
+export function isSameTime(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1;
+}
+
+/** A server's instant, in milliseconds since the epoch. It has nanoseconds, which not every engine reads. */
+export function timeOf(instant: string): number {
+  return Date.parse(instant.replace(/(\.\d{3})\d*/, "$1"));
+}

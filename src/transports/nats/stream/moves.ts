@@ -1,0 +1,71 @@
+/**
+ * Moves: a job goes from one message to the next in two writes. First the successor is published, on the condition that
+ * its predecessor is the last of all that bears the job's id; then the predecessor is acknowledged. So a message has one
+ * successor, whatever time has passed, and a process that finds half a move finishes it.
+ *
+ * @module
+ */
+
+import { errorOf } from "../../../errors.ts";
+import type { Link } from "../client/link.ts";
+import { ACK, type Handed, haveLeft, tellAll } from "./acknowledge.ts";
+import { pack, type Stored } from "./message.ts";
+import { type Message, published } from "./publish.ts";
+import { liveOf, storedAt } from "./read.ts";
+import { idFilter } from "./subjects.ts";
+
+/**
+ * The message id of a message's one successor. It tells of a successor that has ended by now, or is dead and not found by
+ * the id's filter, for as long as the server remembers it.
+ */
+export function successorOf(seq: number): string {
+  return `m${seq}`;
+}
+
+/** What is to be moved, and where to. */
+export interface Move extends Handed, Omit<Message, "once" | "expected"> {
+  /** It is no job of ours yet: it becomes one under the id of its number. */
+  readonly adopts?: boolean;
+}
+
+/** What became of a move: it was made now, or before by another, or the job is not there any more; or it is not known. */
+export type Moved = "moved" | "before" | "gone" | Error;
+
+/** The message that a move publishes. */
+function successor(move: Move): Message {
+  const { queueStream, record, seq, adopts = false } = move;
+  const filter = idFilter(queueStream.base, record.id);
+  return { ...move, once: successorOf(seq), expected: { seq: adopts ? 0 : seq, filter } };
+}
+
+/** Publishes the successor of a message. */
+export async function publishSuccessor(link: Link, move: Move, until: number): Promise<Moved> {
+  try {
+    const { state, twin, seq } = await published(link, successor(move), until);
+    if (state === "stored") return "moved";
+    if (!twin) return state === "refused" && seq === 0 ? "gone" : "before";
+    // It may be what was sent before: then it is this very message.
+    const { queueStream, record } = move;
+    const found = state === "duplicate" && seq > 0
+      ? await storedAt({ link }, queueStream, { seq }, until)
+      : await liveOf({ link }, queueStream, record.id, until);
+    if (found !== undefined && isOurs(found, move)) return "moved";
+    return found === undefined ? "gone" : "before";
+  } catch (error) {
+    return errorOf(error);
+  }
+}
+
+/** Moves messages, in their order. */
+export async function moveAll(link: Link, moves: readonly Move[], until: number): Promise<Moved[]> {
+  const results = await Promise.all(moves.map((move) => publishSuccessor(link, move, until)));
+  const followed = moves.filter((_, index) => results[index] === "moved" || results[index] === "before");
+  const failed = await tellAll(link, followed, ACK, until);
+  await haveLeft(link, followed.filter((_, index) => failed[index] === undefined), until);
+  return results;
+}
+
+/** Whether a message is what a move has stored. */
+export function isOurs({ subject, header }: Stored, move: Move): boolean {
+  return subject === move.subject && header === pack(move.record);
+}

@@ -1,0 +1,187 @@
+/**
+ * Messages with jobs in them: published, on the server's own conditions, and answered once they are stored.
+ *
+ * @module
+ */
+
+import { TooLargeError } from "../../../errors.ts";
+import { byteLength } from "../../../names.ts";
+import type { NatsMessage } from "../client/connection.ts";
+import { PAUSE_MIN, pauseAfter } from "../client/elections.ts";
+import { AnswerLost, type ApiFault, FAULT, refusal } from "../client/errors.ts";
+import type { Link } from "../client/link.ts";
+import type { Answered, Outgoing } from "../client/requests.ts";
+import { HEADER, type JobRecord, MESSAGE_ID, pack } from "./message.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import { liveSubject } from "./subjects.ts";
+
+/** A message of ours. */
+export interface Message {
+  readonly queueStream: QueueStream;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly record: JobRecord;
+  /** What makes it one of a kind within the stream's window. */
+  readonly once?: string | undefined;
+  /** Refuses it unless the last message of a filter has this number; 0: unless there is none. */
+  readonly expected?: { readonly seq: number; readonly filter: string } | undefined;
+  /** Seconds after which the server removes it. */
+  readonly ttl?: number | undefined;
+  /** When the server moves it on to those that wait; of a delayed job. */
+  readonly due?: number | undefined;
+  /** Whether it takes the place of all that has its subject. */
+  readonly replaces?: boolean;
+  /** Whether the job is new: then room is kept for what is written about it later. */
+  readonly isNew?: boolean;
+}
+
+/** What the server says of a message: `refused` where another stands in its way, whose number is `seq`; 0: none does. */
+export interface Receipt {
+  readonly state: "stored" | "duplicate" | "refused";
+  readonly seq: number;
+  /** The message in its way, or the one that is the same, may be this one: it was sent more than once. */
+  readonly twin: boolean;
+}
+
+/** Bytes of a message beside its payload and the header's text: the other header lines. */
+const OVERHEAD = 768;
+/** Bytes that are kept free for a new job: for its attempts, its losses, why and when it died, and a little of its error. */
+const ROOM = 1_536;
+/** Bytes that a server takes as header lines. */
+const MAX_HEADER = 65_000;
+const MAX_PAYLOAD = 1024 * 1024;
+const decoder = new TextDecoder();
+
+/** Bytes of payload and metadata that the server takes. */
+export function payloadLimit(link: Link): number {
+  return (link.info?.max_payload ?? MAX_PAYLOAD) - OVERHEAD - ROOM;
+}
+
+/** What refuses a message unless its id is as it was. */
+export function linesOf(message: Message): [string, string][] {
+  const { queueStream, record, once, expected, ttl, due, replaces = false } = message;
+  const lines: [string, string][] = [[HEADER, pack(record)]];
+  if (once !== undefined) lines.push([MESSAGE_ID, once]);
+  if (expected !== undefined) {
+    lines.push(["Nats-Expected-Last-Subject-Sequence", `${expected.seq}`]);
+    lines.push(["Nats-Expected-Last-Subject-Sequence-Subject", expected.filter]);
+  }
+  if (ttl !== undefined) lines.push(["Nats-TTL", `${ttl}s`]);
+  if (due !== undefined) {
+    lines.push(["Nats-Schedule", `@at ${new Date(Math.min(due, MAX_DATE)).toISOString()}`]);
+    lines.push(["Nats-Schedule-Target", liveSubject(queueStream.base, "w", record.id)]);
+  }
+  if (replaces) lines.push(["Nats-Rollup", "sub"]);
+  return lines;
+}
+
+/** The last instant that has four digits for its year, which is all that the server reads. */
+const MAX_DATE = Date.UTC(9999, 11, 31);
+
+/** Publishes a message. */
+export function publish(
+  link: Link,
+  message: Message,
+  until: number,
+  told: (receipt: Receipt | Error) => void,
+): void {
+  const { queueStream, subject, payload, once, isNew = false } = message;
+  const lines = linesOf(message);
+  const refused = tooLarge(link, queueStream, lines[0]?.[1] ?? "", payload, isNew ? ROOM : 0);
+  if (refused !== undefined) return told(refused);
+  const outgoing = { subject, data: payload, lines, leader: queueStream.leader, again: once !== undefined };
+  store(link, outgoing, `store a job in stream '${queueStream.stream}'`, until, told);
+}
+
+/** The same as a promise. */
+export function published(link: Link, message: Message, until: number): Promise<Receipt> {
+  return new Promise((resolve, reject) =>
+    publish(link, message, until, (receipt) => {
+      if (receipt instanceof Error) reject(receipt);
+      else resolve(receipt);
+    })
+  );
+}
+
+/** Sends what is to be stored; `what` completes "Cannot ...". */
+export function store(
+  link: Link,
+  message: Outgoing,
+  what: string,
+  until: number,
+  told: (receipt: Receipt | Error) => void,
+): void {
+  let pause = PAUSE_MIN;
+  let before = false;
+  const answered: Answered = (answer, error, again) => {
+    before ||= again;
+    const receipt = receiptOf(what, answer, error, before);
+    if (receipt !== "undecided") return told(receipt);
+    // A cluster says so of what it has not yet stored: once it has, this one is refused, or a duplicate.
+    if (link.settings.runtime.monotonic() + pause >= until) return told(refusal(UNDECIDED, what));
+    link.elections.rest(pause).then(send, told);
+    pause = pauseAfter(pause);
+  };
+  const send = (): void => link.ask(message, until, answered);
+  send();
+}
+
+const UNDECIDED: ApiFault = { code: 503, description: "another write to the same id is under way" };
+
+/** The server's refusal behind what a store failed with. */
+export function refusalOf(error: Error): unknown {
+  const refused = error instanceof AnswerLost ? error.cause : error;
+  return refused instanceof Error ? refused.cause : undefined;
+}
+
+/**
+ * Reads a server's receipt. What was sent `before` may have been taken then, whatever is said of the second; and the
+ * first of its kind is likely to be what was sent before.
+ */
+export function receiptOf(
+  what: string,
+  message: NatsMessage | undefined,
+  error: Error | undefined,
+  before: boolean,
+): Receipt | Error | "undecided" {
+  const failed = (cause: Error): Error => before ? new AnswerLost(cause) : cause;
+  if (message === undefined) return failed(error ?? new Error("A message was not answered"));
+  const answer: { readonly seq?: number; readonly duplicate?: boolean; readonly error?: ApiFault } = JSON
+    .parse(
+      decoder.decode(message.data),
+    );
+  const { error: fault } = answer;
+  if (fault === undefined) {
+    return { state: answer.duplicate === true ? "duplicate" : "stored", seq: answer.seq ?? 0, twin: before };
+  }
+  if (fault.err_code === FAULT.otherLastSequence || fault.err_code === FAULT.idInProcess) return "undecided";
+  if (fault.err_code === FAULT.duplicateInBatch) return { state: "duplicate", seq: 0, twin: before };
+  if (fault.err_code === FAULT.wrongLastSequence) {
+    const [, seq = "0"] = /(\d+)\D*$/.exec(fault.description ?? "") ?? [];
+    return { state: "refused", seq: Number(seq), twin: before };
+  }
+  return failed(refusal(fault, what));
+}
+
+/** Whether a store failed as it is sure that nothing was stored. */
+export function isRefused(error: unknown): boolean {
+  if (error instanceof TooLargeError) return true;
+  return error instanceof Error && !(error instanceof AnswerLost) && refusalOf(error) !== undefined;
+}
+
+/** Why a message is too large, or undefined. */
+export function tooLarge(
+  link: Link,
+  { largest }: QueueStream,
+  header: string,
+  payload: Uint8Array,
+  room: number,
+): TooLargeError | undefined {
+  const most = Math.max(0, Math.min(link.info?.max_payload ?? MAX_PAYLOAD, largest) - OVERHEAD - room);
+  const longest = MAX_HEADER - room;
+  // A UTF-16 unit takes at most three bytes, so that most headers need not be encoded here.
+  if (header.length * 3 <= longest && payload.length + header.length * 3 <= most) return undefined;
+  const bytes = byteLength(header);
+  if (bytes > longest) return new TooLargeError("the metadata of a job", bytes, longest);
+  return payload.length + bytes > most ? new TooLargeError("a job", payload.length + bytes, most) : undefined;
+}

@@ -1,0 +1,383 @@
+/**
+ * Pulls: how messages come. A poll takes what is there and ends; an open pull waits at the server until something comes.
+ *
+ * @module
+ */
+
+import { errorOf } from "../../../errors.ts";
+import { hush } from "../../../promises.ts";
+import type { NatsHeaders, NatsMessage } from "../client/connection.ts";
+import { consumerLeader } from "../client/elections.ts";
+import { isStreamGone, NoResponders, StreamGone } from "../client/errors.ts";
+import type { Inbox, Link } from "../client/link.ts";
+import { createKeeper, headerOf } from "./header.ts";
+import { deliveredOf, unpack } from "./message.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import type { QueueStreams } from "./queue_streams.ts";
+import { Received } from "./received.ts";
+import { liveSubject, type PullState, rawId } from "./subjects.ts";
+import type { Alarm } from "../../../alarms.ts";
+import { createPulse, type Pulse } from "./pulse.ts";
+
+/** Brings messages in. */
+export interface Pulls {
+  /** Takes what is there, at most `batch`. What comes behind its end goes to `stray`. */
+  poll(queueStream: QueueStream, state: PullState, batch: number, until: number): Promise<Received[]>;
+  /** Waits at the server for one message. */
+  open(queueStream: QueueStream, state: PullState, listener: PullListener): OpenPull;
+}
+
+/** What an open pull tells. */
+export interface PullListener {
+  arrived(received: Received): void;
+  /** It waits no more: a message came, its time is over, or the server dropped it. */
+  over(gone?: Error): void;
+}
+
+/** A pull that waits. */
+export interface OpenPull {
+  /** Gives up waiting, unless it is over; what is on its way still arrives, or hardly any of it where that is to be `now`. */
+  end(now: boolean): Promise<void>;
+}
+
+/** What pulls work with. */
+interface Puller {
+  readonly link: Link;
+  readonly streams: QueueStreams;
+  readonly pulse: Pulse;
+  readonly keep: (body: Uint8Array) => Uint8Array;
+  /** Takes what comes behind the end of its poll. */
+  readonly stray: (received: Received) => void;
+}
+
+/**
+ * Milliseconds without a word from the server: where another took what it saw, it waits for more, and says nothing. So
+ * it is asked again, half as often each time: its silence never means that nothing is there.
+ */
+const SILENCE = 250;
+/** As long at most in a cluster, where the server that was asked may have died. */
+const SILENCE_MOST = 2_000;
+/** Milliseconds that an open pull waits at the server. */
+const OPEN = 120_000;
+/** Milliseconds after which it is taken for over, though the server has not said so. */
+const FORGOTTEN = OPEN + 5_000;
+/** Milliseconds between two signs that an open pull is still known to its leader in a cluster, and until it is given up. */
+const BEAT = 3_000;
+const MISSED = 7_500;
+/** Bytes of messages that a poll asks for: a server cuts a connection that it cannot empty. */
+const BYTES = 512 * 1024;
+const NANOS = 1_000_000;
+/** The server's words for a pull that found nothing, and for one whose time is over. */
+const NOTHING = 404;
+const OVER = 408;
+const CONFLICT = 409;
+const NOBODY = 503;
+const HEARTBEAT = 100;
+
+/** Makes pulls of a link. */
+export function createPulls(
+  link: Link,
+  streams: QueueStreams,
+  stray: (received: Received) => void,
+): Pulls {
+  const puller: Puller = { link, streams, pulse: createPulse(link), keep: createKeeper(), stray };
+  return {
+    poll: (queueStream, state, batch, until) =>
+      new Promise((resolve, reject) =>
+        new Poll(puller, queueStream, state, batch, until, resolve, reject).begin()
+      ),
+    open: (queueStream, state, listener) => new Open(puller, queueStream, state, listener).begin(),
+  };
+}
+
+function receivedOf(
+  { keep }: Puller,
+  queueStream: QueueStream,
+  state: PullState,
+  message: NatsMessage,
+  reply: string,
+  at: number,
+): Received {
+  const delivered = deliveredOf(reply);
+  const { seq, count } = delivered;
+  const { data, subject } = message;
+  const record = unpack(headerOf(message, data), queueStream.rawName, seq);
+  if (seq > queueStream.seen[state]) queueStream.seen[state] = seq;
+  // What another program published may share its subject with others, which no condition tells apart.
+  if (subject !== liveSubject(queueStream.base, state, record.id)) {
+    const own = { ...record, id: rawId(seq) };
+    return new Received(queueStream, state, at, "raw", reply, delivered, own, keep(data));
+  }
+  return new Received(
+    queueStream,
+    state,
+    at,
+    count > 1 ? "lost" : undefined,
+    reply,
+    delivered,
+    record,
+    keep(data),
+  );
+}
+
+/** One poll. */
+class Poll {
+  readonly #puller: Puller;
+  readonly #queueStream: QueueStream;
+  readonly #state: PullState;
+  readonly #batch: number;
+  readonly #until: number;
+  readonly #resolve: (all: Received[]) => void;
+  readonly #reject: (error: Error) => void;
+  readonly #at: number;
+  readonly #all: Received[] = [];
+  readonly #inbox: Inbox;
+  #over = false;
+  #pause = SILENCE;
+  #heard = -Infinity;
+  #electing = false;
+  #silence: Alarm | undefined;
+  #unwatch: (() => void) | undefined;
+
+  constructor(
+    puller: Puller,
+    queueStream: QueueStream,
+    state: PullState,
+    batch: number,
+    until: number,
+    resolve: (all: Received[]) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.#puller = puller;
+    this.#queueStream = queueStream;
+    this.#state = state;
+    this.#batch = batch;
+    this.#until = until;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#at = puller.link.settings.runtime.monotonic();
+    // What comes bears the subject it was published to, so that each pull needs a subscription of its own.
+    this.#inbox = puller.link.subscribe((message) => this.#hear(message));
+  }
+
+  begin(): void {
+    const { link } = this.#puller;
+    this.#listen(SILENCE);
+    // A link that is down ends it at once.
+    this.#unwatch = link.watch(
+      pullOf(link, this.#queueStream, this.#state),
+      this.#until,
+      (error) => this.#end(error),
+    );
+    if (this.#over) this.#unwatch();
+    else this.#ask({ batch: this.#batch, max_bytes: BYTES });
+  }
+
+  #ask(body: object): void {
+    const { link } = this.#puller;
+    const subject = pullOf(link, this.#queueStream, this.#state);
+    link.send({ subject, data: JSON.stringify({ ...body, no_wait: true }) }, this.#inbox.subject);
+  }
+
+  /** What a second question brings, or a server that was silent, comes late: it is heard while it is on its way. */
+  #end(error?: Error): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#silence?.cancel();
+    this.#unwatch?.();
+    const queueStream = this.#queueStream;
+    if (error !== undefined || this.#pause > SILENCE) {
+      queueStream.late++;
+      hush(this.#inbox.end(false).finally(() => queueStream.late--));
+    } else {
+      this.#inbox.drop();
+    }
+    if (error === undefined) return this.#resolve(this.#all);
+    for (const received of this.#all) this.#puller.stray(received);
+    this.#reject(error);
+  }
+
+  #hear(message: NatsMessage): void {
+    const { reply } = message;
+    if (reply === undefined || reply === "") return this.#status(message.headers);
+    const received = receivedOf(this.#puller, this.#queueStream, this.#state, message, reply, this.#at);
+    if (this.#over) return this.#puller.stray(received);
+    this.#all.push(received);
+    if (this.#all.length === this.#batch) return this.#end();
+    this.#heard = this.#puller.link.settings.runtime.monotonic();
+    // One anew for each message would cost more than to read it.
+    if (this.#all.length === 1) this.#listen(SILENCE);
+  }
+
+  #status(headers: NatsHeaders | undefined): void {
+    const { link, streams } = this.#puller;
+    const none = this.#all.length === 0;
+    if (this.#over || (none && isMoved(headers))) return;
+    if (none && headers?.code === NOBODY && link.clustered) return this.#election();
+    // The first that waits is larger than all that was asked for.
+    if (none && isTooMuch(headers)) return this.#ask({ batch: 1 });
+    const gone = statusError(this.#queueStream, headers);
+    if (gone !== undefined) streams.forget(this.#queueStream);
+    this.#end(gone);
+  }
+
+  #listen(ms: number): void {
+    this.#silence?.cancel();
+    this.#silence = this.#puller.link.alarms.set(ms, () => this.#quiet());
+  }
+
+  #quiet(): void {
+    const { link } = this.#puller;
+    const rest = this.#heard + SILENCE - link.settings.runtime.monotonic();
+    if (rest > 0) return this.#listen(rest);
+    this.#pause = link.clustered ? Math.min(SILENCE_MOST, 2 * this.#pause) : 2 * this.#pause;
+    if (this.#all.length > 0) return this.#end();
+    this.#listen(this.#pause);
+    this.#ask({ batch: 1 });
+  }
+
+  #election(): void {
+    if (this.#electing) return;
+    this.#electing = true;
+    this.#silence?.cancel();
+    const { link, streams } = this.#puller;
+    link.elections.elected(leaderOf(this.#queueStream, this.#state), this.#until).then(() => {
+      this.#electing = false;
+      if (this.#over) return;
+      this.#listen(SILENCE);
+      this.#ask({ batch: this.#batch, max_bytes: BYTES });
+    }, (error) => {
+      if (isStreamGone(error)) streams.forget(this.#queueStream);
+      this.#end(errorOf(error));
+    });
+  }
+}
+
+/** One open pull. */
+class Open {
+  readonly #puller: Puller;
+  readonly #queueStream: QueueStream;
+  readonly #state: PullState;
+  readonly #listener: PullListener;
+  readonly #begun: number;
+  readonly #inbox: Inbox;
+  #left = false;
+  /** The server has sent all that it will. */
+  #told = false;
+  #heard: number;
+  #watchdog: Alarm | undefined;
+
+  constructor(puller: Puller, queueStream: QueueStream, state: PullState, listener: PullListener) {
+    this.#puller = puller;
+    this.#queueStream = queueStream;
+    this.#state = state;
+    this.#listener = listener;
+    this.#begun = this.#heard = puller.link.settings.runtime.monotonic();
+    this.#inbox = puller.link.subscribe((message) => this.#hear(message));
+  }
+
+  begin(): OpenPull {
+    const { pulse } = this.#puller;
+    pulse.add(this, this.#queueStream.ackWait);
+    this.#watch();
+    this.#wait();
+    return { end: (now) => this.#finish(now) };
+  }
+
+  #wait(): void {
+    const { link } = this.#puller;
+    const beat = link.clustered ? { idle_heartbeat: BEAT * NANOS } : {};
+    const body = { batch: 1, expires: OPEN * NANOS, ...beat };
+    const subject = pullOf(link, this.#queueStream, this.#state);
+    link.send({ subject, data: JSON.stringify(body) }, this.#inbox.subject);
+  }
+
+  #leave(): void {
+    this.#left = true;
+    this.#puller.pulse.remove(this);
+    this.#watchdog?.cancel();
+  }
+
+  #ended(gone?: Error): void {
+    this.#leave();
+    if (isStreamGone(gone)) this.#puller.streams.forget(this.#queueStream);
+    this.#listener.over(gone);
+  }
+
+  #hear(message: NatsMessage): void {
+    const { link, pulse } = this.#puller;
+    const { reply } = message;
+    this.#heard = link.settings.runtime.monotonic();
+    if (reply === undefined || reply === "") return this.#status(message.headers);
+    const at = Math.max(this.#begun, pulse.answered);
+    const received = receivedOf(this.#puller, this.#queueStream, this.#state, message, reply, at);
+    const wasLeft = this.#left;
+    this.#told = true;
+    if (!wasLeft) this.#leave();
+    this.#listener.arrived(received);
+    if (!wasLeft) this.#listener.over();
+  }
+
+  #status(headers: NatsHeaders | undefined): void {
+    const { link } = this.#puller;
+    if (headers?.code === HEARTBEAT || this.#left) return;
+    if (headers?.code === NOBODY && link.clustered) {
+      return void link.elections.elected(leaderOf(this.#queueStream, this.#state), this.#begun + OPEN).then(
+        () => this.#left || this.#wait(),
+        (error) => this.#left || this.#ended(errorOf(error)),
+      );
+    }
+    this.#told = true;
+    this.#ended(statusError(this.#queueStream, headers));
+  }
+
+  /** A leader that died has told nothing, nor one that found no way to here for a moment. */
+  #watch(): void {
+    const { link } = this.#puller;
+    const end = link.clustered ? this.#heard + MISSED : this.#begun + FORGOTTEN;
+    const rest = end - link.settings.runtime.monotonic();
+    if (rest <= 0) return this.#ended();
+    this.#watchdog = link.alarms.set(rest, () => this.#watch());
+  }
+
+  #finish(now: boolean): Promise<void> {
+    this.#leave();
+    if (!this.#told) return this.#inbox.end(now);
+    this.#inbox.drop();
+    return Promise.resolve();
+  }
+}
+
+function leaderOf({ stream, consumers }: QueueStream, state: PullState): string {
+  return consumerLeader(stream, consumers[state]);
+}
+
+/** Where a consumer is asked for jobs. */
+function pullOf(link: Link, { stream, consumers }: QueueStream, state: PullState): string {
+  return link.apiSubject(`CONSUMER.MSG.NEXT.${stream}.${consumers[state]}`);
+}
+
+/** Whether a pull ended because its consumer has another leader: that says nothing of what is there. */
+function isMoved(headers: NatsHeaders | undefined): boolean {
+  return headers?.code === CONFLICT && /leadership/i.test(headers.description);
+}
+
+/** Whether a pull ended because the next message would have been more than it asked for. */
+function isTooMuch(headers: NatsHeaders | undefined): boolean {
+  return headers?.code === CONFLICT && /max ?bytes/i.test(headers.description);
+}
+
+/** Whether a pull ended because all came that it asked for. */
+function isComplete(headers: NatsHeaders | undefined): boolean {
+  return headers?.code === CONFLICT && /batch completed/i.test(headers.description);
+}
+
+/** What ends a pull for a reason other than its time, its size or that nothing is there; that a consumer moved is none. */
+function statusError({ stream }: QueueStream, headers: NatsHeaders | undefined): Error | undefined {
+  const { code = 0, description = "" } = headers ?? {};
+  const what = `take jobs from stream '${stream}'`;
+  if (code === NOBODY) return new NoResponders(what);
+  const isSound = code === NOTHING || code === OVER || isComplete(headers) || isMoved(headers) ||
+    isTooMuch(headers);
+  return isSound ? undefined : new StreamGone(what, `the server says '${description}'`);
+}

@@ -1,0 +1,58 @@
+/**
+ * When what comes cannot have been sent. Bytes may lie in a socket while this thread is busy, or be under way on a link
+ * that stalls, and the lease of what they bring runs meanwhile. A server answers a PING behind all that it has sent
+ * before: so what comes behind an answer was sent later than its PING.
+ *
+ * @module
+ */
+
+import { hush } from "../../../promises.ts";
+import type { Link } from "../client/link.ts";
+
+/** Asks a server now and then, while a pull waits. */
+export interface Pulse {
+  /** When the last PING was sent whose answer has come, on the monotonic clock. */
+  readonly answered: number;
+  /** A pull waits, of a queue with that lease. */
+  add(pull: object, lease: number): void;
+  remove(pull: object): void;
+}
+
+/** PINGs in the time of a lease, and the milliseconds between two at least and at most. */
+const PINGS = 10;
+const PAUSE_MIN = 20;
+const PAUSE_MAX = 2_000;
+
+/** Makes the pulse of a link. */
+export function createPulse(link: Link): Pulse {
+  const { runtime } = link.settings;
+  const waiting = new Map<object, number>();
+  let answered = -Infinity;
+  let beating = false;
+
+  function ping(): void {
+    const sentAt = runtime.monotonic();
+    hush(link.flush().then(() => answered = Math.max(answered, sentAt)));
+  }
+
+  function beat(): void {
+    if (beating || waiting.size === 0) return;
+    beating = true;
+    link.alarms.set(Math.min(...waiting.values()), () => {
+      beating = false;
+      if (waiting.size > 0 && link.up) ping();
+      beat();
+    });
+  }
+
+  return {
+    get answered() {
+      return answered;
+    },
+    add(pull, lease) {
+      waiting.set(pull, Math.max(PAUSE_MIN, Math.min(PAUSE_MAX, lease / PINGS)));
+      beat();
+    },
+    remove: (pull) => void waiting.delete(pull),
+  };
+}

@@ -1,0 +1,42 @@
+/**
+ * What is known of a queue's stream.
+ *
+ * @module
+ */
+
+import type { CallOrder } from "./call_order.ts";
+import type { PullState, QueueNames } from "./subjects.ts";
+
+/** What a consumer that is never pulled counts: delayed jobs, and the dead of each channel. */
+export type Counted = "d" | "f" | "t";
+
+/** A queue's stream; that of its topic for a group's. */
+export interface QueueStream extends QueueNames {
+  readonly queue: string;
+  /** The name of a job that says none: the queue's, or its topic's. */
+  readonly rawName: string;
+  /** The stream's leader, as `Elections` name it. */
+  readonly leader: string;
+  /** The durable consumer of each state. */
+  readonly consumers: Readonly<Record<PullState, string>>;
+  /** Servers that keep a copy. One of them leads: the others may lag behind it. */
+  replicas: number;
+  /** Milliseconds after which its server hands an unsettled job to another worker. */
+  ackWait: number;
+  /** Bytes that a message may have at most; Infinity: as many as the server takes. */
+  largest: number;
+  /** Milliseconds for which the server remembers messages' ids. */
+  window: number;
+  /** When it was made, in milliseconds since the epoch. */
+  created: number;
+  /** The last number of each state that came here. */
+  readonly seen: Record<PullState, number>;
+  /** Pulls that were ended while an answer may be on its way. */
+  late: number;
+  /** When it was last asked for what is there, on the monotonic clock. */
+  askedAt: number;
+  /** The minute up to which no delayed job is overdue; undefined until it is known. */
+  checked: number | undefined;
+  /** Calls on it, in their order. */
+  readonly order: CallOrder;
+}

@@ -1,0 +1,267 @@
+/**
+ * Streams and the consumers of their states: made when missing, compared when present, and never changed.
+ *
+ * @module
+ */
+
+import { partsOf } from "../../../names.ts";
+import { hush } from "../../../promises.ts";
+import { streamLeader } from "../client/elections.ts";
+import { FAULT, isFault, typed } from "../client/errors.ts";
+import type { Link } from "../client/link.ts";
+import { createCallOrder } from "./call_order.ts";
+import {
+  checkConsumer,
+  checkStream,
+  DESCRIPTION,
+  differencesOf,
+  filtersOf,
+  type StreamConfig,
+  WINDOW_LEASES,
+} from "./config_check.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import type { ServerClock } from "./server_clock.ts";
+import { namesOf, type PullState } from "./subjects.ts";
+
+/** Finds and makes queues' streams. */
+export interface QueueStreams {
+  /** The stream of a queue, whether it is there or not. */
+  of(queue: string): QueueStream;
+  /** The stream of a queue, made when missing. */
+  make(queue: string, until: number): Promise<QueueStream>;
+  /** The stream of a queue, unless there is none. */
+  find(queue: string, until: number): Promise<QueueStream | undefined>;
+  /** The stream of a queue that was made or found before on this connection. */
+  known(queue: string): QueueStream | undefined;
+  /** Looks anew at the next call: something of it is gone. */
+  forget(queueStream: QueueStream): void;
+  /** The same for all. */
+  forgetAll(): void;
+}
+
+interface StreamInfo {
+  readonly config: StreamConfig;
+  readonly created: string;
+  /** When the server said so. */
+  readonly ts: string;
+}
+
+const NANOS = 1_000_000;
+/** Milliseconds at least for which a server remembers the ids of messages. */
+const LEAST_WINDOW = 120_000;
+/** Milliseconds that a look may take which no call waits for. */
+const BACKGROUND = 30_000;
+/** Pulls that may wait at one consumer. */
+const MAX_WAITING = 4_096;
+
+/** What the finder of streams works with. */
+interface Finder {
+  readonly link: Link;
+  readonly clock: ServerClock;
+  /** Streams of which it was told how they differ. */
+  readonly told: Set<string>;
+}
+
+/** Makes the finder of a link's streams. */
+export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams {
+  const finder: Finder = { link, clock, told: new Set() };
+  const all = new Map<string, QueueStream>();
+  /** Those that were looked at, and on which connection. */
+  const looked = new Map<QueueStream, number>();
+  const looking = new Map<QueueStream, Promise<boolean>>();
+
+  function of(queue: string): QueueStream {
+    const found = all.get(queue) ?? unseen(link, queue);
+    all.set(queue, found);
+    return found;
+  }
+
+  async function look(queueStream: QueueStream, make: boolean, until: number): Promise<boolean> {
+    const { epoch } = link;
+    if (!await lookAt(finder, queueStream, make, until)) return false;
+    looked.set(queueStream, epoch);
+    return true;
+  }
+
+  /**
+   * Whether a stream was looked at on this connection. Another server of the same cluster has what the one before had: a
+   * look that waits there for a leader holds no call up.
+   */
+  function isKnown(queueStream: QueueStream): boolean {
+    const { epoch } = link;
+    const at = looked.get(queueStream);
+    if (at === undefined || at === epoch) return at === epoch;
+    if (!link.clustered) return false;
+    looked.set(queueStream, epoch);
+    const until = link.settings.runtime.monotonic() + BACKGROUND;
+    hush(
+      look(queueStream, false, until).then((found) => {
+        if (!found && looked.get(queueStream) === epoch) looked.delete(queueStream);
+      }),
+    );
+    return true;
+  }
+
+  /** Whether a stream is there; calls that ask at once share the look. */
+  async function there(queueStream: QueueStream, make: boolean, until: number): Promise<boolean> {
+    if (isKnown(queueStream)) return true;
+    const under = looking.get(queueStream);
+    if (under !== undefined && (await under.catch(() => false) || !make)) {
+      return await there(queueStream, make, until);
+    }
+    const mine = look(queueStream, make, until).finally(() => looking.delete(queueStream));
+    looking.set(queueStream, mine);
+    return await mine;
+  }
+
+  return {
+    of,
+    async make(queue, until) {
+      const queueStream = of(queue);
+      await there(queueStream, true, until);
+      return queueStream;
+    },
+    async find(queue, until) {
+      const queueStream = of(queue);
+      return await there(queueStream, false, until) ? queueStream : undefined;
+    },
+    known(queue) {
+      const queueStream = all.get(queue);
+      return queueStream !== undefined && isKnown(queueStream) ? queueStream : undefined;
+    },
+    forget: (queueStream) => void looked.delete(queueStream),
+    forgetAll: () => looked.clear(),
+  };
+}
+
+/** What is known of a queue's stream before it was looked at. */
+function unseen({ settings: { prefix, group, replicas, ackWait } }: Link, queue: string): QueueStream {
+  const names = namesOf(prefix, queue);
+  const consumer = group + names.suffix;
+  return {
+    ...names,
+    queue,
+    rawName: partsOf(queue).topic ?? queue,
+    leader: streamLeader(names.stream),
+    consumers: { w: consumer, b: `${consumer}_back` },
+    replicas,
+    ackWait,
+    largest: Infinity,
+    window: Math.max(LEAST_WINDOW, WINDOW_LEASES * ackWait),
+    created: 0,
+    seen: { w: 0, b: 0 },
+    late: 0,
+    askedAt: -Infinity,
+    checked: undefined,
+    order: createCallOrder(),
+  };
+}
+
+async function lookAt(
+  finder: Finder,
+  queueStream: QueueStream,
+  make: boolean,
+  until: number,
+): Promise<boolean> {
+  const { link: { settings: { asked, warn, runtime } }, clock, told } = finder;
+  const sentAt = runtime.monotonic();
+  const info = await streamOf(finder, queueStream, make, until);
+  if (info === undefined) return false;
+  const { config, ts, created } = info;
+  clock.tell(ts, sentAt);
+  checkStream(queueStream, config);
+  queueStream.replicas = config.num_replicas;
+  queueStream.created = Date.parse(created);
+  queueStream.seen.w = queueStream.seen.b = 0;
+  queueStream.window = (config.duplicate_window ?? 0) / NANOS;
+  queueStream.largest = config.max_msg_size === undefined || config.max_msg_size < 0
+    ? Infinity
+    : config.max_msg_size;
+  const states = ["w", "b"] as const;
+  const waits = await Promise.all(states.map((state) => consumerOf(finder.link, queueStream, state, until)));
+  queueStream.ackWait = Math.min(...waits);
+  const differs = differencesOf(asked, queueStream, config);
+  if (differs.length > 0 && !told.has(queueStream.stream)) {
+    told.add(queueStream.stream);
+    warn(`Stream '${queueStream.stream}' is used as it is: ${differs.join(", ")}`);
+  }
+  return true;
+}
+
+async function streamOf(
+  { link }: Finder,
+  queueStream: QueueStream,
+  make: boolean,
+  until: number,
+): Promise<StreamInfo | undefined> {
+  const { stream: name } = queueStream;
+  try {
+    return await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until);
+  } catch (error) {
+    if (!isFault(error, FAULT.streamNotFound)) throw typed(error, `look at stream '${name}'`);
+  }
+  if (!make) return undefined;
+  const config = configOf(queueStream, link.settings);
+  try {
+    return await link.api<StreamInfo>(`STREAM.CREATE.${name}`, config, until);
+  } catch (error) {
+    // Another process made it at the same moment.
+    if (!isFault(error, FAULT.streamNameInUse)) throw typed(error, `make stream '${name}'`);
+    return await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until);
+  }
+}
+
+async function consumerOf(
+  link: Link,
+  queueStream: QueueStream,
+  state: PullState,
+  until: number,
+): Promise<number> {
+  const name = queueStream.consumers[state];
+  const what = `${queueStream.stream}.${name}`;
+  try {
+    return checkConsumer(queueStream, state, await link.api(`CONSUMER.INFO.${what}`, undefined, until));
+  } catch (error) {
+    if (!isFault(error, FAULT.consumerNotFound)) throw typed(error, `look at consumer '${name}'`);
+  }
+  const body = {
+    stream_name: queueStream.stream,
+    config: {
+      durable_name: name,
+      filter_subjects: filtersOf(queueStream, state),
+      deliver_policy: "all",
+      ack_policy: "explicit",
+      ack_wait: link.settings.ackWait * NANOS,
+      max_deliver: -1,
+      max_ack_pending: -1,
+      max_waiting: MAX_WAITING,
+    },
+  };
+  try {
+    const made = await link.api<Parameters<typeof checkConsumer>[2]>(
+      `CONSUMER.DURABLE.CREATE.${what}`,
+      body,
+      until,
+    );
+    return checkConsumer(queueStream, state, made);
+  } catch (error) {
+    throw typed(error, `make consumer '${name}' of stream '${queueStream.stream}'`);
+  }
+}
+
+function configOf({ stream, root, owner, window }: QueueStream, settings: Link["settings"]): StreamConfig {
+  return {
+    name: stream,
+    description: DESCRIPTION + JSON.stringify(owner),
+    subjects: [`${root}>`],
+    retention: "workqueue",
+    storage: settings.storage,
+    num_replicas: settings.replicas,
+    allow_direct: true,
+    allow_rollup_hdrs: true,
+    allow_msg_ttl: true,
+    allow_msg_schedules: true,
+    allow_atomic: true,
+    duplicate_window: window * NANOS,
+  };
+}

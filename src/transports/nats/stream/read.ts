@@ -1,0 +1,288 @@
+/**
+ * Reading a stream, message by message, and taking messages out of it.
+ *
+ * @module
+ */
+
+import { FAULT, isFault, isGone } from "../client/errors.ts";
+import type { NatsMessage } from "../client/connection.ts";
+import type { Link } from "../client/link.ts";
+import { type Kept, keptOf, type Stored, storedOf } from "./message.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import { idFilter } from "./subjects.ts";
+
+/** Whatever has a link, by which messages can be asked for. */
+interface Reader {
+  readonly link: Link;
+}
+
+/** Messages that are asked for at once. */
+const AT_ONCE = 256;
+/** Bytes of messages that are asked for at once. */
+const BYTES_AT_ONCE = 512 * 1024;
+/** Subjects of one of the server's answers. */
+const SUBJECTS_PAGE = 100_000;
+
+/** The subjects of a stream that have messages, of those that a filter lets through. */
+export async function subjectsOf(
+  { link }: Reader,
+  { stream }: QueueStream,
+  filter: string,
+  until: number,
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (let offset = 0;; offset += SUBJECTS_PAGE) {
+    const { state } = await link.api<
+      { readonly state: { readonly subjects?: Readonly<Record<string, number>> } }
+    >(`STREAM.INFO.${stream}`, { subjects_filter: filter, offset }, until);
+    const subjects = Object.keys(state.subjects ?? {});
+    for (const subject of subjects) found.push(subject);
+    if (subjects.length < SUBJECTS_PAGE) return found;
+  }
+}
+
+/**
+ * Asks for a message; undefined when there is none. Of several copies of a stream the nearest would answer a direct get,
+ * which may not know yet what was stored, or know still what was removed: so the leader is asked. That is one server for
+ * all, it sends a third more bytes, and all servers of the cluster read the question.
+ */
+export async function storedAt(
+  { link }: Reader,
+  queueStream: QueueStream,
+  request: object,
+  until: number,
+): Promise<Stored | undefined> {
+  const { stream, rawName, leader, replicas } = queueStream;
+  if (replicas > 1) return await ledAt(link, queueStream, request, until);
+  const subject = link.apiSubject(`DIRECT.GET.${stream}`);
+  const message = { subject, data: JSON.stringify(request), leader, again: true };
+  return storedOf(await link.request(message, until), rawName);
+}
+
+async function ledAt(
+  link: Link,
+  { stream, rawName, leader }: QueueStream,
+  request: object,
+  until: number,
+): Promise<Stored | undefined> {
+  for (;;) {
+    try {
+      const { message } = await link.api<{ readonly message: Kept }>(
+        `STREAM.MSG.GET.${stream}`,
+        request,
+        until,
+      );
+      return keptOf(message, rawName);
+    } catch (error) {
+      if (isFault(error, FAULT.noMessage)) return undefined;
+      if (!isFault(error, FAULT.streamNotFound)) throw error;
+      // A server says so, too, of a stream that it leads and has not begun yet.
+      await link.elections.elected(leader, until);
+    }
+  }
+}
+
+/** The last message of a subject; it may have wildcards. */
+export function lastOf(
+  reader: Reader,
+  queueStream: QueueStream,
+  subject: string,
+  until: number,
+): Promise<Stored | undefined> {
+  return storedAt(reader, queueStream, { last_by_subj: subject }, until);
+}
+
+/** The live message of an id, or what keeps the id taken. */
+export function liveOf(
+  reader: Reader,
+  queueStream: QueueStream,
+  id: string,
+  until: number,
+): Promise<Stored | undefined> {
+  return lastOf(reader, queueStream, idFilter(queueStream.base, id), until);
+}
+
+/** The first message of a subject from a number on. */
+export function nextOf(
+  reader: Reader,
+  queueStream: QueueStream,
+  subject: string,
+  seq: number,
+  until: number,
+): Promise<Stored | undefined> {
+  return storedAt(reader, queueStream, { seq, next_by_subj: subject }, until);
+}
+
+/** What is wanted of messages that are read one behind the other. */
+export interface Scan {
+  readonly filter: string;
+  /** The first number, from 1. */
+  readonly from?: number;
+  readonly to?: number;
+  readonly limit?: number;
+  readonly wanted?: (message: Stored) => boolean;
+}
+
+/** The messages that a filter lets through, page by page, each bounded in bytes. */
+export async function* pagesOf(
+  reader: Reader,
+  queueStream: QueueStream,
+  filter: string,
+  { from, most = AT_ONCE }: { readonly from: number; readonly most?: number },
+  until: number,
+): AsyncGenerator<readonly Stored[]> {
+  for (let seq = from;;) {
+    const page = queueStream.replicas > 1
+      ? await pageByNumbers(reader, queueStream, filter, seq, most, until)
+      : await pageAtOnce(reader.link, queueStream, filter, seq, most, until);
+    yield page.messages;
+    if (page.next === undefined) return;
+    seq = page.next;
+  }
+}
+
+/** The messages that a filter lets through, in their order, as far as they are wanted. */
+export async function scan(
+  reader: Reader,
+  queueStream: QueueStream,
+  { filter, from = 1, to = Infinity, limit = Infinity, wanted = () => true }: Scan,
+  until: number,
+): Promise<Stored[]> {
+  const found: Stored[] = [];
+  const most = Math.min(AT_ONCE, limit);
+  for await (const page of pagesOf(reader, queueStream, filter, { from, most }, until)) {
+    for (const message of page) {
+      if (message.seq > to) return found;
+      if (wanted(message)) found.push(message);
+      if (found.length >= limit) return found;
+    }
+  }
+  return found;
+}
+
+/** The last message of each subject, as many at once as are likely to fit. */
+export async function lastOfAll(
+  reader: Reader,
+  queueStream: QueueStream,
+  subjects: readonly string[],
+  until: number,
+): Promise<Stored[]> {
+  const found: Stored[] = [];
+  let bytes = 0;
+  for (let start = 0, count = 1; start < subjects.length; start += count) {
+    const mean = (bytes + 1) / (found.length + 1);
+    count = start === 0 ? 1 : Math.max(1, Math.min(AT_ONCE, 2 * count, Math.floor(BYTES_AT_ONCE / mean)));
+    const page = subjects.slice(start, start + count);
+    for (const message of await Promise.all(page.map((one) => lastOf(reader, queueStream, one, until)))) {
+      if (message === undefined) continue;
+      bytes += message.payload.length;
+      found.push(message);
+    }
+  }
+  return found;
+}
+
+/** Messages behind a number, and the number with which the next page begins. */
+interface Batch {
+  readonly messages: readonly Stored[];
+  readonly next: number | undefined;
+}
+
+/** One question that the server answers with many messages. */
+function pageAtOnce(
+  link: Link,
+  { stream, rawName }: QueueStream,
+  filter: string,
+  seq: number,
+  batch: number,
+  until: number,
+): Promise<Batch> {
+  const subject = link.apiSubject(`DIRECT.GET.${stream}`);
+  const question = { seq, next_by_subj: filter, batch, max_bytes: BYTES_AT_ONCE };
+  const messages: Stored[] = [];
+  return new Promise((resolve, reject) => {
+    const end = (then: () => void): void => {
+      unwatch();
+      inbox.drop();
+      then();
+    };
+    const inbox = link.subscribe((message: NatsMessage) => {
+      const stored = storedOf(message, rawName);
+      if (stored !== undefined) return void messages.push(stored);
+      const { code = 0, description = "" } = message.headers ?? {};
+      const last = messages.at(-1);
+      if (code === NO_MORE || code === NONE) {
+        const rest = Number(message.headers?.get("Nats-Num-Pending") ?? "0");
+        return end(() =>
+          resolve({ messages, next: last === undefined || rest === 0 ? undefined : last.seq + 1 })
+        );
+      }
+      end(() => reject(new Error(`The server says '${description}' (${code}) to a direct get`)));
+    });
+    let unwatch = (): void => undefined;
+    unwatch = link.watch(subject, until, (error) => end(() => reject(error)));
+    if (link.up) link.send({ subject, data: JSON.stringify(question) }, inbox.subject);
+  });
+}
+
+/** How the server ends its answers, and says that there are none. */
+const NO_MORE = 204;
+const NONE = 404;
+
+/** The leader is asked for each by its number. */
+async function pageByNumbers(
+  reader: Reader,
+  queueStream: QueueStream,
+  filter: string,
+  seq: number,
+  most: number,
+  until: number,
+): Promise<Batch> {
+  const first = await nextOf(reader, queueStream, filter, seq, until);
+  if (first === undefined) return { messages: [], next: undefined };
+  // Behind one that is there more are likely to be: they are asked for at once, as many as fit if all are as large.
+  const fitting = Math.ceil(BYTES_AT_ONCE / (first.payload.length + 1));
+  const numbers = Array.from({ length: Math.min(most, fitting) }, (_, n) => first.seq + 1 + n);
+  const all = await Promise.all(
+    numbers.map((number) => storedAt(reader, queueStream, { seq: number }, until)),
+  );
+  const start = filter.slice(0, -1);
+  const rest = all.flatMap((message) => message?.subject.startsWith(start) === true ? [message] : []);
+  return { messages: [first, ...rest], next: first.seq + 1 + numbers.length };
+}
+
+/** Removes all messages of a subject; how many. */
+export async function purge(
+  { link }: Reader,
+  { stream }: QueueStream,
+  filter: string,
+  until: number,
+): Promise<number> {
+  const { purged } = await link.api<{ readonly purged: number }>(`STREAM.PURGE.${stream}`, { filter }, until);
+  return purged;
+}
+
+/** Asks for each of many, so many at once; answers in their order. */
+export async function each<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let start = 0; start < items.length; start += AT_ONCE) {
+    results.push(...await Promise.all(items.slice(start, start + AT_ONCE).map(ask)));
+  }
+  return results;
+}
+
+/** Takes a message out of a stream; false when it is not there any more. */
+export async function deleteMessage(
+  { link }: Reader,
+  { stream }: QueueStream,
+  seq: number,
+  until: number,
+): Promise<boolean> {
+  try {
+    await link.api(`STREAM.MSG.DELETE.${stream}`, { seq, no_erase: true }, until);
+    return true;
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Names in JetStream: a stream for each queue or topic, a subject for each job.
+ *
+ * `<prefix>.<queue>.` is the base of a queue, `<prefix>.<topic>.q.<group>.` that of a topic's group. Behind it stand
+ * `j.<state>.<minute>.<id>` for a live job, `x.<channel>.<id>.<death>` for a dead one and `in.` for what other programs
+ * publish. The state is `w` waiting, `b` back (released, or lost and to be run again), `d` delayed, `i` an id that stays
+ * taken though its job has ended. The minute is that in which a delayed job is due, else 0.
+ *
+ * @module
+ */
+
+import { partsOf } from "../../../names.ts";
+import type { DeadChannel } from "../../../job.ts";
+import { sha256 } from "./sha256.ts";
+
+/** Where a job is that can be reserved: each has a consumer of its own. */
+export type PullState = "w" | "b";
+/** Where a live job is. */
+export type LiveState = PullState | "d";
+
+/** The states that are pulled: what came back first. */
+export const PULL_STATES: readonly PullState[] = ["b", "w"];
+/** The token of each dead channel. */
+export const DEAD_TOKEN: Readonly<Record<DeadChannel, "f" | "t">> = { failed: "f", timeout: "t" };
+
+/** What the id of a raw entry begins with; its number follows. */
+const RAW = "#";
+const MINUTE = 60_000;
+const RADIX = 36;
+/** Bytes of a queue's name that are kept: with the longest prefix a stream's name stays below the server's 255. */
+const MAX_KEPT = 170;
+const HASH_DIGITS = 8;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * A queue's name as a part of a stream's name: letters, digits, `-` and `_` are kept, any other character becomes `_`,
+ * and a name that was changed or cut ends in the first digits of its hash. So does one that looks as if it did, as it
+ * would be another's (seed 001).
+ */
+export function safeName(queue: string): string {
+  const kept = queue.replace(/[^\p{L}\p{Nd}_-]/gu, "_");
+  const cut = cutTo(kept, MAX_KEPT);
+  if (cut === queue && !/_[0-9a-f]{8}$/.test(queue)) return queue;
+  return `${cut}_${sha256(encoder.encode(queue)).slice(0, HASH_DIGITS)}`;
+}
+
+function cutTo(text: string, most: number): string {
+  if (text.length * 3 <= most) return text;
+  let bytes = 0;
+  let kept = "";
+  for (const char of text) {
+    bytes += encoder.encode(char).length;
+    if (bytes > most) return kept;
+    kept += char;
+  }
+  return kept;
+}
+
+/** What a queue is in JetStream. */
+export interface QueueNames {
+  /** The queue whose stream this is: the topic's own for a group's. */
+  readonly owner: string;
+  readonly stream: string;
+  /** What the stream's subjects begin with, the last dot included. */
+  readonly root: string;
+  /** What the queue's subjects begin with, the last dot included. */
+  readonly base: string;
+  /** What the names of the queue's consumers end in; empty for a plain queue and for a topic's own. */
+  readonly suffix: string;
+}
+
+/** The names of a queue. A topic's groups share its stream, so that a job's copies are stored together or not at all. */
+export function namesOf(prefix: string, queue: string): QueueNames {
+  const { topic, group = "" } = partsOf(queue);
+  const owner = topic === undefined ? queue : `${topic}@`;
+  const token = safeName(owner);
+  const root = `${prefix}.${token}.`;
+  const stream = `${prefix}_${token}`;
+  if (group === "") return { owner, stream, root, base: root, suffix: "" };
+  const member = safeName(group);
+  return { owner, stream, root, base: `${root}q.${member}.`, suffix: `_${member}` };
+}
+
+/** An id as one token of a subject: what a token cannot hold is written as `=` and the byte in hexadecimal. */
+export function idToken(id: string): string {
+  if (/^[A-Za-z0-9_-]+$/.test(id)) return id;
+  let token = "";
+  for (const byte of encoder.encode(id)) {
+    const char = String.fromCharCode(byte);
+    token += /[A-Za-z0-9_-]/.test(char) ? char : `=${byte.toString(16).padStart(2, "0")}`;
+  }
+  return token;
+}
+
+/** The id that a token stands for. */
+export function idOfToken(token: string): string {
+  if (!token.includes("=")) return token;
+  const bytes: number[] = [];
+  for (let i = 0; i < token.length; i++) {
+    if (token[i] === "=") {
+      bytes.push(Number.parseInt(token.slice(i + 1, i + 3), 16));
+      i += 2;
+    } else {
+      bytes.push(token.charCodeAt(i));
+    }
+  }
+  return decoder.decode(Uint8Array.from(bytes));
+}
+
+/** The id of an entry that another program put in. */
+export function rawId(seq: number): string {
+  return `${RAW}${seq}`;
+}
+
+/** The number of the entry that an id of that form names. */
+export function seqOfRawId(id: string): number | undefined {
+  return /^#[1-9]\d{0,15}$/.test(id) ? Number(id.slice(1)) : undefined;
+}
+
+/** The token of the minute of an instant. */
+export function minuteToken(instant: number): string {
+  return Math.floor(instant / MINUTE).toString(RADIX);
+}
+
+/** The subject of a live job; of a delayed one with its due time. */
+export function liveSubject(base: string, state: LiveState | "i", id: string, due?: number): string {
+  return `${base}j.${state}.${due === undefined ? "0" : minuteToken(due)}.${idToken(id)}`;
+}
+
+/**
+ * All states of one id. Each conditional write of an id names this very text: the server keeps writes that are under way
+ * apart by it.
+ */
+export function idFilter(base: string, id: string): string {
+  return `${base}j.*.*.${idToken(id)}`;
+}
+
+/** The state of the job that a subject names; undefined for one that is no live job's of this queue. */
+export function stateOfSubject(base: string, subject: string): LiveState | "i" | undefined {
+  if (subject.startsWith(`${base}in.`)) return "w";
+  const state = subject.startsWith(`${base}j.`) ? subject[base.length + 2] : undefined;
+  return state === "w" || state === "b" || state === "d" || state === "i" ? state : undefined;
+}
+
+/** Whether a subject is one on which other programs publish. */
+export function isRawSubject(base: string, subject: string): boolean {
+  return subject.startsWith(`${base}in.`);
+}
+
+/** The subject of a dead job. */
+export function deadSubject(base: string, channel: DeadChannel, id: string, stamp: string): string {
+  return `${base}x.${DEAD_TOKEN[channel]}.${idToken(id)}.${stamp}`;
+}

@@ -1,0 +1,246 @@
+/**
+ * Reserve calls that wait, and the pull requests that serve them: one open pull for each state of a queue, shared by all
+ * calls that wait for it, so that waiting costs two messages in two minutes. An open pull stays until its time is over,
+ * though no call waits any more: what comes to it is given to the next, or goes back.
+ *
+ * @module
+ */
+
+import { type Alarm, type Alarms, createAlarms } from "../../alarms.ts";
+import { hush } from "../../promises.ts";
+import type { Runtime } from "../../runtime.ts";
+import { briefly } from "./client/briefly.ts";
+import type { Context, Waiter, Waiters } from "./context.ts";
+import { giveBack, takeBack } from "./returned.ts";
+import { marginOf } from "./stream/deliveries.ts";
+import type { OpenPull } from "./stream/pulls.ts";
+import type { QueueStream } from "./stream/queue_stream.ts";
+import type { Received } from "./stream/received.ts";
+import type { PullState } from "./stream/subjects.ts";
+
+/** What is known of one queue. */
+interface Post {
+  readonly queueStream: QueueStream;
+  readonly pulls: Map<PullState, OpenPull>;
+  readonly waiters: Set<Waiter>;
+  /** Calls that know that something is on its way. */
+  readonly expecting: Set<() => void>;
+  /** What is given back or taken back at this moment. */
+  readonly moving: Set<Promise<void>>;
+  spare: Received[];
+  alarm: Alarm | undefined;
+}
+
+/** What waiters work with. */
+interface Store {
+  readonly runtime: Runtime;
+  readonly context: () => Context;
+  readonly alarms: Alarms;
+  readonly posts: Map<QueueStream, Post>;
+  closed: boolean;
+}
+
+/** Milliseconds for which a job waits here for a call that asks for it. */
+const LINGER = 250;
+/** Milliseconds that a move of our own may take. */
+const MOVE = 10_000;
+/** The part of its lease that a job must have left to be handed over. */
+const LEAST_LEASE = 1 / 4;
+
+/** Whether the server keeps a job for long enough to hand it over. */
+export function isWorthHanding({ queueStream: { ackWait }, at }: Received, now: number): boolean {
+  return now < at + ackWait * (1 - LEAST_LEASE) - marginOf(ackWait);
+}
+
+/** Makes waiters; no call waits yet. */
+export function createWaiters(runtime: Runtime, context: () => Context): Waiters {
+  const alarms = createAlarms(runtime);
+  const store: Store = { runtime, context, alarms, posts: new Map(), closed: false };
+  const { posts } = store;
+  return {
+    alarms,
+    isOpen: (queueStream, state) => posts.get(queueStream)?.pulls.has(state) ?? false,
+    open(queueStream, states) {
+      const post = postOf(store, queueStream);
+      for (const state of states) open(store, post, state);
+    },
+    join(waiter) {
+      for (const queueStream of waiter.queueStreams) postOf(store, queueStream).waiters.add(waiter);
+    },
+    leave: (waiter) => leave(store, waiter),
+    spare: (queueStream, limit, slots) => spareOf(posts.get(queueStream), limit, slots),
+    comes: (queueStream, ms) => comes(store, postOf(store, queueStream), ms),
+    moving(queueStream) {
+      const { moving } = postOf(store, queueStream);
+      return moving.size === 0 ? undefined : Promise.allSettled(moving);
+    },
+    stray: (received) => stray(store, received),
+    moved: (stream, consumer) => moved(store, stream, consumer),
+    reset() {
+      for (const post of posts.values()) {
+        for (const pull of post.pulls.values()) hush(pull.end(false));
+        post.pulls.clear();
+      }
+    },
+    close: () => close(store),
+  };
+}
+
+function postOf({ posts }: Store, queueStream: QueueStream): Post {
+  const known = posts.get(queueStream);
+  if (known !== undefined) return known;
+  const post: Post = {
+    queueStream,
+    pulls: new Map(),
+    waiters: new Set(),
+    expecting: new Set(),
+    moving: new Set(),
+    spare: [],
+    alarm: undefined,
+  };
+  posts.set(queueStream, post);
+  return post;
+}
+
+function open(store: Store, post: Post, state: PullState): void {
+  const { pulls, link } = store.context();
+  if (store.closed || post.pulls.has(state) || !link.up) return;
+  const made = pulls.open(post.queueStream, state, {
+    arrived: (received) => stray(store, received),
+    over(gone) {
+      if (post.pulls.get(state) === made) post.pulls.delete(state);
+      hush(made.end(false));
+      // To open one again at once where nothing is would be a storm: the call that waits is told, and asks again.
+      if (gone !== undefined) { for (const waiter of [...post.waiters]) waiter.failed(gone); }
+      if (post.waiters.size > 0) open(store, post, state);
+    },
+  });
+  post.pulls.set(state, made);
+}
+
+function leave({ posts }: Store, waiter: Waiter): void {
+  for (const queueStream of waiter.queueStreams) posts.get(queueStream)?.waiters.delete(waiter);
+}
+
+function spareOf(post: Post | undefined, limit: number, slots: number): Received[] {
+  if (post === undefined || post.spare.length === 0) return [];
+  const taken: Received[] = [];
+  let back = slots;
+  post.spare = post.spare.filter((received) => {
+    if (taken.length >= limit || (received.state === "b" && back <= 0)) return true;
+    if (received.state === "b") back--;
+    taken.push(received);
+    return false;
+  });
+  return taken;
+}
+
+function comes({ closed, alarms }: Store, post: Post, ms: number): Promise<void> {
+  if (closed || post.spare.length > 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    const came = (): void => {
+      post.expecting.delete(came);
+      alarm.cancel();
+      resolve();
+    };
+    const alarm = alarms.set(ms, came);
+    post.expecting.add(came);
+  });
+}
+
+function stray(store: Store, received: Received): void {
+  const { runtime, context, closed } = store;
+  const post = postOf(store, received.queueStream);
+  if (closed) return leaveBehind(store, post, [received]);
+  const until = runtime.monotonic() + MOVE;
+  if (
+    received.returns === "lost" && context().deliveries.of(received.queueStream, received.seq) !== undefined
+  ) {
+    return work(post, areReady(post).then(() => takeBack(context(), [received], until)));
+  }
+  if (received.returns !== undefined) return work(post, takeBack(context(), [received], until));
+  // It lay in the socket for long: it goes back, unless it is another's by now, and comes with a lease that is whole.
+  if (!isWorthHanding(received, runtime.monotonic())) {
+    return work(post, giveBack(context(), [received], until));
+  }
+  wake(store, post, received);
+}
+
+/** Resolves when the workers that wait have settled and extended what they hold. */
+async function areReady({ waiters }: Post): Promise<void> {
+  for (const { ready } of [...waiters]) {
+    for (let order = ready?.(); order !== undefined; order = ready?.()) await order;
+  }
+}
+
+function wake(store: Store, post: Post, received: Received): void {
+  for (const waiter of post.waiters) {
+    if (received.state === "b" && waiter.slots === 0) continue;
+    leave(store, waiter);
+    return waiter.got(received);
+  }
+  post.spare.push(received);
+  for (const came of [...post.expecting]) came();
+  linger(store, post);
+}
+
+/** Gives back what came while no call waited, unless one asks for it in a moment. */
+function linger(store: Store, post: Post): void {
+  const { runtime, context, alarms, closed } = store;
+  if (closed || post.alarm !== undefined) return;
+  const since = runtime.monotonic();
+  post.alarm = alarms.set(LINGER, () => {
+    post.alarm = undefined;
+    const old = context().link.up ? post.spare : [];
+    if (old.length > 0) {
+      post.spare = [];
+      work(post, giveBack(context(), old, since + LINGER + MOVE));
+    }
+    if (post.spare.length > 0) linger(store, post);
+  });
+}
+
+/** Gives back what no call can ask for any more. */
+function leaveBehind({ context, runtime }: Store, post: Post, all: readonly Received[]): void {
+  if (!context().link.up) return;
+  const until = runtime.monotonic() + LINGER;
+  work(post, giveBack(context(), all.filter(({ returns }) => returns === undefined), until));
+  work(post, takeBack(context(), all.filter(({ returns }) => returns !== undefined), until));
+}
+
+/** What fails here comes again by itself, when the server's lease is over. */
+function work({ moving }: Post, move: Promise<void>): void {
+  moving.add(move);
+  hush(move.catch(() => undefined).then(() => moving.delete(move)));
+}
+
+function moved(store: Store, stream: string, consumer: string): void {
+  for (const post of store.posts.values()) {
+    if (post.queueStream.stream !== stream) continue;
+    for (const [state, pull] of [...post.pulls]) {
+      if (post.queueStream.consumers[state] !== consumer) continue;
+      post.pulls.delete(state);
+      hush(pull.end(false));
+      if (post.waiters.size > 0) open(store, post, state);
+    }
+  }
+}
+
+async function close(store: Store): Promise<void> {
+  const { alarms, posts, runtime } = store;
+  store.closed = true;
+  alarms.clear();
+  const ends: Promise<void>[] = [];
+  for (const post of posts.values()) {
+    for (const came of [...post.expecting]) came();
+    // What is on its way to an open pull comes before that has ended.
+    for (const pull of post.pulls.values()) ends.push(pull.end(true));
+    post.pulls.clear();
+    post.waiters.clear();
+    leaveBehind(store, post, post.spare);
+    post.spare = [];
+  }
+  await briefly(runtime, LINGER, Promise.all(ends));
+  const moving = [...posts.values()].flatMap((post) => [...post.moving]);
+  await briefly(runtime, LINGER, Promise.all(moving));
+}
