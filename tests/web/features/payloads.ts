@@ -1,12 +1,33 @@
 /** Names, payloads and records: F001 to F019. */
 import { expect, it } from "vitest";
-import { complete, type HandledJob, json, raw, UndecodableError, UnencodableError } from "../../../mod.ts";
+import {
+  type Codec,
+  complete,
+  deadLetter,
+  type Filter,
+  from,
+  type HandledJob,
+  json,
+  raw,
+  UndecodableError,
+  UnencodableError,
+} from "../../../mod.ts";
+import { aesGcm, gzip, keyRing, pipeline } from "../../../src/codecs/mod.ts";
+import { rich } from "../../../src/codecs/rich.ts";
 import { readMeta } from "../../../src/record.ts";
 import { systemRuntime } from "../../../src/runtime.ts";
-import { bytes, free, heard, rejection, running, textOf } from "../support/kit.ts";
+import { bytes, door, free, heard, rejection, running, textOf } from "../support/kit.ts";
 import type { OpenPlace } from "../support/place.ts";
 
 const call = { deadline: 1_000 };
+const LONG = "compressed ".repeat(300);
+const RING = keyRing("main", [{ id: "k1", key: new Uint8Array(32).fill(7) }]);
+
+const backwards: Codec = {
+  id: "backwards",
+  encode: (value) => json.encode(value).toReversed(),
+  decode: (given) => json.decode(given.toReversed()),
+};
 
 export function payloads(open: OpenPlace): void {
   it("F001: a handler gets a deep-equal value, already decoded", async () => {
@@ -122,6 +143,101 @@ export function payloads(open: OpenPlace): void {
       lastError: { code: "UNDECODABLE" },
     });
     expect(textOf(dead?.payload ?? bytes(""))).toBe("not json");
+  });
+
+  it("F012: a queue holds jobs of several codecs, and each is read by what its record names", async () => {
+    const place = open();
+    const schema = free<string>();
+    const relay = (codec: Codec) =>
+      place.relay({ job: { schema, codec }, other: { schema, queue: "q", codec: backwards } });
+    const all = [json, backwards, pipeline(json, gzip()), pipeline(json, gzip(), aesGcm(RING)), rich];
+    const relays = all.map(relay);
+    for (const [index, one] of relays.entries()) {
+      await one.dispatch("job", `${LONG}${index}`, { id: `${index}` });
+    }
+    await relays[0]?.dispatch("other", "abc", { id: "other" });
+    const codecs = await Promise.all(all.map((_, index) => relays[0]?.get("default", `${index}`)));
+    expect(codecs.map((job) => job?.codec)).toEqual([
+      "json",
+      "backwards",
+      "json+gzip",
+      "json+gzip+a256gcm:main",
+      "rich",
+    ]);
+    expect(textOf((await relays[0]?.get("q", "other"))?.payload ?? bytes(""))).toBe('"cba"');
+    const reader = place.relay({ job: { schema, codec: backwards }, other: { schema, queue: "q" } }, {
+      codecs: all,
+    });
+    const seen: string[] = [];
+    for (const name of ["job", "other"] as const) reader.handle(name, (text) => void seen.push(text));
+    expect(await reader.drain()).toMatchObject({ completed: 6, failed: 0 });
+    expect(seen.toSorted()).toEqual(["abc", ...all.map((_, index) => `${LONG}${index}`)]);
+  });
+
+  it("F012: of an encrypted job neither payload nor error is stored in clear, and both come back", async () => {
+    const place = open();
+    const codec = pipeline(json, gzip(), aesGcm(RING));
+    const relay = place.relay({ job: { schema: free<string>(), codec, require: true, maxAttempts: 1 } });
+    relay.handle("job", (text) => {
+      throw new Error(`no room for ${text}`);
+    });
+    await relay.dispatch("job", "secret", { id: "1" });
+    expect(await relay.drain()).toMatchObject({ failed: 1 });
+    const [entry] = await place.transport.get("default", ["1"], call);
+    expect(`${entry?.meta} ${textOf(entry?.payload ?? bytes("secret"))}`).not.toContain("secret");
+    const { jobs: [dead] } = await relay.list("default", "failed");
+    expect(dead).toMatchObject({
+      dead: { reason: "exhausted" },
+      lastError: { message: "no room for secret" },
+    });
+    const other = place.relay({ job: free<string>() });
+    expect((await other.get("default", "1"))?.lastError).toEqual({
+      name: "Error",
+      message: "[encrypted, key k1]",
+    });
+  });
+
+  it("jobs that pass filters are stored in the order of their dispatch", async () => {
+    const place = open();
+    const doors = Array.from({ length: 6 }, door);
+    const slow: Filter = {
+      id: "slow",
+      apply: (given) => (doors[JSON.parse(textOf(given))] ?? door()).opened.then(() => given),
+      undo: (given) => given,
+    };
+    const relay = place.relay({ job: { schema: free<number>(), codec: pipeline(json, slow) } });
+    const seen: number[] = [];
+    relay.handle("job", (n) => void seen.push(n));
+    const all = [0, 1, 2].map((n) => relay.dispatch("job", n));
+    const bulk = relay.dispatchMany([3, 4].map((payload) => ({ name: "job", payload })));
+    const last = relay.dispatch("job", 5);
+    for (const one of doors.toReversed()) one.open();
+    await Promise.all([...all, bulk, last]);
+    await relay.drain({ concurrency: 1 });
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
+  it("an older program's payload climbs to what the schema takes now, and a newer one's is left to a newer worker", async () => {
+    const place = open();
+    const old = place.relay({ job: free<string>() });
+    const upcast = from(1, (text: string) => [text]).step((texts) => ({ texts }));
+    const today = place.relay({ job: { schema: free<{ texts: string[] }>(), upcast } });
+    await old.dispatch("job", "x", { id: "old" });
+    await today.dispatch("job", { texts: ["y"] }, { id: "new" });
+    old.handle("job", () => deadLetter());
+    const released = heard(old.events, "released");
+    expect(await old.drain({ limit: 2, queues: ["default"], maxRetry: 1 })).toMatchObject({
+      failed: 1,
+      released: 1,
+    });
+    expect(released).toMatchObject([{ reason: "version", job: { id: "new", version: 3 } }]);
+    await old.reload("default", "failed", "all");
+    await place.runtime.advance(5_000);
+    const seen: unknown[] = [];
+    today.handle("job", (payload, { job }) => void seen.push([payload, job.version]));
+    expect(await today.drain({ concurrency: 1 })).toMatchObject({ completed: 2 });
+    expect(seen).toHaveLength(2);
+    expect(seen).toEqual(expect.arrayContaining([[{ texts: ["x"] }, 1], [{ texts: ["y"] }, 3]]));
   });
 
   it("F013: bytes arrive as they were, and no payload arrives as none", async () => {
