@@ -13,6 +13,7 @@ import type { Task } from "./lib/plan.ts";
 import type { Address } from "./servers/address.ts";
 import { flow } from "./workloads/flow.ts";
 import { latency, processes } from "./workloads/latency.ts";
+import { beside, ticks } from "./workloads/recurring.ts";
 import { fsync, idle, memory, weight } from "./workloads/rest.ts";
 import { backlog, handlers } from "./workloads/scale.ts";
 import { delayed, workers } from "./workloads/shared.ts";
@@ -29,6 +30,8 @@ const workloads: Readonly<Record<Task["workload"], Workload>> = {
   memory,
   weight,
   idle,
+  ticks,
+  beside,
   fsync,
 };
 

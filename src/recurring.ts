@@ -44,7 +44,10 @@ export interface SchedulePage {
 
 /** What is due. */
 export interface DueSchedules {
-  /** The instant by the clock that judged, in milliseconds since the epoch. */
+  /**
+   * The instant by the clock that judged, in milliseconds since the epoch; an estimate where queues were asked for of which
+   * none holds a schedule.
+   */
   readonly now: number;
   /** Those whose tick has come, the earliest first. */
   readonly schedules: readonly Schedule[];

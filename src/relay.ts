@@ -46,7 +46,7 @@ import { memory } from "./transports/memory.ts";
 import { readUse } from "./use.ts";
 import { drain, type DrainOptions } from "./worker/drain.ts";
 import { untilEnded } from "./worker/leaving.ts";
-import { allOrderly, type Holder } from "./worker/orderly.ts";
+import { allOrderly } from "./worker/orderly.ts";
 import { patient } from "./worker/patient.ts";
 import type { WorkerOptions } from "./worker/settings.ts";
 import type { Bench, Drained } from "./worker/state.ts";
@@ -276,7 +276,7 @@ export function createRelay<
   );
   const groups = gatedGroups(createGroups(definitions, patience, callTimeout, bench.unbound), gate);
   const engines = new Set<Engine>();
-  const self: Holder = { orderly: () => allOrderly(engines) };
+  const self = { orderly: () => allOrderly(engines), scheduled: scheduler.scheduled };
   transport.users.add(self);
 
   const track = (engine: Engine): void => {

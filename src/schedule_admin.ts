@@ -7,7 +7,7 @@
 import type { AdminOptions } from "./admin.ts";
 import { MAX_NAME, MAX_PAGE, PAGE, PREVIEW } from "./defaults.ts";
 import type { Dispatched } from "./dispatch.ts";
-import { UnknownScheduleError } from "./errors.ts";
+import { errorOf, OutcomeUnknown, UnknownScheduleError } from "./errors.ts";
 import type { Events } from "./events.ts";
 import type { Call } from "./exchange.ts";
 import { checkQueueName, checkText } from "./names.ts";
@@ -27,6 +27,7 @@ import {
   type Rest,
   type WrittenWhen,
 } from "./schedules/text.ts";
+import { certain } from "./sending.ts";
 import type { Ticks } from "./worker/state.ts";
 
 /** Which schedule is meant, and what bounds the call. */
@@ -182,8 +183,12 @@ export function createScheduleAdmin(
       const begun = begin("run a schedule", key, options);
       const { schedule, definite } = await must(key, options, begun);
       const job = jobOf(desk.runtime, schedule, definite);
-      const [pushed] = await outgoing([job], (jobs) => desk.transport.push(jobs, begun.call));
-      if (pushed instanceof Error) throw pushed;
+      // What a middleware throws says that nothing was stored; what the store rejects with may not.
+      const [pushed] = await outgoing(
+        [job],
+        (jobs) => desk.transport.push(jobs, begun.call).catch((thrown: unknown) => [errorOf(thrown)]),
+      );
+      if (pushed instanceof Error) throw certain(pushed) ? pushed : new OutcomeUnknown(job.id, pushed);
       const { id, name, queue } = job;
       events.emit("dispatched", { id, name, queue, status: "stored" });
       return { id, status: "stored" };

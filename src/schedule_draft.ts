@@ -14,7 +14,7 @@ import { filterPayload } from "./payload.ts";
 import { type Desk, type JobSettings, prepare } from "./prepare.ts";
 import { readMeta } from "./record.ts";
 import type { Schedule } from "./recurring.ts";
-import type { StoredRecurrence } from "./schedule.ts";
+import { EVERY, type StoredRecurrence } from "./schedule.ts";
 import { slotAfter } from "./schedules/plan.ts";
 import {
   type Definite,
@@ -80,6 +80,12 @@ export function draftOf(
   checkKnown(action, options, [...OWN, ...SETTINGS]);
   const { when, key = name, missed = "once", overlap = "allow", jitter = 0, start, end, ...settings } =
     options;
+  checkText("key of a schedule", key, action, MAX_NAME);
+  checkWord(action, "missed", missed, ["once", "skip", "all"]);
+  checkWord(action, "overlap", overlap, ["allow", "skip"]);
+  checkTime(action, "jitter", jitter);
+  checkSpan(action, start, end);
+  checkWhen(action, when, { start, end }, desk.runtime.now());
   const prepared = prepare(desk, name, payload, settings);
   const finish = (job: PushJob): Draft => {
     const definite: Definite = {
@@ -106,12 +112,6 @@ export function draftOf(
       payloadOver: (kept) => bytesOf(desk, { name, queue, key, text }, bytes, kept),
     };
   };
-  checkText("key of a schedule", key, action, MAX_NAME);
-  checkWord(action, "missed", missed, ["once", "skip", "all"]);
-  checkWord(action, "overlap", overlap, ["allow", "skip"]);
-  checkTime(action, "jitter", jitter);
-  checkSpan(action, start, end);
-  checkWhen(action, when, { start, end }, desk.runtime.now());
   return prepared instanceof Promise ? prepared.then(finish) : finish(prepared);
 }
 
@@ -185,6 +185,11 @@ function checkWhen(
         `current value is ${typeof next === "function" ? "one that is only a function" : quote(when)}`,
     );
   }
+  if (kind === EVERY.kind && !Number.isInteger(Number(text))) {
+    throw new RangeError(
+      `Cannot ${action} as 'when' must have a period of whole milliseconds: current value is ${quote(text)}`,
+    );
+  }
   const part = { when: { kind, text }, start: start === undefined ? undefined : Math.ceil(Number(start)) };
   let first: number;
   try {
@@ -208,7 +213,7 @@ export function firstTick(
   now: number,
   created: boolean,
 ): number {
-  if (when.kind === "every" && start !== undefined) {
+  if (when.kind === EVERY.kind && start !== undefined) {
     return created || start > now ? start : slotAfter(by, now, start);
   }
   const from = start === undefined ? now : Math.max(now, start - 1);

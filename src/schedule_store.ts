@@ -67,6 +67,11 @@ export function isMoved(one: Schedule, { key, queue, definite }: Draft): boolean
   return old?.name === definite.name && old.placed !== true;
 }
 
+/** What time it is by the store's clock. */
+async function nowOf(schedules: Schedules, call: Call): Promise<number> {
+  return (await schedules.due([], 1, call)).now;
+}
+
 /** Stores a draft in the place of what is known to be there. */
 export async function storeDraft(
   schedules: Schedules,
@@ -77,7 +82,7 @@ export async function storeDraft(
   const { queue, key, text } = draft;
   let kept = known;
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const now = kept?.text === text ? 0 : (await schedules.due([queue], 1, call)).now;
+    const now = kept?.text === text ? 0 : await nowOf(schedules, call);
     const tick = kept === undefined
       ? firstTick(draft.definite, draft.by, now, true)
       : tickOver(draft, kept, now);
@@ -131,7 +136,7 @@ async function moveDraft(
     await storeDraft(schedules, draft, known, call);
   } else {
     const payload = await draft.payloadOver(undefined);
-    const tick = tickOver(draft, old, (await schedules.due([queue], 1, call)).now);
+    const tick = tickOver(draft, old, await nowOf(schedules, call));
     if (!before.paused) {
       await schedules.put({ queue, key, tick, text, payload, from: "none" }, call);
     } else {

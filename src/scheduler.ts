@@ -40,14 +40,20 @@ export interface Scheduler {
   readonly schedule: (name: string, payload: unknown, options: ScheduleOptions) => Promise<Scheduled>;
   readonly schedules: RelaySchedules<Jobs>;
   readonly ticks: Ticks;
+  /** Tells the relay's workers that a schedule was stored on its transport. */
+  readonly scheduled: () => void;
 }
 
 /** Makes the scheduler of a relay. */
 export function createScheduler(parts: ScheduleParts, gate: Gate): Scheduler {
   const { desk, callTimeout, kinds, outgoing } = parts;
   const watchers = new Set<() => void>();
+  /** Workers of other relays on the same transport are told, too: they need not look to see it. */
   const told = <T>(answer: T): T => {
-    for (const stored of watchers) stored();
+    for (const user of desk.transport.users) {
+      const { scheduled }: { readonly scheduled?: unknown } = user;
+      if (typeof scheduled === "function") scheduled();
+    }
     return answer;
   };
   const admin = createScheduleAdmin(parts);
@@ -73,6 +79,9 @@ export function createScheduler(parts: ScheduleParts, gate: Gate): Scheduler {
       preview: (...rest) => gate.pass(() => admin.preview(...rest), "preview a schedule"),
       sync: (list, options) =>
         gate.pass(() => sync(parts.desk, list, options, call), "sync schedules").then(told),
+    },
+    scheduled() {
+      for (const stored of watchers) stored();
     },
     ticks: {
       schedules: desk.transport.schedules,

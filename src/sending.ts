@@ -91,7 +91,7 @@ export class WithheldJob extends Error {
 export class Unsent extends Error {}
 
 /** Whether an error says that nothing was stored. A `TypeError` does not: it is also what a broken connection of `fetch` is. */
-function certain(error: Error): boolean {
+export function certain(error: Error): boolean {
   if (error instanceof RangeError) return true;
   return error instanceof RelevoError && error.code !== "DEADLINE_EXCEEDED";
 }

@@ -51,11 +51,22 @@ export interface Subject {
   close(): Promise<void>;
 }
 
+/** Recurring jobs of a contender. */
+export interface Recurring {
+  /** Stores so many schedules whose first tick is at a wall time, and the next ones a period later each. */
+  put(count: number, first: number, period: number): Promise<unknown>;
+  /** Lets a worker push ticks, and calls `ticked` with each when it is stored. */
+  listen(ticked: (tick: number) => void): Promise<Stop>;
+  close(): Promise<void>;
+}
+
 /** Opens subjects. */
 export interface Contender {
   open(options: OpenOptions): Promise<Subject>;
   /** Lets a worker wait for jobs of so many queues. */
   idle?(options: OpenOptions, queues: number): Promise<Stop>;
+  /** Absent: it knows no schedules. */
+  recurring?(options: OpenOptions): Promise<Recurring>;
 }
 
 /** Works as the contract above says, with what else the subject can. */

@@ -7,9 +7,16 @@
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
-import { createRelay } from "../../mod.ts";
+import { createRelay, every } from "../../mod.ts";
 import { connect } from "../../src/connect.ts";
-import { type Contender, type OpenOptions, type Subject, workOff } from "./contender.ts";
+import {
+  type Contender,
+  type OpenOptions,
+  payloadOf,
+  type Recurring,
+  type Subject,
+  workOff,
+} from "./contender.ts";
 import { serverOf } from "./redis_peers.ts";
 
 /** The one job of the benchmark. */
@@ -38,6 +45,7 @@ function contender(urlOf: (options: OpenOptions) => string): Contender {
   return {
     open: (options) => open(urlOf(options)),
     idle: (options, queues) => idle(urlOf(options), queues),
+    recurring: (options) => recurring(urlOf(options)),
   };
 }
 
@@ -69,6 +77,36 @@ async function open(url: string): Promise<Subject> {
     close: () => relay.close(),
   };
   return subject;
+}
+
+async function recurring(url: string): Promise<Recurring> {
+  const relay = createRelay({ jobs, transport: await connect(url) });
+  relay.handle("email.welcome", () => {});
+  let sets = 0;
+  return {
+    put(count, first, period) {
+      const set = ++sets;
+      const list = Array.from({ length: count }, (_, n) => ({
+        name: "email.welcome" as const,
+        payload: payloadOf(n),
+        key: `${set} ${n}`,
+        when: every(period),
+        start: first,
+      }));
+      return relay.schedules.sync(list, { owner: `set ${set}` });
+    },
+    async listen(ticked) {
+      relay.events.addEventListener("tick", ({ detail }) => ticked(detail.tick));
+      const worker = relay.worker();
+      const running = worker.run();
+      await setImmediate();
+      return async () => {
+        await worker.stop();
+        await running;
+      };
+    },
+    close: () => relay.close(),
+  };
 }
 
 async function idle(url: string, queues: number): Promise<() => Promise<void>> {

@@ -54,6 +54,12 @@ export const goalsOfLocal: Goals = (result) => {
     atMost("SQLite full: latency p50, two processes, after a quiet, ms", 10, of("processes", "quiet p50 ms")),
     atMost("SQLite: idle worker, 1 queue, % of a core", 1, of("idle", "1 queues, % of a core")),
     atMost("SQLite: idle worker, 20 queues, % of a core", 1, of("idle", "20 queues, % of a core")),
+    ...recurring(result, "SQLite", "relevo sqlite", "full"),
+    atMost(
+      "SQLite: idle worker, 10,000 schedules, % of a core",
+      1,
+      of("beside", "10000 schedules, % of a core"),
+    ),
     ...flat(result, "relevo memory", "full"),
     ...flat(result, "relevo sqlite", "full"),
   ];
@@ -89,6 +95,7 @@ export const goalsOfRedis: Goals = (result) => {
         of("idle", `${queues} queues, connections`),
       ),
     ]),
+    ...recurring(result, "Redis", "relevo redis", "normal"),
     ...flat(result, "relevo redis", "normal"),
   ];
 };
@@ -114,6 +121,7 @@ export const goalsOfNats: Goals = (result) => {
         of("idle", `${queues} queues, connections`),
       ),
     ]),
+    ...recurring(result, "NATS", "relevo nats", "normal"),
     ...flat(result, "relevo nats", "normal"),
   ];
 };
@@ -147,6 +155,22 @@ function flat(result: Result, contender: string, durability: "full" | "normal"):
       cost(most) / cost(10_000),
     );
   });
+}
+
+/** Many ticks at one instant in time, and as little asked of a server beside many schedules as beside one. */
+function recurring(result: Result, name: string, contender: string, durability: "full" | "normal"): Goal[] {
+  const of = (workload: Key["workload"], figure: string): number =>
+    medianOf(result, { workload, contender, durability, figure });
+  const beside = (count: number): number => of("beside", `${count} schedules, requests/s`);
+  return [
+    atMost(`${name}: 1,000 schedules due at once, ms`, 2_000, of("ticks", "1000 at once, ms")),
+    // Two readings of one rate may differ by a call or two of those that come once a minute.
+    atMost(
+      `${name}: idle beside 10,000 schedules, requests/s above those beside 1`,
+      0.5,
+      beside(10_000) - beside(1),
+    ),
+  ];
 }
 
 function atLeast(what: string, wanted: number, reached: number): Goal {

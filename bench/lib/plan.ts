@@ -19,6 +19,8 @@ export interface Task {
     | "memory"
     | "weight"
     | "idle"
+    | "ticks"
+    | "beside"
     | "fsync";
   readonly contender: string;
   readonly durability: Durability;

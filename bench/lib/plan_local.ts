@@ -55,5 +55,14 @@ export function planOfLocal(choice: Choice): readonly Stage[] {
         task("idle", "relevo sqlite", "full", { queues, ms: quick ? 3_000 : minute ? 60_000 : 20_000 })
       ),
     },
+    {
+      rounds: 1,
+      tasks: [
+        task("ticks", "relevo sqlite", "full", { samples: quick ? 20 : 100, many: 1_000 }),
+        ...[1, 10_000].map((schedules) =>
+          task("beside", "relevo sqlite", "full", { schedules, ms: quick ? 3_000 : 20_000 })
+        ),
+      ],
+    },
   ];
 }

@@ -99,5 +99,14 @@ function planOf(choice: Choice, entrants: readonly Entrant[]): readonly Stage[] 
         each(most, "idle", { queues, ms: quick ? 5_000 : minute ? 60_000 : 20_000 })
       ),
     },
+    {
+      rounds: 1,
+      tasks: [
+        ...each(ours, "ticks", { samples: quick ? 20 : 100, many: 1_000 }),
+        ...[1, 10_000].flatMap((schedules) =>
+          each(ours, "beside", { schedules, ms: quick ? 5_000 : 20_000 })
+        ),
+      ],
+    },
   ];
 }

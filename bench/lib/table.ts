@@ -21,6 +21,8 @@ const TITLES: Readonly<Record<Task["workload"], string>> = {
   memory: "Memory per waiting job",
   weight: "What a waiting job takes in the server",
   idle: "An idle worker",
+  ticks: "Recurring jobs: how late a lone tick is, and many that are due at once",
+  beside: "An idle worker beside schedules that are not due",
   fsync: "The disk's fsync of a page",
 };
 

@@ -22,6 +22,8 @@ const PAGE = 100;
 const ABREAST = 50;
 /** The shortest time between two looks that nothing but the time brought about, in milliseconds. */
 const LOOK_MIN = 1_000;
+/** The time between two looks at a store of this process alone that holds no schedule. */
+const LOOK_MAX = 3_600_000;
 /** The longest time between two looks at a store that fails. */
 const PAUSE_MAX = 30_000;
 
@@ -40,17 +42,20 @@ export function startTicker(state: State): Ticker {
 }
 
 async function work(state: State, latch: Latch, over: AbortSignal): Promise<void> {
-  const { bench: { events, runtime } } = state;
+  const { bench } = state;
+  const { events, runtime } = bench;
   let failures = 0;
   let empty = 0;
   while (!state.stopping) {
-    const interval = Math.max(LOOK_MIN, state.settings.poll);
+    let interval = Math.max(LOOK_MIN, state.settings.poll);
     let wait: number;
     try {
       const look = await pushDue(state, over);
       // A store whose clock and next tick do not agree must not be asked without end.
       empty = look.pushed > 0 ? 0 : empty + 1;
       failures = 0;
+      // In a store of this process alone nothing comes unseen.
+      if (look.next === Infinity && !bench.transport.features.shared) interval = LOOK_MAX;
       wait = Math.min(
         interval,
         Math.max(look.next - (runtime.monotonic() - look.at), Math.min(empty, interval)),

@@ -103,6 +103,20 @@ test("a schedule that the worker's own relay stores is pushed at its first tick,
   await end(here, worker);
 });
 
+test("a day beside a store of this process that holds no schedule takes a handful of looks", async () => {
+  let asked = 0;
+  const here = scene(({ due }) => ({
+    due(...rest) {
+      asked++;
+      return due(...rest);
+    },
+  }));
+  const worker = running(here.relay, { poll: 24 * HOUR });
+  await here.runtime.advance(24 * HOUR);
+  expect(asked).toBeLessThanOrEqual(26);
+  await end(here, worker);
+});
+
 test("a tick that fails is told once, tried again, and holds up no other schedule", async () => {
   let broken = true;
   const here = scene(({ advance }) => ({

@@ -117,13 +117,18 @@ const DUE = `
 local now = clock()
 local list, first = {}, nil
 for number, base in ipairs(KEYS) do
-  local come = call('ZRANGE', base .. TICKS, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[1]))
-  for _, key in ipairs(come) do
-    local kept = look(base, key)
-    if kept then show(list, base, number, key, kept) end
+  local earliest = call('ZRANGE', base .. TICKS, 0, 0, 'WITHSCORES')
+  local tick = tonumber(earliest[2])
+  -- Most looks find that nothing is due.
+  if tick and tick <= now then
+    local come = call('ZRANGE', base .. TICKS, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[1]))
+    for _, key in ipairs(come) do
+      local kept = look(base, key)
+      if kept then show(list, base, number, key, kept) end
+    end
+    local later = call('ZRANGE', base .. TICKS, '(' .. text(now), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+    tick = tonumber(later[2])
   end
-  local later = call('ZRANGE', base .. TICKS, '(' .. text(now), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
-  local tick = tonumber(later[2])
   if tick and (not first or tick < first) then first = tick end
 end
 return { text(now), first and text(first) or '', list }
