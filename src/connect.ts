@@ -58,7 +58,8 @@ const SCHEMES: ReadonlyMap<string, Open> = new Map([
  * Parameters of `sqlite:`: `durability=full|normal`, `maxBytes=<bytes>`, `probe=<milliseconds>`, `name=<name>`. Of
  * `redis:` and its like: `prefix=<prefix>`, `group=<group>`, `check=<milliseconds>`, `connectTimeout=<milliseconds>`,
  * `maxRetries=<runs>`, `name=<name>`. Of `nats:` and its like: `prefix=<prefix>`, `group=<group>`, `ackWait=<milliseconds>`,
- * `maxDeliver=<runs>`, `replicas=<number>`, `storage=file|memory`, `name=<name>`.
+ * `maxDeliver=<runs>`, `replicas=<number>`, `storage=file|memory`, `maxBytes=<bytes>`, `domain=<domain>`,
+ * `apiPrefix=<subject>`, `name=<name>`.
  *
  * @throws {TypeError} When the URL has an unknown scheme or parameter, or no path, and for an option that is wrong or
  * unknown. No message repeats credentials.
@@ -145,6 +146,9 @@ async function openNats({ scheme, rest, parameters }: Address, options: ConnectO
     "maxDeliver",
     "replicas",
     "storage",
+    "maxBytes",
+    "domain",
+    "apiPrefix",
     "name",
   ]);
   if (!/^\/\/[^/]/.test(rest)) {
@@ -165,6 +169,9 @@ async function openNats({ scheme, rest, parameters }: Address, options: ConnectO
     ...numberOf("ackWait", parameters),
     ...numberOf("maxDeliver", parameters),
     ...numberOf("replicas", parameters),
+    ...numberOf("maxBytes", parameters),
+    domain: parameters.get("domain"),
+    apiPrefix: parameters.get("apiPrefix"),
   });
   return await tried(transport, options);
 }

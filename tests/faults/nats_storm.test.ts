@@ -12,7 +12,6 @@ const LEASE = 2_000;
 /** Milliseconds before a leader's death of which its followers may not have heard what became of deliveries. */
 const UNDONE = 1_000;
 
-// Servers of 2.9 lose jobs when their cluster is treated like this: see docs/durability.md.
 const started = ownedFirst(() => startNatsCluster());
 
 test(

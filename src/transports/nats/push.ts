@@ -12,15 +12,13 @@ import { isTopic } from "./groups.ts";
 import { freed, messagesOf, type Target, targetOf } from "./new_jobs.ts";
 import { pushAtomic } from "./push_atomic.ts";
 import { partOf } from "./stream/batch.ts";
-import { isRefused, type Message, publish, type Receipt } from "./stream/publish.ts";
+import { type Message, publish, type Receipt } from "./stream/publish.ts";
 import { liveOf } from "./stream/read.ts";
+import { createShared, type Shared } from "./stream/shared.ts";
 import { sweepTopic } from "./topics.ts";
 
 /** Times that a job is sent which is refused though its id is free by the time that it is looked for. */
 const TRIES = 10;
-/** Messages, and bytes of payloads, of jobs that travel together. */
-const SHARED = 256;
-const SHARED_BYTES = 512 * 1024;
 
 /** Stores jobs; an answer for each. */
 export async function pushJobs(
@@ -34,11 +32,11 @@ export async function pushJobs(
   const targets = await targetsOf(context, jobs, until);
   if (atomic) return await pushAtomic(context, jobs, targets, until);
   const answers: Promise<Pushed>[] = [];
-  const shared = createShared(context, until);
+  const shared = createShared(context.batches, () => until);
   for (const job of jobs) {
     const prepared = prepare(context, job, targets.get(job.queue));
     if (prepared instanceof Error) answers.push(Promise.resolve(prepared));
-    else if (prepared.length > 1) answers.push(shared.add(prepared));
+    else if (prepared.length > 1) answers.push(storeShared(context, shared, prepared, until));
     else {
       shared.send();
       const entering = context.inFlight.enter(job.payload.length);
@@ -88,56 +86,21 @@ function prepare(
   }
 }
 
-/** Jobs of topics, each of which is several messages, that travel as one batch. */
-interface Shared {
-  /** Takes in the messages of a job. */
-  add(messages: readonly Message[]): Promise<Pushed>;
-  /** Sends what was taken in. */
-  send(): void;
-}
-
-/**
- * Makes the batches that jobs of topics share: a batch costs the server as much as ten messages. They share no fate: what
- * is refused together is sent one by one.
- */
-function createShared(context: Context, until: number): Shared {
-  let jobs: { readonly messages: readonly Message[]; readonly told: (pushed: Pushed) => void }[] = [];
-  let count = 0;
-  let bytes = 0;
-  const shared: Shared = {
-    add(messages) {
-      const [first] = messages;
-      const isApart = jobs.some(({ messages: [other] }) =>
-        other?.queueStream.stream !== first?.queueStream.stream || other?.record.id === first?.record.id
-      );
-      const size = messages.reduce((sum, { payload }) => sum + payload.length, 0);
-      if (isApart || count + messages.length > SHARED || bytes + size > SHARED_BYTES) shared.send();
-      count += messages.length;
-      bytes += size;
-      return new Promise((told) => jobs.push({ messages, told }));
-    },
-    send() {
-      const sent = jobs;
-      jobs = [];
-      count = bytes = 0;
-      if (sent.length === 0) return;
-      const alone = (): void => {
-        for (const { messages, told } of sent) {
-          store(context, messages, until).then(told, (error) => told(failed(context, messages, error)));
-        }
-      };
-      if (sent.length === 1) return alone();
-      const all = sent.flatMap(({ messages }) => messages);
-      send(context, all, until).then((receipt) => {
-        if (receipt instanceof Error || receipt.state !== "stored") alone();
-        else for (const { told } of sent) told("stored");
-      }, (error) => {
-        if (isRefused(error)) alone();
-        else for (const { messages, told } of sent) told(failed(context, messages, error));
-      });
-    },
-  };
-  return shared;
+/** Stores a job of a topic, which is several messages: as part of a batch, or by itself where that is refused. */
+async function storeShared(
+  context: Context,
+  shared: Shared,
+  messages: readonly Message[],
+  until: number,
+): Promise<Pushed> {
+  const [first] = messages;
+  if (first === undefined) throw new Error("A job has no message");
+  try {
+    const sent = await shared.add(first.queueStream, messages.map(partOf));
+    return sent !== "alone" && sent.state === "stored" ? "stored" : await store(context, messages, until);
+  } catch (error) {
+    return failed(context, messages, error);
+  }
 }
 
 /** Stores the messages of one job. */

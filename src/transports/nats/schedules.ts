@@ -18,9 +18,10 @@ import type { Context } from "./context.ts";
 import { freed, messagesOf, targetOf } from "./new_jobs.ts";
 import { type Part, partOf } from "./stream/batch.ts";
 import { replace, replacing } from "./stream/compare_and_set.ts";
-import type { Message } from "./stream/publish.ts";
+import type { Message, Receipt } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { deleteMessage, each, lastOf, subjectsOf } from "./stream/read.ts";
+import { createShared } from "./stream/shared.ts";
 import { idOfToken, idToken } from "./stream/subjects.ts";
 import type { Run } from "./topics.ts";
 
@@ -43,6 +44,7 @@ interface Kept extends Sheet {
 /** Makes the ability to store recurring jobs. */
 export function createSchedules(context: Context, run: Run): Schedules {
   const { streams } = context;
+  const ticks = createTicks(context);
   return {
     put: (schedule, call) =>
       run(
@@ -80,7 +82,7 @@ export function createSchedules(context: Context, run: Run): Schedules {
       run(call, "advance a schedule", async (until) => {
         const queueStream = await streams.find(queue, until);
         if (queueStream === undefined) return "stale";
-        return await advance(context, queueStream, { key, tick, next, job }, until);
+        return await advance(context, ticks, queueStream, { key, tick, next, job }, until);
       }),
   };
 }
@@ -230,8 +232,34 @@ interface Step {
   readonly job: PushJob | undefined;
 }
 
+/** Stores the parts of one tick. */
+type Ticks = (queueStream: QueueStream, parts: readonly Part[], until: number) => Promise<Receipt>;
+
+/** Milliseconds that a batch of ticks may take. */
+const LATEST = 10_000;
+
+/** Ticks of one moment share a batch. */
+function createTicks({ batches, link }: Context): Ticks {
+  const { runtime } = link.settings;
+  const shared = createShared(batches, () => runtime.monotonic() + LATEST);
+  let isDue = false;
+  return async (queueStream, parts, until) => {
+    const adding = shared.add(queueStream, parts);
+    if (!isDue) {
+      isDue = true;
+      void runtime.sleep(0).then(() => {
+        isDue = false;
+        shared.send();
+      });
+    }
+    const sent = await adding;
+    return sent === "alone" ? await batches.store(queueStream, parts, until) : sent;
+  };
+}
+
 async function advance(
   context: Context,
+  ticks: Ticks,
   queueStream: QueueStream,
   { key, tick, next, job }: Step,
   until: number,
@@ -242,7 +270,7 @@ async function advance(
     const kept = await look(context, queueStream, key, until);
     if (kept === undefined || kept.paused || kept.tick !== tick) return "stale";
     const parts = [stepOf(queueStream, kept, next), ...messages.map(partOf)];
-    const receipt = await context.batches.store(queueStream, parts, until);
+    const receipt = await ticks(queueStream, parts, until);
     if (receipt.state === "stored") {
       // Its last message said that it ends.
       if (next === undefined) {

@@ -160,6 +160,17 @@ export function natsSubject(
       await using connection = await connected(nodes);
       await connection.put(subject, JSON.stringify([id ?? "", name ?? queue, meta ?? ""]), payload);
     },
+    async spoil(store, queue) {
+      const { stream } = namesOf(store, queue);
+      const client = await anyOf(await ground.nodes());
+      await insisted(client, `$JS.API.STREAM.DELETE.${stream}`);
+      const taken = { name: stream, subjects: [`taken.${stream}`], num_replicas: replicas };
+      await client.request(`$JS.API.STREAM.CREATE.${stream}`, JSON.stringify(taken));
+      return async () => {
+        await insisted(client, `$JS.API.STREAM.DELETE.${stream}`);
+        await client[Symbol.asyncDispose]();
+      };
+    },
     async destroy(store) {
       const nodes = await ground.nodes();
       const client = await anyOf(nodes);
