@@ -18,7 +18,7 @@ const long = [
   "sqlite/crash.test.ts",
   "redis/{clock,cluster,invariants,keys,leftovers,operators,pages,refusals,seeds,waiting}.test.ts",
   "nats/{answers,facts,features,full_store,half_moves,late_bytes,limits,losses,meanwhile,operators}.test.ts",
-  "nats/{promises,rows,silence}.test.ts",
+  "nats/{domains,promises,rows,silence,wire}.test.ts",
 ].map((files) => `tests/server/${files}`);
 /** The same of the core: another build of the same engine finds what the first has found. */
 const seeds = ["tests/web/simulation/**"];

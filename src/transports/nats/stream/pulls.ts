@@ -101,10 +101,15 @@ function receivedOf(
   const delivered = deliveredOf(reply);
   const { seq, count } = delivered;
   const { data, subject } = message;
-  const record = unpack(headerOf(message, data), queueStream.rawName, seq);
+  const header = headerOf(message, data);
+  const record = unpack(header, queueStream.rawName, seq);
   if (seq > queueStream.seen[state]) queueStream.seen[state] = seq;
-  // What another program published may share its subject with others, which no condition tells apart.
-  if (subject !== liveSubject(queueStream.base, state, record.id)) {
+  // What another program published may share its subject with others, which no condition tells apart. Through an account
+  // that imports JetStream a message bears the subject of the answer.
+  const isForeign = subject.startsWith(queueStream.base)
+    ? subject !== liveSubject(queueStream.base, state, record.id)
+    : header === "";
+  if (isForeign) {
     const own = { ...record, id: rawId(seq) };
     return new Received(queueStream, state, at, "raw", reply, delivered, own, keep(data));
   }
