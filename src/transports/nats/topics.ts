@@ -15,7 +15,8 @@ import { partOf } from "./stream/batch.ts";
 import type { Stored } from "./stream/message.ts";
 import type { Message } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { deleteMessage, each, liveOf, pagesOf } from "./stream/read.ts";
+import { deleteMessage, liveOf, pagesOf } from "./stream/read.ts";
+import { createShared, type Shared } from "./stream/shared.ts";
 import { idFilter, isRawSubject, liveSubject, rawId } from "./stream/subjects.ts";
 
 /** Bounds a call and waits for a connection. */
@@ -65,7 +66,10 @@ export async function sweepTopic(context: Context, own: QueueStream, until: numb
   const filters = [`${own.base}j.w.>`, `${own.base}in.>`, `${own.base}j.d.>`];
   for (const filter of filters) {
     for await (const page of pagesOf(context, own, filter, { from: 1 }, until)) {
-      await each(page, (message) => sendOn(context, own, groups, targets, message, until));
+      const shared = createShared(context.batches, () => until);
+      const sent = page.map((message) => sendOn(context, shared, own, groups, targets, message, until));
+      shared.send();
+      await Promise.all(sent);
     }
   }
 }
@@ -73,6 +77,7 @@ export async function sweepTopic(context: Context, own: QueueStream, until: numb
 /** Sends one on: its copies and what keeps its id taken are stored together, then it is taken out of the topic. */
 async function sendOn(
   context: Context,
+  shared: Shared,
   own: QueueStream,
   groups: readonly Bound[],
   targets: ReadonlyMap<string, QueueStream>,
@@ -93,7 +98,9 @@ async function sendOn(
     ...windowOf(own, { id, name }, window, now),
     expected: { seq: message.seq, filter: idFilter(own.base, id) },
   }];
-  const receipt = await context.batches.store(own, [...kept, ...copies].map(partOf), until);
+  const parts = [...kept, ...copies].map(partOf);
+  const sent = await shared.add(own, parts);
+  const receipt = sent === "alone" ? await context.batches.store(own, parts, until) : sent;
   // Where it is refused it was sent on before, or its id is another job's by now: then it waits until that is over.
   if (receipt.state === "refused" && !await areThere(context, copies, until)) return;
   await deleteMessage(context, own, message.seq, until);

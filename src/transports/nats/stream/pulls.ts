@@ -217,7 +217,8 @@ class Poll {
   #status(headers: NatsHeaders | undefined): void {
     const { link, streams } = this.#puller;
     const none = this.#all.length === 0;
-    if (this.#over || (none && isMoved(headers))) return;
+    // All that it asked for is on its way, or has come and ended it.
+    if (this.#over || isComplete(headers) || (none && isMoved(headers))) return;
     if (none && headers?.code === NOBODY && link.clustered) return this.#election();
     // The first that waits is larger than all that was asked for.
     if (none && isTooMuch(headers)) return this.#ask({ batch: 1 });
@@ -325,7 +326,7 @@ class Open {
 
   #status(headers: NatsHeaders | undefined): void {
     const { link } = this.#puller;
-    if (headers?.code === HEARTBEAT || this.#left) return;
+    if (headers?.code === HEARTBEAT || isComplete(headers) || this.#left) return;
     if (headers?.code === NOBODY && link.clustered) {
       return void link.elections.elected(leaderOf(this.#queueStream, this.#state), this.#begun + OPEN).then(
         () => this.#left || this.#wait(),
@@ -372,7 +373,7 @@ function isTooMuch(headers: NatsHeaders | undefined): boolean {
   return headers?.code === CONFLICT && /max ?bytes/i.test(headers.description);
 }
 
-/** Whether a pull ended because all came that it asked for. */
+/** Whether a pull ended as all was sent that it asked for; of several servers one may say so before that comes. */
 function isComplete(headers: NatsHeaders | undefined): boolean {
   return headers?.code === CONFLICT && /batch completed/i.test(headers.description);
 }
@@ -382,7 +383,6 @@ function statusError({ stream }: QueueStream, headers: NatsHeaders | undefined):
   const { code = 0, description = "" } = headers ?? {};
   const what = `take jobs from stream '${stream}'`;
   if (code === NOBODY) return new NoResponders(what);
-  const isSound = code === NOTHING || code === OVER || isComplete(headers) || isMoved(headers) ||
-    isTooMuch(headers);
+  const isSound = code === NOTHING || code === OVER || isMoved(headers) || isTooMuch(headers);
   return isSound ? undefined : new StreamGone(what, `the server says '${description}'`);
 }
