@@ -149,7 +149,8 @@ export type { Scheduled } from "./src/schedule_store.ts";
 export type { ListedSchedule, Synced, SyncOptions } from "./src/schedule_sync.ts";
 export type { RelaySchedules, ScheduleJob } from "./src/scheduler.ts";
 export type { Missed, Overlap, Rest, WrittenWhen } from "./src/schedules/text.ts";
-export { createRelay, type Relay, type RelayOptions } from "./src/relay.ts";
+export { createRelay, type Relay } from "./src/relay.ts";
+export type { RelayOptions } from "./src/relay_options.ts";
 export {
   after,
   at,

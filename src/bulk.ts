@@ -13,10 +13,12 @@ import { type JobSettings, prepare } from "./prepare.ts";
 import { unlessAborted } from "./promises.ts";
 import {
   checkCall,
+  checkInline,
   filtered,
   goesAtOnce,
   pushWithin,
   resultOf,
+  runInline,
   type Sender,
   Unsent,
   withAmbient,
@@ -50,7 +52,7 @@ export async function dispatchMany(
   }
   // All that the caller may change while this waits is read before.
   const refuse = jobs.map((job) => atomic || job?.onDuplicate === "throw");
-  const { started, requests } = startAll(sender, jobs);
+  const { started, requests } = startAll(sender, jobs, transaction);
   const sound = soundOf(
     started.some((job) => job instanceof Promise)
       ? await unlessAborted(
@@ -65,6 +67,11 @@ export async function dispatchMany(
   const push = (ready: readonly PushJob[]): Promise<readonly Pushed[]> =>
     pushAll(sender, ready, { atomic, transaction, signal });
   const store = async (prepared: readonly PushJob[]): Promise<readonly (Dispatched | Error)[]> => {
+    if (sender.inline !== undefined) {
+      const done: Dispatched[] = [];
+      for (const job of prepared) done.push(await runInline(sender, await filtered(sender, job), signal));
+      return results = done;
+    }
     const pushed =
       await (prepared.every((job) => goesAtOnce(sender, job))
         ? push(prepared)
@@ -93,6 +100,7 @@ const BESIDE = ["name", "payload"];
 function startAll(
   sender: Sender,
   jobs: readonly Item[],
+  transaction: object | undefined,
 ): {
   readonly started: readonly (PushJob | Error | Promise<PushJob>)[];
   readonly requests: readonly boolean[];
@@ -103,6 +111,7 @@ function startAll(
     try {
       checkObject("dispatch jobs", "each of them", job);
       const { name, payload, ...given } = job;
+      checkInline(sender, { name, ...given, transaction });
       if (sender.outgoing === undefined) return prepare(sender, name, payload, given, shared, BESIDE);
       const { desk, settings, requested } = withAmbient(sender, given);
       requests[index] = requested;

@@ -19,8 +19,8 @@ export interface DispatchOptions extends JobSettings {
 export interface Dispatched {
   /** The job's id: the caller's, or a generated one of 26 characters. */
   readonly id: string;
-  /** `duplicate`: the id was taken, and nothing was stored. */
-  readonly status: "stored" | "duplicate";
+  /** `duplicate`: the id was taken, and nothing was stored. `done`: it ran here, where the relay runs jobs inline. */
+  readonly status: "stored" | "duplicate" | "done";
 }
 
 /** Arguments of a dispatch; the payload may be left out where its schema allows none. */

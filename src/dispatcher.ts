@@ -17,10 +17,12 @@ import { prepare } from "./prepare.ts";
 import { unlessAborted } from "./promises.ts";
 import {
   checkCall,
+  checkInline,
   filtered,
   goesAtOnce,
   pushWithin,
   resultOf,
+  runInline,
   type Sender,
   withAmbient,
 } from "./sending.ts";
@@ -88,10 +90,15 @@ export function createDispatcher(sender: Sender): Dispatcher {
         const { desk, settings: own, requested } = outgoing === undefined
           ? { desk: sender, settings: options === undefined ? undefined : settings, requested: false }
           : withAmbient(sender, settings);
+        checkInline(sender, { name, ...settings, transaction });
         const prepared = prepare(desk, name, payload, own, undefined, BESIDE);
         const refuse = settings.onDuplicate === "throw";
         const go = (job: PushJob): Promise<Dispatched> =>
-          transaction === undefined ? sendBatched(job, signal, refuse) : sendWithin(job, transaction, refuse);
+          sender.inline !== undefined
+            ? gate.pass(() => runInline(sender, job, signal))
+            : transaction === undefined
+            ? sendBatched(job, signal, refuse)
+            : sendWithin(job, transaction, refuse);
         const send = (job: PushJob): Promise<Dispatched> =>
           goesAtOnce(sender, job) ? go(job) : gate.pass(() => sendInTurn(sender, job, go, signal));
         const pass = (job: PushJob): Promise<Dispatched> =>

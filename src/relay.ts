@@ -6,7 +6,7 @@
 
 import { type Admin, createAdmin } from "./admin.ts";
 import { createLazyAlarms } from "./alarms.ts";
-import { type Codec, raw } from "./codec.ts";
+import { raw } from "./codec.ts";
 import { CALL_TIMEOUT, MAX_PAYLOAD } from "./defaults.ts";
 import { type Fitting, type Jobs, readDefinitions } from "./definitions.ts";
 import {
@@ -25,17 +25,16 @@ import { gatedAdmin, gatedGroups } from "./gated.ts";
 import { createGroups, type Groups } from "./groups.ts";
 import { createHandlers, type Handle, type HandleOptions } from "./handle.ts";
 import { json } from "./json.ts";
-import { createLogbook, type Log } from "./log.ts";
+import { createLogbook } from "./log.ts";
 import type { AddedBy, AnyMiddleware } from "./middleware.ts";
-import { checkInteger, checkKnown, checkOptions, checkTime, quote, shown } from "./options.ts";
+import { checkInteger, checkKnown, checkOptions, checkTime, shown } from "./options.ts";
 import { createOutgoing, tickOutgoing } from "./outgoing.ts";
 import { filterPayload, writePayload } from "./payload.ts";
 import type { Desk } from "./prepare.ts";
-import { hush, isPromise } from "./promises.ts";
 import { createReaders } from "./readers.ts";
 import { createKnownQueues } from "./known_queues.ts";
-import { type Runtime, systemRuntime } from "./runtime.ts";
-import type { RecurrenceKind } from "./schedule.ts";
+import { checkNames, checkParts, type RelayOptions } from "./relay_options.ts";
+import { systemRuntime } from "./runtime.ts";
 import { createScheduler, type RelaySchedules, type ScheduleJob } from "./scheduler.ts";
 import { createKinds } from "./schedules/kinds.ts";
 import { showJob } from "./sealing.ts";
@@ -47,6 +46,7 @@ import { readUse } from "./use.ts";
 import { drain, type DrainOptions } from "./worker/drain.ts";
 import { untilEnded } from "./worker/leaving.ts";
 import { allOrderly } from "./worker/orderly.ts";
+import { createInline, type Inline } from "./worker/inline.ts";
 import { patient } from "./worker/patient.ts";
 import type { WorkerOptions } from "./worker/settings.ts";
 import type { Bench, Drained } from "./worker/state.ts";
@@ -57,37 +57,6 @@ import {
   type StopOptions,
   type Worker,
 } from "./worker/worker.ts";
-
-/** What a relay is made of. */
-export interface RelayOptions<
-  J extends Jobs,
-  Use extends readonly AnyMiddleware[] = readonly AnyMiddleware[],
-> {
-  /** The jobs: any Standard Schema, or one with options, under each name. */
-  readonly jobs: J;
-  /** Where jobs are kept. Default: the memory of this process. */
-  readonly transport?: Transport | undefined;
-  /** Codecs that records may name beside those of the definitions, `json` and `raw`. Default: none. */
-  readonly codecs?: readonly Codec[] | undefined;
-  /** Bytes of an encoded payload. Default 524,288, or what the transport leaves if that is less. */
-  readonly maxPayload?: number | undefined;
-  /** Milliseconds that one call to the transport may take. Default 10,000. */
-  readonly callTimeout?: number | undefined;
-  /** The request id of whatever dispatches, from a context of the user's own. Default: none. */
-  readonly requestId?: (() => string | undefined) | undefined;
-  /** Kinds of recurrences beside `every` whose ticks its workers push, such as `[cron]`. Default: none. */
-  readonly recurrences?: readonly RecurrenceKind[] | undefined;
-  /** Clock, timers and randomness; for tests. Default: the real ones. */
-  readonly runtime?: Runtime | undefined;
-  /**
-   * Where the relay writes what happens: `false`: nowhere; a logger: everything, at its level; else the console: one line
-   * for each `failed`, `error` and `connection` event of a type that the program does not listen to, at most ten a second
-   * of each type and then their count. Default: the console, and silent with a runtime that prints nothing.
-   */
-  readonly log?: Log | undefined;
-  /** Middlewares around every run and every dispatch; the first is outermost. Default: none. */
-  readonly use?: Use | undefined;
-}
 
 /** Typed jobs, dispatched here and handled anywhere. */
 export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>, AsyncDisposable {
@@ -158,19 +127,6 @@ export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>
   close(options?: StopOptions): Promise<void>;
 }
 
-const KNOWN = [
-  "jobs",
-  "transport",
-  "codecs",
-  "maxPayload",
-  "callTimeout",
-  "requestId",
-  "recurrences",
-  "runtime",
-  "log",
-  "use",
-];
-
 /**
  * Makes a relay.
  *
@@ -195,7 +151,7 @@ export function createRelay<
   options: RelayOptions<J, Use> & { readonly jobs: Fitting<J> },
 ): Relay<J, AddedBy<Use>> {
   const action = "make a relay";
-  checkKnown(action, options, KNOWN);
+  checkNames(action, options);
   // A `null` is no way to leave an option out: least of all a transport, whose jobs would be in memory unasked.
   const { runtime = systemRuntime(), transport = memory({ runtime }) } = options;
   checkParts(action, options, transport);
@@ -234,15 +190,6 @@ export function createRelay<
     deadline: callTimeout,
     report: (error) => events.emit("error", { error, during: "dispatching" }),
   });
-  const dispatcher = createDispatcher({
-    ...desk,
-    turns: createTurns(),
-    events,
-    outgoing,
-    readers,
-    callTimeout,
-    gate,
-  });
   const scheduler = createScheduler({
     desk,
     events,
@@ -265,6 +212,18 @@ export function createRelay<
     trail: createTrail(),
     unbound: new Set(),
   };
+  const inline = options.inline === true ? createInline(bench) : undefined;
+  const turns = createTurns();
+  const dispatcher = createDispatcher({
+    ...desk,
+    turns,
+    events,
+    outgoing,
+    readers,
+    inline,
+    callTimeout,
+    gate,
+  });
   const admin = gatedAdmin(
     createAdmin(
       patience,
@@ -324,42 +283,16 @@ export function createRelay<
     async close(stopOptions = {}) {
       checkStop(stopOptions);
       if (closing === undefined) {
-        closing = closeRelay(patience, self, gate, engines, stopOptions).finally(logbook.close);
+        closing = closeRelay(patience, self, gate, engines, inline, stopOptions).finally(logbook.close);
       } // Who closes again with a grace is in more of a hurry than who closed first.
       else if (stopOptions.grace !== undefined) {
         for (const engine of engines) engine.stop(stopOptions.grace).catch(() => undefined);
       }
-      await untilEnded(bench, [...engines], closing);
+      await untilEnded(bench, inline === undefined ? [...engines] : [...engines, inline], closing);
     },
     [Symbol.asyncDispose]: () => relay.close(),
   };
   return relay;
-}
-
-/** A promise of a transport is none yet: whoever forgets to await `connect` is told so. */
-function checkParts(
-  action: string,
-  { codecs, requestId }: Pick<RelayOptions<Jobs>, "codecs" | "requestId">,
-  transport: unknown,
-): void {
-  const { push, reserve, limits, users }: Partial<Transport> = Object(transport);
-  if (
-    typeof push !== "function" || typeof reserve !== "function" || limits === undefined || users === undefined
-  ) {
-    hush(transport);
-    const given = isPromise(transport) ? "a promise of one: await it" : quote(transport);
-    throw new TypeError(`Cannot ${action} as 'transport' must be a transport: current value is ${given}`);
-  }
-  if (codecs !== undefined && !Array.isArray(codecs)) {
-    throw new TypeError(
-      `Cannot ${action} as 'codecs' must be a list of codecs: current value is ${quote(codecs)}`,
-    );
-  }
-  if (requestId !== undefined && typeof requestId !== "function") {
-    throw new TypeError(
-      `Cannot ${action} as 'requestId' must be a function: current value is ${quote(requestId)}`,
-    );
-  }
 }
 
 function checkStop(options: StopOptions): void {
@@ -373,11 +306,13 @@ async function closeRelay(
   self: object,
   gate: Gate,
   engines: ReadonlySet<Engine>,
+  inline: Inline | undefined,
   { grace }: StopOptions,
 ): Promise<void> {
   gate.announce();
   // What still runs may dispatch until it has ended: a handler that is refused would fail for no fault of its own.
   await Promise.allSettled([...engines].map((engine) => engine.stop(grace)));
+  await inline?.ended();
   await gate.close();
   transport.users.delete(self);
   if (transport.users.size === 0) await transport[Symbol.asyncDispose]();

@@ -16,6 +16,7 @@ import type { Outgoing } from "./outgoing.ts";
 import { filterPayload } from "./payload.ts";
 import { ambientId, type Desk, type JobSettings } from "./prepare.ts";
 import { errorOfUnread, type Readers } from "./readers.ts";
+import type { Inline } from "./worker/inline.ts";
 import type { Turns } from "./turns.ts";
 
 /** What a dispatcher needs beside what preparation needs. */
@@ -28,6 +29,8 @@ export interface Sender extends Desk {
   readonly turns: Turns;
   /** The dispatch sides of the relay's middlewares; undefined: there are none. */
   readonly outgoing: Outgoing | undefined;
+  /** Runs jobs in the caller instead of storing them; undefined: they are stored. */
+  readonly inline: Inline | undefined;
   /** Shut when the relay closes; counts the calls under way. */
   readonly gate: Gate;
 }
@@ -94,6 +97,36 @@ export class Unsent extends Error {}
 export function certain(error: Error): boolean {
   if (error instanceof RangeError) return true;
   return error instanceof RelevoError && error.code !== "DEADLINE_EXCEEDED";
+}
+
+/** Runs a job in the caller. */
+export async function runInline(
+  { inline, gate }: Sender,
+  job: PushJob,
+  signal: AbortSignal | undefined,
+): Promise<Dispatched> {
+  // Outside of the gate: a handler may end its own relay, which waits for all that is inside.
+  gate.leave();
+  try {
+    await inline?.run(job, signal);
+  } finally {
+    gate.enter();
+  }
+  return { id: job.id, status: "done" };
+}
+
+/** Refuses what needs a store, where there is none. */
+export function checkInline(
+  { inline }: Sender,
+  given: { readonly name: string; readonly transaction: object | undefined } & JobSettings,
+): void {
+  if (inline === undefined) return;
+  const { name, delay, at, transaction } = given;
+  for (const [option, value] of Object.entries({ delay, at, transaction })) {
+    if (value !== undefined) {
+      throw new TypeError(`Cannot dispatch '${name}' with '${option}' as this relay runs jobs inline`);
+    }
+  }
 }
 
 /** Whether a job has no filters to pass, and stands behind none that has. */

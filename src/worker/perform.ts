@@ -74,6 +74,7 @@ function lastResort(state: State, run: Run, error: unknown): Fate {
 }
 
 function conclude(state: State, run: Run, fate: Fate): void {
+  if (state.conclude !== undefined) return state.conclude(run, fate);
   if (run.within?.committed !== true) return settle(state, run, fate);
   letGo(state, run);
   tell(state, run, run.within.fate);
@@ -164,7 +165,7 @@ function bound(state: State, run: Run): void {
       run.abandoned = "timeout";
       if (run.startedAt > 0) run.duration = state.bench.runtime.monotonic() - run.startedAt;
       tellStuck(state, run, "timeout");
-      settle(state, run, fateOfError(state, run, reason));
+      conclude(state, run, fateOfError(state, run, reason));
       rouse(state);
     });
     run.abort(reason);

@@ -19,6 +19,7 @@ import type { Runtime } from "../runtime.ts";
 import type { Kinds } from "../schedules/kinds.ts";
 import type { Trail } from "../trail.ts";
 import type { Transport } from "../transport.ts";
+import type { Fate } from "./fate.ts";
 import type { Judge } from "./judge.ts";
 import type { Link } from "./link.ts";
 import type { Meter } from "./meter.ts";
@@ -169,6 +170,8 @@ export interface State extends Judge {
   readonly binding: Set<string>;
   /** Starts what the slots allow. */
   readonly pump: () => void;
+  /** Takes the end of a run that no store waits for; absent: it is settled. */
+  readonly conclude?: ((run: Run, fate: Fate) => void) | undefined;
   /** What a handler's `settle` calls. */
   readonly settleWithin: SettleWithin;
 }

@@ -195,7 +195,8 @@ export function startEngine(
   };
 }
 
-function createState(bench: Bench, settings: Settings, drain: DrainBounds | undefined): State {
+/** Makes the state of a worker at rest. */
+export function createState(bench: Bench, settings: Settings, drain: DrainBounds | undefined): State {
   const { runtime, events } = bench;
   const alarms = createAlarms(runtime);
   const state: State = {

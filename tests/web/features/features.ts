@@ -5,6 +5,7 @@ import { dispatching } from "./dispatching.ts";
 import { driving } from "./driving.ts";
 import { events } from "./events.ts";
 import { failing } from "./failing.ts";
+import { listeners } from "./listeners.ts";
 import { payloads } from "./payloads.ts";
 import { schedules } from "./schedules.ts";
 import { topics } from "./topics.ts";
@@ -20,4 +21,5 @@ export const FEATURES: readonly ((open: OpenPlace) => void)[] = [
   schedules,
   failing,
   events,
+  listeners,
 ];
