@@ -20,6 +20,8 @@ import { type Part, partOf } from "./stream/batch.ts";
 import { replace, replacing } from "./stream/compare_and_set.ts";
 import type { Message, Receipt } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
+import { createScheduleIndex, type Entry, type ScheduleIndex } from "./schedule_index.ts";
+import type { Stored } from "./stream/message.ts";
 import { deleteMessage, each, lastOf, subjectsOf } from "./stream/read.ts";
 import { createShared } from "./stream/shared.ts";
 import { idOfToken, idToken } from "./stream/subjects.ts";
@@ -45,12 +47,17 @@ interface Kept extends Sheet {
 export function createSchedules(context: Context, run: Run): Schedules {
   const { streams } = context;
   const ticks = createTicks(context);
+  const index = createScheduleIndex(context, entryOf);
   return {
     put: (schedule, call) =>
       run(
         call,
         "put a schedule",
-        async (until) => await put(context, await streams.make(schedule.queue, until), schedule, until),
+        async (until) => {
+          const answer = await put(context, await streams.make(schedule.queue, until), schedule, until);
+          if (answer === "created") index.expect(schedule.queue);
+          return answer;
+        },
       ),
     get: (queue, key, call) =>
       run(call, "get a schedule", async (until) => {
@@ -77,7 +84,7 @@ export function createSchedules(context: Context, run: Run): Schedules {
         return queueStream !== undefined && await pause(context, queueStream, key, { paused, note }, until);
       }),
     due: (queues, limit, call) =>
-      run(call, "look for due schedules", (until) => due(context, queues, limit, until)),
+      run(call, "look for due schedules", (until) => due(context, index, queues, limit, until)),
     advance: (queue, key, tick, next, job, call) =>
       run(call, "advance a schedule", async (until) => {
         const queueStream = await streams.find(queue, until);
@@ -85,6 +92,12 @@ export function createSchedules(context: Context, run: Run): Schedules {
         return await advance(context, ticks, queueStream, { key, tick, next, job }, until);
       }),
   };
+}
+
+function entryOf(queueStream: QueueStream, { subject, header }: Stored): Entry {
+  const { tick = 0, paused = false } = sheetOf(header);
+  const key = idOfToken(subject.slice(queueStream.base.length + "s.".length));
+  return { queueStream, key, tick, paused };
 }
 
 function subjectOf({ base }: QueueStream, key: string): string {
@@ -188,9 +201,12 @@ async function readAll(
   const all = await each(keys, (key) => look(context, queueStream, key, until));
   return all.flatMap((kept) => {
     if (kept === undefined) return [];
-    const { key, tick, paused, note = "", text, payload } = kept;
-    return [{ queue: queueStream.queue, key, tick, paused, note, text, payload }];
+    return [scheduleOf(queueStream, kept)];
   });
+}
+
+function scheduleOf({ queue }: QueueStream, { key, tick, paused, note = "", text, payload }: Kept): Schedule {
+  return { queue, key, tick, paused, note, text, payload };
 }
 
 async function listed(
@@ -206,21 +222,25 @@ async function listed(
   return keys.length > limit && last !== undefined ? { schedules, cursor: last } : { schedules };
 }
 
+/** What has come by what is known, read once more: another worker may have moved it on, or taken it away. */
 async function due(
   context: Context,
+  index: ScheduleIndex,
   queues: readonly string[],
   limit: number,
   until: number,
 ): Promise<DueSchedules> {
-  const all = await Promise.all(queues.map(async (queue) => {
-    const queueStream = await context.streams.find(queue, until);
-    if (queueStream === undefined) return [];
-    return await readAll(context, queueStream, await keysOf(context, queueStream, until), until);
-  }));
+  const entries = await index.look(queues, until);
   const now = context.clock.now();
-  const awake = all.flat().filter(({ paused }) => !paused).sort((a, b) => a.tick - b.tick);
-  const schedules = awake.filter(({ tick }) => tick <= now).slice(0, limit);
-  const next = awake[schedules.length];
+  const awake = entries.filter(({ paused }) => !paused).sort((a, b) => a.tick - b.tick);
+  const come = awake.filter(({ tick }) => tick <= now).slice(0, limit);
+  const next = awake[come.length];
+  const read = await each(come, async ({ queueStream, key }) => {
+    const kept = await look(context, queueStream, key, until);
+    index.tell(queueStream, key, kept && { queueStream, key, tick: kept.tick, paused: kept.paused });
+    return kept === undefined || kept.paused || kept.tick > now ? [] : [scheduleOf(queueStream, kept)];
+  });
+  const schedules = read.flat().sort((a, b) => a.tick - b.tick);
   return next === undefined ? { now, schedules } : { now, schedules, next: Math.max(0, next.tick - now) };
 }
 
