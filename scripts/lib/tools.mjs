@@ -12,6 +12,7 @@ export function tools() {
     "src/cli/mod.ts",
     "src/codecs/mod.ts",
     "src/codecs/rich.ts",
+    "src/config/mod.ts",
     "src/connect.ts",
     "src/http/mod.ts",
     "src/otel/mod.ts",

@@ -39,6 +39,7 @@ export const rooms: readonly Room[] = [
   },
   { name: "cron", files: /^src\/cron\//, uses: ["ground"] },
   { name: "connect", files: /^src\/connect\.ts$/, uses: ["ground", "contract", "transports"] },
+  { name: "config", files: /^src\/config\//, uses: ["ground", "contract", "worker", "relay", "connect"] },
   { name: "operate", files: /^src\/operate\//, uses: ["ground", "contract", "relay"] },
   { name: "otel", files: /^src\/otel\//, uses: ["ground"] },
   { name: "prometheus", files: /^src\/prometheus\//, uses: ["ground", "contract", "relay"] },

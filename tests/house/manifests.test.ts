@@ -66,7 +66,7 @@ test.each(Object.entries(deno.exports))("the file behind the entry point %s exis
 const DEPENDENCIES: Readonly<Record<string, readonly string[]>> = {
   croner: ["src/cron/mod.ts"],
   devalue: ["src/codecs/rich.ts"],
-  valibot: ["src/operate/"],
+  valibot: ["src/operate/", "src/config/"],
 };
 
 test("the package depends on nothing but what single entry points need", () => {

@@ -1,0 +1,190 @@
+/**
+ * Relays by configuration: one for each named entry of an object or of a JSON file, built when it is asked for, and run
+ * together with the application (seed 003).
+ *
+ * @module
+ */
+
+import { connect } from "../connect.ts";
+import type { Jobs } from "../definitions.ts";
+import { errorOf } from "../errors.ts";
+import { checkKnown, checkSignal, quote, shown } from "../options.ts";
+import { createRelay, type Relay } from "../relay.ts";
+import type { Transport } from "../transport.ts";
+import type { RunOptions } from "../worker/worker.ts";
+import { type Config, type Entry, readConfig } from "./read.ts";
+import { withQueue } from "./queue.ts";
+
+export { type Config, ConfigError, type Entry, type EntryInput, GAUGE_INTERVAL } from "./read.ts";
+
+/** What {@linkcode relays} takes. */
+export interface RelaysOptions<J extends Jobs> {
+  /** The jobs of every relay. One whose definition names no queue goes to the queue of the entry's name. */
+  readonly jobs: J;
+  /** The configuration, or the path or `file:` URL of a JSON file that holds one. Default: no entry but `default`. */
+  readonly config?: Config | string | URL | undefined;
+  /** The transport of every relay; wins over all else. It is closed with the last of them. */
+  readonly transport?: Transport | undefined;
+  /** Makes the transport of an entry, by its name; wins over the entry's `url`. */
+  readonly transportFor?: ((name: string) => Transport | Promise<Transport>) | undefined;
+}
+
+/** Relays by their names. */
+export interface Relays<J extends Jobs> extends AsyncDisposable {
+  /** The configured names, sorted; `default` is always one of them. */
+  names(): Promise<readonly string[]>;
+  /** What the configuration says of a name; rejects as `get` does. */
+  settings(name: string): Promise<Entry>;
+  /**
+   * The relay of a name: built once, also when it is asked for several times at once. `default` is there without an
+   * entry.
+   *
+   * @throws {Error} `queue configuration <name> not found` for a name without an entry (seed 003).
+   * @throws {ConfigError} when the configuration is wrong.
+   */
+  get(name: string): Promise<Relay<J>>;
+  /**
+   * Runs a worker of each configured relay, and of each that is asked for meanwhile, with what its entry says; resolves
+   * when the signal aborted and all have stopped. A worker that fails stops the others, and `run` rejects with its error.
+   *
+   * @throws {TypeError} for a second `run` while one is running.
+   */
+  run(options?: RunOptions): Promise<void>;
+  /** Closes every relay that was built. */
+  close(): Promise<void>;
+}
+
+const DEFAULT = "default";
+
+/**
+ * Makes the relays of a configuration. Nothing is read and no connection is made before the first is asked for.
+ *
+ * The transport of an entry is `transport`, else what `transportFor` gives, else that of the entry's `url`, else Redis
+ * where `REDIS_URL` or `REDIS_ADDR` says, else Redis on 127.0.0.1.
+ *
+ * @example
+ * ```ts
+ * import { relays } from "@relevo/relevo/config";
+ * import * as v from "valibot";
+ *
+ * const all = relays({
+ *   jobs: { "email.welcome": v.object({ userId: v.number() }) },
+ *   config: { queue: { mail: { url: "memory:", concurrency: 3 } } },
+ * });
+ * const mail = await all.get("mail");
+ * await mail.dispatch("email.welcome", { userId: 42 });
+ * console.log((await mail.info("mail")).waiting); // 1
+ * await all.close();
+ * ```
+ *
+ * @throws {TypeError} for an option that is wrong or unknown.
+ */
+export function relays<const J extends Jobs>(options: RelaysOptions<J>): Relays<J> {
+  const action = "make relays";
+  checkKnown(action, options, ["jobs", "config", "transport", "transportFor"]);
+  const { jobs, transport, transportFor } = options;
+  if (transportFor !== undefined && typeof transportFor !== "function") {
+    throw new TypeError(
+      `Cannot ${action} as 'transportFor' must be a function of a name: current value is ${
+        quote(transportFor)
+      }`,
+    );
+  }
+  const built = new Map<string, Promise<Relay<J>>>();
+  let config: Promise<ReadonlyMap<string, Entry>> | undefined;
+  let running: Running<J> | undefined;
+  const read = (): Promise<ReadonlyMap<string, Entry>> =>
+    config ??= readConfig(options.config ?? { queue: {} });
+  const entryOf = async (name: string): Promise<Entry> => {
+    const entry = (await read()).get(name);
+    if (entry !== undefined || name === DEFAULT) return entry ?? {};
+    throw new Error(`queue configuration ${shown(name)} not found`);
+  };
+  const open = async (name: string, { url = "redis:" }: Entry): Promise<Transport> =>
+    transport ?? await transportFor?.(name) ?? await connect(url);
+
+  async function build(name: string): Promise<Relay<J>> {
+    const entry = await entryOf(name);
+    const relay = createRelay({ jobs: withQueue(jobs, name), transport: await open(name, entry) });
+    // The jobs are those of `jobs`, each with a queue.
+    return relay as unknown as Relay<J>;
+  }
+
+  const get = (name: string): Promise<Relay<J>> => {
+    const known = built.get(name);
+    if (known !== undefined) return known;
+    const relay = build(name);
+    built.set(name, relay);
+    relay.then(
+      async (made) => running?.start(made, await entryOf(name)),
+      // What failed may succeed the next time.
+      () => built.delete(name),
+    );
+    return relay;
+  };
+  const close = async (): Promise<void> => {
+    const all = await Promise.allSettled(built.values());
+    await Promise.all(all.map((one) => one.status === "fulfilled" ? one.value.close() : undefined));
+  };
+  return {
+    names: async () => [...new Set([DEFAULT, ...(await read()).keys()])].toSorted(),
+    settings: entryOf,
+    get,
+    async run(runOptions = {}) {
+      checkKnown("run relays", runOptions, ["signal"]);
+      checkSignal("run relays", runOptions.signal);
+      if (running !== undefined) throw new TypeError("Cannot run relays that are running already");
+      running = createRunning(runOptions.signal);
+      try {
+        const names = new Set([...(await read()).keys(), ...built.keys()]);
+        await Promise.all(
+          [...names].map(async (name) => running?.start(await get(name), await entryOf(name))),
+        );
+        await running.ended;
+      } finally {
+        running.stop(new Error("relays stop"));
+        await running.settled();
+        running = undefined;
+      }
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** The workers of one `run`. */
+interface Running<J extends Jobs> {
+  /** Starts a relay's worker, once. */
+  start(relay: Relay<J>, entry: Entry): void;
+  /** Resolves when the signal aborted and all have stopped; rejects with the error of the first that fails. */
+  readonly ended: Promise<void>;
+  stop(reason: unknown): void;
+  /** Resolves when every worker has ended. */
+  settled(): Promise<void>;
+}
+
+function createRunning<J extends Jobs>(signal: AbortSignal | undefined): Running<J> {
+  const started = new Map<Relay<J>, Promise<void>>();
+  const controller = new AbortController();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const abort = (): void => {
+    controller.abort(signal?.reason);
+    Promise.all(started.values()).then(() => resolve(), reject);
+  };
+  if (signal?.aborted) abort();
+  else signal?.addEventListener("abort", abort, { once: true });
+  return {
+    ended: promise,
+    start(relay, { concurrency, poll, backoff, maxRetry }) {
+      if (started.has(relay) || controller.signal.aborted) return;
+      const run = relay.run({ signal: controller.signal, concurrency, poll, backoff, maxRetry });
+      started.set(relay, run);
+      run.catch((error) => reject(errorOf(error)));
+    },
+    stop(reason) {
+      signal?.removeEventListener("abort", abort);
+      controller.abort(reason);
+    },
+    settled: async () => void await Promise.allSettled(started.values()),
+  };
+}

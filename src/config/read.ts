@@ -1,0 +1,145 @@
+/**
+ * Reading a configuration: an object or a JSON file, checked as a whole, with every fault and its path.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import type { BackoffPolicy } from "../backoff.ts";
+import { messageOf } from "../errors.ts";
+import { checkName } from "../names.ts";
+import { quote } from "../options.ts";
+import { doubledKeys } from "./doubled.ts";
+
+/** What a configuration says of one name. */
+export interface Entry {
+  /** Where its jobs are kept, as `connect` takes it. Default: Redis where the environment says, else on 127.0.0.1. */
+  readonly url?: string | undefined;
+  /** Handlers that its worker runs at once. Default 10. */
+  readonly concurrency?: number | undefined;
+  /** The longest wait of one look for jobs, in milliseconds. Default 1,000. */
+  readonly poll?: number | undefined;
+  /** The delay before further runs: a policy, or the first delay in milliseconds, doubling. Default 5,000. */
+  readonly backoff?: BackoffPolicy | undefined;
+  /** Runs of a job in all. Default 3. */
+  readonly maxRetry?: number | undefined;
+  /** Milliseconds between two readings of the queue's length, for what reads them. Default 15,000 (seed 003). */
+  readonly gauge?: number | undefined;
+}
+
+/** A configuration, as an object or in a JSON file. */
+export interface Config {
+  /** Entries by name; the name is that of the relay, and of the queue of jobs that name none. */
+  readonly queue: Readonly<Record<string, EntryInput>>;
+}
+
+/** An entry as it is written. */
+export interface EntryInput extends Omit<Entry, "backoff"> {
+  /** As in {@linkcode Entry}. */
+  readonly backoff?: BackoffPolicy | number | undefined;
+}
+
+/** Milliseconds between two readings of a queue's length where the entry says nothing (seed 003). */
+export const GAUGE_INTERVAL: number = 15_000;
+
+/** A configuration that is wrong; the message lists every fault with its path. */
+export class ConfigError extends Error {
+  /** `ConfigError`, also where a bundler renames the class. */
+  override readonly name: string = "ConfigError";
+  /** Each fault, as `path: what is wrong`. */
+  readonly faults: readonly string[];
+
+  /** `source` is the file, or what else was read. */
+  constructor(source: string, faults: readonly string[], options?: ErrorOptions) {
+    super(`Cannot read the configuration ${source}: ${faults.join("; ")}`, options);
+    this.faults = faults;
+  }
+}
+
+const time = v.pipe(v.number(), v.finite(), v.minValue(0));
+const whole = v.pipe(v.number(), v.integer(), v.minValue(1));
+
+const policy = v.strictObject({
+  type: v.picklist(["exponential", "fixed", "linear", "jittered"]),
+  base: time,
+  max: time,
+  jitter: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+});
+
+const doubling = v.pipe(
+  time,
+  v.transform((base) => ({ type: "exponential" as const, base, max: Math.max(600_000, base), jitter: 0.1 })),
+);
+
+const schema = v.strictObject({
+  queue: v.record(
+    v.string(),
+    v.strictObject({
+      url: v.optional(v.pipe(v.string(), v.nonEmpty())),
+      concurrency: v.optional(whole),
+      poll: v.optional(v.pipe(time, v.minValue(1))),
+      backoff: v.optional(v.union([policy, doubling])),
+      maxRetry: v.optional(whole),
+      gauge: v.optional(v.pipe(time, v.minValue(1))),
+    }),
+  ),
+});
+
+/**
+ * Reads a configuration.
+ *
+ * @throws {ConfigError} for what is none, with every fault.
+ */
+export async function readConfig(config: unknown): Promise<ReadonlyMap<string, Entry>> {
+  const isFile = typeof config === "string" || config instanceof URL;
+  const source = isFile ? `'${config}'` : "object";
+  const written = isFile ? parse(source, await textOf(source, config)) : config;
+  const result = v.safeParse(schema, written, { abortPipeEarly: true });
+  if (!result.success) throw new ConfigError(source, result.issues.flatMap((issue) => faultsOf(issue)));
+  const faults: string[] = [];
+  for (const name of Object.keys(result.output.queue)) {
+    try {
+      checkName("queue", name, "name an entry");
+    } catch (error) {
+      faults.push(`queue.${name}: ${messageOf(error)}`);
+    }
+  }
+  if (faults.length > 0) throw new ConfigError(source, faults);
+  return new Map(Object.entries(result.output.queue));
+}
+
+/** A fault as a line; that of a union is told by its branches. */
+function faultsOf(issue: v.BaseIssue<unknown>): readonly string[] {
+  const path = v.getDotPath(issue) ?? "";
+  return [
+    `${path === "" ? "the configuration" : path}: ${issue.message} (current value is ${quote(issue.input)})`,
+  ];
+}
+
+async function textOf(source: string, file: string | URL): Promise<string> {
+  let fs: { readFile(path: string | URL, encoding: "utf8"): Promise<string> };
+  try {
+    fs = await import("node:fs/promises");
+  } catch (cause) {
+    throw new ConfigError(source, ["this runtime has no files: give the configuration as an object"], {
+      cause,
+    });
+  }
+  try {
+    return await fs.readFile(file, "utf8");
+  } catch (cause) {
+    throw new ConfigError(source, [messageOf(cause)], { cause });
+  }
+}
+
+function parse(source: string, text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new ConfigError(source, [`it is no JSON: ${messageOf(cause)}`], { cause });
+  }
+  const doubled = doubledKeys(text);
+  if (doubled.length > 0) throw new ConfigError(source, doubled.map((path) => `${path}: is there twice`));
+  return value;
+}

@@ -1,0 +1,203 @@
+/** Relays by configuration: F160 to F163, W68. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { memory, type Transport } from "../../mod.ts";
+import { type Config, ConfigError, GAUGE_INTERVAL, relays } from "../../src/config/mod.ts";
+import { free, rejection, thrown } from "../web/support/kit.ts";
+
+const jobs = { job: free<string>(), placed: { schema: free<string>(), queue: "billing" } };
+
+function file(text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "relevo-config-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, "relevo.json");
+  writeFileSync(path, text);
+  return path;
+}
+
+function named(name: string): Transport {
+  return memory({ name });
+}
+
+const TWO = JSON.stringify({
+  queue: {
+    default: { url: "memory:", concurrency: 3, gauge: 15_000 },
+    mail: { url: "memory:", concurrency: 1 },
+  },
+});
+
+test("F160, W68: each entry's values take effect for its own queue, from a path and from a URL", async () => {
+  expect(GAUGE_INTERVAL).toBe(15_000);
+  const path = file(TWO);
+  for (const config of [path, pathToFileURL(path)]) {
+    const all = relays({ jobs, config });
+    onTestFinished(() => all.close());
+    expect(await all.names()).toEqual(["default", "mail"]);
+    expect(await all.settings("mail")).toEqual({ url: "memory:", concurrency: 1 });
+    const stop = new AbortController();
+    const most: Record<string, number> = {};
+    let left = 8;
+    for (const name of ["default", "mail"]) {
+      const relay = await all.get(name);
+      let now = 0;
+      relay.handle("job", async () => {
+        most[name] = Math.max(most[name] ?? 0, ++now);
+        // Long enough for all that may run beside it to have begun.
+        for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+        now--;
+        if (--left === 0) stop.abort();
+      });
+      for (let n = 0; n < 4; n++) await relay.dispatch("job", "x");
+      expect((await relay.info(name)).waiting).toBe(4);
+    }
+    await all.run({ signal: stop.signal });
+    expect(most).toEqual({ default: 3, mail: 1 });
+  }
+});
+
+test("F161: a relay is built once, also when it is asked for at once, and default is there without an entry", async () => {
+  let made = 0;
+  const all = relays({
+    jobs,
+    config: { queue: { mail: {} } },
+    transportFor: async (name) => {
+      made++;
+      await Promise.resolve();
+      return named(name);
+    },
+  });
+  onTestFinished(() => all.close());
+  const [one, two] = await Promise.all([all.get("mail"), all.get("mail")]);
+  expect(one).toBe(two);
+  expect(await all.get("mail")).toBe(one);
+  expect(made).toBe(1);
+  expect((await all.get("default")).transport.name).toBe("default");
+  expect((await rejection(all.get("other"))).message).toBe("queue configuration other not found");
+  expect((await rejection(all.settings("other"))).message).toBe("queue configuration other not found");
+});
+
+test("F161: a relay whose transport could not be made is made when it is asked for again", async () => {
+  let away = true;
+  const transportFor = (name: string): Transport => {
+    if (away) throw new Error("away");
+    return named(name);
+  };
+  const all = relays({ jobs, transportFor });
+  onTestFinished(() => all.close());
+  expect((await rejection(all.get("default"))).message).toBe("away");
+  away = false;
+  expect((await all.get("default")).transport.name).toBe("default");
+});
+
+test("F162: a transport given wins, then transportFor with the name, then the entry's url", async () => {
+  const config: Config = { queue: { mail: { url: "memory:?name=by-url" } } };
+  const given = named("given");
+  const first = relays({ jobs, config, transport: given, transportFor: named });
+  const second = relays({ jobs, config, transportFor: named });
+  const third = relays({ jobs, config: { queue: { mail: { url: "sqlite::memory:" } } } });
+  for (const all of [first, second, third]) onTestFinished(() => all.close());
+  expect((await first.get("mail")).transport).toBe(given);
+  expect((await second.get("mail")).transport.name).toBe("mail");
+  expect((await third.get("mail")).transport.name).toBe("sqlite");
+});
+
+test("F162: without any of them it is Redis, where REDIS_ADDR says", async () => {
+  const before = process.env.REDIS_ADDR;
+  // Nothing listens there.
+  process.env.REDIS_ADDR = "127.0.0.1:1";
+  onTestFinished(() => {
+    if (before === undefined) delete process.env.REDIS_ADDR;
+    else process.env.REDIS_ADDR = before;
+  });
+  const all = relays({ jobs });
+  const error = await rejection(all.get("default"));
+  expect(error.message).toContain("127.0.0.1:1");
+  await all.close();
+}, 30_000);
+
+test("F163: every configured queue is consumed while the application runs, one that is asked for meanwhile too", async () => {
+  const all = relays({ jobs, config: { queue: { a: {}, b: {} } }, transportFor: named });
+  onTestFinished(() => all.close());
+  const stop = new AbortController();
+  const seen: string[] = [];
+  const handled = Promise.withResolvers<void>();
+  const listen = async (name: string): Promise<void> => {
+    const relay = await all.get(name);
+    relay.handle("job", (_, { job }) => {
+      seen.push(`${name} ${job.queue}`);
+      if (seen.length === 4) handled.resolve();
+    });
+    relay.handle("placed", (_, { job }) => {
+      seen.push(`${name} ${job.queue}`);
+      if (seen.length === 4) handled.resolve();
+    });
+    await relay.dispatch("job", "x");
+  };
+  await listen("a");
+  await listen("b");
+  await (await all.get("a")).dispatch("placed", "x");
+  const running = all.run({ signal: stop.signal });
+  expect((await rejection(all.run())).message).toBe("Cannot run relays that are running already");
+  await listen("default");
+  await handled.promise;
+  stop.abort();
+  await running;
+  expect(seen.toSorted()).toEqual(["a a", "a billing", "b b", "default default"]);
+  const relay = await all.get("a");
+  await relay.dispatch("job", "x");
+  expect((await relay.info("a")).waiting).toBe(1);
+});
+
+test("a worker that fails stops the others, and run rejects with its error", async () => {
+  const all = relays({ jobs, config: { queue: { a: {}, b: { poll: 1_000 } } }, transportFor: named });
+  onTestFinished(() => all.close());
+  const relay = await all.get("a");
+  (await all.get("b")).handle("job", () => undefined);
+  relay.handle("job", () => undefined);
+  const running = rejection(all.run());
+  await relay.transport[Symbol.asyncDispose]();
+  expect(await running).toMatchObject({ code: "TRANSPORT_CLOSED" });
+});
+
+test.each<[string, string, readonly string[]]>([
+  ["is no JSON", "{", ["it is no JSON"]],
+  ["has unknown keys", `{"queue":{"a":{"parallelism":3}},"more":1}`, ["queue.a.parallelism", "more"]],
+  [
+    "has wrong types",
+    `{"queue":{"a":{"concurrency":"3","poll":0},"b":{"url":7,"maxRetry":1.5,"gauge":-1,"backoff":"x"}}}`,
+    [
+      "queue.a.concurrency",
+      "queue.a.poll",
+      "queue.b.url",
+      "queue.b.maxRetry",
+      "queue.b.gauge",
+      "queue.b.backoff",
+    ],
+  ],
+  ["has a queue twice", `{"queue":{"a":{"poll":5},"b":{},"a":{}}}`, ["queue.a: is there twice"]],
+  ["has a key twice", `{"queue":{"a":{"poll":5,"poll":6}}}`, ["queue.a.poll: is there twice"]],
+  ["names what no queue can be called", `{"queue":{"a@b":{}}}`, ["queue.a@b"]],
+  ["is a list", `[]`, ["the configuration"]],
+])("a file that %s is refused with every fault and its path", async (_, text, faults) => {
+  const all = relays({ jobs, config: file(text) });
+  const error = await rejection(all.get("default"));
+  expect(error).toBeInstanceOf(ConfigError);
+  for (const fault of faults) expect(error.message).toContain(fault);
+  expect((error as ConfigError).faults).toHaveLength(faults.length);
+});
+
+test("a file that is not there, and options that are none, are refused", async () => {
+  const all = relays({ jobs, config: "/nowhere/relevo.json" });
+  expect((await rejection(all.get("default"))).message).toContain("/nowhere/relevo.json");
+  const wrong = { jobs, transportFor: "redis" } as unknown as Parameters<typeof relays>[0];
+  expect(thrown(() => relays(wrong)).message).toContain("'transportFor' must be a function");
+});
+
+test("a text that looks like a doubled key is none", async () => {
+  const text = String.raw`{"queue":{"a":{"url":"memory:?name=\"queue\":{"},"b":{"url":"memory:"}}}`;
+  const all = relays({ jobs, config: file(text) });
+  expect(await all.names()).toEqual(["a", "b", "default"]);
+});
