@@ -92,7 +92,8 @@ function heldElsewhere(
   { queue, token }: Pick<Settlement, "queue" | "token">,
   until: number,
 ): Promise<Held | undefined> | undefined {
-  const parts = partsOfToken(token);
+  // One of ours that is not held any more has ended, or was lost.
+  const parts = context.deliveries.isOwn(token) ? undefined : partsOfToken(token);
   return parts === undefined ? undefined : readHeld(context, queue, parts, until);
 }
 

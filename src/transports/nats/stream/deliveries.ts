@@ -72,6 +72,8 @@ export interface Deliveries {
   add(held: Held): void;
   /** The delivery with a token, whether or not its lease is over. */
   find(queue: string, token: string): Held | undefined;
+  /** Whether this process gave a token out. */
+  isOwn(token: string): boolean;
   /** The delivery of a message. */
   of(queueStream: QueueStream, seq: number): Held | undefined;
   /** Takes one out: it is being settled. */
@@ -144,6 +146,7 @@ export function createDeliveries(link: Link): Deliveries {
       const held = there?.token === token ? there : restored.get(token);
       return held?.queueStream.queue === queue ? held : undefined;
     },
+    isOwn: (token) => mark !== undefined && token.includes(mark),
     of(queueStream, seq) {
       const isIt = (held: Held): boolean => held.seq === seq && held.queueStream === queueStream;
       return slots.find(isIt) ?? (restored.size > 0 ? [...restored.values()].find(isIt) : undefined);
