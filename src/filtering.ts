@@ -12,12 +12,19 @@ import { DeadlineExceeded } from "./errors.ts";
 import { createFifo } from "./fifo.ts";
 import { partsOf } from "./names.ts";
 
+type Pass = (
+  filters: readonly Filter[],
+  bytes: Uint8Array,
+  context: FilterContext,
+  signal?: AbortSignal,
+) => Promise<Uint8Array>;
+
 /** Runs filters. */
 export interface Filtering {
-  /** What is to be stored: the bytes after all filters, in order. */
-  apply(filters: readonly Filter[], bytes: Uint8Array, context: FilterContext): Promise<Uint8Array>;
+  /** What is to be stored: the bytes after all filters, in order. The signal ends the wait for them. */
+  readonly apply: Pass;
   /** What was stored: the bytes after going back through all filters. */
-  undo(filters: readonly Filter[], bytes: Uint8Array, context: FilterContext): Promise<Uint8Array>;
+  readonly undo: Pass;
 }
 
 /** Makes what runs a relay's filters; `callTimeout` bounds each run of one, in milliseconds. */
@@ -38,34 +45,30 @@ export function createFiltering(alarms: Alarms, callTimeout: number): Filtering 
     }
   }
 
-  async function run(filter: Filter, make: () => Uint8Array | Promise<Uint8Array>): Promise<Uint8Array> {
+  async function run(
+    filter: Filter,
+    make: () => Uint8Array | Promise<Uint8Array>,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
+    signal?.throwIfAborted();
     const late = (): Error => new DeadlineExceeded(`run the filter '${filter.id}'`, callTimeout);
     const made = (async () => await make())();
-    const bytes: unknown = await unlessLate(alarms, made, { ms: callTimeout, late });
+    const bytes: unknown = await unlessLate(alarms, made, { ms: callTimeout, late, signal });
     if (bytes instanceof Uint8Array) return bytes;
     throw new TypeError(`the filter '${filter.id}' must give a Uint8Array`);
   }
 
-  return {
-    apply: (filters, bytes, context) =>
-      inLine(async () => {
-        let made = bytes;
-        for (const filter of filters) {
-          const given = made;
-          made = await run(filter, () => filter.apply(given, context));
-        }
-        return made;
-      }),
-    undo: (filters, bytes, context) =>
-      inLine(async () => {
-        let made = bytes;
-        for (const filter of filters.toReversed()) {
-          const given = made;
-          made = await run(filter, () => filter.undo(given, context));
-        }
-        return made;
-      }),
-  };
+  const pass = (way: "apply" | "undo"): Pass => (filters, bytes, context, signal) =>
+    inLine(async () => {
+      let made = bytes;
+      for (const filter of way === "apply" ? filters : filters.toReversed()) {
+        const given = made;
+        made = await run(filter, () => filter[way](given, context), signal);
+      }
+      return made;
+    });
+
+  return { apply: pass("apply"), undo: pass("undo") };
 }
 
 /**

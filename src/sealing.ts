@@ -64,11 +64,12 @@ export async function sealMeta(
   filters: readonly Filter[],
   text: string,
   owner: Owner,
+  signal: AbortSignal,
 ): Promise<string> {
   const meta = readMeta(text);
   const { lastError } = meta;
   if (lastError === undefined || isSealed(lastError)) return text;
-  return writeMeta({ ...meta, lastError: await sealError(filtering, filters, lastError, owner) });
+  return writeMeta({ ...meta, lastError: await sealError(filtering, filters, lastError, owner, signal) });
 }
 
 async function sealError(
@@ -76,9 +77,10 @@ async function sealError(
   filters: readonly Filter[],
   { message, stack, ...clear }: ErrorRecord,
   owner: Owner,
+  signal: AbortSignal,
 ): Promise<ErrorRecord> {
   const seal = (part: "message" | "stack", text: string): Promise<Uint8Array> =>
-    filtering.apply(filters, textBytes(text), contextOf(owner, undefined, part));
+    filtering.apply(filters, textBytes(text), contextOf(owner, undefined, part), signal);
   try {
     const [first, second] = await Promise.all([
       seal("message", message),
@@ -108,12 +110,13 @@ export async function openError(
   definitions: Definitions,
   error: SealedError,
   owner: Owner,
+  signal?: AbortSignal,
 ): Promise<ErrorRecord> {
   const { sealed, ...shown } = error;
   const filters = definitions.codecs.filters(sealed.by);
   if (filters === undefined) return shown;
   const open = async (part: FilterContext["part"], text: string): Promise<string> =>
-    readText(await filtering.undo(filters, bytesOf(text), contextOf(owner, undefined, part)));
+    readText(await filtering.undo(filters, bytesOf(text), contextOf(owner, undefined, part), signal));
   try {
     const [message, stack] = await Promise.all([
       open("message", sealed.message),

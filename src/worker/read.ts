@@ -64,12 +64,17 @@ async function unfilter(state: State, run: Run, definition: Definition, codec: C
   const { bench: { definitions, filtering } } = state;
   const { delivery, meta } = run;
   const sealed = sealedIn(meta);
-  if (sealed !== undefined) run.lastError = await openError(filtering, definitions, sealed, delivery);
+  if (sealed !== undefined) {
+    run.lastError = await openError(filtering, definitions, sealed, delivery, run.signal);
+  }
   let bytes: Uint8Array;
   try {
     const filters = codec.pipeline?.filters ?? [];
-    bytes = await filtering.undo(filters, delivery.payload, contextOf(delivery, meta.schedule, "payload"));
+    const context = contextOf(delivery, meta.schedule, "payload");
+    bytes = await filtering.undo(filters, delivery.payload, context, run.signal);
   } catch (cause) {
+    // Nothing waits for the bytes any more: the worker stops, the job's time is over or its lease is lost.
+    if (run.signal.aborted) return { fate: fateOfError(state, run, cause) };
     if (cause instanceof UnknownKeyError) return { fate: fateOfUnknown(state, run, cause) };
     // A filter that did not answer may do so the next time.
     if (cause instanceof DeadlineExceeded) return { fate: fateOfError(state, run, cause) };

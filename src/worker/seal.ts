@@ -16,5 +16,8 @@ export function sealed(state: State, run: Run, fate: Fate): Fate | Promise<Fate>
   const { delivery, safeMeta } = run;
   const filters = sealersOf(definitions, delivery.name, safeMeta.codec);
   if (filters.length === 0) return fate;
-  return sealMeta(filtering, filters, fate.meta, delivery).then((meta) => ({ ...fate, meta }));
+  return sealMeta(filtering, filters, fate.meta, delivery, state.sealing.signal).then((meta) => ({
+    ...fate,
+    meta,
+  }));
 }

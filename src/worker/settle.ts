@@ -47,6 +47,8 @@ export function settle(state: State, run: Run, fate: Fate): void {
 }
 
 function begin(state: State, run: Run, fate: Fate): void {
+  // Encrypted too late: the worker is gone, and the job's lease runs out.
+  if (state.over) return end(state, run);
   send(state, run, fate, settlementOf(run.delivery, fate), 1);
 }
 

@@ -133,6 +133,8 @@ export interface State extends Judge {
   unsettled: number;
   /** No further job is fetched or started. */
   stopping: boolean;
+  /** Ends what is still being encrypted when the worker has stopped. */
+  readonly sealing: AbortController;
   /** The worker has stopped: whatever still comes in belongs to nobody. */
   over: boolean;
   /** The first round of subscriptions is over, where the transport has any. */

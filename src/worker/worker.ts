@@ -216,6 +216,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     unsettled: 0,
     stopping: false,
     over: false,
+    sealing: new AbortController(),
     subscribed: false,
     fetching: undefined,
     room: createLatch(),
@@ -283,6 +284,7 @@ async function windDown(state: State): Promise<void> {
   while ((state.unsettled > 0 || state.extensions.size > 0) && !state.over) await quiet.wait();
   enough.cancel();
   state.over = true;
+  state.sealing.abort();
   state.answered.open();
   await state.ordering;
   state.alarms.clear();

@@ -233,6 +233,35 @@ test("a filter that never answers a worker costs a run that counts, and its late
   await relay.close();
 });
 
+test("a worker that is told to stop waits for no filter: its job goes back uncounted, and no timer is left", async () => {
+  const runtime = createFakeRuntime();
+  const transport = memory({ runtime });
+  const asked = door();
+  let stuck = true;
+  const codec = pipeline(
+    json,
+    slow((_, way) => {
+      if (way === "apply" || !stuck) return Promise.resolve();
+      asked.open();
+      return new Promise(() => {});
+    }),
+  );
+  const relay = createRelay({ jobs: { job: { schema: free<string>(), codec } }, transport, runtime });
+  const seen: unknown[] = [];
+  relay.handle("job", (text, { attempt }) => void seen.push([text, attempt]));
+  const released = heard(relay.events, "released");
+  await relay.dispatch("job", "x");
+  const worker = running(relay);
+  await asked.opened;
+  await worker.abort();
+  expect(released).toMatchObject([{ reason: "stop", job: { attempts: 0 } }]);
+  expect(runtime.sleepers).toBe(0);
+  stuck = false;
+  await relay.drain();
+  expect(seen).toEqual([["x", 1]]);
+  await relay.close();
+});
+
 test("codecs of one id must be alike, and wrong parts are told with their place", () => {
   const schema = free<string>();
   const relay = (...codecs: ReturnType<typeof pipeline>[]) => () =>

@@ -2,6 +2,7 @@
 import { createRelay, type Relay } from "../../../mod.ts";
 import type { Runtime } from "../../../src/runtime.ts";
 import type { Running } from "../support/kit.ts";
+import { filteredJobs, watchingOrder } from "./filters.ts";
 import { type Cable, createCable } from "./flaky.ts";
 import type { Ground } from "./ground.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
@@ -38,8 +39,15 @@ export function createActor(name: string, ground: Ground): Actor {
     ordered: climate.ordered,
     targets: (queue) => queue === TOPIC ? GROUPS.map((group) => TOPIC + group) : [queue],
   });
-  const transport = recorder.transport(cable.transport);
-  const relay = createRelay({ jobs, transport, runtime: counted.runtime, callTimeout: CALL });
+  const recorded = recorder.transport(cable.transport);
+  const note = (fault: string): void => void ground.faults.push(fault);
+  const watched = climate.ordered && climate.filters ? watchingOrder(recorded, note) : recorded;
+  const relay = createRelay({
+    jobs: climate.filters ? filteredJobs(ground) : jobs,
+    transport: climate.plant?.(watched) ?? watched,
+    runtime: counted.runtime,
+    callTimeout: CALL,
+  });
   const counts = countEvents(relay);
   const actor: Actor = {
     name,

@@ -46,9 +46,13 @@ export function createCrew(ground: Ground): Crew {
     }).catch(() => undefined);
   }
 
+  function failing(): void {
+    if (!ground.mood.calm) throw new Error("at once");
+  }
+
   function hire(): void {
     const actor = createActor(`worker ${++names}`, ground);
-    const handle = actor.recorder.handler(createTask(ground));
+    const handle = actor.recorder.handler(climate.instant === true ? failing : createTask(ground));
     for (const name of ["a.task", "b.task"] as const) actor.relay.handle(name, handle);
     for (const group of GROUPS) actor.relay.handle("t.task", handle, { group });
     workers.push(actor);

@@ -18,6 +18,12 @@ export interface Climate {
   readonly cuts: number;
   /** One worker, one handler at a time: jobs begin in the order of their dispatch. */
   readonly ordered: boolean;
+  /** Payloads pass a filter that takes its time. */
+  readonly filters: boolean;
+  /** Handlers fail at once: what is late is late for its filters. */
+  readonly instant?: boolean;
+  /** What is put between each relay and what writes down its pushes. */
+  readonly plant?: (inner: Transport) => Transport;
   /** What is put around the memory transport. */
   readonly wrap?: (inner: Transport) => Transport;
 }
@@ -33,6 +39,8 @@ export interface Ground {
   readonly mood: Mood;
   readonly store: Transport;
   readonly written: Written[];
+  /** What is wrong and no line of the history. */
+  readonly faults: string[];
   readonly write: (lines: readonly Written[]) => void;
   readonly now: () => number;
   /** When the lease of a delivery ends, as the store itself granted it. */
@@ -65,6 +73,7 @@ export async function createGround(seed: number, climate: Climate): Promise<Grou
     mood: { calm: false },
     store,
     written,
+    faults: [],
     write: (lines) => void written.push(...lines),
     now,
     leaseEnd: (token) => granted.get(token),

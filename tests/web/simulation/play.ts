@@ -1,6 +1,7 @@
 /** Plays a seed: which world it is, how long it goes on, and which promises its history breaks. */
 import { checkHistory, type HistoryLine } from "../../../src/testing/mod.ts";
 import type { Transport } from "../../../src/transport.ts";
+import type { Climate } from "./ground.ts";
 import { createWorld } from "./world.ts";
 
 /** Steps of one world, before it calms down and drains. */
@@ -14,7 +15,12 @@ export interface Played {
   readonly history: readonly HistoryLine[];
 }
 
-export async function play(seed: number, wrap?: (inner: Transport) => Transport): Promise<Played> {
+/** Plays a seed, with another climate where the caller wants one. */
+export async function play(
+  seed: number,
+  wrap?: (inner: Transport) => Transport,
+  more: Partial<Climate> = {},
+): Promise<Played> {
   const ordered = seed % 10 === 0;
   const world = await createWorld(seed, {
     workers: ordered ? 1 : 1 + seed % 4,
@@ -22,12 +28,17 @@ export async function play(seed: number, wrap?: (inner: Transport) => Transport)
     kills: seed % 2 === 1,
     cuts: ordered ? 0 : seed % 4 === 2 ? 0.2 : seed % 4 === 1 ? 0.03 : 0,
     ordered,
+    filters: seed % 5 === 0,
     ...(wrap === undefined ? {} : { wrap }),
+    ...more,
   });
   for (let n = 0; n < STEPS; n++) await world.step();
-  const { history, drained } = await world.end();
+  const { history, drained, faults } = await world.end();
   const broken = checkHistory(history, { slack: SLACK }).map(({ invariant, at, message }) =>
     `${invariant} at ${at}: ${message}`
   );
-  return { broken: drained ? broken : ["liveness: not everything drained", ...broken], history };
+  return {
+    broken: [...(drained ? [] : ["liveness: not everything drained"]), ...faults, ...broken],
+    history,
+  };
 }

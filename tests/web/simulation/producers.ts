@@ -38,7 +38,7 @@ export function createProducers(ground: Ground): Producers {
       maxAttempts: 1 + drawn % 4,
       ...(again ? { id: `${OWN}${drawn}`, idWindow: own < 0.1 ? 0 : 3_000 + Math.floor(own * 9_000) } : {}),
       ...(delayed < 0.2 && !again ? { delay: Math.floor(delayed * 10_000) } : {}),
-      ...(timed < 0.2 ? { timeout: 1 + Math.floor(timed * 400) } : {}),
+      ...(timed < 0.2 && !climate.filters ? { timeout: 1 + Math.floor(timed * 400) } : {}),
       ...(timed > 0.8 ? { headers: { drawn: `${timed}` } } : {}),
     };
   }

@@ -4,6 +4,7 @@ import { FENCE_MUTANTS } from "../mutants/fence.ts";
 import type { Mutant } from "../mutants/mutants.ts";
 import { STORAGE_MUTANTS } from "../mutants/storage.ts";
 import { TOPIC_MUTANTS } from "../mutants/topics.ts";
+import { changingPlaces } from "./filters.ts";
 import { play } from "./play.ts";
 
 /** The same worlds everywhere, and fewer in workerd, where a turn of the event loop takes ten times as long. */
@@ -45,6 +46,9 @@ const PLANTED: Readonly<Record<string, string>> = {
   "groups share one copy: the first that is done ends the job for all": "S1",
 };
 
+/** Handlers that fail at once are late only where a filter is. */
+const LATE = "no fence: a late settle acts on whoever holds the job now";
+
 const MUTANTS: readonly Mutant[] = [...FENCE_MUTANTS, ...STORAGE_MUTANTS, ...CALL_MUTANTS, ...TOPIC_MUTANTS];
 
 for (const [fault, invariant] of Object.entries(PLANTED)) {
@@ -58,3 +62,22 @@ for (const [fault, invariant] of Object.entries(PLANTED)) {
     expect.fail(`none of ${ENOUGH} seeds found it`);
   }, 300_000);
 }
+
+test("some seed finds that jobs change places while their filters run", async () => {
+  for (let seed = 10; seed <= ENOUGH; seed += 10) {
+    const { broken } = await play(seed, undefined, { plant: changingPlaces });
+    if (broken.some((line) => line.startsWith("places: "))) return;
+  }
+  expect.fail("no ordered seed found it");
+}, 300_000);
+
+test("some seed finds by S6 that a filter's late answer settles a lost lease", async () => {
+  const mutant = MUTANTS.find(({ fault }) => fault === LATE);
+  if (mutant === undefined) throw new Error(`No mutant is called '${LATE}'`);
+  for (let seed = 1; seed <= ENOUGH; seed++) {
+    if (seed % 10 === 0) continue;
+    const { broken } = await play(seed, mutant.wrap, { filters: true, instant: true });
+    if (broken.some((line) => line.startsWith("S6 "))) return;
+  }
+  expect.fail(`none of ${ENOUGH} seeds found it`);
+}, 300_000);

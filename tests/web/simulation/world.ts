@@ -19,7 +19,13 @@ const ENDED = 20_000;
 export interface World {
   step(): Promise<void>;
   /** Ends all trouble, lets everything drain, and returns the history; `drained`: nothing was left to be done. */
-  end(): Promise<{ readonly history: readonly HistoryLine[]; readonly drained: boolean }>;
+  end(): Promise<
+    {
+      readonly history: readonly HistoryLine[];
+      readonly drained: boolean;
+      readonly faults: readonly string[];
+    }
+  >;
 }
 
 export async function createWorld(seed: number, climate: Climate): Promise<World> {
@@ -74,7 +80,7 @@ export async function createWorld(seed: number, climate: Climate): Promise<World
       const closing = [...crew.workers, ...producers.actors].map(({ relay }) => relay.close({ grace: 0 }));
       await Promise.all([...closing, runtime.advance(ENDED)]);
       write([{ op: "stop", at: now(), process: "world", alive: runtime.sleepers }]);
-      return { history: historyOf(written), drained };
+      return { history: historyOf(written), drained, faults: ground.faults };
     },
   };
 }
