@@ -5,7 +5,8 @@
  */
 
 import { CALL_TIMEOUT } from "./defaults.ts";
-import { checkKnown, checkSignal, checkTime } from "./options.ts";
+import { checkKnown, checkSignal, checkTime, quote } from "./options.ts";
+import { explainPermission } from "./permission.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Transport } from "./transport.ts";
 
@@ -84,7 +85,11 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   if (open === undefined) {
     throw wrong(`its scheme must be one of ${wantedSchemes()}: current value is '${address.scheme}:'`);
   }
-  return await open(address, options);
+  try {
+    return await open(address, options);
+  } catch (error) {
+    throw explainPermission(error, `'${address.scheme}:'`);
+  }
 }
 
 async function openMemory({ rest, parameters }: Address, options: ConnectOptions): Promise<Transport> {
@@ -207,7 +212,8 @@ function addressOf(url: string): Address {
 
 /** What has no scheme may be a path, or a secret that went to the wrong place. */
 function unnamed(url: unknown): string {
-  if (typeof url !== "string") return `is ${url === null ? "null" : typeof url}`;
+  if (url instanceof URL) return "is a URL object: give its text, connect(url.href)";
+  if (typeof url !== "string") return `is ${quote(url)}, as in connect("sqlite:jobs.db")`;
   return /^[\w./\\ -]{0,80}$/.test(url) && /[./\\]|^$/.test(url) ? `is '${url}'` : "has no scheme";
 }
 

@@ -105,6 +105,12 @@ const PATIENCE = 5_000;
 
 /** Fills the gaps; throws a `TypeError` or `RangeError` that says what is wrong. */
 export function settingsOf(options: RedisOptions): Settings {
+  if (typeof options === "string" || options instanceof URL) {
+    throw new TypeError(
+      `Cannot ${ACTION} as its options must be an object: current value is a URL, write ` +
+        'redis({ url: "redis://host:6379" })',
+    );
+  }
   checkKnown(ACTION, options, KNOWN);
   const {
     tls = {},

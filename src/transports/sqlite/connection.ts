@@ -7,7 +7,7 @@
 
 import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { TransportBusy } from "../../errors.ts";
+import { TransportBusy, TransportError } from "../../errors.ts";
 import { type Database, fileOf, integerOf, inTransaction, textOf } from "./driver.ts";
 import type { Settings } from "./options.ts";
 import { migrate } from "./schema.ts";
@@ -35,6 +35,8 @@ export interface Connection {
   bound(pushing: boolean): void;
   /** Empties the log into the file, which gives a full disk its space back where that can be. */
   relieve(): void;
+  /** Empties a log that has grown, where nothing else is to be done. */
+  tidy(): void;
   /** Drops a connection that is of no more use. */
   drop(): void;
   close(): void;
@@ -45,6 +47,8 @@ const CACHE = 16 * 1024;
 /** Pages beyond the limit for settlements and leases, at least, and as a part of it. */
 const SPARE_PAGES = 64;
 const SPARE_PART = 16;
+/** Bytes to which the log is cut when it begins anew, and beyond which it is emptied where nothing is to be done. */
+const LOG_BYTES = 4 * 1024 * 1024;
 /** The version of a file that is not there any more: none that SQLite gives. */
 const REPLACED = -1;
 
@@ -113,7 +117,13 @@ export function createConnection(settings: Settings): Connection {
           "Cannot use the database as a transaction of its owner is open on the only connection to it",
         );
       }
-      if (session !== undefined && isReplaced()) drop();
+      if (session !== undefined && isReplaced()) {
+        drop();
+        throw new TransportError(
+          "TRANSPORT_UNAVAILABLE",
+          `Cannot use '${label}' as the file was moved or deleted while it was open: the next call opens what stands there now, or makes it anew`,
+        );
+      }
       session ??= open();
       return session;
     },
@@ -134,6 +144,12 @@ export function createConnection(settings: Settings): Connection {
       pushing = now;
     },
     relieve: emptyLog,
+    tidy() {
+      const log = shared && session !== undefined
+        ? statSync(`${file}-wal`, { throwIfNoEntry: false })
+        : undefined;
+      if (log !== undefined && log.size > LOG_BYTES) emptyLog();
+    },
     drop,
     close() {
       emptyLog();
@@ -177,6 +193,8 @@ function prepareFile(database: Database, durability: "full" | "normal"): void {
   const mode = textOf(database.prepare("PRAGMA journal_mode").get()?.journal_mode);
   if (mode !== "wal" && mode !== "memory") database.prepare("PRAGMA journal_mode = WAL").get();
   database.exec(`PRAGMA synchronous = ${durability}`);
+  // SQLite would keep the log at the greatest size that it ever had.
+  database.prepare(`PRAGMA journal_size_limit = ${LOG_BYTES}`).get();
 }
 
 function pageSize(database: Database): number {

@@ -14,6 +14,7 @@ import {
   type TransportFault,
   TransportFull,
 } from "../../errors.ts";
+import { permissionOf } from "../../permission.ts";
 
 /** What kept a statement from working. */
 type Cause = "busy" | "full" | TransportFault;
@@ -56,6 +57,7 @@ const SAYS: Readonly<Record<TransportFault, string>> = {
 };
 
 function causeOf(error: unknown): Cause | undefined {
+  if (permissionOf(error) !== undefined) return "TRANSPORT_UNAVAILABLE";
   if (error instanceof TransportBusy) return "busy";
   if (!(error instanceof Error) || error instanceof RelevoError) return undefined;
   const message = BY_MESSAGE.find(([pattern]) => pattern.test(error.message))?.[1];
@@ -96,11 +98,24 @@ export function explain(error: unknown, file: string): unknown {
   if (cause === "full") {
     return new TransportFull(`Cannot store in '${file}' as its disk or its limit is full`, options);
   }
-  const why = cause === "TRANSPORT_UNAVAILABLE" ? misplaced(file) : undefined;
+  const why = cause === "TRANSPORT_UNAVAILABLE" ? permissionOf(error) ?? misplaced(file) : undefined;
   return new TransportError(
     cause,
     `Cannot use '${file}' as ${why ?? SAYS[cause]}: ${messageOf(error)}`,
     options,
+  );
+}
+
+/**
+ * The same for a transaction of the caller's. What is busy there stays so: a transaction that has read before others
+ * wrote can never write, and waiting would not help one that holds what the others wait for.
+ */
+export function explainInside(error: unknown, file: string): unknown {
+  if (!isBusy(error) || error instanceof RelevoError) return explain(error, file);
+  return new TransportBusy(
+    `Cannot write to '${file}' in this transaction as others wrote since it began, or are at it: ` +
+      "roll it back, and begin it with BEGIN IMMEDIATE",
+    { cause: error },
   );
 }
 

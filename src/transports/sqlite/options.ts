@@ -4,7 +4,8 @@
  * @module
  */
 
-import { checkInteger, checkKnown, checkWord } from "../../options.ts";
+import { resolve } from "node:path";
+import { checkInteger, checkKnown, checkWord, quote } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { type Database, isDatabase } from "./driver.ts";
 
@@ -56,6 +57,13 @@ const LEAST_BYTES = 256 * 1024;
 
 /** Fills the gaps; throws a `TypeError` or `RangeError` that says what is wrong. */
 export function settingsOf(options: SqliteOptions): Settings {
+  if (typeof options === "string") {
+    throw new TypeError(
+      `Cannot ${ACTION} as its options must be an object: current value is a string, write sqlite({ path: ${
+        quote(options)
+      } })`,
+    );
+  }
   checkKnown(ACTION, options, KNOWN);
   const {
     path,
@@ -87,7 +95,7 @@ export function settingsOf(options: SqliteOptions): Settings {
     );
   }
   return {
-    path: path ?? "",
+    path: path === undefined ? "" : absolute(path),
     client,
     durability: checkWord(ACTION, "durability", durability, ["full", "normal"]),
     maxBytes: maxBytes === undefined
@@ -97,4 +105,15 @@ export function settingsOf(options: SqliteOptions): Settings {
     name,
     runtime,
   };
+}
+
+/** A path that stays the same wherever the process goes later; SQLite's own names are no paths. */
+function absolute(path: string): string {
+  if (path === ":memory:" || path.startsWith("file:")) return path;
+  try {
+    return resolve(path);
+  } catch {
+    // Without the right to ask where it runs: what opens the file says so.
+    return path;
+  }
 }

@@ -11,7 +11,7 @@ import type { Runtime } from "../../runtime.ts";
 import type { Transactions } from "../../transport.ts";
 import type { Connection } from "./connection.ts";
 import { type Database, fileOf, inTransaction, isDatabase } from "./driver.ts";
-import { explain } from "./errors.ts";
+import { explainInside } from "./errors.ts";
 import { pushJobs } from "./push.ts";
 import { createSession, type Session } from "./session.ts";
 import { settleAll } from "./settle.ts";
@@ -60,7 +60,7 @@ export function createTransactions(options: TransactionsOptions): Transactions {
       return savepoint(session, Math.floor(runtime.now()), run);
     } catch (error) {
       sessions.delete(transaction);
-      throw explain(error, connection.label);
+      throw explainInside(error, connection.label);
     }
   }
 

@@ -41,6 +41,9 @@ const QUIET_PART = 1 / 250;
 /** Milliseconds between two looks where nobody else can be at work, as a wall clock may jump. */
 const ALONE = 1_000;
 
+/** Milliseconds without a change in the store after which its log is emptied. */
+const IDLE = 5_000;
+
 /** Why a sleep ends early. Nobody sees it; without a reason each abort would make an error with a stack. */
 const ROUSED = "roused";
 
@@ -51,6 +54,8 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
   const agenda = createAgenda();
   let seen = connection.version();
   let busyAt = runtime.monotonic();
+  let storedAt = busyAt;
+  let tidied = true;
   let lookAt = Infinity;
   /** Ends the sleep; lasts for many of them, as it costs more than a look does. */
   let rousing: AbortController | undefined;
@@ -95,13 +100,26 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
     lookAt = Infinity;
     if (othersCommitted()) {
       busyAt = runtime.monotonic();
+      tidied = false;
       agenda.clear();
       wake();
       return;
     }
     const now = runtime.now();
     if (agenda.next <= now) wake(agenda.take(now));
+    tidyWhenIdle();
     arm();
+  }
+
+  /** Once for each time that something was stored, when nothing was for a while. */
+  function tidyWhenIdle(): void {
+    if (tidied || runtime.monotonic() - Math.max(busyAt, storedAt) < IDLE) return;
+    tidied = true;
+    try {
+      connection.tidy();
+    } catch {
+      // The log can be neither seen nor emptied now: SQLite goes on with it as it is.
+    }
   }
 
   function othersCommitted(): boolean {
@@ -135,6 +153,10 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
       return claimed;
     },
     rest(session) {
+      if (session.touched.size > 0) {
+        storedAt = runtime.monotonic();
+        tidied = false;
+      }
       if (parked.size === 0) return;
       try {
         agenda.refresh(session, parked);

@@ -37,27 +37,34 @@ test("a file that is no database is refused as corrupt, and left as it is", asyn
   expect(await rejection(connect(`sqlite:${path}`))).toMatchObject(wanted);
 });
 
-test("a file that is deleted while it is open is made anew, by whoever comes first, and all go on with the same", async () => {
+test("a file that is deleted while it is open is told once, made anew by the first, and all go on with the same", async () => {
   const path = newFile();
   const [first, second] = [open({ path }), open({ path })];
   await first.push([job()], call);
   await second.push([job()], call);
   for (const file of [path, `${path}-wal`, `${path}-shm`]) rmSync(file, { force: true });
-  expect(await first.push([job({ id: "1" })], call)).toEqual(["stored"]);
-  expect(await second.push([job({ id: "2" })], call)).toEqual(["stored"]);
+  const told = {
+    code: "TRANSPORT_UNAVAILABLE",
+    message: expect.stringContaining("was moved or deleted") as string,
+  };
+  for (const [transport, id] of [[first, "1"], [second, "2"]] as const) {
+    expect(await rejection(transport.push([job({ id })], call))).toMatchObject(told);
+    expect(await transport.push([job({ id })], call)).toEqual(["stored"]);
+  }
   const deliveries = await open({ path }).reserve(["q"], now);
   expect(deliveries.map(({ id }) => id)).toEqual(["1", "2"]);
   expect(await first.settle(deliveries.map(doneOf), call)).toEqual(["settled", "settled"]);
 });
 
-test("a worker that waits finds what is stored in the file that another made in the place of its own", async () => {
+test("a reserve that waits is told that another file stands in the place of its own, and the next finds what is there", async () => {
   const path = newFile();
   const waiting = open({ path });
-  const found = waiting.reserve(["q"], { ...now, wait: 60_000 });
+  const told = rejection(waiting.reserve(["q"], { ...now, wait: 60_000 }));
   await waiting.push([job({ queue: "other" })], call);
   for (const file of [path, `${path}-wal`, `${path}-shm`]) rmSync(file, { force: true });
   await open({ path }).push([job({ id: "1" })], call);
-  expect(await found).toMatchObject([{ id: "1" }]);
+  expect(await told).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
+  expect(await waiting.reserve(["q"], now)).toMatchObject([{ id: "1" }]);
 });
 
 test("a database whose pages were overwritten is refused as corrupt", async () => {

@@ -5,6 +5,7 @@
  */
 
 import { messageOf, RelevoError, TransportError, TransportFull } from "../../../errors.ts";
+import { permissionOf } from "../../../permission.ts";
 
 /** An error as the JetStream API answers it. */
 export interface ApiFault {
@@ -178,6 +179,8 @@ export function connectFault(error: unknown): Error {
 }
 
 function kindOf(error: unknown): string {
+  const missing = permissionOf(error);
+  if (missing !== undefined) return missing;
   const message = messageOf(error);
   const [, kind] = KINDS.find(([words]) => words.test(message)) ?? [];
   return kind ?? (error instanceof Error ? error.name : "unknown");

@@ -121,6 +121,12 @@ const LEAST_BYTES = 1024 * 1024;
 
 /** Fills the gaps; throws a `TypeError` or `RangeError` that says what is wrong. */
 export function settingsOf(options: NatsOptions): Settings {
+  if (typeof options === "string" || options instanceof URL) {
+    throw new TypeError(
+      `Cannot ${ACTION} as its options must be an object: current value is a URL, write ` +
+        'nats({ servers: "nats://host:4222" })',
+    );
+  }
   checkKnown(ACTION, options, KNOWN);
   const { servers, connection, prefix = "relevo", group = "relevo", name = "nats" } = options;
   if ((servers === undefined) === (connection === undefined)) {
