@@ -35,9 +35,7 @@ export interface Looks {
     queues: readonly string[],
     options: Omit<ReserveOptions, "wait"> & { readonly register: boolean },
   ): Promise<Attempt>;
-  /** The name by which bells ring this client. */
-  readonly instance: string;
-  /** The shard channel of a queue's bell. */
+  /** The shard channel over which this client is notified of jobs of a queue. */
   bell(queue: string): string;
   /** The key of the waiting stream. */
   waiting(queue: string): string;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DeadlineExceeded, errorOf, TooLargeError } from "../../errors.ts";
+import { DeadlineExceeded, errorOf, TooLargeError, TransportError } from "../../errors.ts";
 import type { Call } from "../../exchange.ts";
 import { byteLength } from "../../names.ts";
 import type { Runtime } from "../../runtime.ts";
@@ -27,6 +27,14 @@ export interface Context {
   readonly registry: Registry;
   /** The queues that it reserved from, and may have left consumers in. */
   readonly visited: Set<string>;
+  /** The verbs that this user was found to have the rights for; empty again when something is forbidden. */
+  readonly proven: Set<"push" | "reserve">;
+}
+
+/** Remembers that a verb works, or where a call was forbidden, that the rights must be asked for again. */
+export function learn({ proven }: Context, verb: "push" | "reserve", error?: unknown): void {
+  if (error === undefined) proven.add(verb);
+  else if (error instanceof TransportError && error.code === "TRANSPORT_FORBIDDEN") proven.clear();
 }
 
 /** Bytes of a payload and its metadata together: what a script moves without holding the server up. */

@@ -177,11 +177,11 @@ function forbidden(message: string, source: string): string {
 }
 
 function commandIn(message: string, source: string): string | undefined {
+  // A probe, and the helper `each`, add the command that they asked for.
+  const added = /\(command ([A-Z ]+)\)/.exec(message);
+  if (added !== null) return added[1];
   const told = /the '([\w|]+)' command/i.exec(message) ?? /unknown (?:sub)?command '?([\w|]+)/i.exec(message);
   if (told !== null) return told[1];
-  // The helper `each` adds the command that it was asked for.
-  const added = /\(command ([A-Z]+)\)/.exec(message);
-  if (added !== null) return added[1];
   const line = source.split("\n")[Number(/user_script:(\d+)/.exec(message)?.[1]) - 1] ?? "";
   const [, command, part] = /call\('([A-Z]+)'(?:, '(CREATE|DELCONSUMER|GROUPS|CONSUMERS)')?/.exec(line) ?? [];
   return part === undefined ? command : `${command} ${part}`;

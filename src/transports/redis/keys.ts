@@ -30,7 +30,7 @@ export interface Parts {
   readonly leases: string;
   /** Sorted set: clients that wait for a job. */
   readonly waiters: string;
-  /** Shard channel: rings those clients. */
+  /** What the shard channels begin with over which those clients are notified. */
   readonly bell: string;
   /** Set: the groups of a topic. */
   readonly groups: string;

@@ -70,11 +70,11 @@ export function createModel(options: ModelOptions): Model {
     pack: createPacker(),
     registry: createRegistry(link, runtime, keys.queues),
     visited: new Set(),
+    proven: new Set(),
   };
   const scripts = scriptsOf(options);
   return {
-    instance,
-    bell: (queue) => keys.key(queue, "bell"),
+    bell: (queue) => `${keys.key(queue, "bell")}.${instance}`,
     waiting: (queue) => keys.key(queue, "waiting"),
     next: (queue) => keys.key(queue, "next"),
     attempt: (queues, wanted) => attempt(context, scripts.reserve, queues, wanted),

@@ -109,9 +109,7 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
     const post: Post = {
       queue,
       listening: link.listen(looks.bell(queue), {
-        heard: (message) => {
-          if (message === "" || message === looks.instance) ring(post, message !== "");
-        },
+        heard: (message) => ring(post, message !== ""),
         lost: () => lose(post),
       }),
       quiet: 0,

@@ -7,7 +7,7 @@
 import { errorOf } from "../../errors.ts";
 import type { Call, Pushed, PushJob } from "../../exchange.ts";
 import { partsOf } from "../../names.ts";
-import { callOf, checkBulk, type Context, faultIn, replies, sizeFault } from "./context.ts";
+import { callOf, checkBulk, type Context, faultIn, learn, replies, sizeFault } from "./context.ts";
 import type { Reply, Script } from "./link.ts";
 import type { Packable } from "./pack.ts";
 
@@ -143,11 +143,13 @@ async function send(
 ): Promise<void> {
   const { link, keys, pack, registry } = context;
   const { queues, indexes, lists, timed, windowed } = chunk;
-  const flags = `${call.atomic ? "a" : ""}${timed ? "d" : ""}${windowed ? "w" : ""}`;
+  const probing = context.proven.has("push") ? "" : "p";
+  const flags = `${call.atomic ? "a" : ""}${timed ? "d" : ""}${windowed ? "w" : ""}${probing}`;
   try {
     const looks = queues.every((queue) => foretold.has(queue)) ? context.instance : "";
     const args = [flags, looks, ...lists.map((list) => pack(packedJobs(chunk, list, jobs)))];
     const answer = await link.run(script, queues.map((queue) => keys.base(queue)), args, callOf(call));
+    learn(context, "push");
     const [refused, fresh, faults] = replies(answer);
     for (const number of replies(refused)) {
       const index = typeof number === "number" ? indexes[number - 1] : undefined;
@@ -161,6 +163,7 @@ async function send(
     const begun = newQueues(queues, replies(fresh));
     if (begun.length > 0) await registry.enter(begun, call, true);
   } catch (error) {
+    learn(context, "push", error);
     for (const index of indexes) results[index] = errorOf(error);
     throw error;
   }

@@ -7,7 +7,7 @@
 import { errorOf } from "../../errors.ts";
 import type { Delivery, ReserveOptions } from "../../exchange.ts";
 import { type Attempt, type Quiet, REGISTERED } from "./attempt.ts";
-import { callOf, type Context, faultIn, MAX_ITEMS } from "./context.ts";
+import { callOf, type Context, faultIn, learn, MAX_ITEMS } from "./context.ts";
 import { jobOf } from "./entry.ts";
 import type { Script } from "./link.ts";
 import { type Reader, readerOf } from "./pack.ts";
@@ -42,9 +42,11 @@ export async function attempt(
     const limit = Math.min(options.limit, MAX_ITEMS) - deliveries.length;
     if (limit <= 0) break;
     const register = options.register && deliveries.length === 0 ? REGISTERED : 0;
-    const args = [context.instance, lease, limit, slots, register, consumer].map(String);
+    const probing = context.proven.has("reserve") ? 0 : 1;
+    const args = [context.instance, lease, limit, slots, register, consumer, probing].map(String);
     const reply = await link.run(script, asked.map((queue) => keys.base(queue)), args, callOf(options)).catch(
       (error: unknown) => {
+        learn(context, "reserve", error);
         // What other nodes of a Cluster gave is in hand already: it must not wait for its lease to end.
         if (deliveries.length === 0) throw error;
         fault = errorOf(error);
@@ -66,6 +68,7 @@ export async function attempt(
       quiet.push({ next: reader.number() || Infinity, seen: reader.text() });
     }
     fault = faultIn(context, script, reader.bytes());
+    learn(context, "reserve", fault);
     if (fault !== undefined) break;
   }
   if (fault !== undefined) return { deliveries, quiet: [], now, fault };

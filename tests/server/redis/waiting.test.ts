@@ -227,6 +227,44 @@ test("a job that is given back is found by the next look, though those who were 
   expect(performance.now() - start).toBeLessThan(2_000);
 });
 
+test("however many waiters died, each job is handed over within 100 ms", async () => {
+  // No look but that of a notification comes in time.
+  const alive = open({ check: 60_000 });
+  const other = open();
+  await other.push([one("0")], call);
+  const first = await reserve(alive);
+  await alive.settle(first.map(({ token }) => ({ queue: "work", token, to: "done" })), call);
+  const took: number[] = [];
+  for (let n = 0; n < 100; n++) {
+    // Some die anew, having registered before the one that lives.
+    const soon = Date.now() + 60_000;
+    const dead = Array.from({ length: n % 50 === 0 ? 30 : 1 }, (_, each) => [soon, `dead-${n}-${each}`]);
+    await server.send("ZADD", "{relevo:work}:waiters", ...dead.flat());
+    const waiting = reserve(alive, { wait: 20_000 });
+    await expect.poll(() => registered()).toBeGreaterThan(dead.length);
+    const start = performance.now();
+    await other.push([one(`${n + 1}`)], call);
+    const [delivery] = await waiting;
+    took.push(performance.now() - start);
+    expect(delivery?.id).toBe(`${n + 1}`);
+    await alive.settle([{ queue: "work", token: delivery?.token ?? "", to: "done" }], call);
+  }
+  took.sort((a, b) => a - b);
+  expect(took[98]).toBeLessThan(100);
+}, 60_000);
+
+test("a waiter that died is forgotten with the first notification that it does not hear", async () => {
+  const other = open();
+  const waiting = reserve(open({ check: 60_000 }), { wait: 20_000 });
+  await expect.poll(() => registered()).toBe(1);
+  const soon = Date.now() + 60_000;
+  const dead = Array.from({ length: 30 }, (_, n) => [soon, `dead-${n}`]).flat();
+  await server.send("ZADD", "{relevo:work}:waiters", ...dead);
+  await other.push([one("1")], call);
+  expect((await waiting).length).toBe(1);
+  expect(await registered()).toBe(0);
+});
+
 test("a lease of another process that ends is noticed", async () => {
   const other = open();
   const waiting = reserve(open({ check: 200 }), { wait: 20_000 });

@@ -44,6 +44,45 @@ function luaText(text: string): string {
   return `"${[...bytes].map((byte) => `\\${String(byte).padStart(3, "0")}`).join("")}"`;
 }
 
+/**
+ * Asks whether a user may run what a script writes with, before it writes anything: a script that is refused in its
+ * middle has done what stands before. Each command is given arguments with which it changes nothing.
+ */
+export const PROBE: string = `
+local function probe(base, worker)
+  local key = base .. 'probe'
+  local calls = {
+    { 'EXISTS', key }, { 'XLEN', key }, { 'HLEN', key }, { 'ZCARD', key }, { 'STRLEN', key }, { 'SMEMBERS', key },
+    { 'GET', key }, { 'HGET', key, '' }, { 'ZSCORE', key, '' }, { 'ZRANGE', key, 0, 0 }, { 'XRANGE', key, '-', '+' },
+    { 'XADD', key, 'none', 'f', 'v' }, { 'XGROUP', 'CREATE', key, GROUP, '0' }, { 'HSET', key, 'a', 'b', 'c' },
+    { 'ZADD', key, 'none', 'm' }, { 'ZREM', key, '' }, { 'SET', key, 'v', 'NONE' },
+  }
+  if worker then
+    calls[#calls + 1] = { 'XREADGROUP', 'GROUP', GROUP, 'probe', 'STREAMS', key, '>' }
+    calls[#calls + 1] = { 'XINFO', 'GROUPS', key }
+    calls[#calls + 1] = { 'XINFO', 'CONSUMERS', key, GROUP }
+    calls[#calls + 1] = { 'XGROUP', 'DELCONSUMER', key, GROUP, 'probe' }
+    calls[#calls + 1] = { 'XPENDING', key, GROUP }
+    calls[#calls + 1] = { 'XCLAIM', key, GROUP, 'probe', 0, '0-0' }
+    calls[#calls + 1] = { 'XACK', key, GROUP, '0-0' }
+    calls[#calls + 1] = { 'XDEL', key, '0-0' }
+    calls[#calls + 1] = { 'HDEL', key, '' }
+    calls[#calls + 1] = { 'DEL', key }
+    calls[#calls + 1] = { 'MGET', key }
+    calls[#calls + 1] = { 'ZREMRANGEBYSCORE', key, 0, 0 }
+  end
+  for _, each in ipairs(calls) do
+    local reply = redis.pcall(unpack(each))
+    local refused = type(reply) == 'table' and reply.err or ''
+    if string.find(refused, 'permission') or string.find(refused, "can't run") or string.find(refused, "can't access")
+      or string.find(string.lower(refused), 'unknown redis command') then
+      local part = (each[1] == 'XGROUP' or each[1] == 'XINFO') and ' ' .. each[2] or ''
+      error({ err = refused .. ' (command ' .. each[1] .. part .. ')' })
+    end
+  end
+end
+`;
+
 /** Numbers of Lua would be written with an exponent; arguments may be 8,000 at most. */
 const WORDS = `
 local call = redis.call
@@ -151,14 +190,21 @@ local function lend(base, at)
   lower(base, at)
 end
 
+-- Notifies as many waiting clients as there are jobs, and one more, each over a channel of its own. A channel that
+-- nobody hears is that of a client that died: it does not count, so that no notification to a dead client is the last.
 local function ring(base, count, now, looks)
-  local most = math.min(count + 1, 100)
-  local names = call('ZRANGE', base .. WAITERS, '(' .. text(now), '+inf', 'BYSCORE', 'LIMIT', 0, most)
-  if #names == 0 then return end
-  call('ZREM', base .. WAITERS, unpack(names))
-  -- Where the rights of this user do not allow it, those who wait find the jobs at their next look.
-  for _, name in ipairs(names) do
-    if name ~= looks then redis.pcall('SPUBLISH', base .. BELL, name) end
+  local wanted = math.min(count + 1, 100)
+  while wanted > 0 do
+    local names = call('ZRANGE', base .. WAITERS, '(' .. text(now), '+inf', 'BYSCORE', 'LIMIT', 0, wanted)
+    if #names == 0 then return end
+    call('ZREM', base .. WAITERS, unpack(names))
+    for _, name in ipairs(names) do
+      local heard = 1
+      if name ~= looks then heard = redis.pcall('SPUBLISH', base .. BELL .. '.' .. name, '1') end
+      -- Where the rights of this user do not allow it, those that wait find the jobs at their next look.
+      if type(heard) == 'table' then return end
+      wanted = wanted - math.min(heard, 1)
+    end
   end
 end
 

@@ -2,7 +2,8 @@
  * Jobs in. What could refuse the batch comes before the first write, and what grows before what shrinks: a server
  * whose memory is full refuses it whole.
  *
- * KEYS: bases of queues. ARGV: `a` (all or none), `d` (some have due times), `w` (some have windows); the
+ * KEYS: bases of queues. ARGV: `a` (all or none), `d` (some have due times), `w` (some have windows), `p` (whether the
+ * user may is to be asked first); the
  * instance that looks for them anyway, or nothing; then lists of jobs without any bounds between them, as tables cost
  * more than what is in them: `key, id, name, meta, payload`, and with `d` or `w` also `kind, time, window`: kind 1 for
  * an instant, 2 for a delay, else 0; window -1 for none.
@@ -14,19 +15,20 @@
 
 import type { Naming } from "../keys.ts";
 import type { Script } from "../link.ts";
-import { script } from "./lua.ts";
+import { PROBE, script } from "./lua.ts";
 
 /** Makes the script. */
 export function pushScript(naming: Naming): Script {
-  return script(naming, "push", [], PUSH);
+  return script(naming, "push", [], PROBE, PUSH);
 }
 
-/** What the script does. */
+/** What the script does, behind `PROBE`. */
 export const PUSH: string = `
 local now = clock()
 local atomic = string.find(ARGV[1], 'a') ~= nil
 local timed = string.find(ARGV[1], 'd') ~= nil
 local windowed = string.find(ARGV[1], 'w') ~= nil
+if string.find(ARGV[1], 'p') then probe(KEYS[1], false) end
 
 local function target(base, group)
   call('XLEN', base .. WAITING)

@@ -5,7 +5,7 @@
  * the group.
  *
  * KEYS: bases of queues. ARGV: instance, lease, limit, slots, milliseconds for which to be registered among those who
- * wait (0: not at all), consumer. Answers the time, sections of `{key, late, counts, entries}` (late: 1 for entries of
+ * wait (0: not at all), consumer, and `1` where it is to be asked first whether the user may. Answers the time, sections of `{key, late, counts, entries}` (late: 1 for entries of
  * the stream of delayed jobs, else 0; counts of deliveries before, one for each entry, or 0 for fresh ones), and where there
  * are none what is known of each queue: `{next, seen}`; last why a queue cannot be used, or an empty text.
  *
@@ -14,7 +14,7 @@
 
 import type { Naming } from "../keys.ts";
 import type { Script } from "../link.ts";
-import { BACK, FREE, script } from "./lua.ts";
+import { BACK, FREE, PROBE, script } from "./lua.ts";
 import { TEND } from "./tend.ts";
 
 /** Bytes of payloads after which an answer is long enough. */
@@ -28,7 +28,7 @@ const PAGE = 1_000;
 
 /** Makes the script. */
 export function reserveScript(naming: Naming): Script {
-  return script(naming, "reserve", ["allow-oom"], TEND, BODY);
+  return script(naming, "reserve", ["allow-oom"], PROBE, TEND, BODY);
 }
 
 const BODY = `
@@ -39,6 +39,8 @@ local limit = tonumber(ARGV[3])
 local slots = tonumber(ARGV[4])
 local register = tonumber(ARGV[5])
 local consumer = ARGV[6]
+-- What is reserved must be settled, too.
+if ARGV[7] == '1' then probe(KEYS[1], true) end
 local taken = 0
 local bytes = 0
 local sections = {}

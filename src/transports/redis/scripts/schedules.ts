@@ -6,7 +6,7 @@
 
 import type { Naming } from "../keys.ts";
 import type { Script } from "../link.ts";
-import { script } from "./lua.ts";
+import { PROBE, script } from "./lua.ts";
 import { PUSH } from "./push.ts";
 
 /** Scripts of the verbs upon schedules. */
@@ -29,7 +29,7 @@ export function scheduleScripts(naming: Naming): ScheduleScripts {
     removeSchedule: script(naming, "remove a schedule", ["allow-oom"], BOOK, REMOVE),
     pauseSchedule: script(naming, "pause a schedule", ["allow-oom"], BOOK, PAUSE),
     dueSchedules: script(naming, "look for due schedules", ["no-writes"], BOOK, DUE),
-    advanceSchedule: script(naming, "advance a schedule", [], BOOK, ADVANCE),
+    advanceSchedule: script(naming, "advance a schedule", [], PROBE, BOOK, ADVANCE),
   };
 }
 

@@ -32,6 +32,11 @@ export interface RedisServer extends Server {
   send(...args: readonly (string | number | Uint8Array)[]): Promise<Reply>;
 }
 
+/** What the server calls INFO. */
+function infoOf({ config }: RedisOptions): string {
+  return /^INFO (\S+)$/.exec(String(config?.["rename-command"]))?.[1] ?? "INFO";
+}
+
 const ADMIN = ["relevo-tests", "all-doors"] as const;
 
 /** Starts a server that loses nothing it acknowledged, not even when its process is killed. */
@@ -72,7 +77,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     async ready(port, pid) {
       const client = await connectResp(port, ADMIN);
       try {
-        const info = String(await client.send("INFO"));
+        const info = String(await client.send(infoOf(options)));
         // There is an `async_loading`, too.
         return info.includes(`process_id:${pid}\r`) && info.includes("\nloading:0\r");
       } finally {
