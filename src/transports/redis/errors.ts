@@ -187,6 +187,17 @@ function commandIn(message: string, source: string): string | undefined {
   return part === undefined ? command : `${command} ${part}`;
 }
 
+/** What a server says that has no meaning of its own here. Not of a push: it may have been carried out in part. */
+export function refusedBy(name: string, error: unknown): TransportError {
+  return new TransportError(
+    "TRANSPORT_UNAVAILABLE",
+    `Cannot use ${name} as its server refuses it: ${saidBy(error)}`,
+    {
+      cause: error,
+    },
+  );
+}
+
 /** A server repeats the arguments of a command that it does not know; they are nobody's business. */
 function saidBy(error: unknown): string {
   return messageOf(error).replace(/,? with args beginning with:.*$/s, "");

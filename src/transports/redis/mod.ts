@@ -10,6 +10,7 @@ import { MAX_NAME } from "../../defaults.ts";
 import { TransportClosed } from "../../errors.ts";
 import type { Call, Delivery } from "../../exchange.ts";
 import { guarded } from "../../guard/guard.ts";
+import { groupQueue } from "../../names.ts";
 import type { Transport } from "../../transport.ts";
 import type { Connection } from "./connection.ts";
 import { MAX_BYTES, MAX_ITEMS } from "./context.ts";
@@ -135,7 +136,11 @@ export function redis(options: RedisOptions = {}): Transport {
     remove: (queue, channel, select, call) =>
       admitted(call, () => model.remove(queue, channel, select, call)),
     topics: {
-      bind: (topic, each, call) => admitted(call, () => model.topics.bind(topic, each, call)),
+      // What the waiting knows of the group's stream may be of another: the topic's was renamed, or the store forgot it.
+      bind: (topic, each, call) =>
+        admitted(call, () => model.topics.bind(topic, each, call)).then(() =>
+          waiting.stir(groupQueue(topic, each))
+        ),
       unbind: (topic, each, call) => admitted(call, () => model.topics.unbind(topic, each, call)),
       groups: (topic, call) => admitted(call, () => model.topics.groups(topic, call)),
     },

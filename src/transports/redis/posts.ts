@@ -60,6 +60,8 @@ export interface Posts {
    * bell's way there and back. False where nobody sleeps.
    */
   foretell(queue: string): boolean;
+  /** There may be jobs at a queue of which no notification comes. */
+  stir(queue: string): void;
   /** Wakes a sleeper whose visit is over. */
   rouse(sleeper: Sleeper): void;
   close(): Promise<void>;
@@ -328,6 +330,10 @@ export function createPosts({ name, runtime, link, looks, check }: PostsOptions)
       if (![...sleepers].some(({ level, posts: held }) => level === 2 && held.includes(post))) return false;
       ring(post, true);
       return true;
+    },
+    stir(queue) {
+      const post = posts.get(queue);
+      if (post !== undefined && !closed) ring(post, false);
     },
     rouse(sleeper) {
       if (sleepers.has(sleeper)) wake(sleeper);

@@ -9,7 +9,7 @@ import { TransportClosed, TransportError } from "../../errors.ts";
 import type { Delivery, PushJob, ReserveOptions } from "../../exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Attempt, Looks } from "./attempt.ts";
-import { ConnectionLost } from "./errors.ts";
+import { ConnectionLost, isAnswer, refusedBy } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { createPosts, type Post, type Sleeper } from "./posts.ts";
 
@@ -30,6 +30,8 @@ export interface Waiting {
   reserve(queues: readonly string[], options: ReserveOptions): Promise<readonly Delivery[]>;
   /** Wakes whoever sleeps where these jobs are about to go; answers the queues where somebody did. */
   foretell(jobs: readonly PushJob[]): ReadonlySet<string>;
+  /** There may be jobs at a queue of which no notification comes. */
+  stir(queue: string): void;
   /** Ends all of them, and resolves when what was still under way has been given back. */
   close(): Promise<void>;
 }
@@ -177,6 +179,7 @@ export function createWaiting(options: WaitingOptions): Waiting {
       }
       return woken;
     },
+    stir: (queue) => posts.stir(queue),
     async close() {
       closed = true;
       for (const fail of [...visits]) fail(new TransportClosed(name));
@@ -193,6 +196,7 @@ export function createWaiting(options: WaitingOptions): Waiting {
 
 /** A reserve that was not answered has no outcome that a caller must know: it failed, and what it took comes back. */
 export function typed(name: string, error: unknown): unknown {
+  if (isAnswer(error)) return refusedBy(name, error);
   if (!(error instanceof ConnectionLost)) return error;
   if (error.cause instanceof TransportClosed) return error.cause;
   return new TransportError("TRANSPORT_UNAVAILABLE", `Cannot use ${name} as its connection was lost`, {

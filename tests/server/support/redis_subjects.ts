@@ -85,6 +85,21 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
       await (await ground.ownerOf(key)).send("XADD", key, "*", "payload", payload);
     },
     bare: true,
+    async spoil(store, queue) {
+      const key = keyOf(store, queue);
+      const aside = `${key}.aside`;
+      const there = Number(await (await ground.ownerOf(key)).send("EXISTS", key)) === 1;
+      if (there) await (await ground.ownerOf(key)).send("RENAME", key, aside);
+      await (await ground.ownerOf(key)).send("SET", key, "in the way");
+      return async () => {
+        const owner = await ground.ownerOf(key);
+        await owner.send("DEL", key);
+        if (there) await owner.send("RENAME", aside, key);
+      };
+    },
+    async lose(store) {
+      for (const node of await ground.nodes()) await clear(node, store);
+    },
     async inject(store, { queue, ...fields }) {
       const key = keyOf(store, queue);
       const given = Object.entries(fields).flatMap(([field, value]) =>
@@ -169,6 +184,7 @@ export function redisWorldSubject(name: string, world: () => RedisWorld): Subjec
     ...redisSubject(ground, runtime),
     elapse: (ms) => runtime().advance(ms),
     now: () => runtime().now(),
+    runtime,
     step: (ms) => runtime().step(ms),
   };
 }
