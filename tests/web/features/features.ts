@@ -6,6 +6,7 @@ import { driving } from "./driving.ts";
 import { events } from "./events.ts";
 import { failing } from "./failing.ts";
 import { listeners } from "./listeners.ts";
+import { outcomes } from "./outcomes.ts";
 import { payloads } from "./payloads.ts";
 import { schedules } from "./schedules.ts";
 import { topics } from "./topics.ts";
@@ -22,4 +23,5 @@ export const FEATURES: readonly ((open: OpenPlace) => void)[] = [
   failing,
   events,
   listeners,
+  outcomes,
 ];
