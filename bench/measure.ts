@@ -11,6 +11,7 @@ import process from "node:process";
 import { contenders } from "./contenders/mod.ts";
 import type { Task } from "./lib/plan.ts";
 import type { Address } from "./servers/address.ts";
+import { codecs } from "./workloads/codecs.ts";
 import { flow } from "./workloads/flow.ts";
 import { latency, processes } from "./workloads/latency.ts";
 import { beside, ticks } from "./workloads/recurring.ts";
@@ -32,6 +33,7 @@ const workloads: Readonly<Record<Task["workload"], Workload>> = {
   idle,
   ticks,
   beside,
+  codecs,
   fsync,
 };
 

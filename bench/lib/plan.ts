@@ -21,6 +21,7 @@ export interface Task {
     | "idle"
     | "ticks"
     | "beside"
+    | "codecs"
     | "fsync";
   readonly contender: string;
   readonly durability: Durability;

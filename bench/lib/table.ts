@@ -23,6 +23,7 @@ const TITLES: Readonly<Record<Task["workload"], string>> = {
   idle: "An idle worker",
   ticks: "Recurring jobs: how late a lone tick is, and many that are due at once",
   beside: "An idle worker beside schedules that are not due",
+  codecs: "Codecs and versions: dispatch and drain, beside the bare calls of the runtime",
   fsync: "The disk's fsync of a page",
 };
 
