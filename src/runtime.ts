@@ -28,6 +28,18 @@ export interface Runtime {
 /** How urgent a line is, from the least to the most. */
 export type PrintLevel = "debug" | "info" | "warn" | "error";
 
+/**
+ * Taken when this module is loaded: a test that replaces the global ones meanwhile (`vi.useFakeTimers`) would let no call
+ * of ours end, as nothing tells its clock to move. For tests there is a runtime whose clock is moved by hand.
+ */
+const setTimer: typeof setTimeout = setTimeout;
+const clearTimer: typeof clearTimeout = clearTimeout;
+/** Node, Deno and Bun have a macrotask without the millisecond that a timer takes; the web has not. */
+const setMacrotask: unknown = Reflect.get(globalThis, "setImmediate");
+const clearMacrotask: unknown = Reflect.get(globalThis, "clearImmediate");
+const wallClock: () => number = Date.now;
+const monotonicClock: () => number = performance.now.bind(performance);
+
 /** The longest time that a timer holds; a longer one fires at once on most runtimes. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -37,11 +49,11 @@ const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /** The real thing, from web standards alone. */
 export function systemRuntime(): Runtime {
   return {
-    now: () => Date.now(),
-    monotonic: () => performance.now(),
+    now: () => wallClock(),
+    monotonic: () => monotonicClock(),
     sleep,
     random: () => Math.random(),
-    id: createIds(() => Date.now()),
+    id: createIds(() => wallClock()),
     print: (level, line) => console[level](line),
   };
 }
@@ -61,18 +73,15 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
       resolve();
     };
     const arm = (): void => {
-      // Node, Deno and Bun have a macrotask without the millisecond that a timer takes; the web has not.
-      const setImmediate: unknown = Reflect.get(globalThis, "setImmediate");
-      const clearImmediate: unknown = Reflect.get(globalThis, "clearImmediate");
-      if (rest <= 0 && typeof setImmediate === "function" && typeof clearImmediate === "function") {
-        const immediate: unknown = setImmediate(wake);
-        cancel = () => clearImmediate(immediate);
+      if (rest <= 0 && typeof setMacrotask === "function" && typeof clearMacrotask === "function") {
+        const immediate: unknown = setMacrotask(wake);
+        cancel = () => clearMacrotask(immediate);
         return;
       }
       const part = Math.min(rest, LONGEST_TIMER);
       rest -= part;
-      const timer = setTimeout(wake, part);
-      cancel = () => clearTimeout(timer);
+      const timer = setTimer(wake, part);
+      cancel = () => clearTimer(timer);
     };
     signal?.addEventListener("abort", abort, { once: true });
     arm();

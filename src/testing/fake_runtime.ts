@@ -58,6 +58,9 @@ const MONOTONIC_START = 10_000;
 const QUIET_TURNS = 4;
 /** Turns after which something is taken to go in circles. */
 const MAX_TURNS = 1_000_000;
+/** Taken when this module is loaded, as a test may replace the global ones. Not every runtime has the first. */
+const setMacrotask: unknown = Reflect.get(globalThis, "setImmediate");
+const setTimer: typeof setTimeout = setTimeout;
 const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /**
@@ -204,10 +207,8 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
 function turn(): Promise<unknown> {
   if (globalThis.navigator?.userAgent === "Cloudflare-Workers") return new Response("turn").text();
   return new Promise((resolve) => {
-    // Neither in every runtime nor in every runtime's types.
-    const immediate: unknown = Reflect.get(globalThis, "setImmediate");
-    if (typeof immediate === "function") immediate(resolve);
-    else setTimeout(resolve, 0);
+    if (typeof setMacrotask === "function") setMacrotask(resolve);
+    else setTimer(resolve, 0);
   });
 }
 

@@ -49,6 +49,7 @@ async function bind(state: State, queue: string): Promise<void> {
   }
   binding.delete(queue);
   bound.add(queue);
+  watchBindings(state);
   troubles.up(queue, "bind");
   // The first group of a topic gets what waits in it, which a reserve under way need not notice.
   rearm(state);
@@ -62,14 +63,16 @@ async function once(state: State, queue: string): Promise<void> {
   await inTime(state, topics.bind(topic, group, call), { action: "bind groups", wait: 0, signal });
 }
 
-/** Looks from time to time whether the groups are bound still: a store may forget, or be another one, without a call that fails. */
-export function watchBindings(state: State): void {
-  if (state.bench.transport.topics === undefined || state.drain !== undefined) return;
-  state.alarms.set(BINDING_CHECK, () => {
+/** Begins to look from time to time whether the groups are bound still: a store may forget, or be another one, without a call that fails. */
+function watchBindings(state: State): void {
+  if (state.watching || state.drain !== undefined) return;
+  state.watching = true;
+  const look = (): void => {
     if (state.stopping) return;
     aside(state, lookForGroups(state));
-    watchBindings(state);
-  });
+    state.alarms.set(BINDING_CHECK, look);
+  };
+  state.alarms.set(BINDING_CHECK, look);
 }
 
 async function lookForGroups(state: State): Promise<void> {

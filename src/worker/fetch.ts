@@ -4,7 +4,7 @@
  * @module
  */
 
-import { HEARTBEAT_PART, MAX_UNSETTLED } from "../defaults.ts";
+import { HEARTBEAT_PART, MAX_DELAY, MAX_UNSETTLED, POLL } from "../defaults.ts";
 import { errorOf, TransportClosed } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
 import { hush, unlessAborted } from "../promises.ts";
@@ -20,7 +20,7 @@ import { arrivalOf } from "./pulse.ts";
 import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
 import { subscribeFirst } from "./subscribe.ts";
-import { isQuiet, queuesOf, type State, together } from "./state.ts";
+import { isOfProcess, isQuiet, queuesOf, type State, together } from "./state.ts";
 
 /** Milliseconds at most in which jobs that came back are not asked for, while fresh ones are there without end. */
 const FRESH_ONLY = 1_000;
@@ -29,6 +29,8 @@ const FRESH_ONLY = 1_000;
 interface Want {
   readonly limit: number;
   readonly slots: number;
+  /** The look before found nothing. */
+  readonly dry: boolean;
 }
 
 /** What a reserve brought. */
@@ -78,7 +80,7 @@ export async function fetchLoop(state: State): Promise<void> {
     if (full && received - slotted < Math.min(FRESH_ONLY, state.settings.lease * HEARTBEAT_PART)) {
       const limit = capacityAhead(state, deliveries.length);
       if (limit > 0) {
-        ahead = reserve(state, rotate(queues, turn++), { limit, slots: 0 });
+        ahead = reserve(state, rotate(queues, turn++), { limit, slots: 0, dry: false });
         // It is awaited in a moment. First a client must send it, which may be a thing of the next macrotask.
         hush(ahead);
         await runtime.sleep(0);
@@ -112,14 +114,14 @@ function takeIn(state: State, found: Catch | undefined): void {
 function capacity(state: State, dry: boolean): Want {
   const { settings, meter, bench: { runtime } } = state;
   const left = state.drain?.left ?? Number.MAX_SAFE_INTEGER;
-  if (state.unsettled >= MAX_UNSETTLED) return { limit: 0, slots: 0 };
+  if (state.unsettled >= MAX_UNSETTLED) return { limit: 0, slots: 0, dry };
   const slots = Math.min(left, Math.max(0, settings.concurrency - state.running.size - state.buffer.size));
   const allowance = meter.allowance(runtime.monotonic(), settings.lease, settings.prefetch);
   // Fetching ahead in small bites would cost a round trip each; with nothing to be had it waits for a slot.
   const most = overlaps(state) ? allowance / 2 : allowance - state.buffer.size;
   const ahead = state.buffer.size > allowance / 2 || (slots === 0 && dry) ? 0 : Math.floor(most);
   const limit = Math.min(left, slots + Math.max(0, ahead), state.bench.transport.limits.bulk);
-  return { limit, slots };
+  return { limit, slots, dry };
 }
 
 /**
@@ -145,16 +147,24 @@ function rotate(queues: readonly string[], turn: number): readonly string[] {
   return first === 0 ? queues : [...queues.slice(first), ...queues.slice(0, first)];
 }
 
+/**
+ * How long a look may wait: for a moment, in which an idle worker is told as such, and after that no longer than a poll
+ * where there may be more than the store tells of.
+ */
+function waitOf({ settings: { poll }, bench: { transport } }: State, dry: boolean): number {
+  return poll ?? (dry && isOfProcess(transport) ? MAX_DELAY : POLL);
+}
+
 /** Asks the transport; undefined when there was no answer to act upon. */
 async function reserve(
   state: State,
   queues: readonly string[],
   want: Want,
 ): Promise<Catch | undefined> {
-  const { bench: { runtime }, settings } = state;
+  const { runtime } = state.bench;
   const fetching = new AbortController();
   state.fetching = fetching;
-  const wait = state.drain !== undefined || want.slots === 0 ? 0 : settings.poll;
+  const wait = state.drain !== undefined || want.slots === 0 ? 0 : waitOf(state, want.dry);
   try {
     const found = await ask(state, queues, want, wait, fetching.signal);
     state.failures = 0;
@@ -204,7 +214,7 @@ async function ask(
 
 /** Finds out whether one queue works; a job that it brings waits for the next free slot. */
 async function askAlone(state: State, queue: string): Promise<void> {
-  takeIn(state, await ask(state, [queue], { limit: 1, slots: 0 }, 0, state.ending.signal));
+  takeIn(state, await ask(state, [queue], { limit: 1, slots: 0, dry: false }, 0, state.ending.signal));
 }
 
 /** Takes a delivery in; never throws, whatever its entry contains. */

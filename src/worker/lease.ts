@@ -14,7 +14,7 @@ import type { Extended, Extension } from "../exchange.ts";
 import { noteBeat } from "./pulse.ts";
 import type { Run } from "./run.ts";
 import { settle, tellStale } from "./settle.ts";
-import { type Bench, letGo, rouse, type State } from "./state.ts";
+import { type Bench, isOfProcess, letGo, rouse, type State } from "./state.ts";
 
 /** Extensions of one lease that may be under way: those of a whole lease, so that a lost answer costs no lease. */
 const MAX_UNANSWERED = 3;
@@ -44,15 +44,26 @@ export function extendOne(state: State, lease: Extension): Promise<Exclude<Exten
   });
 }
 
-/** Begins the heartbeat; it ends with the worker's alarms. */
+/**
+ * Begins the heartbeat; it ends with the worker's alarms. On a store of this process alone it rests while nothing is held;
+ * elsewhere it beats on, as what other transports of this process hold must be looked after when the thread was away.
+ */
 export function startHeartbeat(state: State): void {
   state.heartbeat.last = state.bench.runtime.monotonic();
-  schedule(state, state.settings.lease);
+  if (!mayRest(state)) schedule(state, state.settings.lease);
+}
+
+function mayRest({ held, bench: { transport } }: State): boolean {
+  return held.size === 0 && isOfProcess(transport);
 }
 
 /** Beats sooner where a lease is shorter than those before: the worker was told so, or the transport granted less. */
 export function hasten(state: State, lease: number): void {
-  const { heartbeat } = state;
+  const { heartbeat, bench: { runtime } } = state;
+  if (heartbeat.next === undefined) {
+    heartbeat.last = runtime.monotonic();
+    return schedule(state, Math.min(lease, state.settings.lease));
+  }
   if (!(lease < heartbeat.lease)) return;
   heartbeat.next?.cancel();
   noteBeat(state);
@@ -65,15 +76,16 @@ function schedule(state: State, lease: number): void {
 }
 
 function beatAll(state: State): void {
-  const { held, settings } = state;
+  const { held, settings, heartbeat } = state;
   noteBeat(state);
+  heartbeat.next = undefined;
   let shortest = settings.lease;
   for (const run of held.items()) {
     if (handedBack(state, run)) continue;
     if (run.delivery.lease < shortest) shortest = run.delivery.lease;
     beat(state, run, settings.lease);
   }
-  schedule(state, shortest);
+  if (!mayRest(state)) schedule(state, shortest);
 }
 
 /** What was fetched ahead and still waits at the second beat: handlers have become slow, and others may be free. */

@@ -36,6 +36,7 @@ export function arrivalOf(state: State): number {
   return isLate(state) ? heartbeat.late?.alive ?? heartbeat.last : runtime.monotonic();
 }
 
-function isOverdue({ last, lease }: Heartbeat, now: number): boolean {
-  return now - last > lease * HEARTBEAT_PART * OVERDUE;
+function isOverdue({ last, lease, next }: Heartbeat, now: number): boolean {
+  // It rests while nothing is held.
+  return next !== undefined && now - last > lease * HEARTBEAT_PART * OVERDUE;
 }

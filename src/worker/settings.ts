@@ -13,7 +13,6 @@ import {
   MAX_ATTEMPTS,
   MAX_LOST,
   MAX_PREFETCH,
-  POLL,
   UNKNOWN_FOR,
 } from "../defaults.ts";
 import { checkQueueName, isTopicQueue } from "../names.ts";
@@ -24,7 +23,10 @@ import type { Transport } from "../transport.ts";
 export interface WorkerOptions {
   /** Handlers that run at once. Default 10. */
   readonly concurrency?: number | undefined;
-  /** The longest wait for a job before the worker asks again. Default 1,000. */
+  /**
+   * The longest wait for a job before the worker asks again. Default 1,000; once there was nothing to do on a transport
+   * that no other process uses, as long as it takes: such a store tells of everything by itself.
+   */
   readonly poll?: number | undefined;
   /** The delay before a failed job's next run, where neither the job nor its definition says. Default `exponential()`. */
   readonly backoff?: Backoff | undefined;
@@ -62,15 +64,18 @@ export interface WorkerOptions {
 /** Options with nothing left open. */
 export type Settings =
   & {
-    readonly [Option in Exclude<keyof WorkerOptions, "queues">]-?: Exclude<WorkerOptions[Option], undefined>;
+    readonly [Option in Exclude<keyof WorkerOptions, "queues" | "poll">]-?: Exclude<
+      WorkerOptions[Option],
+      undefined
+    >;
   }
-  & { readonly queues: readonly string[] | undefined };
+  & { readonly queues: readonly string[] | undefined; readonly poll: number | undefined };
 
 /** What a worker does unless told otherwise; `maxAttempts` is what its transport says of runs. */
 export function defaultSettings({ maxAttempts = MAX_ATTEMPTS }: Pick<Transport, "maxAttempts">): Settings {
   return {
     concurrency: CONCURRENCY,
-    poll: POLL,
+    poll: undefined,
     backoff: exponential(),
     maxRetry: maxAttempts,
     lease: LEASE,
@@ -109,7 +114,7 @@ export function withOptions(
   checkInteger(action, "maxRetry", merged.maxRetry, 1, Number.MAX_SAFE_INTEGER);
   checkInteger(action, "maxLost", merged.maxLost, 0, Number.MAX_SAFE_INTEGER);
   checkInteger(action, "prefetch", merged.prefetch, 0, MAX_PREFETCH);
-  checkTime(action, "poll", merged.poll, 1);
+  if (merged.poll !== undefined) checkTime(action, "poll", merged.poll, 1);
   checkTime(action, "lease", merged.lease, 10);
   checkTime(action, "grace", merged.grace);
   checkTime(action, "abortGrace", merged.abortGrace);

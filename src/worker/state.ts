@@ -137,6 +137,8 @@ export interface State extends Judge {
   readonly sealing: AbortController;
   /** The worker has stopped: whatever still comes in belongs to nobody. */
   over: boolean;
+  /** It is looked from time to time whether its groups are bound still. */
+  watching: boolean;
   /** The first round of subscriptions is over, where the transport has any. */
   subscribed: boolean;
   /** Ends the reserve that is under way. */
@@ -190,6 +192,11 @@ export function letGo({ held, bench: { suspects } }: State, run: Run): boolean {
 /** The queues that a worker reads. */
 export function queuesOf({ settings, bench: { handlers } }: State): readonly string[] {
   return settings.queues ?? handlers.queues();
+}
+
+/** Whether a store is in this process alone: nothing comes to it, or is lost from it, but what it tells of itself. */
+export function isOfProcess({ features }: Transport): boolean {
+  return !features.shared && features.clock === "process";
 }
 
 /** Tells those who wait for the end that it may have come. */

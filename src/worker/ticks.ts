@@ -10,6 +10,7 @@
 
 import type { Alarm } from "../alarms.ts";
 import { patiently } from "../deadline.ts";
+import { POLL } from "../defaults.ts";
 import { errorOf, TransportClosed } from "../errors.ts";
 import { topicQueue } from "../names.ts";
 import type { DueSchedules, Schedule } from "../recurring.ts";
@@ -47,7 +48,7 @@ async function work(state: State, latch: Latch, over: AbortSignal): Promise<void
   let failures = 0;
   let empty = 0;
   while (!state.stopping) {
-    let interval = Math.max(LOOK_MIN, state.settings.poll);
+    let interval = Math.max(LOOK_MIN, state.settings.poll ?? POLL);
     let wait: number;
     try {
       const look = await pushDue(state, over);

@@ -11,7 +11,6 @@ import type { Gate } from "../gate.ts";
 import { createLatch } from "../latch.ts";
 import { checkKnown, checkSignal, checkTime } from "../options.ts";
 import { createSlots } from "../slots.ts";
-import { watchBindings } from "./bind.ts";
 import { fetchLoop, pump } from "./fetch.ts";
 import { tellIgnored } from "./ignored.ts";
 import { givenBack } from "./judge.ts";
@@ -153,7 +152,6 @@ export function startEngine(
   });
   const leave = drain === undefined ? bench.readers.join(() => queuesOf(state)) : undefined;
   startHeartbeat(state);
-  watchBindings(state);
   if (signal?.aborted) abort();
   else signal?.addEventListener("abort", abort, { once: true });
 
@@ -217,6 +215,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     stopping: false,
     over: false,
     sealing: new AbortController(),
+    watching: false,
     subscribed: false,
     fetching: undefined,
     room: createLatch(),

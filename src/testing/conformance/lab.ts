@@ -6,6 +6,7 @@
 
 import type { Call, Delivery, Entry, Pushed, PushJob, ReserveOptions, Settled } from "../../exchange.ts";
 import { type Channel, CHANNELS, type DeadChannel, type QueueInfo } from "../../job.ts";
+import { systemRuntime } from "../../runtime.ts";
 import type { Transport } from "../../transport.ts";
 import { ClaimError, equal, only } from "./assert.ts";
 import type { Subject } from "./subject.ts";
@@ -120,8 +121,9 @@ function createLab(subject: Subject, store: string, t: Transport, open: () => Pr
   const call: Call = { deadline: ms(30_000) };
   const brief = ms(400);
   const long = ms(600_000);
-  const now = (): number => subject.now?.() ?? Date.now();
-  const elapse = (time: number): Promise<void> => subject.elapse?.(time) ?? wait(time);
+  const { now: wall, sleep } = systemRuntime();
+  const now = (): number => subject.now?.() ?? wall();
+  const elapse = (time: number): Promise<void> => subject.elapse?.(time) ?? sleep(time);
   const take: Lab["take"] = async (limit = 1, { queues = [QUEUE], from = t, ...rest } = {}) => {
     const options = { slots: limit, lease: long, wait: 0, ...call, ...rest };
     const found = [...await from.reserve(queues, { ...options, limit })];
@@ -215,8 +217,4 @@ async function all(t: Transport, queue: string, channel: Channel, call: Call): P
 
 function isSame(a: Counts, b: Counts): boolean {
   return CHANNELS.every((channel) => a[channel] === b[channel]);
-}
-
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -49,16 +49,21 @@ promise(2, "published before consumed", (claim) => {
     },
   );
 
-  claim("a worker that finds nothing asks again after its poll, 1 s by default", async (stage) => {
-    const relay = stage.relay(TASK);
-    relay.handle("task", () => undefined);
-    const controller = new AbortController();
-    const done = relay.run({ signal: controller.signal });
-    await stage.runtime.advance(10_500);
-    expect(stage.line.count("reserve")).toBe(11);
-    controller.abort();
-    await done;
-  });
+  claim(
+    "a worker that finds nothing asks again after its poll, 1 s by default, where a store may keep things from it",
+    async (stage) => {
+      const { shared, clock } = stage.line.features;
+      const relay = stage.relay(TASK);
+      relay.handle("task", () => undefined);
+      const controller = new AbortController();
+      const done = relay.run({ signal: controller.signal });
+      await stage.runtime.advance(10_500);
+      // A store of this process alone tells of everything by itself.
+      expect(stage.line.count("reserve")).toBe(shared || clock !== "process" ? 11 : 2);
+      controller.abort();
+      await done;
+    },
+  );
 
   claim("a waiting worker starts what is dispatched without waiting for its poll", async (stage) => {
     const relay = stage.relay(TASK);

@@ -1,0 +1,55 @@
+/** Timers that a test runner has replaced: ours are those that were there when the module was loaded. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createRelay } from "../../../mod.ts";
+import { createFakeRuntime } from "../../../src/testing/mod.ts";
+import { systemRuntime } from "../../../src/runtime.ts";
+import { door, free } from "../support/kit.ts";
+
+const jobs = { job: free<number>() };
+
+beforeEach(() => void vi.useFakeTimers({ now: 0 }));
+afterEach(() => void vi.useRealTimers());
+
+test("every call of a relay ends while a test's timers are fake", async () => {
+  const relay = createRelay({ jobs });
+  const seen: number[] = [];
+  const [second, delayed] = [door(), door()];
+  relay.handle("job", (n) => {
+    seen.push(n);
+    if (n === 2) second.open();
+    if (n === 3) delayed.open();
+  });
+  await relay.dispatch("job", 1);
+  expect(await relay.drain()).toMatchObject({ completed: 1 });
+  expect(await relay.info()).toMatchObject({ waiting: 0 });
+  const run = relay.run({ poll: 20 });
+  await relay.dispatchMany([{ name: "job", payload: 2 }]);
+  await relay.dispatch("job", 3, { delay: 30 });
+  await Promise.all([second.opened, delayed.opened]);
+  await relay.close();
+  await run;
+  expect(seen).toEqual([1, 2, 3]);
+});
+
+test("a fake clock of a test moves none of ours", () => {
+  const runtime = systemRuntime();
+  const [wall, monotonic] = [runtime.now(), runtime.monotonic()];
+  vi.advanceTimersByTime(86_400_000);
+  expect(wall).toBeGreaterThan(Date.UTC(2020, 0, 1));
+  expect(runtime.now() - wall).toBeLessThan(60_000);
+  expect(runtime.monotonic() - monotonic).toBeLessThan(60_000);
+});
+
+test("the fake runtime goes on while a test's timers are fake", async () => {
+  const runtime = createFakeRuntime();
+  const relay = createRelay({ jobs, runtime });
+  const seen: number[] = [];
+  relay.handle("job", (n) => void seen.push(n));
+  const run = relay.run();
+  await relay.dispatch("job", 1, { delay: 60_000 });
+  await runtime.advance(60_000);
+  expect(seen).toEqual([1]);
+  const closed = relay.close();
+  await runtime.advance(1_000);
+  await Promise.all([closed, run]);
+});
