@@ -35,8 +35,8 @@ export interface Command {
 
 /** The options of every command that reaches a store. */
 export const STORE: Flags = {
-  url: { value: "URL", about: "the store, as for `connect`; else $RELEVO_URL, else --config" },
-  config: { value: "FILE", about: "a JSON file whose entry of the queue names the store" },
+  url: { value: "URL", about: "the store, as for `connect`; else that of --config, else $RELEVO_URL" },
+  config: { value: "FILE", about: "a file of @relevo/relevo/config, whose entry of the queue has the URL" },
   json: { about: "one JSON object a line, times in milliseconds since the epoch" },
 };
 

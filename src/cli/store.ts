@@ -5,6 +5,7 @@
  */
 
 import type { Jobs } from "../definitions.ts";
+import { messageOf } from "../errors.ts";
 import type { Desk } from "../operate/operation.ts";
 import { createRelay, type Relay } from "../relay.ts";
 import { systemRuntime } from "../runtime.ts";
@@ -22,10 +23,7 @@ export function createStore({ env = {}, signal }: Terminal, given: Given): Store
   return {
     async open() {
       if (opened !== undefined) return { relay: opened, now: systemRuntime().now };
-      const url = given.text("url") ?? env.RELEVO_URL;
-      if (url === undefined || url === "") {
-        throw new UsageError("the store is named by none of --url, $RELEVO_URL and --config");
-      }
+      const url = await urlOf(env, given);
       const { connect } = await import("../connect.ts");
       const transport = await connected(() => connect(url, signal === undefined ? {} : { signal }));
       const { cron } = await import("../cron/mod.ts");
@@ -36,6 +34,29 @@ export function createStore({ env = {}, signal }: Terminal, given: Given): Store
       await opened?.close();
     },
   };
+}
+
+/**
+ * The store's URL: what is said for this command alone goes before what is said for all of a shell.
+ *
+ * @throws {UsageError} when nothing says it, or the configuration is wrong or has no such entry.
+ */
+async function urlOf(env: Readonly<Record<string, string | undefined>>, given: Given): Promise<string> {
+  const url = given.text("url");
+  if (url !== undefined && url !== "") return url;
+  const config = given.text("config");
+  if (config !== undefined) {
+    const { relays } = await import("../config/mod.ts");
+    try {
+      const entry = await relays({ jobs: {}, config }).settings(given.text("queue") ?? "default");
+      return entry.url ?? "redis:";
+    } catch (cause) {
+      throw new UsageError(messageOf(cause), { cause });
+    }
+  }
+  const { RELEVO_URL = "" } = env;
+  if (RELEVO_URL !== "") return RELEVO_URL;
+  throw new UsageError("the store is named by none of --url, --config and $RELEVO_URL");
 }
 
 /** What is wrong with a URL is the caller's mistake; what is wrong behind it is the store's. */

@@ -44,7 +44,11 @@ export const rooms: readonly Room[] = [
   { name: "otel", files: /^src\/otel\//, uses: ["ground"] },
   { name: "prometheus", files: /^src\/prometheus\//, uses: ["ground", "contract", "relay"] },
   { name: "http", files: /^src\/http\//, uses: ["ground", "contract", "relay", "operate"] },
-  { name: "cli", files: /^src\/cli\//, uses: ["ground", "contract", "relay", "connect", "cron", "operate"] },
+  {
+    name: "cli",
+    files: /^src\/cli\//,
+    uses: ["ground", "contract", "relay", "connect", "config", "cron", "operate"],
+  },
   {
     name: "testing",
     files: /^src\/testing\//,

@@ -207,6 +207,8 @@ test.each([
   [["jobs", "show"], "<id> is missing"],
   [["dead", "list", "--limit", "5000"], "'limit'"],
   [["dead", "list", "--limit"], "argument missing"],
+  [["dead", "remove", "--yes", "--queue", "nowhere"], "names the queue 'nowhere'"],
+  [["dead", "reload", "--queue", "nowhere"], "names the queue 'nowhere'"],
   [["schedules", "run", "never"], "There is no schedule 'never'"],
   [["dispatch", "./nothing-here.js", "mail", "{}"], "cannot be loaded"],
   [["dispatch", "./nothing-here.js", "mail", "{"], "<json> must be JSON"],
@@ -226,6 +228,23 @@ test("a store that is not there is exit code 1, and the stack is shown only when
 
 test("without a store's name the command says where one is taken from", async () => {
   expect(await relevo(["queues"])).toMatchObject({ code: 2, stderr: expect.stringContaining("$RELEVO_URL") });
+});
+
+test("a configuration names the store by the queue's entry, and what is wrong with it is told", async () => {
+  const { folder, url, use } = place();
+  await use((relay) => relay.dispatch("mail", { n: 1 }));
+  const config = join(folder, "relevo.json");
+  writeFileSync(config, JSON.stringify({ queue: { default: { url } } }));
+  expect(await relevo(["jobs", "list", "--config", config])).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("mail"),
+  });
+  expect(await relevo(["jobs", "list", "--config", config, "--queue", "bills"])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("queue configuration bills not found"),
+  });
+  writeFileSync(config, "{");
+  expect((await relevo(["queues", "--config", config])).code).toBe(2);
 });
 
 test("every command has a help page with its options and examples", async () => {
