@@ -17,6 +17,8 @@ const PERIOD = 250;
 const LATER = 86_400_000;
 /** Milliseconds from the last schedule put to the instant at which all are due. */
 const LEAD = 2_000;
+/** Milliseconds in which a worker has read, once, what is to be known of the schedules. */
+const WARM = 5_000;
 /** Milliseconds that one schedule takes to be put, at most. */
 const PUT = 20;
 
@@ -64,7 +66,7 @@ export async function beside(setting: Setting): Promise<Figures> {
   await subject.put(schedules, Date.now() + LATER, LATER);
   const stop = await subject.listen(() => {});
   const meter = options.address && await meterOf(options.address);
-  await setTimeout(1_000);
+  await setTimeout(WARM);
   const [start, before, first] = [performance.now(), process.cpuUsage(), await meter?.read()];
   await setTimeout(setting.count("ms"));
   const [last, { user, system }] = [await meter?.read(), process.cpuUsage(before)];
