@@ -55,7 +55,7 @@ function command(name, args, cwd) {
   throw Object.assign(new Error(why), { hopeless: error?.code === "ENOENT" });
 }
 
-/** The Debian mirror that this machine uses. */
+/** The Debian mirror that this machine uses; a machine without one is no Debian. */
 function mirror() {
   const folder = "/etc/apt/sources.list.d";
   const files = ["/etc/apt/sources.list"];
@@ -66,7 +66,7 @@ function mirror() {
     );
     if (found !== null) return found[1];
   }
-  return "http://deb.debian.org/debian";
+  throw Object.assign(new Error("no mirror of Debian is configured here"), { hopeless: true });
 }
 
 /** What runs a program of an unpacked folder with the libraries beside it: the suite's own loader. */

@@ -1,6 +1,6 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { inRepository } from "../../scripts/lib/paths.mjs";
 import { run } from "../../scripts/lib/run.mjs";
@@ -18,13 +18,26 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("the package holds compiled code, its types, a licence and nothing else", () => {
+test("the package holds compiled code, its types, docs, examples, a licence and nothing else", () => {
   const files = readdirSync(installed, { recursive: true, withFileTypes: true, encoding: "utf8" })
     .filter((entry) => entry.isFile())
     .map((entry) => entry.name);
   expect(files).toContain("LICENSE");
-  const others = files.filter((name) => !/\.(js|d\.ts)$/.test(name));
+  const others = files.filter((name) => !/\.(js|d\.ts)$/.test(name) && !/\.(md|ts|out)$/.test(name));
   expect(others.filter((name) => !/^(LICENSE|package\.json|README\.md|CHANGELOG\.md)$/.test(name))).toEqual(
+    [],
+  );
+});
+
+test("whatever the README links to is shipped, to npm and to JSR", () => {
+  const { publish } = JSON.parse(readFileSync(inRepository("jsr.json"), "utf8")) as {
+    readonly publish: { readonly include: readonly string[] };
+  };
+  const readme = readFileSync(inRepository("README.md"), "utf8");
+  const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, target = ""]) => target);
+  expect(links.length).toBeGreaterThan(0);
+  expect(links.filter((target) => !existsSync(join(installed, target)))).toEqual([]);
+  expect(links.filter((target) => !publish.include.some((pattern) => matchesGlob(target, pattern)))).toEqual(
     [],
   );
 });

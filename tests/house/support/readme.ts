@@ -130,7 +130,9 @@ function runtimes(): string {
       if (runtime !== "workerd") return servers;
       return FLAGS[way].length === 0
         ? "yes"
-        : `with ${FLAGS[way].map((flag) => `\`${flag}\``).join(" and ")}`;
+        : `with ${
+          FLAGS[way].map((flag) => `\`${flag}\``).join(" and ")
+        }, the default from compatibility date 2026-08-04`;
     };
     const cells = [title, version, runs("tests/web/"), servers, reached("tcp"), reached("webSocket")];
     return `| ${cells.join(" | ")} |\n`;
