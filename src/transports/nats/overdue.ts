@@ -19,7 +19,7 @@ import { idFilter, minuteToken } from "./stream/subjects.ts";
 const MINUTE = 60_000;
 /** Milliseconds for which the server is left to move what is due. */
 const PATIENCE = 10_000;
-/** Minutes that are looked at in one go. */
+/** Minutes, or jobs of one that is not over, that are looked at in one go. */
 const PAGE = 256;
 /** Minutes after which it is written down how far they were looked at. */
 const NOTED = 30;
@@ -32,18 +32,27 @@ function subjectOf({ base }: QueueStream): string {
 
 /** Gives those to the server anew that are overdue. */
 export async function moveOverdue(context: Context, queueStream: QueueStream, until: number): Promise<void> {
-  const last = Math.floor((context.clock.now() - PATIENCE) / MINUTE) - 1;
+  const over = context.clock.now() - PATIENCE;
+  const last = Math.floor(over / MINUTE) - 1;
   const noted = queueStream.checked ?? await notedIn(context, queueStream, until);
   queueStream.checked ??= noted;
   for (let from = queueStream.checked + 1; from <= last; from += PAGE) {
     const minutes = Array.from({ length: Math.min(PAGE, last - from + 1) }, (_, n) => from + n);
-    const found = await Promise.all(minutes.map((minute) => overdueIn(context, queueStream, minute, until)));
+    const found = await Promise.all(
+      minutes.map((minute) => overdueIn(context, queueStream, minute, JOBS, until)),
+    );
     for (const jobs of found) await each(jobs, (job) => anew(context, queueStream, job, until));
     // What was found is looked for once more: the store may be full still.
     const unmoved = found.findIndex((jobs) => jobs.length > 0);
     queueStream.checked = unmoved < 0 ? from + minutes.length - 1 : from + unmoved - 1;
     if (unmoved >= 0) break;
   }
+  // Of the minute that is not over yet the first are looked at.
+  const begun = await overdueIn(context, queueStream, last + 1, PAGE, until);
+  await each(
+    begun.filter(({ marks: { due = over } }) => due < over),
+    (job) => anew(context, queueStream, job, until),
+  );
   if (queueStream.checked < noted + NOTED) return;
   const message = await single(context, queueStream, subjectOf(queueStream), until);
   const wanted = {
@@ -65,10 +74,11 @@ function overdueIn(
   context: Context,
   queueStream: QueueStream,
   minute: number,
+  limit: number,
   until: number,
 ): Promise<readonly Stored[]> {
   const filter = `${queueStream.base}j.d.${minuteToken(minute * MINUTE)}.>`;
-  return scan(context, queueStream, { filter, limit: JOBS }, until);
+  return scan(context, queueStream, { filter, limit }, until);
 }
 
 /** The same message again, in its own place: whichever of the two the server moves, there is one job. */

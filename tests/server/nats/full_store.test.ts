@@ -32,9 +32,9 @@ async function fill(transport: Transport, delay: number): Promise<number> {
 }
 
 /** Takes and ends all that comes until there were so many. */
-async function finish(transport: Transport, count: number): Promise<ReadonlySet<string>> {
+async function finish(transport: Transport, count: number, ms = 40_000): Promise<ReadonlySet<string>> {
   const seen = new Set<string>();
-  for (const end = Date.now() + 40_000; seen.size < count && Date.now() < end;) {
+  for (const end = Date.now() + ms; seen.size < count && Date.now() < end;) {
     const found = await transport.reserve([QUEUE], { ...TAKE, wait: 1_000 });
     const done = found.map(({ queue, token }: Delivery) => ({ queue, token, to: "done" as const }));
     await transport.settle(done, CALL);
@@ -77,4 +77,44 @@ describeOn(["nats"], "A full store of NATS", () => {
     });
     await full(server, { user: "u", pass: "p" });
   }, PATIENCE);
+
+  test("of which a user may know nothing keeps no job from being dispatched", async () => {
+    await using server = await startNats({
+      config: `authorization { users = [
+        { user: boss, password: p }
+        { user: poor, password: p, permissions: { publish: { deny: ["$JS.API.INFO"] } } } ] }`,
+      auth: { user: "boss", pass: "p" },
+    });
+    await using transport = nats({ servers: server.url, user: "poor", pass: "p" });
+    expect(await transport.push([job({ queue: QUEUE })], CALL)).toEqual(["stored"]);
+  });
+
+  test(
+    "by a server's own limit, of which no client knows, loses no delayed job: those that were refused at their instant run",
+    async () => {
+      await using server = await startNats({ limits: { max_file: 400_000 } });
+      const prefix = `full-${crypto.randomUUID()}`;
+      await using transport = nats({ servers: server.url, prefix });
+      const due = Date.now() + 5_000;
+      let count = 0;
+      for (;;) {
+        const [pushed] = await transport.push([
+          job({ id: `j${count}`, queue: QUEUE, payload: PAYLOAD, at: due }),
+        ], CALL);
+        if (pushed !== "stored") break;
+        count++;
+      }
+      expect(count).toBeGreaterThan(5);
+      // The server has tried at their instant, and tries no more.
+      await new Promise((resolve) => setTimeout(resolve, due + 3_000 - Date.now()));
+      const { delayed } = await transport.info(QUEUE, CALL);
+      expect(delayed).toBeGreaterThan(0);
+      const { jobs } = { jobs: await transport.list(QUEUE, "delayed", { limit: 100, preview: 0 }, CALL) };
+      const ids = jobs.entries.slice(0, 3).map(({ id }) => id);
+      expect(await transport.remove(QUEUE, "delayed", { ids }, CALL)).toBe(ids.length);
+      await using worker = nats({ servers: server.url, prefix });
+      expect((await finish(worker, count - ids.length, 100_000)).size).toBe(count - ids.length);
+    },
+    3 * PATIENCE,
+  );
 });

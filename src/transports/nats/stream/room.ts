@@ -45,6 +45,8 @@ interface Found {
 
 /** Milliseconds between two looks at most. */
 const PAUSE = 1_000;
+/** Milliseconds that a look may take. */
+const PATIENCE = 1_000;
 /** The part of a limit that dispatches leave to moves, and its bytes at least and at most. */
 const PART = 1 / 20;
 const LEAST = 64 * 1024;
@@ -57,7 +59,13 @@ export function createRoom(link: Link): Room {
   const looking = new Map<string, Promise<Found>>();
 
   async function look({ stream }: QueueStream, until: number): Promise<Found> {
-    const uses = await Promise.all([accountUse(link, until), streamUse(link, stream, until)]);
+    const soon = Math.min(until, runtime.monotonic() + PATIENCE);
+    // What cannot be known, as the server does not answer or permits it not, keeps no dispatch from being tried.
+    const unknown = (): undefined => undefined;
+    const uses = await Promise.all([
+      accountUse(link, soon).catch(unknown),
+      streamUse(link, stream, soon).catch(unknown),
+    ]);
     const full = uses.find((use) => use !== undefined && use.limit - use.used < reserveOf(use.limit));
     const result = { at: runtime.monotonic(), full };
     found.set(stream, result);
