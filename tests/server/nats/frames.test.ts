@@ -3,6 +3,7 @@ import { connect, headers, type NatsConnection as Client } from "@nats-io/transp
 import { expect, test } from "vitest";
 import type { Delivery } from "../../../src/exchange.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
+import { idToken } from "../../../src/transports/nats/stream/subjects.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
@@ -46,13 +47,13 @@ describeOn(["nats"], "Messages of NATS", () => {
       CALL,
     );
     const written: { lines: [string, string][]; body: string; is: [string, string, string] }[] = [
-      { lines: [], body: "raw", is: ["2", "q", ""] },
-      { lines: [["Other", "NATS/1.0"]], body: "", is: ["3", "q", ""] },
+      { lines: [], body: "raw", is: ["#2", "q", ""] },
+      { lines: [["Other", "NATS/1.0"]], body: "", is: ["#3", "q", ""] },
       { lines: [["Relevo", '["a","n","m"]']], body: "a".repeat(100), is: ["a", "n", "m"] },
       { lines: [["Relevo", '["b","n","m"]'], ["Other", "x"]], body: "", is: ["b", "n", "m"] },
       { lines: [["Other", "Relevo: no"], ["Relevo", '["ü","名","{}"]']], body: "é", is: ["ü", "名", "{}"] },
       { lines: [["Relevo", '["c","n",""]'], ["Relevo", '["d","n",""]']], body: "c", is: ["c", "n", ""] },
-      { lines: [["relevo", '["d","n",""]'], ["Relevox", "x"]], body: "\r\n\r\n", is: ["8", "q", ""] },
+      { lines: [["relevo", '["d","n",""]'], ["Relevox", "x"]], body: "\r\n\r\n", is: ["#8", "q", ""] },
       { lines: [["Relevo", '["e","n",""]']], body: "e".repeat(200_000), is: ["e", "n", ""] },
       { lines: [["Relevo", '["f","n",""]']], body: "NATS/1.0\r\n\r\n", is: ["f", "n", ""] },
       ...Array.from({ length: 50 }, (_, n) => ({
@@ -61,10 +62,11 @@ describeOn(["nats"], "Messages of NATS", () => {
         is: [`g${n}`, "n", ""] as [string, string, string],
       })),
     ];
-    for (const [n, { lines, body }] of written.entries()) {
+    for (const [n, { lines, body, is: [id] }] of written.entries()) {
+      const isRaw = id.startsWith("#");
       const told = headers();
       for (const [name, value] of lines) told.append(name, value);
-      await client.request(`${prefix}.q.w.x${n}`, body, {
+      await client.request(`${prefix}.q.${isRaw ? `in.x${n}` : `j.w.0.${idToken(id)}`}`, body, {
         timeout: CALL.deadline,
         ...(lines.length === 0 ? {} : { headers: told }),
       });
@@ -75,9 +77,12 @@ describeOn(["nats"], "Messages of NATS", () => {
       some = await transport.reserve(["q"], RESERVE);
     }
     // Looked at when all have come, as they must not write over each other.
-    expect(all.slice(1).map(({ id, name, meta }) => [id, name, meta])).toEqual(written.map(({ is }) => is));
-    for (const [n, { body }] of written.entries()) {
-      expect(new TextDecoder("utf-8", { ignoreBOM: true }).decode(all[n + 1]?.payload)).toBe(body);
+    const found = new Map(all.map((delivery) => [delivery.id, delivery]));
+    expect(all.length).toBe(written.length + 1);
+    for (const { is: [id, name, meta], body } of written) {
+      const delivery = found.get(id);
+      expect([delivery?.name, delivery?.meta]).toEqual([name, meta]);
+      expect(new TextDecoder("utf-8", { ignoreBOM: true }).decode(delivery?.payload)).toBe(body);
     }
     const done = all.map(({ queue, token }) => ({ queue, token, to: "done" as const }));
     expect(new Set(await transport.settle(done, CALL))).toEqual(new Set(["settled"]));

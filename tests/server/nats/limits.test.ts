@@ -70,7 +70,7 @@ describeOn(["nats"], `A message that fills all that NATS takes`, () => {
 
   async function put(ground: Ground): Promise<void> {
     await using raw = await ground.server.raw();
-    await raw.request(`${ground.prefix}.work.w.x`, full);
+    await raw.request(`${ground.prefix}.work.in.x`, full);
   }
 
   test.concurrent("is done as others are", async () => {
@@ -97,7 +97,7 @@ describeOn(["nats"], `A message that fills all that NATS takes`, () => {
     await put(ground);
     await worksUntil(relay, "it is told", () => told.length > 1, { lease: 400 });
     expect(errors).toMatchObject([{ error: { code: "TOO_LARGE" } }]);
-    expect(told[0]).toMatch(/^Message \d+ of stream '.*' was not settled in time and stays reserved/);
+    expect(told[0]).toMatch(/^Message \d+ of stream '.*' stays reserved until it is removed/);
     expect(await relay.info("work")).toMatchObject({ waiting: 0, delayed: 1, reserved: 1, failed: 0 });
     expect(await relay.remove("work", "reserved", "all")).toBe(1);
     expect(await relay.info("work")).toMatchObject({ waiting: 0, delayed: 1, reserved: 0 });

@@ -11,7 +11,8 @@ import { consumerLeader } from "../client/elections.ts";
 import { isStreamGone, NoResponders, StreamGone } from "../client/errors.ts";
 import type { Inbox, Link } from "../client/link.ts";
 import { createKeeper, headerOf } from "./header.ts";
-import { deliveredOf, unpack } from "./message.ts";
+import { deliveredOf, pack, unpack } from "./message.ts";
+import { tooLarge } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import type { QueueStreams } from "./queue_streams.ts";
 import { Received } from "./received.ts";
@@ -91,7 +92,7 @@ export function createPulls(
 }
 
 function receivedOf(
-  { keep }: Puller,
+  { keep, link }: Puller,
   queueStream: QueueStream,
   state: PullState,
   message: NatsMessage,
@@ -111,6 +112,11 @@ function receivedOf(
     : header === "";
   if (isForeign) {
     const own = { ...record, id: rawId(seq) };
+    // One that fills all that the server takes finds no room for our header line: it is handed over as it lies there.
+    if (tooLarge(link, queueStream, pack(own), data, 0) !== undefined) {
+      const again = count > 1 ? "lost" : undefined;
+      return new Received(queueStream, state, at, again, reply, delivered, own, keep(data));
+    }
     return new Received(queueStream, state, at, "raw", reply, delivered, own, keep(data));
   }
   return new Received(
