@@ -114,7 +114,7 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
     delay = wanted ?? backoffOf(judge, run, attempts, error);
   } catch (wrong) {
     // A backoff function that fails must not cost the job its next run.
-    told = errorOf(wrong);
+    told = withBackoffError(error, errorOf(wrong));
     delay = delayAfter({ attempts, error, lastDelay: 0 }, exponential(), judge.bench.runtime.random);
   }
   const { unknownSince: _, dead: __, ...kept } = run.meta;
@@ -129,6 +129,12 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
     ...run.progress,
   };
   return { to: "again", told: "retrying", meta: writeMeta(meta), delay, error: told };
+}
+
+/** The run's error first, as it is what failed; the backoff's behind it. */
+function withBackoffError(thrown: unknown, wrong: Error): Error {
+  const both = new Error(`${messageOf(thrown)}; its backoff failed too: ${wrong.message}`, { cause: thrown });
+  return Object.assign(both, { name: errorOf(thrown).name });
 }
 
 function backoffOf(

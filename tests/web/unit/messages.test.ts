@@ -192,6 +192,24 @@ test("what a handler throws that is no error is told by its message, or as an ob
   await relay.close();
 });
 
+test("a backoff that fails does not hide what the run failed with", async () => {
+  const relay = open();
+  const told: string[] = [];
+  relay.events.addEventListener("retrying", ({ detail }) => {
+    told.push(`${detail.error.name} ${detail.error.message}`);
+  });
+  relay.handle("n", () => {
+    throw new TypeError("the card is declined");
+  });
+  await relay.dispatch("n", payload);
+  await relay.drain({ backoff: () => Number.NaN });
+  expect(told).toHaveLength(1);
+  expect(told[0]).toMatch(
+    /^TypeError the card is declined; its backoff failed too: .*must give milliseconds/,
+  );
+  await relay.close();
+});
+
 test("a queue that neither a definition, a handler nor the store knows is unknown to every call that looks into it", async () => {
   const relay = open();
   const calls = {
