@@ -19,8 +19,8 @@ export type Innermost = (context: HandlerContext) => Promise<Outcome>;
 /** Names that a context has from the core. */
 const OWN: readonly string[] = ["signal", "attempt", "job", "settle"] satisfies (keyof HandlerContext)[];
 
-/** Calls a chain, from the one at `index` on. */
-export async function callChain(
+/** Calls a chain, from the one at `index` on. A middleware that hands on what `next` gave costs no promise of ours. */
+export function callChain(
   chain: Chain,
   index: number,
   payload: unknown,
@@ -28,12 +28,11 @@ export async function callChain(
   innermost: Innermost,
 ): Promise<Outcome> {
   const around = chain[index];
-  if (around === undefined) return await innermost(context);
+  if (around === undefined) return innermost(context);
   let given: Promise<Outcome> | undefined;
-  let settled = false;
-  let over = false;
   let fault: Error | undefined;
-  const end = (): void => void (settled = true);
+  let over = false;
+  let returned = false;
   const next = (added?: object): Promise<Outcome> => {
     if (over) return refused(new TypeError("Cannot go on as the middleware had ended: call 'next' before"));
     if (given !== undefined) {
@@ -41,24 +40,55 @@ export async function callChain(
       return refused(fault);
     }
     given = enter(chain, index + 1, payload, context, innermost, added);
-    // Heard here, as a middleware may look away.
-    given.then(end, end);
+    // Heard here, as a middleware may look away; one that has not returned yet may hand it on as it is.
+    if (returned) given.catch(nothing);
     return given;
   };
   let result: unknown;
+  try {
+    result = around(next)(payload, context);
+  } catch (error) {
+    result = refused(error);
+  }
+  returned = true;
+  if (result === given && given !== undefined && fault === undefined) {
+    over = true;
+    return given;
+  }
+  given?.catch(nothing);
+  return concluded(result, {
+    end: () => void (over = true),
+    given: () => given,
+    fault: () => fault,
+  });
+}
+
+/** What is known of a middleware's call of `next`. */
+interface Passage {
+  readonly end: () => void;
+  readonly given: () => Promise<Outcome> | undefined;
+  readonly fault: () => Error | undefined;
+}
+
+/** Waits for a middleware's answer, and for what it began: a settled job's handler must not go on. */
+async function concluded(answer: unknown, passage: Passage): Promise<Outcome> {
+  let result: unknown;
   let thrown: { readonly error: unknown } | undefined;
   try {
-    result = await around(next)(payload, context);
+    result = await answer;
   } catch (error) {
     thrown = { error };
   }
-  over = true;
-  // What was begun is waited for: a settled job's handler must not go on.
-  if (given !== undefined && !settled) await given.then(end, end);
+  passage.end();
+  const given = passage.given();
+  if (given !== undefined) await given.then(nothing, nothing);
+  const fault = passage.fault();
   if (fault !== undefined) throw fault;
   if (thrown !== undefined) throw thrown.error;
   return await answerOf(result, given);
 }
+
+function nothing(): void {}
 
 /** What a middleware's answer means. */
 function answerOf(result: unknown, given: Promise<Outcome> | undefined): Outcome | Promise<Outcome> {
@@ -73,7 +103,7 @@ function answerOf(result: unknown, given: Promise<Outcome> | undefined): Outcome
   );
 }
 
-async function enter(
+function enter(
   chain: Chain,
   index: number,
   payload: unknown,
@@ -81,8 +111,12 @@ async function enter(
   innermost: Innermost,
   added: unknown,
 ): Promise<Outcome> {
-  const laid = added === undefined ? context : layOver(context, added);
-  return await callChain(chain, index, payload, laid, innermost);
+  try {
+    const laid = added === undefined ? context : layOver(context, added);
+    return callChain(chain, index, payload, laid, innermost);
+  } catch (error) {
+    return refused(error);
+  }
 }
 
 /** A context with additions in front, whose lazy fields stay lazy. */
@@ -98,7 +132,7 @@ function layOver(context: HandlerContext, added: unknown): HandlerContext {
   return Object.create(context, Object.getOwnPropertyDescriptors(added));
 }
 
-function refused(error: Error): Promise<never> {
+function refused(error: unknown): Promise<never> {
   const rejection = Promise.reject(error);
   rejection.catch(() => undefined);
   return rejection;

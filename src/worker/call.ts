@@ -9,6 +9,7 @@ import type { HandlerContext } from "../context.ts";
 import type { Registered } from "../handle.ts";
 import { errorOfMistake, mistakeOf } from "../mistake.ts";
 import { complete, deadLetter, type Outcome, outcomeOf } from "../outcome.ts";
+import { isPromise } from "../promises.ts";
 import type { Run } from "./run.ts";
 
 /** Calls a handler without middlewares; what it gives is judged. */
@@ -51,15 +52,22 @@ export async function callThrough(
   context: HandlerContext,
 ): Promise<unknown> {
   let own: { readonly outcome: Outcome; readonly result: unknown } | undefined;
-  const innermost = async (laid: HandlerContext): Promise<Outcome> => {
-    if (isOver(run)) throw run.signal.reason;
-    const result = await callListeners(run, handler, payload, laid);
+  const conclude = (result: unknown): Outcome => {
     const outcome = outcomeOf(result);
     if (outcome !== undefined) return outcome;
     const mistake = mistakeOf(result);
     if (mistake === undefined && isOver(run)) throw run.signal.reason;
     own = { outcome: outcomeFor(mistake), result };
     return own.outcome;
+  };
+  const innermost = (laid: HandlerContext): Promise<Outcome> => {
+    try {
+      if (isOver(run)) throw run.signal.reason;
+      const result = callListeners(run, handler, payload, laid);
+      return isPromise(result) ? Promise.resolve(result).then(conclude) : Promise.resolve(conclude(result));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   };
   const outcome = await callChain(handler.chain ?? [], 0, payload, context, innermost);
   // What the handler gave by itself is judged as it would be without middlewares.
