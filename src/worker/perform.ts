@@ -128,6 +128,7 @@ async function invoke(
   } catch (error) {
     thrown = { error };
   }
+  if (run.step !== undefined) run.step.live = false;
   const now = runtime.monotonic();
   run.duration = now - run.startedAt;
   state.meter.record(now, run.duration);
@@ -141,16 +142,10 @@ async function invoke(
 }
 
 /** Makes calls as part of a run, so that one that ends this worker does not wait for its own run. */
-async function followed<T>(state: State, run: Run, call: () => T | Promise<T>): Promise<T> {
-  const { trail } = state.bench;
-  if (trail === undefined) return await call();
-  const step = createStep(trail, () => rouse(state));
-  run.step = step;
-  try {
-    return await trail.follow(step, call);
-  } finally {
-    step.live = false;
-  }
+function followed<T>({ bench: { trail }, roused }: State, run: Run, call: () => T): T {
+  if (trail === undefined) return call();
+  run.step = createStep(trail, roused);
+  return trail.follow(run.step, call);
 }
 
 /** Sets the job's own time limit, if it has one: first its signal aborts, then the run is given up. */

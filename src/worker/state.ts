@@ -172,6 +172,8 @@ export interface State extends Judge {
   ticker: Ticker | undefined;
   /** The groups' queues that are being bound. */
   readonly binding: Set<string>;
+  /** What is told when one of its runs begins or ceases to wait for an end. */
+  readonly roused: () => void;
   /** Starts what the slots allow. */
   readonly pump: () => void;
   /** Takes the end of a run that no store waits for; absent: it is settled. */

@@ -233,6 +233,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     troubles: createTroubles(events, runtime.random),
     bound: new Set(),
     binding: new Set(),
+    roused: () => rouse(state),
     pump: () => pump(state),
     settleWithin: (run, transaction, outcome) => settleWithin(state, run, transaction, outcome),
   };
