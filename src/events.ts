@@ -66,10 +66,11 @@ export interface EventMap {
   };
   /**
    * A job was given back without counting; `busy`: fetched ahead, and no slot became free for it in time; `suspect`: one
-   * more lost lease would be its death, and another such job is running here, or no slot is free.
+   * more lost lease would be its death, and another such job is running here, or no slot is free; `full`: the store had no
+   * room for the record of its run.
    */
   readonly released: RunDetail & {
-    readonly reason: "stop" | "busy" | "suspect" | "unknown" | "invalid" | "version";
+    readonly reason: "stop" | "busy" | "suspect" | "unknown" | "invalid" | "version" | "full";
   };
   /** A delivery that had lost its lease tried to settle or extend; nothing was changed. */
   readonly stale: { readonly id: string; readonly queue: string; readonly during: "settle" | "extend" };

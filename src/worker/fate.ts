@@ -8,12 +8,12 @@ import type { Delivery, Settlement } from "../exchange.ts";
 import type { DeadChannel } from "../job.ts";
 
 /** Why a job is given back without counting. */
-export type ReleaseReason = "stop" | "busy" | "suspect" | "unknown" | "invalid" | "version";
+export type ReleaseReason = "stop" | "busy" | "suspect" | "unknown" | "invalid" | "version" | "full";
 
 /** What becomes of a run, with what listeners are told about it. */
 export type Fate =
   | { readonly to: "done"; readonly dropped?: Error }
-  | { readonly to: "release"; readonly reason?: "busy" }
+  | { readonly to: "release"; readonly reason?: "busy" | "full" }
   | Again & { readonly told: "retrying"; readonly error: Error; readonly delay: number }
   | Again & { readonly told: "rescheduled" }
   | Again & { readonly told: "released"; readonly reason: ReleaseReason; readonly error?: Error }

@@ -9,7 +9,7 @@ import type { Alarms } from "../alarms.ts";
 import { createBatcher } from "../batch.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { patiently } from "../deadline.ts";
-import { errorOf, RelevoError, TooLargeError } from "../errors.ts";
+import { errorOf, RelevoError, TooLargeError, TransportFull } from "../errors.ts";
 import type { RunDetail } from "../events.ts";
 import type { Settled, Settlement } from "../exchange.ts";
 import { jobOf, leastOf, lessOf } from "../record.ts";
@@ -21,6 +21,10 @@ import { type Bench, letGo, rouse, type State } from "./state.ts";
 
 /** A settlement that fails for a reason that no return of the transport mends is given up after so many tries. */
 const MAX_TRIES = 5;
+/** How often a record is offered to a store that is full, and the first pause in between, in milliseconds. */
+const FULL_TRIES = 3;
+const FULL_PAUSE = 500;
+
 /** Makes the batcher that a worker's settlements travel in. */
 export function createSettlements(bench: Bench, alarms: Alarms): State["settlements"] {
   const { transport, runtime, callTimeout } = bench;
@@ -75,8 +79,10 @@ function repeat(
   tries: number,
   error: Error,
 ): void {
-  const smaller = error instanceof TooLargeError ? lessOfSettlement(settlement) : undefined;
+  const full = error instanceof TransportFull && "meta" in settlement;
+  const smaller = full || error instanceof TooLargeError ? lessOfSettlement(settlement) : undefined;
   if (smaller !== undefined) return send(state, run, fate, smaller, tries);
+  if (full && !state.over) return makeRoom(state, run, fate, settlement, tries);
   const pause = state.link.down(error, true);
   if (state.over || (tries >= MAX_TRIES && !mayPass(error))) {
     // The lease runs out and the job comes back: late, and not lost.
@@ -85,6 +91,21 @@ function repeat(
     return;
   }
   state.alarms.set(pause, () => send(state, run, fate, settlement, tries + 1));
+}
+
+/**
+ * The store is full, and has no room for the record. It is offered some more times, as others may make room; then the job
+ * is given back as it was: that takes no room, and the job is not lost, but its run is not counted. All that is beside
+ * the state of the link, as the store takes what frees room.
+ */
+function makeRoom(state: State, run: Run, fate: Fate, settlement: Settlement, tries: number): void {
+  const { bench: { runtime } } = state;
+  const pause = FULL_PAUSE * 2 ** (tries - 1) * (0.5 + runtime.random() / 2);
+  state.alarms.set(pause, () => {
+    if (tries < FULL_TRIES) return send(state, run, fate, settlement, tries + 1);
+    const back: Fate = { to: "release", reason: "full" };
+    send(state, run, back, settlementOf(run.delivery, back), 1);
+  });
 }
 
 /**

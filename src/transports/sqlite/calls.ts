@@ -19,7 +19,6 @@ export interface Work<T> {
   /** Items; 1 by default. */
   readonly size?: number;
   readonly writes: boolean;
-  readonly grows?: boolean;
   readonly run: (session: Session) => T;
 }
 
@@ -62,14 +61,13 @@ export function createCalls({ name, runtime, committer, waiting }: CallsOptions)
 
   function call<T>(
     { signal, deadline }: Call,
-    { size = 1, writes, grows = false, run }: Work<T>,
+    { size = 1, writes, run }: Work<T>,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       let deaf = (): void => {};
       const operation: Operation & Answer = {
         size,
         writes,
-        grows,
         deadline: runtime.monotonic() + deadline,
         over: false,
         run(session) {

@@ -69,6 +69,8 @@ export function createCommitter(place: Place): Committer {
       const operations = group.map(({ operation }) => operation);
       try {
         transact(place, session, operations);
+        connection.space.forget();
+        if (connection.space.isTight()) connection.relieve();
       } finally {
         for (const operation of operations.slice(group.length)) group.push(itemOf(operation));
       }

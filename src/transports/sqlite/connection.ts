@@ -12,6 +12,7 @@ import { type Database, fileOf, integerOf, inTransaction, textOf } from "./drive
 import type { Settings } from "./options.ts";
 import { migrate } from "./schema.ts";
 import { createSession, type Session } from "./session.ts";
+import { createSpace, type Space } from "./space.ts";
 
 /** The way to the database. */
 export interface Connection {
@@ -31,8 +32,8 @@ export interface Connection {
   file(): string;
   /** A number that changes when others committed; what it was before when it cannot be told now. */
   version(): number;
-  /** Sets how far the file may grow: what takes space stops at the limit, what gives it back may go a little beyond. */
-  bound(pushing: boolean): void;
+  /** What may still be written. */
+  readonly space: Space;
   /** Empties the log into the file, which gives a full disk its space back where that can be. */
   relieve(): void;
   /** Empties a log that has grown, where nothing else is to be done. */
@@ -44,9 +45,6 @@ export interface Connection {
 
 /** Kibibytes of pages in memory: the hot ends of the indexes of a queue of a million. */
 const CACHE = 16 * 1024;
-/** Pages beyond the limit for settlements and leases, at least, and as a part of it. */
-const SPARE_PAGES = 64;
-const SPARE_PART = 16;
 /** Bytes to which the log is cut when it begins anew, and beyond which it is emptied where nothing is to be done. */
 const LOG_BYTES = 4 * 1024 * 1024;
 /** The version of a file that is not there any more: none that SQLite gives. */
@@ -65,8 +63,7 @@ export function createConnection(settings: Settings): Connection {
   let file = "";
   let identity: Identity | undefined;
   let version = 0;
-  let pages = 0;
-  let pushing: boolean | undefined;
+  const space = createSpace({ maxBytes: settings.maxBytes, label, file: () => file, runtime });
 
   function open(): Session {
     const database = borrowed ?? openFile(path);
@@ -75,9 +72,7 @@ export function createConnection(settings: Settings): Connection {
       migrate(database, label, Math.floor(runtime.now()));
       file = fileOf(database);
       identity = identityOf(file);
-      if (settings.maxBytes !== undefined) pages = Math.floor(settings.maxBytes / pageSize(database));
-      pushing = undefined;
-      return createSession(database);
+      return createSession(database, space);
     } catch (error) {
       if (borrowed === undefined) database.close();
       throw error;
@@ -89,6 +84,7 @@ export function createConnection(settings: Settings): Connection {
   }
 
   function emptyLog(): void {
+    space.forget();
     try {
       if (shared) session?.database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch {
@@ -137,12 +133,7 @@ export function createConnection(settings: Settings): Connection {
       version = integerOf(session.statement(sql).get()?.data_version);
       return version;
     },
-    bound(now) {
-      if (settings.maxBytes === undefined || session === undefined || pushing === now) return;
-      const spare = Math.max(SPARE_PAGES, Math.ceil(pages / SPARE_PART));
-      session.database.exec(`PRAGMA max_page_count = ${now ? pages : pages + spare}`);
-      pushing = now;
-    },
+    space,
     relieve: emptyLog,
     tidy() {
       const log = shared && session !== undefined
@@ -195,8 +186,4 @@ function prepareFile(database: Database, durability: "full" | "normal"): void {
   database.exec(`PRAGMA synchronous = ${durability}`);
   // SQLite would keep the log at the greatest size that it ever had.
   database.prepare(`PRAGMA journal_size_limit = ${LOG_BYTES}`).get();
-}
-
-function pageSize(database: Database): number {
-  return integerOf(database.prepare("PRAGMA page_size").get()?.page_size);
 }

@@ -6,7 +6,7 @@
  */
 
 import { MAX_NAME } from "../../defaults.ts";
-import { TransportClosed } from "../../errors.ts";
+import { TransportClosed, TransportFull } from "../../errors.ts";
 import { guarded } from "../../guard/guard.ts";
 import type { Schedules } from "../../recurring.ts";
 import type { Transport } from "../../transport.ts";
@@ -28,6 +28,7 @@ import {
 } from "./schedules.ts";
 import { extendLeases, settleAll } from "./settle.ts";
 import { bindPart, groupsOf, unbind } from "./topics.ts";
+import { FEW, inParts } from "./parts.ts";
 import { createTransactions } from "./transactions.ts";
 import { createWaiting } from "./waiting.ts";
 
@@ -43,7 +44,8 @@ export { type Transact, transactor, type TransactorOptions } from "./transactor.
  * cannot be used makes each call reject with a `TransportError`, whose `code` says why, until it can be used.
  *
  * While another process holds the lock, calls wait without blocking this one, and reject with `TransportBusy` when
- * their deadline is over. A full disk, or `maxBytes`, rejects pushes with `TransportFull`; nothing of them was stored.
+ * their deadline is over. A full disk, or `maxBytes`, rejects pushes with `TransportFull`; nothing of them was stored, and
+ * what is left of the space is kept for jobs to end.
  *
  * @throws {TypeError} When an option is wrong, or none says where the database is.
  * @throws {RangeError} When a number is out of its range.
@@ -98,27 +100,28 @@ export function sqlite(options: SqliteOptions): Transport {
       return await calls.call(call, {
         size: jobs.length,
         writes: jobs.length > 0,
-        grows: true,
         run: (session) => run(session, jobs, atomic),
       });
     },
-    reserve: (queues, options) => calls.reserve(queues, options),
-    async extend(leases, call) {
-      const { length: size } = leases;
-      return await calls.call(call, {
-        size,
-        writes: size > 0,
-        run: (session) => extendLeases(session, leases),
-      });
-    },
-    async settle(settlements, call) {
-      const { length: size } = settlements;
-      return await calls.call(call, {
-        size,
-        writes: size > 0,
-        run: (session) => settleAll(session, settlements),
-      });
-    },
+    reserve: (queues, options) =>
+      calls.reserve(queues, options).catch((error) => {
+        if (!(error instanceof TransportFull) || options.limit <= FEW) throw error;
+        return calls.reserve(queues, { ...options, limit: FEW, slots: Math.min(options.slots, FEW) });
+      }),
+    extend: (leases, call) =>
+      inParts(leases, (part) =>
+        calls.call(call, {
+          size: part.length,
+          writes: part.length > 0,
+          run: (session) => extendLeases(session, part),
+        })),
+    settle: (settlements, call) =>
+      inParts(settlements, (part) =>
+        calls.call(call, {
+          size: part.length,
+          writes: part.length > 0,
+          run: (session) => settleAll(session, part),
+        })),
     info: (queue, call) => calls.call(call, { writes: false, run: (session) => infoOf(session, queue) }),
     queues: (call) => calls.call(call, { writes: false, run: queueNames }),
     list: (queue, channel, page, call) =>
@@ -164,7 +167,7 @@ export function sqlite(options: SqliteOptions): Transport {
 function schedulesOf({ call }: Calls): Schedules {
   return {
     put: (schedule, bounds) =>
-      call(bounds, { writes: true, grows: true, run: (session) => putSchedule(session, schedule) }),
+      call(bounds, { writes: true, run: (session) => putSchedule(session, schedule) }),
     get: (queue, key, bounds) =>
       call(bounds, { writes: false, run: (session) => getSchedule(session, queue, key) }),
     list: (queue, page, bounds) =>
@@ -178,7 +181,6 @@ function schedulesOf({ call }: Calls): Schedules {
     advance: (queue, key, tick, next, job, bounds) =>
       call(bounds, {
         writes: true,
-        grows: true,
         run: (session) => advanceSchedule(session, queue, key, tick, next, job),
       }),
   };

@@ -24,7 +24,10 @@ export interface SqliteOptions {
    * killed process, but a power cut may take the newest transactions.
    */
   readonly durability?: "full" | "normal" | undefined;
-  /** Bytes that the database may grow to, in whole pages; then pushes are refused with `TransportFull`. Default: no limit. */
+  /**
+   * Bytes that the database may grow to, in whole pages; then pushes are refused with `TransportFull`. What lets jobs end
+   * may go beyond by a sixteenth, or 256 KiB if that is more. Default: no limit.
+   */
   readonly maxBytes?: number | undefined;
   /**
    * Milliseconds at most between two looks for other processes' jobs while somebody waits for one, from 1 to 1,000.

@@ -16,6 +16,9 @@ export const MAX_BYTES: number = 64 * 1024 * 1024;
 /** Items of one batch, all in one transaction. */
 export const MAX_ITEMS = 10_000;
 
+/** Bytes of a row and its places in the indexes, beside what it holds. */
+const ROW = 200;
+
 /** Rows of one INSERT: a third faster than one by one; more gain nothing. */
 const ROWS = 25;
 const INSERT_ONE = insert(1);
@@ -39,6 +42,7 @@ function insert(rows: number): string {
 
 /** Stores jobs; `atomic`: all or, when one is refused, none. */
 export function pushJobs(session: Session, jobs: readonly PushJob[], atomic: boolean): readonly Pushed[] {
+  session.space.checkPush(session);
   const routes = routesOf(session, jobs);
   const results = examine(session, jobs, routes);
   const refused = results.some((result) => result !== "stored");
@@ -46,6 +50,11 @@ export function pushJobs(session: Session, jobs: readonly PushJob[], atomic: boo
   const accepted = refused ? jobs.filter((_, index) => results[index] === "stored") : jobs;
   holdIds(session, accepted);
   store(session, routes.size === 0 ? accepted : accepted.flatMap((job) => copiesOf(job, routes)));
+  session.space.spend(
+    accepted.reduce((sum, { payload, meta }) => sum + payload.length + meta.length + ROW, 0),
+  );
+  // What went over is rolled back.
+  session.space.checkPush(session);
   return results;
 }
 

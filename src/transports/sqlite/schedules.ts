@@ -35,7 +35,9 @@ export function putSchedule(
     return "same";
   }
   if (from !== undefined && from !== (row === undefined ? "none" : integerOf(row.tick))) return "stale";
+  session.space.checkPush(session);
   session.statement(PUT).run(queue, key, tick, text, payload);
+  session.space.checkPush(session);
   return row === undefined ? "created" : "replaced";
 }
 

@@ -7,10 +7,12 @@
 import { type Channel, CHANNELS } from "../../job.ts";
 import type { Database, Statement } from "./driver.ts";
 import { prepareNumbered } from "./parameters.ts";
+import type { Space } from "./space.ts";
 
 /** What the rooms of this adapter work with. */
 export interface Session {
   readonly database: Database;
+  readonly space: Space;
   /** The wall clock at the start of the transaction, in milliseconds since the epoch. */
   now: number;
   /** Queues found empty in this transaction, so that a crowd of waiters asks once. */
@@ -34,12 +36,13 @@ const COUNT = `INSERT INTO relevo_queues VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (
   failed = failed + excluded.failed, timeout = timeout + excluded.timeout`;
 
 /** Makes a session of a connection. */
-export function createSession(database: Database): Session {
+export function createSession(database: Database, space: Space): Session {
   const statements = new Map<string, Statement>();
   const counts = new Map<string, Record<Channel, number>>();
 
   const session: Session = {
     database,
+    space,
     now: 0,
     empty: new Set(),
     touched: new Map(),

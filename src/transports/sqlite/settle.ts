@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TransportFull } from "../../errors.ts";
 import type { Extended, Extension, Held, Settled, Settlement } from "../../exchange.ts";
 import { textValue, type Value } from "./driver.ts";
 import { dueOf } from "./push.ts";
@@ -59,6 +60,8 @@ export function settleAll(session: Session, settlements: readonly Settlement[]):
 }
 
 function settle(session: Session, settlement: Settlement): Settled {
+  const fault = "meta" in settlement ? roomFault(session, settlement) : undefined;
+  if (fault !== undefined) return fault;
   switch (settlement.to) {
     case "done": {
       if (!onCurrent(session, DONE, settlement)) return "stale";
@@ -85,6 +88,17 @@ function settle(session: Session, settlement: Settlement): Settled {
   }
   session.count(settlement.queue, "reserved", -1);
   return "settled";
+}
+
+/** What keeps a record from being written, if anything: it is told for this one alone, as others may free the space. */
+function roomFault(
+  session: Session,
+  settlement: Extract<Settlement, { readonly meta: string }>,
+): TransportFull | undefined {
+  const payload = settlement.to === "again" ? settlement.payload?.length ?? 0 : 0;
+  return session.space.hasRoom(session, settlement.meta.length + payload)
+    ? undefined
+    : new TransportFull("Cannot store the record of a job as its file or its disk is full");
 }
 
 function again(session: Session, settlement: Settlement & { readonly to: "again" }): boolean {

@@ -50,7 +50,6 @@ export function createReserve(
       const operation: Operation & Answer = {
         size: limit,
         writes: true,
-        grows: false,
         deadline: end + deadline,
         over: false,
         needed: (session) => hasWork(session, queues, slots),

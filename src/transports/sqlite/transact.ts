@@ -15,8 +15,6 @@ export interface Operation {
   readonly size: number;
   /** Whether it takes a transaction; reads do not, unless they come behind a write. */
   readonly writes: boolean;
-  /** Whether it may make the file grow. */
-  readonly grows: boolean;
   /** When it gives up waiting for a lock, on the monotonic clock. */
   readonly deadline: number;
   /** It was aborted and answered already. */
@@ -63,9 +61,8 @@ function begin({ runtime }: Place, session: Session): void {
 }
 
 function write(place: Place, session: Session, group: Operation[]): readonly (() => void)[] {
-  const { connection, crowd } = place;
+  const { crowd } = place;
   const run = (operation: Operation): () => void => {
-    connection.bound(operation.grows);
     // Who looks in between sees the counters of what came before.
     if (!operation.writes) session.flush();
     return operation.run(session);

@@ -55,7 +55,7 @@ export function createTransactions(options: TransactionsOptions): Transactions {
     if (isClosed()) throw new TransportClosed(name);
     try {
       const database = check(transaction);
-      const session = sessions.get(database) ?? createSession(database);
+      const session = sessions.get(database) ?? createSession(database, connection.space);
       sessions.set(database, session);
       return savepoint(session, Math.floor(runtime.now()), run);
     } catch (error) {

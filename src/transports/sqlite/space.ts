@@ -1,0 +1,140 @@
+/**
+ * Space: a store that is full must still let its jobs end, as nothing else makes it empty. So pushes stop short of the
+ * limit, records of failed runs stop behind them, and what frees space, or takes none, is never refused.
+ *
+ * @module
+ */
+
+import { statfsSync, statSync } from "node:fs";
+import { TransportFull } from "../../errors.ts";
+import type { Runtime } from "../../runtime.ts";
+import { integerOf, type Statement } from "./driver.ts";
+
+/** Whatever is asked for its pages: a session. */
+interface Asked {
+  statement(sql: string): Statement;
+}
+
+/** Says what may still be written. */
+export interface Space {
+  /** Throws where pushes have taken all that they may: before one, as it would take more, and behind it. */
+  checkPush(session: Asked): void;
+  /** Notes what a transaction is about to write: the disk does not know of it before it commits. */
+  spend(bytes: number): void;
+  /** Whether a record of so many bytes may be written; one that may counts as being so. */
+  hasRoom(session: Asked, bytes: number): boolean;
+  /** Whether the disk has little left: from then on the log must stay small, as emptying it takes space, too. */
+  isTight(): boolean;
+  /** A transaction has ended, or the log was emptied: the disk is asked anew. */
+  forget(): void;
+}
+
+interface SpaceOptions {
+  readonly maxBytes: number | undefined;
+  /** What messages call the database. */
+  readonly label: string;
+  /** The file whose disk counts; empty for none. */
+  readonly file: () => string;
+  readonly runtime: Runtime;
+}
+
+/** Pages beyond the limit for the records of failed runs: at least, and as a part of the limit. */
+const SPARE_PAGES = 64;
+const SPARE_PART = 16;
+/** Bytes of a record that says little more than how often its job ran: such have as much room again. */
+const SMALL = 512;
+/** Bytes of the disk that pushes leave free: as a part of the disk, and at most. */
+const DISK_PART = 8;
+const DISK_MOST = 16 * 1024 * 1024;
+/** Bytes of a page, which is what the least change writes. */
+const PAGE = 4096;
+/** The part of what is kept that the log needs, though the file has free pages. */
+const LOG_PART = 1 / 5;
+/** Milliseconds for which the disk is not asked again. */
+const FRESH = 10;
+
+const USED = "SELECT page_count - freelist_count AS pages FROM pragma_page_count, pragma_freelist_count";
+const PAGE_SIZE = "PRAGMA page_size";
+const FREE = "PRAGMA freelist_count";
+
+/** Makes it for one database. */
+export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): Space {
+  let asked = -Infinity;
+  let free = Infinity;
+  let kept = 0;
+  let spent = 0;
+
+  /** How much of what pushes must leave free on the disk is still there: 1 and more where all of it is. */
+  function ofDisk(): number {
+    look();
+    return free / kept;
+  }
+
+  /** The same with the pages of the file that are free, which serve as well but for the log, that needs a part of the disk itself. */
+  function ofAll(session: Asked): number {
+    look();
+    if (free === Infinity) return Infinity;
+    const pages = integerOf(session.statement(FREE).get()?.freelist_count);
+    const inside = pages * integerOf(session.statement(PAGE_SIZE).get()?.page_size);
+    // Twice: it is written to the log, and, while it is still there, to the file.
+    return Math.min((free + inside - 2 * spent) / kept, (free - spent) / (kept * LOG_PART));
+  }
+
+  function look(): void {
+    const now = runtime.monotonic();
+    if (now - asked >= FRESH) {
+      asked = now;
+      const disk = diskOf(file());
+      free = disk?.free ?? Infinity;
+      kept = disk === undefined ? 1 : Math.max(1, Math.min(DISK_MOST, disk.size / DISK_PART));
+    }
+  }
+
+  function pagesOver(session: Asked, limit: number): number {
+    const pages = Math.floor(limit / integerOf(session.statement(PAGE_SIZE).get()?.page_size));
+    const spare = Math.max(SPARE_PAGES, Math.ceil(pages / SPARE_PART));
+    return (integerOf(session.statement(USED).get()?.pages) - pages) / spare;
+  }
+
+  return {
+    checkPush(session) {
+      if (maxBytes !== undefined && pagesOver(session, maxBytes) > 0) {
+        throw new TransportFull(
+          `Cannot store in '${label}' as it is at its limit of ${maxBytes} bytes ('maxBytes')`,
+        );
+      }
+      // As SQLite itself would say it, so that the log is emptied into the file before a caller hears of it.
+      if (ofAll(session) < 1) {
+        throw new Error("database or disk is full, but for what is kept for jobs to end");
+      }
+    },
+    spend(bytes) {
+      spent += bytes;
+    },
+    hasRoom(session, bytes) {
+      const small = bytes <= SMALL;
+      if (maxBytes !== undefined && pagesOver(session, maxBytes) >= (small ? 2 : 1)) return false;
+      if (ofAll(session) < (small ? 0.25 : 0.5)) return false;
+      spent += bytes + PAGE;
+      return true;
+    },
+    isTight: () => ofDisk() < 1,
+    forget() {
+      asked = -Infinity;
+      spent = 0;
+    },
+  };
+}
+
+/** The disk of a file, in bytes; undefined for no file, and where the system does not say. */
+function diskOf(file: string): { readonly free: number; readonly size: number } | undefined {
+  if (file === "") return undefined;
+  try {
+    const { bavail, blocks, bsize } = statfsSync(file);
+    // What is in the log may take as much again in the file before the log gives it back.
+    const log = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    return blocks > 0 ? { free: bavail * bsize - log, size: blocks * bsize } : undefined;
+  } catch {
+    return undefined;
+  }
+}
