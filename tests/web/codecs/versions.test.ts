@@ -206,9 +206,7 @@ test("versions and steps that are none are refused with what is wanted", () => {
   for (const first of [0, -1, 1.5, NaN, Infinity, Object("1")]) {
     expect(thrown(() => from(first)).message).toContain("'first' must be a whole number from 1");
   }
-  expect(thrown(() => from(1, Object(5))).message).toContain(
-    "each step must be a function: current value is 5",
-  );
+  expect(thrown(() => from(1, Object(5))).message).toContain("each step must be a function");
   expect(thrown(() => from(1, String).step(Object(null))).message).toContain("each step must be a function");
   const wrong = Object({ first: 1, steps: [] });
   expect(thrown(() => createRelay({ jobs: { greet: { schema, upcast: wrong } } })).message).toContain(
