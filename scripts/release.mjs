@@ -4,6 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { relative } from "node:path";
 import { install, npm } from "./lib/install.mjs";
 import { inRepository, root } from "./lib/paths.mjs";
 import { binaryOf, toolNode } from "./lib/runtimes.mjs";
@@ -26,8 +27,13 @@ const [command, args] = registry === "jsr" ? toJsr() : toNpm();
 const { status } = spawnSync(command, args, {
   cwd: root,
   stdio: "inherit",
-  // JSR's tool would otherwise fetch a Deno of its own.
-  env: { ...process.env, DENO_BIN_PATH: binaryOf("deno"), DENO_NO_UPDATE_CHECK: "1" },
+  // JSR's tool would otherwise fetch a Deno of its own. It hands the path to a shell as it is: a folder of this machine
+  // may hold a space, the path from the repository does not.
+  env: {
+    ...process.env,
+    DENO_BIN_PATH: relative(root, binaryOf("deno") ?? "deno"),
+    DENO_NO_UPDATE_CHECK: "1",
+  },
 });
 process.exit(status ?? 1);
 
