@@ -6,7 +6,7 @@
  */
 
 import { connect } from "../connect.ts";
-import type { Jobs } from "../definitions.ts";
+import type { Fitting, Jobs } from "../definitions.ts";
 import { errorOf } from "../errors.ts";
 import { checkKnown, checkSignal, quote, shown } from "../options.ts";
 import { createRelay, type Relay } from "../relay.ts";
@@ -79,7 +79,9 @@ const DEFAULT = "default";
  *
  * @throws {TypeError} for an option that is wrong or unknown.
  */
-export function relays<const J extends Jobs>(options: RelaysOptions<J>): Relays<J> {
+export function relays<const J extends Jobs>(
+  options: RelaysOptions<J> & { readonly jobs: Fitting<J> },
+): Relays<J> {
   const action = "make relays";
   checkKnown(action, options, ["jobs", "config", "transport", "transportFor"]);
   const { jobs, transport, transportFor } = options;

@@ -9,6 +9,7 @@ import {
   type Relay,
   type Upcast,
 } from "../../mod.ts";
+import { type Relays, relays } from "../../src/config/mod.ts";
 import { holds, type Same } from "./support.ts";
 
 interface V1 {
@@ -63,6 +64,17 @@ const definition: JobDefinition<typeof schema> = { schema, upcast };
 createRelay({ jobs: { greet: definition } });
 // @ts-expect-error: a V1 is not what the schema takes
 const wrong: JobDefinition<typeof schema> = { schema, upcast: from(1, (old: V1) => old) };
+
+// Relays by configuration ask the same of their jobs.
+const configured = relays({ jobs: fitting });
+holds<Same<typeof configured, Relays<typeof fitting>>>();
+relays({ jobs: { greet: { schema, upcast } } });
+// @ts-expect-error: the last name is missing
+relays({ jobs: { greet: { schema, upcast: from(2, (old: V2) => ({ first: old.names[0] ?? "" })) } } });
+// @ts-expect-error: a V2 is not what the schema takes
+relays({ jobs: misfit });
+// @ts-expect-error: a V1 is not what the schema takes
+relays({ jobs: satisfying });
 
 // It is the schema's input that counts, not what a handler gets.
 const when = v.object({ at: v.pipe(v.string(), v.transform((text) => new Date(text))) });
