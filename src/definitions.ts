@@ -49,14 +49,24 @@ export interface JobDefinition<Schema extends StandardSchema = StandardSchema> e
   readonly upcast?: Upcast<InputOf<Schema>> | undefined;
 }
 
-/** Definitions whose last steps give what their schemas take; what does not, does not compile. */
+/**
+ * Definitions that have no option that does not exist, and whose last steps give what their schemas take; others do not
+ * compile. A function of your own that makes relays takes `jobs: J & Fitting<J>` and calls `createRelay<J>({ jobs })`.
+ */
 export type Fitting<J extends Jobs> = {
   readonly [Name in keyof J]: J[Name] extends {
     readonly schema: infer Schema extends StandardSchema;
     readonly upcast?: infer Versions;
-  } ? unknown extends Versions ? unknown
-    : Exclude<Versions, undefined> extends Upcast<InputOf<Schema>> ? unknown
-    : { readonly upcast: Upcast<InputOf<Schema>> }
+  }
+    ? Exclude<keyof J[Name], keyof JobDefinition | "~standard"> extends never
+      ? unknown extends Versions ? unknown
+      : Exclude<Versions, undefined> extends Upcast<InputOf<Schema>> ? unknown
+      : { readonly upcast: Upcast<InputOf<Schema>> }
+    : J[Name] extends StandardSchema ? unknown
+    : string extends keyof J[Name] ? unknown
+    : {
+      readonly [Key in Exclude<keyof J[Name], keyof JobDefinition>]: `A job has no option '${Key & string}'`;
+    }
     : unknown;
 };
 

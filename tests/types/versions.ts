@@ -87,7 +87,7 @@ createRelay({ jobs: { remind: { schema: when, upcast: dated } } });
 
 // A function of a program's own that makes relays says the same of its jobs.
 function make<const J extends Jobs>(jobs: J & Fitting<J>): Relay<J> {
-  return createRelay({ jobs });
+  return createRelay<J>({ jobs });
 }
 make(fitting);
 // @ts-expect-error: a V2 is not what the schema takes

@@ -33,9 +33,13 @@ export function groundOn(server: NatsServer): Ground {
   return {
     server,
     prefix,
-    relay(jobs, options, more) {
+    relay<const J extends Jobs>(
+      jobs: J & Fitting<J>,
+      options?: Partial<NatsOptions>,
+      more?: Omit<RelayOptions<J>, "jobs" | "transport">,
+    ) {
       const transport = nats({ servers: server.url, prefix, ackWait: 5_000, ...options });
-      const relay = createRelay({ jobs, transport, ...more });
+      const relay = createRelay<J>({ jobs, transport, ...more });
       relays.push(relay);
       return relay;
     },

@@ -76,8 +76,8 @@ export function makePlace(ground: Ground): Place {
     pace,
     transport,
     connect,
-    relay(jobs, options) {
-      const relay = createRelay({ transport, ...options, jobs, runtime });
+    relay<const J extends Jobs>(jobs: J & Fitting<J>, options?: PlaceOptions<J>) {
+      const relay = createRelay<J>({ transport, ...options, jobs, runtime });
       relays.push(relay);
       return relay;
     },

@@ -212,8 +212,11 @@ function createStage({ runtime, pace = EXACT }: Place, { line, client, relays, b
     pace,
     line,
     client,
-    relay(jobs, options = {}) {
-      const relay = createRelay({ jobs, transport: line, runtime, ...options });
+    relay<const J extends Jobs>(
+      jobs: J & Fitting<J>,
+      options: Partial<Omit<RelayOptions<J>, "jobs">> = {},
+    ) {
+      const relay = createRelay<J>({ jobs, transport: line, runtime, ...options });
       relays.push(relay);
       return relay;
     },
