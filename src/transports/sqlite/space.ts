@@ -23,6 +23,11 @@ export interface Space {
   spend(bytes: number): void;
   /** Whether a record of so many bytes may be written; one that may counts as being so. */
   hasRoom(session: Asked, bytes: number): boolean;
+  /**
+   * Keeps the file from growing where the disk has next to nothing left: a page that is in the log and finds no place in
+   * the file would keep the log from ever being emptied. What needs such a page is refused, and what frees pages goes on.
+   */
+  cap(session: Asked): void;
   /** Whether the disk has little left: from then on the log must stay small, as emptying it takes space, too. */
   isTight(): boolean;
   /** A transaction has ended, or the log was emptied: the disk is asked anew. */
@@ -46,16 +51,31 @@ const SMALL = 512;
 /** Bytes of the disk that pushes leave free: as a part of the disk, and at most. */
 const DISK_PART = 8;
 const DISK_MOST = 16 * 1024 * 1024;
+/**
+ * With less than so many times what is kept the log is emptied behind each transaction: what it holds of new pages needs
+ * space in the file, and a transaction that fills the disk before that is so would keep it from ever being emptied.
+ */
+const TIGHT = 4;
+/** With less than this part of what is kept the file must not grow at all. */
+const CAPPED = 0.5;
+/** Pages that a record changes beside those that it fills: of its row, of the places in the indexes that it leaves and gets. */
+const CHANGED = 4;
 /** Bytes of a page, which is what the least change writes. */
 const PAGE = 4096;
 /** The part of what is kept that the log needs, though the file has free pages. */
-const LOG_PART = 1 / 5;
+const LOG_PART = 0.3;
+/** Parts of it that records must leave, and small ones. */
+const RECORD_PART = 0.7;
+const SMALL_PART = 0.55;
 /** Milliseconds for which the disk is not asked again. */
 const FRESH = 10;
 
 const USED = "SELECT page_count - freelist_count AS pages FROM pragma_page_count, pragma_freelist_count";
 const PAGE_SIZE = "PRAGMA page_size";
 const FREE = "PRAGMA freelist_count";
+const PAGES = "PRAGMA page_count";
+/** The most pages that SQLite knows. */
+const NO_CAP = 4_294_967_294;
 
 /** Makes it for one database. */
 export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): Space {
@@ -63,6 +83,7 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
   let free = Infinity;
   let kept = 0;
   let spent = 0;
+  const caps = new WeakSet<Asked>();
 
   /** How much of what pushes must leave free on the disk is still there: 1 and more where all of it is. */
   function ofDisk(): number {
@@ -77,7 +98,7 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
     const pages = integerOf(session.statement(FREE).get()?.freelist_count);
     const inside = pages * integerOf(session.statement(PAGE_SIZE).get()?.page_size);
     // Twice: it is written to the log, and, while it is still there, to the file.
-    return Math.min((free + inside - 2 * spent) / kept, (free - spent) / (kept * LOG_PART));
+    return free - spent < kept * LOG_PART ? 0 : (free + inside - 2 * spent) / kept;
   }
 
   function look(): void {
@@ -114,11 +135,19 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
     hasRoom(session, bytes) {
       const small = bytes <= SMALL;
       if (maxBytes !== undefined && pagesOver(session, maxBytes) >= (small ? 2 : 1)) return false;
-      if (ofAll(session) < (small ? 0.25 : 0.5)) return false;
-      spent += bytes + PAGE;
+      if (ofAll(session) < (small ? SMALL_PART : RECORD_PART)) return false;
+      spent += bytes + CHANGED * PAGE;
       return true;
     },
-    isTight: () => ofDisk() < 1,
+    cap(session) {
+      const capped = ofDisk() < CAPPED;
+      if (!capped && !caps.has(session)) return;
+      if (capped) caps.add(session);
+      else caps.delete(session);
+      const most = capped ? integerOf(session.statement(PAGES).get()?.page_count) : NO_CAP;
+      session.statement(`PRAGMA max_page_count = ${most}`).get();
+    },
+    isTight: () => ofDisk() < TIGHT,
     forget() {
       asked = -Infinity;
       spent = 0;

@@ -67,6 +67,7 @@ function write(place: Place, session: Session, group: Operation[]): readonly (()
     if (!operation.writes) session.flush();
     return operation.run(session);
   };
+  session.space.cap(session);
   session.database.exec("BEGIN IMMEDIATE");
   try {
     // The wait for the lock took time, and others may have committed in it.
