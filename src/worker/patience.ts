@@ -26,7 +26,7 @@ export interface Bounds<T> {
 
 /** What the transport answers, or a rejection when it has not in time. */
 export function inTime<T>(state: State, answer: Promise<T>, bounds: Bounds<T>): Promise<T> {
-  const { alarms, bench: { callTimeout } } = state;
+  const { alarms, bench: { callTimeout, runtime } } = state;
   const { action, wait, signal } = bounds;
   return new Promise((resolve, reject) => {
     let late = false;
@@ -39,7 +39,9 @@ export function inTime<T>(state: State, answer: Promise<T>, bounds: Bounds<T>): 
     let alarm = alarms.set(granted, giveUp(granted));
     const hurry = (): void => {
       alarm.cancel();
-      alarm = alarms.set(callTimeout, giveUp(callTimeout));
+      // A worker that stops within a grace has no more time than that.
+      const left = Math.min(callTimeout, Math.max(0, state.endBy - runtime.monotonic()));
+      alarm = alarms.set(left, giveUp(left));
     };
     signal.addEventListener("abort", hurry, { once: true });
     const end = (then: () => void): void => {

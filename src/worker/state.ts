@@ -135,6 +135,8 @@ export interface State extends Judge {
   stopping: boolean;
   /** Ends what is still being encrypted when the worker has stopped. */
   readonly sealing: AbortController;
+  /** When a worker that stops waits for no answer any more, by the monotonic clock; Infinity while its handlers may go on. */
+  endBy: number;
   /** The worker has stopped: whatever still comes in belongs to nobody. */
   over: boolean;
   /** It is looked from time to time whether its groups are bound still. */

@@ -39,11 +39,15 @@ import { createTroubles } from "./trouble.ts";
 /** The reason of what goes on beside fetching when the worker stops. */
 const ENDING = new Error("the worker stops");
 
+/** Milliseconds beyond the grace in which the store may answer, as what is given back at its end is sent only then. */
+const LAST_ANSWERS = 1_000;
+
 /** What ends a run. */
 export interface RunOptions {
   /**
    * Ends the run: no job is fetched any more, handlers see their signals abort with this one's reason, and have the
    * worker's `grace` to finish. What they throw after that is no failure; what does not finish is given back.
+   * For what the store does not answer, `run` lasts a second longer than the grace at most.
    */
   readonly signal?: AbortSignal | undefined;
 }
@@ -178,7 +182,10 @@ export function startEngine(
   return {
     done,
     stop(grace) {
-      if (grace !== undefined) state.alarms.set(grace, () => halt(state, new Error("the worker stops")));
+      if (grace !== undefined) {
+        endWithin(state, grace + state.settings.grace);
+        state.alarms.set(grace, () => halt(state, new Error("the worker stops")));
+      }
       leaveOff(state);
       return done;
     },
@@ -213,6 +220,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     running: createSlots(),
     unsettled: 0,
     stopping: false,
+    endBy: Infinity,
     over: false,
     sealing: new AbortController(),
     watching: false,
@@ -251,6 +259,7 @@ function leaveOff(state: State): void {
 
 /** Tells the running handlers to end, and gives up those that have not after the worker's grace. */
 function halt(state: State, reason: unknown): void {
+  endWithin(state, state.settings.grace);
   leaveOff(state);
   for (const run of state.running.items()) {
     run.stopped = true;
@@ -270,17 +279,31 @@ function halt(state: State, reason: unknown): void {
   });
 }
 
-/** Waits for the last handler and the last answer, the latter no longer than a call may take. */
+/** Bounds the wait for answers, as a server that is gone must not hold the end up beyond the grace. */
+function endWithin(state: State, grace: number): void {
+  const { bench: { callTimeout, runtime } } = state;
+  const ms = grace + Math.min(callTimeout, LAST_ANSWERS);
+  state.endBy = Math.min(state.endBy, runtime.monotonic() + ms);
+  state.alarms.set(ms, () => endNow(state));
+}
+
+function endNow(state: State): void {
+  state.over = true;
+  state.quiet.open();
+}
+
+/** Waits for the last handler and the last answer, the latter no longer than a call may take or the grace leaves. */
 async function windDown(state: State): Promise<void> {
   const { bench: { callTimeout, events }, quiet } = state;
   leaveOff(state);
-  await Promise.all(state.asides);
-  while (isRunning(state)) await quiet.wait();
-  await state.ticker?.done;
-  const enough = state.alarms.set(callTimeout, () => {
-    state.over = true;
+  let beside = true;
+  const end = (): void => {
+    beside = false;
     quiet.open();
-  });
+  };
+  Promise.all([...state.asides, state.ticker?.done]).then(end, end);
+  while (isRunning(state) || (beside && !state.over)) await quiet.wait();
+  const enough = state.alarms.set(callTimeout, () => endNow(state));
   while ((state.unsettled > 0 || state.extensions.size > 0) && !state.over) await quiet.wait();
   enough.cancel();
   state.over = true;
