@@ -44,11 +44,13 @@ export function createClock(runtime: Runtime): Clock {
     elapsed,
     moment() {
       const { epoch } = begin();
+      const before = elapsed();
+      const wall = runtime.now() - epoch;
       const time = elapsed();
-      // The wall clock may show whole milliseconds only, so its skew is from `least` to less than `least + 1`. One that
-      // is kept gives equal instants equal times; one that is too high would let a job run early.
-      const least = runtime.now() - epoch - time;
-      if (skew >= least + 1 || skew < least - 1) skew = Math.floor(least);
+      // The wall clock may show whole milliseconds only, and this thread may have had no turn between two readings: the
+      // skew is from `wall - time` to less than `wall - before + 1`. One that is kept gives equal instants equal times;
+      // one that is too high would let a job run early.
+      if (skew >= wall - before + 1 || skew < wall - time - 1) skew = Math.floor(wall - time);
       return { now: Math.floor(time), start: Math.ceil(time), skew };
     },
   };
