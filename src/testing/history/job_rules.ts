@@ -70,6 +70,16 @@ const nothingLost: Rule = ({ name, lines, dispatches, starts, settles, operation
   }
 };
 
+/** A job whose run failed is not done: what it was to do is lost as if the job had vanished. */
+const failedIsNotDone: Rule = ({ name, lines, settles }, report) => {
+  const failed = new Set(lines.flatMap((line) => line.op === "end" && line.failed ? [line.token] : []));
+  for (const line of settles) {
+    if (line.to === "done" && ended(line) && failed.has(line.token)) {
+      report("S1", line.at, `${name} is done as '${line.token}', whose run failed`);
+    }
+  }
+};
+
 const nothingInvented: Rule = ({ name, dispatches, starts, settles }, report) => {
   const replaced = settles.filter(({ digest }) => digest !== undefined);
   const digests = new Set([...dispatches.filter(isStored), ...replaced].map(({ digest }) => digest));
@@ -263,7 +273,9 @@ const oneLive: Rule = (job, report, slack) => {
     const { certain, possible } = livesAround(job, call);
     if (call.status === "duplicate") {
       const free = held.every((line) => {
-        return began(line) > call.at || began(call) > line.at + (line.idWindow ?? 0) + slack;
+        if (began(line) > call.at) return true;
+        // One whose answer was lost may have been stored later than its call ended, and holds its id from then on.
+        return line.outcome !== "unknown" && began(call) > line.at + (line.idWindow ?? 0) + slack;
       });
       if (free && possible <= 0) {
         report("S11", call.at, `${job.name} was refused though its id was free`);
@@ -280,6 +292,7 @@ const oneLive: Rule = (job, report, slack) => {
 /** The rules for one job. */
 export const JOB_RULES: readonly Rule[] = [
   nothingLost,
+  failedIsNotDone,
   nothingInvented,
   repeatedOnce,
   onePlace,

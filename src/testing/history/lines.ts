@@ -80,6 +80,8 @@ export interface EndLine extends JobLine {
   readonly op: "end";
   /** The delivery's. */
   readonly token: string;
+  /** It threw, so that its delivery must not be settled as done. Default false. */
+  readonly failed?: boolean;
 }
 
 /** A delivery was to be ended. */

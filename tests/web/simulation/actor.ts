@@ -5,6 +5,7 @@ import type { Running } from "../support/kit.ts";
 import { filteredJobs, watchingOrder } from "./filters.ts";
 import { type Cable, createCable } from "./flaky.ts";
 import type { Ground } from "./ground.ts";
+import { passingOn } from "./middlewares.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
 import { GROUPS, jobs, TOPIC } from "./tasks.ts";
 
@@ -47,6 +48,7 @@ export function createActor(name: string, ground: Ground): Actor {
     transport: climate.plant?.(watched) ?? watched,
     runtime: counted.runtime,
     callTimeout: CALL,
+    use: [...climate.use ?? [], ...climate.middlewares ? passingOn(ground) : []],
   });
   const counts = countEvents(relay);
   const actor: Actor = {

@@ -1,5 +1,5 @@
 /** What a world stands on: one clock, one die, one store, and one list of what happened. */
-import { memory, type Transport } from "../../../mod.ts";
+import { type AnyMiddleware, memory, type Transport } from "../../../mod.ts";
 import { createRandom } from "../../../src/testing/fake_runtime.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
 import { around, watching } from "../mutants/mutants.ts";
@@ -20,6 +20,10 @@ export interface Climate {
   readonly ordered: boolean;
   /** Payloads pass a filter that takes its time. */
   readonly filters: boolean;
+  /** Runs and dispatches pass middlewares. */
+  readonly middlewares: boolean;
+  /** What stands around those, and around each run. */
+  readonly use?: readonly AnyMiddleware[];
   /** Handlers fail at once: what is late is late for its filters. */
   readonly instant?: boolean;
   /** What is put between each relay and what writes down its pushes. */

@@ -29,6 +29,7 @@ export async function play(
     cuts: ordered ? 0 : seed % 4 === 2 ? 0.2 : seed % 4 === 1 ? 0.03 : 0,
     ordered,
     filters: seed % 5 === 0,
+    middlewares: seed % 3 === 1,
     ...(wrap === undefined ? {} : { wrap }),
     ...more,
   });

@@ -178,10 +178,13 @@ export function createRecorder(options: RecorderOptions): Recorder {
       const digest = digestOf(context.job.payload, headers);
       const job = { process, queue, id, token };
       write([{ op: "start", at: now(), ...job, attempt: context.attempt, until: grip?.until ?? 0, digest }]);
+      let failed = true;
       try {
-        return await handle(payload, context);
+        const result = await handle(payload, context);
+        failed = false;
+        return result;
       } finally {
-        write([{ op: "end", at: now(), ...job }]);
+        write([{ op: "end", at: now(), ...job, ...(failed ? { failed } : {}) }]);
       }
     },
   };

@@ -5,6 +5,7 @@ import type { Mutant } from "../mutants/mutants.ts";
 import { STORAGE_MUTANTS } from "../mutants/storage.ts";
 import { TOPIC_MUTANTS } from "../mutants/topics.ts";
 import { changingPlaces } from "./filters.ts";
+import { swallowing } from "./middlewares.ts";
 import { play } from "./play.ts";
 
 /** The same worlds everywhere, and fewer in workerd, where a turn of the event loop takes ten times as long. */
@@ -69,6 +70,14 @@ test("some seed finds that jobs change places while their filters run", async ()
     if (broken.some((line) => line.startsWith("places: "))) return;
   }
   expect.fail("no ordered seed found it");
+}, 300_000);
+
+test("some seed finds by S1 that a middleware swallows what a handler throws", async () => {
+  for (let seed = 1; seed <= ENOUGH; seed++) {
+    const { broken } = await play(seed, undefined, { middlewares: true, use: [swallowing] });
+    if (broken.some((line) => line.startsWith("S1 ") && line.endsWith("whose run failed"))) return;
+  }
+  expect.fail(`none of ${ENOUGH} seeds found it`);
 }, 300_000);
 
 test("some seed finds by S6 that a filter's late answer settles a lost lease", async () => {
