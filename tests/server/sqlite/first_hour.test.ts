@@ -15,6 +15,7 @@ import { nats } from "../../../src/transports/nats/mod.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
 import { sqlite } from "../../../src/transports/sqlite/mod.ts";
 import { free } from "../../web/support/kit.ts";
+import { spawnScript } from "../support/spawn.ts";
 
 const call = { deadline: 10_000 };
 const job = (payload = new Uint8Array()) => ({
@@ -42,21 +43,13 @@ test("adapters that are given a text or a URL show how it is written, without re
   );
 });
 
-// A process has one folder, and only Node's pool of forks lets a test change it.
-test.skipIf(binaryOf("node24") !== process.execPath)(
-  "a relative path means where the process was when the transport was made",
-  async () => {
-    const [first, second, before] = [newFolder(), newFolder(), process.cwd()];
-    onTestFinished(() => process.chdir(before));
-    process.chdir(first);
-    const transport = sqlite({ path: "jobs.db" });
-    process.chdir(second);
-    await transport.push([job()], call);
-    expect(statSync(join(first, "jobs.db")).isFile()).toBe(true);
-    expect(statSync(join(second, "jobs.db"), { throwIfNoEntry: false })).toBeUndefined();
-    await transport[Symbol.asyncDispose]();
-  },
-);
+test("a relative path means where the process was when the transport was made", async () => {
+  const [first, second] = [newFolder(), newFolder()];
+  await using child = spawnScript(new URL("fixtures/relative.ts", import.meta.url), [second], { cwd: first });
+  expect(await child.next()).toBe("stored");
+  expect(statSync(join(first, "jobs.db")).isFile()).toBe(true);
+  expect(statSync(join(second, "jobs.db"), { throwIfNoEntry: false })).toBeUndefined();
+});
 
 test("a transaction that read before others wrote is told to roll back and to begin IMMEDIATE", async () => {
   const path = join(newFolder(), "jobs.db");
