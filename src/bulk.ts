@@ -6,7 +6,7 @@
 
 import { MAX_BULK } from "./defaults.ts";
 import type { BulkOptions, Dispatched } from "./dispatch.ts";
-import { type BulkFailure, BulkRefusedError, errorOf } from "./errors.ts";
+import { type BulkFailure, BulkRefusedError, errorOf, TransportBusy } from "./errors.ts";
 import type { Pushed, PushJob } from "./exchange.ts";
 import { checkBoolean, checkKnown, checkObject } from "./options.ts";
 import { type JobSettings, prepare } from "./prepare.ts";
@@ -65,7 +65,7 @@ export async function dispatchMany(
   let stored = 0;
   let results: readonly (Dispatched | Error)[] = [];
   const push = (ready: readonly PushJob[]): Promise<readonly Pushed[]> =>
-    pushAll(sender, ready, { atomic, transaction, signal });
+    pushWithRoom(sender, ready, { atomic, transaction, signal });
   const store = async (prepared: readonly PushJob[]): Promise<readonly (Dispatched | Error)[]> => {
     if (sender.inline !== undefined) {
       const done: Dispatched[] = [];
@@ -147,14 +147,33 @@ function failuresOf(results: readonly unknown[]): BulkFailure[] {
   );
 }
 
+/** How jobs are pushed together. */
+interface PushTogether {
+  readonly atomic: boolean;
+  readonly transaction: object | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** In a transaction jobs never wait for room: what has it may wait for the transaction to end. */
+async function pushWithRoom(
+  sender: Sender,
+  jobs: readonly PushJob[],
+  how: PushTogether,
+): Promise<readonly Pushed[]> {
+  const { berths } = sender;
+  if (berths === undefined || how.transaction !== undefined) return await pushAll(sender, jobs, how);
+  try {
+    return await berths.take(jobs.length, how.signal, () => pushAll(sender, jobs, how));
+  } catch (error) {
+    if (!(error instanceof TransportBusy)) throw error;
+    return jobs.map(() => error);
+  }
+}
+
 async function pushAll(
   sender: Sender,
   jobs: readonly PushJob[],
-  { atomic, transaction, signal }: {
-    atomic: boolean;
-    transaction: object | undefined;
-    signal: AbortSignal | undefined;
-  },
+  { atomic, transaction, signal }: PushTogether,
 ): Promise<readonly Pushed[]> {
   const { transport, callTimeout } = sender;
   if (transaction !== undefined) return await pushWithin(sender, transaction, jobs, atomic);

@@ -70,6 +70,12 @@ export function createDispatcher(sender: Sender): Dispatcher {
     });
   }
 
+  function sendWithRoom(job: PushJob, signal: AbortSignal | undefined, refuse: boolean): Promise<Dispatched> {
+    const { berths } = sender;
+    if (berths === undefined) return sendBatched(job, signal, refuse);
+    return gate.pass(() => berths.take(1, signal, () => sendBatched(job, signal, refuse)));
+  }
+
   function sendWithin(job: PushJob, transaction: object, refuse: boolean): Promise<Dispatched> {
     return gate.pass(async () => {
       const [pushed] = await pushWithin(sender, transaction, [job], false);
@@ -97,7 +103,7 @@ export function createDispatcher(sender: Sender): Dispatcher {
           sender.inline !== undefined
             ? gate.pass(() => runInline(sender, job, signal))
             : transaction === undefined
-            ? sendBatched(job, signal, refuse)
+            ? sendWithRoom(job, signal, refuse)
             : sendWithin(job, transaction, refuse);
         const send = (job: PushJob): Promise<Dispatched> =>
           goesAtOnce(sender, job) ? go(job) : gate.pass(() => sendInTurn(sender, job, go, signal));

@@ -6,6 +6,7 @@
 
 import { type Admin, createAdmin } from "./admin.ts";
 import { createLazyAlarms } from "./alarms.ts";
+import { createBerths } from "./berths.ts";
 import { raw } from "./codec.ts";
 import { CALL_TIMEOUT, MAX_PAYLOAD } from "./defaults.ts";
 import { type Fitting, type Jobs, readDefinitions } from "./definitions.ts";
@@ -161,6 +162,12 @@ export function createRelay<
   const maxPayload = checkInteger(action, "maxPayload", wanted, 1, most);
   const callTimeout = checkTime(action, "callTimeout", within, 1);
   const alarms = createLazyAlarms(runtime);
+  const { maxPending } = options;
+  const berths = maxPending === undefined ? undefined : createBerths({
+    most: checkInteger(action, "maxPending", maxPending, 1, Number.MAX_SAFE_INTEGER),
+    alarms,
+    ms: callTimeout,
+  });
   const definitions = readDefinitions(options.jobs, [json, raw, ...options.codecs ?? []]);
   const [topic] = definitions.topics;
   if (topic !== undefined && transport.topics === undefined) {
@@ -216,6 +223,7 @@ export function createRelay<
   const turns = createTurns();
   const dispatcher = createDispatcher({
     ...desk,
+    berths,
     turns,
     events,
     outgoing,

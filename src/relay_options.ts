@@ -29,6 +29,11 @@ export interface RelayOptions<
   readonly maxPayload?: number | undefined;
   /** Milliseconds that one call to the transport may take. Default 10,000. */
   readonly callTimeout?: number | undefined;
+  /**
+   * Jobs that may be under way to the store at once; a dispatch beyond them waits for room in its turn, and rejects with
+   * `TransportBusy` after `callTimeout`. A bulk counts its jobs. Dispatches in a transaction do not wait. Default: no limit.
+   */
+  readonly maxPending?: number | undefined;
   /** The request id of whatever dispatches, from a context of the user's own. Default: none. */
   readonly requestId?: (() => string | undefined) | undefined;
   /** Kinds of recurrences beside `every` whose ticks its workers push, such as `[cron]`. Default: none. */
@@ -57,6 +62,7 @@ const KNOWN = [
   "codecs",
   "maxPayload",
   "callTimeout",
+  "maxPending",
   "requestId",
   "recurrences",
   "runtime",

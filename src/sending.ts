@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Berths } from "./berths.ts";
 import type { Dispatched } from "./dispatch.ts";
 import { DuplicateJobError, errorOf, OutcomeUnknown, RelevoError } from "./errors.ts";
 import type { Events } from "./events.ts";
@@ -25,6 +26,8 @@ export interface Sender extends Desk {
   readonly callTimeout: number;
   /** The queues that running workers read. */
   readonly readers: Readers;
+  /** Room for jobs under way; undefined: there is no limit. */
+  readonly berths: Berths | undefined;
   /** The order of jobs that pass filters. */
   readonly turns: Turns;
   /** The dispatch sides of the relay's middlewares; undefined: there are none. */

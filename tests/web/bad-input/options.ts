@@ -107,6 +107,7 @@ export function options(open: OpenPlace): void {
       ...await refusals("limit", (limit) => list?.("default", "waiting", { limit })),
       ...await refusals("maxPayload", (maxPayload) => make({ maxPayload })),
       ...await refusals("callTimeout", (callTimeout) => make({ callTimeout })),
+      ...await refusals("maxPending", (maxPending) => make({ maxPending })),
     ]).toEqual([]);
     expect(thrown(() => make({ transport: null })).message).toContain("'transport' must be a transport");
     expect(thrown(() => make({ transport: Promise.reject(new Error("no")) })).message).toContain("await it");

@@ -17,7 +17,7 @@ it("an option that is given as undefined is as if it were left out, wherever the
   const relay = createRelay({
     jobs: { task: definition },
     runtime,
-    ...nothing("transport", "codecs", "maxPayload", "callTimeout", "requestId"),
+    ...nothing("transport", "codecs", "maxPayload", "callTimeout", "maxPending", "requestId"),
   });
   relay.handle(
     "task",
