@@ -14,6 +14,7 @@ import type { Address } from "./servers/address.ts";
 import { codecs } from "./workloads/codecs.ts";
 import { flow } from "./workloads/flow.ts";
 import { latency, processes } from "./workloads/latency.ts";
+import { middleware } from "./workloads/middleware.ts";
 import { beside, ticks } from "./workloads/recurring.ts";
 import { fsync, idle, memory, weight } from "./workloads/rest.ts";
 import { backlog, handlers } from "./workloads/scale.ts";
@@ -34,6 +35,7 @@ const workloads: Readonly<Record<Task["workload"], Workload>> = {
   ticks,
   beside,
   codecs,
+  middleware,
   fsync,
 };
 

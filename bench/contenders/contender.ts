@@ -63,6 +63,8 @@ export interface Recurring {
 /** Opens subjects. */
 export interface Contender {
   open(options: OpenOptions): Promise<Subject>;
+  /** The URL of the store, as relays connect to it. Absent: it is no store of relays. */
+  url?(options: OpenOptions): string;
   /** Lets a worker wait for jobs of so many queues. */
   idle?(options: OpenOptions, queues: number): Promise<Stop>;
   /** Absent: it knows no schedules. */

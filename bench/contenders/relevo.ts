@@ -43,6 +43,7 @@ function serverUrl(options: OpenOptions): string {
 
 function contender(urlOf: (options: OpenOptions) => string): Contender {
   return {
+    url: urlOf,
     open: (options) => open(urlOf(options)),
     idle: (options, queues) => idle(urlOf(options), queues),
     recurring: (options) => recurring(urlOf(options)),

@@ -22,6 +22,7 @@ export interface Task {
     | "ticks"
     | "beside"
     | "codecs"
+    | "middleware"
     | "fsync";
   readonly contender: string;
   readonly durability: Durability;

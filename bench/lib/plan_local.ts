@@ -39,6 +39,8 @@ export function planOfLocal(choice: Choice): readonly Stage[] {
         task("scale", "relevo memory", "full", { jobs: quick ? 10_000 : 50_000 }),
         task("scale", "relevo sqlite", "full", { jobs: quick ? 5_000 : 20_000 }),
         task("codecs", "relevo memory", "full", { jobs: quick ? 5_000 : 20_000 }),
+        task("middleware", "relevo memory", "full", { jobs: quick ? 20_000 : 100_000 }),
+        task("middleware", "relevo sqlite", "full", { jobs: quick ? 5_000 : 20_000 }),
         ...MEMORY.map((name) => task("memory", name, "full", { jobs: quick ? 50_000 : 200_000 })),
       ],
     },

@@ -71,6 +71,7 @@ function planOf(choice: Choice, entrants: readonly Entrant[]): readonly Stage[] 
           jobs: quick ? 20_000 : 50_000,
           warm: 5_000,
         }),
+        ...each(ours, "middleware", { jobs: quick ? 5_000 : 20_000 }),
         ...each(entrants, "weight", { jobs: quick ? 10_000 : 50_000 }),
       ],
     },

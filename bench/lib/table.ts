@@ -24,6 +24,7 @@ const TITLES: Readonly<Record<Task["workload"], string>> = {
   ticks: "Recurring jobs: how late a lone tick is, and many that are due at once",
   beside: "An idle worker beside schedules that are not due",
   codecs: "Codecs and versions: dispatch and drain, beside the bare calls of the runtime",
+  middleware: "Middlewares: CPU of a drained job",
   fsync: "The disk's fsync of a page",
 };
 
