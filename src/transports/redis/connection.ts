@@ -99,10 +99,15 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     return connection;
   } catch (error) {
     connection.close();
+    const other = otherProtocol(connection.reported, name) ?? otherProtocol(error, name);
+    if (other !== undefined) throw other;
     if (!late) throw explainOpening(error, name);
+    // A server without TLS waits for the end of what it takes for a command.
+    const { tls }: { readonly tls?: unknown } = options.client.socket ?? {};
+    const silent = tls === true ? ": this port may be one without TLS" : "";
     throw new TransportError(
       "TRANSPORT_UNAVAILABLE",
-      `Cannot use ${name} as its server does not answer within ${patience} ms`,
+      `Cannot use ${name} as its server does not answer within ${patience} ms${silent}`,
       { cause: error },
     );
   } finally {
@@ -123,8 +128,29 @@ function explainOpening(error: unknown, name: string): unknown {
   );
 }
 
+/** What a NATS server answers to HELLO, and what the driver says of the greeting that it sends first: `INFO {`. */
+const NATS_SAYS = /Unknown Protocol Operation|Unknown RESP type 73\b/i;
+/** What the runtimes say of a port that answers a TLS handshake in clear text. */
+const CLEAR_TEXT = /wrong.version.number|InvalidContentType/i;
+
+/** That something else than Redis, or Redis without TLS, is behind the port; undefined where nothing says so. */
+function otherProtocol(error: unknown, name: string): TransportError | undefined {
+  const cause = error instanceof ConnectionLost ? error.cause : error;
+  const said = messageOf(cause);
+  const why = NATS_SAYS.test(said)
+    ? "this port speaks NATS, not Redis"
+    : CLEAR_TEXT.test(said)
+    ? "this port does not speak TLS: 'redis:' is the scheme without it, 'rediss:' the one with it"
+    : undefined;
+  return why === undefined
+    ? undefined
+    : new TransportError("TRANSPORT_INCOMPATIBLE", `Cannot use ${name} as ${why}`, { cause });
+}
+
 /** A connection whose facts are still being asked for. */
 interface Opening extends Connection {
+  /** What the driver said first of a broken connection. */
+  readonly reported: unknown;
   readonly facts: Map<string, string>;
 }
 
@@ -135,6 +161,7 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
   let suspected = false;
   let moved = false;
   let lost = false;
+  let reported: unknown;
   let awaited = 0;
   let retired: Alarm | undefined;
 
@@ -172,7 +199,10 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
   }
 
   // Whatever the driver reports here, a broken answer too, leaves it open which answer is whose.
-  client.on("error", lose);
+  client.on("error", (error: unknown) => {
+    reported ??= error;
+    lose();
+  });
   client.on("end", lose);
   // A channel's slot went to another node: whoever listens finds it anew.
   client.on("sharded-channel-moved", () => {
@@ -185,6 +215,9 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
     },
     get moved() {
       return moved;
+    },
+    get reported() {
+      return reported;
     },
     facts: new Map(),
     send: async (args) => replyOf(await tried(client.sendCommand(argumentsOf(args), COMMAND))),

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { connect } from "../../../src/connect.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { redis, type RedisOptions } from "../../../src/transports/redis/mod.ts";
+import { startNats } from "../support/servers/nats.ts";
 import { type RedisServer, startRedis } from "../support/servers/redis.ts";
 import { startRedisCluster } from "../support/servers/redis_cluster.ts";
 
@@ -92,6 +93,19 @@ test("what cannot be reached is told when the attempt's time is over, without it
   );
   expect(error).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
   expect(JSON.stringify(error) + String(error)).not.toContain("s3cret");
+});
+
+test("a port that speaks NATS is told as such at once, and one that answers no TLS as what it may be", async () => {
+  await using other = await startNats();
+  const port = new URL(other.url).port;
+  expect(await connect(`redis://127.0.0.1:${port}`, call).catch((error: unknown) => error)).toMatchObject({
+    code: "TRANSPORT_INCOMPATIBLE",
+    message: "Cannot use redis as this port speaks NATS, not Redis",
+  });
+  const error = await connect(`rediss://127.0.0.1:${server.port}?connectTimeout=500`, call).catch((
+    thrown: unknown,
+  ) => thrown);
+  expect(String(error)).toMatch(/this port (may be one without|does not speak) TLS/);
 });
 
 test("what is wrong with an address is told with what is wanted, and no secret is", async () => {
