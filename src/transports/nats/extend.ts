@@ -52,8 +52,10 @@ export async function extendAll(
   for (const [n, { index, held, ms }] of told.entries()) {
     const error = failed[n] ?? there[n];
     if (error instanceof Error) answers[index] = error;
-    else if (error === false) deliveries.lose(held.queueStream, held.seq);
-    else {
+    else if (error === false) {
+      // One whose end was sent, and its answer lost, is kept: the settlement that is sent again finds out what became of it.
+      if (!held.tried) deliveries.lose(held.queueStream, held.seq);
+    } else {
       const { ackWait } = held.queueStream;
       deliveries.extended(held, sent, ms);
       answers[index] = ms > ackWait ? { state: "held", lease: ackWait } : { state: "held" };

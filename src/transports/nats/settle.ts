@@ -53,19 +53,21 @@ export async function settleAll(
   const now = link.settings.runtime.monotonic();
   const endings: Ending[] = [];
   const foreign: Promise<void>[] = [];
+  const over = Promise.withResolvers<void>();
   settlements.forEach((settlement, index) => {
     const held = deliveries.find(settlement.queue, settlement.token);
     const end = (one: Held): void => {
       try {
         endings.push(new Ending(index, one, moveOf(context, one, settlement, now)));
         deliveries.take(one);
+        deliveries.ending.set(one.token, over.promise);
       } catch (error) {
         answers[index] = errorOf(error);
       }
     };
     if (held !== undefined) end(held);
     else {
-      const found = heldElsewhere(context, settlement, until);
+      const found = heldAgain(context, settlement, over.promise) ?? heldElsewhere(context, settlement, until);
       if (found === undefined) return;
       foreign.push(found.then((one) => one && end(one), (error) => void (answers[index] = errorOf(error))));
     }
@@ -79,11 +81,29 @@ export async function settleAll(
   };
   const done = endings.filter(({ move }) => move === undefined);
   const moved = endings.filter(({ move }) => move !== undefined);
-  await Promise.all([
-    settleDone(context, done, until).then((results) => fill(done, results)),
-    settleMoved(context, moved, until).then((results) => fill(moved, results)),
-  ]);
+  try {
+    await Promise.all([
+      settleDone(context, done, until).then((results) => fill(done, results)),
+      settleMoved(context, moved, until).then((results) => fill(moved, results)),
+    ]);
+  } finally {
+    for (const { held } of endings) deliveries.ending.delete(held.token);
+    over.resolve();
+  }
   return answers;
+}
+
+/**
+ * A delivery that an earlier call settles at this moment: its answer may be lost, and the delivery is put back then.
+ * Undefined when no other call settles it.
+ */
+function heldAgain(
+  { deliveries }: Context,
+  { queue, token }: Pick<Settlement, "queue" | "token">,
+  own: Promise<void>,
+): Promise<Held | undefined> | undefined {
+  const other = deliveries.ending.get(token);
+  return other === undefined || other === own ? undefined : other.then(() => deliveries.find(queue, token));
 }
 
 /** A delivery of another client, as its token tells it; undefined when there is none of the kind. */

@@ -74,6 +74,8 @@ export interface Deliveries {
   find(queue: string, token: string): Held | undefined;
   /** Whether this process gave a token out. */
   isOwn(token: string): boolean;
+  /** Settlements under way, by their tokens: each resolves when it was answered, or its delivery was put back. */
+  readonly ending: Map<string, Promise<void>>;
   /** The delivery of a message. */
   of(queueStream: QueueStream, seq: number): Held | undefined;
   /** Takes one out: it is being settled. */
@@ -147,6 +149,7 @@ export function createDeliveries(link: Link): Deliveries {
       return held?.queueStream.queue === queue ? held : undefined;
     },
     isOwn: (token) => mark !== undefined && token.includes(mark),
+    ending: new Map(),
     of(queueStream, seq) {
       const isIt = (held: Held): boolean => held.seq === seq && held.queueStream === queueStream;
       return slots.find(isIt) ?? (restored.size > 0 ? [...restored.values()].find(isIt) : undefined);
