@@ -64,8 +64,8 @@ await queued.dispatchMany([
   adjust(example("qux"), { id: "a" }, { maxAttempts: 5 }, { delay: 120_000 }),
 ]);
 const delayed = (await queued.list("default", "delayed")).jobs;
-console.log(
-  delayed.map(({ id, maxAttempts }) => `${id === "a" ? "a" : "generated"}: ${maxAttempts ?? "default"}`),
-);
+for (const { id, maxAttempts } of delayed) {
+  console.log(`${id === "a" ? "a" : "generated"}: ${maxAttempts ?? "default"}`);
+}
 await relay.close();
 await queued.close();
