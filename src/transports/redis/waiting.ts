@@ -117,11 +117,12 @@ export function createWaiting(options: WaitingOptions): Waiting {
     until: number,
     deadline: number,
   ): Promise<boolean> {
-    if (until <= runtime.monotonic()) return Promise.resolve(false);
+    // A reserve that was aborted during its look would sleep on, and be woken in the place of one that waits.
+    if (visit.over || until <= runtime.monotonic()) return Promise.resolve(false);
     return new Promise((resolve, reject) => {
       const sleeper: Sleeper = { posts: held, level, until, deadline, resolve, reject };
-      visit.whenOver(() => posts.rouse(sleeper));
       posts.sleep(sleeper);
+      visit.whenOver(() => posts.rouse(sleeper));
     });
   }
 
