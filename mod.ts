@@ -3,6 +3,18 @@
  *
  * This entry point holds the core and the memory transport. It needs web standards only and depends on nothing.
  *
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import * as v from "valibot";
+ *
+ * const relay = createRelay({ jobs: { welcome: v.object({ userId: v.number() }) } });
+ * relay.handle("welcome", ({ userId }) => console.log(`Welcome, user ${userId}`));
+ * await relay.dispatch("welcome", { userId: 42 });
+ * await relay.drain(); // Welcome, user 42
+ * await relay.close();
+ * ```
+ *
  * @module
  */
 

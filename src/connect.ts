@@ -1,6 +1,18 @@
 /**
  * From a URL to a transport: the scheme says which adapter, and only that one is loaded.
  *
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import { connect } from "@relevo/relevo/connect";
+ * import * as v from "valibot";
+ *
+ * const transport = await connect("sqlite::memory:");
+ * const relay = createRelay({ jobs: { welcome: v.object({}) }, transport });
+ * console.log((await relay.dispatch("welcome", {})).status); // stored
+ * await relay.close();
+ * ```
+ *
  * @module
  */
 

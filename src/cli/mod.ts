@@ -1,5 +1,6 @@
 /**
- * The command line, as a function: looks at queues and jobs, brings dead ones back, removes, dispatches and works.
+ * The command line `relevo`, for mounting in a program of your own: it looks at queues and jobs, brings dead ones back,
+ * removes, dispatches and works.
  *
  * ```sh
  * npx relevo queues --url sqlite:jobs.db

@@ -1,6 +1,19 @@
 /**
  * The codec `rich`: payloads that hold more than JSON does, written by [devalue](https://github.com/sveltejs/devalue).
  *
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import { rich } from "@relevo/relevo/rich";
+ * import * as v from "valibot";
+ *
+ * const relay = createRelay({ jobs: { birthday: { schema: v.date(), codec: rich } } });
+ * relay.handle("birthday", (day) => console.log(day.getUTCFullYear())); // 1815
+ * await relay.dispatch("birthday", new Date("1815-12-10"));
+ * await relay.drain();
+ * await relay.close();
+ * ```
+ *
  * @module
  */
 

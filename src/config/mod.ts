@@ -2,6 +2,17 @@
  * Relays by configuration: one for each named entry of an object or of a JSON file, built when it is asked for, and run
  * together with the application (seed 003).
  *
+ * @example
+ * ```ts
+ * import { relays } from "@relevo/relevo/config";
+ * import * as v from "valibot";
+ *
+ * const all = relays({ jobs: { mail: v.object({}) }, config: { queue: { default: { url: "memory:" } } } });
+ * const relay = await all.get("default");
+ * console.log((await relay.dispatch("mail", {})).status); // stored
+ * await all.close();
+ * ```
+ *
  * @module
  */
 

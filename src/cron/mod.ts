@@ -1,6 +1,18 @@
 /**
  * Cron expressions as recurrences: for `relay.schedule`, and for `reschedule`.
  *
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import { cron } from "@relevo/relevo/cron";
+ * import * as v from "valibot";
+ *
+ * const relay = createRelay({ jobs: { report: v.object({}) }, recurrences: [cron] });
+ * const when = cron("30 2 * * *", { timeZone: "Europe/Berlin" });
+ * console.log(await relay.schedule("report", {}, { when })); // created
+ * await relay.close();
+ * ```
+ *
  * @module
  */
 

@@ -1,5 +1,20 @@
 /**
- * What an operator can do, over HTTP: a handler of requests that mounts in any server, and a small server for Node.
+ * The admin handler, for operators and dashboards: what an operator can do, over HTTP, in any server, and a small server
+ * for Node.
+ *
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import { admin, serve } from "@relevo/relevo/admin";
+ *
+ * const relay = createRelay({ jobs: {} });
+ * const handler = admin(relay, { authorize: ({ headers }) => headers.get("x-key") === "secret" });
+ * const server = await serve(handler, { port: 0 });
+ * const answer = await fetch(`${server.url}/queues/list`, { headers: { "x-key": "secret" } });
+ * console.log(await answer.json()); // { queues: [] }
+ * await server.close();
+ * await relay.close();
+ * ```
  *
  * @module
  */

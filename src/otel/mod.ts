@@ -1,5 +1,17 @@
 /**
- * Traces by OpenTelemetry: a span for each dispatch and one for each run, tied together by the job's headers.
+ * Traces by OpenTelemetry: a span for each dispatch and one for each run, tied together by the job's headers. Needs the
+ * package `@opentelemetry/api`.
+ *
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import { otel } from "@relevo/relevo/otel";
+ * import * as v from "valibot";
+ *
+ * const relay = createRelay({ jobs: { welcome: v.object({}) }, use: [otel()] });
+ * console.log((await relay.dispatch("welcome", {})).status); // stored
+ * await relay.close();
+ * ```
  *
  * @module
  */

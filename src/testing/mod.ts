@@ -1,5 +1,21 @@
 /**
- * For tests: a clock that is moved by hand, the suite that every transport must pass, and the checker of histories.
+ * For tests: a clock that is moved by hand, a check that a handler bears a second run, the suite that every transport
+ * must pass, and the checker of histories.
+ *
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import { createFakeRuntime } from "@relevo/relevo/testing";
+ * import * as v from "valibot";
+ *
+ * const runtime = createFakeRuntime();
+ * const relay = createRelay({ jobs: { reminder: v.object({}) }, runtime });
+ * relay.handle("reminder", () => {});
+ * await relay.dispatch("reminder", {}, { delay: 86_400_000 });
+ * await runtime.advance(86_400_000);
+ * console.log((await relay.drain()).completed); // 1
+ * await relay.close();
+ * ```
  *
  * @module
  */

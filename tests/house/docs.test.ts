@@ -30,3 +30,19 @@ test.each(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...filesBelow("docs",
     expect(broken).toEqual([]);
   },
 );
+
+const { exports: entries }: { readonly exports: Readonly<Record<string, string>> } = JSON.parse(
+  readFileSync(inRepository("deno.json"), "utf8"),
+);
+
+test.each(Object.entries(entries))(
+  "the page of the entry %s opens with what it is for, and a program or command",
+  (_, file) => {
+    const [head = ""] = readFileSync(inRepository(file), "utf8").split("*/");
+    const [first = ""] = head.replace("/**", "").split(/\n \*\n/);
+    expect(first.replaceAll(/\s*\n \* /g, " ")).toMatch(/^ ?[A-Z][^.]+\.|: /);
+    const until = head.split("```")[0]?.split("\n").length ?? Infinity;
+    expect(until, "lines before its first program").toBeLessThan(10);
+    expect(head).toMatch(/```(ts|sh)\n/);
+  },
+);

@@ -1,10 +1,23 @@
 /**
- * Jobs in NATS JetStream: durable, shared by all that reach the servers, 2.12 and later.
+ * Jobs in NATS JetStream: durable, shared by all that reach the servers, 2.12 and later, over TCP or WebSocket. Needs the
+ * package `@nats-io/transport-node`, or a connection that you hold.
  *
- * A stream for each queue, and a subject for each job that ends in its id. 1,000,000 waiting jobs of 100 bytes cost a
- * quarter of a gigabyte more than they would on one subject (2.15.1, two cores: 232k published and 108k consumed a
- * second, against 305k and 194k). For that each job is found, shown and removed by its id with one look, and the server
- * itself keeps ids apart and refuses stale moves, on the condition that a message is the last of its id.
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import { nats } from "@relevo/relevo/nats";
+ * import * as v from "valibot";
+ *
+ * const transport = nats({ servers: "nats://127.0.0.1:4222" });
+ * const relay = createRelay({ jobs: { welcome: v.object({}) }, transport });
+ * relay.handle("welcome", () => console.log("Welcome"));
+ * await relay.close();
+ * ```
+ *
+ * Why it is made as it is: a stream for each queue, and a subject for each job that ends in its id. 1,000,000 waiting jobs
+ * of 100 bytes cost a quarter of a gigabyte more than they would on one subject (2.15.1, two cores: 232k published and
+ * 108k consumed a second, against 305k and 194k). For that each job is found, shown and removed by its id with one look,
+ * and the server itself keeps ids apart and refuses stale moves, on the condition that a message is the last of its id.
  *
  * Pulls, publishes and calls of the API are spoken over `@nats-io/nats-core`, not by `@nats-io/jetstream` (3.4): that
  * publishes 40k and consumes 110k a second on the same machine, with a promise and a timer for each message, and one

@@ -2,6 +2,18 @@
  * Jobs in Redis 7.0 or newer, or Valkey: one server or a Cluster, shared by any number of processes. Needs the package
  * `redis` (node-redis 6), which is loaded when the first connection is wanted.
  *
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import { redis } from "@relevo/relevo/redis";
+ * import * as v from "valibot";
+ *
+ * const transport = redis({ url: "redis://localhost:6379" });
+ * const relay = createRelay({ jobs: { welcome: v.object({}) }, transport });
+ * relay.handle("welcome", () => console.log("Welcome"));
+ * await relay.close();
+ * ```
+ *
  * @module
  */
 

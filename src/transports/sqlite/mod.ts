@@ -2,6 +2,17 @@
  * Jobs in a SQLite file: durable, shared by the processes of one machine, no server. Needs `node:sqlite`, which Node
  * (22.13 and later), Deno and Bun have built in.
  *
+ * @example
+ * ```ts
+ * import { createRelay } from "@relevo/relevo";
+ * import { sqlite } from "@relevo/relevo/sqlite";
+ * import * as v from "valibot";
+ *
+ * const relay = createRelay({ jobs: { welcome: v.object({}) }, transport: sqlite({ path: ":memory:" }) });
+ * console.log((await relay.dispatch("welcome", {})).status); // stored
+ * await relay.close();
+ * ```
+ *
  * @module
  */
 
