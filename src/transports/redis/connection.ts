@@ -101,7 +101,7 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     connection.close();
     const other = otherProtocol(connection.reported, name) ?? otherProtocol(error, name);
     if (other !== undefined) throw other;
-    if (!late) throw explainOpening(error, name);
+    if (!late && !isTimeout(error)) throw explainOpening(error, name);
     // A server without TLS waits for the end of what it takes for a command.
     const { tls }: { readonly tls?: unknown } = options.client.socket ?? {};
     const silent = tls === true ? ": this port may be one without TLS" : "";
@@ -114,6 +114,12 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     alarm.cancel();
     signal.removeEventListener("abort", connection.close);
   }
+}
+
+/** Whether the client gave up by itself, as nothing was answered in the time that it has to connect. */
+function isTimeout(error: unknown): boolean {
+  const cause = error instanceof ConnectionLost ? error.cause : error;
+  return cause instanceof Error && cause.message === "Connection timeout";
 }
 
 /** What keeps a connection from being made: told as it is where it may pass, and as ours where it will not. */
