@@ -13,7 +13,8 @@ import { type Child, spawnScript } from "./support/spawn.ts";
 const FLEET = new URL("./fixtures/fleet.ts", import.meta.url);
 const JOBS = 12;
 const CLEAR = "clear text";
-const PATIENCE = 60_000;
+/** Hand-backs grow further apart, and the next may come to the process that cannot read the job, again. */
+const PATIENCE = 240_000;
 
 /** Reads what a process says until all jobs are accounted for. */
 async function listen(child: Child, done: Set<string>, dead: string[], all: number): Promise<void> {
