@@ -11,8 +11,8 @@ const config: ViteUserConfig = defineConfig({
     // They show that the suite finds faults, which says nothing of the runtime; here their file does not end, though each
     // of its tests does.
     exclude: ["tests/web/mutants/**"],
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     watch: false,
     passWithNoTests: false,
     dangerouslyIgnoreUnhandledErrors: false,

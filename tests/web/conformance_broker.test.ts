@@ -66,6 +66,7 @@ function subject(name: string, features: Features, bridge: (broker: Bare) => Tra
       await runtime.settle();
       if (refusals.length > 0) throw refusals[0];
     },
+    runtime: () => runtime,
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),
     step: (ms) => runtime.step(ms),

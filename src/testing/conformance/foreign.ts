@@ -109,7 +109,7 @@ interface Ward {
 
 function open(lab: Lab): Ward {
   const transport: Transport = lab.t;
-  const relay = createRelay({ jobs: JOBS, transport, log: false });
+  const relay = createRelay({ jobs: JOBS, transport, log: false, runtime: lab.subject.runtime?.() });
   const ran: string[] = [];
   relay.handle(QUEUE, (_, { job, attempt }) => {
     ok(Number.isInteger(attempt) && attempt > 0, "a whole number of the attempt");
