@@ -202,7 +202,7 @@ interface Own {
 
 /**
  * On some runtimes a listener that throws ends the process, so each is called inside a guard. Its error becomes an
- * `error` event; that of an `error` listener is reported, as there is nobody left to tell.
+ * `error` event; that of an `error` listener is reported, as no listener is left to tell.
  */
 class GuardedTarget extends EventTarget {
   readonly heard: Set<string> = new Set();
