@@ -7,7 +7,7 @@
 import type { Filter, FilterContext } from "../codec.ts";
 import { quote } from "../options.ts";
 import { UnknownKeyError } from "../payload_errors.ts";
-import { webCrypto } from "../runtime.ts";
+import { webCrypto, type WebCryptoKey } from "../runtime.ts";
 import { readText, textBytes } from "../text.ts";
 import type { KeyRing } from "./key_ring.ts";
 
@@ -63,7 +63,7 @@ export function aesGcm(ring: KeyRing): Filter {
   };
 }
 
-async function keyOf(ring: KeyRing, id: string): Promise<CryptoKey> {
+async function keyOf(ring: KeyRing, id: string): Promise<WebCryptoKey> {
   const key = ring.key(id);
   if (key === undefined) throw new UnknownKeyError(ring.name, id);
   return await key;

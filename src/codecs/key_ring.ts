@@ -5,14 +5,14 @@
  */
 
 import { quote } from "../options.ts";
-import { webCrypto } from "../runtime.ts";
+import { webCrypto, type WebCryptoKey } from "../runtime.ts";
 
 /** A key of a ring. */
 export interface RingKey {
   /** Stands beside each payload that the key encrypted: 1 to 64 letters, digits, `.`, `_` or `-`. Never a secret. */
   readonly id: string;
   /** 32 bytes, which are copied; or a key of Web Crypto for AES-GCM. */
-  readonly key: Uint8Array | CryptoKey;
+  readonly key: Uint8Array | WebCryptoKey;
 }
 
 /** Keys by their ids. */
@@ -22,7 +22,7 @@ export interface KeyRing {
   /** The id of the key that encrypts. */
   readonly newest: string;
   /** The key of an id, if the ring has it. */
-  key(id: string): Promise<CryptoKey> | undefined;
+  key(id: string): Promise<WebCryptoKey> | undefined;
 }
 
 const WORD = /^[\w.-]{1,64}$/;
@@ -45,7 +45,7 @@ export function keyRing(name: string, keys: readonly RingKey[]): KeyRing {
       `Cannot ${action} as 'keys' must be a list of at least one key: current value is ${quote(keys)}`,
     );
   }
-  const byId = new Map<string, () => Promise<CryptoKey>>();
+  const byId = new Map<string, () => Promise<WebCryptoKey>>();
   let newest = "";
   for (const { id, key } of keys.map((given): Partial<RingKey> => Object(given))) {
     newest = checkWord(action, "a key's id", id);
@@ -65,15 +65,15 @@ function checkWord(action: string, what: string, text: unknown): string {
 }
 
 /** A key that is made ready when it is wanted first: nothing may wait, or draw, while a ring is made. */
-function imported(id: string, key: unknown): () => Promise<CryptoKey> {
+function imported(id: string, key: unknown): () => Promise<WebCryptoKey> {
   if (key instanceof Uint8Array && key.length === KEY) {
     const bytes = new Uint8Array(key);
-    let ready: Promise<CryptoKey> | undefined;
+    let ready: Promise<WebCryptoKey> | undefined;
     return () =>
       ready ??= webCrypto().subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
   }
-  const { algorithm, type }: Partial<CryptoKey> = Object(key);
-  if (type === "secret" && algorithm?.name === "AES-GCM") return () => Promise.resolve(key as CryptoKey);
+  const { algorithm, type }: Partial<WebCryptoKey> = Object(key);
+  if (type === "secret" && algorithm?.name === "AES-GCM") return () => Promise.resolve(key as WebCryptoKey);
   // What was given may be a secret.
   const given = key instanceof Uint8Array ? `${key.length} bytes` : `a ${typeof key}`;
   throw new TypeError(

@@ -23,3 +23,4 @@ export { aesGcm } from "./aes_gcm.ts";
 export { gzip, type GzipOptions } from "./gzip.ts";
 export { type KeyRing, keyRing, type RingKey } from "./key_ring.ts";
 export { pipeline } from "./pipeline.ts";
+export type { WebCryptoKey } from "../runtime.ts";

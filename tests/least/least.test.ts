@@ -23,7 +23,7 @@ const hour = programs(readFileSync(inRepository("README.md"), "utf8"))
 const cases = conformance(fakeSqliteSubject()).map(({ group, name }) => `${group}: ${name}`);
 
 beforeAll(async () => {
-  await installPacked(await pack(folder), project, ["valibot"]);
+  await installPacked(await pack(folder), project);
   cpSync(inRepository("tests/least/contract.mjs"), join(project, "contract.mjs"));
 }, 130_000);
 
