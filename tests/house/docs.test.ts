@@ -14,18 +14,23 @@ test("docs/architecture.md names the rooms that the floors have, in their order,
   expect(told).toEqual(wanted);
 });
 
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(page: string): readonly string[] {
+  const titles = [...page.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) => title);
+  return titles.map((title) => title.toLowerCase().replace(/[^\w -]/g, "").replaceAll(" ", "-"));
+}
+
 test.each(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...filesBelow("docs", ".md")])(
-  "every link of %s leads to a file, or to a heading of its own",
+  "every link of %s leads to a file, and to a heading that is there",
   (file) => {
     const page = readFileSync(inRepository(file), "utf8");
-    const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
-      `#${title.toLowerCase().replace(/[^\w -]/g, "").replaceAll(" ", "-")}`
-    );
     const targets = [...page.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
     const broken = targets.filter((target) => {
       if (target.startsWith("https:")) return false;
-      if (target.startsWith("#")) return !headings.includes(target);
-      return !existsSync(join(inRepository(file), "..", target.split("#")[0] ?? ""));
+      const [path = "", anchor] = target.split("#");
+      const linked = path === "" ? inRepository(file) : join(inRepository(file), "..", path);
+      if (!existsSync(linked)) return true;
+      return anchor !== undefined && !anchorsOf(readFileSync(linked, "utf8")).includes(anchor);
     });
     expect(broken).toEqual([]);
   },

@@ -1,5 +1,5 @@
 /**
- * The tables, and how a file comes to have them. Described for other programs in docs/wire.md.
+ * The tables, and how a file comes to have them. Described for other programs in docs/transports/wire.md.
  *
  * One table holds all jobs, and one index the place of each: measured against leases and order in tables of their own,
  * it drains a tenth slower, but a job is one row. States begin at 2 and leases at 2^32, so that no reserve changes the

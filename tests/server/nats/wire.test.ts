@@ -1,4 +1,4 @@
-/** What lies in a stream, as docs/wire.md says: for those that look with another client. */
+/** What lies in a stream, as docs/transports/wire.md says: for those that look with another client. */
 import { expect, test } from "vitest";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";

@@ -1,4 +1,4 @@
-/** What stands where, for those who look with a client of their own: docs/wire.md says the same. */
+/** What stands where, for those who look with a client of their own: docs/transports/wire.md says the same. */
 import { expect, test } from "vitest";
 import { call, held, job, one, scene, take } from "./model_support.ts";
 import { fieldsOf } from "./support.ts";

@@ -1,4 +1,4 @@
-/** The rights that docs/redis.md lists: enough for each role, and what one of them is lacking for is told by its name. */
+/** The rights that docs/transports/redis.md lists: enough for each role, and what one of them is lacking for is told by its name. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRelay, every, fixed, type Relay } from "../../../mod.ts";
@@ -8,7 +8,7 @@ import { redis } from "../../../src/transports/redis/mod.ts";
 import { free } from "../../web/support/kit.ts";
 import { type RedisName, type RedisServer, startRedis } from "../support/servers/redis.ts";
 
-const page = readFileSync(inRepository("docs/redis.md"), "utf8");
+const page = readFileSync(inRepository("docs/transports/redis.md"), "utf8");
 const ROLES = new Map(
   [...page.matchAll(/^ACL SETUSER (\w+) (.*)$/gm)].map((
     [, role = "", rights = ""],
