@@ -170,9 +170,9 @@ function increment(digits: Uint8Array): void {
 }
 
 /** Web Crypto's `CryptoKey`, by the global's own type: Node's types do not name it globally. */
-export type WebCryptoKey = Parameters<(typeof globalThis.crypto)["subtle"]["encrypt"]>[1];
+export type WebCryptoKey = Parameters<(typeof crypto)["subtle"]["encrypt"]>[1];
 
 /** Web Crypto, for keys and nonces: real also where a test holds the clock, as a nonce must never come again. */
-export function webCrypto(): typeof globalThis.crypto {
+export function webCrypto(): typeof crypto {
   return crypto;
 }

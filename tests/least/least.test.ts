@@ -25,9 +25,19 @@ const cases = conformance(fakeSqliteSubject()).map(({ group, name }) => `${group
 beforeAll(async () => {
   await installPacked(await pack(folder), project);
   cpSync(inRepository("tests/least/contract.mjs"), join(project, "contract.mjs"));
+  writeFileSync(join(project, "subjects.mjs"), packedSubjects());
 }, 130_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The subjects of the server tests as JavaScript over the packed package. */
+function packedSubjects(): string {
+  const code = stripTypeScriptTypes(readFileSync(inRepository("tests/server/support/subjects.ts"), "utf8"));
+  return code.replaceAll("../../../src/", "./node_modules/@relevo/relevo/dist/src/").replaceAll(
+    '.ts";',
+    '.js";',
+  );
+}
 
 /** The quotes, breaks and commas with which `console.log` shows an object are each runtime's own. */
 function plain(output: string): string {
