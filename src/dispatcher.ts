@@ -116,7 +116,7 @@ export function createDispatcher(sender: Sender): Dispatcher {
         return gate.pass(async () => {
           const job = await unlessAborted(prepared, signal);
           signal?.throwIfAborted();
-          return await send(job);
+          return await pass(job);
         });
       } catch (error) {
         return Promise.reject(error);

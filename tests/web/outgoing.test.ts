@@ -8,6 +8,7 @@ import {
   type Middleware,
   type OutgoingAnswer,
   type OutgoingJob,
+  type StandardSchema,
 } from "../../mod.ts";
 import { createFakeRuntime } from "../../src/testing/mod.ts";
 import { free, heard, rejection, running } from "./support/kit.ts";
@@ -314,5 +315,26 @@ test("a tick that a middleware changes is not stored", async () => {
   await runtime.advance(3_700_000);
   await worker.abort();
   expect(runs).toBe(0);
+  await relay.close();
+});
+
+test("a job whose schema answers later passes the middlewares, too, alone and in a bulk", async () => {
+  const later: StandardSchema<string> = {
+    "~standard": {
+      version: 1,
+      vendor: "test",
+      validate: (value) => Promise.resolve({ value: String(value) }),
+    },
+  };
+  const relay = createRelay({
+    jobs: { later },
+    runtime: createFakeRuntime(),
+    use: [{ dispatch: header("trace") }],
+  });
+  const { id } = await relay.dispatch("later", "x");
+  const [other] = await relay.dispatchMany([{ name: "later", payload: "x" }]);
+  for (const each of [id, other?.id ?? ""]) {
+    expect(await relay.get("default", each)).toMatchObject({ headers: { trace: "x" } });
+  }
   await relay.close();
 });
