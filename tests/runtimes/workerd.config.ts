@@ -8,9 +8,6 @@ const config: ViteUserConfig = defineConfig({
   ],
   test: {
     include: ["tests/web/**/*.test.ts"],
-    // They show that the suite finds faults, which says nothing of the runtime; here their file does not end, though each
-    // of its tests does.
-    exclude: ["tests/web/mutants/**"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     watch: false,

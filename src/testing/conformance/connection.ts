@@ -38,8 +38,10 @@ async function tenThousand(lab: Lab): Promise<void> {
   }
   const seen = new Set<string>();
   const restarts = [total / 4, total / 2];
-  while (seen.size < total) {
+  for (let idle = 0; seen.size < total;) {
     const deliveries = await lab.eventually(() => lab.come(250, { lease: lab.ms(5_000) }));
+    idle = deliveries.length > 0 ? 0 : idle + 1;
+    ok(idle < LOOKS, `${total} jobs (found only ${seen.size})`);
     if (seen.size >= (restarts[0] ?? Infinity)) {
       restarts.shift();
       await restart(lab);

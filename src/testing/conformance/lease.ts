@@ -53,7 +53,11 @@ async function busyPage(lab: Lab): Promise<void> {
   const total = 1_500;
   await lab.push(...Array.from({ length: total }, (_, n) => ({ id: `${n}` })));
   const held: Delivery[] = [];
-  while (held.length < total) held.push(...await lab.come(500, { lease: lab.ms(2_000) }));
+  while (held.length < total) {
+    const more = await lab.come(500, { lease: lab.ms(2_000) });
+    ok(more.length > 0, `${total} deliveries (found only ${held.length})`);
+    held.push(...more);
+  }
   const busy = held.filter(({ id }) => id !== `${total - 1}`);
   const extended = await lab.t.extend(
     busy.map(({ queue, token }) => ({ queue, token, ms: lab.long })),
@@ -76,7 +80,11 @@ async function manyLost(lab: Lab): Promise<void> {
   const total = 1_200;
   await lab.push(...Array.from({ length: total }, (_, n) => ({ id: `${n}` })));
   let held = 0;
-  while (held < total) held += (await lab.come(600, { lease: lab.ms(1_500) })).length;
+  while (held < total) {
+    const { length } = await lab.come(600, { lease: lab.ms(1_500) });
+    ok(length > 0, `${total} deliveries (found only ${held})`);
+    held += length;
+  }
   await lab.elapse(lab.ms(1_700));
   const seen = new Set<string>();
   for (let tries = 0; tries < 100 && seen.size < total; tries++) {

@@ -19,6 +19,7 @@ async function crowd(lab: Lab, clients: number): Promise<void> {
   while (open.length < clients) open.push(await lab.open());
   const client = (n: number): Lab["t"] => open[n % clients] ?? lab.t;
   const settled: string[] = [];
+  let over = false;
   const produce = async (producer: number): Promise<void> => {
     for (let n = producer; n < JOBS; n += PRODUCERS) {
       const part = { id: `${n}`, name: "n", payload: bytes(`${n}`), meta: "" };
@@ -27,7 +28,7 @@ async function crowd(lab: Lab, clients: number): Promise<void> {
   };
   const consume = async (consumer: number): Promise<void> => {
     const from = client(consumer);
-    while (settled.length < JOBS) {
+    while (settled.length < JOBS && !over) {
       for (const delivery of await lab.take(1 + consumer % 4, { from, wait: lab.ms(100) })) {
         equal(delivery.payload, bytes(delivery.id), "payload");
         equal(await lab.settle(delivery, { to: "done" }, from), "settled", "settle");
@@ -39,7 +40,7 @@ async function crowd(lab: Lab, clients: number): Promise<void> {
     ...Array.from({ length: PRODUCERS }, (_, n) => produce(n)),
     ...Array.from({ length: CONSUMERS }, (_, n) => consume(n)),
   ]);
-  await lab.within(all, lab.ms(60_000), "the end of the crowd");
+  await lab.within(all, lab.ms(60_000), "the end of the crowd").finally(() => over = true);
   equal(settled.sort(), Array.from({ length: JOBS }, (_, n) => `${n}`).sort(), "ids that were settled");
   await lab.holds(counted(), "info at the end");
 }
@@ -50,8 +51,9 @@ async function troubled(lab: Lab): Promise<void> {
   await lab.push(...Array.from({ length: total }, (_, n) => ({ id: `${n}` })));
   const done = new Set<string>();
   let dead = 0;
+  let over = false;
   const work = async (worker: number): Promise<void> => {
-    for (let n = worker; done.size + dead < total; n++) {
+    for (let n = worker; done.size + dead < total && !over; n++) {
       const [delivery] = await lab.take(1, { wait: lab.ms(50), lease: n % 11 === 0 ? lab.brief : lab.long });
       if (delivery === undefined || n % 11 === 0) continue;
       if (n % 5 === 0) await lab.settle(delivery, { to: "release" });
@@ -64,7 +66,8 @@ async function troubled(lab: Lab): Promise<void> {
       }
     }
   };
-  await lab.within(Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map(work)), lab.ms(60_000), "the end of the work");
+  const all = Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map(work));
+  await lab.within(all, lab.ms(60_000), "the end of the work").finally(() => over = true);
   await lab.holds(counted({ failed: dead }), "info at the end");
 }
 
