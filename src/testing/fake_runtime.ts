@@ -6,15 +6,16 @@
 
 import { createHeap } from "../heap.ts";
 import type { Runtime } from "../runtime.ts";
+import { turn } from "./turns.ts";
 
 /** Where a fake runtime begins. */
 export interface FakeRuntimeOptions {
   /** The wall clock at the start, in milliseconds since the epoch. Default 2026-01-01T00:00:00Z. */
-  readonly now?: number;
+  readonly now?: number | undefined;
   /** What `random` and `id` are drawn from; two runtimes of one test want different ones. Default 1. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** What is waited for although it is no part of this process; nothing by default. */
-  readonly outside?: Outside;
+  readonly outside?: Outside | undefined;
 }
 
 /** Another process that goes by this clock, such as a server that a test has started. */
@@ -58,9 +59,6 @@ const MONOTONIC_START = 10_000;
 const QUIET_TURNS = 4;
 /** Turns after which something is taken to go in circles. */
 const MAX_TURNS = 1_000_000;
-/** Taken when this module is loaded, as a test may replace the global ones. Not every runtime has the first. */
-const setMacrotask: unknown = Reflect.get(globalThis, "setImmediate");
-const setTimer: typeof setTimeout = setTimeout;
 const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /**
@@ -198,18 +196,6 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
     setWall: (ms) => turnWall(ms - monotonic),
     step: (ms) => turnWall(wall + ms),
   };
-}
-
-/**
- * One turn of the real event loop, in which all microtasks run to their end. In workerd a timer of 0 ms, and
- * `setImmediate` with it, takes a millisecond, and reading the text of a response a hundredth of one.
- */
-function turn(): Promise<unknown> {
-  if (globalThis.navigator?.userAgent === "Cloudflare-Workers") return new Response("turn").text();
-  return new Promise((resolve) => {
-    if (typeof setMacrotask === "function") setMacrotask(resolve);
-    else setTimer(resolve, 0);
-  });
 }
 
 /** Mulberry32: small, fast, and the same everywhere. */

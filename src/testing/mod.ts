@@ -1,20 +1,16 @@
 /**
- * For tests: a clock that is moved by hand, a check that a handler bears a second run, the suite that every transport
- * must pass, and the checker of histories.
+ * For tests: a relay whose clock the test moves, a check that a handler bears a second run, the suite that every
+ * transport must pass, and the checker of histories.
  *
  * @example
  * ```ts
- * import { createRelay } from "@relevo/relevo";
- * import { createFakeRuntime } from "@relevo/relevo/testing";
+ * import { testRelay } from "@relevo/relevo/testing";
  * import * as v from "valibot";
  *
- * const runtime = createFakeRuntime();
- * const relay = createRelay({ jobs: { reminder: v.object({}) }, runtime });
+ * await using relay = testRelay({ reminder: v.object({}) });
  * relay.handle("reminder", () => {});
  * await relay.dispatch("reminder", {}, { delay: 86_400_000 });
- * await runtime.advance(86_400_000);
- * console.log((await relay.drain()).completed); // 1
- * await relay.close();
+ * console.log((await relay.advance(86_400_000)).completed); // 1
  * ```
  *
  * @module
@@ -36,7 +32,12 @@ export {
   type FakeRuntimeOptions,
   type Outside,
 } from "./fake_runtime.ts";
+export type { JobRun } from "./kit/ends.ts";
 export { expectIdempotent, type Idempotence, type IdempotenceOptions } from "./kit/idempotent.ts";
+export type { DispatchedJob } from "./kit/outbox.ts";
+export type { RunJobOptions } from "./kit/run_job.ts";
+export { type TestRelay, testRelay, type TestRelayOptions, type Wanted } from "./kit/test_relay.ts";
+export { expectUpcasts, type Samples } from "./kit/upcasts.ts";
 export { checkHistory, type CheckOptions, readLedger } from "./history.ts";
 export type {
   AroundLine,

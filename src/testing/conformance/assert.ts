@@ -54,6 +54,11 @@ export function at<T>(list: readonly T[], index: number, what: string): T {
   throw new ClaimError(`${what}: wanted one at index ${index}, found ${list.length} in all`);
 }
 
+/** Whether two values differ in structure, as {@linkcode equal} compares them. */
+export function differ(a: unknown, b: unknown): boolean {
+  return difference(a, b, "") !== undefined;
+}
+
 /** Where two values differ; `undefined` when they do not. */
 function difference(a: unknown, b: unknown, path: string): string | undefined {
   if (Object.is(a, b)) return undefined;
@@ -86,7 +91,8 @@ function sameBytes(a: object, b: object): boolean {
 
 const LONGEST = 300;
 
-function show(value: unknown): string {
+/** A value as text, cut where it is long. */
+export function show(value: unknown): string {
   if (value instanceof Uint8Array) return `${value.length} bytes [${value.slice(0, 16).join(" ")}]`;
   if (value instanceof Error) return `${value.name}: ${value.message}`;
   const text = JSON.stringify(value, (_, part) => {
