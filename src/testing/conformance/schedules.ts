@@ -200,6 +200,21 @@ export const SCHEDULES: readonly Claim[] = [
     await lab.push({ queue: "a" });
     equal(await lab.t.queues(lab.call), ["a", "b"], "queues");
   }, "schedules"),
+  claim(
+    "a queue whose only schedule was removed is listed no more, but for one that held a job",
+    async (lab) => {
+      const schedules = schedulesOf(lab.t);
+      for (const queue of ["a", "b", "c"]) {
+        await schedules.put(schedule(lab, { queue, tick: future(lab) }), lab.call);
+      }
+      await lab.push({ queue: "b" });
+      await lab.settle(await lab.one({ queues: ["b"] }), { to: "done" });
+      equal(await lab.t.queues(lab.call), ["a", "b", "c"], "queues while each has one");
+      for (const queue of ["a", "b"]) await schedules.remove(queue, "k", lab.call);
+      equal(await lab.t.queues(lab.call), ["b", "c"], "queues");
+    },
+    "schedules",
+  ),
   claim("what is due says what time it is by the clock that judged", async (lab) => {
     const schedules = schedulesOf(lab.t);
     const before = lab.now();

@@ -58,7 +58,7 @@ export function dueAt({ marks, time }: Stored): number {
 }
 
 /**
- * The names of all queues that hold a job, or held one. One list of all streams would be less to ask for, but a cluster
+ * The names of all queues that hold a job or a schedule, or held a job. One list of all streams would be less to ask for, but a cluster
  * leaves out the streams whose leaders do not answer it in time, and waits four seconds for them, whatever they are.
  */
 export async function queueNames(context: Context, until: number): Promise<string[]> {
@@ -77,21 +77,25 @@ export async function queueNames(context: Context, until: number): Promise<strin
   return queues.flat().sort();
 }
 
-/** The queues of a stream that hold a job or held one. */
+/** The queues of a stream that hold a job or a schedule, or held a job. */
 async function heldBy(context: Context, stream: string, until: number): Promise<string[]> {
   try {
     const { config, state } = await context.link.api<
-      { readonly config: { readonly description?: string }; readonly state: { readonly last_seq: number } }
+      {
+        readonly config: { readonly description?: string };
+        readonly state: { readonly last_seq: number; readonly messages: number };
+      }
     >(`STREAM.INFO.${stream}`, undefined, until);
     const owner = queueOf(config.description);
     if (owner === undefined || state.last_seq === 0) return [];
     const { topic } = partsOf(owner);
-    if (topic === undefined) return [owner];
+    // One that holds nothing, and from which nothing was ever delivered, had a schedule.
+    if (topic === undefined) return state.messages > 0 || await hasHeld(context, owner, until) ? [owner] : [];
     const own = context.streams.of(owner);
     const { groups, former } = await readGroups(context, own, until);
     const all = [...groups.map(({ group }) => group), ...former].map((group) => groupQueue(topic, group));
     const held = await each(all, async (queue) => await hasHeld(context, queue, until) ? [queue] : []);
-    return [owner, ...held.flat()];
+    return state.messages > 0 || held.length > 0 ? [owner, ...held.flat()] : [];
   } catch (error) {
     // It went since it was named.
     if (isFault(error, FAULT.streamNotFound)) return [];
@@ -99,7 +103,7 @@ async function heldBy(context: Context, stream: string, until: number): Promise<
   }
 }
 
-/** Whether a group's queue holds a job or held one. */
+/** Whether a queue holds anything, or held a job that was delivered. */
 async function hasHeld(context: Context, queue: string, until: number): Promise<boolean> {
   const queueStream = await context.streams.find(queue, until);
   if (queueStream === undefined) return false;

@@ -28,7 +28,7 @@ import { scheduleScripts } from "./scripts/schedules.ts";
 import { settleScript } from "./scripts/settle.ts";
 import { bindScript, unbindScript } from "./scripts/topics.ts";
 import { clockScript, leaveScript, passScript, renewScript, unregisterScript } from "./scripts/waiters.ts";
-import { createSchedules } from "./schedules.ts";
+import { createSchedules, schedulingQueues } from "./schedules.ts";
 import { extendAll, settleAll } from "./settle.ts";
 import { createTopics } from "./topics.ts";
 
@@ -83,7 +83,10 @@ export function createModel(options: ModelOptions): Model {
     settle: (settlements, call) => settleAll(context, scripts.settle, settlements, call),
     extend: (leases, call) => extendAll(context, scripts.extend, leases, call),
     info: (queue, call) => infoOf(context, scripts.info, queue, call),
-    queues: (call) => context.registry.names(callOf(call)),
+    async queues(call) {
+      const held = await context.registry.names(callOf(call));
+      return [...held, ...await schedulingQueues(context, held, call)].sort();
+    },
     list: (queue, channel, page, call) => listJobs(context, scripts.list, queue, channel, page, call),
     get: (queue, ids, call) => getJobs(context, scripts.get, queue, ids, call),
     reload: (queue, channel, select, call) =>

@@ -47,7 +47,6 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
       const wanted = typeof from === "number" ? instant(from) : from ?? "";
       const args = [key, instant(tick), text, payload, wanted];
       const answer = await link.run(scripts.putSchedule, [keys.base(queue)], args, callOf(call));
-      await registry.enter([queue], call);
       return answer === 0 ? "created" : answer === 1 ? "replaced" : answer === 2 ? "same" : "stale";
     },
     async get(queue, key, call) {
@@ -110,6 +109,21 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
       return replies(refused).length > 0 ? "duplicate" : "pushed";
     },
   };
+}
+
+/** Of queues that ever had a recurring job, but for those of `known`, the ones that have one now. */
+export async function schedulingQueues(
+  { link, keys }: Context,
+  known: readonly string[],
+  call: Call,
+): Promise<readonly string[]> {
+  const had = replies(await link.command(keys.scheduled, ["SMEMBERS", keys.scheduled], callOf(call)));
+  const unknown = had.map(textOf).filter((queue) => !known.includes(queue));
+  const have = await Promise.all(unknown.map(async (queue) => {
+    const key = keys.key(queue, "schedules");
+    return await link.command(key, ["HLEN", key], callOf(call)) === 0 ? [] : [queue];
+  }));
+  return have.flat();
 }
 
 /** What the script that pushes takes for one job. */

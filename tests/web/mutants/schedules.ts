@@ -98,6 +98,20 @@ const hidden: Mutant = {
     }),
 };
 
+const remembered: Mutant = {
+  fault: "a queue whose only schedule was removed is listed",
+  found: "a queue whose only schedule was removed is listed no more, but for one that held a job",
+  wrap: (inner) => {
+    const ever = new Set<string>();
+    return around(inner, {
+      async queues(call) {
+        for (const queue of await inner.queues(call)) ever.add(queue);
+        return [...ever].sort();
+      },
+    });
+  },
+};
+
 const blindPut: Mutant = {
   fault: "a schedule is put whatever tick the stored one has",
   found: "a schedule is put in the place of another only from the tick that is named",
@@ -141,6 +155,7 @@ export const SCHEDULE_MUTANTS: readonly Mutant[] = [
   stuckOnDuplicate,
   nothingIsPushed,
   hidden,
+  remembered,
   blindPut,
   pushedTwice,
   restless,
