@@ -15,27 +15,28 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Values that a script answers for each schedule. */
 const WIDTH = 7;
 
-/** Milliseconds for which it is taken to be so that no queue that is asked for has a recurring job. */
-const NONE = 1_500;
+/** Milliseconds for which it is taken to be so that no other queue has a recurring job. */
+const REMEMBERED = 1_500;
 
 /** Makes the ability to store recurring jobs. */
 export function createSchedules(context: Context, scripts: ScheduleScripts): Schedules {
   const { link, keys, registry, runtime } = context;
-  /** The queues that were found to have none, and when. */
-  let none: { readonly queues: ReadonlySet<string>; readonly since: number } | undefined;
+  /** The last answer, when it was given, and the queues that were asked for. */
+  let had:
+    | { readonly all: ReadonlySet<string>; readonly asked: ReadonlySet<string>; readonly since: number }
+    | undefined;
 
   /** Those of the queues that may have recurring jobs: one command for all, as most have none and are asked for every second. */
   async function scheduled(queues: readonly string[], call: Call): Promise<readonly string[]> {
     const now = runtime.monotonic();
-    if (none !== undefined && now - none.since < NONE) {
-      const { queues: known } = none;
-      if (queues.every((queue) => known.has(queue))) return [];
-    }
-    const answer = replies(await link.command(keys.scheduled, ["SMEMBERS", keys.scheduled], callOf(call)));
-    const all = new Set(answer.map(textOf));
-    const found = queues.filter((queue) => all.has(queue));
-    if (found.length === 0) none = { queues: new Set(queues), since: now };
-    return found;
+    const known = had;
+    if (
+      known !== undefined && now - known.since < REMEMBERED && queues.every((queue) => known.asked.has(queue))
+    ) return queues.filter((queue) => known.all.has(queue));
+    const answer = await link.command(keys.scheduled, ["SMEMBERS", keys.scheduled], callOf(call));
+    const all = new Set(replies(answer).map(textOf));
+    had = { all, asked: new Set(queues), since: now };
+    return queues.filter((queue) => all.has(queue));
   }
 
   return {
@@ -43,7 +44,7 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
       call.signal?.throwIfAborted();
       // Before the schedule, so that a process which dies in between leaves none that nobody looks at.
       await link.command(keys.scheduled, ["SADD", keys.scheduled, queue], callOf(call));
-      none = undefined;
+      had = undefined;
       const wanted = typeof from === "number" ? instant(from) : from ?? "";
       const args = [key, instant(tick), text, payload, wanted];
       const answer = await link.run(scripts.putSchedule, [keys.base(queue)], args, callOf(call));

@@ -1,6 +1,6 @@
 /** What waiting costs the server, and how soon it ends: commands, connections and subscriptions as the server counts. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { createRelay } from "../../../mod.ts";
+import { createRelay, every } from "../../../mod.ts";
 import type { Delivery, PushJob } from "../../../src/exchange.ts";
 import type { Transport } from "../../../src/transport.ts";
 import { redis, type RedisOptions } from "../../../src/transports/redis/mod.ts";
@@ -89,6 +89,27 @@ test.each([1, 20, 50])(
   },
   30_000,
 );
+
+test("a worker that idles beside 500 schedules costs four commands a second at most", async () => {
+  const relay = createRelay({ transport: open(), jobs: { work: { schema: free(), queue: "work" } } });
+  relay.handle("work", () => {});
+  const puts = Array.from(
+    { length: 500 },
+    (_, n) => relay.schedule("work", n, { key: `${n}`, when: every(86_400_000) }),
+  );
+  await Promise.all(puts);
+  const worker = relay.worker();
+  const running = worker.run();
+  await expect.poll(() => registered()).toBe(1);
+  await sleep(1_000);
+  const start = await commands(server);
+  const seconds = 6;
+  await sleep(seconds * 1_000);
+  // A look more or less may fall into the time.
+  expect(await commands(server) - start).toBeLessThanOrEqual(4 * seconds + 3);
+  await worker.stop();
+  await running;
+}, 30_000);
 
 test("a reserve that waits ends empty when its time is up, and the next costs nothing", async () => {
   const transport = open();
