@@ -10,16 +10,16 @@ import type { Call } from "../exchange.ts";
 import { guarded } from "../guard/guard.ts";
 import { checkInteger, checkKnown } from "../options.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
+import { createWaiters } from "../store/waiters.ts";
 import type { Features, Transport } from "../transport.ts";
 import { createClock } from "./memory/clock.ts";
 import { get, info, list, queueNames } from "./memory/look.ts";
 import { reload, remove } from "./memory/operate.ts";
 import { push } from "./memory/push.ts";
-import { expects, extend, settle, take } from "./memory/reserve.ts";
+import { extend, poll, settle } from "./memory/reserve.ts";
 import { createRecurring } from "./memory/schedules.ts";
 import { LIMITS, type Store } from "./memory/store.ts";
 import { bind, groups, unbind } from "./memory/topics.ts";
-import { createWaiters, type Request } from "./memory/waiters.ts";
 
 /** How a memory transport is made. */
 export interface MemoryOptions {
@@ -96,12 +96,7 @@ export function unguarded(options: MemoryOptions): Transport {
     limits: LIMITS,
     users: new Set(),
     push: (jobs, call) => answer(call, () => push(store, jobs, call.atomic ?? false)),
-    reserve: (queues, options) =>
-      answer(options, () => {
-        const request: Request = { queues, options };
-        const deliveries = take(store, request);
-        return deliveries.length > 0 || options.wait === 0 ? deliveries : store.waiters.wait(request);
-      }),
+    reserve: (queues, options) => answer(options, () => store.waiters.reserve(queues, options)),
     extend: (leases, call) => answer(call, () => extend(store, leases)),
     settle: (settlements, call) => answer(call, () => settle(store, settlements)),
     info: (queue, call) => answer(call, () => info(store, queue)),
@@ -131,8 +126,7 @@ export function unguarded(options: MemoryOptions): Transport {
       closed = true;
       store.rooms.clear();
       store.groups.clear();
-      store.waiters.close(new TransportClosed(name));
-      return Promise.resolve();
+      return store.waiters.close(new TransportClosed(name));
     },
   };
 }
@@ -157,17 +151,13 @@ function checkOptions(options: MemoryOptions): { runtime: Runtime; maxJobs: numb
 
 function createStore(runtime: Runtime, maxJobs: number): Store {
   const clock = createClock(runtime);
-  const source = {
-    take: (request: Request) => take(store, request),
-    expects: (request: Request) => expects(store, request),
-  };
   // Drawn with the first token: where a module is loaded no random number may be drawn.
   let prefix: string | undefined;
   const store: Store = {
     clock,
     rooms: new Map(),
     groups: new Map(),
-    waiters: createWaiters(runtime, clock, source),
+    waiters: createWaiters(runtime, { poll: (asked) => asked.done(poll(store, asked)) }),
     maxJobs,
     jobs: 0,
     seq: 0,

@@ -13,6 +13,7 @@ export interface Room {
 export const rooms: readonly Room[] = [
   { name: "contract", files: /^src\/transport\.ts$/, uses: ["ground"] },
   { name: "guard", files: /^src\/guard\//, uses: ["ground", "contract"] },
+  { name: "store", files: /^src\/store\//, uses: ["ground", "contract", "guard"] },
   {
     name: "bridge",
     files: /^src\/transports\/broker(\.ts$|\/)/,
@@ -23,7 +24,7 @@ export const rooms: readonly Room[] = [
   {
     name: "transports",
     files: /^src\/transports\//,
-    uses: ["ground", "contract", "guard", "nats client", "nats stream"],
+    uses: ["ground", "contract", "guard", "store", "nats client", "nats stream"],
     apart: true,
   },
   { name: "schedules", files: /^src\/schedules\//, uses: ["ground", "contract"] },

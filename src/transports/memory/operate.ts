@@ -33,7 +33,7 @@ export function reload(
     put(room, dead, moment, ++store.seq, moment.now).reset = reset;
     reloaded++;
   }
-  if (reloaded > 0) store.waiters.offer(queue);
+  if (reloaded > 0) store.waiters.notify([queue]);
   return { reloaded, taken };
 }
 

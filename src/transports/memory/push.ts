@@ -7,7 +7,7 @@
 import type { Pushed, PushJob } from "../../exchange.ts";
 import type { Moment } from "./clock.ts";
 import { put, type Room } from "./room.ts";
-import { dueOf, full, roomOf, type Store } from "./store.ts";
+import { dueOf, full, queuesIn, roomOf, type Store } from "./store.ts";
 import { targetsOf, wake } from "./topics.ts";
 
 /** Why a job is not stored. */
@@ -30,7 +30,7 @@ export function push(store: Store, jobs: readonly PushJob[], atomic: boolean): r
     }
     results.push(refusal ?? "stored");
   }
-  if (store.waiters.size > 0) wakeAll(store, jobs);
+  wakeAll(store, jobs);
   return results;
 }
 
@@ -88,7 +88,6 @@ function isTaken(room: Room, id: string, now: number): boolean {
 
 /** Hands what was pushed to those that wait. */
 function wakeAll(store: Store, jobs: readonly PushJob[]): void {
-  for (const pushed of new Set(jobs.map(({ queue }) => queue))) {
-    for (const queue of targetsOf(store, pushed)) wake(store, queue);
-  }
+  const queues = queuesIn(jobs);
+  wake(store, store.groups.size === 0 ? queues : queues.flatMap((queue) => [...targetsOf(store, queue)]));
 }

@@ -6,6 +6,7 @@
 
 import { errorOf } from "../../errors.ts";
 import type { Delivery, Extended, Extension, Held, Settled, Settlement } from "../../exchange.ts";
+import type { Found, Poll } from "../../store/poll.ts";
 import type { Moment } from "./clock.ts";
 import {
   again,
@@ -14,53 +15,46 @@ import {
   forget,
   hand,
   type Item,
-  next,
+  next as following,
   prolong,
   reclaim,
   release,
   type Room,
 } from "./room.ts";
-import { checkSize, dueOf, LIMITS, type Store } from "./store.ts";
+import { checkSize, dueOf, LIMITS, queuesIn, type Store } from "./store.ts";
 import { wake } from "./topics.ts";
-import type { Request } from "./waiters.ts";
 
-/** Reserves what is there. */
-export function take(store: Store, { queues, options }: Request): readonly Delivery[] {
+/** Takes what is there. */
+export function poll(store: Store, { queues, options }: Pick<Poll, "queues" | "options">): Found {
   const { now, start } = store.clock.moment();
   const end = start + Math.ceil(options.lease);
   const limit = Math.min(options.limit, LIMITS.bulk);
   const deliveries: Delivery[] = [];
   let slots = options.slots;
-  for (const queue of queues) {
-    if (deliveries.length >= limit) break;
+  const next = queues.map((queue) => {
+    if (deliveries.length >= limit) return undefined;
     const room = store.rooms.get(queue);
-    if (room === undefined) continue;
+    if (room === undefined) return Infinity;
     room.windows.purge(now);
     reclaim(room, now);
-    const before = deliveries.length;
     while (deliveries.length < limit) {
-      const item = next(room, now, slots > 0);
-      if (item === undefined) break;
+      const item = following(room, now, slots > 0);
+      if (item === undefined) return nextIn(room, options.slots, slots);
       if (item.lost > 0) slots--;
       const number = ++store.deliveries;
       hand(room, item, store.prefix + number, number, end);
       deliveries.push(deliveryOf(room, item, store.clock.epoch, options.lease));
     }
-    if (deliveries.length > before) store.waiters.expect(queue, end);
-  }
-  return deliveries;
+    return undefined;
+  });
+  return { deliveries, next, now: store.clock.elapsed() };
 }
 
-/** When a reserve that found nothing will find something if nothing is pushed, by the process clock. */
-export function expects({ rooms }: Store, { queues, options }: Request): number {
-  let time = Infinity;
-  for (const queue of queues) {
-    const room = rooms.get(queue);
-    if (room === undefined) continue;
-    time = Math.min(time, room.timed.first()?.time ?? Infinity);
-    if (options.slots > 0) time = Math.min(time, room.leases.first()?.time ?? Infinity);
-  }
-  return time;
+/** When a room that holds nothing more will; undefined where only the slots are used up. */
+function nextIn({ timed, leases, back }: Room, slots: number, left: number): number | undefined {
+  if (slots > 0 && left === 0 && back.size > 0) return undefined;
+  const due = timed.first()?.time ?? Infinity;
+  return slots > 0 ? Math.min(due, leases.first()?.time ?? Infinity) : due;
 }
 
 export function extend(store: Store, leases: readonly Extension[]): readonly Extended[] {
@@ -86,7 +80,8 @@ export function settle(store: Store, settlements: readonly Settlement[]): readon
     if (room === undefined || item === undefined) results.push("stale");
     else results.push(settleOne(store, room, item, settlement, moment));
   }
-  if (store.waiters.size > 0) wakeAll(store, settlements);
+  const back = settlements.filter(({ to }) => to === "release" || to === "again");
+  if (back.length > 0) wake(store, queuesIn(back));
   return results;
 }
 
@@ -127,11 +122,4 @@ function deliveryIn(token: string): number {
     number = number * 10 + token.charCodeAt(i) - 48;
   }
   return number;
-}
-
-/** Hands what came back to those that wait. */
-function wakeAll(store: Store, settlements: readonly Settlement[]): void {
-  const queues = new Set<string>();
-  for (const { to, queue } of settlements) if (to === "release" || to === "again") queues.add(queue);
-  for (const queue of queues) wake(store, queue);
 }

@@ -6,10 +6,10 @@
 
 import { TooLargeError, TransportFull } from "../../errors.ts";
 import { byteLength } from "../../names.ts";
+import type { Waiters } from "../../store/waiters.ts";
 import type { Limits } from "../../transport.ts";
 import type { Clock, Moment } from "./clock.ts";
 import { createRoom, type Room } from "./room.ts";
-import type { Waiters } from "./waiters.ts";
 
 /** What the transport cannot exceed: what one message of a generous broker holds, so that memory is no trap. */
 export const LIMITS: Limits = { payload: 64 * 1024 * 1024, bulk: 10_000, name: 255 };
@@ -63,4 +63,11 @@ export function checkSize(payload: Uint8Array, meta: string): void {
 
 export function full({ maxJobs }: Store): TransportFull {
   return new TransportFull(`Cannot push a job as the transport holds at most ${maxJobs} jobs ('maxJobs')`);
+}
+
+/** The queues of a batch, each once. */
+export function queuesIn(items: readonly { readonly queue: string }[]): readonly string[] {
+  const [first] = items;
+  if (items.every(({ queue }) => queue === first?.queue)) return first === undefined ? [] : [first.queue];
+  return [...new Set(items.map(({ queue }) => queue))];
 }

@@ -17,7 +17,7 @@ export function bind(store: Store, topic: string, group: string): void {
   const waiting = store.rooms.get(own);
   if (bound !== undefined || waiting === undefined) return;
   pour(waiting, roomOf(store, queue));
-  wake(store, queue);
+  wake(store, [queue]);
 }
 
 /** Unbinds a group; says whether it was bound. */
@@ -41,9 +41,11 @@ export function targetsOf(store: Store, queue: string): Iterable<string> {
   return store.groups.get(queue) ?? [queue];
 }
 
-/** Hands what a queue has got to those that wait, and tells them of what will be due before they expect anything. */
-export function wake(store: Store, queue: string): void {
-  store.waiters.offer(queue);
-  const timed = store.rooms.get(queue)?.timed.first();
-  if (timed !== undefined) store.waiters.expect(queue, timed.time);
+/** Tells those that wait what may have come to queues, and when what is there will be due. */
+export function wake(store: Store, queues: readonly string[]): void {
+  store.waiters.notify(queues);
+  for (const queue of queues) {
+    const timed = store.rooms.get(queue)?.timed.first();
+    if (timed !== undefined) store.waiters.expect(queue, timed.time);
+  }
 }

@@ -1,0 +1,85 @@
+/**
+ * What happens while calls sleep: instants of queues come, and the store checks what no notification tells of.
+ *
+ * @module
+ */
+
+import { fail, heed, type Queue, type State } from "./waiter.ts";
+import { change } from "./watched_queues.ts";
+
+/** Something happens in a queue at a time of the store's clock. */
+export function expect(state: State, name: string, time: number): void {
+  const queue = state.watched.get(name);
+  if (queue === undefined || time >= queue.next) return;
+  state.instants.set(queue, time);
+  arm(state);
+}
+
+/** What the store's clock shows now. */
+export function tell(state: State, now: number): void {
+  state.offset = now - state.runtime.monotonic();
+  arm(state);
+}
+
+/** Has the timer ring at the first instant, while a call sleeps. */
+export function arm(state: State): void {
+  if (state.asleep === 0 || state.closed !== undefined) return;
+  const at = state.instants.first() - state.offset;
+  if (at === Infinity || (state.timer !== undefined && state.timer.at <= at)) return;
+  state.timer?.alarm.cancel();
+  const ms = Math.max(1, Math.ceil(at - state.runtime.monotonic()));
+  const alarm = state.alarms.set(ms, () => {
+    state.timer = undefined;
+    for (const queue of ripen(state)) heed(state, queue, 1);
+    arm(state);
+  });
+  state.timer = { at, alarm };
+}
+
+/** Notes where an instant has come. */
+export function ripen({ instants, offset, runtime }: State): readonly Queue[] {
+  if (instants.first() === Infinity) return [];
+  const ripe = instants.take(runtime.monotonic() + offset);
+  for (const queue of ripe) change(queue);
+  return ripe;
+}
+
+/** Has the store checked in time, while a call sleeps. */
+export function armCheck(state: State): void {
+  const { store, checking, asleep, closed, checked, runtime } = state;
+  if (store.check === undefined || checking !== undefined || asleep === 0 || closed !== undefined) return;
+  const ms = checked + store.check.every() - runtime.monotonic();
+  state.checking = state.alarms.set(Math.max(1, ms), () => check(state));
+}
+
+/** Has the store check. */
+export function check(state: State): void {
+  const { store, checking, watched, runtime } = state;
+  if (checking !== "now") checking?.cancel();
+  state.checking = "now";
+  const queues = (): readonly string[] => sleptFor(state).map(({ queue }) => queue);
+  const over = (): void => {
+    state.checking = undefined;
+    state.checked = runtime.monotonic();
+    armCheck(state);
+  };
+  const failed = (error: unknown): void => {
+    for (const queue of sleptFor(state)) fail(state, watched.get(queue.queue), error);
+    over();
+  };
+  try {
+    const checked = store.check?.run(queues);
+    if (checked === undefined) over();
+    else checked.then(over, failed);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** The queues for which calls sleep. */
+function sleptFor({ watched }: State): readonly Queue[] {
+  return [...watched.values()].filter(({ lists }) => {
+    for (const { waiters } of lists) for (const { asleep } of waiters) if (asleep) return true;
+    return false;
+  });
+}
