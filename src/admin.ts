@@ -5,6 +5,7 @@
  */
 
 import { MAX_PAGE, PAGE, PREVIEW } from "./defaults.ts";
+import { type Diagnosis, unseen } from "./diagnosis.ts";
 import type { Call, Entry, Reloaded, Selection } from "./exchange.ts";
 import {
   type Channel,
@@ -68,6 +69,8 @@ export interface Admin {
   reload(queue: string, channel: DeadChannel, select: Selection, options?: ReloadOptions): Promise<Reloaded>;
   /** Removes jobs of one channel for good; returns how many. A reserved one's delivery becomes stale. */
   remove(queue: string, channel: Channel, select: Selection, options?: AdminOptions): Promise<number>;
+  /** What the store's settings and state may do to jobs; costs the store a few questions. */
+  diagnose(options?: AdminOptions): Promise<Diagnosis>;
 }
 
 /** Makes the operator's part over a transport; `show` makes of a stored entry what an operator sees of it. */
@@ -149,6 +152,14 @@ export function createAdmin(
       const removed = await transport.remove(queue, channel, select, call);
       if (removed === 0) await queues.ensure(queue, action, call);
       return removed;
+    },
+    async diagnose(options = {}) {
+      const call = callOf("diagnose the store", options);
+      if (transport.diagnose !== undefined) return await transport.diagnose(call);
+      const what = `What the store behind the ${transport.name} transport may do to jobs`;
+      return {
+        findings: [unseen("store", what, "Look at the broker itself: the transport has no 'diagnose'")],
+      };
     },
   };
 }

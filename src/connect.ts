@@ -30,6 +30,8 @@ export interface ConnectOptions {
   readonly deadline?: number;
   /** Clock, timer and die of the transport. Default: the real ones. */
   readonly runtime?: Runtime;
+  /** Told when the store's settings may lose jobs, or differ from what was asked for. Default: `console.warn`. */
+  readonly warn?: (message: string) => void;
 }
 
 /** A URL in parts: everything behind the scheme and before the first `?`, as written, and the parameters. */
@@ -88,7 +90,7 @@ const SCHEMES: ReadonlyMap<string, Open> = new Map([
  * ```
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Transport> {
-  checkKnown(ACTION, options, ["signal", "deadline", "runtime"]);
+  checkKnown(ACTION, options, ["signal", "deadline", "runtime", "warn"]);
   checkSignal(ACTION, options.signal);
   if (options.deadline !== undefined) checkTime(ACTION, "deadline", options.deadline);
   options.signal?.throwIfAborted();
@@ -148,6 +150,7 @@ async function openRedis({ scheme, rest, parameters }: Address, options: Connect
     group: parameters.get("group"),
     name: parameters.get("name"),
     runtime: options.runtime,
+    warn: options.warn,
     ...numberOf("check", parameters),
     ...numberOf("connectTimeout", parameters),
     ...numberOf("maxRetries", parameters),
@@ -183,6 +186,7 @@ async function openNats({ scheme, rest, parameters }: Address, options: ConnectO
     name: parameters.get("name"),
     storage,
     runtime: options.runtime,
+    warn: options.warn,
     ...numberOf("ackWait", parameters),
     ...numberOf("maxDeliver", parameters),
     ...numberOf("replicas", parameters),

@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { Diagnosis } from "./diagnosis.ts";
 import type {
   Call,
   Delivery,
@@ -153,6 +154,11 @@ export interface Transport extends AsyncDisposable {
    * or none. A reserve and a `bind` do so by themselves; a worker begins with this, and ends if it rejects.
    */
   subscribe?(queues: readonly string[], call: Call): Promise<void>;
+  /**
+   * Present where the store can be looked at for what may lose jobs or refuse them. What the store does not let this
+   * connection see is a finding of its own, and no reason to reject. Changes nothing, and costs a few round trips.
+   */
+  diagnose?(call: Call): Promise<Diagnosis>;
   /** Present where jobs can be fanned out. */
   readonly topics?: Topics;
   /** Present where recurring jobs can be stored. */

@@ -13,6 +13,7 @@ import { InvalidPayloadError, messageOf, RelevoError } from "../errors.ts";
 import { Refusal } from "../operate/refusal.ts";
 import { type Given, readArguments } from "./arguments.ts";
 import type { Command } from "./command.ts";
+import { doctorCommand } from "./doctor.ts";
 import { overview, pageFor } from "./help.ts";
 import { jobCommands } from "./jobs.ts";
 import { queuesCommand } from "./queues.ts";
@@ -23,7 +24,13 @@ import { moduleCommands } from "./work.ts";
 
 export type { Input, Output, Terminal } from "./terminal.ts";
 
-const commands: readonly Command[] = [queuesCommand, ...jobCommands, ...scheduleCommands, ...moduleCommands];
+const commands: readonly Command[] = [
+  queuesCommand,
+  ...jobCommands,
+  ...scheduleCommands,
+  ...moduleCommands,
+  doctorCommand,
+];
 /** Every command takes these. */
 const EVERYWHERE = {
   help: { short: "h", about: "show this page" },

@@ -6,12 +6,12 @@
 
 import type { Desk } from "../operate/operation.ts";
 import type { QueueView } from "../operate/queues.ts";
+import { span } from "../operate/span.ts";
 import { operationOf } from "../operate/table.ts";
 import { systemRuntime } from "../runtime.ts";
 import { type Command, type Session, STORE } from "./command.ts";
 import { printJson } from "./print.ts";
 import { type Column, tableOf } from "./table.ts";
-import { span } from "./terminal.ts";
 
 /** Milliseconds between two looks of a live table. */
 const EVERY = 1_000;

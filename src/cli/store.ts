@@ -25,7 +25,9 @@ export function createStore({ env = {}, signal }: Terminal, given: Given): Store
       if (opened !== undefined) return { relay: opened, now: systemRuntime().now };
       const url = await urlOf(env, given);
       const { connect } = await import("../connect.ts");
-      const transport = await connected(() => connect(url, signal === undefined ? {} : { signal }));
+      // What a store's settings may do to jobs is told by `relevo doctor`, and not by each command.
+      const options = { warn: () => undefined, ...(signal === undefined ? {} : { signal }) };
+      const transport = await connected(() => connect(url, options));
       const { cron } = await import("../cron/mod.ts");
       opened = createRelay({ jobs: {}, transport, log: false, recurrences: [cron] });
       return { relay: opened, now: systemRuntime().now };

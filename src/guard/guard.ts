@@ -43,6 +43,7 @@ export function guarded(inner: Transport): Transport {
     ...jobs(inner),
     ...operator(inner),
     ...(inner.subscribe === undefined ? {} : { subscribe: guardedSubscribe(inner.subscribe) }),
+    ...(inner.diagnose === undefined ? {} : { diagnose: guardedDiagnose(inner.diagnose) }),
     ...(topics === undefined ? {} : { topics: guardedTopics(topics) }),
     ...(schedules === undefined ? {} : { schedules: guardedSchedules(schedules, inner) }),
     ...(transactions === undefined ? {} : { transactions: guardedTransactions(transactions, inner) }),
@@ -56,6 +57,13 @@ function guardedSubscribe(inner: NonNullable<Transport["subscribe"]>): NonNullab
     checkQueues(action, queues);
     checkCall(action, call);
     return inner(queues, call);
+  });
+}
+
+function guardedDiagnose(inner: NonNullable<Transport["diagnose"]>): NonNullable<Transport["diagnose"]> {
+  return refusing((call) => {
+    checkCall("diagnose the store", call);
+    return inner(call);
   });
 }
 

@@ -13,7 +13,7 @@ import { inputOf } from "./input.ts";
 /** The part of a relay that operations use: its public calls. */
 export type OperatedRelay = Pick<
   Relay<Jobs>,
-  "transport" | "info" | "queues" | "list" | "get" | "reload" | "remove" | "schedules"
+  "transport" | "info" | "queues" | "list" | "get" | "reload" | "remove" | "diagnose" | "schedules"
 >;
 
 /** What an operation works with. */

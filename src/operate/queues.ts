@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import type { QueueInfo } from "../job.ts";
 import { noInput } from "./input.ts";
-import { type Operation, operation } from "./operation.ts";
+import { type Bounds, type Desk, type Operation, operation } from "./operation.ts";
 
 /** Queues that are counted at a time: a thousand of them take their counts by tens. */
 const AT_A_TIME = 50;
@@ -34,18 +34,21 @@ const list = operation<object, { readonly queues: readonly QueueView[] }>({
       oldest: v.exactOptional(v.number()),
     })),
   }),
-  async run({ relay }, _, { signal }) {
-    const names = await relay.queues({ signal });
-    const queues: QueueView[] = [];
-    for (let from = 0; from < names.length; from += AT_A_TIME) {
-      const some = names.slice(from, from + AT_A_TIME);
-      queues.push(
-        ...await Promise.all(some.map(async (queue) => ({ queue, ...await relay.info(queue, { signal }) }))),
-      );
-    }
-    return { queues };
-  },
+  run: async (desk, _, bounds) => ({ queues: await countsOf(desk, bounds) }),
 });
+
+/** Every queue with its counts. */
+export async function countsOf({ relay }: Desk, { signal }: Bounds): Promise<readonly QueueView[]> {
+  const names = await relay.queues({ signal });
+  const queues: QueueView[] = [];
+  for (let from = 0; from < names.length; from += AT_A_TIME) {
+    const some = names.slice(from, from + AT_A_TIME);
+    queues.push(
+      ...await Promise.all(some.map(async (queue) => ({ queue, ...await relay.info(queue, { signal }) }))),
+    );
+  }
+  return queues;
+}
 
 /** The operations. */
 export const queueOperations: readonly Operation[] = [list];

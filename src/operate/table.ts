@@ -8,12 +8,13 @@ import { deadOperations } from "./dead.ts";
 import { jobOperations } from "./jobs.ts";
 import type { Operation } from "./operation.ts";
 import { queueOperations } from "./queues.ts";
+import { storeOperations } from "./doctor.ts";
 import { Refusal } from "./refusal.ts";
 import { scheduleOperations } from "./schedules.ts";
 
 /** Everything that an operator can do, by name. */
 export const operations: ReadonlyMap<string, Operation> = new Map(
-  [...queueOperations, ...jobOperations, ...deadOperations, ...scheduleOperations].map((
+  [...queueOperations, ...jobOperations, ...deadOperations, ...scheduleOperations, ...storeOperations].map((
     operation,
   ) => [operation.name, operation]),
 );

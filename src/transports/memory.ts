@@ -13,6 +13,7 @@ import { type Runtime, systemRuntime } from "../runtime.ts";
 import { createWaiters } from "../store/waiters.ts";
 import type { Features, Transport } from "../transport.ts";
 import { createClock } from "./memory/clock.ts";
+import { findingsOf } from "./memory/diagnose.ts";
 import { get, info, list, queueNames } from "./memory/look.ts";
 import { reload, remove } from "./memory/operate.ts";
 import { push } from "./memory/push.ts";
@@ -106,6 +107,7 @@ export function unguarded(options: MemoryOptions): Transport {
     reload: (queue, channel, select, call) =>
       answer(call, () => reload(store, queue, channel, select, call.reset)),
     remove: (queue, channel, select, call) => answer(call, () => remove(store, queue, channel, select)),
+    diagnose: (call) => answer(call, () => ({ findings: findingsOf(store) })),
     topics: {
       bind: (topic, group, call) => answer(call, () => bind(store, topic, group)),
       unbind: (topic, group, call) => answer(call, () => unbind(store, topic, group)),

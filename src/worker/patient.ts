@@ -19,7 +19,7 @@ type Wait = <T>(action: string, call: Call, answer: Promise<T>) => Promise<T>;
 /** Makes one; its timer is one of the alarms. */
 export function patient(transport: Transport, alarms: Alarms): Transport {
   const wait: Wait = (action, call, answer) => patiently(alarms, action, call, answer);
-  const { name, features, maxAttempts, users, topics, schedules, transactions } = transport;
+  const { name, features, maxAttempts, users, diagnose, topics, schedules, transactions } = transport;
   return {
     name,
     features,
@@ -41,6 +41,9 @@ export function patient(transport: Transport, alarms: Alarms): Transport {
       wait("reload jobs", call, transport.reload(queue, channel, select, call)),
     remove: (queue, channel, select, call) =>
       wait("remove jobs", call, transport.remove(queue, channel, select, call)),
+    ...(diagnose === undefined
+      ? {}
+      : { diagnose: (call: Call) => wait("diagnose the store", call, diagnose(call)) }),
     ...(topics === undefined ? {} : { topics: patientTopics(topics, wait) }),
     ...(schedules === undefined ? {} : { schedules: patientSchedules(schedules, wait) }),
     ...(transactions === undefined ? {} : { transactions: patientTransactions(transactions, wait) }),

@@ -16,6 +16,7 @@ describe("memory keeps the contract by the real clock", () => {
     features: MEMORY_FEATURES,
     topics: true,
     schedules: true,
+    diagnose: true,
     create,
     scale: TOGETHER,
   });

@@ -12,6 +12,7 @@ import { CONNECTION } from "./connection.ts";
 import { DEAD } from "./dead.ts";
 import { DEAD_LINK } from "./dead_link.ts";
 import { DELAY } from "./delay.ts";
+import { DIAGNOSE } from "./diagnose.ts";
 import { FOREIGN } from "./foreign.ts";
 import { IDS } from "./ids.ts";
 import { GROUPS as TOPIC_GROUPS } from "./groups.ts";
@@ -44,6 +45,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   ids: IDS,
   admin: ADMIN,
   foreign: FOREIGN,
+  diagnose: DIAGNOSE,
   trouble: TROUBLE,
   listing: LISTING,
   clock: CLOCK,
@@ -74,6 +76,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
  *   features: memory().features,
  *   topics: true,
  *   schedules: true,
+ *   diagnose: true,
  *   create: () => Promise.resolve(memory({ runtime })),
  *   elapse: (ms) => runtime.advance(ms),
  *   now: () => runtime.now(),

@@ -90,6 +90,7 @@ export async function examine(subject: Subject): Promise<Examination> {
  *   features: memory().features,
  *   topics: true,
  *   schedules: true,
+ *   diagnose: true,
  *   create: () => Promise.resolve(memory({ runtime })),
  *   elapse: (ms) => runtime.advance(ms),
  *   now: () => runtime.now(),

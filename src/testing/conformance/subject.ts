@@ -55,6 +55,8 @@ export interface Subject {
   readonly topics?: true;
   /** The transport has `schedules`; a case compares. */
   readonly schedules?: true;
+  /** The transport has `diagnose`; a case compares. */
+  readonly diagnose?: true;
   /** Moves the wall clock by so many milliseconds, back if negative, without any time going by. */
   step?(ms: number): void;
   /** How many timers, sockets and the like are alive: 0 when all clients of all stores are closed. */
@@ -110,6 +112,7 @@ export type Ability =
   | "transaction"
   | "topics"
   | "schedules"
+  | "diagnose"
   | "step"
   | "alive";
 

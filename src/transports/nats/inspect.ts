@@ -62,7 +62,13 @@ export function dueAt({ marks, time }: Stored): number {
  * leaves out the streams whose leaders do not answer it in time, and waits four seconds for them, whatever they are.
  */
 export async function queueNames(context: Context, until: number): Promise<string[]> {
-  const { link } = context;
+  const names = await streamNames(context, until);
+  const queues = await each(names, (stream) => heldBy(context, stream, until));
+  return queues.flat().sort();
+}
+
+/** The names of all streams that may be of queues. */
+export async function streamNames({ link }: Pick<Context, "link">, until: number): Promise<string[]> {
   const { prefix } = link.settings;
   const names: string[] = [];
   for (let offset = 0;;) {
@@ -71,10 +77,8 @@ export async function queueNames(context: Context, until: number): Promise<strin
     >("STREAM.NAMES", { offset, subject: `${prefix}.>` }, until);
     for (const name of streams ?? []) if (name.startsWith(`${prefix}_`)) names.push(name);
     offset += streams?.length ?? 0;
-    if ((streams ?? []).length === 0 || offset >= total) break;
+    if ((streams ?? []).length === 0 || offset >= total) return names;
   }
-  const queues = await each(names, (stream) => heldBy(context, stream, until));
-  return queues.flat().sort();
 }
 
 /** The queues of a stream that hold a job or a schedule, or held a job. */

@@ -41,6 +41,7 @@ import { createLink } from "./client/connected.ts";
 import { type NatsOptions, type Settings, settingsOf } from "./client/options.ts";
 import { type Calls, createCalls } from "./calls.ts";
 import type { Context } from "./context.ts";
+import { diagnose } from "./diagnose.ts";
 import { extendAll } from "./extend.ts";
 import { getJobs, infoOf, listJobs, queueNames } from "./inspect.ts";
 import { createMaintenance } from "./maintenance.ts";
@@ -152,7 +153,7 @@ function jobs(context: Context, calls: Calls): Pick<Transport, "push" | "reserve
 function operator(
   context: Context,
   { ask }: Calls,
-): Pick<Transport, "info" | "queues" | "list" | "get" | "reload" | "remove"> {
+): Pick<Transport, "info" | "queues" | "list" | "get" | "reload" | "remove" | "diagnose"> {
   return {
     info: (queue, bounds) => ask(bounds, "count jobs", (until) => infoOf(context, queue, until)),
     queues: (bounds) => ask(bounds, "list queues", (until) => queueNames(context, until)),
@@ -163,6 +164,7 @@ function operator(
       ask(bounds, "reload jobs", (until) => reloadJobs(context, queue, channel, select, bounds.reset, until)),
     remove: (queue, channel, select, bounds) =>
       ask(bounds, "remove jobs", (until) => removeJobs(context, queue, channel, select, until)),
+    diagnose: (bounds) => ask(bounds, "diagnose the store", (until) => diagnose(context, until)),
   };
 }
 

@@ -9,6 +9,7 @@ import type { Alarm, Alarms } from "../../alarms.ts";
 import { messageOf, TransportBusy, TransportError } from "../../errors.ts";
 import { argumentsOf, type Client, COMMAND, type Recipe, replyOf, textOf } from "./driver.ts";
 import { ConnectionLost, explain, isAnswer, isForbidden, isLasting } from "./errors.ts";
+import { factsIn } from "./health.ts";
 import type { Argument, Reply } from "./link.ts";
 
 /** A connection that is ready for commands, or has ended. */
@@ -258,17 +259,13 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
 
 /** What the server says of itself. One INFO tells version, role, loading and what may lose jobs. */
 export async function factsOf(connection: Connection): Promise<ReadonlyMap<string, string>> {
-  const facts = new Map<string, string>();
   try {
-    for (const line of textOf(await connection.send(["INFO"])).split("\r\n")) {
-      const colon = line.indexOf(":");
-      if (colon > 0) facts.set(line.slice(0, colon), line.slice(colon + 1));
-    }
+    return factsIn(textOf(await connection.send(["INFO"])));
   } catch (error) {
     // A user that may not ask is no worse off: what does not work says so when it is tried.
     if (!isForbidden(error)) throw error;
+    return new Map();
   }
-  return facts;
 }
 
 /** Refuses a server that is too old, or that is not there yet. */

@@ -26,7 +26,7 @@ import { groupQueue } from "../../names.ts";
 import type { Transport } from "../../transport.ts";
 import type { Connection } from "./connection.ts";
 import { MAX_BYTES, MAX_ITEMS } from "./context.ts";
-import { dangersOf } from "./health.ts";
+import { dangersOf, settingOf } from "./health.ts";
 import { createLink } from "./links.ts";
 import { createModel } from "./model.ts";
 import { type RedisClient, type RedisKeys, type RedisOptions, settingsOf } from "./options.ts";
@@ -71,8 +71,12 @@ export function redis(options: RedisOptions = {}): Transport {
   function opened(connection: Connection): void {
     if (told) return;
     told = true;
-    dangersOf(connection).then((dangers) => {
-      if (dangers.length > 0) warn(`Jobs in ${name} may be lost: ${dangers.join(" Also, ")}`);
+    dangersOf(connection.facts, (setting) => settingOf(connection, setting)).then((found) => {
+      // What is not known is not warned of, nor what would only be a danger with other settings.
+      const dangers = found.filter(({ check, severity }) =>
+        severity === "danger" || (severity === "warning" && check !== "eviction")
+      ).map(({ says }) => `${says}.`);
+      if (dangers.length > 0) warn(`Jobs in ${name} may be lost. ${dangers.join(" ")}`);
     }).catch(() => {
       // Whoever is told must not bring down what works.
     });
@@ -147,6 +151,7 @@ export function redis(options: RedisOptions = {}): Transport {
       admitted(call, () => model.reload(queue, channel, select, call)),
     remove: (queue, channel, select, call) =>
       admitted(call, () => model.remove(queue, channel, select, call)),
+    diagnose: (call) => admitted(call, () => model.diagnose(call)),
     topics: {
       // What the waiting knows of the group's stream may be of another: the topic's was renamed, or the store forgot it.
       bind: (topic, each, call) =>

@@ -4,12 +4,14 @@
  * @module
  */
 
+import type { Diagnosis } from "../../diagnosis.ts";
 import type { Call } from "../../exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Schedules } from "../../recurring.ts";
 import type { Topics, Transport } from "../../transport.ts";
 import type { Looks } from "./attempt.ts";
-import { callOf, type Context } from "./context.ts";
+import { callOf, type Context, timer } from "./context.ts";
+import { diagnose } from "./diagnose.ts";
 import { getJobs, infoOf, listJobs } from "./inspect.ts";
 import { createKeys, type Naming } from "./keys.ts";
 import type { Link } from "./link.ts";
@@ -41,6 +43,7 @@ export interface Model
   push(
     ...rest: [...Parameters<Transport["push"]>, foretold?: ReadonlySet<string>]
   ): ReturnType<Transport["push"]>;
+  diagnose(call: Call): Promise<Diagnosis>;
   readonly topics: Topics;
   readonly schedules: Schedules;
   /** Takes out this client's consumers that hold nothing, from the queues that it reserved from. */
@@ -93,6 +96,7 @@ export function createModel(options: ModelOptions): Model {
       reloadJobs(context, scripts.reload, queue, channel, select, call),
     remove: (queue, channel, select, call) =>
       removeJobs(context, scripts.remove, queue, channel, select, call),
+    diagnose: (call) => diagnose({ link, rest: timer(runtime, "diagnose the store", call) }, keys.queues),
     topics: createTopics(context, scripts),
     schedules: createSchedules(context, scripts),
   };

@@ -25,6 +25,7 @@ import { reloadedOf, reloadPage, removePage } from "./admin.ts";
 import { type Calls, createCalls } from "./calls.ts";
 import { createCommitter } from "./commit.ts";
 import { createConnection } from "./connection.ts";
+import { findingsOf } from "./diagnose.ts";
 import { getJobs, infoOf, listJobs, queueNames } from "./inspect.ts";
 import { settingsOf, type SqliteOptions } from "./options.ts";
 import { MAX_BYTES, MAX_ITEMS, pushJobs } from "./push.ts";
@@ -155,6 +156,11 @@ export function sqlite(options: SqliteOptions): Transport {
       );
       return walked.changed;
     },
+    diagnose: (call) =>
+      calls.call(call, {
+        writes: false,
+        run: (session) => ({ findings: findingsOf(session, connection.file(), settings.maxBytes) }),
+      }),
     topics: {
       bind: (topic, group, call) =>
         calls.repeat("bind a group", call, (session) => bindPart(session, topic, group), (done) => !done),

@@ -107,7 +107,7 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
       asked = now;
       const disk = diskOf(file());
       free = disk?.free ?? Infinity;
-      kept = disk === undefined ? 1 : Math.max(1, Math.min(DISK_MOST, disk.size / DISK_PART));
+      kept = disk === undefined ? 1 : keptOf(disk);
     }
   }
 
@@ -155,14 +155,29 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
   };
 }
 
-/** The disk of a file, in bytes; undefined for no file, and where the system does not say. */
-function diskOf(file: string): { readonly free: number; readonly size: number } | undefined {
+/** A disk, in bytes. */
+export interface Disk {
+  /** What may still be written, less what the log may take in the file before it gives it back. */
+  readonly free: number;
+  readonly size: number;
+  /** Which file system it has, as its number in the system. */
+  readonly type: number;
+  /** The log. */
+  readonly log: number;
+}
+
+/** Bytes of a disk that pushes leave free. */
+export function keptOf({ size }: Disk): number {
+  return Math.max(1, Math.min(DISK_MOST, size / DISK_PART));
+}
+
+/** The disk of a file; undefined for no file, and where the system does not say. */
+export function diskOf(file: string): Disk | undefined {
   if (file === "") return undefined;
   try {
-    const { bavail, blocks, bsize } = statfsSync(file);
-    // What is in the log may take as much again in the file before the log gives it back.
+    const { bavail, blocks, bsize, type } = statfsSync(file);
     const log = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-    return blocks > 0 ? { free: bavail * bsize - log, size: blocks * bsize } : undefined;
+    return blocks > 0 ? { free: bavail * bsize - log, size: blocks * bsize, type, log } : undefined;
   } catch {
     return undefined;
   }

@@ -216,7 +216,10 @@ test("full memory refuses pushes whole, and lets what runs be settled", async ()
 
 test.each(
   [
-    [{ maxmemory: "64mb", "maxmemory-policy": "allkeys-lru" }, /memory is full it deletes jobs.*allkeys-lru/],
+    [
+      { maxmemory: "64mb", "maxmemory-policy": "allkeys-lru" },
+      /memory is full the server deletes jobs.*allkeys-lru/,
+    ],
     [{ appendonly: "no" }, /restart takes all jobs/],
     [{ appendonly: "no", save: "60 1" }, /since the last snapshot/],
     [{ appendfsync: "no" }, /power cut/],

@@ -130,6 +130,7 @@ export function natsSubject(
     scale,
     topics: true,
     schedules: true,
+    diagnose: true,
     async create(store) {
       const transport = nats({
         servers: await ground.servers(),

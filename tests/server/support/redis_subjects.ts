@@ -72,6 +72,7 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
     features: REDIS_FEATURES,
     topics: true,
     schedules: true,
+    diagnose: true,
     async create(store) {
       const { user, runtime } = open(store);
       const transport = await ground.connect(store, user, runtime);

@@ -28,6 +28,7 @@ function fileSubject(runtime: Runtime): Subject {
     features: SQLITE_FEATURES,
     topics: true,
     schedules: true,
+    diagnose: true,
     async create(store) {
       await mkdir(folder(store), { recursive: true });
       const transport = sqlite({ path: path(store), runtime });
@@ -92,6 +93,7 @@ export function volatileSqliteSubject(): Subject {
     features: { ...SQLITE_FEATURES, durable: false, shared: false },
     topics: true,
     schedules: true,
+    diagnose: true,
     create: () => Promise.resolve(sqlite({ path: ":memory:", runtime })),
     elapse: (ms) => runtime.advance(ms),
     now: () => runtime.now(),

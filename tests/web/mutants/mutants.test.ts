@@ -4,6 +4,7 @@ import type { Transport } from "../../../src/transport.ts";
 import { memorySubject } from "../support/subjects.ts";
 import { CALL_MUTANTS } from "./calls.ts";
 import { DEAD_LINK_MUTANTS, pause } from "./dead_link.ts";
+import { DIAGNOSE_MUTANTS } from "./diagnose.ts";
 import { FENCE_MUTANTS } from "./fence.ts";
 import { around } from "./mutants.ts";
 import { SCHEDULE_MUTANTS } from "./schedules.ts";
@@ -28,6 +29,7 @@ describe("the suite finds each fault by the case that names it", () => {
     ...SCHEDULE_MUTANTS,
     ...DEAD_LINK_MUTANTS,
     ...TROUBLE_MUTANTS,
+    ...DIAGNOSE_MUTANTS,
   ];
   for (const { fault, found, wrap } of mutants) {
     test(fault, async () => {

@@ -30,6 +30,7 @@ export function around(inner: Transport, part: Partial<Transport>): Transport {
     get: (queue, ids, call) => inner.get(queue, ids, call),
     reload: (queue, channel, select, call) => inner.reload(queue, channel, select, call),
     remove: (queue, channel, select, call) => inner.remove(queue, channel, select, call),
+    ...(inner.diagnose === undefined ? {} : { diagnose: inner.diagnose }),
     ...(inner.topics === undefined ? {} : { topics: inner.topics }),
     ...(inner.schedules === undefined ? {} : { schedules: inner.schedules }),
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),

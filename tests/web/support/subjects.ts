@@ -27,6 +27,7 @@ export function memorySubject(wrap: (inner: Transport) => Transport = (inner) =>
     features: MEMORY_FEATURES,
     topics: true,
     schedules: true,
+    diagnose: true,
     create(store) {
       const transport = wrap(memory({ runtime }));
       opened.set(store, transport);

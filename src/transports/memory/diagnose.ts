@@ -1,0 +1,23 @@
+/**
+ * What may lose jobs that are in memory: the end of the process, and a limit that is near.
+ *
+ * @module
+ */
+
+import { type Finding, room, well } from "../../diagnosis.ts";
+import type { Store } from "./store.ts";
+
+/** What is the case. */
+export function findingsOf({ jobs, maxJobs }: Pick<Store, "jobs" | "maxJobs">): readonly Finding[] {
+  return [
+    {
+      check: "persistence",
+      severity: "warning",
+      says: "Jobs are in the memory of this process, and end with it",
+      advice: "Use SQLite, Redis or NATS for jobs that must outlive a process",
+    },
+    maxJobs === Infinity
+      ? well("space", `${jobs} jobs are stored, and nothing limits them`)
+      : room("space", "the limit of jobs", jobs, maxJobs, "raise 'maxJobs'"),
+  ];
+}
