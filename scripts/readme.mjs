@@ -1,5 +1,6 @@
 /**
- * `npm run readme`: writes the tables of README.md anew, from what the conformance suite shows and the code says.
+ * `npm run readme`: writes the tables of README.md, the pages of docs/reference/ and llms.txt anew, from what the conformance suite
+ * shows and the source says.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -9,6 +10,8 @@ import { toolNode } from "./lib/runtimes.mjs";
 
 if (process.features.typescript) {
   const { withTables } = await import("../tests/house/support/readme.ts");
+  const { reference } = await import("../tests/house/support/reference.ts");
+  for (const [path, text] of reference()) writeFileSync(inRepository(path), text);
   const file = inRepository("README.md");
   writeFileSync(file, await withTables(readFileSync(file, "utf8")));
 } else {

@@ -24,9 +24,10 @@ test("the package holds compiled code, its types, docs, examples, a licence and 
     .map((entry) => entry.name);
   expect(files).toContain("LICENSE");
   const others = files.filter((name) => !/\.(js|d\.ts)$/.test(name) && !/\.(md|ts|out)$/.test(name));
-  expect(others.filter((name) => !/^(LICENSE|package\.json|README\.md|CHANGELOG\.md)$/.test(name))).toEqual(
-    [],
-  );
+  expect(others.filter((name) => !/^(LICENSE|llms\.txt|package\.json|README\.md|CHANGELOG\.md)$/.test(name)))
+    .toEqual(
+      [],
+    );
 });
 
 test("whatever the README links to is shipped, to npm and to JSR", () => {

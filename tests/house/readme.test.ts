@@ -7,6 +7,7 @@ import { run } from "../../scripts/lib/run.mjs";
 import { binaryOf, toolNode } from "../../scripts/lib/runtimes.mjs";
 import { toolEnvironment } from "../../scripts/lib/tools.mjs";
 import { filesBelow } from "./support/graph.ts";
+import { membersOf } from "./support/members.ts";
 import { programs, withTables } from "./support/readme.ts";
 
 const readme = readFileSync(inRepository("README.md"), "utf8");
@@ -69,36 +70,24 @@ test("the README's first program has ten lines or fewer", () => {
   expect(all[0]?.code.split("\n").filter((line) => line.trim() !== "").length).toBeLessThanOrEqual(10);
 });
 
-/** The names of a type's members, or of a union's texts, in a source file. */
-function namesIn(file: string, start: string, pattern: RegExp): readonly string[] {
-  const source = readFileSync(inRepository(file), "utf8");
-  const from = source.indexOf(start);
-  const part = source.slice(from, source.indexOf("\n\n", from));
-  return [...part.matchAll(pattern)].map(([, name]) => name ?? "").toSorted();
-}
-
-/** The first cells of the table under a heading. */
-function cellsUnder(heading: string): readonly string[] {
-  const section = readme.split(`\n## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
-  return [...section.matchAll(/^\| `([\w.]+)`/gm)].map(([, name]) => name ?? "").toSorted();
-}
-
-test("the README explains every error code, and no other", () => {
-  const codes = namesIn("src/errors.ts", "export type ErrorCode", /"([A-Z_]+)"/g);
-  expect(codes.length).toBeGreaterThan(0);
-  expect(cellsUnder("Errors")).toEqual(codes);
+test("the README is a first screen, two tables and links: at most 140 lines", () => {
+  expect(readme.split("\n").length).toBeLessThanOrEqual(140);
 });
 
-test("the README explains every event, and no other", () => {
-  const events = namesIn("src/events.ts", "export interface EventMap", /^ {2}readonly (\w+):/gm);
-  expect(events.length).toBeGreaterThan(0);
-  expect(cellsUnder("Events")).toEqual(events);
+test("the page of dispatch explains every option of a dispatch, and no other", () => {
+  const page = readFileSync(inRepository("docs/guide/dispatch.md"), "utf8");
+  const told = [...page.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name ?? "");
+  const members = [
+    membersOf("src/prepare.ts", "JobSettings"),
+    membersOf("src/dispatch.ts", "DispatchOptions"),
+  ];
+  expect(told.toSorted()).toEqual(members.flat().map(({ name }) => name).toSorted());
 });
 
-test("the README explains every option of a dispatch, and no other", () => {
-  const member = /^ {2}readonly (\w+)\??:/gm;
-  const ofJob = namesIn("src/prepare.ts", "export interface JobSettings", member);
-  const ofCall = namesIn("src/dispatch.ts", "export interface DispatchOptions", member);
-  expect(Math.min(ofJob.length, ofCall.length)).toBeGreaterThan(0);
-  expect(cellsUnder("Dispatch")).toEqual([...ofJob, ...ofCall].toSorted());
+test("what is not run as a program says so on its page", () => {
+  const silent = pages.filter((page) => {
+    const text = readFileSync(inRepository(page), "utf8");
+    return /^```(typescript|go)$/m.test(text) && !/not compiled/i.test(text.replaceAll(/<!--.*?-->/g, ""));
+  });
+  expect(silent).toEqual([]);
 });

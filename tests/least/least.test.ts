@@ -17,8 +17,26 @@ const PARTS = 2;
 const folder = mkdtempSync(join(tmpdir(), "relevo least "));
 const project = join(folder, "project");
 const env = toolEnvironment();
-/** What stands in the README for Node, Deno and Bun, and needs no test runner; a Worker's module runs nothing itself. */
-const hour = programs(readFileSync(inRepository("README.md"), "utf8"))
+/** The pages of a first hour: the README, and those that need no more than valibot. */
+const HOUR = [
+  "README.md",
+  ...[
+    "starting",
+    "dispatch",
+    "handle",
+    "workers",
+    "retries",
+    "stopping",
+    "dead_letters",
+    "topics",
+    "events",
+    "testing",
+  ]
+    .map((page) => `docs/guide/${page}.md`),
+  ...["choosing", "memory", "sqlite", "broker"].map((page) => `docs/transports/${page}.md`),
+];
+/** What stands there for Node, Deno and Bun, and needs no test runner; a Worker's module runs nothing itself. */
+const hour = HOUR.flatMap((page) => programs(readFileSync(inRepository(page), "utf8")))
   .filter(({ code }) => !/export default|"node:test"/.test(code));
 const cases = conformance(fakeSqliteSubject()).map(({ group, name }) => `${group}: ${name}`);
 
@@ -70,7 +88,7 @@ for (const version of least) {
   describe.skipIf(!existsSync(version.binary))(`${version.runtime} ${version.version}`, () => {
     describe("the first hour, from the packed package", () => {
       test.each(hour.map((program, index) => ({ ...program, index })))(
-        "the program of '$title' does what the README says",
+        "the program of '$title' does what its page says",
         async ({ code, output, index }) => {
           const place = join(project, `${version.runtime}-${version.version}-${index}`);
           mkdirSync(place);

@@ -1,5 +1,5 @@
 /**
- * docs/guide/cli.md holds what the commands print; here they are run again on SQLite, Redis and NATS, and compared. With
+ * docs/cli.md holds what the commands print; here they are run again on SQLite, Redis and NATS, and compared. With
  * RELEVO_WRITE=1 the page is written anew from what they print on SQLite.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ import { describeOn, owned } from "../support/servers/owned.ts";
 import { startRedis } from "../support/servers/redis.ts";
 import { relevo, words } from "./support.ts";
 
-const file = inRepository("docs/guide/cli.md");
+const file = inRepository("docs/cli.md");
 const page = readFileSync(file, "utf8");
 const BLOCK = /^```console\n([\s\S]*?)^```$/gm;
 
@@ -122,7 +122,7 @@ test("the page shows each command that reads or writes jobs", () => {
   }
 });
 
-describe("what docs/guide/cli.md shows is what the commands print", () => {
+describe("what docs/cli.md shows is what the commands print", () => {
   test("on SQLite", async () => {
     const folder = mkdtempSync(join(tmpdir(), "relevo-cli-"));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -132,12 +132,12 @@ describe("what docs/guide/cli.md shows is what the commands print", () => {
   });
 });
 
-describeOn(["redis7"], "what docs/guide/cli.md shows is what the commands print", () => {
+describeOn(["redis7"], "what docs/cli.md shows is what the commands print", () => {
   const server = owned(() => startRedis());
   test("on Redis", async () => compare(await replay((await server()).url)));
 });
 
-describeOn(["nats"], "what docs/guide/cli.md shows is what the commands print", () => {
+describeOn(["nats"], "what docs/cli.md shows is what the commands print", () => {
   const server = owned(() => startNats());
   test("on NATS", async () => compare(await replay((await server()).url)));
 });
