@@ -160,6 +160,11 @@ const OPTIONS: readonly (readonly [title: string, lead: string, ...types: (reado
       "src/prometheus/exporter.ts",
       "PrometheusOptions",
     ]],
+    [
+      "A clock for tests",
+      "`testRelay(jobs, options)` of `@relevo/relevo/testing`, beside those of `createRelay` that make no store.",
+      ["src/testing/kit/test_relay.ts", "TestRelayOptions"],
+    ],
     ["Traces", "`otel(options)` of `@relevo/relevo/otel`.", ["src/otel/mod.ts", "OtelOptions"]],
   ];
 
