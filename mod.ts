@@ -51,12 +51,12 @@ export type {
   DispatchMany,
   DispatchOptions,
 } from "./src/dispatch.ts";
+export type { ErrorCode } from "./src/error_codes.ts";
 export {
   type BulkFailure,
   BulkRefusedError,
   DeadlineExceeded,
   DuplicateJobError,
-  type ErrorCode,
   HeartbeatLate,
   InvalidPayloadError,
   JobTimeout,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ErrorCode } from "../errors.ts";
+import type { ErrorCode } from "../error_codes.ts";
 
 /** A settlement is repeated through these for as long as the worker runs. */
 export const PASSING: readonly ErrorCode[] = [

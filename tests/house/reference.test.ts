@@ -40,14 +40,14 @@ function namesIn(file: string, start: string, pattern: RegExp): readonly string[
 
 test("the reference explains every error code, every event and every option of a dispatch, and no other", () => {
   const member = /^ {2}readonly (\w+)\??:/gm;
-  const codes = namesIn("src/errors.ts", "export type ErrorCode", /^ {2}\| "([A-Z_]+)"/gm);
+  const codes = namesIn("src/error_codes.ts", "export type ErrorCode", /^ {2}\| "([A-Z_]+)"/gm);
   const events = namesIn("src/events.ts", "export interface EventMap", member);
   const settings = namesIn("src/prepare.ts", "export interface JobSettings", member);
   expect(Math.min(codes.length, events.length, settings.length)).toBeGreaterThan(9);
   expect(cellsOf("docs/reference/errors.md")).toEqual(codes);
   expect(cellsOf("docs/reference/events.md")).toEqual(events);
   expect(membersOf("src/prepare.ts", "JobSettings").map(({ name }) => name)).toEqual(settings);
-  expect(textsOf("src/errors.ts", "ErrorCode").map(({ name }) => name)).toEqual(codes);
+  expect(textsOf("src/error_codes.ts", "ErrorCode").map(({ name }) => name)).toEqual(codes);
 });
 
 test.each([

@@ -40,8 +40,8 @@ function errors(): string {
     if (name === undefined) throw new Error(`A class must set the code ${code}`);
     return name;
   };
-  const rows = textsOf("src/errors.ts", "ErrorCode").map(({ name, comment }) => {
-    if (comment === "") throw new Error(`The code ${name} must have a comment in src/errors.ts`);
+  const rows = textsOf("src/error_codes.ts", "ErrorCode").map(({ name, comment }) => {
+    if (comment === "") throw new Error(`The code ${name} must have a comment in src/error_codes.ts`);
     return `| \`${name}\` | \`${classOf(name)}\` | ${comment} |`;
   });
   return page(
@@ -162,8 +162,8 @@ const OPTIONS: readonly (readonly [title: string, lead: string, ...types: (reado
     ]],
     [
       "A clock for tests",
-      "`testRelay(jobs, options)` of `@relevo/relevo/testing`, beside those of `createRelay` that make no store.",
-      ["src/testing/kit/test_relay.ts", "TestRelayOptions"],
+      "`testRelay(jobs, options)` and `createFakeRuntime(options)` of `@relevo/relevo/testing`; the former takes those of `createRelay`, too.",
+      ["src/testing/fake_runtime.ts", "FakeRuntimeOptions"],
     ],
     ["Traces", "`otel(options)` of `@relevo/relevo/otel`.", ["src/otel/mod.ts", "OtelOptions"]],
   ];
