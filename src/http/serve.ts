@@ -29,7 +29,7 @@ export interface Served extends AsyncDisposable {
  * @throws {RangeError} for a port that is none; whatever the system says where it cannot listen.
  */
 export async function serve(
-  handler: (request: Request) => Promise<Response>,
+  handler: (request: Request) => Response | Promise<Response>,
   options: ServeOptions,
 ): Promise<Served> {
   checkKnown("serve", options, ["port", "hostname"]);
@@ -61,7 +61,7 @@ export async function serve(
 const KEPT = 1_024 * 1_024;
 
 async function answer(
-  handler: (request: Request) => Promise<Response>,
+  handler: (request: Request) => Response | Promise<Response>,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
