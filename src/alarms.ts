@@ -30,7 +30,7 @@ interface Entry extends Alarm {
 /** Cancelled entries that may lie in the heap before it is swept. */
 const MAX_CANCELLED = 1_024;
 
-/** Why a sleep ends early. Nobody sees it; without a reason each abort would make an error with a stack. */
+/** Why a sleep ends early. No caller sees it; without a reason each abort would make an error with a stack. */
 const WOKEN = "woken";
 
 function nothing(): void {}
@@ -104,7 +104,7 @@ export function createAlarms(runtime: Runtime): Alarms {
       return entry;
     },
     clear() {
-      // Whoever still holds one may cancel it later.
+      // A caller that still holds one may cancel it later.
       for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) entry.live = false;
       live = 0;
       rearm();

@@ -89,7 +89,7 @@ export class TooLargeError extends RelevoError {
 export class UnknownJobError extends RelevoError {
   /** `UnknownJobError`, also where a bundler renames the class. */
   override readonly name: string = "UnknownJobError";
-  /** The name that nobody knows. */
+  /** The unknown name. */
   readonly job: string;
 
   /** `job` is the name; `wanted` ends the message, with what there is instead. */

@@ -1,6 +1,6 @@
 /**
  * What a relay and its workers tell: one list of typed events through an `EventTarget`. Loggers, metrics and hooks
- * are listeners of it. Nobody listening costs nothing, and a listener that throws changes no job's fate.
+ * are listeners of it. An event without listeners costs nothing, and a listener that throws changes no job's fate.
  *
  * @module
  */
@@ -146,7 +146,7 @@ export interface JobEvents {
 /** Hears the details of one type of event. */
 export type Observer<Name extends EventName> = (detail: EventMap[Name]) => unknown;
 
-/** The core's end: it asks whether anybody listens before it makes an event. */
+/** The core's end: it asks whether there are listeners before it makes an event. */
 export interface Events {
   readonly target: JobEvents;
   /** Whether a listener or observer of this type was ever added. */

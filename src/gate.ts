@@ -1,5 +1,5 @@
 /**
- * A gate that counts who is inside: a relay shuts it when it closes, and waits until the last call has left.
+ * A gate that counts the calls inside: a relay shuts it when it closes, and waits until the last call has left.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { RelayClosed } from "./errors.ts";
 
 /** Counts calls under way. */
 export interface Gate {
-  /** Whether whoever is inside was asked to leave: no worker may start any more. */
+  /** Whether the calls inside were asked to leave: no worker may start any more. */
   readonly closing: boolean;
   /** Whether new calls are refused. */
   readonly shut: boolean;

@@ -1,5 +1,5 @@
 /**
- * Who gets a topic's jobs: groups are bound to it and unbound from it, by workers as they start, or by hand.
+ * The groups that get a topic's jobs: they are bound to it and unbound from it, by workers as they start, or by hand.
  *
  * @module
  */

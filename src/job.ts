@@ -110,7 +110,7 @@ export interface Job {
   readonly createdAt: number;
   /** When it could first run, in milliseconds since the epoch. */
   readonly due: number;
-  /** What caused it; the job's own id where nobody said. */
+  /** What caused it; the job's own id where no caller said. */
   readonly requestId: string;
   /** Texts given at dispatch; empty where none were. */
   readonly headers: Readonly<Record<string, string>>;
@@ -159,7 +159,7 @@ export interface QueueInfo {
   readonly waiting: number;
   /** Not yet due. */
   readonly delayed: number;
-  /** Handed over, settled by nobody yet. */
+  /** Handed over, not settled yet. */
   readonly reserved: number;
   /** Dead, and not for want of time. */
   readonly failed: number;

@@ -1,5 +1,5 @@
 /**
- * A latch: somebody waits at it, somebody opens it. Opening it while nobody waits is remembered once.
+ * A latch: one call waits at it, another opens it. An opening that finds no call waiting is remembered once.
  *
  * @module
  */

@@ -79,7 +79,7 @@ export function checkBoolean(action: string, option: string, value: unknown): vo
 
 /**
  * A value as it stands in a message: never an error of its own, and never long. Of an object its kind alone is told, as
- * what is in it may be nobody's business.
+ * its content may be private.
  */
 export function shown(value: unknown): string {
   if (typeof value === "function") return "a function";

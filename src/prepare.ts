@@ -140,7 +140,7 @@ function makeJob(
   };
 }
 
-/** Checked before the name: a caller who gave neither is told of the queue first (seed 004). */
+/** Checked before the name: a caller that gave neither is told of the queue first (seed 004). */
 function checkQueue(definitions: Definitions, name: string, queue: string): void {
   const topic = definitions.get(name)?.topic;
   if (topic !== undefined) {

@@ -9,7 +9,7 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
-/** Hears a promise that nobody will wait for: rejected unheard, it would end the process on some runtimes. */
+/** Hears a promise that no caller will wait for: rejected unheard, it would end the process on some runtimes. */
 export function hush(value: unknown): void {
   if (isPromise(value)) value.then(undefined, () => undefined);
 }

@@ -7,7 +7,7 @@
 
 import { partsOf } from "./names.ts";
 
-/** Who reads which queues. */
+/** Which workers read which queues. */
 export interface Readers {
   /** A worker begins to read what `queues` gives; returns how to leave off. */
   join(queues: () => readonly string[]): () => void;

@@ -186,7 +186,7 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
     ...(timeout === undefined ? {} : { timeout }),
     ...(typeof schedule === "string" ? { schedule } : {}),
     ...(typeof tick === "number" ? { tick } : {}),
-    // Copies, as whoever gets this could change what the run itself is judged by.
+    // Copies, as a caller that gets this could change the record by which the run itself is judged.
     ...(isBackoff(backoff) ? { backoff: { ...backoff } } : {}),
     ...(isError(lastError) ? { lastError: clearOf(lastError) } : {}),
   };

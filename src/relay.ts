@@ -292,7 +292,7 @@ export function createRelay<
       checkStop(stopOptions);
       if (closing === undefined) {
         closing = closeRelay(patience, self, gate, engines, inline, stopOptions).finally(logbook.close);
-      } // Who closes again with a grace is in more of a hurry than who closed first.
+      } // A second close with a grace is in more of a hurry than the first.
       else if (stopOptions.grace !== undefined) {
         for (const engine of engines) engine.stop(stopOptions.grace).catch(() => undefined);
       }

@@ -76,7 +76,7 @@ export function checkNames(action: string, options: object): void {
   checkKnown(action, options, KNOWN);
 }
 
-/** A promise of a transport is none yet: whoever forgets to await `connect` is told so. */
+/** A promise of a transport is none yet: a program that forgets to await `connect` is told so. */
 export function checkParts(
   action: string,
   { codecs, requestId, inline }: Pick<RelayOptions<Jobs>, "codecs" | "requestId" | "inline">,

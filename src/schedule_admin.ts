@@ -38,7 +38,7 @@ export interface ScheduleCall extends AdminOptions {
 
 /** How a schedule is paused. */
 export interface PauseOptions extends ScheduleCall {
-  /** Why, for those who look at it later; up to 255 bytes. */
+  /** Why, for a later reader; up to 255 bytes. */
   readonly reason?: string | undefined;
   /** What or whose call this is; up to 255 bytes. */
   readonly by?: string | undefined;

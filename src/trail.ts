@@ -49,7 +49,7 @@ export function liveSteps(trail: Trail | undefined): readonly Step[] {
   return steps;
 }
 
-/** Waits as a part of runs: whoever waits for these runs meanwhile need not. */
+/** Waits as a part of runs: a call that waits for these runs meanwhile need not. */
 export async function endingAs<Result>(
   steps: readonly Step[],
   wait: () => Promise<Result>,

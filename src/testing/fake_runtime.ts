@@ -35,7 +35,7 @@ export interface FakeRuntime extends Runtime {
    * of their calls), and lets everything that follows from each come to rest before the next.
    */
   advance(ms: number): Promise<void>;
-  /** Jumps to the next sleeper and wakes it; `false` when nobody sleeps. */
+  /** Jumps to the next sleeper and wakes it; `false` when there is none. */
   next(): Promise<boolean>;
   /** Waits until everything that can go on without time going by has come to rest. */
   settle(): Promise<void>;

@@ -11,7 +11,7 @@ import { inOrder, SHARED_RULES } from "./history/shared_rules.ts";
 
 /** How strictly a history is read. */
 export interface CheckOptions {
-  /** Milliseconds by which the clocks of those who wrote may differ. Default 0. */
+  /** Milliseconds by which the clocks of the writers may differ. Default 0. */
   readonly slack?: number;
   /**
    * Whether the history goes on to the end: what is left in the store stands in `left` lines, so that what is missing

@@ -67,7 +67,7 @@ const CALL: Call = { deadline: CALL_TIMEOUT };
 /**
  * Makes a transport of any broker that can publish and subscribe.
  *
- * Jobs are kept as the broker keeps them: what it loses while nobody is subscribed is lost, and what it delivers to
+ * Jobs are kept as the broker keeps them: what it loses while no process is subscribed is lost, and what it delivers to
  * several processes runs in each. What was delivered is in this process and ends with it; `info`, `list` and the other
  * calls of operators show that and no more. A queue is subscribed with the first reserve from it, a topic with the
  * first group that is bound.

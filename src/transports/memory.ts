@@ -51,7 +51,7 @@ const FEATURES: Features = {
  *
  * Due times, leases and windows are judged by the process's monotonic clock. A job's `at` is translated when it is
  * pushed: it runs as long after that as `at` is ahead of the wall clock then, wherever the wall clock is set later.
- * Payload arrays are kept, not copied: whoever pushes one or gets one in a delivery must not write to it. What `list`
+ * Payload arrays are kept, not copied: a caller that pushes one or gets one in a delivery must not write to it. What `list`
  * and `get` show are copies.
  *
  * @throws {RangeError | TypeError} for an option that is wrong or unknown.

@@ -76,7 +76,7 @@ async function inTurn(state: State, queues: readonly string[], ask: Ask): Promis
   return true;
 }
 
-/** Tries a queue until it works again, or nobody asks for it. */
+/** Tries a queue until it works again, or no worker asks for it. */
 async function retry(state: State, queue: string, ask: Ask, thrown: unknown): Promise<void> {
   const { ending: { signal }, troubles, bench: { runtime } } = state;
   for (let error = thrown;;) {

@@ -185,7 +185,7 @@ export function buriedAfresh({ bench: { runtime } }: Judge, run: Run, thrown: un
   return { to: "failed", meta: writeMeta(meta), reason: dead.reason, error };
 }
 
-/** A job that nobody here can handle: given back for a while, as a newer worker may know it, then dead. */
+/** A job that has no handler here: given back for a while, as a newer worker may know it, then dead. */
 export function handedBack(
   judge: Judge,
   run: Run,

@@ -1,6 +1,6 @@
 /**
  * The end of a worker that one of its own runs waits for: such a run is not waited for in turn. Where the runtime cannot
- * tell who waits, the waiting is given up after the worker's grace; the worker ends all the same, when its runs have.
+ * tell which run waits, the waiting is given up after the worker's grace; the worker ends all the same, when its runs have.
  *
  * @module
  */

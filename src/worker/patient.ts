@@ -1,8 +1,8 @@
 /**
  * A transport as a relay sees it: one whose calls end, even if it hangs. A half-open connection, or a server that was
- * stopped, may keep an adapter from noticing that its deadline is over; nobody who waits may hang with it.
+ * stopped, may keep an adapter from noticing that its deadline is over; no waiting call may hang with it.
  *
- * `reserve` is left as it is: who waits for jobs has a patience of its own, and gives back what comes too late.
+ * `reserve` is left as it is: the fetch loop has a patience of its own, and gives back what comes too late.
  *
  * @module
  */

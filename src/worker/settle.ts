@@ -66,7 +66,7 @@ function send(state: State, run: Run, fate: Fate, settlement: Settlement, tries:
   });
 }
 
-/** Whether a settlement that is stale now took effect before, its answer lost: nobody else could have the job yet. */
+/** Whether a settlement that is stale now took effect before, its answer lost: no other worker could have the job yet. */
 function tookEffect({ bench: { runtime } }: State, run: Run, tries: number): boolean {
   return tries > 1 && runtime.monotonic() < run.leaseEnd;
 }

@@ -137,7 +137,7 @@ export interface State extends Judge {
   readonly sealing: AbortController;
   /** When a worker that stops waits for no answer any more, by the monotonic clock; Infinity while its handlers may go on. */
   endBy: number;
-  /** The worker has stopped: whatever still comes in belongs to nobody. */
+  /** The worker has stopped: whatever still comes in belongs to no run. */
   over: boolean;
   /** It is looked from time to time whether its groups are bound still. */
   watching: boolean;
@@ -158,7 +158,7 @@ export interface State extends Judge {
   readonly troubles: Troubles;
   /** Opened when fetching may be possible again. */
   readonly room: Latch;
-  /** Opened when a run or settlement ended, for those who wait for the last one. */
+  /** Opened when a run or settlement ended, for calls that wait for the last one. */
   readonly quiet: Latch;
   /** Opened when a settlement or an extension was answered, for what waits for those of one moment. */
   readonly answered: Latch;
@@ -203,7 +203,7 @@ export function isOfProcess({ features }: Transport): boolean {
   return !features.shared && features.clock === "process";
 }
 
-/** Tells those who wait for the end that it may have come. */
+/** Tells the calls that wait for the end that it may have come. */
 export function rouse({ quiet, leaving }: State): void {
   quiet.open();
   for (const check of leaving) check();

@@ -1,6 +1,6 @@
 /**
- * The first round of a run's subscriptions, on a transport that has any: what its broker refuses then is a mistake of who
- * wrote or set it up, and ends the run. What fails later is waited for.
+ * The first round of a run's subscriptions, on a transport that has any: a refusal of its broker is then a mistake of
+ * the program or of its setup, and ends the run. What fails later is waited for.
  *
  * @module
  */

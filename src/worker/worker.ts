@@ -116,7 +116,7 @@ export function createWorker(
       checkKnown("stop a worker", stopOptions, ["grace"]);
       if (stopOptions.grace !== undefined) checkTime("stop a worker", "grace", stopOptions.grace);
       if (engine === undefined) return;
-      // Whoever called `run` is told how it ended.
+      // The caller of `run` is told how it ended.
       const ended = engine.stop(stopOptions.grace).catch(() => undefined);
       await untilEnded(bench, [engine], ended);
     },

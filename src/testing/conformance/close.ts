@@ -1,5 +1,5 @@
 /**
- * A closed transport says so, always in the same way, and takes nobody else with it.
+ * A closed transport says so, always in the same way, and takes no other transport with it.
  *
  * @module
  */

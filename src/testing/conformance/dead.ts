@@ -59,7 +59,7 @@ function deadOnce(channel: DeadChannel): (lab: Lab) => Promise<void> {
   };
 }
 
-/** At each moment of its death, whoever looks finds the job in one place. */
+/** At each moment of its death, a listing finds the job in one channel. */
 async function oneCopy(lab: Lab): Promise<void> {
   for (const channel of DEAD_CHANNELS) {
     await lab.push({ id: "1" });

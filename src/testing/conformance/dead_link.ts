@@ -72,7 +72,7 @@ async function reserve(lab: Lab, wait: number): Promise<void> {
   if (wait > 0) await answered(lab, () => lab.t.push([job({ id: "2", idWindow: lab.long })], lab.call));
   const [delivery] = "value" in end ? end.value : [];
   if (delivery !== undefined) await lab.eventually(() => lab.settle(delivery, { to: "release" }));
-  // It may have been handed over to nobody, and is back when that lease is over.
+  // It may have been handed over and not received, and is back when that lease is over.
   const wanted = wait > 0 ? "2" : "1";
   equal((await lab.eventually(() => lab.come(9))).map(({ id }) => id), [wanted], "what comes");
 }

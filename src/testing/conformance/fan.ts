@@ -1,5 +1,5 @@
 /**
- * Short words for what cases with topics do all the time. Whoever copies a job to its groups may do so a moment after
+ * Short words for what cases with topics do all the time. A transport may copy a job to its groups a moment after
  * the push was answered, so that these words wait for a moment where others would look once.
  *
  * @module

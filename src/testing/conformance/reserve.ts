@@ -1,5 +1,5 @@
 /**
- * Who takes a job has it alone, in the order that was promised.
+ * A reserved job is one worker's alone, in the order that was promised.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Recurring jobs: each tick is pushed once, whoever sees it, and nothing of one queue touches another.
+ * Recurring jobs: each tick is pushed once, whichever worker sees it, and nothing of one queue touches another.
  *
  * @module
  */

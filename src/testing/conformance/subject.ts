@@ -1,5 +1,5 @@
 /**
- * What the conformance suite asks of whoever wants a transport examined, and what it gives in return.
+ * A subject: the transport that the conformance suite examines, and the means that the suite needs for it.
  *
  * @module
  */

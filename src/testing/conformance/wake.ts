@@ -1,5 +1,5 @@
 /**
- * Who waits for a job hears of it early, and every wait can be ended.
+ * A waiting reserve hears of a job early, and every wait can be ended.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { between, equal, ok, only, rejects } from "./assert.ts";
 import { job, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";
 
-/** How soon one who waits must have heard; far less than `long`, which is how long it would wait. */
+/** How soon a waiting reserve must have heard; far less than `long`, which is how long it would wait. */
 const SOON = 2_000;
 
 async function heard(

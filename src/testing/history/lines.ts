@@ -8,11 +8,11 @@ import type { Channel, DeadChannel } from "../../job.ts";
 
 /** What every line has. */
 export interface LineBase {
-  /** When it was over, in milliseconds by a clock that all who write share. */
+  /** When it was over, in milliseconds by a clock that all writers share. */
   readonly at: number;
   /** When it began, where that matters: a call takes effect between `from` and `at`. Default: `at`. */
   readonly from?: number;
-  /** Who wrote it. */
+  /** The process that wrote it. */
   readonly process?: string;
   /** `unknown`: the effect may have happened, or may happen later. Default `ok`. */
   readonly outcome?: "ok" | "fail" | "unknown";
@@ -162,7 +162,7 @@ export interface TickLine extends LineBase {
 export interface RunLine extends LineBase {
   /** What happened. */
   readonly op: "run";
-  /** Who. */
+  /** The process. */
   readonly process: string;
   /** How many handlers it may run at once. */
   readonly concurrency: number;
@@ -172,7 +172,7 @@ export interface RunLine extends LineBase {
 export interface StopLine extends LineBase {
   /** What happened. */
   readonly op: "stop";
-  /** Who. */
+  /** The process. */
   readonly process: string;
   /** Timers, sockets, leases and calls of it that were still alive. */
   readonly alive: number;
@@ -182,7 +182,7 @@ export interface StopLine extends LineBase {
 export interface MetricLine extends LineBase {
   /** What happened. */
   readonly op: "metric";
-  /** Who. */
+  /** The process. */
   readonly process: string;
   /** Which settlements it counted. */
   readonly to: SettleLine["to"];

@@ -41,7 +41,7 @@ interface Message {
 interface Copy {
   queue: string;
   readonly id: string;
-  /** That of its current delivery; empty while nobody has it. */
+  /** That of its current delivery; empty while no worker has it. */
   token: string;
   readonly messages: Message[];
 }

@@ -107,7 +107,7 @@ function keyOf(topic: string, id: string): string {
   return `${topic}\0${id}`;
 }
 
-/** What a broker threw, as what it means; whoever wrote it may say so with an error of ours. */
+/** What a broker threw, as what it means; its author may say so with an error of ours. */
 function failureOf(topic: string, cause: unknown): Error {
   if (cause instanceof RelevoError) return cause;
   return new TransportError("TRANSPORT_UNAVAILABLE", `The broker refused a job for '${topic}'`, { cause });

@@ -40,7 +40,7 @@ interface Subscription {
   readonly topic: string;
   /** Resolves when this one and those that began with it are subscribed. */
   readonly ready: Promise<void>;
-  /** Tells those who wait for it that it will never be. */
+  /** Tells the calls that wait for it that it will never be. */
   readonly cancel: (error: Error) => void;
   live: boolean;
   /** Why it takes nothing any more. */
@@ -72,7 +72,7 @@ export function createSubscriptions({ alarms, subscribe, accept }: Desk): Subscr
   async function open(subscription: Subscription): Promise<void> {
     const stop = stopOf(await subscribe(subscription.topic, (body) => receive(subscription, body)));
     if (subscription.over === undefined) subscription.stop = stop;
-    // It was given up meanwhile, and nobody waits for it any more.
+    // It was given up meanwhile, and no call waits for it any more.
     else await stop?.();
   }
 

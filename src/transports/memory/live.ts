@@ -1,7 +1,7 @@
 /**
  * Live jobs by id.
  *
- * Ids that the core made need no look-up, and an index that nobody asks costs more than all else that happens to a
+ * Ids that the core made need no look-up, and an index that no call asks costs more than all else that happens to a
  * job. So it is made when first asked, by a caller's id, a look at a job or a reload, and kept from then on.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * Topics: who gets a copy of what is pushed to one.
+ * Topics: the groups that get a copy of each job that is pushed to one.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * When something happens by itself in the queues that somebody waits for: a job is due, a lease ends.
+ * When something happens by itself in the queues that reserve calls wait for: a job is due, a lease ends.
  *
  * @module
  */

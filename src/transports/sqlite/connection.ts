@@ -26,7 +26,7 @@ export interface Connection {
    * what is stored there is lost.
    */
   session(): Session;
-  /** Whether anybody else can put something in. */
+  /** Whether other connections can put something in. */
   readonly probes: boolean;
   /** The absolute path of the file that is open; empty for a database in memory. */
   file(): string;
@@ -126,7 +126,7 @@ export function createConnection(settings: Settings): Connection {
     file: () => file,
     version() {
       if (session === undefined || (borrowed !== undefined && inTransaction(borrowed))) return version;
-      // Those who wait shall ask, and so open the other file.
+      // Waiting reserve calls shall ask, and so open the other file.
       if (isReplaced()) return version = REPLACED;
       // On a connection of its own only others' commits count; on a borrowed one the owner's statements do.
       const sql = borrowed === undefined ? "PRAGMA data_version" : "SELECT total_changes() AS data_version";

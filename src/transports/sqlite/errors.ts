@@ -67,7 +67,7 @@ function causeOf(error: unknown): Cause | undefined {
   }
   if (error.errcode === SHM_SIZE) return "full";
   if (error.errcode === MOVED) return "TRANSPORT_UNAVAILABLE";
-  // Code 1 is any error in a statement; a transaction that somebody else holds open on this connection is one of them.
+  // Code 1 is any error in a statement; a transaction that another caller holds open on this connection is one of them.
   if (error.errcode === 1) return message ?? "TRANSPORT_INCOMPATIBLE";
   return BY_CODE[error.errcode & 0xff] ?? message;
 }

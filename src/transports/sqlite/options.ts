@@ -30,7 +30,7 @@ export interface SqliteOptions {
    */
   readonly maxBytes?: number | undefined;
   /**
-   * Milliseconds at most between two looks for other processes' jobs while somebody waits for one, from 1 to 1,000.
+   * Milliseconds at most between two polls for other processes' jobs while a reserve call waits, from 1 to 1,000.
    * Default 25, with which waiting takes less than one percent of a core. For some seconds after others were at work
    * it looks as often as every 2 ms; what this process stores wakes at once.
    */

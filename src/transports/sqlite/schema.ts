@@ -21,7 +21,7 @@ export const RESERVED = 5;
 export const FAILED = 6;
 export const TIMEOUT = 7;
 
-/** What `relevo_entries.lease` is while nobody holds the job. */
+/** The value of `relevo_entries.lease` while no worker holds the job. */
 export const NO_LEASE: number = 2 ** 32;
 
 /** A step from one version of the schema to the next. */
@@ -55,7 +55,7 @@ const MIGRATIONS: readonly Migration[] = [
 /** The newest schema that this version knows. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;
 
-/** A cast keeps the bytes of a text as the file encodes it, which need not be UTF-8 if the file was somebody's before. */
+/** A cast keeps the bytes of a text as the file encodes it, which need not be UTF-8 if another program made the file. */
 function payloadOf(database: Database): string {
   const encoding = textOf(database.prepare("PRAGMA encoding").get()?.encoding);
   return encoding === "UTF-8" ? `CAST(${whole("NEW.payload")} AS BLOB)` : "NEW.payload";
@@ -234,7 +234,7 @@ function versionOf(database: Database): number {
 }
 
 /**
- * Brings a file's schema up to this version, whoever else tries at the same time; on an up-to-date file it only reads.
+ * Brings a file's schema up to this version, also where other processes try at the same time; on an up-to-date file it only reads.
  *
  * @throws {TransportError} `TRANSPORT_INCOMPATIBLE` when a newer version made the schema.
  */

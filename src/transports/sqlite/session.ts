@@ -17,13 +17,13 @@ export interface Session {
   now: number;
   /** Queues found empty in this transaction, so that a crowd of waiters asks once. */
   readonly empty: Set<string>;
-  /** Queues in which something changed for those who wait, and how many of them may find a job. */
+  /** Queues in which something changed for waiting reserve calls, and how many of them may find a job. */
   readonly touched: Map<string, number>;
   /** The statement of a text, prepared once; its parameters may be numbered. */
   statement(sql: string): Statement;
   /** Adds to a queue's counter. */
   count(queue: string, channel: Channel, by: number): void;
-  /** Says that so many who wait at a queue may find a job; 0: only that times changed. */
+  /** Says that so many reserve calls that wait at a queue may find a job; 0: only that times changed. */
   touch(queue: string, waiters: number): void;
   /** Writes the counters down: the last thing before a commit. */
   flush(): void;

@@ -24,7 +24,7 @@ interface ReserveParts {
   readonly waiting: Waiting;
   /** Fails what must not begin, and at its signal what did; returns what ends the listening. */
   readonly listen: (answer: Answer, signal: AbortSignal | undefined) => () => void;
-  /** Those who wait, for the one who closes. */
+  /** The waiting reserve calls, for the call that closes. */
   readonly parked: Set<Answer>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Groups of topics: who is bound, and what the first of them gets.
+ * Groups of topics: those that are bound, and the jobs that the first of them gets.
  *
  * @module
  */
@@ -50,7 +50,7 @@ export function routeOf(session: Session, own: string): Route {
 /**
  * Does a part of a binding, and says whether that was the last. The first group is entered before it is bound: what
  * waits is moved to it page by page, so that a million rows stop no heartbeat, and whatever is pushed meanwhile waits
- * with the rest. Whoever binds next goes on where a process died that was at it.
+ * with the rest. The next bind goes on where a process died that was at it.
  */
 export function bindPart(session: Session, topic: string, group: string): boolean {
   const rows = session.statement(ALL).all(topic);

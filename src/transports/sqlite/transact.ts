@@ -30,9 +30,9 @@ export interface Operation {
   fail(error: unknown): void;
 }
 
-/** Those who wait for a job. */
+/** The reserve calls that wait for a job. */
 export interface Crowd {
-  /** Takes those out of the crowd who may find a job now. */
+  /** Takes the waiting calls out of the crowd that may find a job now. */
   claim(touched: ReadonlyMap<string, number>): readonly Operation[];
   /** A group of operations was committed, or none. */
   rest(session: Session): void;
@@ -45,7 +45,7 @@ export interface Place {
   readonly crowd: Crowd;
 }
 
-/** Carries out a group; those of the crowd whom it woke are added to it. Throws when nothing was done. */
+/** Carries out a group; the waiting calls that it woke are added to it. Throws when nothing was done. */
 export function transact(place: Place, session: Session, group: Operation[]): void {
   begin(place, session);
   const writing = group.some((operation) => operation.writes && (operation.needed?.(session) ?? true));
@@ -63,7 +63,7 @@ function begin({ runtime }: Place, session: Session): void {
 function write(place: Place, session: Session, group: Operation[]): readonly (() => void)[] {
   const { crowd } = place;
   const run = (operation: Operation): () => void => {
-    // Who looks in between sees the counters of what came before.
+    // A reader in between sees the counters of the calls before.
     if (!operation.writes) session.flush();
     return operation.run(session);
   };
@@ -73,13 +73,13 @@ function write(place: Place, session: Session, group: Operation[]): readonly (()
     // The wait for the lock took time, and others may have committed in it.
     begin(place, session);
     const ends = group.map(run);
-    // Who waits for what was just stored gets it in the same transaction.
+    // A reserve call that waits for the jobs just stored gets them in the same transaction.
     const woken = crowd.claim(session.touched);
     const hungry = group.map((operation) => operation.hungry?.(session.touched) ?? false);
     group.push(...woken);
     ends.push(...woken.map(run));
     // In the place of its first end: that would answer with nothing if the wait ran out during the commit, and leave
-    // the jobs of the second reserved for nobody.
+    // the jobs of the second reserved for no call.
     for (const [index, operation] of group.entries()) {
       if (hungry[index] === true) ends[index] = run(operation);
     }

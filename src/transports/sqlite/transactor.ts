@@ -71,7 +71,7 @@ export function transactor<D extends Database>(database: D, options: TransactorO
 
   return (work) => {
     const mine = last.then(() => turn(work));
-    // The next in line does not care how this one ended; whoever asked for it does.
+    // The next transaction does not care how this one ended; the caller that asked for it does.
     last = mine.catch(() => undefined);
     return mine;
   };

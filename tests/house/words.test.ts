@@ -1,0 +1,96 @@
+/**
+ * The language of comments and pages: docs/glossary.md says which words are left out, and this counts them. A folder may
+ * use fewer than its ceiling; one that is mended gets a lower one.
+ */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { inRepository } from "../../scripts/lib/paths.mjs";
+import { filesBelow } from "./support/graph.ts";
+
+/** What no sentence's subject may be, per 1,000 words; and how often `what` may stand. */
+interface Ceiling {
+  readonly person: number;
+  readonly what: number;
+}
+
+/** The aim for every folder. */
+const AIM: Ceiling = { person: 1, what: 5 };
+
+/** Folders that are not there yet, with what they may have meanwhile: each number may only fall. */
+const CEILINGS: Readonly<Record<string, Ceiling>> = {
+  "README.md, mod.ts": { person: 1, what: 14 },
+  "src": { person: 1, what: 22 },
+  "src/cli": { person: 1, what: 31 },
+  "src/codecs": { person: 1, what: 20 },
+  "src/config": { person: 1, what: 18 },
+  "src/cron": { person: 1, what: 13 },
+  "src/guard": { person: 1, what: 41 },
+  "src/http": { person: 1, what: 26 },
+  "src/middleware": { person: 1, what: 30 },
+  "src/operate": { person: 1, what: 26 },
+  "src/prometheus": { person: 1, what: 25 },
+  "src/schedules": { person: 1, what: 29 },
+  "src/store": { person: 1, what: 24 },
+  "src/testing": { person: 1, what: 28 },
+  "src/transports/broker": { person: 1, what: 31 },
+  "src/transports": { person: 1, what: 27 },
+  "src/transports/memory": { person: 1, what: 23 },
+  "src/transports/nats": { person: 1.2, what: 26 },
+  "src/transports/redis": { person: 9, what: 26 },
+  "src/transports/sqlite": { person: 2, what: 24 },
+  "src/worker": { person: 1, what: 24 },
+  "docs": { person: 1.3, what: 20 },
+  "docs/from": { person: 1, what: 25 },
+  "docs/guide": { person: 1, what: 17 },
+  "docs/reference": { person: 1.1, what: 16 },
+  "docs/transports": { person: 1, what: 16 },
+};
+
+const PERSON = /\b(?:whoever|who|whom|somebody|nobody|anybody)\b/gi;
+
+/** The words of a file that are for people: its comments, or its text without programs and tables of output. */
+function proseOf(file: string): string {
+  const text = readFileSync(inRepository(file), "utf8");
+  if (file.endsWith(".md")) return text.replace(/```[^]*?```/g, " ").replace(/`[^`\n]*`/g, " ");
+  const comments = text.matchAll(/\/\*\*?([^]*?)\*\/|(?:^|\s)\/\/([^\n]*)/g);
+  return [...comments].map(([, block, line]) => (block ?? line ?? "").replace(/^\s*\*/gm, " ")).join("\n")
+    .replace(/@\w+/g, " ");
+}
+
+function folderOf(file: string): string {
+  const parts = file.split("/").slice(0, -1);
+  return parts.slice(0, parts[1] === "transports" ? 3 : 2).join("/") || "README.md, mod.ts";
+}
+
+function per1000(text: string, pattern: RegExp): number {
+  const words = text.match(/[A-Za-z'-]+/g)?.length ?? 0;
+  return words === 0 ? 0 : (text.match(pattern)?.length ?? 0) * 1_000 / words;
+}
+
+const folders = Map.groupBy(
+  ["README.md", "mod.ts", ...filesBelow("src", ".ts"), ...filesBelow("docs", ".md")],
+  folderOf,
+);
+
+test.each([...folders])("the sentences of %s are about things of the field", (folder, files) => {
+  const prose = files.map(proseOf).join("\n");
+  const { person, what } = CEILINGS[folder] ?? AIM;
+  expect(per1000(prose, PERSON), "who, whoever, whom, somebody, nobody, anybody").toBeLessThan(person);
+  expect(per1000(prose, /\bwhat\b/gi), "what").toBeLessThan(what);
+});
+
+test("no ceiling is for a folder that is gone, or that keeps to the aim", () => {
+  const idle = Object.entries(CEILINGS).filter(([folder, { person, what }]) =>
+    !folders.has(folder) || (person <= AIM.person && what <= AIM.what)
+  );
+  expect(idle).toEqual([]);
+});
+
+test("the glossary gives each word one row", () => {
+  const page = readFileSync(inRepository("docs/glossary.md"), "utf8");
+  const words = [...page.matchAll(/^\| ([a-z][^|]*?) \|/gm)].map(([, word = ""]) => word).filter((word) =>
+    word !== "word"
+  );
+  expect(words.length).toBeGreaterThan(30);
+  expect(new Set(words).size).toBe(words.length);
+});
