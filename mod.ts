@@ -41,6 +41,7 @@ export type {
   PayloadOf,
   SchemaOf,
 } from "./src/definitions.ts";
+export type { Health } from "./src/health.ts";
 export type { Diagnosis, Finding, Severity } from "./src/diagnosis.ts";
 export type {
   BulkJob,

@@ -25,6 +25,7 @@ import { createGate, type Gate } from "./gate.ts";
 import { gatedAdmin, gatedGroups } from "./gated.ts";
 import { createGroups, type Groups } from "./groups.ts";
 import { createHandlers, type Handle, type HandleOptions } from "./handle.ts";
+import { createVitals, type Health } from "./health.ts";
 import { json } from "./json.ts";
 import { createLogbook } from "./log.ts";
 import type { AddedBy, AnyMiddleware } from "./middleware.ts";
@@ -120,6 +121,11 @@ export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>
    */
   drain(options?: WorkerOptions & DrainOptions): Promise<Drained>;
   /**
+   * Whether its workers reach the store, since when, and how far they are behind, from what they know: it costs no call,
+   * so that a probe may ask as often as it likes.
+   */
+  health(): Health;
+  /**
    * Stops the workers as their `stop` does, waits for calls under way, and closes the transport if no other relay uses
    * it. Called by a handler of this relay, it does not wait for that handler's run, which goes on and is settled before the
    * transport closes; nor do two handlers wait for each other that close each other's relay. Where the runtime has no
@@ -182,6 +188,7 @@ export function createRelay<
   const readers = createReaders();
   const handlers = createHandlers(definitions, use.runs, events.target);
   const gate = createGate();
+  const vitals = createVitals(runtime);
   const patience = patient(transport, alarms);
   const filtering = createFiltering(alarms, callTimeout);
   const desk: Desk = {
@@ -217,6 +224,7 @@ export function createRelay<
     encode: encoderOf(desk),
     suspects: new Set(),
     trail: createTrail(),
+    vitals,
     unbound: new Set(),
   };
   const inline = options.inline === true ? createInline(bench) : undefined;
@@ -288,9 +296,11 @@ export function createRelay<
     },
     ...admin,
     ...groups,
+    health: vitals.health,
     async close(stopOptions = {}) {
       checkStop(stopOptions);
       if (closing === undefined) {
+        vitals.close();
         closing = closeRelay(patience, self, gate, engines, inline, stopOptions).finally(logbook.close);
       } // A second close with a grace is in more of a hurry than the first.
       else if (stopOptions.grace !== undefined) {

@@ -151,7 +151,9 @@ function rotate(queues: readonly string[], turn: number): readonly string[] {
  * How long a look may wait: for a moment, in which an idle worker is told as such, and after that no longer than a poll
  * where there may be more than the store tells of.
  */
-function waitOf({ settings: { poll }, bench: { transport } }: State, dry: boolean): number {
+function waitOf({ settings: { poll }, bench: { transport }, vital }: State, dry: boolean): number {
+  // The first answer says that the worker has started, which must not wait for a job.
+  if (poll !== undefined && vital?.known === false) return Math.min(poll, POLL);
   return poll ?? (dry && isOfProcess(transport) ? MAX_DELAY : POLL);
 }
 
@@ -165,8 +167,10 @@ async function reserve(
   const fetching = new AbortController();
   state.fetching = fetching;
   const wait = state.drain !== undefined || want.slots === 0 ? 0 : waitOf(state, want.dry);
+  state.vital?.looking(true);
   try {
     const found = await ask(state, queues, want, wait, fetching.signal);
+    state.vital?.heard(found.deliveries[0]?.due);
     state.failures = 0;
     state.link.up(found.deliveries.length > 0);
     if (state.troubles.size > 0) { for (const queue of queues) state.troubles.up(queue, "reserve"); }
@@ -187,6 +191,7 @@ async function reserve(
     await runtime.sleep(pause, fetching.signal).catch(() => undefined);
     return undefined;
   } finally {
+    state.vital?.looking(false);
     if (state.fetching === fetching) state.fetching = undefined;
   }
 }

@@ -22,8 +22,8 @@ export interface Link {
   down(thrown: unknown, writing: boolean): number;
 }
 
-/** Makes a link that is taken to be up. */
-export function createLink(events: Events, random: () => number): Link {
+/** Makes a link that is taken to be up; `turned` is told each change, too. */
+export function createLink(events: Events, random: () => number, turned: (away: boolean) => void): Link {
   let failures = 0;
   let told = false;
   let last: unknown;
@@ -38,6 +38,7 @@ export function createLink(events: Events, random: () => number): Link {
       readOnly = false;
       failures = 0;
       last = undefined;
+      turned(false);
       events.emit("connection", { state: "up" });
     },
     down(thrown, writing) {
@@ -45,7 +46,10 @@ export function createLink(events: Events, random: () => number): Link {
       // All items of a batch fail with the one error of its call.
       if (thrown !== last) failures++;
       last = thrown;
-      if (!told) events.emit("connection", { state: "down", error: errorOf(thrown) });
+      if (!told) {
+        turned(true);
+        events.emit("connection", { state: "down", error: errorOf(thrown) });
+      }
       told = true;
       const step = Math.min(PAUSE_MAX, PAUSE_MIN * 2 ** Math.min(failures - 1, 16));
       return step * (0.5 + random() / 2);

@@ -12,6 +12,7 @@ import type { Extended, Extension, Pushed, PushJob, Settled, Settlement } from "
 import type { Fifo } from "../fifo.ts";
 import type { Filtering } from "../filtering.ts";
 import type { Handlers } from "../handle.ts";
+import type { Vital, Vitals } from "../health.ts";
 import type { Latch } from "../latch.ts";
 import type { Readers } from "../readers.ts";
 import type { Schedules } from "../recurring.ts";
@@ -55,6 +56,7 @@ export interface Bench {
   readonly readers: Readers;
   /** Which runs a call is part of; undefined where the runtime cannot tell. */
   readonly trail: Trail | undefined;
+  readonly vitals: Vitals;
   readonly callTimeout: number;
   readonly filtering: Filtering;
   readonly encode: Judge["bench"]["encode"];
@@ -116,6 +118,8 @@ export interface State extends Judge {
   settings: Settings;
   readonly alarms: Alarms;
   readonly link: Link;
+  /** What it tells of itself; absent for a drain, which says by its end how it went. */
+  vital: Vital | undefined;
   readonly meter: Meter;
   readonly settlements: Batcher<Settlement, Settled>;
   readonly extensions: Batcher<Extension, Extended>;

@@ -155,6 +155,7 @@ export function startEngine(
     rearm(state);
   });
   const leave = drain === undefined ? bench.readers.join(() => queuesOf(state)) : undefined;
+  if (drain === undefined) state.vital = bench.vitals.join();
   startHeartbeat(state);
   if (signal?.aborted) abort();
   else signal?.addEventListener("abort", abort, { once: true });
@@ -174,6 +175,7 @@ export function startEngine(
       signal?.removeEventListener("abort", abort);
       unwatch();
       leave?.();
+      state.vital?.leave();
     }
     return state.tally;
   }
@@ -208,7 +210,8 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     bench,
     settings,
     alarms,
-    link: createLink(events, runtime.random),
+    link: createLink(events, runtime.random, (away) => state.vital?.away(away)),
+    vital: undefined,
     meter: createMeter(),
     settlements: createSettlements(bench, alarms),
     extensions: createExtensions(bench, alarms),

@@ -6,7 +6,7 @@ import { heard } from "../support/kit.ts";
 function states(script: (link: ReturnType<typeof createLink>) => void): readonly string[] {
   const events = createEvents(() => undefined);
   const told = heard(events.target, "connection");
-  script(createLink(events, () => 0.5));
+  script(createLink(events, () => 0.5, () => {}));
   return told.map(({ state }) => state);
 }
 
