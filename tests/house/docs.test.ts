@@ -36,6 +36,21 @@ test.each(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...filesBelow("docs",
   },
 );
 
+test("every file of src that the pages for changers name is there", () => {
+  const pages = ["docs/architecture.md", "docs/walks.md", ...filesBelow("docs/transports", "_insides.md")];
+  const gone = pages.flatMap((page) => {
+    const text = readFileSync(inRepository(page), "utf8");
+    const [, transport] = /(\w+)_insides\.md$/.exec(page) ?? [];
+    const whole = [...text.matchAll(/`(src\/[\w./]+)`/g)].map(([, path = ""]) => path);
+    const short = transport === undefined ? [] : [...text.matchAll(/`((?!src\/)[\w/]+\.ts)`/g)]
+      .map(([, path = ""]) => `src/transports/${transport}/${path}`);
+    return [...whole, ...short].filter((path) => !existsSync(inRepository(path))).map((path) =>
+      `${page}: ${path}`
+    );
+  });
+  expect(gone).toEqual([]);
+});
+
 const { exports: entries }: { readonly exports: Readonly<Record<string, string>> } = JSON.parse(
   readFileSync(inRepository("deno.json"), "utf8"),
 );
