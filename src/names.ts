@@ -61,6 +61,16 @@ export function checkQueueName(queue: string, action: string): void {
   if (group !== "") checkGroup(topic, group, action);
 }
 
+/** Whether a text names a queue: other programs may have written any. */
+export function isQueueName(queue: string): boolean {
+  try {
+    checkQueueName(queue, "read a queue's name");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether a queue is a topic's own, which is pushed to and never reserved from. */
 export function isTopicQueue(queue: string): boolean {
   return queue.endsWith(AT);

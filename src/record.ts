@@ -19,6 +19,9 @@ export function writeMeta(meta: Meta): string {
 /** The last instant of JavaScript's calendar, in milliseconds since the epoch. */
 const LAST_INSTANT = 8.64e15;
 
+/** What counts may be: far from where one more is no whole number, as a record that counts on must be read again. */
+const MAX_COUNT = 2 ** 52;
+
 /** Metadata of an entry that carries none: another program put it in. */
 const RAW: Meta = { v: RECORD_VERSION };
 
@@ -127,7 +130,7 @@ function isWhole(value: unknown): value is number {
 }
 
 function isCount(value: unknown): boolean {
-  return value === undefined || (isWhole(value) && value >= 0);
+  return value === undefined || (isWhole(value) && value >= 0 && value <= MAX_COUNT);
 }
 
 function isTime(value: unknown): boolean {

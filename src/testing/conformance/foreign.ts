@@ -63,6 +63,8 @@ const NONSENSE: readonly Row[] = [
   ["attempts below 0", meta('"attempts":-1'), "undecodable"],
   ["attempts as a text", meta('"attempts":"2"'), "undecodable"],
   ["attempts beyond counting", meta('"attempts":1e300'), "undecodable"],
+  ["attempts of which one more is no whole number", meta('"attempts":9007199254740991'), "undecodable"],
+  ["losses of which one more is no whole number", meta('"lost":9007199254740991'), "undecodable"],
   ["attempts that are null", meta('"attempts":null'), "undecodable"],
   ["losses as a list", meta('"lost":[1]'), "undecodable"],
   ["no attempt at most", meta('"maxAttempts":0'), "undecodable"],
