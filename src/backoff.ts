@@ -88,8 +88,8 @@ function policy(type: BackoffPolicy["type"], base: number, options: BackoffOptio
   const made = {
     type,
     base,
-    max: options.max ?? Math.max(BACKOFF_MAX, base),
-    jitter: options.jitter ?? BACKOFF_JITTER,
+    max: options.max === undefined ? Math.max(BACKOFF_MAX, base) : options.max,
+    jitter: options.jitter === undefined ? BACKOFF_JITTER : options.jitter,
   };
   checkBackoff(made, `make the backoff '${type}'`);
   return made;

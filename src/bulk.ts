@@ -6,9 +6,10 @@
 
 import { MAX_BULK } from "./defaults.ts";
 import type { BulkOptions, Dispatched } from "./dispatch.ts";
-import { type BulkFailure, BulkRefusedError, errorOf, TransportBusy } from "./errors.ts";
+import { type BulkFailure, BulkRefusedError, errorOf, TransportBusy, UnknownJobError } from "./errors.ts";
 import type { Pushed, PushJob } from "./exchange.ts";
-import { checkBoolean, checkKnown, checkObject } from "./options.ts";
+import { hasFields } from "./kinds.ts";
+import { checkBoolean, checkKnown, checkObject, quote, shown } from "./options.ts";
 import { type JobSettings, prepare } from "./prepare.ts";
 import { unlessAborted } from "./promises.ts";
 import {
@@ -40,9 +41,9 @@ export async function dispatchMany(
   checkBoolean("dispatch jobs", "atomic", atomic);
   signal?.throwIfAborted();
   if (!Array.isArray(jobs) || jobs.length === 0 || jobs.length > MAX_BULK) {
-    const given = Array.isArray(jobs) ? jobs.length : typeof jobs;
     throw new RangeError(
-      `Cannot dispatch jobs as there must be 1 to ${MAX_BULK} of them: current value is ${given}`,
+      `Cannot dispatch jobs as there must be 1 to ${MAX_BULK} of them, in a list of { name, payload }: ` +
+        `current value is ${quote(jobs)}`,
     );
   }
   if (atomic && !sender.transport.features.atomicPush) {
@@ -110,6 +111,7 @@ function startAll(
   const started = jobs.map((job, index) => {
     try {
       checkObject("dispatch jobs", "each of them", job);
+      if (typeof job.name !== "string") throw nameless(job);
       const { name, payload, ...given } = job;
       checkInline(sender, { name, ...given, transaction });
       if (sender.outgoing === undefined) return prepare(sender, name, payload, given, shared, BESIDE);
@@ -121,6 +123,14 @@ function startAll(
     }
   });
   return { started, requests };
+}
+
+function nameless(job: Item): Error {
+  const isEntry = !Array.isArray(job) && hasFields(job);
+  return new UnknownJobError(
+    shown(job.name),
+    `each of them must be { name, payload }: current value is ${isEntry ? "without a name" : quote(job)}`,
+  );
 }
 
 /** All jobs, or an error that names each that is wrong. */

@@ -17,7 +17,7 @@
  */
 
 import { CALL_TIMEOUT } from "./defaults.ts";
-import { checkKnown, checkSignal, checkTime, quote } from "./options.ts";
+import { checkKnown, checkRuntime, checkSignal, checkTime, quote } from "./options.ts";
 import { explainPermission } from "./permission.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Transport } from "./transport.ts";
@@ -93,6 +93,7 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   checkKnown(ACTION, options, ["signal", "deadline", "runtime", "warn"]);
   checkSignal(ACTION, options.signal);
   if (options.deadline !== undefined) checkTime(ACTION, "deadline", options.deadline);
+  if (options.runtime !== undefined) checkRuntime(ACTION, options.runtime);
   options.signal?.throwIfAborted();
   const address = addressOf(url);
   const open = SCHEMES.get(address.scheme);

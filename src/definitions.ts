@@ -9,6 +9,7 @@ import { type Backoff, checkBackoff } from "./backoff.ts";
 import type { Codec } from "./codec.ts";
 import { QUEUE } from "./defaults.ts";
 import { json } from "./json.ts";
+import { hasFields } from "./kinds.ts";
 import { checkName, topicQueue } from "./names.ts";
 import { checkBoolean, checkInteger, checkKnown, checkTime, quote } from "./options.ts";
 import { checkCodec, type Codecs, createCodecs, secretsOf } from "./pipeline.ts";
@@ -136,7 +137,7 @@ const KNOWN = [
  * @throws {TypeError | RangeError} for a wrong name, option or schema.
  */
 export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitions {
-  if (typeof jobs !== "object" || jobs === null) {
+  if (typeof jobs !== "object" || jobs === null || Array.isArray(jobs) || !hasFields(jobs)) {
     throw new TypeError(
       `Cannot make a relay as 'jobs' must be an object of schemas: current value is ${quote(jobs)}`,
     );

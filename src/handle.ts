@@ -86,16 +86,18 @@ export function createHandlers(definitions: Definitions, outer: Chain, events: J
     register(name, handler, options) {
       const definition = definitions.get(name);
       if (definition === undefined || definition.name !== name) {
-        throw new UnknownJobError(shown(name), `there are ${definitions.names.join(", ") || "none"}`);
+        const form = typeof name === "string" ? "" : "; write handle(name, handler)";
+        throw new UnknownJobError(shown(name), `there are ${definitions.names.join(", ") || "none"}${form}`);
       }
       const action = `handle '${name}'`;
       checkKnown(action, options, ["replace", "group", "use", "remember"]);
-      const { group, remember = false } = options;
+      const { group, remember = false, replace = false } = options;
       checkBoolean(action, "remember", remember);
+      checkBoolean(action, "replace", replace);
       const use = readUse(options.use, action);
       const queue = queueOf(definition, group);
       const key = keyOf(name, group);
-      if (byKey.has(key) && options.replace !== true) {
+      if (byKey.has(key) && !replace) {
         const where = group === undefined ? "" : ` in group '${group}'`;
         throw new TypeError(
           `Cannot handle '${name}' as it has a handler${where}: give { replace: true } to put another there`,

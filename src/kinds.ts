@@ -17,6 +17,15 @@ export function kindOf(value: unknown): string {
   return typeof constructor === "function" && constructor.name !== "" ? constructor.name : tag;
 }
 
+/**
+ * Whether an object can hold fields that somebody wrote: a Map, a Promise, a Date or the like has none, and all that it
+ * holds would be overlooked.
+ */
+export function hasFields(value: object): boolean {
+  const tag = tagOf(value);
+  return tag === "Object" || tag === "Module" || Object.keys(value).length > 0;
+}
+
 /** Whether a value is bytes, or a view of bytes. */
 export function isBytes(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;

@@ -8,7 +8,7 @@
 import type { HandlerContext } from "./context.ts";
 import { MAX_REMEMBERED } from "./defaults.ts";
 import { byteLength, checkText } from "./names.ts";
-import { shown } from "./options.ts";
+import { quote, shown } from "./options.ts";
 
 /**
  * A function that handles a job: an outcome decides its fate, a throw is a failed run, anything else completes it, but
@@ -82,7 +82,7 @@ function readListener(action: string, listener: unknown): HandlerFunction<unknow
   }
   throw new TypeError(
     `Cannot ${action} as a handler must be a function, an object with 'handle', or a list of those: ` +
-      `current value is ${typeof listener}`,
+      `current value is ${quote(listener)}`,
   );
 }
 

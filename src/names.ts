@@ -6,6 +6,7 @@
  */
 
 import { MAX_HEADERS, MAX_ID, MAX_NAME } from "./defaults.ts";
+import { hasFields } from "./kinds.ts";
 import { quote } from "./options.ts";
 
 const encoder = new TextEncoder();
@@ -137,7 +138,9 @@ export function checkHeaders(
   headers: Readonly<Record<string, string>>,
   action: string,
 ): Record<string, string> {
-  if (typeof headers !== "object" || headers === null || Array.isArray(headers)) {
+  if (
+    typeof headers !== "object" || headers === null || Array.isArray(headers) || !hasFields(headers)
+  ) {
     throw new TypeError(
       `Cannot ${action} as 'headers' must be an object of strings: current value is ${quote(headers)}`,
     );

@@ -6,6 +6,7 @@
 
 import { MAX_DELAY } from "./defaults.ts";
 import { messageOf } from "./errors.ts";
+import { hasFields, tagOf } from "./kinds.ts";
 import { ourWordFor } from "./other_words.ts";
 
 /** Refuses what is no whole number from `least` to `most`. */
@@ -63,6 +64,22 @@ export function checkSignal(action: string, signal: unknown): void {
   );
 }
 
+/** Refuses what is no clock, timer and die, such as `createFakeRuntime` of `./testing` gives. */
+export function checkRuntime(action: string, runtime: unknown): void {
+  const parts: { readonly [part: string]: unknown } = Object(runtime);
+  const missing = ["now", "monotonic", "sleep", "random", "id"].find((part) =>
+    typeof parts[part] !== "function"
+  );
+  if (missing === undefined) return;
+  throw new TypeError(
+    `Cannot ${action} as 'runtime' must have the functions now, monotonic, sleep, random and id: current value is ${
+      typeof runtime === "object" && runtime !== null && hasFields(runtime)
+        ? `an object without '${missing}'`
+        : quote(runtime)
+    }`,
+  );
+}
+
 /** Refuses what has no properties to read. */
 export function checkObject(action: string, what: string, value: unknown): void {
   if (typeof value === "object" && value !== null) return;
@@ -92,7 +109,7 @@ function kindOf(value: object): string {
   try {
     const name: unknown = value.constructor?.name;
     const kind = typeof name === "string" && /^[A-Za-z]\w{0,60}$/.test(name) ? name : "Object";
-    return kind === "Object" ? "an object" : `${/^[AEIOU]/.test(kind) ? "an" : "a"} ${kind}`;
+    return kind === "Object" ? "an object" : `${/^([AEIO]|Un)/.test(kind) ? "an" : "a"} ${kind}`;
   } catch {
     return "an object";
   }
@@ -122,6 +139,11 @@ export function checkOptions(action: string, options: object): void {
   checkObject(action, "its options", options);
   if (Array.isArray(options)) {
     throw new TypeError(`Cannot ${action} as its options must be an object: current value is a list`);
+  }
+  if (!hasFields(options) && tagOf(options) !== "AbortSignal") {
+    throw new TypeError(
+      `Cannot ${action} as its options must be an object: current value is ${shown(options)}`,
+    );
   }
   if (typeof AbortSignal === "function" && options instanceof AbortSignal) {
     throw new TypeError(

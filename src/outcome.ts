@@ -7,7 +7,7 @@
 import { MAX_NAME } from "./defaults.ts";
 import { markMaker } from "./mistake.ts";
 import { checkText } from "./names.ts";
-import { checkKnown, quote } from "./options.ts";
+import { checkBoolean, checkKnown, quote } from "./options.ts";
 import type { Recurrence } from "./schedule.ts";
 
 /**
@@ -118,7 +118,9 @@ export interface RescheduleOptions {
 export function reschedule(by: Recurrence, options: RescheduleOptions = {}): Reschedule {
   checkKnown("reschedule a job", options, ["payload", "keepAttempts"]);
   const next = "payload" in options ? { payload: options.payload } : undefined;
-  return marked({ kind: "reschedule", by, next, keepAttempts: options.keepAttempts ?? false });
+  const { keepAttempts = false } = options;
+  checkBoolean("reschedule a job", "keepAttempts", keepAttempts);
+  return marked({ kind: "reschedule", by, next, keepAttempts });
 }
 
 /** The value itself when it is an outcome, or undefined for any other value. */

@@ -29,7 +29,7 @@ import { createVitals, type Health } from "./health.ts";
 import { json } from "./json.ts";
 import { createLogbook } from "./log.ts";
 import type { AddedBy, AnyMiddleware } from "./middleware.ts";
-import { checkInteger, checkKnown, checkOptions, checkTime, shown } from "./options.ts";
+import { checkInteger, checkKnown, checkOptions, checkRuntime, checkTime, shown } from "./options.ts";
 import { createOutgoing, tickOutgoing } from "./outgoing.ts";
 import { filterPayload, writePayload } from "./payload.ts";
 import type { Desk } from "./prepare.ts";
@@ -160,7 +160,9 @@ export function createRelay<
   const action = "make a relay";
   checkNames(action, options);
   // A `null` is no way to leave an option out: least of all a transport, whose jobs would be in memory unasked.
-  const { runtime = systemRuntime(), transport = memory({ runtime }) } = options;
+  const { runtime = systemRuntime() } = options;
+  checkRuntime(action, runtime);
+  const { transport = memory({ runtime }) } = options;
   checkParts(action, options, transport);
   const use = readUse(options.use, action);
   const most = transport.limits.payload;
@@ -208,7 +210,7 @@ export function createRelay<
     desk,
     events,
     callTimeout,
-    kinds: createKinds(options.recurrences ?? [], action),
+    kinds: createKinds(options.recurrences === undefined ? [] : options.recurrences, action),
     outgoing: tickOutgoing(outgoing),
   }, gate);
   const bench: Bench = {

@@ -59,9 +59,9 @@ export function at(instant: number | Date): Recurrence {
  * @throws {RangeError} when `period` is not from 1 ms to a century.
  */
 export function every(period: number): StoredRecurrence {
-  if (!(period >= 1 && period <= MAX_DELAY)) {
+  if (!(typeof period === "number" && period >= 1 && period <= MAX_DELAY)) {
     throw new RangeError(
-      `Cannot repeat as 'period' must be milliseconds from 1 to a century: current value is ${period}`,
+      `Cannot repeat as 'period' must be milliseconds from 1 to a century: current value is ${quote(period)}`,
     );
   }
   return {

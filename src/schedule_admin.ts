@@ -258,7 +258,13 @@ async function listed(desk: Desk, options: ScheduleListOptions, deadline: number
   const schedules = schedulesOf(desk, action);
   checkKnown(action, options, ["queue", "signal", "limit", "cursor"]);
   checkSignal(action, options.signal);
-  const limit = checkInteger(action, "limit", options.limit ?? PAGE, 1, MAX_PAGE);
+  const limit = checkInteger(
+    action,
+    "limit",
+    options.limit === undefined ? PAGE : options.limit,
+    1,
+    MAX_PAGE,
+  );
   if (options.queue !== undefined) checkQueueName(options.queue, action);
   options.signal?.throwIfAborted();
   const call: Call = { deadline, signal: options.signal };

@@ -19,7 +19,7 @@
 import { Cron } from "croner";
 import { messageOf } from "../errors.ts";
 import { markMaker } from "../mistake.ts";
-import { checkKnown, quote } from "../options.ts";
+import { checkKnown, quote, shown } from "../options.ts";
 import { every, type RecurrenceKind, type StoredRecurrence, type Tick } from "../schedule.ts";
 import { readExpression } from "./expression.ts";
 import { nextElapsed, nextOnce, type Walls } from "./walk.ts";
@@ -95,7 +95,7 @@ function fromExpression(expression: string, options: CronOptions = {}): StoredRe
     const next = (_: Tick): never => {
       throw error;
     };
-    return { kind: "cron", text: String(expression), next };
+    return { kind: "cron", text: shown(expression), next };
   }
 }
 

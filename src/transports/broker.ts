@@ -11,7 +11,7 @@ import { TransportClosed } from "../errors.ts";
 import type { Call, Settlement } from "../exchange.ts";
 import { guarded } from "../guard/guard.ts";
 import { groupQueue, NUMBERED, partsOf, topicQueue } from "../names.ts";
-import { checkBoolean, checkKnown, quote } from "../options.ts";
+import { checkBoolean, checkKnown, checkRuntime, quote } from "../options.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 import type { Features, Topics, Transport } from "../transport.ts";
 import { createIds } from "./broker/ids.ts";
@@ -201,6 +201,7 @@ function checkOptions(
   const action = "make a transport of a broker";
   checkKnown(action, options, ["publish", "subscribe", "handlesRetries", "name", "runtime"]);
   const { publish, subscribe, handlesRetries = false, name = "broker", runtime = systemRuntime() } = options;
+  checkRuntime(action, runtime);
   for (const [option, value] of Object.entries({ publish, subscribe })) {
     if (typeof value === "function") continue;
     throw new TypeError(

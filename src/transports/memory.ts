@@ -8,7 +8,7 @@
 import { TransportClosed } from "../errors.ts";
 import type { Call } from "../exchange.ts";
 import { guarded } from "../guard/guard.ts";
-import { checkInteger, checkKnown } from "../options.ts";
+import { checkInteger, checkKnown, checkRuntime, quote } from "../options.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 import { createWaiters } from "../store/waiters.ts";
 import type { Features, Transport } from "../transport.ts";
@@ -137,9 +137,10 @@ function checkOptions(options: MemoryOptions): { runtime: Runtime; maxJobs: numb
   const action = "make a memory transport";
   checkKnown(action, options, ["runtime", "maxJobs", "name"]);
   const { runtime = systemRuntime(), maxJobs, name = "memory" } = options;
+  checkRuntime(action, runtime);
   if (typeof name !== "string" || name === "") {
     throw new RangeError(
-      `Cannot ${action} as 'name' must be a non-empty string: current value is ${String(name)}`,
+      `Cannot ${action} as 'name' must be a non-empty string: current value is ${quote(name)}`,
     );
   }
   return {

@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { messageOf, TransportError } from "../../errors.ts";
+import { quote } from "../../options.ts";
 import type { Argument, Reply } from "./link.ts";
 
 /** How a command is sent and its answer read. */
@@ -103,7 +104,7 @@ function isWrong(value: object): boolean {
 
 /** Which kind of value was handed over as a client and is none of the right kinds. */
 export function wrongKind(value: unknown): string {
-  if (typeof value !== "object" || value === null) return typeof value;
+  if (typeof value !== "object" || value === null) return quote(value);
   const known = WRONG.find(([member]) => member in value);
   if (known !== undefined) return known[1];
   const wanted = "masters" in value ? CLUSTER_METHODS : METHODS;

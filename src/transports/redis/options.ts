@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkBoolean, checkInteger, checkKnown, checkObject, quote } from "../../options.ts";
+import { checkBoolean, checkInteger, checkKnown, checkObject, checkRuntime, quote } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { type Address, type Addresses, addressesOf } from "./address.ts";
 import { type Client, type ClusterClient, isClient, isCluster, wrongKind } from "./driver.ts";
@@ -124,6 +124,7 @@ export function settingsOf(options: RedisOptions): Settings {
     runtime = systemRuntime(),
   } = options;
   checkObject(ACTION, "'tls'", tls);
+  checkRuntime(ACTION, runtime);
   if (typeof warn !== "function") {
     throw new TypeError(`Cannot ${ACTION} as 'warn' must be a function: current value is ${quote(warn)}`);
   }
@@ -131,7 +132,7 @@ export function settingsOf(options: RedisOptions): Settings {
     target: targetOf(options),
     tls,
     prefix: wordOf("prefix", prefix),
-    parts: partsOf(options.keys ?? {}),
+    parts: partsOf(options.keys === undefined ? {} : options.keys),
     group: wordOf("group", group),
     check: checkInteger(ACTION, "check", check, 100, 60_000),
     patience: checkInteger(ACTION, "connectTimeout", connectTimeout, 100, 60_000),

@@ -5,7 +5,7 @@
  */
 
 import { resolve } from "node:path";
-import { checkInteger, checkKnown, checkWord, quote } from "../../options.ts";
+import { checkInteger, checkKnown, checkRuntime, checkWord, quote } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { type Database, isDatabase } from "./driver.ts";
 
@@ -82,21 +82,20 @@ export function settingsOf(options: SqliteOptions): Settings {
   }
   if (path !== undefined && (typeof path !== "string" || path === "" || path.includes("\0"))) {
     throw new TypeError(
-      `Cannot ${ACTION} as 'path' must be a non-empty string without NUL: current value is ${
-        JSON.stringify(path)
-      }`,
+      `Cannot ${ACTION} as 'path' must be a non-empty string without NUL: current value is ${quote(path)}`,
     );
   }
   if (client !== undefined && !isDatabase(client)) {
     throw new TypeError(
-      `Cannot ${ACTION} as 'client' must be a DatabaseSync of node:sqlite: current value is ${typeof client}`,
+      `Cannot ${ACTION} as 'client' must be a DatabaseSync of node:sqlite: current value is ${quote(client)}`,
     );
   }
   if (typeof name !== "string" || name === "") {
     throw new TypeError(
-      `Cannot ${ACTION} as 'name' must be a non-empty string: current value is ${String(name)}`,
+      `Cannot ${ACTION} as 'name' must be a non-empty string: current value is ${quote(name)}`,
     );
   }
+  checkRuntime(ACTION, runtime);
   return {
     path: path === undefined ? "" : absolute(path),
     client,

@@ -6,7 +6,7 @@
  */
 
 import { CALL_TIMEOUT } from "../../defaults.ts";
-import { checkKnown, checkTime } from "../../options.ts";
+import { checkKnown, checkRuntime, checkTime } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { type Database, isDatabase } from "./driver.ts";
 import { explain, isBusy } from "./errors.ts";
@@ -53,8 +53,13 @@ export function transactor<D extends Database>(database: D, options: TransactorO
     throw new TypeError(`Cannot ${action} as it needs a DatabaseSync of node:sqlite`);
   }
   checkKnown(action, options, ["deadline", "runtime"]);
-  const deadline = checkTime(action, "deadline", options.deadline ?? CALL_TIMEOUT);
-  const runtime = options.runtime ?? systemRuntime();
+  const deadline = checkTime(
+    action,
+    "deadline",
+    options.deadline === undefined ? CALL_TIMEOUT : options.deadline,
+  );
+  const { runtime = systemRuntime() } = options;
+  checkRuntime(action, runtime);
   let last: Promise<unknown> = Promise.resolve();
 
   async function turn<T>(work: (database: D) => T | Promise<T>): Promise<T> {

@@ -4,12 +4,16 @@ import { expect, test } from "vitest";
 import {
   createRelay,
   deadLetter,
+  every,
+  exponential,
   InvalidPayloadError,
+  memory,
   type Relay,
   reschedule,
   retry,
   type StandardSchema,
 } from "../../../mod.ts";
+import { connect } from "../../../src/connect.ts";
 import { createFakeRuntime } from "../../../src/testing/mod.ts";
 
 const jobs = { n: v.object({ userId: v.number(), kind: v.optional(v.picklist(["a", "b"])) }) };
@@ -47,6 +51,64 @@ test.each([
   const message = await said(() => untyped(open())[verb]?.(...values));
   const list = /there are ([^;]+)$/.exec(message)?.[1]?.split(", ") ?? [];
   expect(list, message).toEqual(expect.arrayContaining(options));
+});
+
+/** What the language itself makes, which has nothing that could be read as options, headers or jobs. */
+const foreign = [new Map([["id", 1]]), Promise.resolve({}), new Date(0), new Error("e"), new URL("x:y")];
+
+test("options of a kind that has no fields are refused with their kind, and not read as none", async () => {
+  const relay = open();
+  relay.handle("n", () => {});
+  for (const given of foreign) {
+    const calls: readonly (() => unknown)[] = [
+      ...["run", "worker", "drain", "queues", "close"].map((verb) => () => untyped(relay)[verb]?.(given)),
+      () => untyped(relay).dispatch?.("n", payload, given),
+      () => untyped(relay).dispatchMany?.([{ name: "n", payload }], given),
+      () => untyped(relay).dispatch?.("n", payload, { headers: given }),
+      () => untyped(relay.schedules).list?.(given),
+      () => memory(given as never),
+      () => createRelay({ jobs: given as never }),
+      () => createRelay(given as never),
+      () => connect("memory:", given as never),
+    ];
+    for (const call of calls) {
+      const message = await said(call);
+      expect(message).toMatch(/must be an object.*: current value is (a|an|the|Thu) ?/);
+      expect(message).not.toContain("[object");
+    }
+  }
+  await relay.close();
+});
+
+test("a runtime without a clock is refused wherever one is taken, with what it lacks", async () => {
+  for (const runtime of [null, {}, 5, { now: () => 1 }]) {
+    for (const make of [memory, (options: object) => createRelay({ jobs, ...options })]) {
+      expect(await said(() => make({ runtime } as never))).toMatch(
+        /'runtime' must have the functions now, monotonic, sleep, random and id: current value is (null|5|an object)/,
+      );
+    }
+    expect(await said(() => connect("memory:", { runtime } as never))).toContain("'runtime' must have");
+  }
+});
+
+test("what is given is shown by its kind, and null is no way to leave an option out", async () => {
+  const cases: readonly (readonly [() => unknown, string])[] = [
+    [() => every({} as never), "current value is an object"],
+    [() => every(Symbol("s") as never), "current value is Symbol(s)"],
+    [() => every(true as never), "current value is true"],
+    [() => memory({ name: {} } as never), "current value is an object"],
+    [() => createRelay({ jobs, recurrences: null } as never), "current value is null"],
+    [() => untyped(open().schedules).list?.({ limit: null }), "current value is null"],
+    [() => exponential(1_000, { max: null } as never), "current value is null"],
+    [() => reschedule(every(5), { keepAttempts: "no" } as never), 'current value is "no"'],
+    [() => untyped(open()).handle?.("n", () => {}, { replace: "no" }), 'current value is "no"'],
+    [() => untyped(open()).handle?.("n", new Map()), "current value is a Map"],
+    [() => untyped(open()).handle?.({ n: () => {} }), "write handle(name, handler)"],
+    [() => untyped(open()).dispatchMany?.(new Set()), "current value is a Set"],
+    [() => untyped(open()).dispatchMany?.([["n", payload]]), "current value is a list of 2"],
+    [() => untyped(open()).dispatchMany?.([{ payload }]), "must be { name, payload }"],
+  ];
+  for (const [call, part] of cases) expect(await said(call)).toContain(part);
 });
 
 test.each([

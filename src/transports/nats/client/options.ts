@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, checkKnown, checkWord, quote } from "../../../options.ts";
+import { checkInteger, checkKnown, checkRuntime, checkWord, quote } from "../../../options.ts";
 import { type Runtime, systemRuntime } from "../../../runtime.ts";
 import type { NatsConnection } from "./connection.ts";
 
@@ -113,6 +113,7 @@ const KNOWN = [
   "name",
   "runtime",
 ];
+const SCHEMES = ["nats", "tls", "ws", "wss"];
 const ACK_WAIT = 30_000;
 const LEAST_ACK_WAIT = 50;
 const MOST_ACK_WAIT = 24 * 3_600_000;
@@ -146,6 +147,7 @@ export function settingsOf(options: NatsOptions): Settings {
       }`,
     );
   }
+  checkRuntime(ACTION, runtime);
   if (typeof warn !== "function") {
     throw new TypeError(`Cannot ${ACTION} as 'warn' must be a function: current value is ${quote(warn)}`);
   }
@@ -200,9 +202,14 @@ function checkToken(option: string, value: unknown): string {
 function serversOf({ servers, tls }: NatsOptions): readonly string[] {
   if (servers === undefined) return [];
   const list = typeof servers === "string" ? [servers] : servers;
-  const sound = Array.isArray(list) && list.length > 0 &&
-    list.every((server) => typeof server === "string" && server !== "" && !/\s/.test(server));
-  if (!sound) throw new TypeError(`Cannot ${ACTION} as 'servers' must be one or more URLs of servers`);
+  const fault = Array.isArray(list) && list.length > 0
+    ? list.map(faultOf).find((found) => found !== undefined)
+    : `current value is ${quote(servers)}`;
+  if (fault !== undefined) {
+    throw new TypeError(
+      `Cannot ${ACTION} as 'servers' must be one or more addresses such as 'nats://host:4222': ${fault}`,
+    );
+  }
   const web = list.filter((server) => /^wss?:/i.test(server)).length;
   if (web > 0 && web < list.length) {
     throw new TypeError(`Cannot ${ACTION} as 'servers' must be all WebSocket URLs or none`);
@@ -211,6 +218,16 @@ function serversOf({ servers, tls }: NatsOptions): readonly string[] {
     throw new TypeError(`Cannot ${ACTION} as 'tls' cannot be set over WebSocket`);
   }
   return [...list];
+}
+
+/** What is wrong with a server's address, without what may be a secret in it. */
+function faultOf(server: unknown): string | undefined {
+  if (typeof server !== "string") return `one is ${quote(server)}`;
+  if (server === "") return "one is empty";
+  const [, scheme = "nats", rest = ""] = /^(?:([a-z][a-z\d+.-]*):\/\/)?(.*)$/is.exec(server) ?? [];
+  if (!SCHEMES.includes(scheme.toLowerCase())) return `the scheme of one is '${scheme}:'`;
+  const host = rest.slice(rest.lastIndexOf("@") + 1);
+  return /\s/.test(server) || !URL.canParse(`http://${host}`) ? "the host or port of one is none" : undefined;
 }
 
 /** Servers as the client takes them, and the user, password or token that stood in the first URL that has one. */
