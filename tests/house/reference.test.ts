@@ -38,7 +38,7 @@ function namesIn(file: string, start: string, pattern: RegExp): readonly string[
   return [...part.matchAll(pattern)].map(([, name]) => name ?? "");
 }
 
-test("the reference explains every error code, every event and every option of a dispatch, and no other", () => {
+test("W71: the reference explains every error code, every event and every option of a dispatch, and no other", () => {
   const member = /^ {2}readonly (\w+)\??:/gm;
   const codes = namesIn("src/error_codes.ts", "export type ErrorCode", /^ {2}\| "([A-Z_]+)"/gm);
   const events = namesIn("src/events.ts", "export interface EventMap", member);

@@ -1,4 +1,4 @@
-/** Features that take files and processes of their own: F003, F037, F118. */
+/** Features that take files and processes of their own: F003, F018, F037, F118. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,4 +84,12 @@ test("F118: a worker killed between the handler's end and the settlement makes o
   await worker.stop();
   await run;
   expect(await relay.info()).toMatchObject({ waiting: 0, reserved: 0, delayed: 0 });
+});
+
+test("F018, W73: two processes that generate ids at the same time have none in common", async () => {
+  const script = new URL("./fixtures/ids.ts", import.meta.url);
+  const said = await Promise.all([saidBy(script), saidBy(script)]);
+  const ids = said.flatMap(([line = ""]) => line.split(" "));
+  expect(ids).toHaveLength(2_000);
+  expect(new Set(ids).size).toBe(2_000);
 });

@@ -64,7 +64,7 @@ test("F034: what a handler writes and the end of its job become true together", 
   expect(await relay.info()).toMatchObject({ waiting: 0, delayed: 0, reserved: 0, failed: 0 });
 });
 
-test("F034: a handler whose transaction is rolled back has failed, and its job runs again", async () => {
+test("F034, W80: a handler whose transaction is rolled back has failed, and its job runs again", async () => {
   const { place, relay, db } = await setUp();
   const retrying = heard(relay.events, "retrying");
   relay.handle("job", async (payload, context) => {

@@ -4,7 +4,7 @@ import { conformance } from "../../src/testing/mod.ts";
 import { memory } from "../../src/transports/memory.ts";
 import { MEMORY_FEATURES, memorySubject, TOGETHER } from "./support/subjects.ts";
 
-describe("memory keeps the contract", () => {
+describe("F072: memory keeps the contract", () => {
   for (const { group, name, run } of conformance(memorySubject())) test(`${group}: ${name}`, run);
 });
 

@@ -1,4 +1,6 @@
+import * as v from "valibot";
 import { describe, expect, test, vi } from "vitest";
+import { createRelay } from "../../mod.ts";
 import { TransportClosed, TransportFull } from "../../src/errors.ts";
 import type { PushJob, ReserveOptions } from "../../src/exchange.ts";
 import { createFakeRuntime } from "../../src/testing/mod.ts";
@@ -278,4 +280,28 @@ describe("what an operator gets", () => {
     expect(await transport.remove("q", "failed", "all", call)).toBe(4_999);
     expect((await transport.get("q", ["same"], call))[0]?.channel).toBe("waiting");
   });
+});
+
+test("F077, W60: 5,000 jobs without a worker are taken, a dead one is brought back, and a removal leaves nothing", async () => {
+  const { runtime, transport } = setUp();
+  const relay = createRelay({
+    jobs: { job: { schema: v.number(), maxAttempts: 1 }, other: { schema: v.number(), queue: "other" } },
+    transport,
+    runtime,
+  });
+  await Promise.all(Array.from({ length: 5_000 }, (_, n) => relay.dispatch("other", n)));
+  expect((await relay.info("other")).waiting).toBe(5_000);
+  relay.handle("job", () => {
+    throw new Error("always");
+  });
+  await relay.dispatch("job", 1);
+  await relay.drain();
+  expect(await relay.reload("default", "failed", "all")).toMatchObject({ reloaded: 1 });
+  expect(await relay.info()).toMatchObject({ waiting: 1, failed: 0 });
+  await relay.drain();
+  expect(await relay.remove("default", "failed", "all")).toBe(1);
+  expect(Object.values(await relay.info()).filter((value) => typeof value === "number" && value > 0)).toEqual(
+    [],
+  );
+  await relay.close();
 });

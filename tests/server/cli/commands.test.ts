@@ -7,6 +7,7 @@ import { createRelay, deadLetter, type Relay } from "../../../mod.ts";
 import { inRepository } from "../../../scripts/lib/paths.mjs";
 import { connect } from "../../../src/connect.ts";
 import { free } from "../../web/support/kit.ts";
+import { run } from "../../../src/cli/mod.ts";
 import { relevo, type Setting, typing } from "./support.ts";
 
 type Mails = { readonly mail: ReturnType<typeof free<{ readonly n: number }>> };
@@ -87,7 +88,7 @@ test("without a terminal nothing is asked, nothing is removed, and the exit code
   expect(await use((relay) => relay.info())).toMatchObject({ failed: 2 });
 });
 
-test("nothing to do is no mistake: exit code 0 and a count of 0", async () => {
+test("W62: nothing to do is no mistake: exit code 0 and a count of 0", async () => {
   const { relevo, use } = place();
   await use((relay) => relay.dispatch("mail", { n: 1 }));
   for (
@@ -259,4 +260,18 @@ test("every command has a help page with its options and examples", async () => 
     expect(page.stdout).toContain(`Examples:\n  relevo ${words}`);
   }
   expect(await relevo([])).toMatchObject({ code: 2, stdout });
+});
+
+test("F171: the commands mount under those of another program, whose own they leave alone", async () => {
+  const printed: string[] = [];
+  const stdout = { write: (text: string) => printed.push(text) };
+  const shop = async ([command = "", ...rest]: readonly string[]): Promise<number> => {
+    if (command === "jobs") return await run(rest, { stdout, stderr: stdout });
+    printed.push(`shop ${command}\n`);
+    return 0;
+  };
+  expect(await shop(["jobs", "queues", "--url", "memory:"])).toBe(0);
+  expect(await shop(["open"])).toBe(0);
+  expect(await shop(["jobs", "quues"])).toBe(2);
+  expect(printed.slice(0, 2)).toEqual(["no queues\n", "shop open\n"]);
 });

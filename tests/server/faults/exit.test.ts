@@ -18,7 +18,7 @@ function place(kind: string): string {
 
 for (const kind of ["memory", "sqlite"]) {
   for (const ending of ["stop", "abort"]) {
-    test(`on ${kind} the process ends by itself after ${ending} and close`, async () => {
+    test(`W08: on ${kind} the process ends by itself after ${ending} and close`, async () => {
       await using child = spawnScript(script, [place(kind), ending]);
       const lines: string[] = [];
       for (let line = ""; line !== "closed"; lines.push(line)) line = await child.next();

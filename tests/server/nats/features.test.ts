@@ -22,7 +22,7 @@ describeOn(["nats"], "Relays over NATS", () => {
 
   const fresh = (): string => `r${crypto.randomUUID()}`;
 
-  test("a handler that outlives the lease many times runs once, and leaves nothing", async () => {
+  test("W41: a handler that outlives the lease many times runs once, and leaves nothing", async () => {
     const prefix = fresh();
     const relay = await opened(prefix, 300);
     const other = await opened(prefix, 300);

@@ -198,7 +198,9 @@ describeOn(["nats"], `On NATS`, () => {
 
   for (const [maxDeliver, runs] of [[undefined, 3], [5, 5]] as const) {
     row(
-      `F052: with a maxDeliver of ${maxDeliver ?? "its default"} a job that fails runs ${runs} times`,
+      `F052, F054, W12: with a maxDeliver of ${
+        maxDeliver ?? "its default"
+      } a job that fails runs ${runs} times`,
       async (ground) => {
         const relay = ground.relay(jobs, { maxDeliver });
         let count = 0;
@@ -210,6 +212,8 @@ describeOn(["nats"], `On NATS`, () => {
         const dead = async (): Promise<boolean> => (await relay.info("work")).failed === 1;
         await worksUntil(relay, "it is dead", dead, { backoff: fixed(10) });
         expect(count).toBe(runs);
+        const [kept] = (await relay.list("work", "failed")).jobs;
+        expect(kept).toMatchObject({ name: "work", attempts: runs, lastError: { message: "always" } });
       },
     );
   }

@@ -55,7 +55,7 @@ test("a URL says host, port, user, password, database and parameters", async () 
   expect(await keys()).toEqual([]);
 });
 
-test("without an address the environment says where: REDIS_URL, then REDIS_ADDR; what is said wins over both", async () => {
+test("F075: without an address the environment says where: REDIS_URL, then REDIS_ADDR; what is said wins over both", async () => {
   vi.stubEnv("REDIS_ADDR", `127.0.0.1:${server.port}`);
   await store(await connected("redis:?prefix=addr"));
   vi.stubEnv("REDIS_ADDR", "127.0.0.1:1");

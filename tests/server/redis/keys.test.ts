@@ -46,7 +46,7 @@ test("a dead job is one entry with its payload, where it came from, its error, a
   expect(await send("XPENDING", "{relevo:q}:waiting", "relevo")).toEqual([0, null, null, null]);
 });
 
-test("all keys of a queue share one tag, and no two queues share a key", async () => {
+test("F074: all keys of a queue share one tag, and no two queues share a key", async () => {
   const transport = open();
   const queues = ["a", "b", "a}:b", "{a}", "a:waiting", "topic@", "topic@group"];
   for (const queue of queues) {
@@ -75,7 +75,7 @@ test("a topic's queue and those of its groups share a tag", async () => {
   expect(await send("EXISTS", "{relevo:orders}@:waiting")).toBe(0);
 });
 
-test("prefix and parts may be called otherwise", async () => {
+test("F074: prefix and parts may be called otherwise", async () => {
   const transport = open({ prefix: "shop", keys: { waiting: "todo", failed: "dead letters", ids: "names" } });
   await transport.push([job("1"), job("2")], call);
   const [first] = await take(transport, 2);

@@ -55,7 +55,7 @@ test("consumers of clients that died are removed once what they held is settled"
   }, { timeout: 10_000, interval: 20 });
 });
 
-test("120 busy entries hide none of the 10 behind them whose leases were lost", async () => {
+test("W19: 120 busy entries hide none of the 10 behind them whose leases were lost", async () => {
   const transport = open();
   await transport.push(Array.from({ length: 130 }, (_, n) => job(`${n}`)), call);
   expect((await take(transport, 120)).length).toBe(120);

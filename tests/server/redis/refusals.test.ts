@@ -254,25 +254,29 @@ test("scripts that the server forgot are sent again, and nobody notices", async 
   expect((await reserve(transport)).map(({ id }) => id)).toEqual(["1", "2"]);
 });
 
-test("a worker outlives FLUSHALL: the next job is handled, and nothing is asked in a storm", async () => {
-  const transport = open();
-  const relay = createRelay({ transport, jobs: { greet: free() } });
-  const seen: string[] = [];
-  relay.handle("greet", (_, context) => void seen.push(context.job.id));
-  const worker = relay.worker();
-  const running = worker.run();
-  await relay.dispatch("greet", null, { id: "before" });
-  await expect.poll(() => seen).toEqual(["before"]);
-  await server.send("FLUSHALL");
-  const before = await commands(server);
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  expect(await commands(server) - before).toBeLessThan(30);
-  // Nobody is registered any more, so that a look has to find it.
-  await relay.dispatch("greet", null, { id: "after" });
-  await expect.poll(() => seen, { timeout: 5_000 }).toEqual(["before", "after"]);
-  await worker.stop();
-  await running;
-}, 20_000);
+test(
+  "W20: a worker outlives FLUSHALL: the next job is handled, and nothing is asked in a storm",
+  async () => {
+    const transport = open();
+    const relay = createRelay({ transport, jobs: { greet: free() } });
+    const seen: string[] = [];
+    relay.handle("greet", (_, context) => void seen.push(context.job.id));
+    const worker = relay.worker();
+    const running = worker.run();
+    await relay.dispatch("greet", null, { id: "before" });
+    await expect.poll(() => seen).toEqual(["before"]);
+    await server.send("FLUSHALL");
+    const before = await commands(server);
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(await commands(server) - before).toBeLessThan(30);
+    // Nobody is registered any more, so that a look has to find it.
+    await relay.dispatch("greet", null, { id: "after" });
+    await expect.poll(() => seen, { timeout: 5_000 }).toEqual(["before", "after"]);
+    await worker.stop();
+    await running;
+  },
+  20_000,
+);
 
 /** As much of an old server as is asked before it is refused; a real one cannot be had here. */
 async function oldServer(version: string): Promise<AsyncDisposable & { readonly port: number }> {

@@ -159,7 +159,7 @@ test("a job for a queue at which another worker of the process waits wakes that 
   expect((await Promise.all([work, other])).flat().map(({ id }) => id)).toEqual(["a", "b"]);
 });
 
-test("stop returns soon while a worker waits, and a job is handled within milliseconds", async () => {
+test("F058: stop returns soon while a worker waits, and a job is handled within milliseconds", async () => {
   const transport = open();
   const relay = createRelay({ transport, jobs: { greet: free() } });
   let entered = (): void => {};

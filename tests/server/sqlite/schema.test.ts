@@ -16,7 +16,7 @@ test("ten processes that start at once on a new file migrate it once, and all wo
   expect(await open({ path }).info("q", call)).toMatchObject({ waiting: 200 });
 });
 
-test("migrating twice changes nothing", async () => {
+test("F089: migrating twice changes nothing", async () => {
   const path = newFile();
   const database = connection(path);
   migrate(database, path, 1);
@@ -29,7 +29,7 @@ test("migrating twice changes nothing", async () => {
   expect(database.prepare("SELECT * FROM relevo_schema").all()).toEqual(applied);
 });
 
-test("a file of a newer version is refused by name, and left as it is", async () => {
+test("F089: a file of a newer version is refused by name, and left as it is", async () => {
   const path = newFile();
   const database = connection(path);
   migrate(database, path, 1);
@@ -48,7 +48,7 @@ test("a file of a newer version is refused by name, and left as it is", async ()
   expect(database.prepare("SELECT count(*) AS n FROM relevo_jobs").get()?.n).toBe(0);
 });
 
-test("a migration that fails is named, and leaves nothing behind", async () => {
+test("F089: a migration that fails is named, and leaves nothing behind", async () => {
   const path = newFile();
   const database = connection(path);
   database.exec("CREATE TABLE relevo_queues (mine TEXT)");

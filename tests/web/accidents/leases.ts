@@ -194,7 +194,7 @@ export function leases(open: OpenPlace): void {
     expect(seen.toSorted()).toEqual(["0", "1", "2", "3", "4"]);
   });
 
-  it("an exhausted job stays nowhere but among the dead, and a finished one nowhere at all", async () => {
+  it("W04: an exhausted job stays nowhere but among the dead, and a finished one nowhere at all", async () => {
     const { transport, ...place } = open();
     const relay = place.relay(jobs);
     relay.handle("job", (payload) => {

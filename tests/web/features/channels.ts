@@ -159,7 +159,7 @@ export function channels(open: OpenPlace): void {
     }
   });
 
-  it("F081: with attempts 'reset' a reloaded job has a full life", async () => {
+  it("F081, W44, W74: with attempts 'reset' a reloaded job has a full life", async () => {
     const place = open();
     const relay = await buried(place, []);
     const attempts: number[] = [];
@@ -202,7 +202,7 @@ export function channels(open: OpenPlace): void {
     await expect(relay.info("elsewhere")).rejects.toMatchObject({ code: "UNKNOWN_QUEUE" });
   });
 
-  it("F084, W65: three slots run nine jobs of 100 ms in 300 ms, and no slots at all are refused", async () => {
+  it("F084, W25, W40, W65: three slots run nine jobs of 100 ms in 300 ms, and no slots at all are refused", async () => {
     const { runtime, ...place } = open();
     const relay = place.relay(jobs);
     const start = runtime.monotonic();

@@ -284,6 +284,19 @@ export function failing(open: OpenPlace): void {
     expect(await relay.info()).toEqual({ waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 });
   });
 
+  it("W83: a handler that returns nothing, or whatever it likes, has completed its job after one run", async () => {
+    const relay = open().relay(jobs);
+    let runs = 0;
+    relay.handle("job", (text) => {
+      runs++;
+      return text === "nothing" ? undefined : { rows: 3 };
+    });
+    await relay.dispatch("job", "nothing");
+    await relay.dispatch("job", "something");
+    expect(await relay.drain()).toMatchObject({ completed: 2, retried: 0, rescheduled: 0 });
+    expect(runs).toBe(2);
+  });
+
   it("F126: retry() says when the job runs again, and its error and attempt are stored", async () => {
     const { runtime, ...place } = open();
     const relay = place.relay(jobs);

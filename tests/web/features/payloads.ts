@@ -92,7 +92,7 @@ export function payloads(open: OpenPlace): void {
     expect(seen).toEqual([1, 20]);
   });
 
-  it("F009: the stored bytes are exactly the payload's JSON", async () => {
+  it("F009, W72: the stored bytes are exactly the payload's JSON", async () => {
     const place = open();
     const relay = place.relay({ job: free<unknown>() });
     const payload = { z: 1, a: [null, true, "ü"], nested: { "": 0 } };
@@ -120,7 +120,7 @@ export function payloads(open: OpenPlace): void {
     expect(await relay.info()).toMatchObject({ waiting: 0, delayed: 0 });
   });
 
-  it("F011, W09, W51: undecodable bytes are dead at once, and the next job is handled", async () => {
+  it("F011, W09, W43, W51: undecodable bytes are dead at once, and the next job is handled", async () => {
     const place = open();
     const relay = place.relay({ job: free<number>() });
     const seen: number[] = [];

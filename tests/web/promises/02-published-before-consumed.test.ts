@@ -50,7 +50,7 @@ promise(2, "published before consumed", (claim) => {
   );
 
   claim(
-    "a worker that finds nothing asks again after its poll, 1 s by default, where a store may keep things from it",
+    "F076: a worker that finds nothing asks again after its poll, 1 s by default, where a store may keep things from it",
     async (stage) => {
       const { shared, clock } = stage.line.features;
       const relay = stage.relay(TASK);

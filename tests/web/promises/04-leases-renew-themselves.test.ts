@@ -16,7 +16,7 @@ async function lose({ line, runtime }: Stage, times: number, lease = 1_000): Pro
 
 promise(4, "leases renew themselves", (claim) => {
   claim(
-    "a handler runs for an hour with a lease of 30 s, once, while another worker is idle",
+    "W41: a handler runs for an hour with a lease of 30 s, once, while another worker is idle",
     async (stage) => {
       const relay = stage.relay(TASK);
       const other = stage.relay(TASK, { transport: await stage.client() });

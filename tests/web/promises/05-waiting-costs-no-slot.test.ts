@@ -13,23 +13,26 @@ function hasty(stage: Stage) {
 }
 
 promise(5, "waiting costs no slot", (claim) => {
-  claim("a hundred delayed and retrying jobs leave the only slot free for the next job", async (stage) => {
-    const relay = stage.relay(TASK);
-    const handled: unknown[] = [];
-    relay.handle("task", (payload) => {
-      if (payload === "fail") throw new Error("later");
-      handled.push(payload);
-    });
-    stage.run(relay, { concurrency: 1, backoff: fixed(HOUR) });
-    await relay.dispatchMany([
-      ...Array.from({ length: 50 }, () => ({ name: "task" as const, payload: "fail" })),
-      ...Array.from({ length: 50 }, () => ({ name: "task" as const, payload: "delayed", delay: HOUR })),
-      { name: "task", payload: "now" },
-    ]);
-    await stage.runtime.advance(10);
-    expect(handled).toEqual(["now"]);
-    expect(await relay.info()).toMatchObject({ waiting: 0, delayed: 100, reserved: 0 });
-  });
+  claim(
+    "W05: a hundred delayed and retrying jobs leave the only slot free for the next job",
+    async (stage) => {
+      const relay = stage.relay(TASK);
+      const handled: unknown[] = [];
+      relay.handle("task", (payload) => {
+        if (payload === "fail") throw new Error("later");
+        handled.push(payload);
+      });
+      stage.run(relay, { concurrency: 1, backoff: fixed(HOUR) });
+      await relay.dispatchMany([
+        ...Array.from({ length: 50 }, () => ({ name: "task" as const, payload: "fail" })),
+        ...Array.from({ length: 50 }, () => ({ name: "task" as const, payload: "delayed", delay: HOUR })),
+        { name: "task", payload: "now" },
+      ]);
+      await stage.runtime.advance(10);
+      expect(handled).toEqual(["now"]);
+      expect(await relay.info()).toMatchObject({ waiting: 0, delayed: 100, reserved: 0 });
+    },
+  );
 
   claim(
     "what waits for a retry waits in the broker: another worker runs it when the first has stopped",

@@ -147,7 +147,7 @@ promise(6, "one meaning of n", (claim) => {
       ["the worker over the default", {}, {}, { maxRetry: 5 }, 5],
     ] as const
   ) {
-    claim(`maxAttempts: ${who}`, async (stage) => {
+    claim(`W37: maxAttempts: ${who}`, async (stage) => {
       expect(await runsOf(stage, definition, dispatch, worker)).toBe(runs);
     });
   }

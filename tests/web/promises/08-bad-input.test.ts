@@ -216,7 +216,7 @@ promise(8, "bad input is refused early", (claim) => {
       ? JSON.stringify(value.slice(0, 12))
       : String(JSON.stringify(value));
     claim(
-      `the option ${option}: ${shown.slice(0, 40)} (${typeof value}) is refused, never repaired`,
+      `W67: the option ${option}: ${shown.slice(0, 40)} (${typeof value}) is refused, never repaired`,
       async (stage) => {
         const relay = stage.relay(TASK);
         const error = await reasonOf(relay.dispatch("task", null, { [option]: value } as DispatchOptions));

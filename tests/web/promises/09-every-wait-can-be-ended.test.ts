@@ -58,7 +58,7 @@ promise(9, "every wait can be ended: runs", (claim) => {
     expect(seen).toEqual([true]);
   });
 
-  claim("what finishes within the grace, 30 s by default, is settled", async (stage) => {
+  claim("W30: what finishes within the grace, 30 s by default, is settled", async (stage) => {
     const { relay, told, running } = await busy(stage, async (context) => {
       await aborted(context);
       await stage.runtime.sleep(29_999);
@@ -71,7 +71,7 @@ promise(9, "every wait can be ended: runs", (claim) => {
   });
 
   claim(
-    "a throw after the signal is a release and no failure: the job waits, and no attempt is spent",
+    "W42: a throw after the signal is a release and no failure: the job waits, and no attempt is spent",
     async (stage) => {
       const { relay, told, id, running } = await busy(stage, async (context) => {
         await aborted(context);
@@ -174,7 +174,7 @@ promise(9, "every wait can be ended: runs", (claim) => {
   });
 
   claim(
-    "an abort while jobs wait for a retry in 10 s stops at once, and the retry is not lost",
+    "W05: an abort while jobs wait for a retry in 10 s stops at once, and the retry is not lost",
     async (stage) => {
       const relay = stage.relay(TASK);
       relay.handle("task", () => Promise.reject(new Error("no")));
@@ -208,7 +208,7 @@ promise(9, "every wait can be ended: runs", (claim) => {
     },
   );
 
-  claim("after a stop no timer, lease or call of the worker is alive", async (stage) => {
+  claim("W08: after a stop no timer, lease or call of the worker is alive", async (stage) => {
     const { running } = await busy(stage, aborted);
     running.abort();
     await running.done;

@@ -49,23 +49,26 @@ promise(10, "a broker that goes away is waited for", (claim) => {
     expect(told.names).not.toContain("error");
   });
 
-  claim("it asks with growing pauses and jitter: soon at first, at least every 3 s later", async (stage) => {
-    const relay = stage.relay(TASK);
-    relay.handle("task", () => undefined);
-    const times: number[] = [];
-    stage.line.rig((verb) => {
-      if (verb !== "reserve") return;
-      times.push(stage.runtime.now());
-      throw new TransportBusy("busy");
-    });
-    stage.run(relay);
-    await stage.runtime.advance(60_000);
-    const gaps = times.slice(1).map((time, i) => time - (times[i] ?? 0));
-    expect(gaps[0]).toBeLessThanOrEqual(100);
-    expect(Math.max(...gaps)).toBeLessThanOrEqual(3_000);
-    expect(Math.min(...gaps.slice(6))).toBeGreaterThanOrEqual(1_500);
-    expect(new Set(gaps.slice(6)).size).toBeGreaterThan(1);
-  });
+  claim(
+    "W32: it asks with growing pauses and jitter: soon at first, at least every 3 s later",
+    async (stage) => {
+      const relay = stage.relay(TASK);
+      relay.handle("task", () => undefined);
+      const times: number[] = [];
+      stage.line.rig((verb) => {
+        if (verb !== "reserve") return;
+        times.push(stage.runtime.now());
+        throw new TransportBusy("busy");
+      });
+      stage.run(relay);
+      await stage.runtime.advance(60_000);
+      const gaps = times.slice(1).map((time, i) => time - (times[i] ?? 0));
+      expect(gaps[0]).toBeLessThanOrEqual(100);
+      expect(Math.max(...gaps)).toBeLessThanOrEqual(3_000);
+      expect(Math.min(...gaps.slice(6))).toBeGreaterThanOrEqual(1_500);
+      expect(new Set(gaps.slice(6)).size).toBeGreaterThan(1);
+    },
+  );
 
   claim(
     "a result that could not be settled while the broker was away is settled when it is back",
@@ -90,7 +93,7 @@ promise(10, "a broker that goes away is waited for", (claim) => {
   );
 
   claim(
-    "a settlement that the store will never take is given up, told, and its job comes back",
+    "W61: a settlement that the store will never take is given up, told, and its job comes back",
     async (stage) => {
       const relay = stage.relay(TASK);
       const told = listen(relay);

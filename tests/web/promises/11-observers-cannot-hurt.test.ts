@@ -72,7 +72,7 @@ promise(11, "observers cannot hurt", (claim) => {
   });
 
   for (const [what, listener] of HARMFUL) {
-    claim(`a listener of every event that ${what} changes no job's fate`, async (stage) => {
+    claim(`W92: a listener of every event that ${what} changes no job's fate`, async (stage) => {
       const undisturbed = await history(stage, "calm", () => undefined);
       const heard = new Set<EventName>();
       const disturbed = await history(stage, "harm", ({ events }) => {

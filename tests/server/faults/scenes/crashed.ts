@@ -10,7 +10,7 @@ const LIVE = 5;
 const SOON = 5_000;
 
 export function crashScenes(open: OpenScene): void {
-  test("25 jobs in hand of a killed worker run on one that lives, while its own of three leases run once", async () => {
+  test("F061: 25 jobs in hand of a killed worker run on one that lives, while its own of three leases run once", async () => {
     const { history, runs, left, killed } = await untilStruck(async (times) => {
       const scene = open(LEASE);
       await scene.relay.queues();

@@ -18,7 +18,7 @@ const SOON = 9_000;
 export function outageScenes(ground: Ground): void {
   for (const busy of [false, true]) {
     const hands = busy ? "whose jobs all run" : "that is idle";
-    test(`${ground.name}, away for two seconds, costs a worker ${hands} little and is told down once and up once`, async () => {
+    test(`W20, W32: ${ground.name}, away for two seconds, costs a worker ${hands} little and is told down once and up once`, async () => {
       const { back, hand, told, history, left, ms } = await untilStruck(async () => {
         const scene = sceneOn(ground, LEASE);
         const worker = scene.worker({ lease: LEASE, concurrency: 2 * JOBS, prefetch: 0 });
