@@ -104,18 +104,81 @@ const ASYNC_STORE = Symbol.for("relevo.async");
  * an import, which a runtime that has none could not even load.
  */
 export function asyncStore(): AsyncStore | undefined {
-  const process: unknown = Reflect.get(globalThis, "process");
-  const getBuiltinModule: unknown = isObject(process) ? Reflect.get(process, "getBuiltinModule") : undefined;
-  if (typeof getBuiltinModule !== "function") return undefined;
+  const Storage = asyncHook("AsyncLocalStorage");
+  if (Storage === undefined) return undefined;
   const known: unknown = Reflect.get(globalThis, ASYNC_STORE);
   if (isAsyncStore(known)) return known;
-  const hooks: unknown = Reflect.apply(getBuiltinModule, process, ["node:async_hooks"]);
-  const Storage: unknown = isObject(hooks) ? Reflect.get(hooks, "AsyncLocalStorage") : undefined;
-  if (typeof Storage !== "function") return undefined;
   const made: unknown = Reflect.construct(Storage, []);
   if (!isAsyncStore(made)) return undefined;
   Object.defineProperty(globalThis, ASYNC_STORE, { value: made, configurable: true });
   return made;
+}
+
+/** Makes calls with a value in a store. */
+export type EnterStore = <Result>(value: object, call: () => Result) => Result;
+
+/**
+ * A maker of ways into a store for calls that come by the thousand, each as though it were made where the way was. `run`
+ * of Node 24 and later makes two contexts a call, the second of them a copy, to have the first again afterwards; a
+ * resource that was made before goes back for nothing, which is a fifth of the price. Not so where a resource keeps what a
+ * call entered, as in Node 22: what a handler enters itself would be there for the next one. In Deno resources are dearer
+ * than contexts.
+ */
+export function waysInto(store: AsyncStore): () => EnterStore {
+  const run: EnterStore = (value, call) => store.run(value, call);
+  const Resource = asyncHook("AsyncResource");
+  const enterWith = "enterWith" in store ? store.enterWith : undefined;
+  if (Resource === undefined || typeof enterWith !== "function" || "Deno" in globalThis) return () => run;
+  const enter: EnterStore = (value, call) => {
+    enterWith.call(store, value);
+    return call();
+  };
+  const scopeHere = (): AsyncScope | undefined => {
+    const scope: unknown = Reflect.construct(Resource, ["relevo"]);
+    return isAsyncScope(scope) ? scope : undefined;
+  };
+  let forgets: boolean | undefined;
+  return () => {
+    const scope = scopeHere();
+    forgets ??= isForgetful(store, enter, scopeHere());
+    if (scope === undefined || !forgets) return run;
+    return (value, call) => scope.runInAsyncScope(enter, undefined, value, call) as ReturnType<typeof call>;
+  };
+}
+
+/** Whether what was entered in a scope is gone when the call is over. */
+function isForgetful(store: AsyncStore, enter: EnterStore, scope: AsyncScope | undefined): boolean {
+  const value = {};
+  try {
+    scope?.runInAsyncScope(enter, undefined, value, () => undefined);
+    return scope?.runInAsyncScope(() => store.getStore()) !== value;
+  } catch {
+    // Some runtimes have the method and refuse the call.
+    return false;
+  }
+}
+
+/** A function of `node:async_hooks`; undefined where the runtime has none. */
+function asyncHook(name: string): ((...given: never) => unknown) | undefined {
+  const process: unknown = Reflect.get(globalThis, "process");
+  const getBuiltinModule: unknown = isObject(process) ? Reflect.get(process, "getBuiltinModule") : undefined;
+  if (typeof getBuiltinModule !== "function") return undefined;
+  const hooks: unknown = Reflect.apply(getBuiltinModule, process, ["node:async_hooks"]);
+  const found: unknown = isObject(hooks) ? Reflect.get(hooks, name) : undefined;
+  return typeof found === "function" ? found as (...given: never) => unknown : undefined;
+}
+
+/** An `AsyncResource`. */
+interface AsyncScope {
+  runInAsyncScope<Given extends unknown[], Result>(
+    call: (...given: Given) => Result,
+    thisArg?: unknown,
+    ...given: Given
+  ): Result;
+}
+
+function isAsyncScope(value: unknown): value is AsyncScope {
+  return isObject(value) && "runInAsyncScope" in value && typeof value.runInAsyncScope === "function";
 }
 
 function isObject(value: unknown): value is object {

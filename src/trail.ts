@@ -5,7 +5,7 @@
  * @module
  */
 
-import { asyncStore } from "./runtime.ts";
+import { asyncStore, type EnterStore, waysInto } from "./runtime.ts";
 
 /** A run of a handler as seen by what it calls. */
 export interface Step {
@@ -21,25 +21,38 @@ export interface Step {
 
 /** Follows runs. */
 export interface Trail {
-  /** Makes a call as a step. */
-  follow<Result>(step: Step, call: () => Result): Result;
   /** The innermost run that the caller is part of. */
   current(): Step | undefined;
+  /** The way from here to one call. */
+  here(): Way;
+  /** The way from here to many calls, wherever they are made. */
+  from(): Way;
+}
+
+/** Makes calls as steps that follow from one place. */
+export interface Way {
+  /** The innermost run that the place is part of. */
+  readonly outer: Step | undefined;
+  /** Makes a call as a step. */
+  readonly follow: EnterStore;
 }
 
 /** Makes a trail; undefined where the runtime cannot tell what follows from what. */
 export function createTrail(): Trail | undefined {
   const store = asyncStore();
   if (store === undefined) return undefined;
+  const current = (): Step | undefined => store.getStore() as Step | undefined;
+  const wayIn = waysInto(store);
   return {
-    follow: (step, call) => store.run(step, call),
-    current: () => store.getStore() as Step | undefined,
+    current,
+    here: () => ({ outer: current(), follow: (step, call) => store.run(step, call) }),
+    from: () => ({ outer: current(), follow: wayIn() }),
   };
 }
 
-/** A step that follows from the caller. */
-export function createStep(trail: Trail, changed: () => void): Step {
-  return { outer: trail.current(), changed, live: true, ending: 0 };
+/** A step of a way. */
+export function createStep({ outer }: Way, changed: () => void): Step {
+  return { outer, changed, live: true, ending: 0 };
 }
 
 /** The runs that the caller is part of, and that have not ended. */

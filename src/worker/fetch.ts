@@ -282,7 +282,7 @@ export function pump(state: State): void {
       continue;
     }
     run.running = state.running.add(run);
-    void perform(state, run);
+    perform(state, run);
   }
 }
 

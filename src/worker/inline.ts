@@ -74,7 +74,7 @@ export function createInline(bench: Bench): Inline {
         else reject(error.reason);
       });
       signal?.addEventListener("abort", abort, { once: true });
-      void perform(state, run);
+      perform(state, run);
     });
   }
 

@@ -35,26 +35,45 @@ import { letGo, rouse, type State } from "./state.ts";
 /** A run that may be called, or the fate of one that may not. */
 type Ready = { readonly handler: Registered; readonly payload: unknown } | { readonly fate: Fate };
 
-/** Walks a run through its slot; never rejects, whatever its entry contains. */
-export async function perform(state: State, run: Run): Promise<void> {
+/**
+ * Walks a run through its slot; never throws, whatever its entry contains. Of promises there is the handler's, and one
+ * behind it, as each costs a quick job a part of its time.
+ */
+export function perform(state: State, run: Run): void {
+  let ready: Ready | Promise<Ready>;
+  try {
+    ready = prepare(state, run);
+    // A schema that never answers must not hold the slot and the lease for ever.
+    if (ready instanceof Promise) bound(state, run);
+  } catch (error) {
+    return finish(state, run, stumbled(state, run, error));
+  }
+  if (ready instanceof Promise) {
+    ready.then((late) => enter(state, run, late), (error) => finish(state, run, stumbled(state, run, error)));
+  } else {
+    enter(state, run, ready);
+  }
+}
+
+/** Goes on with a run that was prepared: its handler is called, unless it must not be any more. */
+function enter(state: State, run: Run, ready: Ready): void {
   let fate: Fate;
   try {
-    let ready = prepare(state, run);
-    if (ready instanceof Promise) {
-      // A schema that never answers must not hold the slot and the lease for ever.
-      bound(state, run);
-      ready = await ready;
-    }
     if ("fate" in ready) fate = ready.fate;
     else if (run.timedOut) fate = fateOfError(state, run, undefined);
     // What was taken from this worker meanwhile may be running elsewhere.
     else if (run.stopped || run.abandoned !== undefined) fate = { to: "release" };
-    else if (run.leaseEnd <= state.bench.runtime.monotonic()) fate = { to: "release", reason: "busy" };
-    else fate = await invoke(state, run, ready);
+    else if (run.leaseEnd <= (run.startedAt = state.bench.runtime.monotonic())) {
+      fate = { to: "release", reason: "busy" };
+    } else return invoke(state, run, ready);
   } catch (error) {
-    state.bench.events.emit("error", { error: errorOf(error), during: `running job '${run.delivery.id}'` });
-    fate = lastResort(state, run, error);
+    fate = stumbled(state, run, error);
   }
+  finish(state, run, fate);
+}
+
+/** The run has ended. */
+function finish(state: State, run: Run, fate: Fate): void {
   run.alarm?.cancel();
   if (run.running >= 0) state.running.remove(run.running);
   run.running = -1;
@@ -62,6 +81,12 @@ export async function perform(state: State, run: Run): Promise<void> {
   state.pump();
   state.room.open();
   rouse(state);
+}
+
+/** A step failed that must not; that is told. */
+function stumbled(state: State, run: Run, error: unknown): Fate {
+  state.bench.events.emit("error", { error: errorOf(error), during: `running job '${run.delivery.id}'` });
+  return lastResort(state, run, error);
 }
 
 /** A step failed that must not: a failed run like any other, or where not even that can be written, a dead job. */
@@ -104,48 +129,81 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
 }
 
 /** Calls the listeners one after another, within the job's timeout. */
-async function invoke(
-  state: State,
-  run: Run,
-  { handler, payload }: Extract<Ready, { payload: unknown }>,
-): Promise<Fate> {
+function invoke(state: State, run: Run, { handler, payload }: Extract<Ready, { payload: unknown }>): void {
   const { runtime, events } = state.bench;
-  run.startedAt = runtime.monotonic();
   if (run.alarm === undefined) bound(state, run);
   if (events.hears("started")) {
     const wait = Math.max(0, runtime.now() - run.delivery.due);
     events.emit("started", { job: jobOf(run.delivery, run.meta), attempt: run.attempts + 1, wait });
   }
-  let result: unknown;
-  let thrown: { readonly error: unknown } | undefined;
+  let given: Promise<unknown>;
   try {
-    result = await followed(state, run, () => {
+    given = Promise.resolve(followed(state, run, () => {
       const context = run.context(state.settleWithin);
       return handler.chain === undefined
         ? callListeners(run, handler, payload, context)
         : callThrough(run, handler, payload, context);
-    });
+    }));
   } catch (error) {
-    thrown = { error };
+    given = Promise.reject(error);
   }
-  if (run.step !== undefined) run.step.live = false;
-  const now = runtime.monotonic();
-  run.duration = now - run.startedAt;
-  state.meter.record(now, run.duration);
+  // Never at once, as the next run would begin inside this one's end, and the next inside that.
+  then.call(
+    given,
+    (result) => ended(state, run, result, undefined),
+    (error) => ended(state, run, undefined, { error }),
+  );
+}
+
+/** The one of all promises: a promise of the user's may have a function of its own under this name. */
+const { then } = Promise.prototype;
+
+/** The handler has ended. */
+function ended(state: State, run: Run, result: unknown, thrown: Thrown | undefined): void {
+  let fate: Fate | Promise<Fate>;
+  try {
+    if (run.step !== undefined) run.step.live = false;
+    const now = state.bench.runtime.monotonic();
+    run.duration = now - run.startedAt;
+    state.meter.record(now, run.duration);
+    if (run.within !== undefined) fate = verified(state, run, result, thrown);
+    else {fate = thrown === undefined
+        ? fateOfResult(state, run, result)
+        : fateOfError(state, run, thrown.error);}
+  } catch (error) {
+    fate = stumbled(state, run, error);
+  }
+  if (fate instanceof Promise) {
+    fate.then((late) => finish(state, run, late), (error) => finish(state, run, stumbled(state, run, error)));
+  } else {
+    finish(state, run, fate);
+  }
+}
+
+/** What a handler threw. */
+interface Thrown {
+  readonly error: unknown;
+}
+
+/** The fate of a run that was settled inside its handler's transaction. */
+async function verified(state: State, run: Run, result: unknown, thrown: Thrown | undefined): Promise<Fate> {
   const mistake = thrown === undefined ? mistakeOf(result) : undefined;
-  if (run.within !== undefined) {
-    thrown = await verify(state, run, mistake === undefined ? thrown : { error: errorOfMistake(mistake) });
-  }
-  return thrown === undefined || mistake !== undefined
-    ? fateOfResult(state, run, result)
-    : fateOfError(state, run, thrown.error);
+  const failed = await verify(
+    state,
+    run,
+    mistake === undefined ? thrown : { error: errorOfMistake(mistake) },
+  );
+  return failed === undefined || mistake !== undefined
+    ? await fateOfResult(state, run, result)
+    : fateOfError(state, run, failed.error);
 }
 
 /** Makes calls as part of a run, so that one that ends this worker does not wait for its own run. */
-function followed<T>({ bench: { trail }, roused }: State, run: Run, call: () => T): T {
-  if (trail === undefined) return call();
-  run.step = createStep(trail, roused);
-  return trail.follow(run.step, call);
+function followed<T>({ way, bench: { trail }, roused }: State, run: Run, call: () => T): T {
+  const from = way ?? trail?.here();
+  if (from === undefined) return call();
+  run.step = createStep(from, roused);
+  return from.follow(run.step, call);
 }
 
 /** Sets the job's own time limit, if it has one: first its signal aborts, then the run is given up. */
@@ -211,11 +269,7 @@ export async function settleWithin(
 }
 
 /** Whether the transaction in which a run was settled became true: if so, its delivery is over. */
-async function verify(
-  state: State,
-  run: Run,
-  thrown: { readonly error: unknown } | undefined,
-): Promise<{ readonly error: unknown } | undefined> {
+async function verify(state: State, run: Run, thrown: Thrown | undefined): Promise<Thrown | undefined> {
   const { bench: { events }, settings } = state;
   const { delivery: { id, queue, token }, within } = run;
   if (within === undefined) return thrown;

@@ -18,7 +18,7 @@ import type { Readers } from "../readers.ts";
 import type { Schedules } from "../recurring.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Kinds } from "../schedules/kinds.ts";
-import type { Trail } from "../trail.ts";
+import type { Trail, Way } from "../trail.ts";
 import type { Transport } from "../transport.ts";
 import type { Fate } from "./fate.ts";
 import type { Judge } from "./judge.ts";
@@ -117,6 +117,8 @@ export interface State extends Judge {
   readonly bench: Bench;
   settings: Settings;
   readonly alarms: Alarms;
+  /** From where it was started to its runs; undefined where each run is its caller's, and where the runtime cannot tell. */
+  way: Way | undefined;
   readonly link: Link;
   /** What it tells of itself; absent for a drain, which says by its end how it went. */
   vital: Vital | undefined;

@@ -149,6 +149,7 @@ export function startEngine(
   drain?: DrainBounds,
 ): Engine {
   const state = createState(bench, settings, drain);
+  state.way = bench.trail?.from();
   const abort = (): void => halt(state, signal?.reason);
   const unwatch = bench.handlers.watch(() => {
     bench.readers.changed();
@@ -210,6 +211,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     bench,
     settings,
     alarms,
+    way: undefined,
     link: createLink(events, runtime.random, (away) => state.vital?.away(away)),
     vital: undefined,
     meter: createMeter(),
