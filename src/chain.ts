@@ -19,7 +19,10 @@ export type Innermost = (context: HandlerContext) => Promise<Outcome>;
 /** Names that a context has from the core. */
 const OWN: readonly string[] = ["signal", "attempt", "job", "settle"] satisfies (keyof HandlerContext)[];
 
-/** Calls a chain, from the one at `index` on. A middleware that hands on what `next` gave costs no promise of ours. */
+/**
+ * Calls a chain, from the one at `index` on; never throws. A middleware that hands on what `next` gave costs no promise of
+ * ours.
+ */
 export function callChain(
   chain: Chain,
   index: number,
@@ -30,18 +33,21 @@ export function callChain(
   const around = chain[index];
   if (around === undefined) return innermost(context);
   let given: Promise<Outcome> | undefined;
-  let fault: Error | undefined;
-  let over = false;
-  let returned = false;
+  let passage: Passage | undefined;
   const next = (added?: object): Promise<Outcome> => {
-    if (over) return refused(new TypeError("Cannot go on as the middleware had ended: call 'next' before"));
+    if (passage?.over === true) {
+      return refused(new TypeError("Cannot go on as the middleware had ended: call 'next' before"));
+    }
     if (given !== undefined) {
-      fault ??= new TypeError("Cannot go on twice: a middleware called 'next' a second time in one run");
-      return refused(fault);
+      passage ??= createPassage();
+      passage.fault ??= new TypeError(
+        "Cannot go on twice: a middleware called 'next' a second time in one run",
+      );
+      return refused(passage.fault);
     }
     given = enter(chain, index + 1, payload, context, innermost, added);
     // Heard here, as a middleware may look away; one that has not returned yet may hand it on as it is.
-    if (returned) given.catch(nothing);
+    if (passage !== undefined) hear(passage, given);
     return given;
   };
   let result: unknown;
@@ -50,45 +56,57 @@ export function callChain(
   } catch (error) {
     result = refused(error);
   }
-  returned = true;
-  if (result === given && given !== undefined && fault === undefined) {
-    over = true;
+  if (result === given && given !== undefined && passage === undefined) {
+    passage = OVER;
     return given;
   }
-  given?.catch(nothing);
-  return concluded(result, {
-    end: () => void (over = true),
-    given: () => given,
-    fault: () => fault,
-  });
+  passage ??= createPassage();
+  if (given !== undefined) hear(passage, given);
+  return concluded(result, passage);
 }
 
-/** What is known of a middleware's call of `next`. */
+/** What is known of a middleware that does not hand on at once what `next` gave. */
 interface Passage {
-  readonly end: () => void;
-  readonly given: () => Promise<Outcome> | undefined;
-  readonly fault: () => Error | undefined;
+  /** It has ended: `next` is no way on any more. */
+  over: boolean;
+  fault: Error | undefined;
+  given: Promise<Outcome> | undefined;
+  /** What `next` gave has come to something. */
+  settled: boolean;
+}
+
+function createPassage(): Passage {
+  return { over: false, fault: undefined, given: undefined, settled: false };
+}
+
+/** The same for all that have ended by handing on what `next` gave. */
+const OVER: Passage = Object.freeze({ ...createPassage(), over: true });
+
+function hear(passage: Passage, given: Promise<Outcome>): void {
+  passage.given = given;
+  const settled = (): void => void (passage.settled = true);
+  given.then(settled, settled);
 }
 
 /** Waits for a middleware's answer, and for what it began: a settled job's handler must not go on. */
-async function concluded(answer: unknown, passage: Passage): Promise<Outcome> {
-  let result: unknown;
-  let thrown: { readonly error: unknown } | undefined;
-  try {
-    result = await answer;
-  } catch (error) {
-    thrown = { error };
-  }
-  passage.end();
-  const given = passage.given();
-  if (given !== undefined) await given.then(nothing, nothing);
-  const fault = passage.fault();
-  if (fault !== undefined) throw fault;
-  if (thrown !== undefined) throw thrown.error;
-  return await answerOf(result, given);
+function concluded(answer: unknown, passage: Passage): Promise<Outcome> {
+  const end = (then: () => Outcome | Promise<Outcome>): Outcome | Promise<Outcome> => {
+    passage.over = true;
+    const { given, settled } = passage;
+    return given === undefined || settled ? then() : given.then(then, then);
+  };
+  return Promise.resolve(answer).then(
+    (result) =>
+      end(() => {
+        if (passage.fault !== undefined) throw passage.fault;
+        return answerOf(result, passage.given);
+      }),
+    (error) =>
+      end(() => {
+        throw passage.fault ?? error;
+      }),
+  );
 }
-
-function nothing(): void {}
 
 /** What a middleware's answer means. */
 function answerOf(result: unknown, given: Promise<Outcome> | undefined): Outcome | Promise<Outcome> {

@@ -60,16 +60,20 @@ function readOne(value: unknown, action: string): AnyMiddleware & { readonly mid
   }
   return {
     middleware,
-    run: run === undefined ? undefined : (next) => checkSide(Reflect.apply(run, middleware, [next]), "run"),
-    dispatch: dispatch === undefined
-      ? undefined
-      : (next) => checkSide(Reflect.apply(dispatch, middleware, [next]), "dispatch"),
+    run: run === undefined ? undefined : sideOf(run.bind(middleware), "run"),
+    dispatch: dispatch === undefined ? undefined : sideOf(dispatch.bind(middleware), "dispatch"),
   };
 }
 
-/** What a side gives for `next` is a function. */
-function checkSide<Side>(side: Side, name: string): Side {
-  if (typeof side === "function") return side;
+/** A side whose answer for `next` is a function. */
+function sideOf<Next, Around>(side: (next: Next) => Around, name: string): (next: Next) => Around {
+  return (next) => {
+    const around = side(next);
+    return typeof around === "function" ? around : refuse(around, name);
+  };
+}
+
+function refuse(side: unknown, name: string): never {
   throw new TypeError(
     `Cannot go on as the side '${name}' of a middleware must return a function of its own: current value is ${
       quote(side)

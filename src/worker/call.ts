@@ -44,21 +44,24 @@ async function callEach(
   return result;
 }
 
-/** Calls a handler inside its middlewares. */
-export async function callThrough(
+/**
+ * Calls a handler inside its middlewares; never throws. What the handler gave by itself is kept beside the outcome that
+ * its middlewares see of it, as it is judged as it would be without them.
+ */
+export function callThrough(
   run: Run,
   handler: Registered,
   payload: unknown,
   context: HandlerContext,
-): Promise<unknown> {
-  let own: { readonly outcome: Outcome; readonly result: unknown } | undefined;
+): Promise<Outcome> {
   const conclude = (result: unknown): Outcome => {
     const outcome = outcomeOf(result);
     if (outcome !== undefined) return outcome;
     const mistake = mistakeOf(result);
     if (mistake === undefined && isOver(run)) throw run.signal.reason;
-    own = { outcome: outcomeFor(mistake), result };
-    return own.outcome;
+    run.shown = outcomeFor(mistake);
+    run.given = result;
+    return run.shown;
   };
   const innermost = (laid: HandlerContext): Promise<Outcome> => {
     try {
@@ -69,15 +72,14 @@ export async function callThrough(
       return Promise.reject(error);
     }
   };
-  const outcome = await callChain(handler.chain ?? [], 0, payload, context, innermost);
-  // What the handler gave by itself is judged as it would be without middlewares.
-  return outcome === own?.outcome ? own.result : outcome;
+  return callChain(handler.chain ?? [], 0, payload, context, innermost);
 }
 
+/** What middlewares see of each run that completed by itself. */
+const COMPLETE: Outcome = Object.freeze(complete());
+
 function outcomeFor(mistake: ReturnType<typeof mistakeOf>): Outcome {
-  return mistake === undefined
-    ? complete()
-    : deadLetter({ reason: "outcome", error: errorOfMistake(mistake) });
+  return mistake === undefined ? COMPLETE : deadLetter({ reason: "outcome", error: errorOfMistake(mistake) });
 }
 
 function isOver(run: Run): boolean {

@@ -158,8 +158,9 @@ function invoke(state: State, run: Run, { handler, payload }: Extract<Ready, { p
 /** The one of all promises: a promise of the user's may have a function of its own under this name. */
 const { then } = Promise.prototype;
 
-/** The handler has ended. */
-function ended(state: State, run: Run, result: unknown, thrown: Thrown | undefined): void {
+/** The handler has ended, and its middlewares. */
+function ended(state: State, run: Run, answer: unknown, thrown: Thrown | undefined): void {
+  const result = run.shown !== undefined && answer === run.shown ? run.given : answer;
   let fate: Fate | Promise<Fate>;
   try {
     if (run.step !== undefined) run.step.live = false;

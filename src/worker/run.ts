@@ -52,6 +52,10 @@ export class Run {
   abandoned: Abandoned | undefined;
   /** What its handler's calls are part of; undefined before it was called, and where the runtime cannot tell. */
   step: Step | undefined;
+  /** What its middlewares see of what its handler returned, if that is no outcome; undefined without middlewares. */
+  shown: Outcome | undefined;
+  /** What its handler returned, where {@linkcode shown} stands for it. */
+  given: unknown;
   /** The job's timeout is over. */
   timedOut = false;
   /** The worker told the handler to stop. */
