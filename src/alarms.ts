@@ -35,9 +35,20 @@ const WOKEN = "woken";
 
 function nothing(): void {}
 
+function createEntries(): Heap<Entry> {
+  return createHeap((a, b) => a.time < b.time);
+}
+
+/** The live entries of a heap, which is empty then. */
+function sweptOf(heap: Heap<Entry>): Heap<Entry> {
+  const swept = createEntries();
+  for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) if (entry.live) swept.push(entry);
+  return swept;
+}
+
 /** Makes alarms that ring by the runtime's monotonic clock. */
 export function createAlarms(runtime: Runtime): Alarms {
-  let heap: Heap<Entry> = createHeap((a, b) => a.time < b.time);
+  let heap = createEntries();
   let live = 0;
   let sleeping: { readonly until: number; readonly controller: AbortController } | undefined;
 
@@ -49,10 +60,10 @@ export function createAlarms(runtime: Runtime): Alarms {
   function rearm(): void {
     if (live === 0) {
       wake();
-      heap = createHeap((a, b) => a.time < b.time);
+      heap = createEntries();
       return;
     }
-    if (heap.size > 2 * live + MAX_CANCELLED) sweep();
+    if (heap.size > 2 * live + MAX_CANCELLED) heap = sweptOf(heap);
     const first = heap.peek();
     if (first === undefined || (sleeping !== undefined && sleeping.until <= first.time)) return;
     wake();
@@ -62,12 +73,6 @@ export function createAlarms(runtime: Runtime): Alarms {
       ring,
       () => {},
     );
-  }
-
-  function sweep(): void {
-    const swept: Heap<Entry> = createHeap((a, b) => a.time < b.time);
-    for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) if (entry.live) swept.push(entry);
-    heap = swept;
   }
 
   function ring(): void {

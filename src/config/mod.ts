@@ -96,13 +96,7 @@ export function relays<const J extends Jobs>(
   const action = "make relays";
   checkKnown(action, options, ["jobs", "config", "transport", "transportFor"]);
   const { jobs, transport, transportFor } = options;
-  if (transportFor !== undefined && typeof transportFor !== "function") {
-    throw new TypeError(
-      `Cannot ${action} as 'transportFor' must be a function of a name: current value is ${
-        quote(transportFor)
-      }`,
-    );
-  }
+  checkMaker(action, transportFor);
   const built = new Map<string, Promise<Relay<J>>>();
   let config: Promise<ReadonlyMap<string, Entry>> | undefined;
   let running: Running<J> | undefined;
@@ -163,6 +157,15 @@ export function relays<const J extends Jobs>(
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function checkMaker(action: string, transportFor: unknown): void {
+  if (transportFor === undefined || typeof transportFor === "function") return;
+  throw new TypeError(
+    `Cannot ${action} as 'transportFor' must be a function of a name: current value is ${
+      quote(transportFor)
+    }`,
+  );
 }
 
 /** The workers of one `run`. */

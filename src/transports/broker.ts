@@ -8,7 +8,7 @@
 import { createAlarms } from "../alarms.ts";
 import { CALL_TIMEOUT } from "../defaults.ts";
 import { TransportClosed } from "../errors.ts";
-import type { Call, Settlement } from "../exchange.ts";
+import type { Call, Delivery, ReserveOptions, Settlement } from "../exchange.ts";
 import { guarded } from "../guard/guard.ts";
 import { groupQueue, NUMBERED, partsOf, topicQueue } from "../names.ts";
 import { checkBoolean, checkKnown, checkRuntime, quote } from "../options.ts";
@@ -112,16 +112,10 @@ export function fromBroker(options: BrokerOptions): Transport {
   const parts: Parts = { name, runtime, inner, ledger, publisher, subscriptions, bound, copies };
   let closing: Promise<void> | undefined;
 
-  /** Does at once what can be done at once, so that calls are carried out in their order; what it throws rejects. */
-  function answer<T>({ signal }: Call, work: () => Promise<T>): Promise<T> {
-    try {
-      if (closing !== undefined) throw new TransportClosed(name);
-      signal?.throwIfAborted();
-      return work();
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
+  const answer: Answer = ({ signal }, work) => {
+    if (closing !== undefined) return Promise.reject(new TransportClosed(name));
+    return atOnce(signal, work);
+  };
 
   async function close(): Promise<void> {
     const error = new TransportClosed(name);
@@ -143,15 +137,7 @@ export function fromBroker(options: BrokerOptions): Transport {
     limits: inner.limits,
     users: new Set(),
     push: (jobs, call) => answer(call, () => publisher.push(jobs, call)),
-    reserve: (queues, wanted) =>
-      answer(wanted, () => {
-        const take = () =>
-          inner.reserve(queues, wanted).then((deliveries) => {
-            ledger.handed(deliveries);
-            return deliveries;
-          });
-        return subscriptions.need(queues, wanted)?.then(take) ?? take();
-      }),
+    reserve: (queues, wanted) => answer(wanted, () => reserve(parts, queues, wanted)),
     subscribe: (queues, call) =>
       answer(call, () => subscriptions.need(queues.flatMap(sourcesOf), call) ?? Promise.resolve()),
     extend: (leases, call) => inner.extend(leases, call),
@@ -173,6 +159,19 @@ export function fromBroker(options: BrokerOptions): Transport {
     ...(inner.topics === undefined ? {} : { topics: topicsOf(parts, inner.topics, answer) }),
     [Symbol.asyncDispose]: () => closing ??= close(),
   });
+}
+
+/** Carries out a call, unless the transport is closed. */
+type Answer = <T>(call: Call, work: () => Promise<T>) => Promise<T>;
+
+/** Does at once all that can be done at once, so that calls are carried out in their order; a throw of it rejects. */
+function atOnce<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    signal?.throwIfAborted();
+    return work();
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 /** What the jobs of a queue come from: a group's from its topic, too. */
@@ -276,6 +275,20 @@ function foreign(runtime: Runtime, topic: string, body: Uint8Array): Message {
   };
 }
 
+/** Subscribes to the queues, where that is still to be done, and reserves from the memory inside. */
+function reserve(
+  { inner, ledger, subscriptions }: Parts,
+  queues: readonly string[],
+  wanted: ReserveOptions,
+): Promise<readonly Delivery[]> {
+  const take = async (): Promise<readonly Delivery[]> => {
+    const deliveries = await inner.reserve(queues, wanted);
+    ledger.handed(deliveries);
+    return deliveries;
+  };
+  return subscriptions.need(queues, wanted)?.then(take) ?? take();
+}
+
 async function settle(
   { inner, ledger }: Parts,
   settlements: readonly Settlement[],
@@ -321,7 +334,7 @@ async function dropGone({ inner, ledger }: Parts, queue: string): Promise<void> 
 function topicsOf(
   { ledger, subscriptions, bound }: Parts,
   topics: Topics,
-  answer: <T>(call: Call, work: () => Promise<T>) => Promise<T>,
+  answer: Answer,
 ): Topics {
   return {
     bind(topic, group, call) {

@@ -54,23 +54,8 @@ const ACTION = "subscribe to the broker";
 export function createSubscriptions({ alarms, subscribe, accept }: Desk): Subscriptions {
   const byTopic = new Map<string, Subscription>();
 
-  function receive(subscription: Subscription, body: Uint8Array): Promise<void> {
-    const { topic, ready, live, over } = subscription;
-    let taken: Promise<void>;
-    if (over !== undefined) taken = Promise.reject(over);
-    else if (live) taken = accept(topic, body);
-    else {
-      // A broker may hand over what it has kept before it says that it has subscribed.
-      const kept = new Uint8Array(body);
-      taken = ready.then(() => accept(topic, kept));
-    }
-    // A broker that does not look at what it gets must not end the process.
-    hush(taken);
-    return taken;
-  }
-
   async function open(subscription: Subscription): Promise<void> {
-    const stop = stopOf(await subscribe(subscription.topic, (body) => receive(subscription, body)));
+    const stop = stopOf(await subscribe(subscription.topic, (body) => receive(accept, subscription, body)));
     if (subscription.over === undefined) subscription.stop = stop;
     // It was given up meanwhile, and no call waits for it any more.
     else await stop?.();
@@ -121,15 +106,41 @@ export function createSubscriptions({ alarms, subscribe, accept }: Desk): Subscr
     async close(error, ms) {
       const all = [...byTopic.values()];
       byTopic.clear();
-      for (const one of all) {
-        one.over = error;
-        one.cancel(error);
-      }
-      const late = (): Error => new DeadlineExceeded("unsubscribe from the broker", ms);
-      const failures = await unlessLate(alarms, stopAll(all), { ms, late });
-      if (failures.length > 0) throw failed(failures);
+      await closeAll(alarms, all, error, ms);
     },
   };
+}
+
+/** Takes a body of a subscription, or why not. */
+function receive(accept: Desk["accept"], subscription: Subscription, body: Uint8Array): Promise<void> {
+  const { topic, ready, live, over } = subscription;
+  let taken: Promise<void>;
+  if (over !== undefined) taken = Promise.reject(over);
+  else if (live) taken = accept(topic, body);
+  else {
+    // A broker may hand over what it has kept before it says that it has subscribed.
+    const kept = new Uint8Array(body);
+    taken = ready.then(() => accept(topic, kept));
+  }
+  // A broker that does not look at what it gets must not end the process.
+  hush(taken);
+  return taken;
+}
+
+/** Ends subscriptions with an error for the calls that wait for them, within so many milliseconds. */
+async function closeAll(
+  alarms: Alarms,
+  all: readonly Subscription[],
+  error: Error,
+  ms: number,
+): Promise<void> {
+  for (const one of all) {
+    one.over = error;
+    one.cancel(error);
+  }
+  const late = (): Error => new DeadlineExceeded("unsubscribe from the broker", ms);
+  const failures = await unlessLate(alarms, stopAll(all), { ms, late });
+  if (failures.length > 0) throw failed(failures);
 }
 
 /** Ends subscriptions, each whatever becomes of the others; what went wrong. */

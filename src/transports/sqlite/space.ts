@@ -111,12 +111,6 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
     }
   }
 
-  function pagesOver(session: Asked, limit: number): number {
-    const pages = Math.floor(limit / integerOf(session.statement(PAGE_SIZE).get()?.page_size));
-    const spare = Math.max(SPARE_PAGES, Math.ceil(pages / SPARE_PART));
-    return (integerOf(session.statement(USED).get()?.pages) - pages) / spare;
-  }
-
   return {
     checkPush(session) {
       if (maxBytes !== undefined && pagesOver(session, maxBytes) > 0) {
@@ -144,8 +138,7 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
       if (!capped && !caps.has(session)) return;
       if (capped) caps.add(session);
       else caps.delete(session);
-      const most = capped ? integerOf(session.statement(PAGES).get()?.page_count) : NO_CAP;
-      session.statement(`PRAGMA max_page_count = ${most}`).get();
+      setCap(session, capped);
     },
     isTight: () => ofDisk() < TIGHT,
     forget() {
@@ -153,6 +146,19 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
       spent = 0;
     },
   };
+}
+
+/** Pages beyond a limit in bytes, as a part of those that are spare. */
+function pagesOver(session: Asked, limit: number): number {
+  const pages = Math.floor(limit / integerOf(session.statement(PAGE_SIZE).get()?.page_size));
+  const spare = Math.max(SPARE_PAGES, Math.ceil(pages / SPARE_PART));
+  return (integerOf(session.statement(USED).get()?.pages) - pages) / spare;
+}
+
+/** Lets the file not grow, or grow again. */
+function setCap(session: Asked, capped: boolean): void {
+  const most = capped ? integerOf(session.statement(PAGES).get()?.page_count) : NO_CAP;
+  session.statement(`PRAGMA max_page_count = ${most}`).get();
 }
 
 /** A disk, in bytes. */
