@@ -54,6 +54,7 @@ export type {
 } from "./src/dispatch.ts";
 export type { ErrorCode } from "./src/error_codes.ts";
 export {
+  AtomicLimitError,
   type BulkFailure,
   BulkRefusedError,
   DeadlineExceeded,

@@ -6,7 +6,14 @@
 
 import { MAX_BULK } from "./defaults.ts";
 import type { BulkOptions, Dispatched } from "./dispatch.ts";
-import { type BulkFailure, BulkRefusedError, errorOf, TransportBusy, UnknownJobError } from "./errors.ts";
+import {
+  AtomicLimitError,
+  type BulkFailure,
+  BulkRefusedError,
+  errorOf,
+  TransportBusy,
+  UnknownJobError,
+} from "./errors.ts";
 import type { Pushed, PushJob } from "./exchange.ts";
 import { hasFields } from "./kinds.ts";
 import { checkBoolean, checkKnown, checkObject, quote, shown } from "./options.ts";
@@ -200,6 +207,8 @@ async function pushAll(
     try {
       answers.push(...await transport.push(part, { atomic, deadline: callTimeout, signal }));
     } catch (error) {
+      // It is no fault of a job's.
+      if (error instanceof AtomicLimitError) throw error;
       // Whether this part was stored may be unknown; the next has its own chance.
       const reason = errorOf(error);
       answers.push(...part.map(() => reason));

@@ -30,6 +30,8 @@ export type ErrorCode =
   | "DUPLICATE_JOB"
   /** At least one job of a bulk dispatch was refused; `failures` has each. */
   | "BULK_REFUSED"
+  /** A bulk dispatch with `atomic` is more than the transport stores all or none (`limits.atomic`); `limit` is how many. */
+  | "ATOMIC_LIMIT"
   /** The answer did not come: the job may be stored. Repeat it with the same `id`. */
   | "OUTCOME_UNKNOWN"
   /** Another worker may be running the job. */

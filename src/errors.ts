@@ -178,6 +178,27 @@ export class BulkRefusedError extends RelevoError {
   }
 }
 
+/**
+ * Jobs that were to be stored all or none, and are more than the transport stores so: its `limits.atomic` says how many
+ * messages, all of one queue or topic. Nothing was stored.
+ */
+export class AtomicLimitError extends RelevoError {
+  /** `AtomicLimitError`, also where a bundler renames the class. */
+  override readonly name: string = "AtomicLimitError";
+  /** Messages that a batch may have: the transport's `limits.atomic`. */
+  readonly limit: number;
+
+  /** `found` ends the message: what there is too much of, and how many. */
+  constructor(limit: number, found: string) {
+    super(
+      "ATOMIC_LIMIT",
+      `Cannot push jobs with 'atomic' as a batch must have at most ${limit} messages of one queue or topic, a copy for ` +
+        `each group counted ('limits.atomic'): current value is ${found}`,
+    );
+    this.limit = limit;
+  }
+}
+
 /** A dispatch that may or may not have been stored: the answer did not come. Repeat it with the same id to be sure. */
 export class OutcomeUnknown extends RelevoError {
   /** `OutcomeUnknown`, also where a bundler renames the class. */

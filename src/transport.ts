@@ -62,7 +62,7 @@ export interface Limits {
   readonly bulk: number;
   /**
    * Messages of one atomic batch, where they are fewer: all of one queue or topic, a copy for each of its groups counted.
-   * More are refused with a `RangeError`, and nothing is stored.
+   * More are refused with an `AtomicLimitError`, and nothing is stored.
    */
   readonly atomic?: number;
   /** Bytes of a queue's or a job's name. */

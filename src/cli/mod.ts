@@ -119,6 +119,7 @@ function isCallersFault(error: unknown): boolean {
     "INVALID_PAYLOAD",
     "UNENCODABLE",
     "TOO_LARGE",
+    "ATOMIC_LIMIT",
   ];
   return error instanceof RelevoError && codes.includes(error.code);
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { AtomicLimitError } from "../errors.ts";
 import type { Call } from "../exchange.ts";
 import { DEAD_CHANNELS } from "../job.ts";
 import { checkGroup, checkName, checkQueueName, isQueueName } from "../names.ts";
@@ -261,6 +262,10 @@ function checkPush(
 ): void {
   checkBatch("push jobs", "jobs", inner, batch, call);
   checkFlag("push jobs", "atomic", call.atomic);
+  const { atomic = Infinity } = inner.limits;
+  if (call.atomic === true && batch.length > atomic) {
+    throw new AtomicLimitError(atomic, `${batch.length} messages`);
+  }
 }
 
 /** What is thrown before a call begins rejects it; the call itself is made at once, so that calls keep their order. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { AtomicLimitError } from "../../errors.ts";
 import { topicQueue } from "../../names.ts";
 import { between, equal, ok } from "./assert.ts";
 import { A, B, bind, C, gets, OWN, publish, shows, topicsOf } from "./fan.ts";
@@ -178,7 +179,7 @@ async function atomic(lab: Lab): Promise<void> {
   const mixed = lab.t.limits.atomic === undefined ? others : [];
   if (mixed.length === 0) {
     const answer = await lab.t.push([...others, own], call).catch((error: unknown) => error);
-    ok(answer instanceof RangeError, "a batch of several queues is refused with a RangeError");
+    ok(answer instanceof AtomicLimitError, "a batch of several queues is refused with an AtomicLimitError");
     for (const one of others) equal(await lab.t.push([one], call), ["stored"], "alone");
   }
   const batch = [...mixed, own, job({ queue: OWN, id: "held", idWindow: lab.long })];

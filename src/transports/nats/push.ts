@@ -10,7 +10,7 @@ import { AnswerLost, isStreamGone } from "./client/errors.ts";
 import type { Context } from "./context.ts";
 import { isTopic } from "./groups.ts";
 import { freed, messagesOf, type Target, targetOf } from "./new_jobs.ts";
-import { pushAtomic } from "./push_atomic.ts";
+import { checkAtomic, pushAtomic } from "./push_atomic.ts";
 import { partOf } from "./stream/batch.ts";
 import { type Message, publish, type Receipt } from "./stream/publish.ts";
 import { liveOf } from "./stream/read.ts";
@@ -28,6 +28,7 @@ export async function pushJobs(
   until: number,
 ): Promise<Pushed[]> {
   const { link } = context;
+  if (atomic) checkAtomic(context, jobs);
   if (!link.up) await link.ready(until, "push jobs");
   const targets = await targetsOf(context, jobs, until);
   if (atomic) return await pushAtomic(context, jobs, targets, until);

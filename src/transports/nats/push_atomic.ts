@@ -4,7 +4,7 @@
  * @module
  */
 
-import { errorOf } from "../../errors.ts";
+import { AtomicLimitError, errorOf } from "../../errors.ts";
 import type { Pushed, PushJob } from "../../exchange.ts";
 import type { Context } from "./context.ts";
 import { freed, messagesOf, type Target } from "./new_jobs.ts";
@@ -15,6 +15,12 @@ import type { Message } from "./stream/publish.ts";
 
 /** Times that a batch is sent which is refused though no id is taken. */
 const TRIES = 20;
+
+/** Refuses jobs of several streams, before anything is sent. */
+export function checkAtomic({ streams }: Context, jobs: readonly PushJob[]): void {
+  const owners = new Set(jobs.map(({ queue }) => streams.of(queue).owner));
+  if (owners.size > 1) throw new AtomicLimitError(MAX_BATCH, `${owners.size} queues and topics`);
+}
 
 /** Stores all jobs as one batch; an answer for each. */
 export async function pushAtomic(
@@ -27,7 +33,8 @@ export async function pushAtomic(
   const prepared = jobs.map((job, index) => prepare(context, jobs, targets, job, index));
   let current: readonly (readonly Message[])[] = prepared.flatMap((one) => isAnswer(one) ? [] : [one]);
   if (current.length < jobs.length) return prepared.map((one) => isAnswer(one) ? one : "withheld");
-  checkBatch(current.flat());
+  const count = current.flat().length;
+  if (count > MAX_BATCH) throw new AtomicLimitError(MAX_BATCH, `${count} messages`);
   for (let tries = 1;; tries++) {
     const [first] = current.flat();
     if (first === undefined) return [];
@@ -71,19 +78,4 @@ function prepare(
   } catch (error) {
     return errorOf(error);
   }
-}
-
-/** Refuses what one batch cannot hold, before anything is sent. */
-function checkBatch(messages: readonly Message[]): void {
-  const streams = new Set(messages.map(({ queueStream }) => queueStream.owner));
-  if (streams.size > 1) {
-    throw new RangeError(
-      `Cannot push jobs with 'atomic' as all must be of one queue or topic: current number is ${streams.size}`,
-    );
-  }
-  if (messages.length <= MAX_BATCH) return;
-  throw new RangeError(
-    `Cannot push jobs with 'atomic' as one batch has at most ${MAX_BATCH} messages ('limits.atomic'), ` +
-      `a copy for each group counted: current number is ${messages.length}`,
-  );
 }
