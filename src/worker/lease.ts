@@ -82,7 +82,7 @@ function beatAll(state: State): void {
   let shortest = settings.lease;
   for (const run of held.items()) {
     if (handedBack(state, run)) continue;
-    if (run.delivery.lease < shortest) shortest = run.delivery.lease;
+    if (run.lease < shortest) shortest = run.lease;
     beat(state, run, settings.lease);
   }
   if (!mayRest(state)) schedule(state, shortest);
@@ -114,7 +114,10 @@ export function beat(state: State, run: Run, ms: number): void {
       return;
     }
     state.link.up(true);
-    if (answer.state === "held") run.leaseEnd = sent + (answer.lease ?? ms);
+    if (answer.state === "held") {
+      run.lease = answer.lease ?? ms;
+      run.leaseEnd = sent + run.lease;
+    }
     // A settlement on its way may have ended the delivery already, and tells by itself whether it came too late.
     if (answer.state === "stale" && !run.settling && run.within === undefined) lose(state, run);
   });

@@ -30,6 +30,8 @@ export class Run {
   running = -1;
   /** When its lease is over at the latest, by the monotonic clock, as far as the transport has answered. */
   leaseEnd: number = Infinity;
+  /** The lease as it was last granted, in milliseconds. */
+  lease: number;
   /** When its handler was called, by the monotonic clock. */
   startedAt = 0;
   /** Set once the payload was found to belong to a definition. */
@@ -74,6 +76,7 @@ export class Run {
 
   constructor(delivery: Delivery) {
     this.delivery = delivery;
+    this.lease = delivery.lease;
   }
 
   /** @throws when the metadata cannot be read. */

@@ -10,7 +10,7 @@ import { HEARD_OF, LAG, longer, nextIn, stateOf } from "./stream/consumer_state.
 import type { QueueStream } from "./stream/queue_stream.ts";
 import type { Received } from "./stream/received.ts";
 import type { PullState } from "./stream/subjects.ts";
-import { isWorthHanding } from "./waiters.ts";
+import { isWorthHanding, worthUntil } from "./waiters.ts";
 
 /** What is wanted of one queue. */
 interface Want {
@@ -48,7 +48,7 @@ export async function round(
   try {
     for (const queueStream of queueStreams) {
       const limit = want.limit - all.length;
-      if (limit <= 0) break;
+      if (limit <= 0 || isPressing(context, all)) break;
       const found = await look(context, queueStream, { ...want, limit, slots }, until);
       slots -= found.filter(({ state }) => state === "b").length;
       all.push(...found);
@@ -86,12 +86,16 @@ export async function look(
     await takeSpare(mine);
     const wasOpen = waiters.isOpen(queueStream, "b");
     if (!wasOpen && free(mine) > 0) await takeInto(mine, "b");
-    if (missing(mine) <= 0 || (!want.eager && waiters.isOpen(queueStream, "w"))) return inOrder(mine);
+    if (
+      missing(mine) <= 0 || (!want.eager && waiters.isOpen(queueStream, "w")) || isPressing(context, found)
+    ) {
+      return inOrder(mine);
+    }
     const returned = await takeInto(mine, "w");
     // An open pull takes one, and there may be more behind it.
     const passed = wasOpen && !waiters.isOpen(queueStream, "b");
     if (passed) await takeSpare(mine);
-    if ((returned || passed) && free(mine) > 0) await takeInto(mine, "b");
+    if ((returned || passed) && free(mine) > 0 && !isPressing(context, found)) await takeInto(mine, "b");
     if (want.eager && (found.length === 0 || (queueStream.replicas > 1 && missing(mine) > 0))) {
       await underWay(mine);
     }
@@ -100,6 +104,12 @@ export async function look(
     for (const received of found) waiters.stray(received);
     throw error;
   }
+}
+
+/** Whether the leases of what was found would be too short to hand it over, once another question was answered. */
+export function isPressing({ pulls, link }: Context, found: readonly Received[]): boolean {
+  const answered = link.settings.runtime.monotonic() + pulls.roundTrip;
+  return found.some((received) => answered >= worthUntil(received));
 }
 
 /** How many more may be taken, and how many of those that came back. */

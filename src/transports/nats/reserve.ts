@@ -13,13 +13,15 @@ import { briefly } from "./client/briefly.ts";
 import { isStreamGone } from "./client/errors.ts";
 import type { Context, Waiter } from "./context.ts";
 import { dropNote, type Noted, noteFrail } from "./notes.ts";
-import { look, round } from "./poll.ts";
+import { isPressing, look, round } from "./poll.ts";
 import { giveBack } from "./returned.ts";
+import { tellAll, WORKING } from "./stream/acknowledge.ts";
 import { inOrder } from "./stream/call_order.ts";
 import { Held, marginOf } from "./stream/deliveries.ts";
 import { isFrail } from "./stream/message.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import type { Received } from "./stream/received.ts";
+import { worthUntil } from "./waiters.ts";
 
 /** Milliseconds for which a look before a wait is waited for in a cluster. */
 const FIRST = 500;
@@ -176,7 +178,9 @@ async function fill(
   if (limit === 1 || first.pending === 0) return [first];
   const rest = { limit: limit - 1, slots: first.state === "b" ? slots - 1 : slots, eager: true };
   // The first job is sure, whatever becomes of the look for others, which must not cost it its lease.
-  const soon = context.link.settings.runtime.monotonic() + first.queueStream.ackWait / 4;
+  if (isPressing(context, [first])) return [first];
+  const now = context.link.settings.runtime.monotonic();
+  const soon = Math.min(now + first.queueStream.ackWait / 4, worthUntil(first));
   const more = await look(context, first.queueStream, rest, Math.min(until, soon)).catch(() => []);
   return [first, ...more];
 }
@@ -191,39 +195,56 @@ async function handOver(
   const { runtime } = context.link.settings;
   const { notes, unheard } = await noted(context, all);
   const now = runtime.monotonic();
+  // An extension must find its way before the lease ends.
   const isOver = ({ queueStream: { ackWait }, at }: Received): boolean =>
-    ended.length > 0 || now >= at + ackWait - marginOf(ackWait);
+    ended.length > 0 || now >= at + ackWait - 2 * marginOf(ackWait);
   const over = all.filter((received) => isOver(received) || unheard.has(received));
-  await giveUp(context, over, notes);
+  for (const received of over) dropNote(context, received.queueStream, notes.get(received));
   if (ended.length > 0) {
-    // It may have been only while those went back.
-    await giveUp(context, all.filter((received) => !over.includes(received)), notes);
+    await giveBack(context, over, now + GIVE_BACK);
     throw ended[0];
   }
+  // The others' leases run: they do not wait until these are back.
+  for (const received of over) context.waiters.stray(received);
   const kept = over.length === 0 ? all : all.filter((received) => !over.includes(received));
-  return kept.map((received) => handed(context, received, lease, notes.get(received), runtime.monotonic()));
+  return kept.map((received) => handed(context, received, lease, notes.get(received), now));
 }
 
-async function giveUp(
-  context: Context,
-  all: readonly Received[],
-  notes: ReadonlyMap<Received, number>,
-): Promise<void> {
-  if (all.length === 0) return;
-  for (const received of all) dropNote(context, received.queueStream, notes.get(received));
-  await giveBack(context, all, context.link.settings.runtime.monotonic() + GIVE_BACK);
-}
-
-/** Notes those that lost a lease before, which must not cost them this one. */
+/**
+ * Notes those that lost a lease before, which must not cost them this one: where a question and its answer take long, the
+ * lease is kept up meanwhile.
+ */
 async function noted(context: Context, all: readonly Received[]): Promise<Noted> {
   const frail = all.filter(({ record }) => isFrail(record));
   if (frail.length === 0) return NONE;
+  const { link, pulls: { roundTrip } } = context;
+  const now = link.settings.runtime.monotonic();
+  const isShort = ({ at, queueStream: { ackWait } }: Received): boolean =>
+    now + roundTrip > at + ackWait / 2 && now + roundTrip < at + ackWait;
   const shortest = Math.min(...frail.map(({ queueStream }) => queueStream.ackWait));
+  const until = now + shortest / 4 + roundTrip;
   try {
-    return await noteFrail(context, frail, context.link.settings.runtime.monotonic() + shortest / 4);
+    const keeping = keptUp(context, frail.filter(isShort), now, until);
+    const [notes] = await Promise.all([noteFrail(context, frail, until), keeping]);
+    return notes;
   } catch (error) {
     for (const received of all) context.waiters.stray(received);
     throw error;
+  }
+}
+
+/** Keeps leases up; one of which the server heard when it may have been over stays as it is. */
+async function keptUp(
+  { link }: Context,
+  all: readonly Received[],
+  now: number,
+  until: number,
+): Promise<void> {
+  const failed = await tellAll(link, all, WORKING, until);
+  const answered = link.settings.runtime.monotonic();
+  for (const [index, received] of all.entries()) {
+    const isOurs = answered < received.at + received.queueStream.ackWait;
+    if (isOurs && failed[index] === undefined) received.at = now;
   }
 }
 

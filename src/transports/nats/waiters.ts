@@ -47,9 +47,14 @@ const MOVE = 10_000;
 /** The part of its lease that a job must have left to be handed over. */
 const LEAST_LEASE = 1 / 4;
 
+/** Until when the server keeps a job for long enough to hand it over. */
+export function worthUntil({ queueStream: { ackWait }, at }: Received): number {
+  return at + ackWait * (1 - LEAST_LEASE) - marginOf(ackWait);
+}
+
 /** Whether the server keeps a job for long enough to hand it over. */
-export function isWorthHanding({ queueStream: { ackWait }, at }: Received, now: number): boolean {
-  return now < at + ackWait * (1 - LEAST_LEASE) - marginOf(ackWait);
+export function isWorthHanding(received: Received, now: number): boolean {
+  return now < worthUntil(received);
 }
 
 /** Makes waiters; no call waits yet. */

@@ -2,9 +2,12 @@
 import { connect, createServer, type Socket } from "node:net";
 import { connect as dial } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
+import { createRelay } from "../../../mod.ts";
 import type { ReserveOptions } from "../../../src/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
+import { free, heard, running } from "../../web/support/kit.ts";
+import { becomes } from "../support/becomes.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
@@ -109,6 +112,46 @@ describeOn(["nats"], "A silent server of NATS", () => {
     const [delivery] = await near.reserve(["q"], { ...LOOK, wait: 10_000 });
     expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
   }, PATIENCE);
+
+  test(
+    "a round trip of 400 ms with leases of 1 s loses no job and blames no thread, and is told in words",
+    async () => {
+      const { port, url } = await started();
+      const jobs = { work: { schema: free<number>(), queue: "q" } };
+      const brief = { prefix: "far", ackWait: 1_000 };
+      await using near = createRelay({ jobs, transport: nats({ servers: url, ...brief }) });
+      const numbers = Array.from({ length: 40 }, (_, n) => n);
+      await near.dispatchMany(numbers.map((payload) => ({ name: "work", payload })));
+      await using link = await slowLink(port, 200);
+      const told: string[] = [];
+      const transport = nats({
+        servers: `nats://127.0.0.1:${link.port}`,
+        ...brief,
+        warn: (message) => void told.push(message),
+      });
+      await using far = createRelay({ jobs, transport });
+      const errors = heard(far.events, "error");
+      const completed = heard(far.events, "completed");
+      const runs: number[] = [];
+      far.handle("work", async (n) => {
+        runs.push(n);
+        // One in four outlives its lease.
+        if (n % 4 === 0) await new Promise((resolve) => setTimeout(resolve, 1_500));
+      });
+      const worker = running(far, { concurrency: 10, lease: 1_000, poll: 100 });
+      await becomes("all are completed", async () => {
+        const { waiting, reserved } = await near.info("q");
+        return completed.length >= numbers.length && waiting + reserved === 0;
+      });
+      await worker.abort();
+      expect([...new Set(runs)].toSorted((a, b) => a - b)).toEqual(numbers);
+      expect(errors).toEqual([]);
+      expect(told.filter((message) => message.includes("its answer take"))).toEqual([
+        expect.stringMatching(/take \d+ ms.*'far_q'.*lease of 1000 ms: set 'ackWait'.*to 1\d{3} ms at least/),
+      ]);
+    },
+    PATIENCE,
+  );
 
   test("a job that is on its way to a transport which is being closed is another's at once", async () => {
     const server = await started();

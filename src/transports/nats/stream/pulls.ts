@@ -26,6 +26,8 @@ export interface Pulls {
   poll(queueStream: QueueStream, state: PullState, batch: number, until: number): Promise<Received[]>;
   /** Waits at the server for one message. */
   open(queueStream: QueueStream, state: PullState, listener: PullListener): OpenPull;
+  /** Milliseconds that a question and its answer take; 0 while that is not known. */
+  readonly roundTrip: number;
 }
 
 /** What an open pull tells. */
@@ -47,6 +49,8 @@ interface Puller {
   readonly streams: QueueStreams;
   readonly pulse: Pulse;
   readonly keep: (body: Uint8Array) => Uint8Array;
+  /** Streams of which it was told that their leases are short for the link. */
+  readonly told: Set<string>;
   /** Takes what comes behind the end of its poll. */
   readonly stray: (received: Received) => void;
 }
@@ -68,6 +72,8 @@ const MISSED = 7_500;
 /** Bytes of messages that a poll asks for: a server cuts a connection that it cannot empty. */
 const BYTES = 512 * 1024;
 const NANOS = 1_000_000;
+/** Round trips that a lease must be as long as at least: a delivery comes, its end or its extension goes, and is answered. */
+const TRIPS = 3;
 /** The server's words for a pull that found nothing, and for one whose time is over. */
 const NOTHING = 404;
 const OVER = 408;
@@ -81,14 +87,35 @@ export function createPulls(
   streams: QueueStreams,
   stray: (received: Received) => void,
 ): Pulls {
-  const puller: Puller = { link, streams, pulse: createPulse(link), keep: createKeeper(), stray };
+  const pulse = createPulse(link);
+  const puller: Puller = { link, streams, pulse, keep: createKeeper(), told: new Set(), stray };
   return {
+    get roundTrip() {
+      return pulse.roundTrip;
+    },
     poll: (queueStream, state, batch, until) =>
-      new Promise((resolve, reject) =>
-        new Poll(puller, queueStream, state, batch, until, resolve, reject).begin()
-      ),
+      new Promise((resolve, reject) => {
+        tellSlow(puller, queueStream);
+        new Poll(puller, queueStream, state, batch, until, resolve, reject).begin();
+      }),
     open: (queueStream, state, listener) => new Open(puller, queueStream, state, listener).begin(),
   };
+}
+
+/** Says once in words that deliveries of a stream may outlive their leases on their way. */
+function tellSlow(
+  { link: { settings: { warn } }, pulse: { roundTrip }, told }: Puller,
+  { stream, ackWait }: QueueStream,
+): void {
+  if (roundTrip * TRIPS <= ackWait || told.has(stream)) return;
+  told.add(stream);
+  warn(
+    `A question to NATS and its answer take ${
+      Math.round(roundTrip)
+    } ms, which leaves jobs of stream '${stream}' little ` +
+      `of their lease of ${ackWait} ms: set 'ackWait', and that of consumers that are there, to ` +
+      `${Math.ceil(roundTrip * TRIPS)} ms at least`,
+  );
 }
 
 function receivedOf(
@@ -210,6 +237,11 @@ class Poll {
 
   #hear(message: NatsMessage): void {
     const { reply } = message;
+    // Later ones may be answers to the same question.
+    if (this.#all.length === 0 && this.#pause === SILENCE && !this.#over) {
+      const { pulse, link: { settings: { runtime } } } = this.#puller;
+      pulse.took(runtime.monotonic() - this.#at);
+    }
     if (reply === undefined || reply === "") return this.#status(message.headers);
     const received = receivedOf(this.#puller, this.#queueStream, this.#state, message, reply, this.#at);
     if (this.#over) return this.#puller.stray(received);

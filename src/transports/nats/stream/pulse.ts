@@ -13,6 +13,10 @@ import type { Link } from "../client/link.ts";
 export interface Pulse {
   /** When the last PING was sent whose answer has come, on the monotonic clock. */
   readonly answered: number;
+  /** Milliseconds that a question and its answer take at least, by the last few; 0 while none is known. */
+  readonly roundTrip: number;
+  /** Takes in how long a question and its answer took. */
+  took(ms: number): void;
   /** A pull waits, of a queue with that lease. */
   add(pull: object, lease: number): void;
   remove(pull: object): void;
@@ -22,17 +26,28 @@ export interface Pulse {
 const PINGS = 10;
 const PAUSE_MIN = 20;
 const PAUSE_MAX = 2_000;
+/** Round trips by which the time of one is judged: the others may have waited for this thread. */
+const LAST = 5;
 
 /** Makes the pulse of a link. */
 export function createPulse(link: Link): Pulse {
   const { runtime } = link.settings;
   const waiting = new Map<object, number>();
+  const trips: number[] = [];
   let answered = -Infinity;
   let beating = false;
 
   function ping(): void {
     const sentAt = runtime.monotonic();
-    hush(link.flush().then(() => answered = Math.max(answered, sentAt)));
+    const heard = (): void => {
+      answered = Math.max(answered, sentAt);
+      took(runtime.monotonic() - sentAt);
+    };
+    hush(link.flush().then(heard));
+  }
+
+  function took(ms: number): void {
+    if (trips.push(ms) > LAST) trips.shift();
   }
 
   function beat(): void {
@@ -49,6 +64,10 @@ export function createPulse(link: Link): Pulse {
     get answered() {
       return answered;
     },
+    get roundTrip() {
+      return trips.length < LAST ? 0 : Math.min(...trips);
+    },
+    took,
     add(pull, lease) {
       waiting.set(pull, Math.max(PAUSE_MIN, Math.min(PAUSE_MAX, lease / PINGS)));
       beat();

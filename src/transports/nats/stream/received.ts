@@ -12,8 +12,8 @@ import type { PullState } from "./subjects.ts";
 export class Received {
   readonly queueStream: QueueStream;
   readonly state: PullState;
-  /** The latest instant at which it is known not to have been sent, on the monotonic clock. */
-  readonly at: number;
+  /** The latest instant at which it is known not to have been sent, or kept up, on the monotonic clock. */
+  at: number;
   /** It is not handed over: the server delivered it before, or it is another program's. */
   readonly returns: "lost" | "raw" | undefined;
   readonly reply: string;
