@@ -31,6 +31,8 @@ const RECONNECT_WAIT = 100;
 const RECONNECT_JITTER = 150;
 /** Milliseconds between two looks whether the server still answers; after two without an answer the link is cut. */
 const PING_INTERVAL = 2_500;
+/** Milliseconds for which a server that has not greeted may answer what others than NATS understand, too. */
+const ANSWERING = 1_000;
 /** Milliseconds for which a server is waited for that has yet to say that it lets a connection go. */
 const CLOSING = 1_000;
 /** The oldest server that is taken, and the oldest that our tests ran on. */
@@ -53,7 +55,7 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
     checkVersion(connection, settings.warn);
     return { connection: through(connection), headers };
   }
-  const setWay = createWays(module);
+  const setWay = createWays(module, { runtime, patience: Math.max(timeout / 2, timeout - ANSWERING) });
   const options = {
     ...credentials,
     servers: [...servers],

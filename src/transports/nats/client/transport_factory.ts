@@ -6,6 +6,7 @@
  * @module
  */
 
+import { type Asker, askSilent } from "./other_protocol.ts";
 import { hearSockets } from "./socket_errors.ts";
 
 /** How bytes travel, as the client wants it. */
@@ -68,7 +69,7 @@ const KNOWN: unique symbol = Symbol.for("relevo.nats.ways");
 const WEB = /^wss?:/i;
 
 /** What sets the way of the process; it must be called before and after the client's own calls, and before each dial. */
-export function createWays(core: Core): () => void {
+export function createWays(core: Core, asker: Asker): () => void {
   const mine: Known = {};
   return () => {
     const found = current(core);
@@ -85,7 +86,7 @@ export function createWays(core: Core): () => void {
       else mine.tcp = make;
     }
     core.setTransportFactory({
-      factory: () => either(mine),
+      factory: () => either(mine, asker),
       dnsResolveFn: mine.resolve,
       urlParseFn: (url, encrypted) => WEB.test(url) ? core.wsUrlParseFn(url, encrypted) : url,
     });
@@ -108,7 +109,7 @@ function current({ ProtocolHandler }: Core): Way | undefined {
  * not there is still somebody at the other end: the client's own ways wait until what was sent has gone out, or until the
  * other end has said that it closes, and a connection that waits for that does not come back.
  */
-function either(known: Known): Way {
+function either(known: Known, asker: Asker): Way {
   const { promise: closed, resolve } = Promise.withResolvers<void | Error>();
   let inner: Way | undefined;
   let isOpen = false;
@@ -149,7 +150,8 @@ function either(known: Known): Way {
       if (make === undefined) throw new Error("Cannot connect as this way was never opened in the process");
       inner = make();
       if (!web) hearSockets(inner);
-      await inner.connect(server, addressed(server, options));
+      const connecting = inner.connect(server, addressed(server, options));
+      await (web ? connecting : askSilent(inner, connecting, asker));
       isOpen = true;
       void inner.closed().then((error) => isOver ? undefined : resolve(error));
     },

@@ -49,8 +49,6 @@ interface Puller {
   readonly streams: QueueStreams;
   readonly pulse: Pulse;
   readonly keep: (body: Uint8Array) => Uint8Array;
-  /** Streams of which it was told that their leases are short for the link. */
-  readonly told: Set<string>;
   /** Takes what comes behind the end of its poll. */
   readonly stray: (received: Received) => void;
 }
@@ -72,8 +70,6 @@ const MISSED = 7_500;
 /** Bytes of messages that a poll asks for: a server cuts a connection that it cannot empty. */
 const BYTES = 512 * 1024;
 const NANOS = 1_000_000;
-/** Round trips that a lease must be as long as at least: a delivery comes, its end or its extension goes, and is answered. */
-const TRIPS = 3;
 /** The server's words for a pull that found nothing, and for one whose time is over. */
 const NOTHING = 404;
 const OVER = 408;
@@ -88,34 +84,18 @@ export function createPulls(
   stray: (received: Received) => void,
 ): Pulls {
   const pulse = createPulse(link);
-  const puller: Puller = { link, streams, pulse, keep: createKeeper(), told: new Set(), stray };
+  const puller: Puller = { link, streams, pulse, keep: createKeeper(), stray };
   return {
     get roundTrip() {
       return pulse.roundTrip;
     },
     poll: (queueStream, state, batch, until) =>
       new Promise((resolve, reject) => {
-        tellSlow(puller, queueStream);
+        pulse.compare(queueStream);
         new Poll(puller, queueStream, state, batch, until, resolve, reject).begin();
       }),
     open: (queueStream, state, listener) => new Open(puller, queueStream, state, listener).begin(),
   };
-}
-
-/** Says once in words that deliveries of a stream may outlive their leases on their way. */
-function tellSlow(
-  { link: { settings: { warn } }, pulse: { roundTrip }, told }: Puller,
-  { stream, ackWait }: QueueStream,
-): void {
-  if (roundTrip * TRIPS <= ackWait || told.has(stream)) return;
-  told.add(stream);
-  warn(
-    `A question to NATS and its answer take ${
-      Math.round(roundTrip)
-    } ms, which leaves jobs of stream '${stream}' little ` +
-      `of their lease of ${ackWait} ms: set 'ackWait', and that of consumers that are there, to ` +
-      `${Math.ceil(roundTrip * TRIPS)} ms at least`,
-  );
 }
 
 function receivedOf(
@@ -137,25 +117,12 @@ function receivedOf(
   const isForeign = subject.startsWith(queueStream.base)
     ? subject !== liveSubject(queueStream.base, state, record.id)
     : header === "";
-  if (isForeign) {
-    const own = { ...record, id: rawId(seq) };
-    // One that fills all that the server takes finds no room for our header line: it is handed over as it lies there.
-    if (tooLarge(link, queueStream, pack(own), data, 0) !== undefined) {
-      const again = count > 1 ? "lost" : undefined;
-      return new Received(queueStream, state, at, again, reply, delivered, own, keep(data));
-    }
-    return new Received(queueStream, state, at, "raw", reply, delivered, own, keep(data));
-  }
-  return new Received(
-    queueStream,
-    state,
-    at,
-    count > 1 ? "lost" : undefined,
-    reply,
-    delivered,
-    record,
-    keep(data),
-  );
+  const again = count > 1 ? "lost" : undefined;
+  if (!isForeign) return new Received(queueStream, state, at, again, reply, delivered, record, keep(data));
+  const own = { ...record, id: rawId(seq) };
+  // One that fills all that the server takes finds no room for our header line: it is handed over as it lies there.
+  const returns = tooLarge(link, queueStream, pack(own), data, 0) === undefined ? "raw" : again;
+  return new Received(queueStream, state, at, returns, reply, delivered, own, keep(data));
 }
 
 /** One poll. */

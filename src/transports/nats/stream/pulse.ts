@@ -8,6 +8,7 @@
 
 import { hush } from "../../../promises.ts";
 import type { Link } from "../client/link.ts";
+import type { QueueStream } from "./queue_stream.ts";
 
 /** Asks a server now and then, while a pull waits. */
 export interface Pulse {
@@ -17,6 +18,8 @@ export interface Pulse {
   readonly roundTrip: number;
   /** Takes in how long a question and its answer took. */
   took(ms: number): void;
+  /** Says once in words where the leases of a stream are short for the link. */
+  compare(queueStream: Pick<QueueStream, "stream" | "ackWait">): void;
   /** A pull waits, of a queue with that lease. */
   add(pull: object, lease: number): void;
   remove(pull: object): void;
@@ -28,12 +31,15 @@ const PAUSE_MIN = 20;
 const PAUSE_MAX = 2_000;
 /** Round trips by which the time of one is judged: the others may have waited for this thread. */
 const LAST = 5;
+/** Round trips that a lease must be as long as at least: a delivery comes, its end or its extension goes, and is answered. */
+const TRIPS = 3;
 
 /** Makes the pulse of a link. */
 export function createPulse(link: Link): Pulse {
   const { runtime } = link.settings;
   const waiting = new Map<object, number>();
   const trips: number[] = [];
+  const told = new Set<string>();
   let answered = -Infinity;
   let beating = false;
 
@@ -48,6 +54,10 @@ export function createPulse(link: Link): Pulse {
 
   function took(ms: number): void {
     if (trips.push(ms) > LAST) trips.shift();
+  }
+
+  function roundTrip(): number {
+    return trips.length < LAST ? 0 : Math.min(...trips);
   }
 
   function beat(): void {
@@ -65,9 +75,21 @@ export function createPulse(link: Link): Pulse {
       return answered;
     },
     get roundTrip() {
-      return trips.length < LAST ? 0 : Math.min(...trips);
+      return roundTrip();
     },
     took,
+    compare({ stream, ackWait }) {
+      const wanted = Math.ceil(roundTrip() * TRIPS);
+      if (wanted <= ackWait || told.has(stream)) return;
+      told.add(stream);
+      link.settings.warn(
+        `A question to NATS and its answer take ${
+          Math.round(roundTrip())
+        } ms, which leaves jobs of stream '${stream}' ` +
+          `little of their lease of ${ackWait} ms: set 'ackWait', and that of consumers that are there, to ${wanted} ms ` +
+          `at least`,
+      );
+    },
     add(pull, lease) {
       waiting.set(pull, Math.max(PAUSE_MIN, Math.min(PAUSE_MAX, lease / PINGS)));
       beat();
