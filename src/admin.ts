@@ -1,5 +1,5 @@
 /**
- * What operators do: look at queues, bring dead jobs back, remove jobs.
+ * The operator's calls: look at queues, bring dead jobs back, remove jobs.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { checkInteger, checkKnown, checkSignal, checkWord } from "./options.ts";
 import type { Transport } from "./transport.ts";
 import type { KnownQueues } from "./known_queues.ts";
 
-/** What bounds an operator's call. */
+/** The bounds of an operator's call. */
 export interface AdminOptions {
   /** Ends the call: it rejects with the signal's reason. Default: only the relay's `callTimeout` does. */
   readonly signal?: AbortSignal | undefined;
@@ -73,7 +73,7 @@ export interface Admin {
   diagnose(options?: AdminOptions): Promise<Diagnosis>;
 }
 
-/** Makes the operator's part over a transport; `show` makes of a stored entry what an operator sees of it. */
+/** Makes the operator's part over a transport; `show` makes of a stored entry an operator's view of it. */
 export function createAdmin(
   transport: Transport,
   deadline: number,

@@ -20,7 +20,7 @@ export interface BackoffPolicy {
   readonly jitter: number;
 }
 
-/** What a policy's maker takes beside the first delay. */
+/** The options of a policy's maker beside the first delay. */
 export interface BackoffOptions {
   /** The longest delay in milliseconds. Default 600,000 (10 min). */
   readonly max?: number | undefined;

@@ -1,5 +1,5 @@
 /**
- * A limit on what is under way: jobs beyond it wait for room in the order in which they came.
+ * A limit on jobs under way: jobs beyond it wait for room in the order in which they came.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface Berths {
   take<T>(jobs: number, signal: AbortSignal | undefined, go: () => Promise<T>): Promise<T>;
 }
 
-/** What bounds it. */
+/** Its bounds. */
 export interface BerthsOptions {
   /** Jobs under way at once. */
   readonly most: number;

@@ -104,7 +104,7 @@ export async function dispatchMany(
 /** What stands beside a job's settings in an entry of many. */
 const BESIDE = ["name", "payload"];
 
-/** What became of the preparation of each job; all that the caller may change later is read here. */
+/** The fate of the preparation of each job; all that the caller may change later is read here. */
 function startAll(
   sender: Sender,
   jobs: readonly Item[],

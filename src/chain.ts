@@ -13,14 +13,14 @@ import { type Outcome, outcomeOf } from "./outcome.ts";
 /** The run sides of a list, the first of which is outermost. */
 export type Chain = readonly NonNullable<AnyMiddleware["run"]>[];
 
-/** What the chain stands around; rejects with what a listener threw. */
+/** What the chain stands around; rejects with the error of a listener. */
 export type Innermost = (context: HandlerContext) => Promise<Outcome>;
 
 /** Names that a context has from the core. */
 const OWN: readonly string[] = ["signal", "attempt", "job", "settle"] satisfies (keyof HandlerContext)[];
 
 /**
- * Calls a chain, from the one at `index` on; never throws. A middleware that hands on what `next` gave costs no promise of
+ * Calls a chain, from the one at `index` on; never throws. A middleware that hands on the answer of `next` costs no promise of
  * ours.
  */
 export function callChain(
@@ -65,13 +65,13 @@ export function callChain(
   return concluded(result, passage);
 }
 
-/** What is known of a middleware that does not hand on at once what `next` gave. */
+/** What is known of a middleware that does not hand on at once the answer of `next`. */
 interface Passage {
   /** It has ended: `next` is no way on any more. */
   over: boolean;
   fault: Error | undefined;
   given: Promise<Outcome> | undefined;
-  /** What `next` gave has come to something. */
+  /** The answer of `next` has come to something. */
   settled: boolean;
 }
 
@@ -79,7 +79,7 @@ function createPassage(): Passage {
   return { over: false, fault: undefined, given: undefined, settled: false };
 }
 
-/** The same for all that have ended by handing on what `next` gave. */
+/** The same for all that have ended by handing on the answer of `next`. */
 const OVER: Passage = Object.freeze({ ...createPassage(), over: true });
 
 function hear(passage: Passage, given: Promise<Outcome>): void {

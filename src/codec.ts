@@ -18,11 +18,11 @@ export interface Codec {
   encode(value: unknown, changed?: (kind: string) => void): Uint8Array;
   /** The value again. Throws when the bytes are not this codec's. */
   decode(bytes: Uint8Array): unknown;
-  /** Present where `pipeline` made it: what it is made of. */
+  /** Present where `pipeline` made it: its parts. */
   readonly pipeline?: Pipeline | undefined;
 }
 
-/** What a pipeline is made of: `encode` and `decode` are those of its serializer. */
+/** The parts of a pipeline: `encode` and `decode` are those of its serializer. */
 export interface Pipeline {
   /** Makes bytes of values. */
   readonly serializer: Codec;
@@ -49,7 +49,7 @@ export interface FilterContext {
  * the relay's `callTimeout`.
  */
 export interface Filter {
-  /** Stands in every record whose payload passed it, so it must hold no `+`; never change what it means. */
+  /** Stands in every record whose payload passed it, so it must hold no `+`; never change its meaning. */
   readonly id: string;
   /** The bytes to store. Throws or rejects when there are none: the dispatch is refused. */
   apply(bytes: Uint8Array, context: FilterContext): Uint8Array | Promise<Uint8Array>;

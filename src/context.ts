@@ -1,5 +1,5 @@
 /**
- * What a handler gets beside the payload.
+ * The values that a handler gets beside the payload.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface HandledJob extends Job {
   readonly payload: Uint8Array;
 }
 
-/** What a handler gets beside the payload. */
+/** The values that a handler gets beside the payload. */
 export interface HandlerContext {
   /**
    * Aborts when the run should end: its `timeout` is over (`JobTimeout`), its lease was lost (`LeaseLost`), or the

@@ -1,6 +1,6 @@
 /**
  * Promises that may never settle, and what stands for them when their time is over. One timer serves all waits of an
- * owner; none and no listener is left behind, and what comes too late is heard and dropped.
+ * owner; none and no listener is left behind, and a late answer is heard and dropped.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Alarms } from "./alarms.ts";
 import { DeadlineExceeded } from "./errors.ts";
 import type { Call } from "./exchange.ts";
 
-/** What bounds a wait. */
+/** The bounds of a wait. */
 export interface Bounds {
   /** Milliseconds from now. */
   readonly ms: number;
@@ -38,7 +38,7 @@ export function unlessLate<T>(alarms: Alarms, promise: Promise<T>, { ms, late, s
 }
 
 /**
- * What a transport answers to a call, or `DeadlineExceeded` when it does not keep the deadline, whatever the reason.
+ * The answer of a transport to a call, or `DeadlineExceeded` when it does not keep the deadline, whatever the reason.
  * When the signal aborts, the transport has no more than a moment left, and then the call rejects with its reason.
  */
 export function patiently<T>(alarms: Alarms, action: string, call: Call, answer: Promise<T>): Promise<T> {

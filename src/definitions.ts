@@ -16,7 +16,7 @@ import { checkCodec, type Codecs, createCodecs, secretsOf } from "./pipeline.ts"
 import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "./schema.ts";
 import { checkUpcast, type Upcast } from "./version.ts";
 
-/** What a definition may say beside its schema; read where the job runs, so that a deploy changes waiting jobs too. */
+/** The options of a definition beside its schema; read where the job runs, so that a deploy changes waiting jobs too. */
 export interface JobOptions {
   /** The queue that its jobs go to, or the topic. Default: the queue `default`; for a topic, the job's own name. */
   readonly queue?: string | undefined;
@@ -38,7 +38,7 @@ export interface JobOptions {
    * encrypt. Default false.
    */
   readonly require?: boolean | undefined;
-  /** Names that the job had before; what waits under them is handled as this job. Default: none. */
+  /** Names that the job had before; jobs that wait under them are handled as this job. Default: none. */
   readonly aliases?: readonly string[] | undefined;
 }
 
@@ -85,7 +85,7 @@ export type SchemaOf<Definition> = Definition extends StandardSchema ? Definitio
 /** What is dispatched under a name. */
 export type PayloadOf<J extends Jobs, Name extends NameOf<J>> = InputOf<SchemaOf<J[Name]>>;
 
-/** What a handler gets under a name. */
+/** The values that a handler gets under a name. */
 export type HandledOf<J extends Jobs, Name extends NameOf<J>> = OutputOf<SchemaOf<J[Name]>>;
 
 /** A definition as the core reads it. */

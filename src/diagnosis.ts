@@ -1,5 +1,5 @@
 /**
- * What a look at a store finds: what may lose jobs or refuse them, what is well, and what cannot be seen from here.
+ * A diagnosis of a store: causes of lost or refused jobs, settings that are well, and things that cannot be seen from here.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export interface Finding {
   readonly check: string;
   /** How bad it is. */
   readonly severity: Severity;
-  /** What is the case, in one sentence. */
+  /** The finding, in one sentence. */
   readonly says: string;
   /** What mends it, or where to look for what cannot be seen from here. Absent where it is well. */
   readonly advice?: string | undefined;

@@ -1,5 +1,5 @@
 /**
- * What a dispatch takes and answers, typed by the job's name.
+ * The options and answers of a dispatch, typed by the job's name.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Jobs, NameOf, PayloadOf } from "./definitions.ts";
 import type { JobSettings } from "./prepare.ts";
 
-/** What a dispatch may say: of its job, and of the call. */
+/** The options of a dispatch: of its job, and of the call. */
 export interface DispatchOptions extends JobSettings {
   /** Ends the call: nothing is stored, or, if it was sent already, it rejects with `OutcomeUnknown`. */
   readonly signal?: AbortSignal | undefined;
@@ -15,7 +15,7 @@ export interface DispatchOptions extends JobSettings {
   readonly transaction?: object | undefined;
 }
 
-/** What became of a dispatch. */
+/** The fate of a dispatch. */
 export interface Dispatched {
   /** The job's id: the caller's, or a generated one of 26 characters. */
   readonly id: string;
@@ -43,7 +43,7 @@ export type BulkJob<J extends Jobs> = {
     & JobSettings;
 }[NameOf<J>];
 
-/** What a bulk dispatch may say. */
+/** The options of a bulk dispatch. */
 export interface BulkOptions {
   /** All or nothing: one refused job refuses all. Only where the transport can. Default false. */
   readonly atomic?: boolean | undefined;

@@ -1,5 +1,5 @@
 /**
- * The codes of errors, each with what it means: docs/reference/errors.md shows these comments.
+ * The codes of errors, each with its meaning: docs/reference/errors.md shows these comments.
  *
  * @module
  */

@@ -51,7 +51,7 @@ export class UnencodableError extends RelevoError {
   /** `UnencodableError`, also where a bundler renames the class. */
   override readonly name: string = "UnencodableError";
 
-  /** `job` is the job's name, `cause` what the codec threw. */
+  /** `job` is the job's name, `cause` the error of the codec. */
   constructor(job: string, cause: unknown) {
     super("UNENCODABLE", `Cannot encode the payload of '${job}': ${messageOf(cause)}`, { cause });
   }
@@ -62,7 +62,7 @@ export class UndecodableError extends RelevoError {
   /** `UndecodableError`, also where a bundler renames the class. */
   override readonly name: string = "UndecodableError";
 
-  /** `job` is the job's name, `cause` what the codec threw. */
+  /** `job` is the job's name, `cause` the error of the codec. */
   constructor(job: string, cause: unknown) {
     super("UNDECODABLE", `Cannot decode the payload of '${job}': ${messageOf(cause)}`, { cause });
   }

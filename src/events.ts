@@ -177,7 +177,7 @@ export function observe<Name extends EventName>(
 
 type Listener = (event: Event) => unknown;
 
-/** Told of an error that no event can tell, as a listener of `error` made it: the type of event, and what was thrown. */
+/** Told of an error that no event can tell, as a listener of `error` made it: the type of event, and the thrown value. */
 export type Report = (type: string, thrown: unknown) => void;
 
 /** Makes an event list. */

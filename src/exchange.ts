@@ -1,13 +1,13 @@
 /**
  * What crosses between the core and a transport: jobs on their way in, deliveries on their way out, settlements on
- * their way back, and what an operator sees. Values only; the verbs are in `transport.ts`.
+ * their way back, and an operator's view. Values only; the verbs are in `transport.ts`.
  *
  * @module
  */
 
 import type { Channel, DeadChannel } from "./job.ts";
 
-/** What bounds one call. */
+/** The bounds of one call. */
 export interface Call {
   /** Ends the call early: it rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -35,7 +35,7 @@ export interface PushJob {
   readonly at?: number | undefined;
 }
 
-/** What became of one pushed job; `withheld`: fit to be stored, but its atomic batch was not. */
+/** The fate of one pushed job; `withheld`: fit to be stored, but its atomic batch was not. */
 export type Pushed = "stored" | "duplicate" | "withheld" | Error;
 
 /** One hand-over of a job to one worker. */
@@ -187,7 +187,7 @@ export type Selection =
     readonly before?: number | undefined;
   };
 
-/** What became of a reload; `taken`: left dead, as a live job has the id. */
+/** The fate of a reload; `taken`: left dead, as a live job has the id. */
 export interface Reloaded {
   /** Jobs that are waiting again. */
   readonly reloaded: number;

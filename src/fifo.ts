@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Gives back what was put in, in order. */
+/** Gives back the items put in, in order. */
 export interface Fifo<T> {
   readonly size: number;
   push(item: T): void;

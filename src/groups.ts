@@ -16,7 +16,7 @@ import type { Topics, Transport } from "./transport.ts";
 export interface Groups<J extends Jobs> {
   /**
    * Lets a group get the topic's jobs from now on; once more is no error. The first group of a topic that has none
-   * gets what was dispatched before, too. Workers bind the groups of their handlers by themselves when they start: this
+   * gets the jobs that were dispatched before, too. Workers bind the groups of their handlers by themselves when they start: this
    * is for a deploy whose group must miss nothing until its workers run.
    *
    * @throws {TypeError | RangeError} for a job that goes to a plain queue, or a name that no group can have.

@@ -15,7 +15,7 @@ import { checkBoolean, checkKnown, shown } from "./options.ts";
 import type { Flaw } from "./sound.ts";
 import { readUse } from "./use.ts";
 
-/** What {@linkcode Handle} takes beside the handler. */
+/** The options of {@linkcode Handle} beside the handler. */
 export interface HandleOptions<Use extends readonly AnyMiddleware[] = readonly AnyMiddleware[]> {
   /** Put this handler in the place of the one registered before; running jobs end with the old one. Default false. */
   readonly replace?: boolean | undefined;
@@ -65,7 +65,7 @@ export interface Registered {
 export interface Handlers {
   /**
    * @throws {UnknownJobError} for a name without a definition.
-   * @throws {TypeError} for what is no handler, a second one without `replace`, or a group too few or too many.
+   * @throws {TypeError} for a value that is no handler, a second one without `replace`, or a group too few or too many.
    */
   register(name: string, handler: unknown, options: HandleOptions): Disposable;
   /** The handler for a job of this name in this queue: in a group's, that of the group. */

@@ -23,7 +23,7 @@ export interface Health {
   readonly lag: number;
 }
 
-/** What one worker tells of itself. */
+/** The state of one worker, as it tells it itself. */
 export interface Vital {
   /** The store has answered it. */
   readonly known: boolean;

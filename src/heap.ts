@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Gives back what was put in, smallest first. */
+/** Gives back the items put in, smallest first. */
 export interface Heap<T> {
   readonly size: number;
   /** The smallest, left where it is. */

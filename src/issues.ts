@@ -4,13 +4,13 @@
  * @module
  */
 
-/** One reason why a payload is not what its schema asks for. */
+/** One reason why a payload does not fit its schema. */
 export interface Issue {
-  /** What the schema's library says of it; for people. */
+  /** The words of the schema's library; for people. */
   readonly message: string;
   /** Where in the payload: keys and indexes from the outside in; empty for the payload itself. */
   readonly path: readonly (string | number)[];
-  /** What the schema wants there, where its library says so apart from the value (valibot, zod, arktype). */
+  /** The type that the schema wants there, where its library says so apart from the value (valibot, zod, arktype). */
   readonly expected?: string;
 }
 

@@ -35,7 +35,7 @@ export type DeadReason =
   | "version"
   | "outcome";
 
-/** An error as it is stored with a job: text only, cut to {@linkcode MAX_ERROR_TEXT}, or to what its store takes. */
+/** An error as it is stored with a job: text only, cut to {@linkcode MAX_ERROR_TEXT}, or to its store's limit. */
 export interface ErrorRecord {
   /** The error's class, as `Error.name` says it; at most 256 bytes. */
   readonly name: string;

@@ -36,7 +36,7 @@ export const json: Codec = {
         ? JSON.parse(text, withoutPrototype)
         : JSON.parse(text);
     } catch {
-      // What the parser says repeats a part of the payload, and errors go into logs.
+      // The parser's message repeats a part of the payload, and errors go into logs.
       throw new SyntaxError("the bytes are no JSON");
     }
   },

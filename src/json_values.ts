@@ -1,6 +1,6 @@
 /**
  * Which values JSON holds: a quick look that says yes to plain ones, and a slow one for all others, which knows where
- * it is and says what is wrong there.
+ * it is and says the fault.
  *
  * @module
  */
@@ -83,7 +83,7 @@ function hasToJson(value: unknown): boolean {
   return value !== null && value !== undefined && typeof Object(value).toJSON === "function";
 }
 
-/** Refuses what is no better for its `toJSON`: of an invalid Date that makes `null`, of a Buffer a list of numbers. */
+/** Refuses a value whose `toJSON` loses it: of an invalid Date that makes `null`, of a Buffer a list of numbers. */
 function checkOriginal(value: unknown, path: readonly string[]): void {
   if (value instanceof Date && Number.isNaN(value.getTime())) refuse("an invalid Date", path);
   if (!isBytes(value)) return;

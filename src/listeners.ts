@@ -13,7 +13,7 @@ import { quote, shown } from "./options.ts";
 /**
  * A function that handles a job: an outcome decides its fate, a throw is a failed run, anything else completes it, but
  * for what was meant as an outcome and is none. A returned recurrence, Error, or maker that was not called makes the job
- * dead at once, reason `outcome`, as a retry would repeat what the handler did. `Added` is what middlewares add to the
+ * dead at once, reason `outcome`, as a retry would repeat the handler's work. `Added` is what middlewares add to the
  * context.
  */
 export type HandlerFunction<Payload, Added = unknown> = (
@@ -57,7 +57,7 @@ export interface Read {
 /**
  * Reads a handler.
  *
- * @throws {TypeError | RangeError} for what is none, and for names that cannot be remembered.
+ * @throws {TypeError | RangeError} for a value that is none, and for names that cannot be remembered.
  */
 export function readHandler(name: string, handler: unknown, remember: boolean): Read {
   const action = `handle '${name}'`;

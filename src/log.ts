@@ -1,5 +1,5 @@
 /**
- * The log: what went wrong, told on the console until the program listens itself, or everything, told to a logger. A
+ * The log: faults, told on the console until the program listens itself, or everything, told to a logger. A
  * line names job, id and queue, and never a payload.
  *
  * @module
@@ -27,7 +27,7 @@ export interface Logger {
   readonly info: LogMethod;
   /** Told what may become a fault. */
   readonly warn: LogMethod;
-  /** Told what went wrong. */
+  /** Told of faults. */
   readonly error: LogMethod;
 }
 
@@ -45,7 +45,7 @@ export interface LogOptions {
 /** The `log` of a relay: `false` is silent. */
 export type Log = false | Logger | LogOptions;
 
-/** What the relay holds of its log. */
+/** The relay's end of its log. */
 export interface Logbook {
   /** Told of errors that no event can tell. */
   readonly report: Report;
@@ -89,7 +89,7 @@ type Write = (level: LogLevel, fields: LogFields, message: string, heard: boolea
 /**
  * Makes the log of a relay.
  *
- * @throws {TypeError} for what is no log.
+ * @throws {TypeError} for a value that is no log.
  */
 export function createLogbook(log: Log | undefined, runtime: Runtime, alarms: Alarms): Logbook {
   const { logger, levels } = readLog(log);

@@ -46,7 +46,7 @@ const MAX_MESSAGE = 200;
 /** Reasons of deaths before a run. */
 const NEVER_RAN: readonly string[] = ["undecodable", "invalid", "unknown", "lost", "version"];
 
-/** What one event says; beside the sentence, the facts that not every event has. */
+/** The log's entry of one event: beside the sentence, the facts that not every event has. */
 type Tell<Name extends EventName> = (detail: EventMap[Name]) => Told;
 
 interface Told {

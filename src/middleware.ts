@@ -9,8 +9,8 @@ import type { JobEvents } from "./events.ts";
 import type { Outcome } from "./outcome.ts";
 
 /**
- * Goes on with the run, with what this middleware adds to the handler's context; resolves with what became of it, and
- * rejects with what the handler threw. A second call rejects, and the run fails.
+ * Goes on with the run, with what this middleware adds to the handler's context; resolves with its outcome, and
+ * rejects with the error of the handler. A second call rejects, and the run fails.
  */
 export type NextRun<Added extends object = object> = keyof Added extends never ? () => Promise<Outcome>
   : (added: Added) => Promise<Outcome>;
@@ -38,7 +38,7 @@ export interface OutgoingJob {
   readonly at?: number | undefined;
 }
 
-/** What became of one job of a dispatch: an answer, or why it was refused. */
+/** The fate of one job of a dispatch: an answer, or why it was refused. */
 export type OutgoingAnswer =
   | { readonly id: string; readonly status: "stored" | "duplicate" | "done" }
   | Error;
@@ -91,13 +91,13 @@ export interface AnyMiddleware {
   readonly dispatch?: AroundDispatch | undefined;
 }
 
-/** What one middleware adds, as its type says; nothing where it stands in a list as a literal. */
+/** The additions of one middleware, as its type says; nothing where it stands in a list as a literal. */
 export type AddedOf<One> = One extends { readonly run: (next: infer Way) => unknown }
   ? Way extends (added: infer Added extends object) => unknown ? keyof Added extends never ? unknown : Added
   : unknown
   : unknown;
 
-/** What a list of middlewares adds to the handler's context. */
+/** The additions of a list of middlewares to the handler's context. */
 export type AddedBy<Use extends readonly AnyMiddleware[]> = Use extends
   readonly [infer First, ...infer Rest extends readonly AnyMiddleware[]] ? AddedOf<First> & AddedBy<Rest>
   : unknown;

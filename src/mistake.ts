@@ -1,7 +1,7 @@
 /**
  * Return values of handlers that were meant to decide a job's fate and do not: a recurrence without `reschedule`, a
  * maker of outcomes that was not called, an Error that was not thrown. Taken for "done", they would end a recurring job
- * for good, or hide a failure; so the job is dead at once, as a retry would repeat what the handler did.
+ * for good, or hide a failure; so the job is dead at once, as a retry would repeat the handler's work.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { messageOf } from "./errors.ts";
 /** Marks makers; a registered symbol, so that two copies of this module in one program understand each other. */
 const MAKER = Symbol.for("relevo.maker");
 
-/** What is wrong with a value that was given for an outcome. */
+/** The fault of a value that was given for an outcome. */
 export interface Mistake {
   /** What it is, with its article. */
   readonly what: string;
@@ -26,7 +26,7 @@ export function markMaker(maker: (...given: never) => unknown, call: string): vo
   Object.defineProperty(maker, MAKER, { value: call });
 }
 
-/** What is wrong with a returned value; undefined: nothing, it is an outcome or completes the job. */
+/** The fault of a returned value; undefined: nothing, it is an outcome or completes the job. */
 export function mistakeOf(value: unknown): Mistake | undefined {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return undefined;
   try {

@@ -42,7 +42,7 @@ export function groupQueue(topic: string, group: string): string {
   return topic + AT + group;
 }
 
-/** What a queue's name is made of; `group` is empty for a topic's own queue, and both are absent for a plain one. */
+/** The parts of a queue's name; `group` is empty for a topic's own queue, and both are absent for a plain one. */
 export function partsOf(queue: string): { readonly topic?: string; readonly group?: string } {
   const at = queue.indexOf(AT);
   return at < 0 ? {} : { topic: queue.slice(0, at), group: queue.slice(at + 1) };
@@ -77,7 +77,7 @@ export function isTopicQueue(queue: string): boolean {
   return queue.endsWith(AT);
 }
 
-/** Refuses to reserve from a topic's own queue: what waits there belongs to the first group that is bound. */
+/** Refuses to reserve from a topic's own queue: the jobs that wait there belong to the first group that is bound. */
 export function checkReservable(queues: readonly string[]): void {
   const own = queues.find(isTopicQueue);
   if (own === undefined) return;
@@ -120,7 +120,7 @@ export function checkAnyId(id: string, action: string, option = "id"): void {
   );
 }
 
-/** What the ids begin with that a store gives to the entries of other programs; refused in every id that a caller gives. */
+/** The beginning of the ids that a store gives to the entries of other programs; refused in every id that a caller gives. */
 export const NUMBERED = "#";
 
 /** Refuses an id that a caller may not give to a job. */
@@ -162,7 +162,7 @@ export function checkHeaders(
   return structuredClone({ ...headers });
 }
 
-/** Refuses what is no text of a name's kind: empty, too long, with control characters or half a surrogate pair. */
+/** Refuses a value that is no text of a name's kind: empty, too long, with control characters or half a surrogate pair. */
 export function checkText(what: string, text: string, action: string, limit: number): void {
   if (typeof text !== "string" || text.length === 0) {
     throw new TypeError(

@@ -9,7 +9,7 @@ import { messageOf } from "./errors.ts";
 import { hasFields, tagOf } from "./kinds.ts";
 import { ourWordFor } from "./other_words.ts";
 
-/** Refuses what is no whole number from `least` to `most`. */
+/** Refuses a value that is no whole number from `least` to `most`. */
 export function checkInteger(
   action: string,
   option: string,
@@ -26,7 +26,7 @@ export function checkInteger(
   );
 }
 
-/** Refuses what is no time in milliseconds from `least` to a century. */
+/** Refuses a value that is no time in milliseconds from `least` to a century. */
 export function checkTime(action: string, option: string, value: unknown, least = 0): number {
   if (typeof value === "number" && value >= least && value <= MAX_DELAY) return value;
   throw new RangeError(
@@ -36,7 +36,7 @@ export function checkTime(action: string, option: string, value: unknown, least 
   );
 }
 
-/** Refuses what is none of the words. */
+/** Refuses a value that is none of the words. */
 export function checkWord<Word extends string>(
   action: string,
   option: string,
@@ -51,7 +51,7 @@ export function checkWord<Word extends string>(
   );
 }
 
-/** Refuses what is no `AbortSignal`, of whatever realm; where one is optional, `undefined` is one too. */
+/** Refuses a value that is no `AbortSignal`, of whatever realm; where one is optional, `undefined` is one too. */
 export function checkSignal(action: string, signal: unknown): void {
   if (signal === undefined) return;
   const { aborted, addEventListener, throwIfAborted }: Partial<AbortSignal> = Object(signal);
@@ -64,7 +64,7 @@ export function checkSignal(action: string, signal: unknown): void {
   );
 }
 
-/** Refuses what is no clock, timer and die, such as `createFakeRuntime` of `./testing` gives. */
+/** Refuses a value that is no clock, timer and die, such as `createFakeRuntime` of `./testing` gives. */
 export function checkRuntime(action: string, runtime: unknown): void {
   const parts: { readonly [part: string]: unknown } = Object(runtime);
   const missing = ["now", "monotonic", "sleep", "random", "id"].find((part) =>
@@ -80,13 +80,13 @@ export function checkRuntime(action: string, runtime: unknown): void {
   );
 }
 
-/** Refuses what has no properties to read. */
+/** Refuses a value that has no properties to read. */
 export function checkObject(action: string, what: string, value: unknown): void {
   if (typeof value === "object" && value !== null) return;
   throw new TypeError(`Cannot ${action} as ${what} must be an object: current value is ${quote(value)}`);
 }
 
-/** Refuses what is neither `true` nor `false`: a string that says no would be taken for yes. */
+/** Refuses a value that is neither `true` nor `false`: a string that says no would be taken for yes. */
 export function checkBoolean(action: string, option: string, value: unknown): void {
   if (typeof value === "boolean") return;
   throw new TypeError(
@@ -134,7 +134,7 @@ export function checkKnown(action: string, options: object, known: readonly stri
   }
 }
 
-/** Refuses what is no set of options: a list or a signal has properties too, and all that it says would be ignored. */
+/** Refuses a value that is no set of options: a list or a signal has properties too, and all that it says would be ignored. */
 export function checkOptions(action: string, options: object): void {
   checkObject(action, "its options", options);
   if (Array.isArray(options)) {

@@ -1,5 +1,5 @@
 /**
- * What a handler may return beside any value of its own: the outcomes that decide what becomes of its job.
+ * What a handler may return beside any value of its own: the outcomes that decide the fate of its job.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export interface Retry {
   readonly kind: "retry";
   /** Milliseconds before the next run; undefined: the backoff decides. */
   readonly delay: number | undefined;
-  /** What went wrong; undefined: an error that says that the handler asked for a retry. */
+  /** The fault; undefined: an error that says that the handler asked for a retry. */
   readonly error: unknown;
 }
 
@@ -38,7 +38,7 @@ export interface DeadLetter {
   readonly kind: "deadLetter";
   /** By which operators can select. */
   readonly reason: string;
-  /** What went wrong; undefined: an error that says that the handler refused the job. */
+  /** The fault; undefined: an error that says that the handler refused the job. */
   readonly error: unknown;
 }
 
@@ -62,11 +62,11 @@ export function complete(): Complete {
   return marked({ kind: "complete" });
 }
 
-/** What {@linkcode retry} takes. */
+/** The options of {@linkcode retry}. */
 export interface RetryOptions {
-  /** Milliseconds before the next run. Default: what the backoff gives. */
+  /** Milliseconds before the next run. Default: that of the backoff. */
   readonly delay?: number | undefined;
-  /** What went wrong; stored with the job and told to listeners. */
+  /** The fault; stored with the job and told to listeners. */
   readonly error?: unknown | undefined;
 }
 
@@ -81,11 +81,11 @@ export function retry(options: RetryOptions = {}): Retry {
   return marked({ kind: "retry", delay: options.delay, error: options.error });
 }
 
-/** What {@linkcode deadLetter} takes. */
+/** The options of {@linkcode deadLetter}. */
 export interface DeadLetterOptions {
   /** A word for programs, by which operators can select. Default `refused`. */
   readonly reason?: string | undefined;
-  /** What went wrong; stored with the job and told to listeners. */
+  /** The fault; stored with the job and told to listeners. */
   readonly error?: unknown | undefined;
 }
 
@@ -102,7 +102,7 @@ export function deadLetter(options: DeadLetterOptions = {}): DeadLetter {
   return marked({ kind: "deadLetter", reason, error });
 }
 
-/** What {@linkcode reschedule} takes. */
+/** The options of {@linkcode reschedule}. */
 export interface RescheduleOptions {
   /** The next run's payload, checked and stored as a dispatched one is. Default: the same again. */
   readonly payload?: unknown;

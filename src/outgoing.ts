@@ -45,7 +45,7 @@ export interface OutgoingOptions {
   readonly alarms: Alarms;
   /** Milliseconds that all sides together may take before they go on, and again after that. */
   readonly deadline: number;
-  /** Told what goes wrong once jobs are stored, as no caller may take it for a refusal. */
+  /** Told of faults once jobs are stored, as no caller may take it for a refusal. */
   readonly report: (error: Error) => void;
 }
 

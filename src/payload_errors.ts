@@ -35,7 +35,7 @@ export class PayloadVersionError extends RelevoError {
   }
 }
 
-/** A step of a definition's `upcast` that threw; `cause` is what it threw. */
+/** A step of a definition's `upcast` that threw; `cause` is its error. */
 export class UpcastError extends RelevoError {
   /** `UpcastError`, also where a bundler renames the class. */
   override readonly name: string = "UpcastError";

@@ -27,7 +27,7 @@ export function secretsOf(codec: Codec): readonly Filter[] {
   return codec.pipeline?.filters.filter(({ secret }) => secret === true) ?? [];
 }
 
-/** Refuses what is no codec. */
+/** Refuses a value that is no codec. */
 export function checkCodec(codec: unknown, action: string): void {
   const { id, encode, decode }: Partial<Codec> = Object(codec);
   if (typeof id === "string" && id !== "" && typeof encode === "function" && typeof decode === "function") {

@@ -17,7 +17,7 @@ import { hush } from "./promises.ts";
 import { writeMeta } from "./record.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** What a dispatch may say of its job. All times are milliseconds. */
+/** The options of a dispatch that are about its job. All times are milliseconds. */
 export interface JobSettings {
   /**
    * An id of the caller's own, by which a repeated dispatch is refused; must not begin with `#`, as the ids of other
@@ -32,17 +32,17 @@ export interface JobSettings {
   readonly delay?: number | undefined;
   /** The instant before which it may not run; one in the past: at once. Not together with `delay`. */
   readonly at?: number | Date | undefined;
-  /** Runs in all. Default: what the definition says, then the worker's `maxRetry`. */
+  /** Runs in all. Default: that of the definition, then the worker's `maxRetry`. */
   readonly maxAttempts?: number | undefined;
-  /** How long one run may take. Default: what the definition says. */
+  /** How long one run may take. Default: that of the definition. */
   readonly timeout?: number | undefined;
-  /** The delay before each further run, as a policy that can travel. Default: what the definition says. */
+  /** The delay before each further run, as a policy that can travel. Default: that of the definition. */
   readonly backoff?: BackoffPolicy | undefined;
   /** Another queue than the definition's, among those that some definition names. Refused for a topic's job. */
   readonly queue?: string | undefined;
   /** Texts that travel with the job. Default: none. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Ties the job to what caused it. Default: what the relay's `requestId` gives, then a generated one. */
+  /** Ties the job to what caused it. Default: that of the relay's `requestId`, then a generated one. */
   readonly requestId?: string | undefined;
 }
 

@@ -42,7 +42,7 @@ export interface SchedulePage {
   readonly cursor?: string;
 }
 
-/** What is due. */
+/** Due schedules. */
 export interface DueSchedules {
   /**
    * The instant by the clock that judged, in milliseconds since the epoch; an estimate where queues were asked for of which
@@ -55,7 +55,7 @@ export interface DueSchedules {
   readonly next?: number;
 }
 
-/** What became of a tick; see {@linkcode Schedules.advance}. */
+/** The fate of a tick; see {@linkcode Schedules.advance}. */
 export type Advanced = "pushed" | "duplicate" | "none" | "stale" | "missed";
 
 /** Recurring jobs, stored with the queue of their jobs. Instants are judged by the transport's clock. */
@@ -78,7 +78,7 @@ export interface Schedules {
   remove(queue: string, key: string, call: Call): Promise<boolean>;
   /** Lets a schedule rest, or go on with the tick that it has, with another note; false when there was none. */
   pause(queue: string, key: string, paused: boolean, note: string, call: Call): Promise<boolean>;
-  /** What is due in these queues, at most `limit`. */
+  /** Due schedules in these queues, at most `limit`. */
   due(queues: readonly string[], limit: number, call: Call): Promise<DueSchedules>;
   /**
    * Pushes the job of a tick, or none, and moves the schedule on to its next one, or ends it: in one step where the

@@ -93,7 +93,7 @@ export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>
    * Registers a handler, also while workers run; disposing of the answer takes it away again.
    *
    * @throws {UnknownJobError} for a name that no definition has.
-   * @throws {TypeError} for what is no handler, for a second one without `replace`, for a topic's job without `group`
+   * @throws {TypeError} for a value that is no handler, for a second one without `replace`, for a topic's job without `group`
    * and for any other with one.
    * @throws {RelayClosed} when the relay is closed.
    */
@@ -114,7 +114,7 @@ export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>
    */
   worker(options?: WorkerOptions): Worker;
   /**
-   * Handles what is due and returns: for runtimes that must not loop for ever, and for tests.
+   * Handles due jobs and returns: for runtimes that must not loop for ever, and for tests.
    *
    * @throws {TypeError | RangeError | RelayClosed} as `run` does.
    * @throws {TransportBusy | TransportError | TransportClosed} when the transport fails: a drain does not wait for it.

@@ -1,5 +1,5 @@
 /**
- * What a relay is made of, and what is refused of it.
+ * The options of a relay, and their checks.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { Runtime } from "./runtime.ts";
 import type { RecurrenceKind } from "./schedule.ts";
 import type { Transport } from "./transport.ts";
 
-/** What a relay is made of. */
+/** The options of a relay. */
 export interface RelayOptions<
   J extends Jobs,
   Use extends readonly AnyMiddleware[] = readonly AnyMiddleware[],

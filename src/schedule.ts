@@ -38,7 +38,7 @@ export interface StoredRecurrence extends Recurrence {
 export interface RecurrenceKind {
   /** What its recurrences name. */
   readonly kind: string;
-  /** The recurrence of a text; what is wrong with it is thrown here, or by `next`. */
+  /** The recurrence of a text; a fault of it is thrown here, or by `next`. */
   read(text: string): StoredRecurrence;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What operators do with schedules: look at them, let them rest and go on, remove them, push a job beside their ticks.
+ * The operator's calls upon schedules: look at them, let them rest and go on, remove them, push a job beside their ticks.
  *
  * @module
  */
@@ -30,7 +30,7 @@ import {
 import { certain } from "./sending.ts";
 import type { Ticks } from "./worker/state.ts";
 
-/** Which schedule is meant, and what bounds the call. */
+/** Which schedule is meant, and the bounds of the call. */
 export interface ScheduleCall extends AdminOptions {
   /** The queue that the schedule is in; needed where several have one of its key. Default: the one that has it. */
   readonly queue?: string | undefined;
@@ -94,7 +94,7 @@ export interface ScheduleListing {
   readonly cursor?: string;
 }
 
-/** What operators do with schedules. */
+/** The operator's calls upon schedules. */
 export interface ScheduleAdmin {
   /** A page of the schedules, of one queue or of all. */
   list(options?: ScheduleListOptions): Promise<ScheduleListing>;
@@ -123,7 +123,7 @@ export interface ScheduleAdmin {
   preview(key: string, count: number, options?: ScheduleCall): Promise<readonly number[]>;
 }
 
-/** What the operator's part is made of. */
+/** The parts of the calls upon schedules. */
 export interface ScheduleParts {
   readonly desk: Desk;
   readonly events: Events;
@@ -183,7 +183,7 @@ export function createScheduleAdmin(
       const begun = begin("run a schedule", key, options);
       const { schedule, definite } = await must(key, options, begun);
       const job = jobOf(desk.runtime, schedule, definite);
-      // What a middleware throws says that nothing was stored; what the store rejects with may not.
+      // An error of a middleware says that nothing was stored; one of the store may not.
       const [pushed] = await outgoing(
         [job],
         (jobs) => desk.transport.push(jobs, begun.call).catch((thrown: unknown) => [errorOf(thrown)]),

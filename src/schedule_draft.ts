@@ -25,7 +25,7 @@ import {
   writeText,
 } from "./schedules/text.ts";
 
-/** What a schedule may say of its ticks and of each of its jobs. All times are milliseconds. */
+/** The options of a schedule: of its ticks and of each of its jobs. All times are milliseconds. */
 export interface ScheduleOptions
   extends Pick<JobSettings, "maxAttempts" | "timeout" | "backoff" | "queue" | "headers" | "requestId"> {
   /** When: `every(ms)`, or `cron(expression, { timeZone })` of `@relevo/relevo/cron`. */
@@ -171,7 +171,7 @@ function checkSpan(action: string, start: number | Date | undefined, end: number
   }
 }
 
-/** Refuses what cannot be written down, what never fires, and what is wrong in a way that only asking it shows. */
+/** Refuses a recurrence that cannot be written down, that never fires, or whose fault shows only when it is asked. */
 function checkWhen(
   action: string,
   when: StoredRecurrence,
@@ -230,7 +230,7 @@ export function tickOver(
   return old !== undefined && sameTicks(old, definite) ? kept.tick : firstTick(definite, by, now, false);
 }
 
-/** What a text says, if it can be read. */
+/** The definition in a text, if it can be read. */
 export function definiteOf(text: string): Definite | undefined {
   try {
     return readText(text);

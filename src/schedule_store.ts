@@ -12,7 +12,7 @@ import type { Desk } from "./prepare.ts";
 import type { Schedule, Schedules } from "./recurring.ts";
 import { definiteOf, type Draft, firstTick, tickOver } from "./schedule_draft.ts";
 
-/** What became of a schedule. */
+/** The fate of a schedule. */
 export type Scheduled = "created" | "replaced" | "same";
 
 /** Attempts to store a schedule that others change meanwhile. */

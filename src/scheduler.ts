@@ -1,5 +1,5 @@
 /**
- * Recurring jobs as the user holds them: `relay.schedule`, and `relay.schedules` with what operators do and the `sync`
+ * Recurring jobs as the user holds them: `relay.schedule`, and `relay.schedules` with the operator's calls and the `sync`
  * that makes the store equal to a program's list.
  *
  * @module

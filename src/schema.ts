@@ -19,7 +19,7 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   };
 }
 
-/** What a schema says of a value. */
+/** A schema's answer to a value. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };
@@ -30,14 +30,14 @@ export interface SchemaIssue {
   readonly message: string;
   /** Keys from the outside in; absent for the value itself. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
-  /** What some libraries say beyond the standard: what the schema wants, without the value. */
+  /** An addition of some libraries to the standard: the type that the schema wants, without the value. */
   readonly expected?: unknown;
 }
 
-/** What a schema takes. */
+/** The type that a schema takes. */
 export type InputOf<Schema extends StandardSchema> = NonNullable<Schema["~standard"]["types"]>["input"];
 
-/** What a schema gives. */
+/** The type that a schema gives. */
 export type OutputOf<Schema extends StandardSchema> = NonNullable<Schema["~standard"]["types"]>["output"];
 
 /** Whether a value is a schema; some libraries' schemas are functions. */

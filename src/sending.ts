@@ -20,7 +20,7 @@ import { errorOfUnread, type Readers } from "./readers.ts";
 import type { Inline } from "./worker/inline.ts";
 import type { Turns } from "./turns.ts";
 
-/** What a dispatcher needs beside what preparation needs. */
+/** The parts that a dispatcher needs beside those of preparation. */
 export interface Sender extends Desk {
   readonly events: Events;
   readonly callTimeout: number;
@@ -118,7 +118,7 @@ export async function runInline(
   return { id: job.id, status: "done" };
 }
 
-/** Refuses what needs a store, where there is none. */
+/** Refuses an option that needs a store, where there is none. */
 export function checkInline(
   { inline }: Sender,
   given: { readonly name: string; readonly transaction: object | undefined } & JobSettings,

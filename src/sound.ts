@@ -1,5 +1,5 @@
 /**
- * What is wrong with a handler's return type: a branch that was meant as an outcome and is none. `mistake.ts` says the
+ * The fault of a handler's return type: a branch that was meant as an outcome and is none. `mistake.ts` says the
  * same of values.
  *
  * @module

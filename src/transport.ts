@@ -155,7 +155,7 @@ export interface Transport extends AsyncDisposable {
    */
   subscribe?(queues: readonly string[], call: Call): Promise<void>;
   /**
-   * Present where the store can be looked at for what may lose jobs or refuse them. What the store does not let this
+   * Present where the store can be looked at for causes of lost or refused jobs. A thing that the store does not let this
    * connection see is a finding of its own, and no reason to reject. Changes nothing, and costs a few round trips.
    */
   diagnose?(call: Call): Promise<Diagnosis>;

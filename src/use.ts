@@ -20,7 +20,7 @@ export interface Used {
 /**
  * Reads a list of middlewares.
  *
- * @throws {TypeError} for what is no list of them.
+ * @throws {TypeError} for a value that is no list of them.
  */
 export function readUse(use: unknown, action: string): Used {
   if (use === undefined) return NONE;

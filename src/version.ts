@@ -1,5 +1,5 @@
 /**
- * Versions of payloads: how what was stored by older programs becomes what the schema asks for now.
+ * Versions of payloads: how payloads of older programs become payloads that today's schema takes.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { checkInteger, quote } from "./options.ts";
 import { hush, isPromise } from "./promises.ts";
 
-/** The versions of a definition's payloads, made by {@linkcode from}. `Last` is what the newest one is made of. */
+/** The versions of a definition's payloads, made by {@linkcode from}. `Last` is the type of the newest one. */
 export interface Upcast<out Last = unknown> {
   /** The oldest version that is read. */
   readonly first: number;
@@ -39,7 +39,7 @@ export class StepFailed extends Error {
  * goes on to the next version, and each `.step` to one more; without one there is that version alone.
  *
  * A payload that was stored without a version is version 1. The steps are walked where the job runs, behind its codec
- * and before its schema; the last must give what the schema takes.
+ * and before its schema; the last must give the type that the schema takes.
  *
  * @example
  * ```ts

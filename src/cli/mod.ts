@@ -90,7 +90,7 @@ async function runCommand(
   return await command.run({ terminal, given, json: given.has("json"), open: store.open });
 }
 
-/** Tells what went wrong in one line, and whose fault it is. */
+/** Tells the fault in one line, and whose it is. */
 function fail(error: unknown, command: Command, withStack: boolean, { stderr, signal }: Terminal): number {
   if (signal?.aborted) {
     stderr.write(`relevo: interrupted\n`);

@@ -61,7 +61,7 @@ async function urlOf(env: Readonly<Record<string, string | undefined>>, given: G
   throw new UsageError("the store is named by none of --url, --config and $RELEVO_URL");
 }
 
-/** What is wrong with a URL is the caller's mistake; what is wrong behind it is the store's. */
+/** A fault of a URL is the caller's mistake; one behind it is the store's. */
 async function connected<Value>(connect: () => Promise<Value>): Promise<Value> {
   try {
     return await connect();

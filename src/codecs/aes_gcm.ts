@@ -25,7 +25,7 @@ const TAG = 16;
  * What is encrypted with a key that the ring does not have is handed back for a worker that has it. Its id is
  * `a256gcm:` with the ring's name.
  *
- * @throws {TypeError} for what is no ring.
+ * @throws {TypeError} for a value that is no ring.
  */
 export function aesGcm(ring: KeyRing): Filter {
   const { name, newest, key }: Partial<KeyRing> = Object(ring);

@@ -35,7 +35,7 @@ const KEY = 32;
  * To bring a new key in, deploy it to all workers first in front of the newest, then as the last. To take one out, wait
  * until no job is left that it encrypted.
  *
- * @throws {TypeError} for a name or an id of other characters, for an id that is there twice, and for what is no key.
+ * @throws {TypeError} for a name or an id of other characters, for an id that is there twice, and for a value that is no key.
  */
 export function keyRing(name: string, keys: readonly RingKey[]): KeyRing {
   const action = "make a key ring";

@@ -28,7 +28,7 @@ import { withQueue } from "./queue.ts";
 
 export { type Config, ConfigError, type Entry, type EntryInput, GAUGE_INTERVAL } from "./read.ts";
 
-/** What {@linkcode relays} takes. */
+/** The options of {@linkcode relays}. */
 export interface RelaysOptions<J extends Jobs> {
   /** The jobs of every relay. One whose definition names no queue goes to the queue of the entry's name. */
   readonly jobs: J;
@@ -44,7 +44,7 @@ export interface RelaysOptions<J extends Jobs> {
 export interface Relays<J extends Jobs> extends AsyncDisposable {
   /** The configured names, sorted; `default` is always one of them. */
   names(): Promise<readonly string[]>;
-  /** What the configuration says of a name; rejects as `get` does. */
+  /** The settings that the configuration has for a name; rejects as `get` does. */
   settings(name: string): Promise<Entry>;
   /**
    * The relay of a name: built once, also when it is asked for several times at once. `default` is there without an

@@ -11,7 +11,7 @@ import { checkName } from "../names.ts";
 import { quote } from "../options.ts";
 import { doubledKeys } from "./doubled.ts";
 
-/** What a configuration says of one name. */
+/** The settings that a configuration has for one name. */
 export interface Entry {
   /** Where its jobs are kept, as `connect` takes it. Default: Redis where the environment says, else on 127.0.0.1. */
   readonly url?: string | undefined;
@@ -46,7 +46,7 @@ export const GAUGE_INTERVAL: number = 15_000;
 export class ConfigError extends Error {
   /** `ConfigError`, also where a bundler renames the class. */
   override readonly name: string = "ConfigError";
-  /** Each fault, as `path: what is wrong`. */
+  /** Each fault, as `path: fault`. */
   readonly faults: readonly string[];
 
   /** `source` is the file, or what else was read. */
@@ -88,7 +88,7 @@ const schema = v.strictObject({
 /**
  * Reads a configuration.
  *
- * @throws {ConfigError} for what is none, with every fault.
+ * @throws {ConfigError} for a value that is none, with every fault.
  */
 export async function readConfig(config: unknown): Promise<ReadonlyMap<string, Entry>> {
   const isFile = typeof config === "string" || config instanceof URL;

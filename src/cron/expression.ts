@@ -36,7 +36,7 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h:
 /**
  * Reads an expression; `timeZone` is the option beside it.
  *
- * @throws {TypeError | RangeError} that says what is wrong, to be completed with the expression.
+ * @throws {TypeError | RangeError} that says the fault, to be completed with the expression.
  */
 export function readExpression(expression: string, timeZone: string | undefined): Expression {
   if (typeof expression !== "string") throw new TypeError("it must be a text of five fields");

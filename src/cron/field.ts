@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What a field holds. */
+/** The values of a field. */
 export interface FieldKind {
   readonly name: string;
   readonly least: number;
@@ -33,7 +33,7 @@ const WEEK = 7;
 /**
  * A field in the plainest form that means the same: `*`, or numbers with commas between them.
  *
- * @throws {RangeError} that says what is wrong, to be completed with the expression.
+ * @throws {RangeError} that says the fault, to be completed with the expression.
  */
 export function plainField(text: string, kind: FieldKind): string {
   const numbers = new Set<number>();

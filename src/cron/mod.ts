@@ -25,7 +25,7 @@ import { readExpression } from "./expression.ts";
 import { nextElapsed, nextOnce, type Walls } from "./walk.ts";
 import { createZone } from "./zone.ts";
 
-/** What {@linkcode cron} takes beside the expression. */
+/** The options of {@linkcode cron} beside the expression. */
 export interface CronOptions {
   /** The zone whose clocks count, by its IANA name. Default: `UTC`, or what `TZ=` in the expression says. */
   readonly timeZone?: string | undefined;
@@ -48,7 +48,7 @@ export interface CronKind extends RecurrenceKind {
  * both of its hours, in a gap not. Every other expression names times of the clock on the wall, each of which is met once
  * a day: one that lies in a gap at the gap's end, and one that comes twice at the first.
  *
- * Nothing is thrown here: what is wrong with the expression or the zone is thrown by `next`. So `schedule` rejects, and
+ * Nothing is thrown here: a fault of the expression or the zone is thrown by `next`. So `schedule` rejects, and
  * a `reschedule` makes its job dead with the text (seed 004).
  *
  * @example

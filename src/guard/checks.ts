@@ -27,7 +27,7 @@ export function checkCall(action: string, call: Call): void {
   checkSignal(action, call.signal);
 }
 
-/** Refuses what is no list, or is longer than one call takes. */
+/** Refuses a value that is no list, or is longer than one call takes. */
 export function checkList(
   action: string,
   what: string,
@@ -63,7 +63,7 @@ export function checkReserve(queues: readonly string[], options: ReserveOptions)
   );
 }
 
-/** Refuses what is no list of queues. */
+/** Refuses a value that is no list of queues. */
 export function checkQueues(action: string, queues: readonly string[]): void {
   checkList(action, "queues", queues);
   for (const queue of queues) checkQueueName(queue, action);
@@ -133,7 +133,7 @@ export function checkSelection(action: string, select: Selection, channel: Chann
   }
 }
 
-/** Refuses what is neither left out nor `true` or `false`. */
+/** Refuses a value that is neither left out nor `true` or `false`. */
 export function checkFlag(action: string, option: string, value: unknown): void {
   if (value !== undefined) checkBoolean(action, option, value);
 }
@@ -143,7 +143,7 @@ export function checkKey(action: string, key: string): void {
   checkId(key, action, "key");
 }
 
-/** Refuses what is no instant in milliseconds since the epoch. */
+/** Refuses a value that is no instant in milliseconds since the epoch. */
 export function checkInstant(action: string, option: string, value: unknown): void {
   if (typeof value === "number" && Math.abs(value) <= 8.64e15) return;
   throw new RangeError(
@@ -153,7 +153,7 @@ export function checkInstant(action: string, option: string, value: unknown): vo
   );
 }
 
-/** Refuses what is no bytes, of whatever realm. */
+/** Refuses a value that is no bytes, of whatever realm. */
 export function checkBytes(action: string, option: string, value: unknown): void {
   if (value instanceof Uint8Array || Object.prototype.toString.call(value) === "[object Uint8Array]") return;
   throw new TypeError(
@@ -161,7 +161,7 @@ export function checkBytes(action: string, option: string, value: unknown): void
   );
 }
 
-/** Refuses what is no text. */
+/** Refuses a value that is no text. */
 export function checkString(action: string, option: string, value: unknown): void {
   if (typeof value === "string") return;
   throw new TypeError(`Cannot ${action} as '${option}' must be a string: current value is ${quote(value)}`);

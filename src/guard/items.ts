@@ -1,5 +1,5 @@
 /**
- * What is wrong with one item of a batch: it is answered for that item alone, as the items of a batch share no fate.
+ * A fault of one item of a batch is answered for that item alone, as the items of a batch share no fate.
  *
  * @module
  */

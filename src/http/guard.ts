@@ -47,7 +47,7 @@ export async function bodyOf(request: Request): Promise<{ readonly value: unknow
       value: bytes.length === 0 ? {} : JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
     };
   } catch {
-    // What the parser says would repeat a part of the body.
+    // The parser's message would repeat a part of the body.
     return { status: 400, message: "the body must be JSON" };
   }
 }

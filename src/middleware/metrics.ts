@@ -37,11 +37,11 @@ const METHODS = [
 ] as const;
 
 /**
- * Counts what becomes of jobs, in a storage of yours: of all jobs in the list of a relay, of one in that of a handler.
+ * Counts the ends of jobs, in a storage of yours: of all jobs in the list of a relay, of one in that of a handler.
  * It counts what is stored: a run whose lease was lost counts where the job runs next. A storage that throws changes no
  * job's fate and becomes an `error` event.
  *
- * @throws {TypeError} for what is no storage.
+ * @throws {TypeError} for a value that is no storage.
  */
 export function metrics(storage: MetricStorage): Middleware {
   for (const method of METHODS) {

@@ -26,7 +26,7 @@ export { metrics, type MetricStorage } from "./metrics.ts";
 export { type OnPanic, recovery, type RecoveryOptions } from "./recovery.ts";
 export { requestId, type RequestIdOptions, type RequestStorage } from "./request_id.ts";
 
-/** What {@linkcode defaultChain} takes. */
+/** The options of {@linkcode defaultChain}. */
 export interface DefaultChainOptions extends RequestIdOptions {
   /** Where metrics are kept. */
   readonly metrics: MetricStorage;

@@ -12,9 +12,9 @@ import { deadLetter } from "../outcome.ts";
 /** What becomes of a job whose handler threw: dead at once, or run again while attempts are left. */
 export type OnPanic = "dead" | "retry";
 
-/** What {@linkcode recovery} takes. */
+/** The options of {@linkcode recovery}. */
 export interface RecoveryOptions {
-  /** What becomes of the job, or a function that decides by what was thrown. Default `dead` (seed 004). */
+  /** What becomes of the job, or a function that decides by the thrown value. Default `dead` (seed 004). */
   readonly onPanic?: OnPanic | ((thrown: unknown) => OnPanic) | undefined;
 }
 

@@ -15,7 +15,7 @@ export interface RequestStorage {
   getStore(): string | undefined;
 }
 
-/** What {@linkcode requestId} takes. */
+/** The options of {@linkcode requestId}. */
 export interface RequestIdOptions {
   /**
    * Makes the id ambient: `new AsyncLocalStorage()` of `node:async_hooks`. Default: none, and the id is in the handler's
@@ -26,7 +26,7 @@ export interface RequestIdOptions {
 
 /**
  * Adds `requestId` to the context of handlers: the one that the job was dispatched with, else the job's id, so that it is
- * the same on every run (seed 004). With a `storage` it is ambient while the handler runs, and what is dispatched there
+ * the same on every run (seed 004). With a `storage` it is ambient while the handler runs, and jobs that are dispatched there
  * without a request id of its own carries it on.
  *
  * @throws {TypeError} for an option that is wrong or unknown.

@@ -23,7 +23,7 @@ export interface Desk {
   readonly now: () => number;
 }
 
-/** What bounds one operation. */
+/** The bounds of one operation. */
 export interface Bounds {
   /** Ends the operation between two calls to the store: what was done by then stays done. */
   readonly signal?: AbortSignal | undefined;

@@ -107,7 +107,7 @@ const preview = operation<PreviewInput, { readonly ticks: readonly number[] }>({
   }),
 });
 
-/** What a change of a schedule answers. */
+/** The answer to a change of a schedule. */
 interface Changed {
   readonly key: string;
 }

@@ -50,7 +50,7 @@ export interface Prometheus extends Disposable {
  * await relay.close();
  * ```
  *
- * @throws {TypeError | RangeError} for what is no relay, and for options that are wrong.
+ * @throws {TypeError | RangeError} for a value that is no relay, and for options that are wrong.
  */
 export function prometheus<J extends Jobs>(
   relays: Relay<J> | readonly Relay<Jobs>[],

@@ -80,7 +80,7 @@ export function createRuns(monotonic: () => number): Runs {
     running.set(keyOf(job), series);
   }
 
-  /** Ends a run, if it was one: what is dead or given back without a run has no time. */
+  /** Ends a run, if it was one: a job that is dead or given back without a run has no time. */
   function end(
     outcome: Outcome,
     queue: string,

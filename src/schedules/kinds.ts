@@ -25,7 +25,7 @@ const MAX_READ = 10_000;
 /**
  * Makes the table of a relay's kinds.
  *
- * @throws {TypeError} for what is no kind, and for two of one name.
+ * @throws {TypeError} for a value that is no kind, and for two of one name.
  */
 export function createKinds(given: readonly RecurrenceKind[], action: string): Kinds {
   const byName = new Map<string, RecurrenceKind>([[EVERY.kind, EVERY]]);

@@ -44,7 +44,7 @@ export interface Clockwork {
 /**
  * Plans for a schedule whose tick has come.
  *
- * @throws {Error} when the recurrence cannot say what comes next.
+ * @throws {Error} when the recurrence cannot say its next tick.
  */
 export function planOf(work: Clockwork, tick: number, now: number): Plan {
   const limit = Math.min(now, work.end ?? now);

@@ -1,5 +1,5 @@
 /**
- * What the core writes into a schedule's text: the recurrence, the job and its settings, and what is to become of ticks
+ * A schedule's text, as the core writes it: the recurrence, the job and its settings, and the fate of ticks
  * that were missed. Equal definitions make equal texts, so that putting one again changes nothing.
  *
  * @module
@@ -137,7 +137,7 @@ export function writeNote({ by, reason, since }: Rest): string {
   return JSON.stringify({ by, reason, since });
 }
 
-/** What a note says; another program may have written anything. */
+/** The contents of a note; another program may have written anything. */
 export function readNote(note: string): Rest {
   const read = parse(note);
   if (!isObject(read)) return note === "" ? {} : { reason: quote(note) };

@@ -41,7 +41,7 @@ export interface BrokerOptions {
    * job's error, and Relevo's own retries are off. Default false.
    */
   readonly handlesRetries?: boolean | undefined;
-  /** What it is called in events and errors. Default `broker`. */
+  /** Its name in events and errors. Default `broker`. */
   readonly name?: string | undefined;
   /** Clock, timer and ids; replaced in tests. Default: the system's. */
   readonly runtime?: Runtime | undefined;
@@ -308,7 +308,7 @@ function leave(settlement: Settlement): Settlement {
   return { queue, token, to: "done" };
 }
 
-/** Writes down what waits and came by no message: its id is refused too. */
+/** Writes down waiting jobs that came by no message: their ids are refused, too. */
 async function noteWaiting({ inner, ledger }: Parts, queue: string): Promise<void> {
   let cursor: string | undefined;
   do {

@@ -31,7 +31,7 @@ export interface MemoryOptions {
    * may outrun the workers, as waiting jobs cost memory. Default: no limit.
    */
   readonly maxJobs?: number | undefined;
-  /** What it is called in events and errors. Default `memory`. */
+  /** Its name in events and errors. Default `memory`. */
   readonly name?: string | undefined;
 }
 

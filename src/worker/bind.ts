@@ -51,7 +51,7 @@ async function bind(state: State, queue: string): Promise<void> {
   bound.add(queue);
   watchBindings(state);
   troubles.up(queue, "bind");
-  // The first group of a topic gets what waits in it, which a reserve under way need not notice.
+  // The first group of a topic gets the jobs that wait in it, which a reserve under way need not notice.
   rearm(state);
 }
 

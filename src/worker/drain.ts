@@ -1,5 +1,5 @@
 /**
- * The one-shot: a worker that handles what is due and returns.
+ * The one-shot: a worker that handles due jobs and returns.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { defaultSettings, withOptions, type WorkerOptions } from "./settings.ts"
 import type { Bench, Drained } from "./state.ts";
 import { type Engine, type RunOptions, startEngine } from "./worker.ts";
 
-/** What bounds a drain beside its signal. */
+/** The bounds of a drain beside its signal. */
 export interface DrainOptions extends RunOptions {
   /** Deliveries to take at most. Default: all that are due. */
   readonly limit?: number | undefined;
@@ -18,7 +18,7 @@ export interface DrainOptions extends RunOptions {
   readonly budget?: number | undefined;
 }
 
-/** Handles what is due; rejects when the transport fails. */
+/** Handles due jobs; rejects when the transport fails. */
 export async function drain(
   bench: Bench,
   options: WorkerOptions & DrainOptions,

@@ -187,7 +187,7 @@ async function reserve(
     if (state.drain !== undefined) throw error;
     if (works === "none") tellAll(state, queues, error);
     const pause = state.link.down(error, false);
-    // Cut short, the pause rejects: the call that cut it has said what comes next.
+    // Cut short, the pause rejects: the call that cut it says how to go on.
     await runtime.sleep(pause, fetching.signal).catch(() => undefined);
     return undefined;
   } finally {

@@ -1,5 +1,5 @@
 /**
- * Decides what becomes of a run from what its handler returned or threw. Every policy of retries, deaths and hand-backs is in this file, and none is in a transport.
+ * Decides the fate of a run from what its handler returned or threw. Every policy of retries, deaths and hand-backs is in this file, and none is in a transport.
  *
  * @module
  */

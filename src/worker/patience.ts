@@ -12,7 +12,7 @@ import type { State } from "./state.ts";
 /** Beyond what a transport was granted, it has as long again as a call may take: by then it has forgotten. */
 const GRANTS = 2;
 
-/** What bounds the patience with one call. */
+/** The bounds of one call's patience. */
 export interface Bounds<T> {
   /** Completes "Cannot ...". */
   readonly action: string;
@@ -24,7 +24,7 @@ export interface Bounds<T> {
   readonly late?: (answer: T) => void;
 }
 
-/** What the transport answers, or a rejection when it has not in time. */
+/** The answer of the transport, or a rejection where none came in time. */
 export function inTime<T>(state: State, answer: Promise<T>, bounds: Bounds<T>): Promise<T> {
   const { alarms, bench: { callTimeout, runtime } } = state;
   const { action, wait, signal } = bounds;

@@ -181,7 +181,7 @@ function ended(state: State, run: Run, answer: unknown, thrown: Thrown | undefin
   }
 }
 
-/** What a handler threw. */
+/** The error of a handler. */
 interface Thrown {
   readonly error: unknown;
 }

@@ -139,7 +139,7 @@ export function tellStale(state: State, run: Run, during: "settle" | "extend"): 
   state.bench.events.emit("stale", { id, queue, during });
 }
 
-/** Tells listeners what became of a run, now that it is so; never throws, as the answers of other runs come behind it. */
+/** Tells listeners the fate of a run, now that it is so; never throws, as the answers of other runs come behind it. */
 export function tell(state: State, run: Run, fate: Fate): void {
   try {
     tellFate(state, run, fate);

@@ -29,7 +29,7 @@ import type { Settings } from "./settings.ts";
 import type { Troubles } from "./trouble.ts";
 import type { Slots } from "../slots.ts";
 
-/** What a worker needs to push the ticks of schedules. */
+/** The parts that a worker needs to push the ticks of schedules. */
 export interface Ticks {
   /** Absent where the transport has none. */
   readonly schedules: Schedules | undefined;
@@ -45,7 +45,7 @@ export interface Ticks {
 /** The reason of a reserve that is cut short to be asked anew. */
 const REARM = new Error("asked anew");
 
-/** What a worker gets from its relay. */
+/** The values that a worker gets from its relay. */
 export interface Bench {
   readonly ticks: Ticks;
   readonly transport: Transport;
@@ -85,7 +85,7 @@ export interface Drained {
 /** The same while it is being counted. */
 export type Tally = { -readonly [Ending in keyof Drained]: Drained[Ending] };
 
-/** What bounds a worker that handles what is due and returns. */
+/** The bounds of a worker that handles due jobs and returns. */
 export interface DrainBounds {
   /** Deliveries that may still be taken. */
   left: number;
@@ -166,7 +166,7 @@ export interface State extends Judge {
   readonly room: Latch;
   /** Opened when a run or settlement ended, for calls that wait for the last one. */
   readonly quiet: Latch;
-  /** Opened when a settlement or an extension was answered, for what waits for those of one moment. */
+  /** Opened when a settlement or an extension was answered, for calls that wait for those of one moment. */
   readonly answered: Latch;
   /** Settles and extends what a block held up. */
   ordering: Promise<void> | undefined;

@@ -9,7 +9,7 @@ import { DeadlineExceeded } from "../errors.ts";
 import { inTime } from "./patience.ts";
 import type { State } from "./state.ts";
 
-/** Subscribes the queues of a worker's first look; rejects with what the broker threw, and then none of them is subscribed. */
+/** Subscribes the queues of a worker's first look; rejects with the error of the broker, and then none of them is subscribed. */
 export async function subscribeFirst(state: State, queues: readonly string[]): Promise<void> {
   const { bench: { transport, callTimeout }, drain } = state;
   if (state.subscribed || transport.subscribe === undefined) return;

@@ -45,7 +45,7 @@ export async function moveOn(state: State, schedule: Schedule, now: number): Pro
   return plan.steps.at(-1)?.next ?? Infinity;
 }
 
-/** What a schedule says, if this worker can make sense of it; what it cannot is told once, and left to others. */
+/** The definition of a schedule, if this worker can read it; one that it cannot read is told once, and left to others. */
 function read(state: State, schedule: Schedule, now: number): Ready | undefined {
   const { ticks: { kinds }, events } = state.bench;
   const { queue, key, text, tick } = schedule;

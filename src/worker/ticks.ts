@@ -1,5 +1,5 @@
 /**
- * Ticks of schedules: a worker asks its store what is due, pushes the jobs and moves the schedules on. There is no
+ * Ticks of schedules: a worker asks its store for due schedules, pushes the jobs and moves the schedules on. There is no
  * leader; of workers that find the same tick, the store lets one move it on.
  *
  * The store is asked once a second at most, and when a tick is known to come, so that idling beside many schedules costs

@@ -39,7 +39,7 @@ import { createTroubles } from "./trouble.ts";
 /** The reason of what goes on beside fetching when the worker stops. */
 const ENDING = new Error("the worker stops");
 
-/** Milliseconds beyond the grace in which the store may answer, as what is given back at its end is sent only then. */
+/** Milliseconds beyond the grace in which the store may answer, as jobs that are given back at its end are sent only then. */
 const LAST_ANSWERS = 1_000;
 
 /** What ends a run. */

@@ -15,7 +15,7 @@ const DEADLINE = 500;
 /** How long after that it may end at the latest: the link's own checks must not add to a deadline. */
 const LATE = 1_500;
 
-/** What became of a call. */
+/** The fate of a call. */
 type End<T> = { readonly value: T } | { readonly reason: unknown };
 
 /** Makes a call while nothing answers; it ends in time, and says with a code what it was. */

@@ -19,7 +19,7 @@ import type { ForeignEntry } from "./subject.ts";
 /** What becomes of an entry: its handler runs, or it is dead with this reason, or with any. */
 type Fate = "runs" | "undecodable" | "unknown" | "dead";
 
-/** An entry in words, what it says, and what becomes of it. */
+/** An entry in words, its meaning, and its fate. */
 type Row = readonly [what: string, says: Partial<ForeignEntry>, fate: Fate];
 
 const anything: StandardSchema<unknown> = {
@@ -45,7 +45,7 @@ function meta(fields: string): Partial<ForeignEntry> {
   return { meta: `{"v":1,${fields}}` };
 }
 
-/** Metadata that is none, or that decides what becomes of its job and makes no sense. */
+/** Metadata that is none, or that decides the fate of its job and makes no sense. */
 const NONSENSE: readonly Row[] = [
   ["no JSON", { meta: "not json" }, "undecodable"],
   ["null", { meta: "null" }, "undecodable"],
@@ -76,7 +76,7 @@ const NONSENSE: readonly Row[] = [
   ["a codec that is a number", meta('"codec":5'), "undecodable"],
 ];
 
-/** Metadata with what is wrong and decides nothing, or was never heard of. */
+/** Metadata whose fault decides nothing, or that was never heard of. */
 const HARMLESS: readonly Row[] = [
   ["headers that are a list", meta('"headers":["x"]'), "runs"],
   ["headers that are no texts", meta('"headers":{"a":5,"b":{"c":1},"d":"text","__proto__":"x"}'), "runs"],

@@ -63,7 +63,7 @@ async function unbinding(lab: Lab): Promise<void> {
   await gets(lab, B, []);
 }
 
-/** A group that comes back finds what it left, and behind it what waited for the next group. */
+/** A group that comes back finds the jobs that it left, and behind them those that waited for the next group. */
 async function rebinding(lab: Lab): Promise<void> {
   await bind(lab, "a");
   await publish(lab, { id: "1" }, { id: "2" });

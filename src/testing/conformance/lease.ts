@@ -13,7 +13,7 @@ async function extend(lab: Lab, { queue, token }: Delivery, ms: number): Promise
   return stateOf(only(await lab.t.extend([{ queue, token, ms }], lab.call), "results of extend"));
 }
 
-/** What an answer says, without how much was granted. */
+/** An answer, without the lease that was granted. */
 function stateOf(answer: Extended): unknown {
   return answer instanceof Error ? answer : answer.state;
 }

@@ -95,7 +95,7 @@ export interface SubjectTransaction {
   rollback(): Promise<void>;
 }
 
-/** What a case needs: a feature that is declared, or an ability of the subject. */
+/** The parts that a case needs: a feature that is declared, or an ability of the subject. */
 export type Need =
   | { readonly [F in keyof Features]-?: Features[F] extends boolean ? F : never }[keyof Features]
   | Ability;

@@ -44,7 +44,7 @@ async function whileRunning<J extends typeof JOBS | typeof TOPIC_JOBS>(
   }
 }
 
-/** Lets time go by until something is so. It leaves off itself: what it gave up would move the clock for ever. */
+/** Lets time go by until something is so. It leaves off itself: one that was given up would move the clock for ever. */
 async function until(lab: Lab, isSo: () => boolean, what: string): Promise<void> {
   for (let spent = 0; !isSo(); spent += STEP) {
     if (spent > BOUND) throw new ClaimError(`${what}: nothing happened within ${lab.ms(BOUND)} ms`);

@@ -14,7 +14,7 @@ import type { Need } from "./subject.ts";
 
 type Refusal = typeof RangeError | typeof TypeError;
 
-/** A call that must be refused: what is wrong with it, the error's class, and how it is made. */
+/** A call that must be refused: its fault, the error's class, and how it is made. */
 type Row = readonly [wrong: string, refusal: Refusal, call: (lab: Lab) => Promise<unknown>];
 
 /** Any value as whatever a call takes: what a program without types may give. */

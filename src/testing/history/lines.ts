@@ -1,5 +1,5 @@
 /**
- * What a history is made of: one line per event, as a ledger file holds them, one JSON text each.
+ * A history: one line per event, as a ledger file holds them, one JSON text each.
  *
  * @module
  */

@@ -8,12 +8,12 @@ import { type EventMap, type JobEvents, observe } from "../../events.ts";
 import type { DeadChannel } from "../../job.ts";
 import type { Drained, Tally } from "../../worker/state.ts";
 
-/** What became of one run. */
+/** The fate of one run. */
 export interface JobRun {
   /**
    * `completed`: the job is done. `retrying`: the run failed, and the job would run again. `rescheduled`: it would run
    * again, and the run did not fail. `failed`: the job is dead. `released`: it was given back without counting. `stale`: its
-   * lease was lost, and what the handler did changed nothing.
+   * lease was lost, and its settlement changed nothing.
    */
   readonly ended: "completed" | "retrying" | "rescheduled" | "failed" | "released" | "stale";
   /** What the run failed with; of `retrying` and `failed`. */

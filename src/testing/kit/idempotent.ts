@@ -19,7 +19,7 @@ export interface IdempotenceOptions<World extends object, Payload, Seen> {
   readonly handler: (world: World) => Listener<Payload>;
   /** What the handler is given, each time. */
   readonly payload: Payload;
-  /** What became of the fakes: values that are compared, such as mails sent and rows stored. */
+  /** The state of the fakes: values that are compared, such as mails sent and rows stored. */
   readonly observe: (world: World) => Seen | Promise<Seen>;
 }
 
@@ -117,7 +117,7 @@ async function invoke<Payload>(listener: Listener<Payload>, payload: Payload): P
 
 const ID = "idempotent";
 
-/** What a worker gives to a first run, and to one after a lost lease, which does not count. */
+/** The attempt that a worker gives to a first run, and to one after a lost lease, which does not count. */
 function createContext(payload: unknown): HandlerContext {
   const job: HandledJob = {
     id: ID,

@@ -28,7 +28,7 @@ export interface Outbox {
   find(name: string, wanted: unknown): readonly DispatchedJob<unknown>[];
   /** How many there are. */
   readonly size: number;
-  /** A claim that failed, with what was dispatched instead. */
+  /** A claim that failed, with the jobs that were dispatched instead. */
   claim(wanted: string): ClaimError;
 }
 

@@ -1,5 +1,5 @@
 /**
- * A relay for tests: a real one, over memory and a clock that the test moves, with claims about what was dispatched, and
+ * A relay for tests: a real one, over memory and a clock that the test moves, with claims about dispatched jobs, and
  * with the accidents that a queue brings.
  *
  * @module
@@ -24,7 +24,7 @@ import { createLeases } from "./leases.ts";
 import { createOutbox, type DispatchedJob } from "./outbox.ts";
 import { type Registration, runJob, type RunJobOptions } from "./run_job.ts";
 
-/** What a test's relay is made of beside its jobs: what `createRelay` takes, but for what the kit brings. */
+/** The options of a test's relay: those of `createRelay`, but for the parts that the kit brings. */
 export interface TestRelayOptions<Use extends readonly AnyMiddleware[] = readonly AnyMiddleware[]>
   extends
     Omit<RelayOptions<Jobs, Use>, "jobs" | "transport" | "runtime">,
@@ -41,7 +41,7 @@ export interface TestRelay<J extends Jobs, Added = unknown> extends Relay<J, Add
    * Claims that a job of this name was dispatched, with this payload where one is given; answers all that fit, in their
    * order. Ticks of schedules count, duplicates and refused jobs do not.
    *
-   * @throws {Error} named `ClaimError`, which shows what was dispatched instead.
+   * @throws {Error} named `ClaimError`, which shows the jobs that were dispatched instead.
    * @throws {UnknownJobError} for a name that no definition has.
    */
   dispatched<Name extends NameOf<J>>(
@@ -74,7 +74,7 @@ export interface TestRelay<J extends Jobs, Added = unknown> extends Relay<J, Add
   failNext(n?: number, error?: Error): void;
   /**
    * Takes the lease of a running job away, as when its worker was cut off: the job goes to whichever worker asks next, and
-   * what the handler did is `stale`. As in a real store, the worker learns of it when it settles or extends: the handler's
+   * the first run's settlement is `stale`. As in a real store, the worker learns of it when it settles or extends: the handler's
    * signal aborts at the next heartbeat, a third of the lease later.
    *
    * @throws {Error} when no worker holds a job with this id.

@@ -13,7 +13,7 @@ export interface Ledger {
   has(queue: string, id: string): boolean;
   /** The ids for which {@linkcode Ledger.has} is true. */
   ids(queue: string): readonly string[];
-  /** Writes a message down, with a job in each of the queues; what it resolves or rejects with is what became of it. */
+  /** Writes a message down, with a job in each of the queues; the promise ends as the job does. */
   enter(queues: readonly string[], id: string): Promise<void>;
   /** Notes a job that no message brought: an operator reloaded it. */
   note(queue: string, id: string): void;

@@ -20,7 +20,7 @@ export interface Publisher {
   push(jobs: readonly PushJob[], call: Call): Promise<readonly Pushed[]>;
   /** A job came back to this process, whatever the broker has not said yet: it is stored. */
   arrived(topic: string, id: string): void;
-  /** Ends what is under way: whether it was stored is unknown. */
+  /** Ends the publications under way: whether their jobs were stored is unknown. */
   close(error: Error): void;
 }
 
@@ -36,7 +36,7 @@ export interface Press {
 
 /** Makes a publisher. */
 export function createPublisher(press: Press): Publisher {
-  /** Ends of what is under way, by topic and id. */
+  /** Ends of publications under way, by topic and id. */
   const flights = new Map<string, (pushed: Pushed) => void>();
   const unfinished = new Set<(error: Error) => void>();
 
@@ -107,7 +107,7 @@ function keyOf(topic: string, id: string): string {
   return `${topic}\0${id}`;
 }
 
-/** What a broker threw, as what it means; its author may say so with an error of ours. */
+/** The error of a broker, as one of ours; its author may say so with an error of ours. */
 function failureOf(topic: string, cause: unknown): Error {
   if (cause instanceof RelevoError) return cause;
   return new TransportError("TRANSPORT_UNAVAILABLE", `The broker refused a job for '${topic}'`, { cause });

@@ -24,7 +24,7 @@ export type Subscribe = (topic: string, receive: Receive) => Unsubscribe | Promi
 export interface Subscriptions {
   /** Makes sure of some topics; nothing when they are subscribed already. */
   need(topics: readonly string[], call: Call): Promise<void> | undefined;
-  /** Ends all, within so many milliseconds; rejects with what went wrong, when all was tried. */
+  /** Ends all, within so many milliseconds; rejects with the faults, when all was tried. */
   close(error: Error, ms: number): Promise<void>;
 }
 
@@ -143,7 +143,7 @@ async function closeAll(
   if (failures.length > 0) throw failed(failures);
 }
 
-/** Ends subscriptions, each whatever becomes of the others; what went wrong. */
+/** Ends subscriptions, each whatever becomes of the others; answers the faults. */
 async function stopAll(all: readonly Subscription[]): Promise<Error[]> {
   const ends = await Promise.allSettled(all.map(async ({ stop }) => await stop?.()));
   return reasonsOf(ends);

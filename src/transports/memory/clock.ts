@@ -11,7 +11,7 @@ import type { Runtime } from "../../runtime.ts";
 
 /** One reading of the clock, which serves all of a batch. */
 export interface Moment {
-  /** The process time, rounded down: what is due by it is due. */
+  /** The process time, rounded down: a job that is due by it is due. */
   readonly now: number;
   /** The process time, rounded up: where spans begin, so that none is short. */
   readonly start: number;

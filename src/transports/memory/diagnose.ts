@@ -7,7 +7,7 @@
 import { type Finding, room, well } from "../../diagnosis.ts";
 import type { Store } from "./store.ts";
 
-/** What is the case. */
+/** The findings. */
 export function findingsOf({ jobs, maxJobs }: Pick<Store, "jobs" | "maxJobs">): readonly Finding[] {
   return [
     {

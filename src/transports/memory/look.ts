@@ -1,5 +1,5 @@
 /**
- * What an operator sees: counts, listings, single jobs. Payloads are copied, so that what is stored cannot be changed
+ * The operator's reads: counts, listings, single jobs. Payloads are copied, so that what is stored cannot be changed
  * through what was shown.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * What an operator does: dead jobs to waiting ones, any jobs to nothing.
+ * The operator's writes: dead jobs to waiting ones, any jobs to nothing.
  *
  * @module
  */

@@ -36,7 +36,7 @@ export function push(store: Store, jobs: readonly PushJob[], atomic: boolean): r
 
 function add(store: Store, room: Room, job: PushJob, moment: Moment): void {
   const seq = ++store.seq;
-  // An instant in the past is now: it must not come before what waits.
+  // An instant in the past is now: it must not come before the waiting jobs.
   const due = Math.max(moment.now, dueOf(store, moment, job));
   const groups = store.groups.get(job.queue);
   if (groups === undefined) put(room, job, moment, seq, due);

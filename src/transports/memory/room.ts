@@ -186,7 +186,7 @@ export function reclaim(room: Room, now: number): void {
   }
 }
 
-/** What a job that is to run again keeps and changes. */
+/** The parts of a job that change where it is to run again. */
 export interface Again {
   readonly meta: string;
   readonly payload?: Uint8Array | undefined;

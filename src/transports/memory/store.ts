@@ -53,7 +53,7 @@ export function dueOf({ clock }: Store, { now, start, skew }: Moment, { delay, a
   return delay === undefined || delay === 0 ? now : start + Math.ceil(delay);
 }
 
-/** Refuses what is over the limit only together with the payload that stays. */
+/** Refuses metadata that is over the limit only together with the payload that stays. */
 export function checkSize(payload: Uint8Array, meta: string): void {
   // A UTF-16 unit takes at most three bytes, so that most metadata need not be encoded here.
   if (payload.length + 3 * meta.length <= LIMITS.payload) return;

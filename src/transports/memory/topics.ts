@@ -8,7 +8,7 @@ import { groupQueue, partsOf, topicQueue } from "../../names.ts";
 import { pour } from "./room.ts";
 import { roomOf, type Store } from "./store.ts";
 
-/** Binds a group; the first gets what waits. */
+/** Binds a group; the first gets the waiting jobs. */
 export function bind(store: Store, topic: string, group: string): void {
   const own = topicQueue(topic);
   const queue = groupQueue(topic, group);

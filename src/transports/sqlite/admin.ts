@@ -1,5 +1,5 @@
 /**
- * What an operator does: remove and reload, a bounded page in each transaction, so that a million rows stop no heartbeat.
+ * The operator's writes: remove and reload, a bounded page in each transaction, so that a million rows stop no heartbeat.
  *
  * @module
  */

@@ -12,7 +12,7 @@ import { type Operation, type Place, transact } from "./transact.ts";
 /** Carries out operations. */
 export interface Committer {
   submit(operation: Operation): void;
-  /** Ends everything; what waits fails with what `reason` makes. */
+  /** Ends everything; waiting calls fail with the error that `reason` makes. */
   close(reason: () => unknown): Promise<void>;
 }
 

@@ -16,7 +16,7 @@ import { createSpace, type Space } from "./space.ts";
 
 /** The way to the database. */
 export interface Connection {
-  /** What messages call the database. */
+  /** The name in messages of the database. */
   readonly label: string;
   /** Whether other connections see it. */
   readonly shared: boolean;

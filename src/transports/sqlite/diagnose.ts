@@ -34,7 +34,7 @@ const FLEETING: ReadonlyMap<number, string> = new Map([
   [0x794c7630, "a container's own layer (overlay), which goes with the container"],
 ]);
 
-/** What is the case; `file` is empty for a database in memory. */
+/** The findings; `file` is empty for a database in memory. */
 export function findingsOf(
   session: Session,
   file: string,

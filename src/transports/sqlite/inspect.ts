@@ -1,5 +1,5 @@
 /**
- * What an operator sees: counts, listings, single jobs. Reads only.
+ * The operator's reads: counts, listings, single jobs. Reads only.
  *
  * @module
  */
@@ -92,7 +92,7 @@ export function listJobs(session: Session, queue: string, channel: Channel, page
   return { entries, cursor: `${last.group}.${integerOf(last.row.time)}.${integerOf(last.row.seq)}` };
 }
 
-/** What came back goes first; what waits and what came due goes by due time, whichever of the two it is. */
+/** Returned jobs go first; waiting jobs and those that fell due go by due time, whichever of the two they are. */
 function groupsOf(channel: Channel): readonly (readonly Stretch[])[] {
   const stretches = STRETCHES[channel];
   return channel === "waiting" ? [stretches.slice(0, 1), stretches.slice(1)] : [stretches];

@@ -1,5 +1,5 @@
 /**
- * What a user may say to `sqlite()`, and what is wrong with it.
+ * The options of `sqlite()`, and their checks.
  *
  * @module
  */
@@ -35,7 +35,7 @@ export interface SqliteOptions {
    * it looks as often as every 2 ms; what this process stores wakes at once.
    */
   readonly probe?: number | undefined;
-  /** What errors and reports call the transport. Default `sqlite`. */
+  /** The transport's name in errors and reports. Default `sqlite`. */
   readonly name?: string | undefined;
   /** Clock, timer and die. Default: the real ones. Processes that share a file must share the wall clock. */
   readonly runtime?: Runtime | undefined;
@@ -58,7 +58,7 @@ const PROBE = 25;
 /** The least size that leaves room for the tables and a job. */
 const LEAST_BYTES = 256 * 1024;
 
-/** Fills the gaps; throws a `TypeError` or `RangeError` that says what is wrong. */
+/** Fills the gaps; throws a `TypeError` or `RangeError` that says the fault. */
 export function settingsOf(options: SqliteOptions): Settings {
   if (typeof options === "string") {
     throw new TypeError(

@@ -142,7 +142,7 @@ function store(session: Session, jobs: readonly PushJob[]): void {
 function append(session: Session, values: Value[], job: PushJob | undefined): void {
   if (job === undefined) return;
   const { queue, id, name, payload, meta } = job;
-  // An instant in the past is now: it must not come before what waits.
+  // An instant in the past is now: it must not come before the waiting jobs.
   const due = Math.max(session.now, dueOf(session.now, job));
   const waiting = due <= session.now;
   values.push(queue, waiting ? WAITING : DELAYED, due, due, id, name, textValue(meta), payload);

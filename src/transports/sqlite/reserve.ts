@@ -10,7 +10,7 @@ import { BACK, DELAYED, NO_LEASE, PAYLOAD, RESERVED, safe, WAITING } from "./sch
 import type { Session } from "./session.ts";
 import { tokenOf } from "./settle.ts";
 
-/** What a reserve asks for. */
+/** The request of a reserve. */
 export type Wanted = Pick<ReserveOptions, "limit" | "slots" | "lease">;
 
 /** Leases that one reserve takes back beyond its slots. */
@@ -133,7 +133,7 @@ function reclaim(session: Session, queue: string, slots: number): void {
   session.touch(queue, Infinity);
 }
 
-/** The first of what waits and of what came due, by due time and then by the order of dispatch. */
+/** The first of the waiting jobs and of those that fell due, by due time and then by the order of dispatch. */
 function fresh(session: Session, queue: string, limit: number, late: boolean): readonly Row[] {
   const waiting = session.statement(FRESH).all(queue, limit);
   const due = late ? session.statement(DUE).all(queue, session.now, limit) : [];

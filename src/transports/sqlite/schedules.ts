@@ -75,7 +75,7 @@ export function pauseSchedule(
   return session.statement(PAUSE).run(paused ? 1 : 0, note, queue, key).changes > 0;
 }
 
-/** What has come, and how long it is to what comes next. */
+/** The jobs that fell due, and how long it is to the next. */
 export function dueSchedules(session: Session, queues: readonly string[], limit: number): DueSchedules {
   const { now } = session;
   const wanted = JSON.stringify(queues);

@@ -36,7 +36,7 @@ export interface Space {
 
 interface SpaceOptions {
   readonly maxBytes: number | undefined;
-  /** What messages call the database. */
+  /** The name in messages of the database. */
   readonly label: string;
   /** The file whose disk counts; empty for none. */
   readonly file: () => string;

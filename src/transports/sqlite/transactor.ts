@@ -32,8 +32,8 @@ const PAUSE_GROWTH = 1.6;
  * Makes transactions on a connection of your own, one after another however many handlers ask at once. With
  * `context.settle(db)` in one, a job ends together with what its handler wrote, or not at all.
  *
- * @throws {TypeError | RangeError} for what is no connection, or a wrong option. A transaction rejects with what the
- * work throws, with `TransportBusy` when others kept the file locked, and with `TransportFull` or `TransportError` when
+ * @throws {TypeError | RangeError} for a value that is no connection, or a wrong option. A transaction rejects as the
+ * work does, with `TransportBusy` when others kept the file locked, and with `TransportFull` or `TransportError` when
  * it could not be committed; then nothing of it was.
  *
  * @example
