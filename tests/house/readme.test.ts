@@ -41,7 +41,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test("the tables of the README are those that `npm run readme` writes", async () => {
   expect(await withTables(readme)).toBe(readme);
-}, 60_000);
+}, 240_000);
 
 test.each(all.map((program, index) => ({ ...program, index })))(
   "the program of '$title' does what $page says",
@@ -49,12 +49,12 @@ test.each(all.map((program, index) => ({ ...program, index })))(
     const result = await run(
       binaryOf("node24") ?? toolNode(),
       ["--disable-warning=ExperimentalWarning", "program.ts"],
-      { timeout: 20_000, env, cwd: join(folder, `${index}`) },
+      { timeout: 60_000, env, cwd: join(folder, `${index}`) },
     );
     expect(result.code, result.output).toBe(0);
     if (output !== undefined) expect(result.output).toBe(output);
   },
-  30_000,
+  70_000,
 );
 
 test("every program of the README and of the pages in docs/ compiles", async () => {
