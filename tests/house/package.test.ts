@@ -14,7 +14,7 @@ const env = toolEnvironment();
 
 beforeAll(async () => {
   await installPacked(await pack(folder), folder);
-}, 130_000);
+}, 490_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

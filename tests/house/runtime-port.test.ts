@@ -25,7 +25,7 @@ async function reported(path: string, source: string): Promise<readonly string[]
   const { output } = await run(
     binaryOf("deno") ?? "deno",
     ["lint", "--json", "--config", config, join(folder, path)],
-    { timeout: 20_000, env: toolEnvironment(), cwd: folder },
+    { timeout: 120_000, env: toolEnvironment(), cwd: folder },
   );
   const { diagnostics, errors } = JSON.parse(output) as {
     readonly diagnostics: readonly { readonly message: string }[];

@@ -19,13 +19,13 @@ beforeAll(async () => {
   const env = toolEnvironment();
   const tsc = inRepository("node_modules/typescript/bin/tsc");
   const [first, second] = await Promise.all([
-    run(toolNode(), [tsc, "-p", "tsconfig.json", "--pretty", "false"], { timeout: 60_000, env }),
-    run(binaryOf("deno") ?? "deno", ["check", "--quiet", ...files], { timeout: 60_000, env }),
+    run(toolNode(), [tsc, "-p", "tsconfig.json", "--pretty", "false"], { timeout: 300_000, env }),
+    run(binaryOf("deno") ?? "deno", ["check", "--quiet", ...files], { timeout: 300_000, env }),
   ]);
   reports.tsc = first.output;
   reports.deno = second.output;
   if (second.code !== 0 && !second.output.includes("tests/types/")) throw new Error(second.output);
-}, 70_000);
+}, 310_000);
 
 test("there are type tests", () => {
   expect(files.length).toBeGreaterThan(0);
@@ -58,13 +58,13 @@ relay.handle("pya", () => undefined);
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
   const tsc = inRepository("node_modules/typescript/bin/tsc");
   const { output } = await run(toolNode(), [tsc, "-p", folder, "--pretty", "false"], {
-    timeout: 60_000,
+    timeout: 240_000,
     env: toolEnvironment(),
   });
   const wanted = `is not assignable to parameter of type '"mail.send" | "pay"'.`;
   expect(output).toContain(`Argument of type '"mail.sned"' ${wanted}`);
   expect(output).toContain(`Argument of type '"pya"' ${wanted}`);
-}, 70_000);
+}, 310_000);
 
 test.each(files)("every line of %s that must not compile has a neighbour that does", (file) => {
   const blocks = readFileSync(inRepository(file), "utf8").split(/\n\s*\n/);

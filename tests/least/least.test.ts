@@ -44,7 +44,7 @@ beforeAll(async () => {
   await installPacked(await pack(folder), project);
   cpSync(inRepository("tests/least/contract.mjs"), join(project, "contract.mjs"));
   writeFileSync(join(project, "subjects.mjs"), packedSubjects());
-}, 130_000);
+}, 490_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -109,7 +109,7 @@ for (const version of least) {
       let results: ReadonlyMap<string, string | undefined> = new Map();
       beforeAll(async () => {
         results = await contractOn(version);
-      }, 130_000);
+      }, 490_000);
 
       test.each(cases)("%s", (name) => {
         expect([...results.keys()]).toContain(name);

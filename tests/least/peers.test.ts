@@ -19,7 +19,7 @@ let tarball = "";
 
 beforeAll(async () => {
   tarball = await pack(folder);
-}, 130_000);
+}, 490_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

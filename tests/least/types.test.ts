@@ -42,7 +42,7 @@ beforeAll(async () => {
     join(project, "program.ts"),
     programOf(Object.keys(exports).map((entry) => entry.replace(".", name))),
   );
-}, 130_000);
+}, 490_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -38,7 +38,7 @@ export async function graphOf(files: readonly string[]): Promise<Graph> {
     const { code, output } = await run(
       binaryOf("deno") ?? "deno",
       ["info", "--json", "--quiet", "--config", inRepository("deno.json"), entry],
-      { timeout: 30_000, env: toolEnvironment() },
+      { timeout: 240_000, env: toolEnvironment() },
     );
     if (code !== 0) throw new Error(`Cannot read the imports: ${output}`);
     return read(JSON.parse(output.slice(output.indexOf("{"))) as Info);

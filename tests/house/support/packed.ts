@@ -19,7 +19,7 @@ import { toolEnvironment } from "../../../scripts/lib/tools.mjs";
 const ALWAYS = ["package.json", "LICENSE", "README.md"];
 
 /** Runs npm in a folder; its output. */
-export async function runNpm(args: readonly string[], cwd: string, timeout = 60_000): Promise<string> {
+export async function runNpm(args: readonly string[], cwd: string, timeout = 240_000): Promise<string> {
   const [command, all] = npm(toolNode(), [...args, "--loglevel=error"]);
   const { code, output } = await run(command, all, { timeout, env: toolEnvironment(), cwd });
   if (code !== 0) throw new Error(`npm ${args[0]} ended with ${code}: ${output}`);
@@ -38,7 +38,7 @@ export async function pack(folder: string): Promise<string> {
     cpSync(inRepository(file), join(stage, file), { recursive: true });
   }
   const build = await run(toolNode(), [inRepository("scripts/build.mjs"), join(stage, "dist")], {
-    timeout: 60_000,
+    timeout: 240_000,
     env: toolEnvironment(),
   });
   if (build.code !== 0) throw new Error(`Cannot build: ${build.output}`);
