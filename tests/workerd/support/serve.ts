@@ -27,6 +27,8 @@ export interface Answer {
 
 /** A worker that serves. */
 export interface Worker extends AsyncDisposable {
+  /** Where it takes requests. */
+  readonly socketPath: string;
   /** Makes a request of its own. */
   get(path: string): Promise<Answer>;
   /** Makes a request, and resolves with the beginning of its answer; it goes on until the caller leaves. */
@@ -78,6 +80,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await new Promise((resolve) => setTimeout(resolve, STEP));
   }
   return {
+    socketPath: join(folder, "worker.socket"),
     get: (path) => ask(join(folder, "worker.socket"), path),
     hold: (path) => hold(join(folder, "worker.socket"), path),
     scheduled: () => ask(join(folder, "clock.socket"), "/"),
