@@ -85,7 +85,7 @@ export function reloadPage(
   if (changed > 0) {
     session.count(queue, channel, -changed);
     session.count(queue, "waiting", changed);
-    session.touch(queue, Infinity);
+    session.bring(queue, Infinity);
   }
   return { changed, taken: rows.length - changed, ...(next === undefined ? {} : { next }) };
 }

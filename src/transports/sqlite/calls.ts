@@ -5,14 +5,12 @@
  */
 
 import { DeadlineExceeded, TransportClosed } from "../../errors.ts";
-import type { Call, Delivery, ReserveOptions } from "../../exchange.ts";
+import type { Call } from "../../exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Walk, Walked } from "./admin.ts";
 import type { Committer } from "./commit.ts";
 import type { Session } from "./session.ts";
-import { type Answer, createReserve } from "./take.ts";
 import type { Operation } from "./transact.ts";
-import type { Waiting } from "./waiting.ts";
 
 /** What a call does with the database. */
 export interface Work<T> {
@@ -34,7 +32,6 @@ export interface Calls {
     part: (session: Session) => T,
     more: (done: T) => boolean,
   ): Promise<void>;
-  reserve(queues: readonly string[], options: ReserveOptions): Promise<readonly Delivery[]>;
   close(): void;
 }
 
@@ -42,12 +39,15 @@ interface CallsOptions {
   readonly name: string;
   readonly runtime: Runtime;
   readonly committer: Committer;
-  readonly waiting: Waiting;
+}
+
+/** What a promise is ended by, from outside. */
+interface Answer {
+  fail(error: unknown): void;
 }
 
 /** Makes the calls of a transport. */
-export function createCalls({ name, runtime, committer, waiting }: CallsOptions): Calls {
-  const parked = new Set<Answer>();
+export function createCalls({ name, runtime, committer }: CallsOptions): Calls {
   let closed = false;
 
   /** Refuses what must not begin, and listens for the abort of what may. Returns what ends the listening. */
@@ -65,7 +65,7 @@ export function createCalls({ name, runtime, committer, waiting }: CallsOptions)
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       let deaf = (): void => {};
-      const operation: Operation & Answer = {
+      const operation: Operation & { over: boolean } = {
         size,
         writes,
         deadline: runtime.monotonic() + deadline,
@@ -124,11 +124,8 @@ export function createCalls({ name, runtime, committer, waiting }: CallsOptions)
     call,
     walk,
     repeat,
-    reserve: createReserve({ runtime, committer, waiting, listen, parked }),
     close() {
       closed = true;
-      for (const answer of [...parked]) answer.fail(new TransportClosed(name));
-      waiting.alarms.clear();
     },
   };
 }

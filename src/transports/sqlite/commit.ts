@@ -33,7 +33,7 @@ const PAUSE_GROWTH = 1.6;
 
 /** Makes a committer. */
 export function createCommitter(place: Place): Committer {
-  const { connection, runtime, crowd } = place;
+  const { connection, runtime, waiting: calls } = place;
   const closing = new AbortController();
   let waiting: Item[] = [];
   let working: Promise<void> | undefined;
@@ -78,7 +78,7 @@ export function createCommitter(place: Place): Committer {
       if (isBusy(error)) return postpone(group, error);
       excuse(group, error, session);
     }
-    if (session !== undefined) crowd.rest(session);
+    if (session !== undefined) calls.rest(session);
     return true;
   }
 

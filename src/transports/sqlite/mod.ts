@@ -82,12 +82,13 @@ export function sqlite(options: SqliteOptions): Transport {
     probe,
     submit: (operation) => committer.submit(operation),
   });
-  const committer = createCommitter({ connection, runtime, crowd: waiting });
-  const calls = createCalls({ name, runtime, committer, waiting });
+  const committer = createCommitter({ connection, runtime, waiting });
+  const calls = createCalls({ name, runtime, committer });
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
     calls.close();
+    await waiting.waiters.close(new TransportClosed(name));
     await committer.close(() => new TransportClosed(name));
     connection.close();
   }
@@ -116,9 +117,13 @@ export function sqlite(options: SqliteOptions): Transport {
       });
     },
     reserve: (queues, options) =>
-      calls.reserve(queues, options).catch((error) => {
+      waiting.waiters.reserve(queues, options).catch((error) => {
         if (!(error instanceof TransportFull) || options.limit <= FEW) throw error;
-        return calls.reserve(queues, { ...options, limit: FEW, slots: Math.min(options.slots, FEW) });
+        return waiting.waiters.reserve(queues, {
+          ...options,
+          limit: FEW,
+          slots: Math.min(options.slots, FEW),
+        });
       }),
     extend: (leases, call) =>
       inParts(leases, (part) =>

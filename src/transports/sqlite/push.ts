@@ -147,5 +147,6 @@ function append(session: Session, values: Value[], job: PushJob | undefined): vo
   const waiting = due <= session.now;
   values.push(queue, waiting ? WAITING : DELAYED, due, due, id, name, textValue(meta), payload);
   session.count(queue, waiting ? "waiting" : "delayed", 1);
-  session.touch(queue, waiting ? 1 : 0);
+  if (waiting) session.bring(queue, 1);
+  else session.expect(queue, due);
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Delivery, ReserveOptions } from "../../exchange.ts";
+import type { Found } from "../../store/poll.ts";
 import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
 import { BACK, DELAYED, NO_LEASE, PAYLOAD, RESERVED, safe, WAITING } from "./schema.ts";
 import type { Session } from "./session.ts";
@@ -46,10 +47,27 @@ const NEXT_TIME = `SELECT min(time) AS time FROM (
 } AND priority = 0)
   WHERE time < ${Number.MAX_SAFE_INTEGER}`;
 
+const IN_USE = "SELECT queue FROM relevo_queues WHERE waiting > 0 OR delayed > 0 OR reserved > 0";
+/** Queues that are asked about one by one; of more it is asked first which of all queues hold anything. */
+const FEW_QUEUES = 16;
+
+/** The queues that hold a job that is not dead. */
+export function queuesInUse(session: Session): readonly string[] {
+  return session.statement(IN_USE).all().map(({ queue }) => textOf(queue));
+}
+
+/** Those of some queues that may hold something. */
+function inUse(session: Session, queues: readonly string[]): ReadonlySet<string> {
+  // What came before in this transaction counts.
+  if (queues.length > FEW_QUEUES) session.flush();
+  return new Set(queues.length > FEW_QUEUES ? queuesInUse(session) : queues);
+}
+
 /** Whether a reserve of these queues would find something to do: a read, so that an idle reserve takes no lock. */
 export function hasWork(session: Session, queues: readonly string[], slots: number): boolean {
+  const used = inUse(session, queues);
   return queues.some((queue) => {
-    if (session.empty.has(queue)) return false;
+    if (session.empty.has(queue) || !used.has(queue)) return false;
     const row = session.statement(READY).get(queue, session.now);
     const [fresh, back] = [integerOf(row?.fresh) === 1, integerOf(row?.back) === 1];
     if (!fresh && !back) session.empty.add(queue);
@@ -57,19 +75,25 @@ export function hasWork(session: Session, queues: readonly string[], slots: numb
   });
 }
 
-/** When the next delayed job of a queue is due or the next of its leases ends; undefined when there is none. */
-export function nextTime(session: Session, queue: string): number | undefined {
-  const time = session.statement(NEXT_TIME).get(queue)?.time;
-  return time === null || time === undefined ? undefined : integerOf(time);
+/** When the next delayed job of each queue is due or the next of its leases ends; `Infinity`: never. */
+export function nextTimes(session: Session, queues: readonly string[]): readonly number[] {
+  const used = inUse(session, queues);
+  return queues.map((queue) => used.has(queue) ? nextTime(session, queue) : Infinity);
 }
 
-/** Takes jobs. */
+function nextTime(session: Session, queue: string): number {
+  const time = session.statement(NEXT_TIME).get(queue)?.time;
+  return time === null || time === undefined ? Infinity : integerOf(time);
+}
+
+/** Takes jobs, and says of each queue when something happens in it next, if nothing else is left. */
 export function reserveJobs(
   session: Session,
   queues: readonly string[],
   wanted: Wanted,
-): readonly Delivery[] {
+): Pick<Found, "deliveries" | "next"> {
   const deliveries: Delivery[] = [];
+  const next: (number | undefined)[] = [];
   const until = session.now + Math.ceil(wanted.lease);
   let slots = wanted.slots;
   let bytes = 0;
@@ -80,7 +104,7 @@ export function reserveJobs(
     if (lease === 0) lease = integerOf(session.statement(NEXT_LEASE).get()?.last);
     mark(session, rows, until, lease);
     session.count(queue, "reserved", rows.length);
-    session.touch(queue, 0);
+    session.expect(queue, until);
     for (const row of rows) {
       const delivery = deliveryOf(queue, row, lease, wanted.lease);
       bytes += delivery.payload.length;
@@ -105,22 +129,29 @@ export function reserveJobs(
     return Math.min(PAGE, Math.ceil((ENOUGH - bytes) / average), wanted.limit - deliveries.length);
   }
 
-  for (const queue of queues) {
-    if (room() === 0) break;
-    if (session.empty.has(queue)) continue;
+  function serve(queue: string): number | undefined {
     const before = deliveries.length;
     const seldom = session.statement(SELDOM).get(queue, session.now);
     const lost = integerOf(seldom?.lost) === 1;
     if (lost) reclaim(session, queue, slots);
     if (lost || integerOf(seldom?.back) === 1) takeBack(queue);
-    for (let page = room(); page > 0; page = room()) {
+    let left = true;
+    for (let page = room(); left && page > 0; page = room()) {
       const rows = fresh(session, queue, page, integerOf(seldom?.due) === 1);
       hand(queue, rows);
-      if (rows.length < page) break;
+      left = rows.length === page;
     }
     if (deliveries.length === before && slots > 0) session.empty.add(queue);
+    return left || slots < Math.min(1, wanted.slots) ? undefined : nextTime(session, queue);
   }
-  return deliveries;
+
+  const used = inUse(session, queues);
+  for (const queue of queues) {
+    if (room() === 0) break;
+    if (!used.has(queue)) next.push(Infinity);
+    else next.push(session.empty.has(queue) ? nextTime(session, queue) : serve(queue));
+  }
+  return { deliveries, next };
 }
 
 /** Takes back leases that ended, the longest ended first. */
@@ -130,7 +161,7 @@ function reclaim(session: Session, queue: string, slots: number): void {
   if (lost === 0) return;
   session.count(queue, "reserved", -lost);
   session.count(queue, "waiting", lost);
-  session.touch(queue, Infinity);
+  session.bring(queue, Infinity);
 }
 
 /** The first of the waiting jobs and of those that fell due, by due time and then by the order of dispatch. */

@@ -15,16 +15,20 @@ export interface Session {
   readonly space: Space;
   /** The wall clock at the start of the transaction, in milliseconds since the epoch. */
   now: number;
-  /** Queues found empty in this transaction, so that a crowd of waiters asks once. */
+  /** Queues found empty in this transaction, so that many calls ask once. */
   readonly empty: Set<string>;
-  /** Queues in which something changed for waiting reserve calls, and how many of them may find a job. */
-  readonly touched: Map<string, number>;
+  /** Queues in which calls that wait may find a job, and how many of them. */
+  readonly came: Map<string, number>;
+  /** Queues in which something happens by itself, and when at the earliest. */
+  readonly expected: Map<string, number>;
   /** The statement of a text, prepared once; its parameters may be numbered. */
   statement(sql: string): Statement;
   /** Adds to a queue's counter. */
   count(queue: string, channel: Channel, by: number): void;
-  /** Says that so many reserve calls that wait at a queue may find a job; 0: only that times changed. */
-  touch(queue: string, waiters: number): void;
+  /** So many calls that wait for a queue may find a job. */
+  bring(queue: string, jobs: number): void;
+  /** A job is due in a queue, or a lease ends, at that time. */
+  expect(queue: string, time: number): void;
   /** Writes the counters down: the last thing before a commit. */
   flush(): void;
   /** Forgets what was gathered. */
@@ -45,7 +49,8 @@ export function createSession(database: Database, space: Space): Session {
     space,
     now: 0,
     empty: new Set(),
-    touched: new Map(),
+    came: new Map(),
+    expected: new Map(),
     statement(sql) {
       let statement = statements.get(sql);
       if (statement === undefined) {
@@ -62,9 +67,12 @@ export function createSession(database: Database, space: Space): Session {
       }
       count[channel] += by;
     },
-    touch(queue, waiters) {
-      session.touched.set(queue, (session.touched.get(queue) ?? 0) + waiters);
-      if (waiters > 0) session.empty.delete(queue);
+    bring(queue, jobs) {
+      session.came.set(queue, (session.came.get(queue) ?? 0) + jobs);
+      session.empty.delete(queue);
+    },
+    expect(queue, time) {
+      session.expected.set(queue, Math.min(time, session.expected.get(queue) ?? Infinity));
     },
     flush() {
       for (const [queue, count] of counts) {
@@ -77,7 +85,8 @@ export function createSession(database: Database, space: Space): Session {
     clear() {
       counts.clear();
       session.empty.clear();
-      session.touched.clear();
+      session.came.clear();
+      session.expected.clear();
     },
   };
   return session;

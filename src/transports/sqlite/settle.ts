@@ -48,8 +48,9 @@ function onCurrent(session: Session, sql: string, { queue, token }: Held, ...val
 /** Moves the ends of leases. */
 export function extendLeases(session: Session, leases: readonly Extension[]): readonly Extended[] {
   return leases.map((lease) => {
-    const held = onCurrent(session, EXTEND, lease, session.now + Math.ceil(lease.ms));
-    if (held) session.touch(lease.queue, 0);
+    const end = session.now + Math.ceil(lease.ms);
+    const held = onCurrent(session, EXTEND, lease, end);
+    if (held) session.expect(lease.queue, end);
     return { state: held ? "held" : "stale" };
   });
 }
@@ -70,7 +71,7 @@ function settle(session: Session, settlement: Settlement): Settled {
     case "release": {
       if (!onCurrent(session, RELEASE, settlement)) return "stale";
       session.count(settlement.queue, "waiting", 1);
-      session.touch(settlement.queue, Infinity);
+      session.bring(settlement.queue, Infinity);
       break;
     }
     case "again": {
@@ -109,6 +110,7 @@ function again(session: Session, settlement: Settlement & { readonly to: "again"
   if (payload !== undefined) values.push(payload);
   if (!onCurrent(session, payload === undefined ? AGAIN : AGAIN_WITH, settlement, ...values)) return false;
   session.count(queue, waiting ? "waiting" : "delayed", 1);
-  session.touch(queue, waiting ? Infinity : 0);
+  if (waiting) session.bring(queue, Infinity);
+  else session.expect(queue, due);
   return true;
 }

@@ -75,7 +75,7 @@ function movePage(session: Session, from: string, to: string): boolean {
     if (moved === 0) continue;
     session.count(from, channel, -moved);
     session.count(to, channel, moved);
-    session.touch(to, state === WAITING ? Infinity : 0);
+    session.bring(to, Infinity);
     room -= moved;
   }
   return room === 0;

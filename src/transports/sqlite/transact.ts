@@ -22,18 +22,18 @@ export interface Operation {
   /** Whether it has anything to write; asked before a transaction is begun for it alone. */
   needed?(session: Session): boolean;
   /** What it comes to when nothing was needed. */
-  idle?(): () => void;
-  /** Whether it did its work in vain, and would not after what was done behind it in these queues. */
-  hungry?(touched: Session["touched"]): boolean;
+  idle?(session: Session): () => void;
+  /** Whether it did its work in vain, and may not after what was done behind it. */
+  hungry?(): boolean;
   /** Does it; what it returns is called once all is committed, and must not throw. */
   run(session: Session): () => void;
   fail(error: unknown): void;
 }
 
-/** The reserve calls that wait for a job. */
-export interface Crowd {
-  /** Takes the waiting calls out of the crowd that may find a job now. */
-  claim(touched: ReadonlyMap<string, number>): readonly Operation[];
+/** How a transaction wakes calls that wait. */
+export interface Wakes {
+  /** The operations of those that may find a job now. */
+  wake(session: Session): readonly Operation[];
   /** A group of operations was committed, or none. */
   rest(session: Session): void;
 }
@@ -42,16 +42,16 @@ export interface Crowd {
 export interface Place {
   readonly connection: Connection;
   readonly runtime: Runtime;
-  readonly crowd: Crowd;
+  readonly waiting: Wakes;
 }
 
-/** Carries out a group; the waiting calls that it woke are added to it. Throws when nothing was done. */
+/** Carries out a group; those of the calls that it woke are added to it. Throws when nothing was done. */
 export function transact(place: Place, session: Session, group: Operation[]): void {
   begin(place, session);
   const writing = group.some((operation) => operation.writes && (operation.needed?.(session) ?? true));
   const ends = writing
     ? write(place, session, group)
-    : group.map((operation) => operation.idle?.() ?? operation.run(session));
+    : group.map((operation) => operation.idle?.(session) ?? operation.run(session));
   for (const end of ends) end();
 }
 
@@ -61,7 +61,7 @@ function begin({ runtime }: Place, session: Session): void {
 }
 
 function write(place: Place, session: Session, group: Operation[]): readonly (() => void)[] {
-  const { crowd } = place;
+  const { waiting } = place;
   const run = (operation: Operation): () => void => {
     // A reader in between sees the counters of the calls before.
     if (!operation.writes) session.flush();
@@ -73,9 +73,9 @@ function write(place: Place, session: Session, group: Operation[]): readonly (()
     // The wait for the lock took time, and others may have committed in it.
     begin(place, session);
     const ends = group.map(run);
-    // A reserve call that waits for the jobs just stored gets them in the same transaction.
-    const woken = crowd.claim(session.touched);
-    const hungry = group.map((operation) => operation.hungry?.(session.touched) ?? false);
+    // A call that waits for the jobs just stored gets them in the same transaction.
+    const woken = waiting.wake(session);
+    const hungry = group.map((operation) => operation.hungry?.() ?? false);
     group.push(...woken);
     ends.push(...woken.map(run));
     // In the place of its first end: that would answer with nothing if the wait ran out during the commit, and leave

@@ -1,36 +1,27 @@
 /**
- * Those who wait for a job, and the one sleep that looks out for all of them: for other processes' commits, for the
- * next due time, for the next lease end. Nothing sleeps while nobody waits.
+ * Reserve calls that wait: each poll is an operation, in the transaction of the push that woke its call where there is
+ * one. While a call sleeps it is looked for other processes' commits.
  *
  * @module
  */
 
-import { type Alarms, createAlarms } from "../../alarms.ts";
 import type { Runtime } from "../../runtime.ts";
-import { createAgenda } from "./agenda.ts";
+import type { Poll } from "../../store/poll.ts";
+import { createWaiters, type Waiters } from "../../store/waiters.ts";
 import type { Connection } from "./connection.ts";
-import type { Crowd, Operation } from "./transact.ts";
+import { hasWork, nextTimes, queuesInUse, reserveJobs } from "./reserve.ts";
+import type { Operation, Wakes } from "./transact.ts";
 
-/** Somebody who waits for a job. */
-export interface Waiter {
-  readonly queues: readonly string[];
-  /** Asks again. */
-  readonly operation: Operation;
+/** The calls that wait, and how a transaction wakes them. */
+export interface Waiting extends Wakes {
+  readonly waiters: Waiters;
 }
 
-/** The crowd, and what it needs. */
-export interface Waiting extends Crowd {
-  readonly alarms: Alarms;
-  park(waiter: Waiter): void;
-  /** Takes somebody out; false when they did not wait. */
-  leave(waiter: Waiter): boolean;
-}
-
-/** How it looks out. */
+/** What waiting needs. */
 export interface WaitingOptions {
   readonly connection: Connection;
   readonly runtime: Runtime;
-  /** Milliseconds at most between two looks. */
+  /** Milliseconds at most between two looks for commits. */
   readonly probe: number;
   readonly submit: (operation: Operation) => void;
 }
@@ -38,77 +29,61 @@ export interface WaitingOptions {
 /** Milliseconds at least between two looks, and the part of the time since others were seen at work that they are. */
 const FIRST_PROBE = 2;
 const QUIET_PART = 1 / 250;
-/** Milliseconds between two looks where nobody else can be at work, as a wall clock may jump. */
+/** Milliseconds between two looks where no other process can be at work, as a wall clock may jump. */
 const ALONE = 1_000;
-
 /** Milliseconds without a change in the store after which its log is emptied. */
 const IDLE = 5_000;
 
-/** Why a sleep ends early. Nobody sees it; without a reason each abort would make an error with a stack. */
-const ROUSED = "roused";
-
-/** Makes an empty crowd. */
+/** Makes the waiting of a transport. */
 export function createWaiting({ connection, runtime, probe, submit }: WaitingOptions): Waiting {
-  const alarms = createAlarms(runtime);
-  const parked = new Set<Waiter>();
-  const agenda = createAgenda();
   let seen = connection.version();
   let busyAt = runtime.monotonic();
   let storedAt = busyAt;
   let tidied = true;
-  let lookAt = Infinity;
-  /** Ends the sleep; lasts for many of them, as it costs more than a look does. */
-  let rousing: AbortController | undefined;
+  /** Operations of calls that a transaction wakes, while it does. */
+  let woken: Operation[] | undefined;
 
-  function rouse(): void {
-    rousing?.abort(ROUSED);
-    rousing = undefined;
-    lookAt = Infinity;
-  }
+  const waiters = createWaiters(runtime, {
+    poll(poll) {
+      const operation = operationOf(poll, runtime, submit);
+      if (woken === undefined) submit(operation);
+      else woken.push(operation);
+    },
+    check: {
+      first: true,
+      every: () =>
+        connection.probes
+          ? Math.min(probe, Math.max(FIRST_PROBE, (runtime.monotonic() - busyAt) * QUIET_PART))
+          : ALONE,
+      run() {
+        waiters.tell(runtime.now());
+        if (!othersCommitted()) return tidyWhenIdle();
+        busyAt = runtime.monotonic();
+        tidied = false;
+        notifyInUse();
+      },
+    },
+  });
 
-  function leave(waiter: Waiter): boolean {
-    if (!parked.delete(waiter)) return false;
-    if (parked.size > 0) return true;
-    rouse();
-    agenda.clear();
-    return true;
-  }
-
-  function wake(queues?: ReadonlySet<string>): void {
-    for (const waiter of [...parked]) {
-      if (queues !== undefined && !waiter.queues.some((queue) => queues.has(queue))) continue;
-      leave(waiter);
-      submit(waiter.operation);
+  function othersCommitted(): boolean {
+    const before = seen;
+    try {
+      seen = connection.version();
+    } catch {
+      // What keeps the database from being read is told to the call that comes next.
     }
+    return seen !== before;
   }
 
-  function arm(): void {
-    if (parked.size === 0) return;
-    const now = runtime.monotonic();
-    const longest = connection.probes
-      ? Math.min(probe, Math.max(FIRST_PROBE, (now - busyAt) * QUIET_PART))
-      : ALONE;
-    const ms = Math.max(1, Math.min(longest, agenda.next - runtime.now()));
-    if (lookAt <= now + ms) return;
-    if (lookAt < Infinity) rouse();
-    lookAt = now + ms;
-    rousing ??= new AbortController();
-    runtime.sleep(ms, rousing.signal).then(lookOut, () => {});
-  }
-
-  function lookOut(): void {
-    lookAt = Infinity;
-    if (othersCommitted()) {
-      busyAt = runtime.monotonic();
-      tidied = false;
-      agenda.clear();
-      wake();
-      return;
+  /** A commit does not say where: it may be in any queue that holds something now. */
+  function notifyInUse(): void {
+    // Of another file at this place the calls that wait shall hear by themselves.
+    if (seen < 0) return waiters.notifyAll();
+    try {
+      waiters.notify(queuesInUse(connection.session()));
+    } catch {
+      waiters.notifyAll();
     }
-    const now = runtime.now();
-    if (agenda.next <= now) wake(agenda.take(now));
-    tidyWhenIdle();
-    arm();
   }
 
   /** Once for each time that something was stored, when nothing was for a while. */
@@ -122,48 +97,49 @@ export function createWaiting({ connection, runtime, probe, submit }: WaitingOpt
     }
   }
 
-  function othersCommitted(): boolean {
-    const before = seen;
-    try {
-      seen = connection.version();
-    } catch {
-      // What keeps the database from being read is told to the call that comes next.
-    }
-    return seen !== before;
-  }
-
   return {
-    alarms,
-    park(waiter) {
-      parked.add(waiter);
+    waiters,
+    wake({ came }) {
+      if (came.size === 0) return [];
+      woken = [];
+      waiters.notify(came.keys(), came);
+      const operations = woken;
+      woken = undefined;
+      return operations;
     },
-    leave,
-    claim(touched) {
-      const claimed: Operation[] = [];
-      for (const [queue, waiters] of touched) {
-        let rest = waiters;
-        for (const waiter of [...parked]) {
-          if (rest <= 0) break;
-          if (!waiter.queues.includes(queue)) continue;
-          leave(waiter);
-          claimed.push(waiter.operation);
-          rest--;
-        }
-      }
-      return claimed;
-    },
-    rest(session) {
-      if (session.touched.size > 0) {
-        storedAt = runtime.monotonic();
-        tidied = false;
-      }
-      if (parked.size === 0) return;
-      try {
-        agenda.refresh(session, parked);
-      } catch {
-        // The next look will ask again.
-      }
-      arm();
+    rest({ came, expected }) {
+      for (const [queue, time] of expected) waiters.expect(queue, time);
+      if (came.size + expected.size === 0) return;
+      storedAt = runtime.monotonic();
+      tidied = false;
     },
   };
+}
+
+function operationOf(poll: Poll, runtime: Runtime, submit: (operation: Operation) => void): Operation {
+  const { queues, options: { slots, deadline, limit, ready }, until } = poll;
+  let inVain = false;
+  const operation: Operation = {
+    size: limit,
+    writes: true,
+    deadline: until + deadline,
+    get over(): boolean {
+      return poll.over;
+    },
+    needed: (session) => hasWork(session, queues, slots),
+    idle(session) {
+      const next = nextTimes(session, queues);
+      return () => poll.done({ deliveries: [], next, now: runtime.now() });
+    },
+    hungry: () => inVain && poll.waits && poll.missed,
+    run(session) {
+      const held = ready?.();
+      if (held !== undefined) return () => void held.then(() => poll.over || submit(operation));
+      const found = reserveJobs(session, queues, poll.options);
+      inVain = found.deliveries.length === 0;
+      return () => poll.done({ ...found, now: runtime.now() });
+    },
+    fail: (error) => poll.failed(error),
+  };
+  return operation;
 }
