@@ -34,6 +34,14 @@ export interface Poll {
   failed(error: unknown): void;
 }
 
+/** Calls that sleep. */
+export interface Slept {
+  /** The queues that they wait for. */
+  readonly queues: readonly string[];
+  /** The least of their deadlines. */
+  readonly deadline: number;
+}
+
 /** What a store does for calls that wait; all but `poll` where it has the need. */
 export interface WaitersStore {
   /** Begins a poll, and ends it by its `done` or `failed`, at once or later. */
@@ -46,7 +54,7 @@ export interface WaitersStore {
     every(): number;
     /** Check also whenever a call begins to wait. */
     readonly first?: boolean;
-    run(queues: () => readonly string[]): void | Promise<void>;
+    run(slept: () => Slept): void | Promise<void>;
   };
   /** Queues are waited for from now on. */
   watch?(queues: readonly string[]): void;

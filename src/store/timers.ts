@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Slept } from "./poll.ts";
 import { fail, heed, type Queue, type State } from "./waiter.ts";
 import { change } from "./watched_queues.ts";
 
@@ -57,7 +58,13 @@ export function check(state: State): void {
   const { store, checking, watched, runtime } = state;
   if (checking !== "now") checking?.cancel();
   state.checking = "now";
-  const queues = (): readonly string[] => sleptFor(state).map(({ queue }) => queue);
+  const slept = (): Slept => ({
+    queues: sleptFor(state).map(({ queue }) => queue),
+    deadline: [...state.waiters].reduce(
+      (least, { asleep, options: { deadline } }) => asleep ? Math.min(least, deadline) : least,
+      Infinity,
+    ),
+  });
   const over = (): void => {
     state.checking = undefined;
     state.checked = runtime.monotonic();
@@ -68,7 +75,7 @@ export function check(state: State): void {
     over();
   };
   try {
-    const checked = store.check?.run(queues);
+    const checked = store.check?.run(slept);
     if (checked === undefined) over();
     else checked.then(over, failed);
   } catch (error) {

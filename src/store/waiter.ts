@@ -110,12 +110,14 @@ export function notify(state: State, names: Iterable<string>, jobs?: ReadonlyMap
   return woken;
 }
 
-/** Another process counts on a poll of a queue. */
-export function call(state: State, name: string): boolean {
-  const queue = state.watched.get(name);
-  if (queue === undefined) return false;
-  queue.called = true;
-  return notify(state, [name]);
+/** Another process counts on a poll of queues. */
+export function call(state: State, names: Iterable<string>): void {
+  const called = [...names];
+  for (const name of called) {
+    const queue = state.watched.get(name);
+    if (queue !== undefined) queue.called = true;
+  }
+  notify(state, called);
 }
 
 /** Ends a call, once. */

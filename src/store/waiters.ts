@@ -38,9 +38,9 @@ export interface Waiters {
    */
   notify(queues: Iterable<string>, jobs?: ReadonlyMap<string, number>): boolean;
   /** As `notify`, where another process counts on a poll from here. */
-  called(queue: string): void;
-  /** As `notify`, if a call sleeps that takes whatever comes there; else nothing happens, and it answers false. */
-  foretell(queue: string): boolean;
+  called(queues: Iterable<string>): void;
+  /** Whether a call sleeps that takes whatever comes to a queue. */
+  isAwaited(queue: string): boolean;
   /** Something happens in a queue at this time of the store's clock, if not before. */
   expect(queue: string, time: number): void;
   /** As `notify` for all queues, where it is not known in which of them something came. */
@@ -87,11 +87,10 @@ export function createWaiters(runtime: Runtime, store: WaitersStore): Waiters {
     reserve: (queues, options) =>
       new Promise((resolve, reject) => begin(state, queues, options, resolve, reject)),
     notify: (queues, jobs) => notify(state, queues, jobs),
-    called: (queue) => void call(state, queue),
-    foretell(queue) {
+    called: (queues) => call(state, queues),
+    isAwaited(queue) {
       const known = state.watched.get(queue);
-      const first = known === undefined ? undefined : firstAsleep(known, 1);
-      return first !== undefined && call(state, queue);
+      return known !== undefined && firstAsleep(known, 1) !== undefined;
     },
     expect: (queue, time) => expect(state, queue, time),
     notifyAll: () => void notify(state, [...state.watched.keys()]),

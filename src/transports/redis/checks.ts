@@ -17,46 +17,38 @@ export interface Watched {
 
 /** What became of it. */
 export interface Sight {
+  readonly queue: string;
   /** As in `attempt.ts`. */
   readonly next: number;
   /** Whether there are entries that were not seen. */
   readonly fresh: boolean;
 }
 
-/** Looks at queues. */
-export interface Checks {
-  /** One sight for each, within `deadline` milliseconds. */
-  look(watched: readonly Watched[], deadline: number): Promise<readonly Sight[]>;
-}
-
-/** What checks are made of. */
-export interface ChecksOptions {
-  readonly link: Link;
-  readonly looks: Looks;
-}
-
-/** Makes checks. */
-export function createChecks({ link, looks }: ChecksOptions): Checks {
-  async function lookAt(watched: readonly Watched[], deadline: number): Promise<readonly Sight[]> {
-    const nexts = watched.map(({ queue }) => looks.next(queue));
-    const streams = watched.map(({ queue }) => looks.waiting(queue));
-    const [next = "", stream = ""] = [nexts[0], streams[0]];
-    const ids = watched.map(({ seen }) => seen);
-    const [times, fresh] = await Promise.all([
-      link.command(next, ["MGET", ...nexts], { deadline }),
-      link.command(stream, ["XREAD", "COUNT", "1", "STREAMS", ...streams, ...ids], { deadline }),
-    ]);
-    const names = namesOf(fresh);
-    return streams.map((name, n) => ({ next: timeOf(listOf(times)[n]), fresh: names.has(name) }));
+/** What became of each, within `deadline` milliseconds. */
+export async function check(
+  link: Link,
+  looks: Looks,
+  watched: readonly Watched[],
+  deadline: number,
+): Promise<readonly Sight[]> {
+  if (watched.length === 0) return [];
+  if (link.clustered && watched.length > 1) {
+    return (await Promise.all(watched.map((each) => check(link, looks, [each], deadline)))).flat();
   }
-
-  return {
-    async look(watched, deadline) {
-      if (watched.length === 0) return [];
-      if (!link.clustered) return await lookAt(watched, deadline);
-      return (await Promise.all(watched.map((each) => lookAt([each], deadline)))).flat();
-    },
-  };
+  const nexts = watched.map(({ queue }) => looks.next(queue));
+  const streams = watched.map(({ queue }) => looks.waiting(queue));
+  const [next = "", stream = ""] = [nexts[0], streams[0]];
+  const ids = watched.map(({ seen }) => seen);
+  const [times, fresh] = await Promise.all([
+    link.command(next, ["MGET", ...nexts], { deadline }),
+    link.command(stream, ["XREAD", "COUNT", "1", "STREAMS", ...streams, ...ids], { deadline }),
+  ]);
+  const names = namesOf(fresh);
+  return watched.map(({ queue }, n) => ({
+    queue,
+    next: timeOf(listOf(times)[n]),
+    fresh: names.has(streams[n] ?? ""),
+  }));
 }
 
 function listOf(reply: Reply): readonly Reply[] {

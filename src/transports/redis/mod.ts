@@ -138,7 +138,10 @@ export function redis(options: RedisOptions = {}): Transport {
     async push(jobs, call) {
       if (closing !== undefined) throw new TransportClosed(name);
       call.signal?.throwIfAborted();
-      return await model.push(jobs, call, waiting.foretell(jobs));
+      const awaited = waiting.awaited(jobs);
+      const answer = model.push(jobs, call, awaited);
+      waiting.called(awaited);
+      return await answer;
     },
     reserve: (queues, wanted) => admitted(wanted, () => waiting.reserve(queues, wanted)),
     extend: (leases, call) => admitted(call, () => model.extend(leases, call)),
@@ -156,7 +159,7 @@ export function redis(options: RedisOptions = {}): Transport {
       // What the waiting knows of the group's stream may be of another: the topic's was renamed, or the store forgot it.
       bind: (topic, each, call) =>
         admitted(call, () => model.topics.bind(topic, each, call)).then(() =>
-          waiting.stir(groupQueue(topic, each))
+          void waiting.notify([groupQueue(topic, each)])
         ),
       unbind: (topic, each, call) => admitted(call, () => model.topics.unbind(topic, each, call)),
       groups: (topic, call) => admitted(call, () => model.topics.groups(topic, call)),

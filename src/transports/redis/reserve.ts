@@ -14,8 +14,8 @@ import { type Reader, readerOf } from "./pack.ts";
 import { LOST } from "./scripts/lua.ts";
 import { consumerOf, placeIn, tokenOf } from "./token.ts";
 
-/** Queues that one script looks at. */
-const MAX_QUEUES = 1_000;
+/** Queues that one script looks at: some 10 ms of a slow machine. */
+const MAX_QUEUES = 250;
 
 type Wanted = Omit<ReserveOptions, "wait"> & { readonly register: boolean };
 

@@ -1,17 +1,19 @@
 /**
- * Reserves that wait: for a bell, for the next due time or lease end, and, as any of these may be missed, for a look
- * every now and then that costs two commands for all queues together.
+ * Reserve calls that wait, and what tells them of jobs: notifications over the shard channels of their queues, and, as any
+ * of these may be missed, a check every now and then that costs two commands for all queues together.
  *
  * @module
  */
 
 import { TransportClosed, TransportError } from "../../errors.ts";
-import type { Delivery, PushJob, ReserveOptions } from "../../exchange.ts";
+import type { Delivery, PushJob } from "../../exchange.ts";
 import type { Runtime } from "../../runtime.ts";
-import type { Attempt, Looks } from "./attempt.ts";
+import type { Poll, Slept } from "../../store/poll.ts";
+import { createWaiters, type Waiters } from "../../store/waiters.ts";
+import { type Looks, REGISTERED } from "./attempt.ts";
+import { check } from "./checks.ts";
 import { ConnectionLost, isAnswer, refusedBy } from "./errors.ts";
-import type { Link } from "./link.ts";
-import { createPosts, type Post, type Sleeper } from "./posts.ts";
+import type { Link, Listening } from "./link.ts";
 
 /** What the waiting is made of. */
 export interface WaitingOptions {
@@ -19,180 +21,144 @@ export interface WaitingOptions {
   readonly runtime: Runtime;
   readonly link: Link;
   readonly looks: Looks;
-  /** Milliseconds at most between two looks while somebody waits. */
+  /** Milliseconds at most between two checks while a call waits. */
   readonly check: number;
-  /** Gives deliveries back that nobody waits for any more. */
+  /** Gives deliveries back that no call waits for any more. */
   readonly giveBack: (deliveries: readonly Delivery[]) => Promise<void>;
 }
 
-/** Reserves, with and without waiting. */
-export interface Waiting {
-  reserve(queues: readonly string[], options: ReserveOptions): Promise<readonly Delivery[]>;
-  /** Wakes whoever sleeps where these jobs are about to go; answers the queues where somebody did. */
-  foretell(jobs: readonly PushJob[]): ReadonlySet<string>;
-  /** There may be jobs at a queue of which no notification comes. */
-  stir(queue: string): void;
+/** Reserve calls, and how they are woken from here. */
+export interface Waiting extends Pick<Waiters, "reserve" | "notify" | "called"> {
+  /**
+   * The queues of these jobs for which a call sleeps here: once they are sent, it is woken by `called`, and polls right
+   * behind them, without the way of a notification there and back.
+   */
+  awaited(jobs: readonly PushJob[]): ReadonlySet<string>;
   /** Ends all of them, and resolves when what was still under way has been given back. */
   close(): Promise<void>;
 }
 
-/** Milliseconds for which the end waits for answers that bring jobs, so that they can be given back. */
-const FAREWELL = 1_000;
-
-/** Why a sleep ends early. Nobody sees it. */
-const SAID = "said";
-
-/** One reserve while it lasts. */
-interface Visit {
-  /** Nobody waits for its answer any more. */
-  readonly over: boolean;
-  whenOver(then: () => void): void;
+/** What is known of a queue that is waited for. */
+interface Station {
+  readonly queue: string;
+  readonly listening: Listening;
+  /** As in `attempt.ts`. */
+  seen: string;
+  /** When this client registered as waiting, by the monotonic clock; 0: never. */
+  registered: number;
 }
 
+/** Milliseconds that commands may take that no call waits for, and the same at the end. */
+const PATIENCE = 5_000;
+const FAREWELL = 1_000;
+/**
+ * A server's clock may be set, a machine that sleeps stops ours, and a master may become a replica, which answers the
+ * checks as before: every so many checks the clock is asked for.
+ */
+const CLOCK_CHECKS = 6;
+/** Milliseconds after which a queue is polled again that a poll left with something to do, as that is done in pages. */
+const BREATH = 25;
+
 /** Makes the waiting of a transport. */
-export function createWaiting(options: WaitingOptions): Waiting {
-  const { name, runtime, looks, giveBack } = options;
-  const posts = createPosts(options);
-  /** Reserves under way, and what gives back what they brought too late. */
-  const pending = new Set<Promise<void>>();
-  const visits = new Set<(error: unknown) => void>();
-  let closed = false;
+export function createWaiting(
+  { name, runtime, link, looks, check: every, giveBack }: WaitingOptions,
+): Waiting {
+  const stations = new Map<string, Station>();
+  /** Checks since the server's clock was seen. */
+  let unclocked = 0;
 
-  /** One look. Where a queue cannot be used, what was taken of the others goes back, and it is told. */
-  async function look(
-    queues: readonly string[],
-    { limit, slots, lease, deadline }: ReserveOptions,
-    register: boolean,
-  ): Promise<Attempt> {
+  const waiters = createWaiters(runtime, {
+    poll: (asked) => void poll(asked).catch((error) => asked.failed(error)),
+    giveBack,
+    check: { every: () => every, run: (slept) => checkNow(slept()) },
+    watch(queues) {
+      for (const queue of queues) stations.set(queue, stationOf(queue));
+    },
+    leave,
+    // A notification that is not passed on is made up for by the checks of the others.
+    pass: (queue) => void looks.pass(queue, { deadline: PATIENCE }).catch(() => undefined),
+  });
+
+  async function poll({ queues, options, waits, done }: Poll): Promise<void> {
+    const { limit, slots, lease, deadline } = options;
     // Not the caller's signal: the answer to what was sent is wanted in any case.
-    const found = await looks.attempt(queues, { limit, slots, lease, deadline, register });
-    if (found.fault === undefined) return found;
-    if (found.deliveries.length > 0) await giveBack(found.deliveries);
-    throw found.fault;
-  }
-
-  async function wait(
-    visit: Visit,
-    queues: readonly string[],
-    options: ReserveOptions,
-  ): Promise<Attempt["deliveries"]> {
-    const until = runtime.monotonic() + options.wait;
-    const level = options.slots > 0 ? 2 : 1;
-    const held = posts.enter(queues);
-    visit.whenOver(() => posts.leave(held));
-    while (!visit.over) {
-      if (held.some(({ quiet }) => quiet < level)) {
-        for (let order = options.ready?.(); order !== undefined; order = options.ready?.()) await order;
-        if (visit.over) break;
-        const deliveries = await attempt(held, options, level);
-        if (deliveries.length > 0) return deliveries;
-        if (held.some(({ quiet }) => quiet < level)) continue;
-      }
-      if (!await sleep(visit, held, level, until, options.deadline)) break;
+    const found = await looks.attempt(queues, { limit, slots, lease, deadline, register: waits });
+    const { deliveries, quiet, now, fault } = found;
+    if (fault !== undefined) {
+      // What was taken of other queues goes back.
+      if (deliveries.length > 0) await giveBack(deliveries);
+      throw fault;
     }
-    return [];
-  }
-
-  async function attempt(
-    held: readonly Post[],
-    options: ReserveOptions,
-    level: 1 | 2,
-  ): Promise<Attempt["deliveries"]> {
-    const done = posts.begin(held, level);
-    try {
-      const found = await look(held.map(({ queue }) => queue), options, true);
-      done(found);
-      return found.deliveries;
-    } catch (error) {
-      done(undefined);
-      throw error;
-    }
-  }
-
-  /** False when the time is up. */
-  function sleep(
-    visit: Visit,
-    held: readonly Post[],
-    level: 1 | 2,
-    until: number,
-    deadline: number,
-  ): Promise<boolean> {
-    // A reserve that was aborted during its look would sleep on, and be woken in the place of one that waits.
-    if (visit.over || until <= runtime.monotonic()) return Promise.resolve(false);
-    return new Promise((resolve, reject) => {
-      const sleeper: Sleeper = { posts: held, level, until, deadline, resolve, reject };
-      posts.sleep(sleeper);
-      visit.whenOver(() => posts.rouse(sleeper));
+    unclocked = 0;
+    const registered = runtime.monotonic();
+    const next = quiet.map(({ next, seen }, index) => {
+      const station = stations.get(queues[index] ?? "");
+      if (station !== undefined) Object.assign(station, { seen, registered });
+      return next <= now ? now + BREATH : next;
     });
+    done({ deliveries, now, next: deliveries.length > 0 ? undefined : next });
+  }
+
+  function stationOf(queue: string): Station {
+    const listening = link.listen(looks.bell(queue), {
+      heard: (message) => message === "" ? waiters.notify([queue]) : waiters.called([queue]),
+      lost: () => waiters.fail(queue, unavailable(name)),
+    });
+    // A poll that may have come to the server before the channel could be heard has to be repeated.
+    void listening.known.then((heard) => {
+      if (heard && (!link.ordered || waiters.isEmpty(queue))) waiters.notify([queue]);
+    });
+    return { queue, listening, seen: "0-0", registered: 0 };
+  }
+
+  async function checkNow({ queues, deadline: left }: Slept): Promise<void> {
+    const deadline = Math.min(PATIENCE, left);
+    const [first] = queues;
+    if (first !== undefined && ++unclocked >= CLOCK_CHECKS) {
+      waiters.tell(await looks.clock(first, { deadline }));
+      unclocked = 0;
+    }
+    const watched = queues.flatMap((queue) => stations.get(queue) ?? []);
+    for (const { queue, next, fresh } of await check(link, looks, watched, deadline)) {
+      waiters.expect(queue, next);
+      if (fresh) waiters.notify([queue]);
+    }
+    const now = runtime.monotonic();
+    const old = watched.filter(({ registered }) => registered < now - REGISTERED / 2);
+    if (old.length === 0) return;
+    for (const station of old) station.registered = now;
+    await looks.renew(old.map(({ queue }) => queue), { deadline: PATIENCE });
+  }
+
+  async function leave(queues: readonly string[], closing: boolean): Promise<void> {
+    const left = queues.flatMap((queue) => stations.get(queue) ?? []);
+    for (const { queue, listening } of left) {
+      stations.delete(queue);
+      listening.leave();
+    }
+    const registered = left.filter((station) => station.registered > 0).map(({ queue }) => queue);
+    if (registered.length === 0 || !link.reachable) return;
+    // A registration that stays runs out by itself.
+    await looks.unregister(registered, { deadline: closing ? FAREWELL : PATIENCE }).catch(() => undefined);
   }
 
   return {
-    reserve(queues, options) {
-      const { signal } = options;
-      if (closed) return Promise.reject(new TransportClosed(name));
-      if (signal?.aborted) return Promise.reject(signal.reason);
-      return new Promise((resolve, reject) => {
-        const followers: (() => void)[] = [];
-        let over = false;
-        const visit: Visit = {
-          get over() {
-            return over;
-          },
-          whenOver(then) {
-            if (over) then();
-            else followers.push(then);
-          },
-        };
-        const end = (then: () => void): void => {
-          if (over) return;
-          over = true;
-          visits.delete(fail);
-          signal?.removeEventListener("abort", abort);
-          then();
-          for (const follower of followers) follower();
-        };
-        const fail = (error: unknown): void => end(() => reject(error));
-        const abort = (): void => fail(signal?.reason);
-        signal?.addEventListener("abort", abort, { once: true });
-        visits.add(fail);
-        const work = options.wait > 0
-          ? wait(visit, queues, options)
-          : look(queues, options, false).then(({ deliveries }) => deliveries);
-        const settled = work.then(
-          async (deliveries) => {
-            // Nobody waits any more, perhaps since the very moment at which the answer came.
-            if (over && deliveries.length > 0) await giveBack(deliveries);
-            else end(() => resolve(deliveries));
-          },
-          (error) => fail(typed(name, error)),
-        );
-        pending.add(settled);
-        void settled.finally(() => pending.delete(settled));
-      });
+    reserve: waiters.reserve,
+    notify: waiters.notify,
+    called: waiters.called,
+    awaited(jobs) {
+      const queues = new Set<string>();
+      for (const { queue, at, delay = 0 } of jobs) if (at === undefined && delay <= 0) queues.add(queue);
+      return new Set([...queues].filter(waiters.isAwaited));
     },
-    foretell(jobs) {
-      const woken = new Set<string>();
-      const asked = new Set<string>();
-      for (const { queue, at, delay = 0 } of jobs) {
-        if (at !== undefined || delay > 0 || asked.has(queue)) continue;
-        asked.add(queue);
-        if (posts.foretell(queue)) woken.add(queue);
-      }
-      return woken;
-    },
-    stir: (queue) => posts.stir(queue),
-    async close() {
-      closed = true;
-      for (const fail of [...visits]) fail(new TransportClosed(name));
-      const farewell = new AbortController();
-      await Promise.race([
-        Promise.all(pending),
-        runtime.sleep(FAREWELL, farewell.signal).catch(() => undefined),
-      ]);
-      farewell.abort(SAID);
-      await posts.close();
-    },
+    close: () => waiters.close(new TransportClosed(name)),
   };
+}
+
+function unavailable(name: string, cause?: unknown): TransportError {
+  return new TransportError("TRANSPORT_UNAVAILABLE", `Cannot use ${name} as its connection was lost`, {
+    cause,
+  });
 }
 
 /** A reserve that was not answered has no outcome that a caller must know: it failed, and what it took comes back. */
@@ -200,7 +166,5 @@ export function typed(name: string, error: unknown): unknown {
   if (isAnswer(error)) return refusedBy(name, error);
   if (!(error instanceof ConnectionLost)) return error;
   if (error.cause instanceof TransportClosed) return error.cause;
-  return new TransportError("TRANSPORT_UNAVAILABLE", `Cannot use ${name} as its connection was lost`, {
-    cause: error,
-  });
+  return unavailable(name, error);
 }

@@ -75,7 +75,9 @@ const MUTANTS: readonly { readonly fault: string; readonly found: string; readon
   {
     fault: "a notification is dropped where no call sleeps",
     found: "a queue that no call waits for wakes none, and is polled by the next call that does",
-    make: changed((inner) => ({ notify: (queues) => [...queues].every((queue) => inner.foretell(queue)) })),
+    make: changed((inner) => ({
+      notify: (queues) => [...queues].every(inner.isAwaited) && inner.notify(queues),
+    })),
   },
   {
     fault: "the order of the call is forgotten",
@@ -139,7 +141,7 @@ const MUTANTS: readonly { readonly fault: string; readonly found: string; readon
   {
     fault: "no notification is passed on",
     found: "a notification that another process counts on is passed on where no call waits any more",
-    make: changed((inner) => ({ called: (queue) => void inner.notify([queue]) })),
+    make: changed((inner) => ({ called: (queues) => void inner.notify(queues) })),
   },
   {
     fault: "the end waits for nothing",
