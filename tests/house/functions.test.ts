@@ -19,7 +19,6 @@ const LONGER: Readonly<Record<string, number>> = {
   "src/transports/redis/line.ts createLine": 120,
   "src/transports/redis/mod.ts redis": 120,
   "src/transports/redis/pack.ts createPacker": 90,
-  "src/transports/redis/posts.ts createPosts": 260,
   "src/transports/redis/schedules.ts createSchedules": 100,
   "src/transports/redis/topology.ts createTopology": 80,
   "src/transports/redis/waiting.ts createWaiting": 150,

@@ -20,6 +20,7 @@ import { MAX_NAME } from "../../defaults.ts";
 import { TransportClosed, TransportFull } from "../../errors.ts";
 import { guarded } from "../../guard/guard.ts";
 import type { Schedules } from "../../recurring.ts";
+import type { Waiters } from "../../store/waiters.ts";
 import type { Transport } from "../../transport.ts";
 import { reloadedOf, reloadPage, removePage } from "./admin.ts";
 import { type Calls, createCalls } from "./calls.ts";
@@ -116,15 +117,7 @@ export function sqlite(options: SqliteOptions): Transport {
         run: (session) => run(session, jobs, atomic),
       });
     },
-    reserve: (queues, options) =>
-      waiting.waiters.reserve(queues, options).catch((error) => {
-        if (!(error instanceof TransportFull) || options.limit <= FEW) throw error;
-        return waiting.waiters.reserve(queues, {
-          ...options,
-          limit: FEW,
-          slots: Math.min(options.slots, FEW),
-        });
-      }),
+    reserve: reserveOf(waiting.waiters),
     extend: (leases, call) =>
       inParts(leases, (part) =>
         calls.call(call, {
@@ -184,6 +177,15 @@ export function sqlite(options: SqliteOptions): Transport {
     }),
     [Symbol.asyncDispose]: () => closing ??= close(),
   });
+}
+
+/** Where little is left of the disk, a reserve of many takes few: what is done frees the space for more. */
+function reserveOf({ reserve }: Waiters): Transport["reserve"] {
+  return (queues, options) =>
+    reserve(queues, options).catch((error) => {
+      if (!(error instanceof TransportFull) || options.limit <= FEW) throw error;
+      return reserve(queues, { ...options, limit: FEW, slots: Math.min(options.slots, FEW) });
+    });
 }
 
 function schedulesOf({ call }: Calls): Schedules {
