@@ -183,12 +183,15 @@ class Connected implements Link {
     return () => void this.#asks.take(token);
   }
 
-  subscribe(hear: (message: NatsMessage) => void): Inbox {
+  subscribe(hear: (message: NatsMessage) => void, refused: (error: Error) => void = () => {}): Inbox {
     const subject = `${this.#prefix}s${(this.#tokens++).toString(36)}.x`;
     /** Taken away at the end: the client's table of subscriptions may remember this one for long. */
     let hears: typeof hear | undefined = hear;
     const subscription = this.#opened?.connection.subscribe(subject, {
-      callback: (error, message) => error === null ? hears?.(message) : undefined,
+      callback(error, message) {
+        if (error === null) hears?.(message);
+        else if (hears !== undefined) refused(notPermitted("subscribe to", subject, error));
+      },
     });
     return {
       subject,
@@ -355,10 +358,13 @@ class Connected implements Link {
     if (typeof subject === "string" && subject.startsWith(ADVISORY)) return;
     if (subject === `${this.#prefix}*`) this.#mux = undefined;
     const sending = "operation" in error && error.operation === "publish";
-    const verb = sending ? "publish to" : "subscribe to";
     this.#fail(
-      unavailable(`Cannot ${verb} '${String(subject)}' as the server permits it not`, error),
+      notPermitted(sending ? "publish to" : "subscribe to", String(subject), error),
       ({ message }) => !sending || message.subject === subject,
     );
   }
+}
+
+function notPermitted(verb: string, subject: string, cause: Error): Error {
+  return unavailable(`Cannot ${verb} '${subject}' as the server permits it not`, cause);
 }

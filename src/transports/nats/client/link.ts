@@ -61,7 +61,7 @@ export interface Link {
   readonly elections: Elections;
   /** Ends something when the link breaks or its time is over; returns what calls that off. */
   watch(subject: string, until: number, end: (error: Error) => void): () => void;
-  /** A subject with a subscription of its own, so that the server hears when it ends. */
-  subscribe(hear: (message: NatsMessage) => void): Inbox;
+  /** A subject with a subscription of its own, so that the server hears when it ends; `refused` where it permits none. */
+  subscribe(hear: (message: NatsMessage) => void, refused?: (error: Error) => void): Inbox;
   close(): Promise<void>;
 }

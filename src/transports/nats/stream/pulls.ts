@@ -284,7 +284,11 @@ class Open {
     this.#state = state;
     this.#listener = listener;
     this.#begun = this.#heard = puller.link.settings.runtime.monotonic();
-    this.#inbox = puller.link.subscribe((message) => this.#hear(message));
+    // Without its inbox it would wait for what it cannot hear until its time is over.
+    this.#inbox = puller.link.subscribe(
+      (message) => this.#hear(message),
+      (refusal) => this.#left || this.#ended(refusal),
+    );
   }
 
   begin(): OpenPull {

@@ -11,12 +11,12 @@
 
 import type { Naming } from "../keys.ts";
 import type { Script } from "../link.ts";
-import { script } from "./lua.ts";
+import { PROBE, script } from "./lua.ts";
 import { FENCE } from "./settle.ts";
 
 /** Makes the script. */
 export function extendScript(naming: Naming): Script {
-  return script(naming, "extend", ["allow-oom"], FENCE, BODY);
+  return script(naming, "extend", ["allow-oom"], PROBE, FENCE, BODY);
 }
 
 const BODY = `

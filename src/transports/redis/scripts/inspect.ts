@@ -53,7 +53,9 @@ end
 local function scan(verb, stream, from, to, visit)
   local page, seen, bytes = ${FIRST_LOOK}, 0, 0
   while seen < ${SCANNED} and bytes < ${BYTES} do
-    local entries = call(verb, stream, from, to, 'COUNT', page)
+    local entries
+    if verb == 'XRANGE' then entries = call('XRANGE', stream, from, to, 'COUNT', page)
+    else entries = call('XREVRANGE', stream, from, to, 'COUNT', page) end
     if #entries == 0 then return nil end
     local pending = verb == 'XRANGE' and stream ~= KEYS[1] .. FAILED and stream ~= KEYS[1] .. TIMEOUT
       and pendingIn(stream, entries) or {}

@@ -49,7 +49,7 @@ function luaText(text: string): string {
  * middle has done what stands before. Each command is given arguments with which it changes nothing.
  */
 export const PROBE: string = `
-local function probe(base, worker)
+function probe(base, worker)
   local key = base .. 'probe'
   local calls = {
     { 'EXISTS', key }, { 'XLEN', key }, { 'HLEN', key }, { 'ZCARD', key }, { 'STRLEN', key }, { 'SMEMBERS', key },
@@ -96,10 +96,19 @@ local function clock()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- What an error says, and the line of the script, which says the command.
+-- Asks for the rights of a script, where that may be asked: see PROBE.
+local probe
+
+-- What an error says, and the line of the script, which says the command. Of an error that was caught some servers tell
+-- neither, so that a command that is refused is looked for.
 local function why(fault)
-  if type(fault) ~= 'table' then return tostring(fault) end
-  return (fault.err or tostring(fault)) .. (fault.line and ' on @user_script:' .. fault.line or '')
+  local said = type(fault) == 'table' and fault.err or tostring(fault)
+  if type(fault) == 'table' and fault.line then return said .. ' on @user_script:' .. fault.line end
+  if probe and string.find(said, "can't run") and not string.find(said, '(command', 1, true) then
+    local well, told = pcall(probe, KEYS[1], true)
+    if not well then return type(told) == 'table' and told.err or tostring(told) end
+  end
+  return said
 end
 
 -- The base of a topic's group; names are escaped as in keys.ts.

@@ -11,7 +11,7 @@
 
 import type { Naming } from "../keys.ts";
 import type { Script } from "../link.ts";
-import { BACK, FREE, LOST, script } from "./lua.ts";
+import { BACK, FREE, LOST, PROBE, script } from "./lua.ts";
 
 /** What becomes of a delivery, as numbers. */
 export const VERBS = { done: 0, release: 1, again: 2, failed: 3, timeout: 4 } as const;
@@ -66,7 +66,7 @@ end
 
 /** Makes the script. */
 export function settleScript(naming: Naming): Script {
-  return script(naming, "settle", ["allow-oom"], FENCE, BODY);
+  return script(naming, "settle", ["allow-oom"], PROBE, FENCE, BODY);
 }
 
 const BODY = `

@@ -39,6 +39,8 @@ export interface NatsServer extends Server {
   readonly ws: string;
   /** A connection of another program. */
   raw(): Promise<RawNats>;
+  /** Has it read its configuration anew, with another `config`; clients stay connected. */
+  reconfigure(config: string): Promise<void>;
   /** What a page of the server's monitoring says, such as `/connz` or `/jsz`. */
   monitor(page: string): Promise<Record<string, unknown>>;
 }
@@ -49,6 +51,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   const serverName = `relevo-${crypto.randomUUID()}`;
   const host = tls === "cert" ? "localhost" : "127.0.0.1";
   let ports: readonly number[] = [];
+  let rewrite = (_: string): void => {};
   const server = await startServer({
     server: "nats",
     root: options.root,
@@ -57,6 +60,8 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
       ports = all;
       const file = join(folder, "nats.conf");
       writeFileSync(file, configuration(options, serverName, folder, all));
+      rewrite = (config) =>
+        writeFileSync(file, configuration({ ...options, config }, serverName, folder, all));
       return ["-c", file, "-l", log];
     },
     async ready(port) {
@@ -77,6 +82,14 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     url: `${tls === undefined ? "nats" : "tls"}://${host}:${server.port}`,
     ws: `${tls === undefined ? "ws" : "wss"}://${host}:${ports[1]}`,
     raw: () => connectNats(server.port, auth),
+    async reconfigure(config) {
+      const loaded = async (): Promise<unknown> =>
+        (await (await fetch(`http://127.0.0.1:${ports[2]}/varz`)).json())["config_load_time"];
+      const before = await loaded();
+      rewrite(config);
+      process.kill(server.pid(), "SIGHUP");
+      while (await loaded() === before) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
     async monitor(page) {
       const answer = await fetch(`http://127.0.0.1:${ports[2]}${page}`, {
         headers: { connection: "close" },
