@@ -34,6 +34,7 @@ async function lane() {
     const { code, timedOut, output, ms } = await run(tool.command, tool.args, { timeout: 300_000, env });
     const verdict = code === 0 ? "ok" : timedOut ? "did not end in time" : "FAILED";
     report(tool.name, verdict, ms, code === 0 ? "" : output);
+    if (code === 0 && tool.tell) console.log(output.trimEnd());
   }
 }
 

@@ -1,11 +1,13 @@
 /**
- * `npm test [-- --all] [--runtime node24,deno] [vitest filters]`: what a change needs, or with `--all` the product of
- * servers, ways and runtimes; one line for each suite, the counts of all of them last. Ends with an error when a test
- * failed, nothing ran or, with CI=true, one was skipped.
+ * `npm test [-- --all] [--record] [--runtime node24,deno] [vitest filters]`: what a change needs, or with `--all` the
+ * product of servers, ways and runtimes; one line for each suite, the counts of all of them last. Ends with an error when
+ * a test failed, nothing ran or, with CI=true, one was skipped. `--record` keeps which rows of docs/features.md were
+ * shown, as a complete green run does by itself.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { passedIn } from "./lib/features.mjs";
 import { install } from "./lib/install.mjs";
 import { inRepository } from "./lib/paths.mjs";
 import { hasChanged, readRecord, writeRecord } from "./lib/record.mjs";
@@ -15,7 +17,7 @@ import { toolNode } from "./lib/runtimes.mjs";
 import { prepareServers } from "./lib/servers.mjs";
 import { commandOf, suites, titleOf } from "./lib/suites.mjs";
 
-const { chosen, filters, all } = options(process.argv.slice(2));
+const { chosen, filters, all, record } = options(process.argv.slice(2));
 install("tests/runtimes", "the runtimes to test on (Node 22, 24, 26, Deno, Bun, workerd)");
 if (chosen.some(({ name }) => name === "least")) {
   install("tests/least", "the least versions of Node, Deno and Bun that the package promises to run on");
@@ -28,6 +30,8 @@ for (const { name, why } of prepareServers()) {
 const begun = Date.now();
 const total = { passed: 0, failed: 0, skipped: 0 };
 const folder = mkdtempSync(join(tmpdir(), "relevo-test-"));
+/** Of each suite the names of tests that name rows, and passed. */
+const shown = {};
 for (const suite of chosen) {
   const { counts, text } = await runSuite(suite);
   console.log(text);
@@ -35,7 +39,10 @@ for (const suite of chosen) {
 }
 rmSync(folder, { recursive: true, force: true });
 
-if (all && chosen.length === suites.length && filters.length === 0) keepRecord();
+const complete = all && chosen.length === suites.length && filters.length === 0 &&
+  total.failed + total.skipped === 0;
+if (complete) keepRecord();
+if (complete || record) await keepFeatures();
 
 const nothing = total.passed + total.failed === 0;
 if (nothing) console.log("Nothing ran, which counts as a failure.");
@@ -45,10 +52,17 @@ process.exit(total.failed > 0 || nothing || incomplete ? 1 : 0);
 
 /** What a complete run showed is committed with the change that it was made for. */
 function keepRecord() {
-  if (total.failed > 0 || total.skipped > 0) return;
   const transports = suites.flatMap(({ storms }) => storms === undefined ? [] : [storms]);
   const date = new Date().toISOString().slice(0, 10);
   writeRecord({ date, counts: total, seconds: Math.round((Date.now() - begun) / 1_000), transports });
+}
+
+/** The rows that were shown, and the page that is made of them. */
+async function keepFeatures() {
+  // The installation above brings what reads the sources.
+  const { writeResults } = await import("./lib/feature_results.mjs");
+  const date = new Date().toISOString().slice(0, 10);
+  writeResults({ date, complete, whole: filters.length === 0, suites: shown });
 }
 
 /** Runs one to its end; what it prints is kept for the report. */
@@ -66,6 +80,7 @@ async function runSuite(suite) {
     env: environment(),
   });
   const counts = countsOf(json, result, suite.crash);
+  if (existsSync(json)) shown[suite.name] = passedIn(JSON.parse(readFileSync(json, "utf8")));
   const lines = [`${title}${line(counts)}  (${Math.round(result.ms / 1_000)} s)`];
   if (counts.why !== undefined) lines.push(`${titleOf(suite)}: ${counts.why}`);
   if (counts.failed > 0) lines.push(result.output.trimEnd());
@@ -88,8 +103,10 @@ function options(args) {
   const names = [];
   const filters = [];
   let all = false;
+  let record = false;
   for (let i = 0; i < args.length; i++) {
     if (args[i] === "--all") all = true;
+    else if (args[i] === "--record") record = true;
     else if (args[i] === "--runtime") names.push(...(args[++i] ?? "").split(","));
     else if (args[i].startsWith("--runtime=")) names.push(...args[i].slice("--runtime=".length).split(","));
     else filters.push(args[i]);
@@ -100,9 +117,11 @@ function options(args) {
     console.error(`Cannot test on '${wrong}': --runtime is one of ${known.join(", ")}`);
     process.exit(2);
   }
-  if (names.length > 0) return { chosen: suites.filter(({ name }) => names.includes(name)), filters, all };
+  if (names.length > 0) {
+    return { chosen: suites.filter(({ name }) => names.includes(name)), filters, all, record };
+  }
   const reached = suites.filter((suite) => filters.length === 0 || reaches(suite, filters));
-  return { chosen: reached.filter((suite) => all || isNeeded(suite, filters)), filters, all };
+  return { chosen: reached.filter((suite) => all || isNeeded(suite, filters)), filters, all, record };
 }
 
 /** Whether a change needs a suite; what is left out for now is said. */

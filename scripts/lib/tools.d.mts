@@ -3,6 +3,8 @@ export interface Tool {
   readonly claim: string;
   readonly command: string;
   readonly args: readonly string[];
+  /** What it prints is shown also where it finds nothing. */
+  readonly tell?: boolean;
 }
 
 export function tools(): readonly Tool[];

@@ -48,6 +48,12 @@ export function tools() {
       "src",
     ]),
     tool("publish", "JSR would take the package", deno, ["publish", "--dry-run", "--allow-dirty", "--quiet"]),
+    {
+      ...tool("sizes", "no entry is larger, slower or more than it should be", toolNode(), [
+        inRepository("scripts/sizes.mjs"),
+      ]),
+      tell: true,
+    },
   ];
 }
 

@@ -1,19 +1,25 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, matchesGlob } from "node:path";
+import { publint } from "publint";
+import { build } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { inRepository } from "../../scripts/lib/paths.mjs";
 import { run } from "../../scripts/lib/run.mjs";
-import { binaryOf, toolNode } from "../../scripts/lib/runtimes.mjs";
+import { binaryOf, type RuntimeName, toolNode } from "../../scripts/lib/runtimes.mjs";
 import { toolEnvironment } from "../../scripts/lib/tools.mjs";
+import { compatibilityDate } from "../workerd/support/dates.ts";
 import { installPacked, pack } from "./support/packed.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "relevo package "));
 const installed = join(folder, "node_modules", "@relevo", "relevo");
 const env = toolEnvironment();
 
+let tarball = "";
+
 beforeAll(async () => {
-  await installPacked(await pack(folder), folder);
+  tarball = await pack(folder);
+  await installPacked(tarball, folder);
 }, 490_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -51,24 +57,84 @@ test("the package brings the dependencies that it names, and these bring none", 
   expect(brought).toEqual(["@relevo", ...Object.keys(dependencies)]);
 });
 
-test("a job is dispatched and handled under Node 22 without any flag", async () => {
-  const script = join(folder, "main.js");
-  writeFileSync(
-    script,
-    `import { createRelay } from "@relevo/relevo";
-    const number = { "~standard": { version: 1, vendor: "here", validate: (value) => ({ value }) } };
-    const relay = createRelay({ jobs: { n: number } });
-    relay.handle("n", (value) => console.log("handled " + value));
-    await relay.dispatch("n", 42);
-    await relay.drain({ limit: 10 });`,
-  );
-  const { code, output } = await run(binaryOf("node22") ?? toolNode(), [script], {
-    timeout: 10_000,
-    env,
-    cwd: folder,
-  });
-  expect({ code, output }).toEqual({ code: 0, output: "handled 42\n" });
+test("publint finds nothing in the tarball", async () => {
+  const { messages } = await publint({ pack: { tarball: new Uint8Array(readFileSync(tarball)).buffer } });
+  expect(messages).toEqual([]);
 });
+
+test("the types of every entry are found by programs that import, as attw tries them", async () => {
+  const attw = inRepository("node_modules/@arethetypeswrong/cli/dist/index.js");
+  const args = [attw, tarball, "--profile", "esm-only", "--no-color"];
+  const { code, output } = await run(toolNode(), args, { timeout: 120_000, env });
+  expect(code, output).toBe(0);
+}, 130_000);
+
+/** A program of a user's, whatever runs it. */
+const PROGRAM = `import { createRelay } from "@relevo/relevo";
+const number = { "~standard": { version: 1, vendor: "here", validate: (value) => ({ value }) } };
+export async function main(log) {
+  const relay = createRelay({ jobs: { n: number } });
+  relay.handle("n", (value) => log("handled " + value));
+  await relay.dispatch("n", 42);
+  await relay.drain({ limit: 10 });
+  await relay.close();
+}
+`;
+
+test.each<[RuntimeName, readonly string[]]>([
+  ["node22", []],
+  ["bun", []],
+  ["deno", ["run", "--node-modules-dir=manual"]],
+])(
+  "a fresh project on %s dispatches and handles a job, without any flag or permission",
+  async (name, before) => {
+    writeFileSync(join(folder, "main.js"), `${PROGRAM}await main(console.log);`);
+    const { code, output } = await run(binaryOf(name) ?? name, [...before, "main.js"], {
+      timeout: 20_000,
+      env,
+      cwd: folder,
+    });
+    expect({ code, output }).toEqual({ code: 0, output: "handled 42\n" });
+  },
+);
+
+test(
+  "a fresh project of a Worker, bundled, dispatches and handles a job in workerd without any flag",
+  async () => {
+    const entry = join(folder, "worker.js");
+    const handler = `{ async test() {
+    const lines = [];
+    await main((line) => lines.push(line));
+    if (lines.join() !== "handled 42") throw new Error(lines.join());
+  } }`;
+    writeFileSync(entry, `${PROGRAM}export default ${handler};`);
+    await build({
+      configFile: false,
+      root: folder,
+      logLevel: "error",
+      ssr: { target: "webworker", noExternal: true },
+      build: {
+        ssr: entry,
+        outDir: join(folder, "worker"),
+        rolldownOptions: { output: { entryFileNames: "main.js" } },
+      },
+    });
+    writeFileSync(
+      join(folder, "worker", "config.capnp"),
+      `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (services = [(name = "main", worker = .worker)]);
+const worker :Workerd.Worker = (
+  modules = [(name = "main.js", esModule = embed "main.js")],
+  compatibilityDate = "${compatibilityDate}",
+);
+`,
+    );
+    const args = ["test", join(folder, "worker", "config.capnp")];
+    const { code, output } = await run(binaryOf("workerd") ?? "workerd", args, { timeout: 20_000, env });
+    expect(code, output).toBe(0);
+  },
+  60_000,
+);
 
 test.each(["connect", "redis", "sqlite", "testing"])("the entry point ./%s can be imported", async (name) => {
   const { code, output } = await run(

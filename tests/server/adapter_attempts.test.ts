@@ -1,4 +1,4 @@
-/** F052, F059: how often a job runs is an adapter's to say where neither the job nor the worker does. */
+/** How often a job runs is an adapter's to say where neither the job nor the worker does. */
 import { expect, test } from "vitest";
 import { createRelay, fixed, type Transport, type WorkerOptions } from "../../mod.ts";
 import { connect } from "../../src/connect.ts";
@@ -39,7 +39,7 @@ function examine(
   open: (maxRuns: number | undefined) => Promise<Transport>,
   byUrl: (maxRuns: number) => Promise<Transport>,
 ): void {
-  test("three where the adapter says nothing, else what it says", async () => {
+  test("F052, F059: three runs where the adapter says nothing, else what it says", async () => {
     expect(await runsOf(await open(undefined))).toBe(3);
     expect(await runsOf(await open(5))).toBe(5);
     expect(await runsOf(await byUrl(2))).toBe(2);

@@ -37,7 +37,7 @@ export function outcomes(open: OpenPlace): void {
     expect(after(86_400_000).next({ now, due: now })).toEqual({ delay: 86_400_000 });
   });
 
-  it("F131, F132: a recurrence of the user's own says when, and a new payload is what the next run gets", async () => {
+  it("F131, F132, W86: a recurrence of the user's own says when, and a new payload is what the next run gets", async () => {
     const { runtime, ...place } = open();
     const relay = place.relay(jobs);
     const soon: Recurrence = { next: () => ({ delay: 5 }) };

@@ -5,6 +5,7 @@ import {
   complete,
   deadLetter,
   type Filter,
+  fixed,
   from,
   type HandledJob,
   json,
@@ -291,6 +292,23 @@ export function payloads(open: OpenPlace): void {
     expect(delivery?.due).toBeLessThanOrEqual(place.runtime.now());
     const { jobs: [shown] } = await relay.list("default", "reserved");
     expect(shown).toMatchObject({ id: "a", attempts: 0, leasedUntil: place.runtime.now() + 1_000 });
+  });
+
+  it("F016: a stored record has a long id, and what its dispatch said of runs, time and backoff, and no more", async () => {
+    const relay = open().relay({ job: free<string>() });
+    await relay.dispatch("job", "plain");
+    await relay.dispatch("job", "said", {
+      maxAttempts: 1,
+      timeout: 3_600_000,
+      backoff: fixed(1_000),
+      delay: 9,
+    });
+    const [plain] = (await relay.list("default", "waiting")).jobs;
+    expect(plain?.id).toMatch(/^[0-9A-Z]{26}$/);
+    expect(plain).toMatchObject({ name: "job", attempts: 0, payload: bytes('"plain"') });
+    expect([plain?.maxAttempts, plain?.timeout, plain?.backoff]).toEqual([undefined, undefined, undefined]);
+    const [said] = (await relay.list("default", "delayed")).jobs;
+    expect(said).toMatchObject({ maxAttempts: 1, timeout: 3_600_000, backoff: fixed(1_000) });
   });
 
   it("F018: ten thousand generated ids are distinct", async () => {
