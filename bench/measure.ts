@@ -15,6 +15,7 @@ import { codecs } from "./workloads/codecs.ts";
 import { flow } from "./workloads/flow.ts";
 import { latency, processes } from "./workloads/latency.ts";
 import { middleware } from "./workloads/middleware.ts";
+import { payload } from "./workloads/payload.ts";
 import { beside, ticks } from "./workloads/recurring.ts";
 import { fsync, idle, memory, weight } from "./workloads/rest.ts";
 import { backlog, handlers } from "./workloads/scale.ts";
@@ -36,6 +37,7 @@ const workloads: Readonly<Record<Task["workload"], Workload>> = {
   beside,
   codecs,
   middleware,
+  payload,
   fsync,
 };
 

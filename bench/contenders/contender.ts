@@ -94,7 +94,10 @@ export async function workOff(
 /** For workers that stop by themselves. */
 export const STOPPED: Stop = () => Promise.resolve();
 
-/** A payload that differs from its neighbours. */
-export function payloadOf(number: number): Payload {
-  return { userId: number, email: "someone@example.test", text: "x".repeat(40) };
+/** Bytes of a payload's JSON beside its text. */
+const AROUND = 60;
+
+/** A payload that differs from its neighbours, of about so many bytes. */
+export function payloadOf(number: number, bytes: number = 100): Payload {
+  return { userId: number, email: "someone@example.test", text: "x".repeat(Math.max(0, bytes - AROUND)) };
 }

@@ -23,6 +23,7 @@ export interface Task {
     | "beside"
     | "codecs"
     | "middleware"
+    | "payload"
     | "fsync";
   readonly contender: string;
   readonly durability: Durability;
@@ -69,4 +70,9 @@ export function flowOf(
     serial: Math.ceil(serial * scale),
     warm: Math.ceil(Math.min(jobs, 20_000) * scale),
   });
+}
+
+/** Jobs of each size of payload: so many, and no more than make so many bytes. */
+export function payloadsOf(quick: boolean): Task["counts"] {
+  return { jobs: quick ? 2_000 : 20_000, bytes: quick ? 8_000_000 : 64_000_000 };
 }

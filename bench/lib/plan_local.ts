@@ -5,7 +5,7 @@
  */
 
 import type { Durability } from "../contenders/contender.ts";
-import { type Choice, flowOf, type Stage, type Task, taskOf as task } from "./plan.ts";
+import { type Choice, flowOf, payloadsOf, type Stage, type Task, taskOf as task } from "./plan.ts";
 
 const MEMORY = ["ceiling array", "relevo memory", "fastq", "p-queue"];
 
@@ -41,6 +41,9 @@ export function planOfLocal(choice: Choice): readonly Stage[] {
         task("codecs", "relevo memory", "full", { jobs: quick ? 5_000 : 20_000 }),
         task("middleware", "relevo memory", "full", { jobs: quick ? 20_000 : 100_000 }),
         task("middleware", "relevo sqlite", "full", { jobs: quick ? 5_000 : 20_000 }),
+        ...["relevo memory", "ceiling rows", "relevo sqlite", "plainjob"].map((name) =>
+          task("payload", name, "full", payloadsOf(quick))
+        ),
         ...MEMORY.map((name) => task("memory", name, "full", { jobs: quick ? 50_000 : 200_000 })),
       ],
     },

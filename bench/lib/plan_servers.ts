@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Choice, flowOf, type Stage, type Task, taskOf as task } from "./plan.ts";
+import { type Choice, flowOf, payloadsOf, type Stage, type Task, taskOf as task } from "./plan.ts";
 
 /** A contender and what it can stand. */
 interface Entrant {
@@ -72,6 +72,7 @@ function planOf(choice: Choice, entrants: readonly Entrant[]): readonly Stage[] 
           warm: 5_000,
         }),
         ...each(ours, "middleware", { jobs: quick ? 5_000 : 20_000 }),
+        ...each(entrants.filter(({ name }) => name !== "groupmq"), "payload", payloadsOf(quick)),
         ...each(entrants, "weight", { jobs: quick ? 10_000 : 50_000 }),
       ],
     },

@@ -5,7 +5,6 @@
  */
 
 import type { Kind } from "../servers/address.ts";
-import { type Goals, goalsOfLocal, goalsOfNats, goalsOfRedis } from "./goals.ts";
 import type { Choice, Stage } from "./plan.ts";
 import { planOfLocal } from "./plan_local.ts";
 import { planOfNats, planOfRedis } from "./plan_servers.ts";
@@ -17,7 +16,6 @@ export interface Store {
   /** The packages beside Relevo whose versions matter. */
   readonly packages: readonly string[];
   readonly planOf: (choice: Choice) => readonly Stage[];
-  readonly goalsOf: Goals;
 }
 
 /** By the name that `--store` takes. */
@@ -25,18 +23,15 @@ export const stores: Readonly<Record<string, Store>> = {
   local: {
     packages: ["fastq", "p-queue", "plainjob", "better-sqlite3"],
     planOf: planOfLocal,
-    goalsOf: goalsOfLocal,
   },
   redis: {
     server: "redis",
     packages: ["redis", "bullmq", "bee-queue", "groupmq", "ioredis"],
     planOf: planOfRedis,
-    goalsOf: goalsOfRedis,
   },
   nats: {
     server: "nats",
     packages: ["@nats-io/transport-node", "@nats-io/jetstream"],
     planOf: planOfNats,
-    goalsOf: goalsOfNats,
   },
 };

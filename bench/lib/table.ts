@@ -8,10 +8,46 @@ import type { Durability } from "../contenders/contender.ts";
 import type { Task } from "./plan.ts";
 import { medianOf, ratioOf, type Result } from "./result.ts";
 
-/** What each group of the table is called. */
+/** A table of some figures of a workload. */
+interface Part {
+  readonly title: string;
+  readonly shows: (figure: string) => boolean;
+  /** The multiple that stands in brackets: of Relevo's figure to this one, or of this one to Relevo's. */
+  readonly ratio?: "ours" | "theirs";
+}
+
+/** Workloads of more than one table. */
+const PARTS: Readonly<Partial<Record<Task["workload"], readonly Part[]>>> = {
+  flow: [{
+    title:
+      "Throughput, jobs a second (in brackets: Relevo's rate as a multiple of this one, median of the rounds' ratios)",
+    shows: (figure) => figure.endsWith("/s"),
+    ratio: "ours",
+  }, {
+    title:
+      "CPU of a job, client and server together, in microseconds (in brackets: as a multiple of Relevo's, median of the rounds' ratios)",
+    shows: (figure) => figure.endsWith(" µs") && !isOfOneSide(figure),
+    ratio: "theirs",
+  }, { title: "CPU of a job, by sides, in microseconds", shows: isOfOneSide }],
+  payload: [{
+    title: "CPU of a job by the size of its payload, in microseconds: dispatch",
+    shows: (figure) => figure.startsWith("dispatch"),
+    ratio: "theirs",
+  }, {
+    title: "CPU of a job by the size of its payload, in microseconds: drain",
+    shows: (figure) => figure.startsWith("drain"),
+    ratio: "theirs",
+  }],
+};
+
+function isOfOneSide(figure: string): boolean {
+  return / (client|server) µs$/.test(figure);
+}
+
+/** What each table is called. */
 const TITLES: Readonly<Record<Task["workload"], string>> = {
-  flow:
-    "Throughput, jobs a second (in brackets: Relevo's rate as a multiple of this one, median of the rounds' ratios)",
+  flow: "Throughput",
+  payload: "Payloads",
   latency: "Latency in one process, dispatch called to handler entered",
   processes: "Latency across two processes, a job every 20 ms (busy) and the first after a quiet (quiet)",
   scale: "Cost per job by handlers at once",
@@ -54,29 +90,38 @@ const SIDES: Readonly<Record<string, Side>> = {
 
 /** The whole result. */
 export function tableOf(result: Result): string {
-  return Object.entries(TITLES).flatMap(([workload, title]) => {
-    const rounds = result.rounds.filter(({ task }) => task.workload === workload);
-    if (rounds.length === 0) return [];
-    const figures = [...new Set(rounds.flatMap((round) => Object.keys(round.figures)))];
-    const rows = new Map(rounds.map(({ task }) => [`${task.contender}, ${task.durability}`, task]));
-    const head = ["", ...figures];
-    const lines = [head, head.map(() => "---")];
-    for (const task of rows.values()) lines.push(rowOf(result, task, figures));
-    return [`### ${title}`, "", ...lines.map((cells) => `| ${cells.join(" | ")} |`), ""];
+  const workloads = Object.keys(TITLES) as Task["workload"][];
+  return workloads.flatMap((workload) => {
+    const parts = PARTS[workload] ?? [{ title: TITLES[workload], shows: () => true }];
+    return parts.flatMap((part) => partOf(result, workload, part));
   }).join("\n");
 }
 
-function rowOf(result: Result, task: Task, figures: readonly string[]): string[] {
+function partOf(result: Result, workload: Task["workload"], part: Part): readonly string[] {
+  const rounds = result.rounds.filter(({ task }) => task.workload === workload);
+  const figures = [...new Set(rounds.flatMap((round) => Object.keys(round.figures).filter(part.shows)))];
+  if (figures.length === 0) return [];
+  const rows = new Map(rounds.map(({ task }) => [`${task.contender}, ${task.durability}`, task]));
+  const head = ["", ...figures];
+  const lines = [head, head.map(() => "---")];
+  for (const task of rows.values()) lines.push(rowOf(result, task, figures, part.ratio));
+  return [`### ${part.title}`, "", ...lines.map((cells) => `| ${cells.join(" | ")} |`), ""];
+}
+
+function rowOf(result: Result, task: Task, figures: readonly string[], ratio: Part["ratio"]): string[] {
   const { workload, contender, durability } = task;
   const { ours, names } = SIDES[contender] ?? MEMORY;
   const cells = figures.map((figure) => {
     const key = { workload, contender, durability, figure };
     const value = medianOf(result, key);
     if (Number.isNaN(value)) return "";
-    const ratio = workload === "flow" && contender !== ours
-      ? ratioOf(result, { ...key, contender: ours }, key)
-      : Number.NaN;
-    return Number.isNaN(ratio) ? shown(value) : `${shown(value)} (${shown(ratio)} x)`;
+    const own = { ...key, contender: ours };
+    const multiple = ratio === undefined || contender === ours
+      ? Number.NaN
+      : ratio === "ours"
+      ? ratioOf(result, own, key)
+      : ratioOf(result, key, own);
+    return Number.isNaN(multiple) ? shown(value) : `${shown(value)} (${shown(multiple)} x)`;
   });
   return [names === undefined ? contender : `${contender}, ${names[durability]}`, ...cells];
 }

@@ -12,6 +12,8 @@ export interface Address {
   readonly kind: Kind;
   readonly host: string;
   readonly port: number;
+  /** Its process. */
+  readonly pid: number;
   /** Of NATS: the port of its HTTP monitoring. */
   readonly monitor?: number;
 }

@@ -26,16 +26,16 @@ const HOST = "127.0.0.1";
 /** Starts one; its data go into an empty folder. */
 export async function start(kind: Kind, folder: string, durability: Durability): Promise<Server> {
   const port = await freePort();
-  const address = kind === "redis"
-    ? { kind, host: HOST, port }
-    : { kind, host: HOST, port, monitor: await freePort() };
-  const args = kind === "redis" ? redisArgs(port, folder, durability) : natsArgs(address, folder);
+  const monitor = await freePort();
+  const args = kind === "redis" ? redisArgs(port, folder, durability) : natsArgs(port, monitor, folder);
   const child = spawn(binary(kind), args, { stdio: "ignore" });
   const kill = (): void => void child.kill("SIGKILL");
   process.once("exit", kill);
   await listening(child, kind, port);
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`The ${kind} server has no process`);
   return {
-    address,
+    address: kind === "redis" ? { kind, host: HOST, port, pid } : { kind, host: HOST, port, pid, monitor },
     async stop() {
       process.off("exit", kill);
       if (child.exitCode !== null) throw new Error(`The ${kind} server had ended with ${child.exitCode}`);
@@ -70,8 +70,8 @@ function redisArgs(port: number, folder: string, durability: Durability): string
 }
 
 /** File storage; 2.9 flushes it every two minutes and has no other way. */
-function natsArgs({ host, port, monitor }: Address, folder: string): string[] {
-  return ["-a", host, "-p", String(port), "-m", String(monitor), "-js", "-sd", folder];
+function natsArgs(port: number, monitor: number, folder: string): string[] {
+  return ["-a", HOST, "-p", String(port), "-m", String(monitor), "-js", "-sd", folder];
 }
 
 async function freePort(): Promise<number> {

@@ -1,11 +1,12 @@
 /**
- * dispatch, serial, bulk and drain, in jobs a second: one after another on one store, which ends empty.
+ * dispatch, serial, bulk and drain, in jobs a second and in CPU: one after another on one store, which ends empty.
  *
  * @module
  */
 
-import { payloadOf, STOPPED, type Subject } from "../contenders/contender.ts";
-import { type Figures, rate, type Setting } from "./workload.ts";
+import { type Payload, payloadOf, STOPPED, type Subject } from "../contenders/contender.ts";
+import { meterOf } from "../servers/meter.ts";
+import { type Cost, costOf, cpuFigures, type Figures, type Setting } from "./workload.ts";
 
 /** Calls in flight. */
 const IN_FLIGHT = 500;
@@ -19,33 +20,46 @@ export async function flow({ contender, count, place }: Setting): Promise<Figure
   const [jobs, serial, warm] = [count("jobs"), count("serial"), count("warm")];
   let figures: Figures = {};
   for (const [many, few] of [[warm, Math.min(serial, 200)], [jobs, serial]] as const) {
-    const subject = await contender.open(place());
-    const dispatched = await rate(many, () => dispatch(subject, many, IN_FLIGHT));
-    const serially = await rate(few, () => dispatch(subject, few, 1));
-    const together = await rate(many, () => bulk(subject, many));
+    const options = place();
+    const [subject, meter] = [
+      await contender.open(options),
+      options.address && await meterOf(options.address),
+    ];
+    const dispatched = await costOf(many, meter, () => dispatch(subject, many, IN_FLIGHT));
+    const serially = await costOf(few, meter, () => dispatch(subject, few, 1));
+    const together = await costOf(many, meter, () => bulk(subject, many));
     const total = 2 * many + few;
     let stop = STOPPED;
-    const drained = await rate(total, async () => {
+    const drained = await costOf(total, meter, async () => {
       stop = await subject.work(total, CONCURRENCY);
     });
     await stop();
-    figures = {
-      "dispatch/s": dispatched,
-      "serial/s": serially,
-      "bulk/s": together,
-      "drain/s": drained,
-      "dispatch and drain/s": 1 / (1 / dispatched + 1 / drained),
-    };
+    figures = figuresOf({ dispatch: dispatched, serial: serially, bulk: together, drain: drained });
     await subject.close();
+    await meter?.close();
   }
   return figures;
 }
 
+function figuresOf(costs: Readonly<Record<"dispatch" | "serial" | "bulk" | "drain", Cost>>): Figures {
+  const { dispatch, drain } = costs;
+  const figures: Record<string, number> = {};
+  for (const [name, { perSecond }] of Object.entries(costs)) figures[`${name}/s`] = perSecond;
+  figures["dispatch and drain/s"] = 1 / (1 / dispatch.perSecond + 1 / drain.perSecond);
+  for (const [name, cost] of Object.entries(costs)) Object.assign(figures, cpuFigures(name, cost));
+  return figures;
+}
+
 /** One call per job. */
-export async function dispatch(subject: Subject, count: number, inFlight: number): Promise<void> {
+export async function dispatch(
+  subject: Subject,
+  count: number,
+  inFlight: number,
+  payload: (number: number) => Payload = payloadOf,
+): Promise<void> {
   let next = 0;
   const lane = async (): Promise<void> => {
-    while (next < count) await subject.one(payloadOf(next++));
+    while (next < count) await subject.one(payload(next++));
   };
   await Promise.all(Array.from({ length: inFlight }, lane));
 }

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { median, quantile } from "../lib/stats.ts";
 import { meterOf } from "../servers/meter.ts";
-import { dispatch } from "./flow.ts";
+import { bulk, dispatch } from "./flow.ts";
 import { collect, type Figures, type Setting } from "./workload.ts";
 
 /** Bytes of heap and buffers per waiting job. */
@@ -55,7 +55,7 @@ export async function idle({ contender, count, place }: Setting): Promise<Figure
   };
 }
 
-/** Bytes of memory, and of stored messages, that a waiting job takes in the server. */
+/** Bytes of memory, and of stored messages, that a waiting job takes in the server: dispatched one by one, and in bulk. */
 export async function weight({ contender, count, place }: Setting): Promise<Figures> {
   const [jobs, options] = [count("jobs"), place()];
   const subject = await contender.open(options);
@@ -65,11 +65,15 @@ export async function weight({ contender, count, place }: Setting): Promise<Figu
   const before = await meter.read();
   await dispatch(subject, jobs, 500);
   const after = await meter.read();
+  await bulk(subject, jobs);
+  const last = await meter.read();
   await subject.close();
   await meter.close();
   return {
     "memory, bytes/job": (after.memory - before.memory) / jobs,
     "stored, bytes/job": (after.disk - before.disk) / jobs,
+    "memory in bulk, bytes/job": (last.memory - after.memory) / jobs,
+    "stored in bulk, bytes/job": (last.disk - after.disk) / jobs,
   };
 }
 

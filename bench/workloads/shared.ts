@@ -13,7 +13,7 @@ import { payloadOf, type Subject } from "../contenders/contender.ts";
 import { bulk } from "./flow.ts";
 import { type Figures, rate, type Setting } from "./workload.ts";
 
-const PROCESSES = [1, 2, 4];
+const PROCESSES = [1, 2, 4, 8];
 /** Handlers at once in each process. */
 const CONCURRENCY = 100;
 /** More jobs than warm up, so that no process is left without: others may have taken in advance. */
@@ -21,7 +21,7 @@ const SPARE = 5_000;
 /** Milliseconds between two looks at what is left. */
 const LOOK = 5;
 
-/** The same jobs, drained by 1, 2 and 4 processes that are warm. */
+/** The same jobs, drained by 1, 2, 4 and 8 processes that are warm. */
 export async function workers({ contender, name, count, place }: Setting): Promise<Figures> {
   const [jobs, warm, options] = [count("jobs"), count("warm"), place()];
   const figures: Record<string, number> = {};

@@ -4,7 +4,9 @@
  * @module
  */
 
+import process from "node:process";
 import type { Contender, OpenOptions } from "../contenders/contender.ts";
+import type { Meter } from "../servers/meter.ts";
 
 /** What a workload works with. */
 export interface Setting {
@@ -35,4 +37,37 @@ export async function rate(count: number, work: () => unknown): Promise<number> 
   const start = performance.now();
   await work();
   return count / (performance.now() - start) * 1_000;
+}
+
+/** What a job costs. */
+export interface Cost {
+  readonly perSecond: number;
+  /** Microseconds of CPU: of this process with all its threads, and, where there is a server, of that. */
+  readonly client: number;
+  readonly server: number | undefined;
+}
+
+/** What one of `count` jobs costs, when all take as much as this work takes. */
+export async function costOf(count: number, meter: Meter | undefined, work: () => unknown): Promise<Cost> {
+  collect();
+  const server = await meter?.cpu();
+  const [start, before] = [performance.now(), process.cpuUsage()];
+  await work();
+  const [{ user, system }, end] = [process.cpuUsage(before), performance.now()];
+  const after = await meter?.cpu();
+  return {
+    perSecond: count / (end - start) * 1_000,
+    client: (user + system) / count,
+    server: server === undefined || after === undefined ? undefined : (after - server) / count,
+  };
+}
+
+/** The CPU of a cost as figures: both sides together, and each where there are two. */
+export function cpuFigures(name: string, { client, server }: Cost): Figures {
+  if (server === undefined || Number.isNaN(server)) return { [`${name} µs`]: client };
+  return {
+    [`${name} µs`]: client + server,
+    [`${name} client µs`]: client,
+    [`${name} server µs`]: server,
+  };
 }
