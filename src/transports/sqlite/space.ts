@@ -110,12 +110,9 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
 
   function look(): void {
     const now = runtime.monotonic();
-    if (now - asked >= FRESH) {
-      asked = now;
-      const disk = diskOf(file());
-      free = disk?.free ?? Infinity;
-      kept = disk === undefined ? 1 : keptOf(disk);
-    }
+    if (now - asked < FRESH) return;
+    asked = now;
+    ({ free, kept } = roomOf(diskOf(file())));
   }
 
   return {
@@ -178,6 +175,11 @@ export interface Disk {
   readonly type: number;
   /** The log. */
   readonly log: number;
+}
+
+/** What may be written to a disk, and how much of it pushes leave free; without end where nothing is known of it. */
+function roomOf(disk: Disk | undefined): { readonly free: number; readonly kept: number } {
+  return disk === undefined ? { free: Infinity, kept: 1 } : { free: disk.free, kept: keptOf(disk) };
 }
 
 /** Bytes of a disk that pushes leave free. */
