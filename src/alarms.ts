@@ -1,5 +1,5 @@
 /**
- * Many alarms, one timer: run timeouts, heartbeats and retries of one worker share a single sleep.
+ * Many alarms, one timer: run timeouts, heartbeats and retries of one worker share one.
  *
  * @module
  */
@@ -30,9 +30,6 @@ interface Entry extends Alarm {
 /** Cancelled entries that may lie in the heap before it is swept. */
 const MAX_CANCELLED = 1_024;
 
-/** Why a sleep ends early. No caller sees it; without a reason each abort would make an error with a stack. */
-const WOKEN = "woken";
-
 function nothing(): void {}
 
 function createEntries(): Heap<Entry> {
@@ -50,33 +47,31 @@ function sweptOf(heap: Heap<Entry>): Heap<Entry> {
 export function createAlarms(runtime: Runtime): Alarms {
   let heap = createEntries();
   let live = 0;
-  let sleeping: { readonly until: number; readonly controller: AbortController } | undefined;
+  let timer: { readonly until: number; readonly cancel: () => void } | undefined;
 
-  function wake(): void {
-    sleeping?.controller.abort(WOKEN);
-    sleeping = undefined;
+  function disarm(): void {
+    timer?.cancel();
+    timer = undefined;
   }
 
   function rearm(): void {
     if (live === 0) {
-      wake();
+      disarm();
       heap = createEntries();
       return;
     }
     if (heap.size > 2 * live + MAX_CANCELLED) heap = sweptOf(heap);
     const first = heap.peek();
-    if (first === undefined || (sleeping !== undefined && sleeping.until <= first.time)) return;
-    wake();
-    const current = { until: first.time, controller: new AbortController() };
-    sleeping = current;
-    runtime.sleep(Math.max(0, first.time - runtime.monotonic()), current.controller.signal).then(
-      ring,
-      () => {},
-    );
+    if (first === undefined || (timer !== undefined && timer.until <= first.time)) return;
+    disarm();
+    timer = {
+      until: first.time,
+      cancel: runtime.timer(Math.max(0, first.time - runtime.monotonic()), ring),
+    };
   }
 
   function ring(): void {
-    sleeping = undefined;
+    timer = undefined;
     const now = runtime.monotonic();
     for (let first = heap.peek(); first !== undefined && first.time <= now; first = heap.peek()) {
       heap.pop();
@@ -132,10 +127,10 @@ interface Prospect extends Alarm {
 export function createLazyAlarms(runtime: Runtime): Alarms {
   const alarms = createAlarms(runtime);
   let prospects: Prospect[] = [];
-  let hopping = false;
+  let hop: (() => void) | undefined;
 
   function settle(): void {
-    hopping = false;
+    hop = undefined;
     const all = prospects;
     prospects = [];
     for (const prospect of all) if (prospect.live) prospect.alarm = alarms.set(prospect.ms, prospect.ring);
@@ -154,14 +149,13 @@ export function createLazyAlarms(runtime: Runtime): Alarms {
         },
       };
       prospects.push(prospect);
-      if (!hopping) {
-        hopping = true;
-        runtime.sleep(0).then(settle);
-      }
+      hop ??= runtime.timer(0, settle);
       return prospect;
     },
     clear() {
       prospects = [];
+      hop?.();
+      hop = undefined;
       alarms.clear();
     },
   };

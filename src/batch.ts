@@ -57,7 +57,7 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
   function schedule(): void {
     if (hopping || gathered.length === 0 || inFlight >= MAX_IN_FLIGHT) return;
     hopping = true;
-    options.runtime.sleep(0).then(flush);
+    options.runtime.timer(0, flush);
   }
 
   function flush(): void {

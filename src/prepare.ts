@@ -112,15 +112,17 @@ function makeJob(
   const { name, queue } = definition;
   const codec = definition.codec.id;
   const ambient = settings?.requestId ?? ambientId(requestId) ?? sharedRequestId;
-  const meta: { -readonly [Key in keyof Meta]: Meta[Key] } = { v: RECORD_VERSION, createdAt: runtime.now() };
+  const meta: { -readonly [Key in keyof Meta]: Meta[Key] } = { v: RECORD_VERSION };
   if (codec !== "json") meta.codec = codec;
   const version = definition.upcast?.last ?? 1;
   if (version !== 1) meta.version = version;
   if (settings === undefined) {
     if (ambient !== undefined) meta.requestId = ambient;
-    return { queue, id: runtime.id(), name, payload, meta: writeMeta(meta) };
+    return { queue, id: runtime.id(), name, payload, meta: textOf(meta) };
   }
   const { id, idWindow, delay, at, maxAttempts, timeout, backoff, headers } = settings;
+  // A job that may run at once was created when it was due first.
+  if (at !== undefined || (delay !== undefined && delay > 0)) meta.createdAt = runtime.now();
   if (maxAttempts !== undefined) meta.maxAttempts = maxAttempts;
   if (timeout !== undefined) meta.timeout = timeout;
   if (backoff !== undefined) meta.backoff = backoff;
@@ -133,11 +135,17 @@ function makeJob(
     id: id ?? runtime.id(),
     name,
     payload,
-    meta: writeMeta(meta),
+    meta: textOf(meta),
     idWindow: id === undefined ? undefined : idWindow ?? ID_WINDOW,
     delay: delay !== undefined && delay > 0 ? delay : undefined,
     at: at === undefined ? undefined : Number(at),
   };
+}
+
+/** A record that says nothing needs no text. */
+function textOf(meta: Meta): string {
+  for (const field in meta) if (field !== "v") return writeMeta(meta);
+  return "";
 }
 
 /** Checked before the name: a caller that gave neither is told of the queue first (seed 004). */

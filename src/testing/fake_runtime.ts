@@ -28,7 +28,7 @@ export interface Outside {
 
 /** A {@linkcode Runtime} that stands still until it is told to move. */
 export interface FakeRuntime extends Runtime {
-  /** Sleeps that neither ended nor were aborted; 0 when nothing leaked. Those of 0 ms count too. */
+  /** Sleeps and timers that neither ended nor were aborted; 0 when nothing leaked. Those of 0 ms count too. */
   readonly sleepers: number;
   /**
    * Lets `ms` milliseconds go by: wakes sleeper after sleeper in the order of their times (equal ones in the order
@@ -93,34 +93,43 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
   const id = createIds(() => Math.floor(wall + monotonic), seed);
 
   function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    calls++;
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      const end = (): void => {
-        sleeper.gone = true;
-        sleepers--;
-        calls++;
-        signal?.removeEventListener("abort", abort);
-      };
       const abort = (): void => {
-        end();
+        cancel();
         reject(signal?.reason);
       };
-      const wake = (): void => {
-        if (sleeper.gone) return;
-        end();
+      const cancel = timer(ms, () => {
+        signal?.removeEventListener("abort", abort);
         resolve();
-      };
-      const sleeper: Sleeper = { due: monotonic + Math.max(0, ms), order: calls, wake, gone: false };
-      sleepers++;
+      });
       signal?.addEventListener("abort", abort, { once: true });
-      if (ms > 0) return asleep.push(sleeper);
+    });
+  }
+
+  function timer(ms: number, ring: () => void): () => void {
+    calls++;
+    const end = (): boolean => {
+      if (sleeper.gone) return false;
+      sleeper.gone = true;
+      sleepers--;
+      calls++;
+      return true;
+    };
+    const wake = (): void => {
+      if (end()) ring();
+    };
+    const sleeper: Sleeper = { due: monotonic + Math.max(0, ms), order: calls, wake, gone: false };
+    sleepers++;
+    if (ms > 0) asleep.push(sleeper);
+    else {
       hops++;
       turn().then(() => {
         hops--;
         wake();
       });
-    });
+    }
+    return () => void end();
   }
 
   /** Chains of awaits need no turn each, but code that hops through the event loop does; each call restarts the count. */
@@ -185,6 +194,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
     now: () => (calls++, wall + monotonic),
     monotonic: () => (calls++, monotonic),
     sleep,
+    timer,
     random: () => (calls++, random()),
     id: () => (calls++, id()),
     get sleepers(): number {

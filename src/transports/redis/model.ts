@@ -24,6 +24,7 @@ import { attempt } from "./reserve.ts";
 import { extendScript } from "./scripts/extend.ts";
 import { getScript, infoScript, listScript } from "./scripts/inspect.ts";
 import { reloadScript, removeScript } from "./scripts/operate.ts";
+import { plainScript } from "./scripts/plain.ts";
 import { pushScript } from "./scripts/push.ts";
 import { reserveScript } from "./scripts/reserve.ts";
 import { scheduleScripts } from "./scripts/schedules.ts";
@@ -82,7 +83,7 @@ export function createModel(options: ModelOptions): Model {
     next: (queue) => keys.key(queue, "next"),
     attempt: (queues, wanted) => attempt(context, scripts.reserve, queues, wanted),
     ...createPresence(context, scripts),
-    push: (jobs, call, foretold) => pushJobs(context, scripts.push, jobs, call, foretold),
+    push: (jobs, call, foretold) => pushJobs(context, scripts, jobs, call, foretold),
     settle: (settlements, call) => settleAll(context, scripts.settle, settlements, call),
     extend: (leases, call) => extendAll(context, scripts.extend, leases, call),
     info: (queue, call) => infoOf(context, scripts.info, queue, call),
@@ -105,6 +106,7 @@ export function createModel(options: ModelOptions): Model {
 function scriptsOf(naming: Naming) {
   return {
     push: pushScript(naming),
+    pushPlain: plainScript(naming),
     reserve: reserveScript(naming),
     settle: settleScript(naming),
     extend: extendScript(naming),

@@ -34,10 +34,16 @@ interface Chunk {
   windowed: boolean;
 }
 
+/** The scripts of a push. */
+export interface PushScripts {
+  readonly push: Script;
+  readonly pushPlain: Script;
+}
+
 /** Stores jobs. Of queues that were foretold this client looks by itself, and need not be rung for. */
 export async function pushJobs(
   context: Context,
-  script: Script,
+  scripts: PushScripts,
   jobs: readonly PushJob[],
   call: Call & { readonly atomic?: boolean },
   foretold: ReadonlySet<string> = new Set(),
@@ -55,7 +61,7 @@ export async function pushJobs(
       `Cannot push jobs all or none as they must be of one queue in a Cluster: current number is ${chunks.length}`,
     );
   }
-  const answers = chunks.map((chunk) => send(context, script, jobs, chunk, call, foretold, results));
+  const answers = chunks.map((chunk) => send(context, scripts, jobs, chunk, call, foretold, results));
   const sent = Promise.allSettled(answers);
   const queues = chunks.flatMap((chunk) => chunk.queues);
   const settled = await (context.registry.knows(queues) ? sent : context.registry.follow(sent));
@@ -134,39 +140,84 @@ export function whenOf(
 /** Sends a chunk, and writes down what became of its jobs. */
 async function send(
   context: Context,
-  script: Script,
+  scripts: PushScripts,
   jobs: readonly PushJob[],
   chunk: Chunk,
   call: Call & { readonly atomic?: boolean },
   foretold: ReadonlySet<string>,
   results: Pushed[],
 ): Promise<void> {
-  const { link, keys, pack, registry } = context;
-  const { queues, indexes, lists, timed, windowed } = chunk;
-  const probing = context.proven.has("push") ? "" : "p";
-  const flags = `${call.atomic ? "a" : ""}${timed ? "d" : ""}${windowed ? "w" : ""}${probing}`;
+  const { queues, indexes } = chunk;
+  const looks = queues.every((queue) => foretold.has(queue)) ? context.instance : "";
+  const plain = context.proven.has("push") && isPlain(chunk);
   try {
-    const looks = queues.every((queue) => foretold.has(queue)) ? context.instance : "";
-    const args = [flags, looks, ...lists.map((list) => pack(packedJobs(chunk, list, jobs)))];
-    const answer = await link.run(script, queues.map((queue) => keys.base(queue)), args, callOf(call));
+    if (plain) await sendPlain(context, scripts.pushPlain, jobs, chunk, looks, call, results);
+    else await sendAny(context, scripts.push, jobs, chunk, looks, call, results);
     learn(context, "push");
-    const [refused, fresh, faults] = replies(answer);
-    for (const number of replies(refused)) {
-      const index = typeof number === "number" ? indexes[number - 1] : undefined;
-      if (index !== undefined) results[index] = "duplicate";
-    }
-    const bad = faultsIn(context, script, queues, replies(faults));
-    if (bad.size > 0) { for (const index of indexes) blame(jobs[index], index, bad, results); }
-    if (indexes.some((index) => results[index] === "stored")) {
-      await registry.enter(queues.filter((queue) => !bad.has(queue)), call);
-    }
-    const begun = newQueues(queues, replies(fresh));
-    if (begun.length > 0) await registry.enter(begun, call, true);
   } catch (error) {
     learn(context, "push", error);
     for (const index of indexes) results[index] = errorOf(error);
     throw error;
   }
+}
+
+/** Whether all are of one queue that is no topic's, may run at once, and have generated ids. */
+function isPlain({ queues, lists, timed, windowed }: Chunk): boolean {
+  const [queue = "", ...others] = queues;
+  return others.length === 0 && lists.length === 1 && !timed && !windowed &&
+    partsOf(queue).topic === undefined;
+}
+
+async function sendPlain(
+  context: Context,
+  script: Script,
+  jobs: readonly PushJob[],
+  { queues: [queue = ""], indexes }: Chunk,
+  looks: string,
+  call: Call,
+  results: Pushed[],
+): Promise<void> {
+  const { link, keys, pack, registry } = context;
+  const flat: (string | Uint8Array)[] = [];
+  for (const index of indexes) {
+    const job = jobs[index];
+    if (job !== undefined) flat.push(job.id, job.name, job.meta, job.payload);
+  }
+  // A list has a price of its own, which a lone job need not pay.
+  const args = indexes.length === 1 ? [looks, ...flat] : [looks, pack(flat)];
+  const answer = await link.run(script, [keys.base(queue)], args, callOf(call));
+  const fault = faultIn(context, script, answer);
+  if (fault !== undefined) { for (const index of indexes) results[index] = fault; }
+  else await registry.enter([queue], call, answer === 1);
+}
+
+async function sendAny(
+  context: Context,
+  script: Script,
+  jobs: readonly PushJob[],
+  chunk: Chunk,
+  looks: string,
+  call: Call & { readonly atomic?: boolean },
+  results: Pushed[],
+): Promise<void> {
+  const { link, keys, pack, registry } = context;
+  const { queues, indexes, lists, timed, windowed } = chunk;
+  const probing = context.proven.has("push") ? "" : "p";
+  const flags = `${call.atomic ? "a" : ""}${timed ? "d" : ""}${windowed ? "w" : ""}${probing}`;
+  const args = [flags, looks, ...lists.map((list) => pack(packedJobs(chunk, list, jobs)))];
+  const answer = await link.run(script, queues.map((queue) => keys.base(queue)), args, callOf(call));
+  const [refused, fresh, faults] = replies(answer);
+  for (const number of replies(refused)) {
+    const index = typeof number === "number" ? indexes[number - 1] : undefined;
+    if (index !== undefined) results[index] = "duplicate";
+  }
+  const bad = faultsIn(context, script, queues, replies(faults));
+  if (bad.size > 0) { for (const index of indexes) blame(jobs[index], index, bad, results); }
+  if (indexes.some((index) => results[index] === "stored")) {
+    await registry.enter(queues.filter((queue) => !bad.has(queue)), call);
+  }
+  const begun = newQueues(queues, replies(fresh));
+  if (begun.length > 0) await registry.enter(begun, call, true);
 }
 
 function blame(

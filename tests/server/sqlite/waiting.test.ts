@@ -12,6 +12,7 @@ test("a minute of waiting looks a bounded number of times, however many wait for
     const counting = {
       ...runtime,
       sleep: (ms: number, signal?: AbortSignal) => (sleeps++, runtime.sleep(ms, signal)),
+      timer: (ms: number, ring: () => void) => (sleeps++, runtime.timer(ms, ring)),
     };
     const transport = open({ path: newFile(), runtime: counting });
     const names = Array.from({ length: queues }, (_, n) => `q${n}`);
@@ -31,6 +32,7 @@ test("without a file there is nobody to look out for", async () => {
   const counting = {
     ...runtime,
     sleep: (ms: number, signal?: AbortSignal) => (sleeps++, runtime.sleep(ms, signal)),
+    timer: (ms: number, ring: () => void) => (sleeps++, runtime.timer(ms, ring)),
   };
   const transport = open({ path: ":memory:", runtime: counting });
   const waiting = transport.reserve(["q"], { ...now, wait });

@@ -1,5 +1,6 @@
 /** What a transport leaves alive: timers of its runtime, and connections that the server still sees. */
 import { type Runtime, systemRuntime } from "../../../src/runtime.ts";
+import { countingSleeps } from "../../web/support/sleeps.ts";
 
 /** The real runtime, with a count of who sleeps and a wall clock that can be moved. */
 export interface WatchedRuntime extends Runtime {
@@ -13,20 +14,12 @@ export function watchedRuntime(): WatchedRuntime {
   let sleepers = 0;
   let moved = 0;
   return {
-    ...real,
+    ...countingSleeps(real, (change) => sleepers += change),
     now: () => real.now() + moved,
     get sleepers(): number {
       return sleepers;
     },
     step: (ms) => void (moved += ms),
-    async sleep(ms, signal) {
-      sleepers++;
-      try {
-        await real.sleep(ms, signal);
-      } finally {
-        sleepers--;
-      }
-    },
   };
 }
 

@@ -200,12 +200,33 @@ promise(6, "one meaning of n", (claim) => {
     const backoff = linear(7, { max: 70, jitter: 0.5 });
     const full = await relay.dispatch("task", null, { maxAttempts: 2, timeout: 5_000, backoff });
     const [plain] = await stage.line.get("default", [bare.id], { deadline: 1_000 });
-    expect(Object.keys(JSON.parse(plain?.meta ?? "")).sort()).toEqual(["createdAt", "v"]);
+    expect(plain?.meta).toBe("");
     expect(await relay.get("default", full.id)).toMatchObject({
       maxAttempts: 2,
       timeout: 5_000,
       backoff: { type: "linear", base: 7, max: 70, jitter: 0.5 },
     });
+  });
+
+  claim("a job without a record keeps its time and its request id, whatever becomes of it", async (stage) => {
+    const relay = stage.relay(job({ maxAttempts: 2, backoff: fixed(1_000, { jitter: 0 }) }));
+    const seen: { readonly createdAt: number; readonly requestId: string }[] = [];
+    relay.handle("task", (_, { job: { createdAt, requestId } }) => {
+      seen.push({ createdAt, requestId });
+      throw new Error("no");
+    });
+    const { id } = await relay.dispatch("task");
+    const { createdAt = NaN, due } = await relay.get("default", id) ?? {};
+    expect(createdAt).toBe(due);
+    await stage.runtime.advance(5_000);
+    await relay.drain();
+    await stage.runtime.advance(1_000);
+    await relay.drain();
+    const dead = { channel: "failed", attempts: 2, createdAt, requestId: id };
+    expect(await relay.get("default", id)).toMatchObject(dead);
+    await relay.reload("default", "failed", "all", { attempts: "reset" });
+    await relay.drain();
+    expect(seen).toEqual(Array.from({ length: 3 }, () => ({ createdAt, requestId: id })));
   });
 
   claim(

@@ -2,6 +2,7 @@
 import { createRelay, type Relay } from "../../../mod.ts";
 import type { Runtime } from "../../../src/runtime.ts";
 import type { Running } from "../support/kit.ts";
+import { countingSleeps } from "../support/sleeps.ts";
 import { filteredJobs, watchingOrder } from "./filters.ts";
 import { type Cable, createCable } from "./flaky.ts";
 import type { Ground } from "./ground.ts";
@@ -67,20 +68,7 @@ export function createActor(name: string, ground: Ground): Actor {
 /** A runtime that counts the sleeps of those who use it. */
 function countSleeps(runtime: Runtime): { readonly runtime: Runtime; readonly asleep: () => number } {
   let asleep = 0;
-  return {
-    asleep: () => asleep,
-    runtime: {
-      ...runtime,
-      async sleep(ms, signal) {
-        asleep++;
-        try {
-          await runtime.sleep(ms, signal);
-        } finally {
-          asleep--;
-        }
-      },
-    },
-  };
+  return { asleep: () => asleep, runtime: countingSleeps(runtime, (change) => asleep += change) };
 }
 
 function countEvents({ events }: Relay<typeof jobs>): ReadonlyMap<string, number> {

@@ -62,7 +62,7 @@ describe("alarms", () => {
 
   it("keep a bounded number of cancelled entries", () => {
     let pending = 0;
-    const runtime = { ...createFakeRuntime(), sleep: () => new Promise<void>(() => pending++) };
+    const runtime = { ...createFakeRuntime(), timer: () => (pending++, () => {}) };
     const alarms = createAlarms(runtime);
     const kept = alarms.set(1, () => {});
     for (let i = 0; i < 100_000; i++) alarms.set(60_000, () => {}).cancel();

@@ -18,6 +18,10 @@ function counted() {
       counts.sleeps++;
       return runtime.sleep(ms, signal);
     },
+    timer(ms: number, ring: () => void) {
+      counts.sleeps++;
+      return runtime.timer(ms, ring);
+    },
   };
   const inner = memory({ runtime: counting });
   const transport: Transport = {

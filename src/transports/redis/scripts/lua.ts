@@ -19,7 +19,7 @@ export const LOST = 1_000_000;
 /** Milliseconds of lease that are granted to consumers of others, whose names do not say it. */
 export const FOREIGN_LEASE = 30_000;
 
-/** Makes a script of words and a body. */
+/** Makes a script of words and a body, which is the last source. */
 export function script(
   naming: Naming,
   name: string,
@@ -27,7 +27,25 @@ export function script(
   ...sources: readonly string[]
 ): Script {
   const shebang = flags.length === 0 ? "#!lua" : `#!lua flags=${flags.join(",")}`;
-  return { name, source: [shebang, namesOf(naming), WORDS, ...sources].join("\n") };
+  const body = sources.at(-1) ?? "";
+  const words = wordsFor(body, [WORDS, ...sources.slice(0, -1)].join("\n"));
+  return { name, source: [shebang, namesOf(naming), ...words, body].join("\n") };
+}
+
+/**
+ * The words that a body needs, in their order: a server makes each word anew for each call of a script. A word is one
+ * `local` with its comment, in a paragraph of its own, and uses only words before it.
+ */
+function wordsFor(body: string, words: string): readonly string[] {
+  const needed: string[] = [];
+  let users = body;
+  for (const word of words.split(/\n\s*\n/).reverse()) {
+    const [, name = ""] = /^local (?:function )?(\w+)/m.exec(word) ?? [];
+    if (!new RegExp(`\\b${name}\\b`).test(users)) continue;
+    needed.unshift(word);
+    users += `\n${word}`;
+  }
+  return needed;
 }
 
 /** Every script of a transport is made with its names in it, which cost no arguments then. */

@@ -99,7 +99,7 @@ end
 
 /** Removes jobs of any channel. */
 export function removeScript(naming: Naming): Script {
-  return script(naming, "remove", ["allow-oom"], LOOK, WALK, REMOVE);
+  return script(naming, "remove", ["allow-oom"], LOOK, WALK + REMOVE);
 }
 
 const REMOVE = `
@@ -238,7 +238,7 @@ return { changed, taken, next or 0, last }
 
 /** Returns dead jobs to work. */
 export function reloadScript(naming: Naming): Script {
-  return script(naming, "reload", [], LOOK, WALK, RELOAD);
+  return script(naming, "reload", [], LOOK, WALK + RELOAD);
 }
 
 const RELOAD = `
