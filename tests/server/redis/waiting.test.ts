@@ -298,6 +298,18 @@ test("a lease of another process that ends is noticed", async () => {
   expect([again?.id, again?.lost]).toEqual(["1", 1]);
 });
 
+test("what an aborted reserve still brings comes before what is behind it", async () => {
+  const transport = open();
+  await transport.push([one("1"), one("2"), one("3")], call);
+  const controller = new AbortController();
+  const aborted = reserve(transport, { signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await expect(aborted).rejects.toThrow("enough");
+  const ids = [];
+  for (let n = 0; n < 3; n++) ids.push(...(await reserve(transport)).map(({ id }) => id));
+  expect(ids).toEqual(["1", "2", "3"]);
+});
+
 test("an aborted reserve hands back at once what its answer still brings", async () => {
   const transport = open();
   await transport.push([one("1")], call);
