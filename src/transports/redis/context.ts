@@ -4,9 +4,8 @@
  * @module
  */
 
-import { DeadlineExceeded, errorOf, TooLargeError, TransportError } from "../../errors.ts";
+import { DeadlineExceeded, errorOf, TransportError } from "../../errors.ts";
 import type { Call } from "../../exchange.ts";
-import { byteLength } from "../../names.ts";
 import type { Runtime } from "../../runtime.ts";
 import { explain } from "./errors.ts";
 import type { Keys } from "./keys.ts";
@@ -41,23 +40,6 @@ export function learn({ proven }: Context, verb: "push" | "reserve", error?: unk
 export const MAX_BYTES: number = 16 * 1024 * 1024;
 /** Items of one batch, all in one script where it must be whole. */
 export const MAX_ITEMS = 10_000;
-
-/** Refuses a batch that no script takes at once. */
-export function checkBulk(action: string, items: readonly unknown[]): void {
-  if (items.length <= MAX_ITEMS) return;
-  throw new RangeError(
-    `Cannot ${action} as one call takes at most ${MAX_ITEMS}: current number is ${items.length}`,
-  );
-}
-
-/** What is wrong with the size of a job, if anything. */
-export function sizeFault(what: string, payload: Uint8Array | undefined, meta: string): Error | undefined {
-  const bytes = payload?.length ?? 0;
-  // A UTF-16 unit takes at most three bytes, so that most metadata need not be measured.
-  if (bytes + meta.length * 3 <= MAX_BYTES) return undefined;
-  const size = bytes + byteLength(meta);
-  return size > MAX_BYTES ? new TooLargeError(what, size, MAX_BYTES) : undefined;
-}
 
 /** The error that a script answered for a part of its batch. */
 export function faultIn(

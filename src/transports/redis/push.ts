@@ -7,7 +7,7 @@
 import { errorOf } from "../../errors.ts";
 import type { Call, Pushed, PushJob } from "../../exchange.ts";
 import { partsOf } from "../../names.ts";
-import { callOf, checkBulk, type Context, faultIn, learn, replies, sizeFault } from "./context.ts";
+import { callOf, type Context, faultIn, learn, replies } from "./context.ts";
 import type { Reply, Script } from "./link.ts";
 import type { Packable } from "./pack.ts";
 
@@ -48,14 +48,10 @@ export async function pushJobs(
   call: Call & { readonly atomic?: boolean },
   foretold: ReadonlySet<string> = new Set(),
 ): Promise<readonly Pushed[]> {
-  checkBulk("push jobs", jobs);
   call.signal?.throwIfAborted();
   const atomic = call.atomic === true;
-  const results: Pushed[] = jobs.map((job) =>
-    sizeFault(`job '${job.id}'`, job.payload, job.meta) ?? "stored"
-  );
-  if (atomic && results.some((result) => result !== "stored")) return withheld(results);
-  const chunks = chunksOf(context, jobs, results, atomic);
+  const results: Pushed[] = jobs.map(() => "stored");
+  const chunks = chunksOf(context, jobs, atomic);
   if (atomic && chunks.length > 1) {
     throw new RangeError(
       `Cannot push jobs all or none as they must be of one queue in a Cluster: current number is ${chunks.length}`,
@@ -79,13 +75,11 @@ function withheld(results: readonly Pushed[]): readonly Pushed[] {
 function chunksOf(
   { keys, link }: Context,
   jobs: readonly PushJob[],
-  results: readonly Pushed[],
   atomic: boolean,
 ): readonly Chunk[] {
   const chunks: Chunk[] = [];
   const open = new Map<string, Chunk>();
   for (const [index, job] of jobs.entries()) {
-    if (results[index] !== "stored") continue;
     const size = job.payload.length + job.meta.length + OVERHEAD;
     // A topic and its groups are in one slot, as are all parts of a queue.
     const slot = link.clustered ? partsOf(job.queue).topic ?? keys.base(job.queue) : "";

@@ -7,33 +7,25 @@
 import { errorOf } from "../../errors.ts";
 import type { Call, Extended, Extension, Settled, Settlement } from "../../exchange.ts";
 import { partsOf } from "../../names.ts";
-import { callOf, checkBulk, type Context, faultIn, replies, sizeFault } from "./context.ts";
+import { callOf, type Context, faultIn, replies } from "./context.ts";
 import type { Reply, Script } from "./link.ts";
 import type { Packable } from "./pack.ts";
 import { whenOf } from "./push.ts";
 import { VERBS } from "./scripts/settle.ts";
-import { consumerOf, type Held, heldIn } from "./token.ts";
+import { consumerOf, createTokenReader, type Held } from "./token.ts";
 
 /** Deliveries of one script: 1,000 take some 4 ms. */
 const MAX_DELIVERIES = 1_000;
 
-/** The number of an entry, and its two parts, which only sort: they may have more digits than are exact. */
-type Place = readonly [ms: number, seq: number, entry: string];
-
 /** The entries of one consumer, from the first to the last. */
 interface Range {
-  first: Place;
-  last: Place;
+  first: Held;
+  last: Held;
   size: number;
 }
 
-function placeOf(entry: string): Place {
-  const dash = entry.indexOf("-");
-  return [Number(entry.slice(0, dash)), Number(entry.slice(dash + 1)), entry];
-}
-
-function isBefore(one: Place, other: Place): boolean {
-  return one[0] < other[0] || (one[0] === other[0] && one[1] < other[1]);
+function isBefore(one: Held, other: Held): boolean {
+  return one.ms < other.ms || (one.ms === other.ms && one.seq < other.seq);
 }
 
 /** Deliveries of one stream of a queue, in columns. */
@@ -57,17 +49,16 @@ class Batch {
     this.late = late;
   }
 
-  add(index: number, { entry, count, consumer, id }: Held): number {
-    let owner = this.consumers.lastIndexOf(consumer);
-    if (owner < 0) owner = this.consumers.push(consumer) - 1;
-    const place = placeOf(entry);
-    const range = this.#ranges[owner] ??= { first: place, last: place, size: 0 };
-    if (isBefore(place, range.first)) range.first = place;
-    if (isBefore(range.last, place)) range.last = place;
+  add(index: number, held: Held): number {
+    let owner = this.consumers.lastIndexOf(held.consumer);
+    if (owner < 0) owner = this.consumers.push(held.consumer) - 1;
+    const range = this.#ranges[owner] ??= { first: held, last: held, size: 0 };
+    if (isBefore(range.last, held)) range.last = held;
+    else if (isBefore(held, range.first)) range.first = held;
     range.size++;
-    this.entries.push(entry);
-    this.counts.push(count);
-    this.ids.push(id);
+    this.entries.push(held.entry);
+    this.counts.push(held.count);
+    this.ids.push(held.id);
     this.owners.push(owner + 1);
     return this.indexes.push(index);
   }
@@ -77,7 +68,7 @@ class Batch {
     const ranges: Packable[] = [];
     for (const [n, { first, last, size }] of this.#ranges.entries()) {
       // Not by the millisecond, in which others may have come that are held by now too: each row has its price.
-      if (size > 1) ranges.push([n + 1, first[2], last[2], size]);
+      if (size > 1) ranges.push([n + 1, first.entry, last.entry, size]);
     }
     return ranges;
   }
@@ -174,30 +165,59 @@ export async function settleAll(
   settlements: readonly Settlement[],
   call: Call,
 ): Promise<readonly Settled[]> {
-  checkBulk("settle jobs", settlements);
   call.signal?.throwIfAborted();
   const results: Settled[] = settlements.map(() => "settled");
   const batches: Endings[] = [];
   const open = new Map<string, Endings>();
-  const seen = new Set<string>();
+  const heldIn = createTokenReader();
+  const isRepeated = createRepeats(settlements);
   for (const [index, settlement] of settlements.entries()) {
     const { queue, token } = settlement;
     const held = heldIn(token, queue);
-    const fault = held === undefined ? undefined : faultOf(settlement);
     // Of two endings of one delivery the first counts.
-    if (held === undefined || (fault === undefined && seen.has(token))) results[index] = "stale";
-    else if (fault !== undefined) results[index] = fault;
-    else {
-      seen.add(token);
-      const batch = batchOf(batches, open, queue, held.late, () => new Endings(queue, held.late));
-      batch.add(index, held);
-      batch.verbs.push(VERBS[settlement.to]);
-      batch.extras.push(extraOf(settlement));
-      if (settlement.to !== "done") batch.done = false;
+    if (held === undefined || isRepeated(index, held)) {
+      results[index] = "stale";
+      continue;
     }
+    const batch = batchOf(batches, open, queue, held.late, () => new Endings(queue, held.late));
+    batch.add(index, held);
+    batch.verbs.push(VERBS[settlement.to]);
+    batch.extras.push(extraOf(settlement));
+    if (settlement.to !== "done") batch.done = false;
   }
   await send(context, script, batches, endings, call, (index, result) => results[index] = result);
   return results;
+}
+
+/**
+ * Tells whether a token came before, of settlements that are asked for one after another. While the entries of one queue
+ * ascend, as those of most batches do, none did, and nothing is remembered.
+ */
+function createRepeats(settlements: readonly Settlement[]): (index: number, held: Held) => boolean {
+  let last: Held | undefined;
+  let queue: string | undefined;
+  let seen: Set<string> | undefined;
+  return (index, held) => {
+    const settlement = settlements[index];
+    if (settlement === undefined) return false;
+    if (seen === undefined) {
+      const ascends = last === undefined ||
+        (settlement.queue === queue && held.late === last.late && isBefore(last, held));
+      last = held;
+      queue = settlement.queue;
+      if (ascends) return false;
+      seen = new Set(settlements.slice(0, index).map(({ token }) => token));
+    }
+    if (seen.has(settlement.token)) return true;
+    seen.add(settlement.token);
+    return false;
+  };
+}
+
+/** A list, or the one number that is all of it. */
+function uniform(numbers: readonly number[]): Packable {
+  const [first] = numbers;
+  return numbers.every((number) => number === first) ? first : numbers;
 }
 
 function endings(batch: Endings, key: number): Packable {
@@ -208,18 +228,13 @@ function endings(batch: Endings, key: number): Packable {
     consumers,
     batch.ranges(),
     entries,
-    counts,
-    owners,
+    uniform(counts),
+    uniform(owners),
     ids,
     done ? 0 : verbs,
     done ? 0 : extras,
     batch.late ? 1 : 0,
   ];
-}
-
-function faultOf(settlement: Settlement): Error | undefined {
-  if (!("meta" in settlement)) return undefined;
-  return sizeFault("a job", settlement.to === "again" ? settlement.payload : undefined, settlement.meta);
 }
 
 function extraOf(settlement: Settlement): Packable {
@@ -262,11 +277,11 @@ export async function extendAll(
   leases: readonly Extension[],
   call: Call,
 ): Promise<readonly Extended[]> {
-  checkBulk("extend leases", leases);
   call.signal?.throwIfAborted();
   const results: Extended[] = leases.map(() => ({ state: "held" }));
   const batches: Moves[] = [];
   const open = new Map<string, Moves>();
+  const heldIn = createTokenReader();
   for (const [index, lease] of leases.entries()) {
     const held = heldIn(lease.token, lease.queue);
     if (held === undefined) {
@@ -306,8 +321,8 @@ function moves(batch: Moves, key: number): Packable {
     batch.consumers,
     batch.ranges(),
     batch.entries,
-    batch.counts,
-    batch.owners,
+    uniform(batch.counts),
+    uniform(batch.owners),
     list,
     batch.late ? 1 : 0,
   ];

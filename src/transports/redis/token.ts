@@ -8,6 +8,9 @@
 export interface Held {
   /** Its entry in the stream. */
   readonly entry: string;
+  /** The two parts of its number, which only sort: they may have more digits than are exact. */
+  readonly ms: number;
+  readonly seq: number;
   /** The stream is that of delayed jobs, not that of what waits. */
   readonly late: boolean;
   /** The count of its entry's deliveries, this one included. */
@@ -45,25 +48,48 @@ export function tokenOf(entry: string, count: number, consumer: string, queue: s
 }
 
 /** Reads a token; undefined for a text that is none, or that is another queue's. */
-export function heldIn(token: string, queue: string): Held | undefined {
-  const first = token.indexOf(" ");
+export type TokenReader = (token: string, queue: string) => Held | undefined;
+
+/** Makes a reader of tokens, which reads once what those of a batch have in common: all between their entry and their id. */
+export function createTokenReader(): TokenReader {
+  let middle = "";
+  let known: Middle | undefined;
+  return (token, queue) => {
+    const first = token.indexOf(" ");
+    if (first < 0) return undefined;
+    if (known?.queue !== queue || !token.startsWith(middle, first)) {
+      known = middleOf(token, first, queue);
+      if (known === undefined) return undefined;
+      middle = token.slice(first, known.end);
+    }
+    const late = token.startsWith(LATE);
+    const start = late ? LATE.length : 0;
+    const dash = token.indexOf("-", start);
+    const ms = numberIn(token, start, dash, ENTRY);
+    const seq = numberIn(token, dash + 1, first, ENTRY);
+    if (ms < 0 || seq < 0) return undefined;
+    const { count, consumer, lease } = known;
+    const id = token.slice(first + middle.length);
+    return { entry: token.slice(start, first), ms, seq, late, count, consumer, lease, id };
+  };
+}
+
+/** What stands between the entry and the id, and where that ends. */
+interface Middle extends Pick<Held, "count" | "consumer" | "lease"> {
+  readonly queue: string;
+  readonly end: number;
+}
+
+function middleOf(token: string, first: number, queue: string): Middle | undefined {
   const second = token.indexOf(" ", first + 1);
   const third = token.indexOf(" ", second + 1);
   const end = third + 1 + queue.length;
-  if (first < 0 || second < 0 || third < 0) return undefined;
-  if (!token.startsWith(queue, third + 1) || token[end] !== "\n") return undefined;
-  const late = token.startsWith(LATE);
-  const start = late ? LATE.length : 0;
-  const entry = token.slice(start, first);
+  if (second < 0 || third < 0 || !token.startsWith(queue, third + 1) || token[end] !== "\n") return undefined;
   const count = numberIn(token, first + 1, second);
   const consumer = token.slice(second + 1, third);
   const lease = numberIn(consumer, consumer.lastIndexOf(".") + 1, consumer.length - UNIT.length);
-  const dash = entry.indexOf("-");
-  const isEntry = numberIn(entry, 0, dash, ENTRY) >= 0 && numberIn(entry, dash + 1, entry.length, ENTRY) >= 0;
-  if (!isEntry || count < 1 || lease < 1 || consumer.indexOf(".") < 1 || !consumer.endsWith(UNIT)) {
-    return undefined;
-  }
-  return { entry, late, count, consumer, lease, id: token.slice(end + 1) };
+  if (count < 1 || lease < 1 || consumer.indexOf(".") < 1 || !consumer.endsWith(UNIT)) return undefined;
+  return { queue, count, consumer, lease, end: end + 1 };
 }
 
 /** The number that stands there in so many digits at most, and nothing else; -1 where none does. */

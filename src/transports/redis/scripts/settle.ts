@@ -3,7 +3,8 @@
  * and with its instance.
  *
  * KEYS: bases of queues. ARGV: one list of batches, each of one queue, and of one of its streams (late: 1 for that of
- * delayed jobs, else 0): `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras, late}`.
+ * delayed jobs, else 0): `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras, late}`. Of counts
+ * and owners one number may stand for all.
  * Answers for each batch the numbers of those that were stale, or why its queue cannot be used.
  *
  * @module
@@ -24,11 +25,20 @@ export const FENCE: string = `
 -- Says of every delivery that it is current.
 local ALL = setmetatable({}, { __index = function() return true end })
 
+-- A number stands for a list of as many of it as are wanted.
+local function spread(list, size)
+  if type(list) ~= 'number' then return list end
+  local all = {}
+  for n = 1, size do all[n] = list end
+  return all
+end
+
 local function same(rows, entries, counts)
   if #rows ~= #entries then return false end
+  local one = type(counts) == 'number' and counts
   for n = 1, #rows do
     local row = rows[n]
-    if row[1] ~= entries[n] or row[4] ~= counts[n] then return false end
+    if row[1] ~= entries[n] or row[4] ~= (one or counts[n]) then return false end
   end
   return true
 end
@@ -48,6 +58,7 @@ local function current(stream, consumers, ranges, entries, counts, owners)
     for _, row in ipairs(rows) do map[row[1]] = row[4] end
     held[range[1]] = map
   end
+  counts, owners = spread(counts, #entries), spread(owners, #entries)
   local holds = {}
   for n, entry in ipairs(entries) do
     local map = held[owners[n]]
@@ -137,6 +148,7 @@ local function settle(batch)
   local entries, counts, ids, verbs = batch[5], batch[6], batch[8], batch[9]
   local holds = current(stream, batch[3], batch[4], entries, counts, batch[7])
   if verbs ~= 0 then
+    counts = spread(counts, #entries)
     for _, part in ipairs({ DELAYED, FAILED, TIMEOUT }) do call('XLEN', base .. part) end
     for _, part in ipairs({ DUE, WAITERS }) do call('ZCARD', base .. part) end
     call('HLEN', base .. DEAD)
