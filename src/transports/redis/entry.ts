@@ -57,7 +57,7 @@ export function jobOf(queue: string, entry: string, reader: Reader): Stored {
         listed = id !== "";
         break;
       case 3:
-        payload = reader.bytes();
+        payload = reader.payload();
         bare = false;
         break;
       case 4:

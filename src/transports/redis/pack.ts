@@ -130,13 +130,15 @@ export function createPacker(): Packer {
 /** Reads what a script packed, part after part; whoever reads knows what must come. */
 export class Reader {
   readonly #memory: Buffer;
+  readonly #beside: readonly Reply[];
   #at = 0;
   /** The text that {@linkcode Reader.repeated} gave last, and where it stands. */
   #text = "";
   #start = 0;
   #end = 0;
 
-  constructor(packed: Uint8Array) {
+  constructor(packed: Uint8Array, beside: readonly Reply[] = []) {
+    this.#beside = beside;
     this.#memory = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
   }
 
@@ -197,6 +199,17 @@ export class Reader {
     const length = this.#head();
     const { buffer, byteOffset } = this.#memory;
     return new Uint8Array(buffer, byteOffset + this.#pass(length), length);
+  }
+
+  /** The same, or where a number stands instead, what was answered beside it. */
+  payload(): Uint8Array {
+    const head = this.#memory[this.#at] ?? NIL;
+    if ((head >= 0xa0 && head < 0xc0) || head === RAW8 || head === RAW16 || head === RAW32) {
+      return this.bytes();
+    }
+    const found = this.#beside[this.number() - 1];
+    if (found instanceof Uint8Array) return found;
+    throw this.#wrong("a payload");
   }
 
   /** Which of these words comes, by its place; -1 for another text. */
@@ -276,8 +289,9 @@ export class Reader {
   }
 }
 
-/** Begins to read what a script answered. */
+/** Begins to read what a script answered: one packed text, or a list of it and what is beside it. */
 export function readerOf(reply: Reply): Reader {
-  if (reply instanceof Uint8Array) return new Reader(reply);
-  throw new TypeError(`Cannot read an answer as it must be packed: current type is ${typeof reply}`);
+  const [packed, ...beside] = Array.isArray(reply) ? reply as readonly Reply[] : [reply];
+  if (packed instanceof Uint8Array) return new Reader(packed, beside);
+  throw new TypeError(`Cannot read an answer as it must be packed: current type is ${typeof packed}`);
 }

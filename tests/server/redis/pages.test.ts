@@ -1,4 +1,5 @@
 /** What takes more than one page: nothing is left behind, and order is kept. */
+import { Buffer } from "node:buffer";
 import { expect, test } from "vitest";
 import type { Delivery } from "../../../src/exchange.ts";
 import type { Channel } from "../../../src/job.ts";
@@ -146,4 +147,33 @@ test("a reserve brings no more than some megabytes at once, even where large job
     seen.push(...taken.map(({ id }) => id));
   }
   expect(seen).toEqual(["small", "little", ...ids(60)]);
+});
+
+test("payloads of every size come back byte for byte, however many are pushed and reserved together", async () => {
+  const transport = open();
+  const sizes = [0, 1, 100, 2_000, 2_048, 2_049, 3_000, 70_000, 400_000];
+  const payloadOf = (size: number): Uint8Array =>
+    Uint8Array.from({ length: size }, (_, n) => (n * 7 + size) % 256);
+  const jobs = [...sizes, ...sizes].map((size, n) => job(`${n}`, { payload: payloadOf(size) }));
+  const [first, second, third, ...rest] = jobs;
+  if (first === undefined || second === undefined || third === undefined) throw new Error("No jobs");
+  for (const batch of [[first], [second], [third], rest]) await transport.push(batch, call);
+  // More than are answered beside what is packed.
+  const many = Array.from(
+    { length: 1_200 },
+    (_, n) => job(`many ${n}`, { payload: payloadOf(2_100 + n % 9) }),
+  );
+  await transport.push(many, call);
+  const all = [...jobs, ...many];
+  const seen: Delivery[] = [];
+  for (let taken = await take(transport, 5_000); taken.length > 0; taken = await take(transport, 5_000)) {
+    seen.push(...taken);
+  }
+  expect(seen.map(({ id }) => id)).toEqual(all.map(({ id }) => id));
+  const differing = seen.filter(({ payload }, n) =>
+    Buffer.compare(payload, all[n]?.payload ?? payload) !== 0
+  );
+  expect(differing.map(({ id }) => id)).toEqual([]);
+  expect(await transport.settle(seen.map((one) => ({ ...held(one), to: "done" as const })), call))
+    .toEqual(seen.map(() => "settled"));
 });

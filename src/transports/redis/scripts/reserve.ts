@@ -5,9 +5,11 @@
  * the group.
  *
  * KEYS: bases of queues. ARGV: instance, lease, limit, slots, milliseconds for which to be registered among those who
- * wait (0: not at all), consumer, and `1` where it is to be asked first whether the user may. Answers the time, sections of `{key, late, counts, entries}` (late: 1 for entries of
- * the stream of delayed jobs, else 0; counts of deliveries before, one for each entry, or 0 for fresh ones), and where there
- * are none what is known of each queue: `{next, seen}`; last why a queue cannot be used, or an empty text.
+ * wait (0: not at all), consumer, and `1` where it is to be asked first whether the user may. Answers, packed, the time;
+ * sections of `{key, late, counts, entries}` (late: 1 for entries of the stream of delayed jobs, else 0; counts of
+ * deliveries before, one for each entry, or 0 for fresh ones); where there are none what is known of each queue:
+ * `{next, seen}`; last why a queue cannot be used, or an empty text. Where payloads are large the answer is a list, and
+ * they follow behind what is packed, in which their numbers stand in their place.
  *
  * @module
  */
@@ -19,6 +21,9 @@ import { TEND } from "./tend.ts";
 
 /** Bytes of payloads after which an answer is long enough. */
 const ENOUGH = 8 * 1024 * 1024;
+/** Bytes from which on a payload is answered beside what is packed, and how many are at most: Lua takes 8,000 values. */
+const HEAVY = 2 * 1024;
+const MAX_HEAVY = 1_000;
 /** Jobs that are read before it is known how large they are. */
 const FIRST_PAGE = 2;
 /** How many times as many may be read next, as those behind them may be larger. */
@@ -44,6 +49,8 @@ if ARGV[7] == '1' then probe(KEYS[1], true) end
 local taken = 0
 local bytes = 0
 local sections = {}
+-- Payloads that are answered beside the packed rest, which would copy them several times.
+local heavy = {}
 
 local function room()
   if bytes > ${ENOUGH} then return 0 end
@@ -59,7 +66,12 @@ local function hand(key, counts, entries, late)
   for n = 1, #entries do
     local fields = entries[n][2]
     if fields[7] == 'payload' then
-      bytes = bytes + 64 + #fields[6] + #fields[8]
+      local size = #fields[8]
+      bytes = bytes + 64 + #fields[6] + size
+      if size > ${HEAVY} and #heavy < ${MAX_HEAVY} then
+        heavy[#heavy + 1] = fields[8]
+        fields[8] = #heavy
+      end
     else
       -- Other programs write their fields in whatever order.
       for part = 1, #fields do bytes = bytes + #fields[part] end
@@ -220,6 +232,12 @@ local function serve(key, base)
   end
 end
 
+local function answer(quiet, fault)
+  local packed = cmsgpack.pack({ now, sections, quiet, fault })
+  if #heavy == 0 then return packed end
+  return { packed, unpack(heavy) }
+end
+
 -- A queue that cannot be used is told together with what was taken of others, which is given back then.
 local fault
 for key, base in ipairs(KEYS) do
@@ -227,7 +245,7 @@ for key, base in ipairs(KEYS) do
   local well, thrown = pcall(serve, key, base)
   if not well then fault = fault or thrown end
 end
-if fault then return cmsgpack.pack({ now, sections, {}, why(fault) }) end
+if fault then return answer({}, why(fault)) end
 
 -- A queue whose instants are lost would be looked after by nobody, nor would leases that others took.
 local function isForgotten(base, next, ends, pending)
@@ -251,5 +269,5 @@ for key, base in ipairs(taken == 0 and KEYS or {}) do
   if register > 0 then call('ZADD', base .. WAITERS, text(now + register), instance) end
   quiet[key] = { next or 0, seen }
 end
-return cmsgpack.pack({ now, sections, taken == 0 and quiet or {}, '' })
+return answer(taken == 0 and quiet or {}, '')
 `;
