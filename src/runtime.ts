@@ -56,7 +56,7 @@ export function systemRuntime(): Runtime {
   return {
     now: () => wallClock(),
     monotonic: () => monotonicClock(),
-    sleep,
+    sleep: sleepBy(timer),
     timer,
     random: () => Math.random(),
     id: createIds(() => wallClock()),
@@ -64,19 +64,21 @@ export function systemRuntime(): Runtime {
   };
 }
 
-function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const abort = (): void => {
-      cancel();
-      reject(signal?.reason);
-    };
-    const cancel = timer(ms, () => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
+/** Makes a sleep of timers. */
+export function sleepBy(timer: Runtime["timer"]): Runtime["sleep"] {
+  return (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const abort = (): void => {
+        cancel();
+        reject(signal?.reason);
+      };
+      const cancel = timer(ms, () => {
+        signal?.removeEventListener("abort", abort);
+        resolve();
+      });
+      signal?.addEventListener("abort", abort, { once: true });
     });
-    signal?.addEventListener("abort", abort, { once: true });
-  });
 }
 
 function timer(ms: number, ring: () => void): () => void {

@@ -5,7 +5,7 @@
  */
 
 import { createHeap } from "../heap.ts";
-import type { Runtime } from "../runtime.ts";
+import { type Runtime, sleepBy } from "../runtime.ts";
 import { turn } from "./turns.ts";
 
 /** Where a fake runtime begins. */
@@ -91,21 +91,6 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
 
   const random = createRandom(seed);
   const id = createIds(() => Math.floor(wall + monotonic), seed);
-
-  function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const abort = (): void => {
-        cancel();
-        reject(signal?.reason);
-      };
-      const cancel = timer(ms, () => {
-        signal?.removeEventListener("abort", abort);
-        resolve();
-      });
-      signal?.addEventListener("abort", abort, { once: true });
-    });
-  }
 
   function timer(ms: number, ring: () => void): () => void {
     calls++;
@@ -193,7 +178,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
   return {
     now: () => (calls++, wall + monotonic),
     monotonic: () => (calls++, monotonic),
-    sleep,
+    sleep: sleepBy(timer),
     timer,
     random: () => (calls++, random()),
     id: () => (calls++, id()),
