@@ -14,6 +14,7 @@ import { type Looks, REGISTERED } from "./attempt.ts";
 import { check } from "./checks.ts";
 import { ConnectionLost, isAnswer, refusedBy } from "./errors.ts";
 import type { Link, Listening } from "./link.ts";
+import { createOrder } from "./order.ts";
 
 /** What the waiting is made of. */
 export interface WaitingOptions {
@@ -67,9 +68,10 @@ export function createWaiting(
   /** Checks since the server's clock was seen. */
   let unclocked = 0;
 
+  const order = createOrder({ poll, giveBack });
   const waiters = createWaiters(runtime, {
-    poll: (asked) => void poll(asked).catch((error) => asked.failed(error)),
-    giveBack,
+    poll: (asked) => void order.poll(asked).catch((error) => asked.failed(error)),
+    giveBack: order.giveBack,
     check: { every: () => every, run: (slept) => checkNow(slept()) },
     watch(queues) {
       for (const queue of queues) stations.set(queue, stationOf(queue));

@@ -34,7 +34,7 @@ export function script(
 
 /**
  * The words that a body needs, in their order: a server makes each word anew for each call of a script. A word is one
- * `local` with its comment, in a paragraph of its own, and uses only words before it.
+ * `local` with its comment, in a paragraph of its own, and uses only words before it; any other paragraph stays.
  */
 function wordsFor(body: string, words: string): readonly string[] {
   const needed: string[] = [];

@@ -11,11 +11,11 @@
 
 import type { Naming } from "../keys.ts";
 import type { Script } from "../link.ts";
-import { script } from "./lua.ts";
+import { PROBE, script } from "./lua.ts";
 
 /** Makes the script. */
 export function plainScript(naming: Naming): Script {
-  return script(naming, "push", [], BODY);
+  return script(naming, "push", [], PROBE, BODY);
 }
 
 const BODY = `
