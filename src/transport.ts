@@ -44,6 +44,8 @@ export interface Features {
   readonly exactInfo: boolean;
   /** `push` knows `atomic`. */
   readonly atomicPush: boolean;
+  /** A server keeps the jobs: it works while this process does, so that a worker may ask ahead of what it handles. */
+  readonly remote: boolean;
   /** Whose clock judges due times and leases. */
   readonly clock: "process" | "machine" | "server";
   /** A caller's id is refused while a job with it is live. */

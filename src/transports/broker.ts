@@ -187,6 +187,7 @@ function featuresOf(handlesRetries: boolean): Features {
     exactFence: true,
     exactInfo: false,
     atomicPush: false,
+    remote: false,
     clock: "process",
     idLive: false,
     idWindow: false,

@@ -41,6 +41,7 @@ const FEATURES: Features = {
   exactFence: true,
   exactInfo: true,
   atomicPush: true,
+  remote: false,
   clock: "process",
   idLive: true,
   idWindow: true,

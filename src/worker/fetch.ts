@@ -139,7 +139,7 @@ function capacityAhead(state: State, came: number): number {
 
 /** Whether a server works while this process does. A drain counts what it takes, and takes it in turn. */
 function overlaps({ drain, bench: { transport } }: State): boolean {
-  return drain === undefined && transport.features.clock === "server";
+  return drain === undefined && transport.features.remote;
 }
 
 function rotate(queues: readonly string[], turn: number): readonly string[] {

@@ -12,6 +12,7 @@ const FEATURES: Features = {
   exactFence: true,
   exactInfo: false,
   atomicPush: false,
+  remote: false,
   clock: "process",
   idLive: false,
   idWindow: false,

@@ -68,6 +68,7 @@ const FEATURES: Omit<Features, "durable"> = {
   exactFence: true,
   exactInfo: false,
   atomicPush: true,
+  remote: true,
   clock: "server",
   idLive: true,
   idWindow: true,

@@ -128,6 +128,7 @@ export function redis(options: RedisOptions = {}): Transport {
       exactFence: true,
       exactInfo: true,
       atomicPush: true,
+      remote: true,
       clock: "server",
       idLive: true,
       idWindow: true,

@@ -102,6 +102,7 @@ export function sqlite(options: SqliteOptions): Transport {
       exactFence: true,
       exactInfo: true,
       atomicPush: true,
+      remote: false,
       clock: "machine",
       idLive: true,
       idWindow: true,

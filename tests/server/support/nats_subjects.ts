@@ -17,6 +17,7 @@ export const NATS_FEATURES: Features = {
   exactFence: true,
   exactInfo: false,
   atomicPush: true,
+  remote: true,
   clock: "server",
   idLive: true,
   idWindow: true,

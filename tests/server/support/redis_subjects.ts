@@ -16,6 +16,7 @@ export const REDIS_FEATURES: Features = {
   exactFence: true,
   exactInfo: true,
   atomicPush: true,
+  remote: true,
   clock: "server",
   idLive: true,
   idWindow: true,

@@ -15,6 +15,7 @@ export const SQLITE_FEATURES: Features = {
   exactFence: true,
   exactInfo: true,
   atomicPush: true,
+  remote: false,
   clock: "machine",
   idLive: true,
   idWindow: true,

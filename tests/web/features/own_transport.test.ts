@@ -42,6 +42,7 @@ function mapped(runtime: FakeRuntime): { readonly transport: Transport; readonly
       exactFence: true,
       exactInfo: true,
       atomicPush: false,
+      remote: false,
       clock: "process",
       idLive: true,
       idWindow: false,

@@ -13,6 +13,7 @@ export const MEMORY_FEATURES: Features = {
   exactFence: true,
   exactInfo: true,
   atomicPush: true,
+  remote: false,
   clock: "process",
   idLive: true,
   idWindow: true,

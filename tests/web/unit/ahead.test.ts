@@ -22,7 +22,7 @@ function createRig() {
   const handled: number[] = [];
   const transport: Transport = {
     ...inner,
-    features: { ...inner.features, clock: "server" },
+    features: { ...inner.features, remote: true },
     async reserve(queues: readonly string[], options: ReserveOptions) {
       asked.push({ limit: options.limit, slots: options.slots, came, ended: handled.length });
       const deliveries = await inner.reserve(queues, options);
