@@ -18,7 +18,7 @@
  * @module
  */
 
-export type { Admin, AdminOptions, JobPage, ListOptions, ReloadOptions } from "./src/admin.ts";
+export type { Admin, AdminOptions, JobPage, ListOptions, ReloadOptions, ValidatedPage } from "./src/admin.ts";
 export {
   type Backoff,
   type BackoffOptions,
@@ -41,6 +41,7 @@ export type {
   PayloadOf,
   SchemaOf,
 } from "./src/definitions.ts";
+export type { PayloadFault } from "./src/stored_payload.ts";
 export type { Health } from "./src/health.ts";
 export type { Diagnosis, Finding, Severity } from "./src/diagnosis.ts";
 export type {

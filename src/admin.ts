@@ -6,7 +6,7 @@
 
 import { MAX_PAGE, PAGE, PREVIEW } from "./defaults.ts";
 import { type Diagnosis, unseen } from "./diagnosis.ts";
-import type { Call, Entry, Reloaded, Selection } from "./exchange.ts";
+import type { Call, Entry, Page, Reloaded, Selection } from "./exchange.ts";
 import {
   type Channel,
   CHANNELS,
@@ -18,6 +18,7 @@ import {
 import { checkPlace, checkSelection } from "./guard/checks.ts";
 import { checkAnyId, checkQueueName } from "./names.ts";
 import { checkInteger, checkKnown, checkSignal, checkWord } from "./options.ts";
+import type { PayloadFault } from "./stored_payload.ts";
 import type { Transport } from "./transport.ts";
 import type { KnownQueues } from "./known_queues.ts";
 
@@ -39,6 +40,16 @@ export interface ListOptions extends AdminOptions {
 export interface JobPage {
   /** At most `limit` of them; an empty page is the last one. */
   readonly jobs: readonly StoredJob[];
+  /** Asks for the next page; absent on the last. */
+  readonly cursor?: string;
+}
+
+/** A page of a channel whose payloads were tried. */
+export interface ValidatedPage {
+  /** Jobs whose payloads were tried. */
+  readonly checked: number;
+  /** Those that no handler of these definitions would get. */
+  readonly faults: readonly PayloadFault[];
   /** Asks for the next page; absent on the last. */
   readonly cursor?: string;
 }
@@ -69,23 +80,46 @@ export interface Admin {
   reload(queue: string, channel: DeadChannel, select: Selection, options?: ReloadOptions): Promise<Reloaded>;
   /** Removes jobs of one channel for good; returns how many. A reserved one's delivery becomes stale. */
   remove(queue: string, channel: Channel, select: Selection, options?: AdminOptions): Promise<number>;
+  /**
+   * Tries today's definitions on a page of what is stored, without running or changing anything: each payload is decoded,
+   * brought to its newest version and shown to its schema, as a worker would do. For use before a deploy.
+   */
+  validate(queue: string, channel: Channel, options?: ListOptions): Promise<ValidatedPage>;
   /** What the store's settings and state may do to jobs; costs the store a few questions. */
   diagnose(options?: AdminOptions): Promise<Diagnosis>;
 }
 
-/** Makes the operator's part over a transport; `show` makes of a stored entry an operator's view of it. */
+/** What an operator's calls are made over. */
+interface Office {
+  readonly transport: Transport;
+  readonly queues: KnownQueues;
+  /** The bounds of a call, once its options are known to be right. */
+  callOf(action: string, options: AdminOptions, known?: readonly string[]): Call;
+}
+
+/** Makes the operator's part over a transport; `show` makes of a stored entry what an operator sees of it. */
 export function createAdmin(
   transport: Transport,
   deadline: number,
   show: (entry: Entry) => StoredJob | Promise<StoredJob>,
+  faultOf: (entry: Entry, signal?: AbortSignal) => Promise<PayloadFault | undefined>,
   queues: KnownQueues,
 ): Admin {
-  const callOf = (action: string, options: AdminOptions, known: readonly string[] = []): Call => {
-    checkKnown(action, options, ["signal", ...known]);
-    checkSignal(action, options.signal);
-    options.signal?.throwIfAborted();
-    return { deadline, signal: options.signal };
+  const office: Office = {
+    transport,
+    queues,
+    callOf(action, options, known = []) {
+      checkKnown(action, options, ["signal", ...known]);
+      checkSignal(action, options.signal);
+      options.signal?.throwIfAborted();
+      return { deadline, signal: options.signal };
+    },
   };
+  return { ...counts(office), ...looks(office, show, faultOf), ...changes(office) };
+}
+
+/** Looks at queues, and at the store as a whole. */
+function counts({ transport, queues, callOf }: Office): Pick<Admin, "info" | "queues" | "diagnose"> {
   return {
     async info(queue = "default", options = {}) {
       const action = "show a queue";
@@ -98,26 +132,52 @@ export function createAdmin(
     async queues(options = {}) {
       return [...await transport.queues(callOf("list queues", options))];
     },
+    async diagnose(options = {}) {
+      const call = callOf("diagnose the store", options);
+      if (transport.diagnose !== undefined) return await transport.diagnose(call);
+      const what = `What the store behind the ${transport.name} transport may do to jobs`;
+      return {
+        findings: [unseen("store", what, "Look at the broker itself: the transport has no 'diagnose'")],
+      };
+    },
+  };
+}
+
+/** Looks at jobs. */
+function looks(
+  { transport, queues, callOf }: Office,
+  show: (entry: Entry) => StoredJob | Promise<StoredJob>,
+  faultOf: (entry: Entry, signal?: AbortSignal) => Promise<PayloadFault | undefined>,
+): Pick<Admin, "list" | "validate" | "get"> {
+  const pageOf = async (
+    action: string,
+    queue: string,
+    channel: Channel,
+    options: ListOptions,
+    preview: number,
+  ): Promise<Page> => {
+    const call = callOf(action, options, ["limit", "cursor"]);
+    checkPlace(action, queue, channel);
+    const { limit = PAGE, cursor } = options;
+    checkInteger(action, "limit", limit, 1, MAX_PAGE);
+    const page = await transport.list(queue, channel, { limit, cursor, preview }, call);
+    if (page.entries.length === 0) await queues.ensure(queue, action, call);
+    return page;
+  };
+  return {
     async list(queue, channel, options = {}) {
-      const action = "list jobs";
-      const call = callOf(action, options, ["limit", "cursor"]);
-      checkPlace(action, queue, channel);
-      const limit = checkInteger(
-        action,
-        "limit",
-        options.limit === undefined ? PAGE : options.limit,
-        1,
-        MAX_PAGE,
-      );
-      const page = await transport.list(
-        queue,
-        channel,
-        { limit, cursor: options.cursor, preview: PREVIEW },
-        call,
-      );
-      if (page.entries.length === 0) await queues.ensure(queue, action, call);
-      const jobs = await Promise.all(page.entries.map(show));
-      return page.cursor === undefined ? { jobs } : { jobs, cursor: page.cursor };
+      const { entries, cursor } = await pageOf("list jobs", queue, channel, options, PREVIEW);
+      const jobs = await Promise.all(entries.map(show));
+      return cursor === undefined ? { jobs } : { jobs, cursor };
+    },
+    async validate(queue, channel, options = {}) {
+      // Of a payload that is cut nothing could be said.
+      const whole = transport.limits.payload;
+      const { entries, cursor } = await pageOf("validate jobs", queue, channel, options, whole);
+      const found = await Promise.all(entries.map((entry) => faultOf(entry, options.signal)));
+      const faults = found.filter((fault) => fault !== undefined);
+      const page = { checked: entries.length, faults };
+      return cursor === undefined ? page : { ...page, cursor };
     },
     async get(queue, id, options = {}) {
       const action = "get a job";
@@ -129,6 +189,12 @@ export function createAdmin(
       await queues.ensure(queue, action, call);
       return undefined;
     },
+  };
+}
+
+/** Changes what is stored. */
+function changes({ transport, queues, callOf }: Office): Pick<Admin, "reload" | "remove"> {
+  return {
     async reload(queue, channel, select, options = {}) {
       const action = "reload jobs";
       const call = callOf(action, options, ["attempts"]);
@@ -152,14 +218,6 @@ export function createAdmin(
       const removed = await transport.remove(queue, channel, select, call);
       if (removed === 0) await queues.ensure(queue, action, call);
       return removed;
-    },
-    async diagnose(options = {}) {
-      const call = callOf("diagnose the store", options);
-      if (transport.diagnose !== undefined) return await transport.diagnose(call);
-      const what = `What the store behind the ${transport.name} transport may do to jobs`;
-      return {
-        findings: [unseen("store", what, "Look at the broker itself: the transport has no 'diagnose'")],
-      };
     },
   };
 }

@@ -28,6 +28,7 @@ export function gatedAdmin(admin: Admin, gate: Gate): Admin {
     get: (...rest) => gate.pass(() => admin.get(...rest), "get a job"),
     reload: (...rest) => gate.pass(() => admin.reload(...rest), "reload jobs"),
     remove: (...rest) => gate.pass(() => admin.remove(...rest), "remove jobs"),
+    validate: (...rest) => gate.pass(() => admin.validate(...rest), "validate jobs"),
     diagnose: (...rest) => gate.pass(() => admin.diagnose(...rest), "diagnose the store"),
   };
 }

@@ -40,6 +40,7 @@ import { systemRuntime } from "./runtime.ts";
 import { createScheduler, type RelaySchedules, type ScheduleJob } from "./scheduler.ts";
 import { createKinds } from "./schedules/kinds.ts";
 import { showJob } from "./sealing.ts";
+import { faultOfStored } from "./stored_payload.ts";
 import { createTrail } from "./trail.ts";
 import type { Transport } from "./transport.ts";
 import { createTurns } from "./turns.ts";
@@ -247,6 +248,7 @@ export function createRelay<
       patience,
       callTimeout,
       (entry) => showJob(filtering, definitions, entry),
+      (entry, signal) => faultOfStored(filtering, definitions, entry, signal),
       createKnownQueues(definitions, handlers, patience),
     ),
     gate,

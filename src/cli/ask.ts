@@ -5,6 +5,7 @@
  */
 
 import type { Bounds, Desk, Operation } from "../operate/operation.ts";
+import { systemRuntime } from "../runtime.ts";
 import type { Session } from "./command.ts";
 import { countOf, printPreview } from "./print.ts";
 import { type Terminal, UsageError } from "./terminal.ts";
@@ -25,8 +26,9 @@ export async function afterPreview(
   input: object,
   verb: "remove" | "reload",
 ): Promise<unknown> {
-  const bounds = boundsOf(terminal, desk);
-  const preview = await operation.preview?.(desk, input, { signal: terminal.signal });
+  const progress = progressOf(terminal);
+  const bounds: Bounds = { signal: terminal.signal, progress: progress.tell };
+  const preview = await operation.preview?.(desk, input, bounds).finally(progress.clear);
   if (preview === undefined || preview.count === 0) return undefined;
   if (verb === "remove" && !given.has("yes")) {
     if (terminal.stdin?.isTTY !== true || json) {
@@ -46,18 +48,35 @@ export async function afterPreview(
   try {
     return await operation.run(desk, { ...input, token: preview.token }, bounds);
   } finally {
-    if (terminal.stderr.isTTY) terminal.stderr.write("\r\u001b[K");
+    progress.clear();
   }
 }
 
-function boundsOf({ stderr, signal }: Terminal, { now }: Desk): Bounds {
-  let last = now();
-  const progress = (done: number): void => {
-    if (now() - last < PACE) return;
-    last = now();
-    stderr.write(`\r\u001b[K${countOf(done)} ...`);
+/** The line that says how far a long command is, on a terminal; nothing elsewhere. */
+export interface Progress {
+  /** So many jobs were reached. */
+  readonly tell: (done: number) => void;
+  /** Takes the line away. */
+  readonly clear: () => void;
+}
+
+/** Makes one that shows nothing yet. */
+export function progressOf({ stderr }: Terminal): Progress {
+  const { monotonic } = systemRuntime();
+  let last = monotonic();
+  let shown = false;
+  return {
+    tell(done) {
+      if (stderr.isTTY !== true || monotonic() - last < PACE) return;
+      last = monotonic();
+      shown = true;
+      stderr.write(`\r\u001b[K${countOf(done)} ...`);
+    },
+    clear() {
+      if (shown) stderr.write("\r\u001b[K");
+      shown = false;
+    },
   };
-  return { signal, ...(stderr.isTTY ? { progress } : {}) };
 }
 
 async function answerFrom({ stdin }: Terminal): Promise<string> {

@@ -20,6 +20,7 @@ import { queuesCommand } from "./queues.ts";
 import { scheduleCommands } from "./schedules.ts";
 import { createStore } from "./store.ts";
 import { plain, type Terminal, UsageError } from "./terminal.ts";
+import { validateCommand } from "./validate.ts";
 import { moduleCommands } from "./work.ts";
 
 export type { Input, Output, Terminal } from "./terminal.ts";
@@ -27,6 +28,7 @@ export type { Input, Output, Terminal } from "./terminal.ts";
 const commands: readonly Command[] = [
   queuesCommand,
   ...jobCommands,
+  validateCommand,
   ...scheduleCommands,
   ...moduleCommands,
   doctorCommand,

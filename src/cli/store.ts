@@ -7,7 +7,7 @@
 import type { Jobs } from "../definitions.ts";
 import { messageOf } from "../errors.ts";
 import type { Desk } from "../operate/operation.ts";
-import { createRelay, type Relay } from "../relay.ts";
+import type { Relay } from "../relay.ts";
 import { systemRuntime } from "../runtime.ts";
 import type { Given } from "./arguments.ts";
 import { type Terminal, UsageError } from "./terminal.ts";
@@ -29,6 +29,7 @@ export function createStore({ env = {}, signal }: Terminal, given: Given): Store
       const options = { warn: () => undefined, ...(signal === undefined ? {} : { signal }) };
       const transport = await connected(() => connect(url, options));
       const { cron } = await import("../cron/mod.ts");
+      const { createRelay } = await import("../relay.ts");
       opened = createRelay({ jobs: {}, transport, log: false, recurrences: [cron] });
       return { relay: opened, now: systemRuntime().now };
     },

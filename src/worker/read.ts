@@ -17,10 +17,9 @@ import {
 import { contextOf } from "../filtering.ts";
 import { PayloadVersionError, UnknownKeyError, UpcastError } from "../payload_errors.ts";
 import { secretsOf } from "../pipeline.ts";
-import { hush, isPromise } from "../promises.ts";
 import { validate } from "../schema.ts";
 import { openError, sealedIn } from "../sealing.ts";
-import { StepFailed } from "../version.ts";
+import { climbed, decodeWith, versionsOf } from "../stored_payload.ts";
 import type { Fate } from "./fate.ts";
 import { buried, fateOfError, handedBack } from "./judge.ts";
 import type { Run } from "./run.ts";
@@ -41,7 +40,7 @@ export function readPayload(state: State, run: Run, definition: Definition): Rea
     const cause = new TypeError(`it is '${codec.id}', in clear text, and its definition requires encryption`);
     return { fate: fateOfUndecodable(state, run, cause) };
   }
-  const { first, last } = definition.upcast ?? ONE;
+  const { first, last } = versionsOf(definition);
   const { version = 1 } = meta;
   if (version < first || version > last) {
     const error = new PayloadVersionError(name, version, first, last);
@@ -56,9 +55,6 @@ export function readPayload(state: State, run: Run, definition: Definition): Rea
     ? decode(state, run, definition, codec, payload)
     : unfilter(state, run, definition, codec);
 }
-
-/** The versions of a definition that says nothing of them. */
-const ONE = { first: 1, last: 1 };
 
 async function unfilter(state: State, run: Run, definition: Definition, codec: Codec): Promise<Read> {
   const { bench: { definitions, filtering } } = state;
@@ -93,35 +89,17 @@ function decode(
   let written: unknown;
   try {
     if (run.delivery.bare === true) throw new TypeError("the entry has no payload");
-    written = codec.decode(bytes);
-    if (isPromise(written)) {
-      hush(written);
-      throw new TypeError(`the codec '${codec.id}' must give the value at once`);
-    }
+    written = decodeWith(codec, bytes);
   } catch (cause) {
     return { fate: fateOfUndecodable(state, run, cause) };
   }
+  const { delivery: { name }, meta: { version = 1 } } = run;
   try {
-    const payload = validate(definition.schema, run.delivery.name, climbed(run, definition, written));
+    const payload = validate(definition.schema, name, climbed(definition, name, version, written));
     if (!(payload instanceof Promise)) return { payload };
     return payload.then((late) => ({ payload: late }), (error) => fateOfInvalid(state, run, error));
   } catch (error) {
     return fateOfInvalid(state, run, error);
-  }
-}
-
-/** A payload as its definition's newest version. */
-function climbed(
-  { delivery: { name }, meta: { version = 1 } }: Run,
-  { upcast }: Definition,
-  written: unknown,
-): unknown {
-  if (upcast === undefined) return written;
-  try {
-    return upcast.climb(written, version);
-  } catch (error) {
-    if (!(error instanceof StepFailed)) throw error;
-    throw new UpcastError(name, error.step, upcast.first + error.step - 1, error.cause);
   }
 }
 
