@@ -25,10 +25,10 @@ function ended(line: string): void {
 }
 
 await relay.dispatch("invoice.send", { to: "nobody" }, { id: "invoice 1" });
-await relay.dispatch("invoice.send", { to: "ada@example.com" }, { id: "invoice 2", delay: 100 });
+await relay.dispatch("invoice.send", { to: "ada@example.com" }, { id: "invoice 2", delay: 1_000 });
 await relay.dispatch("invoice.send", { to: "bob@example.com" }, {
   id: "invoice 3",
-  delay: 1_000,
+  delay: 4_000,
   maxAttempts: 2,
 });
 // While a job waits for its next attempt it costs no slot: it is due in the broker, not asleep in the worker.

@@ -59,30 +59,35 @@ export function poisonScenes(open: OpenScene): void {
   });
 
   for (const does of ["kill", "exit"] as const) {
-    test(`a job that ends its worker by ${does} ends in timeout as lost, and takes no prefetched job with it`, async () => {
-      const { left, history, runs, scene } = await untilStruck(async () => {
-        const scene = open(LEASE);
-        const many = { bulk: 100, width: 1 };
-        await scene.producer({ from: 0, count: BEFORE, ...many }).rest();
-        await scene.producer({ from: BEFORE, count: 1, ...many, task: { does } }).rest();
-        await scene.producer({ from: BEFORE + 1, count: BEHIND, ...many }).rest();
-        const hands = await supervise(scene);
-        if ((hands[0] ?? 0) < IN_HAND) return undefined;
-        return { ...await scene.judge(), scene };
-      });
-      expect(left).toEqual({ ...NOTHING, timeout: 1 });
-      const poison = `job ${BEFORE}`;
-      expect(await scene.relay.get("work", poison)).toMatchObject({
-        channel: "timeout",
-        dead: { reason: "lost" },
-      });
-      expect(runs.starts.get(poison)).toBe(MAX_LOST + 1);
-      expect(runs.ends.has(poison)).toBe(false);
-      expect(runs.ends.size).toBe(BEFORE + BEHIND);
-      expect(history.filter((line) => line.op === "settle" && line.to === "timeout").length).toBeGreaterThan(
-        0,
-      );
-      printRepeated(`a job that ends its worker by ${does}`, runs);
-    });
+    test(
+      `a job that ends its worker by ${does} ends in timeout as lost, and takes no prefetched job with it`,
+      async () => {
+        const { left, history, runs, scene } = await untilStruck(async () => {
+          const scene = open(LEASE);
+          const many = { bulk: 100, width: 1 };
+          await scene.producer({ from: 0, count: BEFORE, ...many }).rest();
+          await scene.producer({ from: BEFORE, count: 1, ...many, task: { does } }).rest();
+          await scene.producer({ from: BEFORE + 1, count: BEHIND, ...many }).rest();
+          const hands = await supervise(scene);
+          if ((hands[0] ?? 0) < IN_HAND) return undefined;
+          return { ...await scene.judge(), scene };
+        });
+        expect(left).toEqual({ ...NOTHING, timeout: 1 });
+        const poison = `job ${BEFORE}`;
+        expect(await scene.relay.get("work", poison)).toMatchObject({
+          channel: "timeout",
+          dead: { reason: "lost" },
+        });
+        expect(runs.starts.get(poison)).toBe(MAX_LOST + 1);
+        expect(runs.ends.has(poison)).toBe(false);
+        expect(runs.ends.size).toBe(BEFORE + BEHIND);
+        expect(history.filter((line) => line.op === "settle" && line.to === "timeout").length)
+          .toBeGreaterThan(
+            0,
+          );
+        printRepeated(`a job that ends its worker by ${does}`, runs);
+      },
+      180_000,
+    );
   }
 }
