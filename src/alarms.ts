@@ -92,7 +92,7 @@ export function createAlarms(runtime: Runtime): Alarms {
         cancel() {
           if (!entry.live) return;
           entry.live = false;
-          // It stays in the heap for a while, and what it would have ended must not: a call with its answer.
+          // It stays in the heap for a while, and the call that it would have ended must not, nor its answer.
           entry.ring = nothing;
           live--;
           if (live === 0) rearm();

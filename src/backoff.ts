@@ -28,11 +28,11 @@ export interface BackoffOptions {
   readonly jitter?: number | undefined;
 }
 
-/** What a backoff may look at. */
+/** The failure that a backoff is asked about. */
 export interface Failure {
   /** Runs that have failed in this cycle, this one included: 1 and up. */
   readonly attempts: number;
-  /** What the last run failed with. */
+  /** The error of the last run. */
   readonly error: unknown;
   /** The delay before the last run, in milliseconds; 0 when there was none. */
   readonly lastDelay: number;
@@ -151,7 +151,7 @@ export function delayAfter(failure: Failure, backoff: Backoff, random: () => num
     return Math.round(Math.min(delay, MAX_DELAY));
   }
   const delay = Math.min(steps[backoff.type](backoff, failure, random), backoff.max);
-  // What is lengthened must still be a delay that a transport takes.
+  // The longer delay must still be a delay that a transport takes.
   return Math.round(Math.min(delay * (1 + backoff.jitter * random()), MAX_DELAY));
 }
 

@@ -101,7 +101,7 @@ export async function dispatchMany(
   return results as Dispatched[];
 }
 
-/** What stands beside a job's settings in an entry of many. */
+/** The fields beside a job's settings in an entry of many. */
 const BESIDE = ["name", "payload"];
 
 /** The fate of the preparation of each job; all that the caller may change later is read here. */
@@ -171,7 +171,7 @@ interface PushTogether {
   readonly signal: AbortSignal | undefined;
 }
 
-/** In a transaction jobs never wait for room: what has it may wait for the transaction to end. */
+/** In a transaction jobs never wait for room: those that have it may wait for the transaction to end. */
 async function pushWithRoom(
   sender: Sender,
   jobs: readonly PushJob[],
@@ -195,7 +195,7 @@ async function pushAll(
   const { transport, callTimeout } = sender;
   if (transaction !== undefined) return await pushWithin(sender, transaction, jobs, atomic);
   const answers: Pushed[] = [];
-  // What is stored as a whole travels as a whole.
+  // Jobs that are stored as a whole travel as a whole.
   const step = atomic ? jobs.length : Math.min(MAX_BULK, transport.limits.bulk);
   for (let start = 0; start < jobs.length; start += step) {
     const part = jobs.slice(start, start + step);

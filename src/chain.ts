@@ -13,15 +13,15 @@ import { type Outcome, outcomeOf } from "./outcome.ts";
 /** The run sides of a list, the first of which is outermost. */
 export type Chain = readonly NonNullable<AnyMiddleware["run"]>[];
 
-/** What the chain stands around; rejects with the error of a listener. */
+/** The call that the chain stands around; rejects with the error of a listener. */
 export type Innermost = (context: HandlerContext) => Promise<Outcome>;
 
 /** Names that a context has from the core. */
 const OWN: readonly string[] = ["signal", "attempt", "job", "settle"] satisfies (keyof HandlerContext)[];
 
 /**
- * Calls a chain, from the one at `index` on; never throws. A middleware that hands on the answer of `next` costs no promise of
- * ours.
+ * Calls a chain, from the one at `index` on; never throws. A middleware that hands on the answer of `next` costs no
+ * promise of ours.
  */
 export function callChain(
   chain: Chain,
@@ -65,7 +65,7 @@ export function callChain(
   return concluded(result, passage);
 }
 
-/** What is known of a middleware that does not hand on at once the answer of `next`. */
+/** The state of a middleware that does not hand on at once the answer of `next`. */
 interface Passage {
   /** It has ended: `next` is no way on any more. */
   over: boolean;
@@ -88,7 +88,7 @@ function hear(passage: Passage, given: Promise<Outcome>): void {
   given.then(settled, settled);
 }
 
-/** Waits for a middleware's answer, and for what it began: a settled job's handler must not go on. */
+/** Waits for a middleware's answer, and for the call that it began: a settled job's handler must not go on. */
 function concluded(answer: unknown, passage: Passage): Promise<Outcome> {
   const end = (then: () => Outcome | Promise<Outcome>): Outcome | Promise<Outcome> => {
     passage.over = true;
@@ -108,7 +108,7 @@ function concluded(answer: unknown, passage: Passage): Promise<Outcome> {
   );
 }
 
-/** What a middleware's answer means. */
+/** The meaning of a middleware's answer. */
 function answerOf(result: unknown, given: Promise<Outcome> | undefined): Outcome | Promise<Outcome> {
   if (result === undefined) {
     if (given !== undefined) return given;

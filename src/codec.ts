@@ -9,11 +9,11 @@ import { NOTHING } from "./text.ts";
 
 /** Writes and reads payloads. */
 export interface Codec {
-  /** Stands in every record that it wrote; never change what an id means while jobs wait. */
+  /** Stands in every record that it wrote; never change the meaning of an id while jobs wait. */
   readonly id: string;
   /**
    * The bytes to store. Throws when the value cannot be written. A codec that knowingly writes a value as another kind
-   * calls `changed` with the value's kind: the schema is then asked at dispatch of what will be read, too.
+   * calls `changed` with the value's kind: the schema is then asked at dispatch of the value that will be read, too.
    */
   encode(value: unknown, changed?: (kind: string) => void): Uint8Array;
   /** The value again. Throws when the bytes are not this codec's. */
@@ -30,7 +30,7 @@ export interface Pipeline {
   readonly filters: readonly Filter[];
 }
 
-/** What a filter's bytes belong to. */
+/** The job that a filter's bytes belong to. */
 export interface FilterContext {
   /** The job's name, as it was dispatched: an alias, where the job was renamed since. */
   readonly name: string;
@@ -58,7 +58,7 @@ export interface Filter {
    * `undecodable`; with an `UnknownKeyError` the job is handed back, as another worker may know the key.
    */
   undo(bytes: Uint8Array, context: FilterContext): Uint8Array | Promise<Uint8Array>;
-  /** It encrypts: stored error messages pass it, too, and it is what a definition with `require` wants. Default false. */
+  /** It encrypts: stored error messages pass it, too, and a definition with `require` needs it. Default false. */
   readonly secret?: boolean | undefined;
   /** The id of the key that these bytes of its own were encrypted with. Default: none is shown. */
   keyOf?(bytes: Uint8Array): string | undefined;

@@ -30,7 +30,7 @@ export interface ConnectOptions {
   readonly deadline?: number;
   /** Clock, timer and die of the transport. Default: the real ones. */
   readonly runtime?: Runtime;
-  /** Told when the store's settings may lose jobs, or differ from what was asked for. Default: `console.warn`. */
+  /** Told when the store's settings may lose jobs, or differ from the options. Default: `console.warn`. */
   readonly warn?: (message: string) => void;
 }
 
@@ -227,7 +227,7 @@ function addressOf(url: string): Address {
   };
 }
 
-/** What has no scheme may be a path, or a secret that went to the wrong place. */
+/** A text without a scheme may be a path, or a secret that went to the wrong place. */
 function unnamed(url: unknown): string {
   if (url instanceof URL) return "is a URL object: give its text, connect(url.href)";
   if (typeof url !== "string") return `is ${quote(url)}, as in connect("sqlite:jobs.db")`;

@@ -25,8 +25,8 @@ export interface HandlerContext {
   /** The job with its stored bytes, in a copy of its own. */
   readonly job: HandledJob;
   /**
-   * Settles the job inside a transaction that the handler began on a handle of its own and will commit: what the
-   * handler wrote and the end of the job become true together, or not at all. Only on transports with transactions.
+   * Settles the job inside a transaction that the handler began on a handle of its own and will commit: the work that
+   * the handler wrote and the end of the job become true together, or not at all. Only on transports with transactions.
    * When the handler ends and the transaction was rolled back, the run failed.
    *
    * @throws {LeaseLost} when the job is another worker's by now: roll back.

@@ -1,6 +1,6 @@
 /**
- * Promises that may never settle, and what stands for them when their time is over. One timer serves all waits of an
- * owner; none and no listener is left behind, and a late answer is heard and dropped.
+ * Promises that may never settle, and the errors that stand for them when their time is over. One timer serves all
+ * waits of an owner; none and no listener is left behind, and a late answer is heard and dropped.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { Call } from "./exchange.ts";
 export interface Bounds {
   /** Milliseconds from now. */
   readonly ms: number;
-  /** What the wait rejects with when they are over. */
+  /** The error of the wait when they are over. */
   readonly late: () => Error;
   /** Ends the wait early, with its reason. */
   readonly signal?: AbortSignal | undefined;
@@ -22,7 +22,7 @@ export interface Bounds {
 /** Milliseconds beyond its deadline in which a call may say itself that it is over. */
 const MARGIN = 1_000;
 
-/** What a promise comes to in time. */
+/** The end of a promise in time. */
 export function unlessLate<T>(alarms: Alarms, promise: Promise<T>, { ms, late, signal }: Bounds): Promise<T> {
   return new Promise((resolve, reject) => {
     const end = (then: () => void): void => {

@@ -1,5 +1,5 @@
 /**
- * The definitions of jobs: what the user writes once, the types that follow from it, and the table that dispatch and
+ * The definitions of jobs, which the user writes once, the types that follow from it, and the table that dispatch and
  * workers read.
  *
  * @module
@@ -16,7 +16,9 @@ import { checkCodec, type Codecs, createCodecs, secretsOf } from "./pipeline.ts"
 import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "./schema.ts";
 import { checkUpcast, type Upcast } from "./version.ts";
 
-/** The options of a definition beside its schema; read where the job runs, so that a deploy changes waiting jobs too. */
+/**
+ * The options of a definition beside its schema; read where the job runs, so that a deploy changes waiting jobs too.
+ */
 export interface JobOptions {
   /** The queue that its jobs go to, or the topic. Default: the queue `default`; for a topic, the job's own name. */
   readonly queue?: string | undefined;
@@ -44,15 +46,16 @@ export interface JobOptions {
 
 /** A schema with options. */
 export interface JobDefinition<Schema extends StandardSchema = StandardSchema> extends JobOptions {
-  /** What payloads must be; asked at dispatch and again before the handler. */
+  /** The schema of payloads; asked at dispatch and again before the handler. */
   readonly schema: Schema;
   /** The versions that its payloads had, made by `from`. Default: version 1 alone. */
   readonly upcast?: Upcast<InputOf<Schema>> | undefined;
 }
 
 /**
- * Definitions that have no option that does not exist, and whose last steps give what their schemas take; others do not
- * compile. A function of your own that makes relays takes `jobs: J & Fitting<J>` and calls `createRelay<J>({ jobs })`.
+ * Definitions that have no option that does not exist, and whose last steps give payloads that their schemas take;
+ * others do not compile. A function of your own that makes relays takes `jobs: J & Fitting<J>` and calls
+ * `createRelay<J>({ jobs })`.
  */
 export type Fitting<J extends Jobs> = {
   readonly [Name in keyof J]: J[Name] extends {
@@ -82,7 +85,7 @@ export type SchemaOf<Definition> = Definition extends StandardSchema ? Definitio
   : Definition extends { readonly schema: infer Schema extends StandardSchema } ? Schema
   : never;
 
-/** What is dispatched under a name. */
+/** The payload that is dispatched under a name. */
 export type PayloadOf<J extends Jobs, Name extends NameOf<J>> = InputOf<SchemaOf<J[Name]>>;
 
 /** The values that a handler gets under a name. */
@@ -132,7 +135,7 @@ const KNOWN = [
 ];
 
 /**
- * Reads and checks what the user wrote.
+ * Reads and checks the user's definitions.
  *
  * @throws {TypeError | RangeError} for a wrong name, option or schema.
  */
@@ -222,7 +225,7 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
   };
 }
 
-/** What is no schema, and what would be one. */
+/** Says of a value that it is no schema, and how one would look. */
 function noSchema(action: string, written: unknown): TypeError {
   const has = (value: unknown, key: string): boolean =>
     Object(value) === value && Object(value)[key] !== undefined;

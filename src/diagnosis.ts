@@ -1,5 +1,6 @@
 /**
- * A diagnosis of a store: causes of lost or refused jobs, settings that are well, and things that cannot be seen from here.
+ * A diagnosis of a store: causes of lost or refused jobs, settings that are well, and things that cannot be seen from
+ * here.
  *
  * @module
  */
@@ -10,26 +11,26 @@
  */
 export type Severity = "danger" | "warning" | "ok" | "unseen";
 
-/** What was found of one thing. */
+/** The finding of one thing. */
 export interface Finding {
-  /** What was looked at, in one word, as `persistence`: the same on every store that has it. */
+  /** The thing that was looked at, in one word, as `persistence`: the same on every store that has it. */
   readonly check: string;
   /** How bad it is. */
   readonly severity: Severity;
   /** The finding, in one sentence. */
   readonly says: string;
-  /** What mends it, or where to look for what cannot be seen from here. Absent where it is well. */
+  /** The remedy, or where to look for a thing that cannot be seen from here. Absent where it is well. */
   readonly advice?: string | undefined;
 }
 
-/** What a transport found. */
+/** The findings of a transport. */
 export interface Diagnosis {
   /**
-   * The wall clock that judges due times, in milliseconds since the epoch, read at some moment of the call. Absent where
-   * it is the caller's own, and where it could not be read.
+   * The wall clock that judges due times, in milliseconds since the epoch, read at some moment of the call. Absent
+   * where it is the caller's own, and where it could not be read.
    */
   readonly clock?: number | undefined;
-  /** What was found, in the order in which it was looked at. */
+  /** The findings, in the order in which it was looked at. */
   readonly findings: readonly Finding[];
 }
 

@@ -11,7 +11,9 @@ import type { JobSettings } from "./prepare.ts";
 export interface DispatchOptions extends JobSettings {
   /** Ends the call: nothing is stored, or, if it was sent already, it rejects with `OutcomeUnknown`. */
   readonly signal?: AbortSignal | undefined;
-  /** A handle with an open transaction of the caller's, to store the job in it. Only on transports with transactions. */
+  /**
+   * A handle with an open transaction of the caller's, to store the job in it. Only on transports with transactions.
+   */
   readonly transaction?: object | undefined;
 }
 
@@ -28,7 +30,7 @@ export type DispatchArguments<Payload> = undefined extends Payload
   ? [payload?: Payload, options?: DispatchOptions]
   : [payload: Payload, options?: DispatchOptions];
 
-/** Dispatches a job: its name decides what the payload must be. */
+/** Dispatches a job: its name decides the payload's type. */
 export type Dispatch<out J extends Jobs> = <Name extends NameOf<J>>(
   name: Name,
   ...rest: DispatchArguments<PayloadOf<J, Name>>

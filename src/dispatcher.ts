@@ -1,6 +1,6 @@
 /**
- * Dispatching: a payload is checked, encoded and measured at once, and stored with what else is dispatched in the same
- * tick.
+ * Dispatching: a payload is checked, encoded and measured at once, and stored with the other jobs that are dispatched
+ * in the same tick.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export interface Dispatcher {
   ): Promise<readonly Dispatched[]>;
 }
 
-/** What stands beside a job's settings in the options of a dispatch. */
+/** The fields beside a job's settings in the options of a dispatch. */
 const BESIDE = ["signal", "transaction"];
 
 /** Makes the dispatcher of a relay. */

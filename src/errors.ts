@@ -1,7 +1,7 @@
 /**
  * The errors that a caller may want to catch, each with a stable `code`.
  *
- * What a caller did wrong ends in `Error`; a state of the world is named by that state. An option that is simply
+ * A mistake of the caller ends in `Error`; a state of the world is named by that state. An option that is simply
  * wrong is a built-in `TypeError` or `RangeError` whose message says the action, the value wanted and the value given.
  * No message holds a payload or a credential.
  *
@@ -33,8 +33,8 @@ export class InvalidPayloadError extends RelevoError {
   readonly issues: readonly Issue[];
 
   /**
-   * `job` is the job's name. The message tells where each issue is and what was expected there, and no more: what
-   * schemas say of a value often repeats it, and messages go into logs. `advice` ends the message, where there is one.
+   * `job` is the job's name. The message tells where each issue is and which type was expected there, and no more: the
+   * words of schemas often repeat the value, and messages go into logs. `advice` ends the message, where there is one.
    */
   constructor(job: string, issues: readonly Issue[], advice = "") {
     super(
@@ -92,7 +92,7 @@ export class UnknownJobError extends RelevoError {
   /** The unknown name. */
   readonly job: string;
 
-  /** `job` is the name; `wanted` ends the message, with what there is instead. */
+  /** `job` is the name; `wanted` ends the message, with the names that there are instead. */
   constructor(job: string, wanted: string) {
     super("UNKNOWN_JOB", `Unknown job '${job}': ${wanted}`);
     this.job = job;
@@ -188,7 +188,7 @@ export class AtomicLimitError extends RelevoError {
   /** Messages that a batch may have: the transport's `limits.atomic`. */
   readonly limit: number;
 
-  /** `found` ends the message: what there is too much of, and how many. */
+  /** `found` ends the message: the things of which there are too many, and how many. */
   constructor(limit: number, found: string) {
     super(
       "ATOMIC_LIMIT",
@@ -206,7 +206,7 @@ export class OutcomeUnknown extends RelevoError {
   /** The job's id, generated or the caller's, to repeat the dispatch with. */
   readonly id: string;
 
-  /** `cause` is what came instead of an answer: a deadline, an abort, a lost connection. */
+  /** `cause` is the event that came instead of an answer: a deadline, an abort, a lost connection. */
   constructor(id: string, cause: unknown) {
     super("OUTCOME_UNKNOWN", `Whether job '${id}' was stored is unknown: ${messageOf(cause)}`, { cause });
     this.id = id;
@@ -310,7 +310,7 @@ export class TransportFull extends RelevoError {
   }
 }
 
-/** What else keeps a store from working, told apart by `code`. */
+/** The other faults that keep a store from working, told apart by `code`. */
 export type TransportFault =
   | "TRANSPORT_READ_ONLY"
   | "TRANSPORT_FORBIDDEN"

@@ -1,5 +1,5 @@
 /**
- * What a relay and its workers tell: one list of typed events through an `EventTarget`. Loggers, metrics and hooks
+ * The events of a relay and its workers: one list of typed events through an `EventTarget`. Loggers, metrics and hooks
  * are listeners of it. An event without listeners costs nothing, and a listener that throws changes no job's fate.
  *
  * @module
@@ -16,9 +16,12 @@ export interface RunDetail {
   readonly attempt: number;
 }
 
-/** Options of a listener, as every `EventTarget` takes them; a shape of our own, as not every set of types has the web's. */
+/**
+ * Options of a listener, as every `EventTarget` takes them; a shape of our own, as not every set of types has the
+ * web's.
+ */
 export interface ListenOptions {
-  /** Part of what tells two listeners apart; a relay's events have no phases. Default false. */
+  /** Part of a listener's identity; a relay's events have no phases. Default false. */
   readonly capture?: boolean;
   /** The listener hears one event and is taken away. Default false. */
   readonly once?: boolean;
@@ -65,9 +68,9 @@ export interface EventMap {
     readonly payload?: Uint8Array;
   };
   /**
-   * A job was given back without counting; `busy`: fetched ahead, and no slot became free for it in time; `suspect`: one
-   * more lost lease would be its death, and another such job is running here, or no slot is free; `full`: the store had no
-   * room for the record of its run.
+   * A job was given back without counting; `busy`: fetched ahead, and no slot became free for it in time; `suspect`:
+   * one more lost lease would be its death, and another such job is running here, or no slot is free; `full`: the store
+   * had no room for the record of its run.
    */
   readonly released: RunDetail & {
     readonly reason: "stop" | "busy" | "suspect" | "unknown" | "invalid" | "version" | "full";
@@ -77,8 +80,9 @@ export interface EventMap {
   /** A job came back from a lost lease. */
   readonly lost: { readonly id: string; readonly queue: string; readonly lost: number };
   /**
-   * A handler ignores its signal: it keeps its slot, and its result will be discarded. `close`: a stop or close waited for
-   * its worker's `grace`, in a runtime that cannot tell whether this run itself waits for that; it goes on, and counts.
+   * A handler ignores its signal: it keeps its slot, and its result will be discarded. `close`: a stop or close waited
+   * for its worker's `grace`, in a runtime that cannot tell whether this run itself waits for that; it goes on, and
+   * counts.
    */
   readonly stuck: RunDetail & { readonly reason: "timeout" | "stop" | "close" };
   /** A worker found nothing to do. */
@@ -109,8 +113,8 @@ export interface EventMap {
     readonly count: number;
   };
   /**
-   * A queue cannot be reserved from while others can, or the group that it is the queue of cannot be bound or was bound no
-   * more; or it can again. Told once per change; it is tried again after pauses that grow.
+   * A queue cannot be reserved from while others can, or the group that it is the queue of cannot be bound or was bound
+   * no more; or it can again. Told once per change; it is tried again after pauses that grow.
    */
   readonly queue: {
     readonly queue: string;
@@ -151,7 +155,7 @@ export interface Events {
   readonly target: JobEvents;
   /** Whether a listener or observer of this type was ever added. */
   hears(type: EventName): boolean;
-  /** Whether the program itself listens to this type now; what {@linkcode observe} added does not count. */
+  /** Whether the program itself listens to this type now; observers of {@linkcode observe} do not count. */
   attended(type: EventName): boolean;
   emit<Name extends EventName>(type: Name, detail: EventMap[Name]): void;
 }
@@ -177,7 +181,9 @@ export function observe<Name extends EventName>(
 
 type Listener = (event: Event) => unknown;
 
-/** Told of an error that no event can tell, as a listener of `error` made it: the type of event, and the thrown value. */
+/**
+ * Told of an error that no event can tell, as a listener of `error` made it: the type of event, and the thrown value.
+ */
 export type Report = (type: string, thrown: unknown) => void;
 
 /** Makes an event list. */

@@ -1,5 +1,5 @@
 /**
- * What crosses between the core and a transport: jobs on their way in, deliveries on their way out, settlements on
+ * The values between the core and a transport: jobs on their way in, deliveries on their way out, settlements on
  * their way back, and an operator's view. Values only; the verbs are in `transport.ts`.
  *
  * @module
@@ -11,7 +11,7 @@ import type { Channel, DeadChannel } from "./job.ts";
 export interface Call {
   /** Ends the call early: it rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds that the call may take from now, beside what `wait` grants it. */
+  /** Milliseconds that the call may take from now, beside the time that `wait` grants it. */
   readonly deadline: number;
 }
 
@@ -67,7 +67,7 @@ export interface Delivery {
   readonly lease: number;
 }
 
-/** What to reserve. */
+/** Which jobs to reserve, and for how long. */
 export interface ReserveOptions extends Call {
   /** At most so many deliveries, at least 1. */
   readonly limit: number;
@@ -75,12 +75,12 @@ export interface ReserveOptions extends Call {
   readonly slots: number;
   /** Milliseconds until the deliveries may go to others, unless extended. */
   readonly lease: number;
-  /** Milliseconds to wait for a first delivery; 0: answer with what is there. */
+  /** Milliseconds to wait for a first delivery; 0: answer with the jobs that are there. */
   readonly wait: number;
   /**
-   * Asked before each look that a reserve makes after it has waited, as a look reclaims lost leases: a promise is waited
-   * for first, and it is asked again. When its thread is back after a block, a worker settles and extends what it holds before its own process
-   * takes that back. Never throws, nor does its promise reject.
+   * Asked before each look that a reserve makes after it has waited, as a look reclaims lost leases: a promise is
+   * waited for first, and it is asked again. When its thread is back after a block, a worker settles and extends its
+   * deliveries before its own process takes that back. Never throws, nor does its promise reject.
    */
   readonly ready?: (() => Promise<void> | undefined) | undefined;
 }

@@ -21,13 +21,13 @@ type Pass = (
 
 /** Runs filters. */
 export interface Filtering {
-  /** What is to be stored: the bytes after all filters, in order. The signal ends the wait for them. */
+  /** The bytes to be stored: those after all filters, in order. The signal ends the wait for them. */
   readonly apply: Pass;
-  /** What was stored: the bytes after going back through all filters. */
+  /** The bytes as dispatched: those after going back through all filters. */
   readonly undo: Pass;
 }
 
-/** Makes what runs a relay's filters; `callTimeout` bounds each run of one, in milliseconds. */
+/** Makes the runner of a relay's filters; `callTimeout` bounds each run of one, in milliseconds. */
 export function createFiltering(alarms: Alarms, callTimeout: number): Filtering {
   const line = createFifo<() => void>();
   let running = 0;
@@ -72,7 +72,7 @@ export function createFiltering(alarms: Alarms, callTimeout: number): Filtering 
 }
 
 /**
- * What a job's bytes belong to. A job that a schedule pushed has the schedule's key in its record: its payload was
+ * The context of a job's bytes. A job that a schedule pushed has the schedule's key in its record: its payload was
  * written once, for all of them.
  */
 export function contextOf(

@@ -16,18 +16,18 @@ import type { Topics, Transport } from "./transport.ts";
 export interface Groups<J extends Jobs> {
   /**
    * Lets a group get the topic's jobs from now on; once more is no error. The first group of a topic that has none
-   * gets the jobs that were dispatched before, too. Workers bind the groups of their handlers by themselves when they start: this
-   * is for a deploy whose group must miss nothing until its workers run.
+   * gets the jobs that were dispatched before, too. Workers bind the groups of their handlers by themselves when they
+   * start: this is for a deploy whose group must miss nothing until its workers run.
    *
    * @throws {TypeError | RangeError} for a job that goes to a plain queue, or a name that no group can have.
    * @throws {UnknownJobError} for a name that no definition has.
    */
   bind(name: NameOf<J>, group: string, options?: AdminOptions): Promise<void>;
   /**
-   * Ends that: what the group's queue holds stays there, to be handled or removed. Stop the group's workers before: one
+   * Ends that: the jobs of the group's queue stay there, to be handled or removed. Stop the group's workers before: one
    * that starts, or that finds the transport again, binds it anew, and so does, within ten seconds, a running worker of
-   * another relay, as it cannot tell this from a store that forgot. Running workers of this relay leave it unbound. False
-   * when the group was not bound.
+   * another relay, as it cannot tell this from a store that forgot. Running workers of this relay leave it unbound.
+   * False when the group was not bound.
    *
    * @throws {TypeError | RangeError | UnknownJobError} as `bind` does.
    */

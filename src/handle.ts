@@ -1,5 +1,5 @@
 /**
- * Handlers: what a user registers under a job's name, and the table in which workers find them.
+ * Handlers, which a user registers under a job's name, and the table in which workers find them.
  *
  * @module
  */
@@ -25,19 +25,19 @@ export interface HandleOptions<Use extends readonly AnyMiddleware[] = readonly A
    */
   readonly group?: string | undefined;
   /**
-   * Middlewares around its runs, inside those of the relay; the first is outermost. Of each only the `run` side is used.
-   * Default: none.
+   * Middlewares around its runs, inside those of the relay; the first is outermost. Of each only the `run` side is
+   * used. Default: none.
    */
   readonly use?: Use | undefined;
   /**
-   * A retry runs only the listeners that have not finished; they need names, which travel with the job. What a lost lease
-   * interrupts is forgotten. Default false: a retry runs all again.
+   * A retry runs only the listeners that have not finished; they need names, which travel with the job. Progress that a
+   * lost lease interrupts is forgotten. Default false: a retry runs all again.
    */
   readonly remember?: boolean | undefined;
 }
 
 /**
- * Registers a handler under a job's name, whose schema's output is what the handler gets. A handler that may return a
+ * Registers a handler under a job's name, whose schema's output the handler gets. A handler that may return a
  * recurrence, an Error or an uncalled maker of outcomes is a type error, {@linkcode Flaw} says which.
  */
 export type Handle<out J extends Jobs, out Added = unknown> = <

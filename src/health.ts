@@ -1,12 +1,12 @@
 /**
- * Whether a relay's workers do their work, as they know it themselves: what a probe asks every few seconds.
+ * Whether a relay's workers do their work, as they know it themselves: a probe asks for it every few seconds.
  *
  * @module
  */
 
 import type { Runtime } from "./runtime.ts";
 
-/** What a relay's workers know of themselves. */
+/** The state of a relay's workers, as they know it themselves. */
 export interface Health {
   /**
    * `starting`: a worker has not reached the store yet; `up`: all reach it; `down`: one does not, and goes on trying;
@@ -16,9 +16,9 @@ export interface Health {
   /** When that began, in milliseconds since the epoch. */
   readonly since: number;
   /**
-   * Milliseconds that jobs may have waited for these workers: how long the job that was taken last had been due, and how
-   * long it is since then that no job was asked for, as all slots were taken or the store was away. Of several workers
-   * that of the latest.
+   * Milliseconds that jobs may have waited for these workers: how long the job that was taken last had been due, and
+   * how long it is since then that no job was asked for, as all slots were taken or the store was away. Of several
+   * workers that of the latest.
    */
   readonly lag: number;
 }
@@ -37,7 +37,7 @@ export interface Vital {
   leave(): void;
 }
 
-/** Keeps what the workers of a relay tell. */
+/** Keeps the states that the workers of a relay tell. */
 export interface Vitals {
   join(): Vital;
   /** The relay closes. */

@@ -19,7 +19,7 @@ const MAX_PLACES = 10;
 const MAX_TEXT = 100;
 
 /**
- * Where the issues are and what was expected there, and no more: what schemas say of a value often repeats it, and
+ * Where the issues are and which type was expected there, and no more: the words of schemas often repeat the value, and
  * messages go into logs.
  */
 export function placesOf(issues: readonly Issue[]): string {

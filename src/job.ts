@@ -1,5 +1,5 @@
 /**
- * What a job is: its channels, the record that travels with it, and how that record is written (format `v: 1`).
+ * A job: its channels, the record that travels with it, and how that record is written (format `v: 1`).
  *
  * @module
  */
@@ -110,7 +110,7 @@ export interface Job {
   readonly createdAt: number;
   /** When it could first run, in milliseconds since the epoch. */
   readonly due: number;
-  /** What caused it; the job's own id where no caller said. */
+  /** The request that caused it; the job's own id where no caller said. */
   readonly requestId: string;
   /** Texts given at dispatch; empty where none were. */
   readonly headers: Readonly<Record<string, string>>;
@@ -130,7 +130,7 @@ export interface Job {
    * The tick of that schedule that it stands for, in milliseconds since the epoch; absent for one that `run` pushed.
    */
   readonly tick?: number;
-  /** What the last failed run ended with; absent before the first failure and after a reschedule. */
+  /** The error of the last failed run; absent before the first failure and after a reschedule. */
   readonly lastError?: ErrorRecord;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The codec `json`: what it stores is read again as it was, or refused at dispatch with the place of what JSON would
- * lose or change.
+ * The codec `json`: a payload is read again as it was, or refused at dispatch with the place of the value that JSON
+ * would lose or change.
  *
  * @module
  */
@@ -13,14 +13,15 @@ import { createWriter, NOTHING, readText } from "./text.ts";
 const write = createWriter();
 
 /**
- * Plain JSON: the stored bytes are exactly `JSON.stringify(value)`, and no bytes at all for `undefined`. What comes
- * back has no key `__proto__`, at any depth.
+ * Plain JSON: the stored bytes are exactly `JSON.stringify(value)`, and no bytes at all for `undefined`. A value that
+ * comes back has no key `__proto__`, at any depth.
  *
- * Refuses, with the place, what would come back as something else: functions, symbols, bigints, NaN and Infinity,
- * `undefined` inside arrays, Map, Set, Error, RegExp, Promise, bytes and other objects whose contents are not in fields
- * of their own, cycles, and more than 1,000 levels. A property that is `undefined` is left out. An instance with fields
- * becomes a plain object; one with `toJSON` becomes what that gives, a Date so its text: the schema is then asked at
- * dispatch of what will be read, too. The codec `rich` of `@relevo/relevo/rich` keeps Date, Map, Set and others.
+ * Refuses, with the place, values that would come back as something else: functions, symbols, bigints, NaN and
+ * Infinity, `undefined` inside arrays, Map, Set, Error, RegExp, Promise, bytes and other objects whose contents are not
+ * in fields of their own, cycles, and more than 1,000 levels. A property that is `undefined` is left out. An instance
+ * with fields becomes a plain object; one with `toJSON` becomes the result of that, a Date so its text: the schema is
+ * then asked at dispatch of the value that will be read, too. The codec `rich` of `@relevo/relevo/rich` keeps Date,
+ * Map, Set and others.
  */
 export const json: Codec = {
   id: "json",

@@ -9,8 +9,8 @@ import { MAX_DEPTH } from "./defaults.ts";
 import { isBytes, kindOf, tagOf } from "./kinds.ts";
 
 /**
- * Whether JSON gives a value back as it is: plain objects and lists of texts, finite numbers, booleans and null. A no is
- * no refusal. `depth`: levels that it may have.
+ * Whether JSON gives a value back as it is: plain objects and lists of texts, finite numbers, booleans and null. A no
+ * is no refusal. `depth`: levels that it may have.
  */
 export function isHeldAsIs(value: unknown, depth: number): boolean {
   if (typeof value === "string" || typeof value === "boolean" || value === null) return true;
@@ -48,10 +48,10 @@ interface Level {
 }
 
 /**
- * The JSON of a value that is not plain, where JSON holds it; `changed` is called for each value that was written as its
- * `toJSON` gave it.
+ * The JSON of a value that is not plain, where JSON holds it; `changed` is called for each value that was written as
+ * its `toJSON` gave it.
  *
- * @throws {TypeError} with the place of what JSON would lose.
+ * @throws {TypeError} with the place of the value that JSON would lose.
  */
 export function writeChecked(value: unknown, changed: ((kind: string) => void) | undefined): string {
   // The objects around the value at hand, from the outside in.
@@ -68,7 +68,7 @@ export function writeChecked(value: unknown, changed: ((kind: string) => void) |
     const original: unknown = (this as Record<string, unknown>)[key];
     checkOriginal(original, path);
     if (!Object.is(original, written) && hasToJson(original)) changed?.(kindOf(original));
-    // What is undefined is left out, and would leave a `null` behind in a list.
+    // A property that is undefined is left out, and would leave a `null` behind in a list.
     if (written === undefined && !Array.isArray(this)) return undefined;
     if (written === null || typeof written !== "object") return checkPrimitive(written, path);
     checkObject(written, path);

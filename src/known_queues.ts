@@ -23,7 +23,7 @@ export interface KnownQueues {
   ensure(queue: string, action: string, call: Call): Promise<void>;
 }
 
-/** Makes the list of a relay; what the store was once found to know is not asked for again. */
+/** Makes the list of a relay; a queue that the store was once found to know is not asked for again. */
 export function createKnownQueues(
   definitions: Definitions,
   handlers: Pick<Handlers, "queues">,
@@ -43,7 +43,7 @@ export function createKnownQueues(
     if (topic !== undefined && group !== undefined && group !== "" && transport.topics !== undefined) {
       return (await transport.topics.groups(topic, call)).includes(group);
     }
-    // What another program put in need not be among the queues yet.
+    // A queue that another program made need not be among them yet.
     const info = await transport.info(queue, call);
     return CHANNELS.some((channel) => info[channel] > 0);
   }

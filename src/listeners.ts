@@ -1,5 +1,5 @@
 /**
- * The listeners of a handler: from what a user writes to functions in order, with the names of those that a retry is
+ * The listeners of a handler: from the user's handler to functions in order, with the names of those that a retry is
  * to remember.
  *
  * @module
@@ -12,9 +12,9 @@ import { quote, shown } from "./options.ts";
 
 /**
  * A function that handles a job: an outcome decides its fate, a throw is a failed run, anything else completes it, but
- * for what was meant as an outcome and is none. A returned recurrence, Error, or maker that was not called makes the job
- * dead at once, reason `outcome`, as a retry would repeat the handler's work. `Added` is what middlewares add to the
- * context.
+ * for a value that was meant as an outcome and is none. A returned recurrence, Error, or maker that was not called
+ * makes the job dead at once, reason `outcome`, as a retry would repeat the handler's work. `Added` are the fields that
+ * middlewares add to the context.
  */
 export type HandlerFunction<Payload, Added = unknown> = (
   payload: Payload,
@@ -31,7 +31,7 @@ export type Listener<Payload, Added = unknown> =
  * as an object puts those before all others.
  */
 export interface NamedListeners<Payload, Added = unknown> {
-  /** What runs under this name. */
+  /** The listener of this name. */
   readonly [name: string]: HandlerFunction<Payload, Added>;
 }
 
@@ -47,7 +47,7 @@ export type Handler<Payload, Added = unknown> =
 /** Listeners as a worker calls them, in order. */
 export type Listeners = readonly HandlerFunction<unknown>[];
 
-/** What a user's handler comes to. */
+/** A user's handler, as it is called. */
 export interface Read {
   readonly listeners: Listeners;
   /** The listeners' names, in their order; absent where they have none. */

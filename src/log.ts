@@ -16,16 +16,16 @@ import type { PrintLevel, Runtime } from "./runtime.ts";
 /** How urgent an entry is, from the least to the most. */
 export type LogLevel = PrintLevel;
 
-/** One method of a logger; what it returns is not waited for. */
+/** One method of a logger; its result is not waited for. */
 export type LogMethod = (message: string, fields: LogFields) => unknown;
 
 /** A logger of the program's: a method for each level, which gets a sentence and its facts. */
 export interface Logger {
-  /** Told what is of interest to developers only. */
+  /** Told of events that only developers look for. */
   readonly debug: LogMethod;
-  /** Told what is as it should be, and worth a line. */
+  /** Told of events that are as they should be, and worth a line. */
   readonly info: LogMethod;
-  /** Told what may become a fault. */
+  /** Told of events that may become a fault. */
   readonly warn: LogMethod;
   /** Told of faults. */
   readonly error: LogMethod;
@@ -34,7 +34,7 @@ export interface Logger {
 /** At which level each event is logged; `false`: it is not. */
 export type LogLevels = { readonly [Name in EventName]?: LogLevel | false | undefined };
 
-/** What a log may be told. */
+/** The options of a log. */
 export interface LogOptions {
   /** Gets every entry. Default: one line each on the console, of events that the program does not listen to. */
   readonly logger?: Logger | undefined;
@@ -51,14 +51,14 @@ export interface Logbook {
   readonly report: Report;
   /** Begins to log these events. */
   follow(events: Events): void;
-  /** Prints what is still being counted; leaves no timer behind. */
+  /** Prints the counts of the current second; leaves no timer behind. */
   close(): void;
 }
 
-/** What the console is told: what is lost, dead or wrong. */
+/** The levels of the console: events of jobs that are lost or dead, and faults. */
 const CONSOLE: LogLevels = { failed: "error", error: "error", connection: "warn", queue: "warn" };
 
-/** What a logger is told (seed 004). */
+/** The levels of a logger (seed 004). */
 const LOGGER: LogLevels = {
   dispatched: "debug",
   started: "debug",

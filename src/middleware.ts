@@ -1,5 +1,5 @@
 /**
- * Middleware: what stands around the runs of handlers, and around dispatches. One list, two sides, both optional.
+ * Middleware: functions around the runs of handlers, and around dispatches. One list, two sides, both optional.
  *
  * @module
  */
@@ -9,8 +9,8 @@ import type { JobEvents } from "./events.ts";
 import type { Outcome } from "./outcome.ts";
 
 /**
- * Goes on with the run, with what this middleware adds to the handler's context; resolves with its outcome, and
- * rejects with the error of the handler. A second call rejects, and the run fails.
+ * Goes on with the run, with the fields that this middleware adds to the handler's context; resolves with its outcome,
+ * and rejects with the error of the handler. A second call rejects, and the run fails.
  */
 export type NextRun<Added extends object = object> = keyof Added extends never ? () => Promise<Outcome>
   : (added: Added) => Promise<Outcome>;
@@ -30,7 +30,9 @@ export interface OutgoingJob {
   readonly payload: Uint8Array;
   /** Texts that travel with the job; a middleware may add to them. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The request id that the caller gave, or the relay's `requestId`; where there is none, a middleware may give one. */
+  /**
+   * The request id that the caller gave, or the relay's `requestId`; where there is none, a middleware may give one.
+   */
   readonly requestId: string | undefined;
   /** Milliseconds from now before which it does not run, where the caller said so. */
   readonly delay?: number | undefined;
@@ -51,13 +53,13 @@ export type AroundRun<Added extends object = object> = (next: NextRun<Added>) =>
 
 /**
  * The side that stands around a dispatch, a bulk and the tick of a schedule, of a relay's list only. It may add headers
- * and a request id, and change nothing else; what it changes is refused before anything is stored.
+ * and a request id, and change nothing else; a change is refused before anything is stored.
  */
 export type AroundDispatch = (next: DispatchFunction) => DispatchFunction;
 
 /**
- * One middleware. `Added` is what its `run` adds to the context of handlers, and passes to `next`; one that adds must
- * have a `run`. The context's own names (`signal`, `attempt`, `job`, `settle`) cannot be added.
+ * One middleware. `Added` are the fields that its `run` adds to the context of handlers, and passes to `next`; one that
+ * adds must have a `run`. The context's own names (`signal`, `attempt`, `job`, `settle`) cannot be added.
  *
  * @example
  * ```ts

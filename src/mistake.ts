@@ -13,9 +13,9 @@ const MAKER = Symbol.for("relevo.maker");
 
 /** The fault of a value that was given for an outcome. */
 export interface Mistake {
-  /** What it is, with its article. */
+  /** Its kind, with the article. */
   readonly what: string;
-  /** What to write instead. */
+  /** The code to write instead. */
   readonly write: string;
   /** The Error that was returned instead of thrown. */
   readonly cause?: unknown;

@@ -1,5 +1,5 @@
 /**
- * What may be a queue's name, a job's name, an id or a header: checked where it enters, so that every transport can
+ * Names of queues and jobs, ids and headers: checked where it enters, so that every transport can
  * store it.
  *
  * @module
@@ -54,7 +54,7 @@ export function checkGroup(topic: string, group: string, action: string): void {
   checkText("name of a group's queue", groupQueue(topic, group), action, MAX_NAME);
 }
 
-/** Refuses what names no queue: neither a plain one, nor a topic's own, nor a group's. */
+/** Refuses a text that names no queue: neither a plain one, nor a topic's own, nor a group's. */
 export function checkQueueName(queue: string, action: string): void {
   const { topic, group } = typeof queue === "string" ? partsOf(queue) : {};
   if (topic === undefined || group === undefined) return checkName("queue", queue, action);
@@ -112,7 +112,7 @@ export function isId(value: unknown): value is string {
     (value.length * 3 <= MAX_ID || byteLength(value) <= MAX_ID);
 }
 
-/** Refuses what can be no job's id; other programs may have given theirs longer ones than a caller may. */
+/** Refuses a text that can be no job's id; other programs may have given theirs longer ones than a caller may. */
 export function checkAnyId(id: string, action: string, option = "id"): void {
   if (typeof id === "string" && id !== "") return;
   throw new TypeError(
@@ -120,7 +120,10 @@ export function checkAnyId(id: string, action: string, option = "id"): void {
   );
 }
 
-/** The beginning of the ids that a store gives to the entries of other programs; refused in every id that a caller gives. */
+/**
+ * The beginning of the ids that a store gives to the entries of other programs; refused in every id that a caller
+ * gives.
+ */
 export const NUMBERED = "#";
 
 /** Refuses an id that a caller may not give to a job. */
@@ -162,7 +165,9 @@ export function checkHeaders(
   return structuredClone({ ...headers });
 }
 
-/** Refuses a value that is no text of a name's kind: empty, too long, with control characters or half a surrogate pair. */
+/**
+ * Refuses a value that is no text of a name's kind: empty, too long, with control characters or half a surrogate pair.
+ */
 export function checkText(what: string, text: string, action: string, limit: number): void {
   if (typeof text !== "string" || text.length === 0) {
     throw new TypeError(

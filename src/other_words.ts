@@ -1,5 +1,5 @@
 /**
- * Words of other job libraries, and what says the same here: a program that is moved from one of them is answered with
+ * Words of other job libraries, and ours for the same: a program that is moved from one of them is answered with
  * ours.
  *
  * @module
@@ -33,7 +33,7 @@ const WORDS: Readonly<Record<string, string>> = {
   visibilityTimeout: "how long a job is its worker's own is 'lease'",
 };
 
-/** What says here what a word says elsewhere; undefined for a word of no library. */
+/** Our word for one of other libraries; undefined for a word of no library. */
 export function ourWordFor(word: string): string | undefined {
   return Object.hasOwn(WORDS, word) ? WORDS[word] : undefined;
 }

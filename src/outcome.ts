@@ -1,5 +1,5 @@
 /**
- * What a handler may return beside any value of its own: the outcomes that decide the fate of its job.
+ * The outcomes that a handler may return beside any value of its own: they decide the fate of its job.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { checkBoolean, checkKnown, quote } from "./options.ts";
 import type { Recurrence } from "./schedule.ts";
 
 /**
- * Marks what the functions here made, so that no value of a handler's own is taken for an outcome by its shape. A
+ * Marks outcomes, so that no value of a handler's own is taken for an outcome by its shape. A
  * registered symbol, so that two copies of this module in one program understand each other.
  */
 const OUTCOME = Symbol.for("relevo.outcome");
@@ -54,7 +54,7 @@ export interface Reschedule {
   readonly keepAttempts: boolean;
 }
 
-/** What a handler returns to decide its job's fate by itself. */
+/** A returned value by which a handler decides its job's fate itself. */
 export type Outcome = Complete | Retry | DeadLetter | Reschedule;
 
 /** The job is done; the same as returning nothing or any value that is no outcome (seed 004). */

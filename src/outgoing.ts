@@ -1,6 +1,6 @@
 /**
  * The dispatch sides of a relay's middlewares, around whatever is to be stored: they may add headers and a request id,
- * and nothing else. What they change is refused before the store is asked; what is stored is told as it is.
+ * and nothing else. Other changes are refused before the store is asked; the answers of the store are told as they are.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { readMeta, writeMeta } from "./record.ts";
 /** A job that is ready to be stored. */
 export interface Parcel {
   readonly job: PushJob;
-  /** Its request id is the caller's, or of what the caller is doing, and not a generated one. */
+  /** Its request id is the caller's, or of the caller's own context, and not a generated one. */
   readonly requested: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface Outgoing {
   ): Promise<readonly OutgoingAnswer[]>;
 }
 
-/** What the sides are run with. */
+/** The parts that the sides are run with. */
 export interface OutgoingOptions {
   readonly alarms: Alarms;
   /** Milliseconds that all sides together may take before they go on, and again after that. */
@@ -68,7 +68,7 @@ export function createOutgoing(
       try {
         await unlessLate(alarms, Promise.race([passed, desk.asked]), { ms: deadline, late, signal });
       } catch (error) {
-        // What is over before the store was asked stores nothing any more.
+        // A dispatch that is over before the store was asked stores nothing any more.
         if (desk.storing === undefined) {
           desk.close();
           throw error;
@@ -192,7 +192,7 @@ function showJob({ job, requested }: Parcel): OutgoingJob {
   };
 }
 
-/** The jobs to be stored, from what the last side handed on. */
+/** The jobs to be stored, as the last side handed them on. */
 function readJobs(
   parcels: readonly Parcel[],
   shown: readonly OutgoingJob[],

@@ -13,7 +13,7 @@ import { hush } from "./promises.ts";
 import { validate } from "./schema.ts";
 import type { Transport } from "./transport.ts";
 
-/** What a payload is measured by. */
+/** The limits of a payload. */
 export interface Scale {
   readonly transport: Transport;
   /** Bytes that a payload may have. */
@@ -67,7 +67,7 @@ function encode(
     hush(bytes);
     throw new UnencodableError(name, new TypeError(`the codec '${codec.id}' must give a Uint8Array at once`));
   }
-  // What filters follow for is measured behind them.
+  // Bytes that filters will change are measured behind them.
   if (codec.pipeline === undefined) measure({ maxPayload, transport }, name, bytes);
   return bytes;
 }
@@ -82,9 +82,9 @@ function measure(
 }
 
 /**
- * The bytes to store of what `writePayload` gave, after the filters of the definition's codec.
+ * The bytes to store of a payload of `writePayload`, after the filters of the definition's codec.
  *
- * @throws {RelevoError} for what a filter refuses, and for too many bytes; as a rejection.
+ * @throws {RelevoError} when a filter refuses, and for too many bytes; as a rejection.
  */
 export async function filterPayload(
   scale: Scale,
@@ -103,7 +103,7 @@ export async function filterPayload(
   return filtered;
 }
 
-/** Asks the schema of what a worker will read, where the codec wrote some values as another kind. */
+/** Asks the schema of the value that a worker will read, where the codec wrote some values as another kind. */
 function validateRead({ schema, name, codec }: Definition, bytes: Uint8Array, kinds: string[]): unknown {
   const explain = (error: unknown): never => {
     if (!(error instanceof InvalidPayloadError)) throw error;

@@ -1,12 +1,12 @@
 /**
- * What Deno says where a program was not allowed something.
+ * Deno's errors of missing permissions.
  *
  * @module
  */
 
 import { TransportError } from "./errors.ts";
 
-/** How Deno must be run for what an error, or its cause, was refused; undefined for any other error. */
+/** How Deno must be run so that an error, or its cause, does not come again; undefined for any other error. */
 export function permissionOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const kind = /^Requires (read|write|net|env|sys|ffi|run|import|all) access/.exec(error.message)?.[1];

@@ -50,7 +50,7 @@ export interface Codecs {
   add(codec: Codec, action: string): void;
   /** The codec of an id: one that was added, or a pipeline of parts that were. */
   get(id: string): Codec | undefined;
-  /** The filters of an id, for what passes these alone. */
+  /** The filters of an id, for bytes that pass these alone. */
   filters(id: string): readonly Filter[] | undefined;
 }
 

@@ -42,11 +42,11 @@ export interface JobSettings {
   readonly queue?: string | undefined;
   /** Texts that travel with the job. Default: none. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Ties the job to what caused it. Default: that of the relay's `requestId`, then a generated one. */
+  /** Ties the job to its cause. Default: that of the relay's `requestId`, then a generated one. */
   readonly requestId?: string | undefined;
 }
 
-/** What preparation needs from a relay. */
+/** The parts that preparation needs from a relay. */
 export interface Desk extends Scale {
   readonly definitions: Definitions;
   readonly runtime: Runtime;
@@ -69,7 +69,8 @@ const KNOWN = [
 ];
 
 /**
- * Makes a job to be stored. `beside` are what the call takes apart from settings, for a message that lists all. The bytes are taken before this returns, even where the schema still waits.
+ * Makes a job to be stored. `beside` are the call's options apart from settings, for a message that lists all. The
+ * bytes are taken before this returns, even where the schema still waits.
  *
  * @throws {RelevoError | TypeError | RangeError} for whatever is wrong with it.
  */

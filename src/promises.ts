@@ -1,5 +1,5 @@
 /**
- * What is done with a promise where none was asked for.
+ * Promises where none was asked for.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export function hush(value: unknown): void {
   if (isPromise(value)) value.then(undefined, () => undefined);
 }
 
-/** What a promise comes to, or the signal's reason when that aborts first; leaves no listener behind. */
+/** The result of a promise, or the signal's reason when that aborts first; leaves no listener behind. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {

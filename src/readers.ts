@@ -9,9 +9,9 @@ import { partsOf } from "./names.ts";
 
 /** Which workers read which queues. */
 export interface Readers {
-  /** A worker begins to read what `queues` gives; returns how to leave off. */
+  /** A worker begins to read the queues that `queues` gives; returns how to leave off. */
   join(queues: () => readonly string[]): () => void;
-  /** What workers read has changed. */
+  /** The queues that workers read have changed. */
   changed(): void;
   /** Whether this is the first job of a queue that no running worker reads; never without a worker. */
   misses(queue: string): boolean;
@@ -48,7 +48,7 @@ export function createReaders(): Readers {
   };
 }
 
-/** What is told of such a queue. */
+/** The error that tells of such a queue. */
 export function errorOfUnread(queue: string): Error {
   const { topic } = partsOf(queue);
   const what = topic === undefined ? `Queue '${queue}' is` : `No group of topic '${topic}' is`;

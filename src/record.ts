@@ -1,5 +1,5 @@
 /**
- * The record of a job: from metadata text to what handlers, events and operators see, and back.
+ * The record of a job: from metadata text to the job that handlers, events and operators see, and back.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export function writeMeta(meta: Meta): string {
 /** The last instant of JavaScript's calendar, in milliseconds since the epoch. */
 const LAST_INSTANT = 8.64e15;
 
-/** What counts may be: far from where one more is no whole number, as a record that counts on must be read again. */
+/** The largest count: far from where one more is no whole number, as a record that counts on must be read again. */
 const MAX_COUNT = 2 ** 52;
 
 /** Metadata of an entry that carries none: another program put it in. */
@@ -28,7 +28,7 @@ const RAW: Meta = { v: RECORD_VERSION };
 /**
  * The metadata of a text. Of a newer format whose fields this version cannot read, only which format it is.
  *
- * Any program may have written it, so that it is bounded before it is looked at: what is deep could not be copied or
+ * Any program may have written it, so that it is bounded before it is looked at: a deep value could not be copied or
  * written again, as either takes a call of itself for each level.
  *
  * @throws {TypeError} when the text is no metadata.
@@ -75,7 +75,7 @@ export function lessOf(text: string): string | undefined {
   if (lastError === undefined) return undefined;
   if (!isError(lastError)) return writeMeta(rest);
   const { stack, sealed, ...error }: ErrorRecord & { readonly sealed?: unknown } = lastError;
-  // What is encrypted cannot be cut, only left out: the clear message says that it was encrypted.
+  // Encrypted text cannot be cut, only left out: the clear message says that it was encrypted.
   if (isObject(sealed)) {
     const less = "stack" in sealed ? { ...error, sealed: { ...sealed, stack: undefined } } : error;
     return writeMeta({ ...rest, lastError: less });
@@ -86,7 +86,10 @@ export function lessOf(text: string): string | undefined {
   return writeMeta(rest);
 }
 
-/** The metadata of a dead job without all that other programs, and the job's dispatcher, said: what a dead job cannot do without. */
+/**
+ * The metadata of a dead job without all that other programs, and the job's dispatcher, said: the fields that a dead
+ * job cannot do without.
+ */
 export function leastOf(text: string): string | undefined {
   const meta = parse(text);
   if (!isRecord(meta)) return undefined;
@@ -102,7 +105,7 @@ export function leastOf(text: string): string | undefined {
   return least.length < text.length ? least : undefined;
 }
 
-/** What JSON holds, if it is JSON: the error of a parser would repeat the text. */
+/** The value of a text, if it is JSON: the error of a parser would repeat the text. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -115,7 +118,7 @@ function isRecord(value: unknown): value is { readonly v: number } {
   return isObject(value) && "v" in value && isWhole(value.v) && value.v >= RECORD_VERSION;
 }
 
-/** Whether a record can be used: the fields that decide a job's fate are what they should be. */
+/** Whether a record can be used: the fields that decide a job's fate are of their types. */
 function isSound(record: { readonly v: number }): record is Meta {
   const meta: Partial<Meta> = record;
   const { codec, version, attempts, lost, maxAttempts, timeout, createdAt, unknownSince, lastDelay } = meta;
@@ -146,7 +149,7 @@ export function jobOf(delivery: Delivery, meta: Meta): Job {
   return jobFrom(delivery, meta, delivery.due);
 }
 
-/** The job of an operator's entry; one whose metadata cannot be read shows what the store itself knows. */
+/** The job of an operator's entry; one whose metadata cannot be read shows the fields that the store itself knows. */
 export function storedJobOf(entry: Entry): StoredJob {
   const { channel, size, payload, time } = entry;
   let meta = RAW;
@@ -234,7 +237,7 @@ export function lostOf(stored: { readonly lost: number }, meta: Meta): number {
   return stored.lost + (meta.lost ?? 0);
 }
 
-/** An error as text, cut to what a record may hold; one that cannot even be read is stored as such. */
+/** An error as text, cut to the length that a record may hold; one that cannot even be read is stored as such. */
 export function errorRecordOf(thrown: unknown): ErrorRecord {
   try {
     return readError(errorOf(thrown));

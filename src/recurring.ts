@@ -1,6 +1,6 @@
 /**
- * The ability to store recurring jobs: what is to be pushed again and again, and at which instant next. There is no
- * leader: every worker moves on what it finds due, and one of them pushes the tick.
+ * The ability to store recurring jobs: the jobs to be pushed again and again, and the next instant of each. There is no
+ * leader: every worker moves on the schedules that it finds due, and one of them pushes the tick.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export interface Schedule {
   readonly note: string;
   /** The core's own: the recurrence, the job's name and its options. */
   readonly text: string;
-  /** What its jobs carry: exactly the codec's bytes. */
+  /** The payload of its jobs: exactly the codec's bytes. */
   readonly payload: Uint8Array;
 }
 
@@ -45,8 +45,8 @@ export interface SchedulePage {
 /** Due schedules. */
 export interface DueSchedules {
   /**
-   * The instant by the clock that judged, in milliseconds since the epoch; an estimate where queues were asked for of which
-   * none holds a schedule.
+   * The instant by the clock that judged, in milliseconds since the epoch; an estimate where queues were asked for of
+   * which none holds a schedule.
    */
   readonly now: number;
   /** Those whose tick has come, the earliest first. */
@@ -62,8 +62,8 @@ export type Advanced = "pushed" | "duplicate" | "none" | "stale" | "missed";
 export interface Schedules {
   /**
    * Stores a schedule. One with the same key and the same text and payload is left as it is, its tick included, so that
-   * every start of a program may say what it wants; one that differs is replaced, and stays paused, with its note, if it
-   * was.
+   * every start of a program may store its schedules; one that differs is replaced, and stays paused, with its note, if
+   * it was.
    */
   put(schedule: NewSchedule, call: Call): Promise<"created" | "replaced" | "same" | "stale">;
   /** The schedule with this key. */
@@ -84,7 +84,7 @@ export interface Schedules {
    * Pushes the job of a tick, or none, and moves the schedule on to its next one, or ends it: in one step where the
    * transport can. The schedule moved on and the job was stored (`pushed`), was not, as its id is taken (`duplicate`),
    * or there was `none`. `stale`: its tick is another one by now, or it rests or is gone, and nothing was changed.
-   * `missed`: a worker died while pushing this tick, longer ago than the broker remembers what it was given; whether it
+   * `missed`: a worker died while pushing this tick, longer ago than the broker remembers messages; whether it
    * was stored is not known, it was not pushed again, and the schedule moved on.
    */
   advance(

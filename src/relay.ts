@@ -1,5 +1,5 @@
 /**
- * The relay: what the user holds. It ties definitions, a transport, handlers and workers together.
+ * The relay, which the user holds. It ties definitions, a transport, handlers and workers together.
  *
  * @module
  */
@@ -65,7 +65,7 @@ import {
 export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>, AsyncDisposable {
   /** The one that the relay was given, or the memory that it made. */
   readonly transport: Transport;
-  /** What happens, as typed events. */
+  /** The events of this relay and its workers. */
   readonly events: JobEvents;
   /**
    * Stores a job; resolves when it is stored.
@@ -81,8 +81,8 @@ export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>
   /** Stores many jobs; rejects with `BulkRefusedError`, which names each failure by its index. */
   readonly dispatchMany: DispatchMany<J>;
   /**
-   * Stores a recurring job: `created`, `replaced`, or `same` when it is there as it is, so that every start of a program
-   * may say what it wants. Workers of any relay that defines its queue push its ticks.
+   * Stores a recurring job: `created`, `replaced`, or `same` when it is there as it is, so that every start of a
+   * program may store its schedules. Workers of any relay that defines its queue push its ticks.
    *
    * @throws {RelevoError | TypeError | RangeError} as `dispatch` does; for a recurrence that cannot be written down or
    * never fires; where the transport has no schedules.
@@ -94,8 +94,8 @@ export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>
    * Registers a handler, also while workers run; disposing of the answer takes it away again.
    *
    * @throws {UnknownJobError} for a name that no definition has.
-   * @throws {TypeError} for a value that is no handler, for a second one without `replace`, for a topic's job without `group`
-   * and for any other with one.
+   * @throws {TypeError} for a value that is no handler, for a second one without `replace`, for a topic's job without
+   * `group` and for any other with one.
    * @throws {RelayClosed} when the relay is closed.
    */
   readonly handle: Handle<J, Added>;
@@ -122,15 +122,15 @@ export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>
    */
   drain(options?: WorkerOptions & DrainOptions): Promise<Drained>;
   /**
-   * Whether its workers reach the store, since when, and how far they are behind, from what they know: it costs no call,
-   * so that a probe may ask as often as it likes.
+   * Whether its workers reach the store, since when, and how far they are behind, as they know it themselves: it costs
+   * no call, so that a probe may ask as often as it likes.
    */
   health(): Health;
   /**
    * Stops the workers as their `stop` does, waits for calls under way, and closes the transport if no other relay uses
-   * it. Called by a handler of this relay, it does not wait for that handler's run, which goes on and is settled before the
-   * transport closes; nor do two handlers wait for each other that close each other's relay. Where the runtime has no
-   * `AsyncLocalStorage`, it resolves as `worker.stop` does there.
+   * it. Called by a handler of this relay, it does not wait for that handler's run, which goes on and is settled before
+   * the transport closes; nor do two handlers wait for each other that close each other's relay. Where the runtime has
+   * no `AsyncLocalStorage`, it resolves as `worker.stop` does there.
    */
   close(options?: StopOptions): Promise<void>;
 }
@@ -332,7 +332,8 @@ async function closeRelay(
   { grace }: StopOptions,
 ): Promise<void> {
   gate.announce();
-  // What still runs may dispatch until it has ended: a handler that is refused would fail for no fault of its own.
+  // A handler that still runs may dispatch until it has ended: a handler that is refused would fail for no fault of its
+  // own.
   await Promise.allSettled([...engines].map((engine) => engine.stop(grace)));
   await inline?.ended();
   await gate.close();

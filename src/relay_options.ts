@@ -25,13 +25,14 @@ export interface RelayOptions<
   readonly transport?: Transport | undefined;
   /** Codecs that records may name beside those of the definitions, `json` and `raw`. Default: none. */
   readonly codecs?: readonly Codec[] | undefined;
-  /** Bytes of an encoded payload. Default 524,288, or what the transport leaves if that is less. */
+  /** Bytes of an encoded payload. Default 524,288, or the transport's own limit if that is less. */
   readonly maxPayload?: number | undefined;
   /** Milliseconds that one call to the transport may take. Default 10,000. */
   readonly callTimeout?: number | undefined;
   /**
-   * Jobs that may be under way to the store at once; a dispatch beyond them waits for room in its turn, and rejects with
-   * `TransportBusy` after `callTimeout`. A bulk counts its jobs. Dispatches in a transaction do not wait. Default: no limit.
+   * Jobs that may be under way to the store at once; a dispatch beyond them waits for room in its turn, and rejects
+   * with `TransportBusy` after `callTimeout`. A bulk counts its jobs. Dispatches in a transaction do not wait. Default:
+   * no limit.
    */
   readonly maxPending?: number | undefined;
   /** The request id of whatever dispatches, from a context of the user's own. Default: none. */
@@ -41,15 +42,15 @@ export interface RelayOptions<
   /** Clock, timers and randomness; for tests. Default: the real ones. */
   readonly runtime?: Runtime | undefined;
   /**
-   * Where the relay writes what happens: `false`: nowhere; a logger: everything, at its level; else the console: one line
-   * for each `failed`, `error` and `connection` event of a type that the program does not listen to, at most ten a second
-   * of each type and then their count. Default: the console, and silent with a runtime that prints nothing.
+   * Where the relay writes its events: `false`: nowhere; a logger: everything, at its level; else the console: one line
+   * for each `failed`, `error` and `connection` event of a type that the program does not listen to, at most ten a
+   * second of each type and then their count. Default: the console, and silent with a runtime that prints nothing.
    */
   readonly log?: Log | undefined;
   /**
-   * Jobs run in the caller, as in a test or a script: a dispatch runs the handlers with validation, codec and middleware,
-   * resolves with `done` after the last, at once where there is none, and rejects with the first error. Nothing is
-   * stored, so `delay`, `at` and `transaction` are refused, and so is a handler's reschedule. Default false.
+   * Jobs run in the caller, as in a test or a script: a dispatch runs the handlers with validation, codec and
+   * middleware, resolves with `done` after the last, at once where there is none, and rejects with the first error.
+   * Nothing is stored, so `delay`, `at` and `transaction` are refused, and so is a handler's reschedule. Default false.
    */
   readonly inline?: boolean | undefined;
   /** Middlewares around every run and every dispatch; the first is outermost. Default: none. */

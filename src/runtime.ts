@@ -13,8 +13,8 @@ export interface Runtime {
   /** Milliseconds that only ever grow. For every duration. */
   monotonic(): number;
   /**
-   * Resolves after so many milliseconds; 0: in the next macrotask. Any length: what a timer cannot hold is slept in
-   * parts. Rejects with the signal's reason when it aborts, and then leaves no timer behind.
+   * Resolves after so many milliseconds; 0: in the next macrotask. Any length: a time that a timer cannot hold is slept
+   * in parts. Rejects with the signal's reason when it aborts, and then leaves no timer behind.
    */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /**
@@ -34,8 +34,8 @@ export interface Runtime {
 export type PrintLevel = "debug" | "info" | "warn" | "error";
 
 /**
- * Taken when this module is loaded: a test that replaces the global ones meanwhile (`vi.useFakeTimers`) would let no call
- * of ours end, as nothing tells its clock to move. For tests there is a runtime whose clock is moved by hand.
+ * Taken when this module is loaded: a test that replaces the global ones meanwhile (`vi.useFakeTimers`) would let no
+ * call of ours end, as nothing tells its clock to move. For tests there is a runtime whose clock is moved by hand.
  */
 const setTimer: typeof setTimeout = setTimeout;
 const clearTimer: typeof clearTimeout = clearTimeout;
@@ -112,8 +112,8 @@ export interface AsyncStore {
 const ASYNC_STORE = Symbol.for("relevo.async");
 
 /**
- * The process's `AsyncLocalStorage`, made when it is first asked for; undefined where the runtime has none. Taken without
- * an import, which a runtime that has none could not even load.
+ * The process's `AsyncLocalStorage`, made when it is first asked for; undefined where the runtime has none. Taken
+ * without an import, which a runtime that has none could not even load.
  */
 export function asyncStore(): AsyncStore | undefined {
   const Storage = asyncHook("AsyncLocalStorage");
@@ -130,11 +130,11 @@ export function asyncStore(): AsyncStore | undefined {
 export type EnterStore = <Result>(value: object, call: () => Result) => Result;
 
 /**
- * A maker of ways into a store for calls that come by the thousand, each as though it were made where the way was. `run`
- * of Node 24 and later makes two contexts a call, the second of them a copy, to have the first again afterwards; a
- * resource that was made before goes back for nothing, which is a fifth of the price. Not so where a resource keeps what a
- * call entered, as in Node 22: what a handler enters itself would be there for the next one. In Deno resources are dearer
- * than contexts.
+ * A maker of ways into a store for calls that come by the thousand, each as though it were made where the way was.
+ * `run` of Node 24 and later makes two contexts a call, the second of them a copy, to have the first again afterwards;
+ * a resource that was made before goes back for nothing, which is a fifth of the price. Not so where a resource keeps
+ * the store that a call entered, as in Node 22: a store that a handler enters itself would be there for the next one.
+ * In Deno resources are dearer than contexts.
  */
 export function waysInto(store: AsyncStore): () => EnterStore {
   const run: EnterStore = (value, call) => store.run(value, call);
@@ -158,7 +158,7 @@ export function waysInto(store: AsyncStore): () => EnterStore {
   };
 }
 
-/** Whether what was entered in a scope is gone when the call is over. */
+/** Whether a store that was entered in a scope is gone when the call is over. */
 function isForgetful(store: AsyncStore, enter: EnterStore, scope: AsyncScope | undefined): boolean {
   const value = {};
   try {

@@ -9,7 +9,7 @@ import { markMaker } from "./mistake.ts";
 import { quote } from "./options.ts";
 import { hush, isPromise } from "./promises.ts";
 
-/** What a recurrence may look at. */
+/** The instants that a recurrence may look at. */
 export interface Tick {
   /** The worker's wall clock, in milliseconds since the epoch. */
   readonly now: number;
@@ -36,7 +36,7 @@ export interface StoredRecurrence extends Recurrence {
 
 /** Reads recurrences that were written down; a relay that pushes ticks is given the kinds that it is to know. */
 export interface RecurrenceKind {
-  /** What its recurrences name. */
+  /** The name of the kind, which its recurrences have. */
   readonly kind: string;
   /** The recurrence of a text; a fault of it is thrown here, or by `next`. */
   read(text: string): StoredRecurrence;
@@ -71,10 +71,10 @@ export function every(period: number): StoredRecurrence {
   };
 }
 
-/** The kind of what {@linkcode every} makes, which every relay knows. */
+/** The kind of the recurrences that {@linkcode every} makes, which every relay knows. */
 export const EVERY: RecurrenceKind = { kind: "every", read: (text) => every(Number(text)) };
 
-/** What a recurrence gave, checked. */
+/** A recurrence's answer, checked. */
 export function nextOf(by: Recurrence, tick: Tick): Next {
   if (typeof Object(by).next !== "function") {
     throw new TypeError(

@@ -1,5 +1,6 @@
 /**
- * The operator's calls upon schedules: look at them, let them rest and go on, remove them, push a job beside their ticks.
+ * The operator's calls upon schedules: look at them, let them rest and go on, remove them, push a job beside their
+ * ticks.
  *
  * @module
  */
@@ -40,7 +41,7 @@ export interface ScheduleCall extends AdminOptions {
 export interface PauseOptions extends ScheduleCall {
   /** Why, for a later reader; up to 255 bytes. */
   readonly reason?: string | undefined;
-  /** What or whose call this is; up to 255 bytes. */
+  /** The program or person that calls; up to 255 bytes. */
   readonly by?: string | undefined;
 }
 
@@ -60,13 +61,13 @@ export interface ScheduleInfo {
   readonly queue: string;
   /** When its next tick is. */
   readonly next: number;
-  /** Present while it rests: what `pause` was told, and since when. */
+  /** Present while it rests: the note of `pause`, and since when. */
   readonly paused?: Rest;
   /** The name of its jobs. */
   readonly name?: string;
   /** The recurrence, as it is written. */
   readonly when?: WrittenWhen;
-  /** What is done with ticks that are found due together. */
+  /** The policy for ticks that are found due together. */
   readonly missed?: Missed;
   /** Whether a tick has a job while that of an earlier one is live. */
   readonly overlap?: Overlap;
@@ -78,7 +79,7 @@ export interface ScheduleInfo {
   readonly end?: number;
   /** Whose `sync` stored it; absent where none did. */
   readonly owner?: string;
-  /** The first bytes of what its jobs carry. */
+  /** The first bytes of its jobs' payload. */
   readonly payload: Uint8Array;
   /** Bytes of the whole payload. */
   readonly size: number;

@@ -1,5 +1,5 @@
 /**
- * From what a caller says of a schedule to what is stored: checked and encoded before anything waits.
+ * From a caller's options to a stored schedule: checked and encoded before anything waits.
  *
  * @module
  */
@@ -33,8 +33,8 @@ export interface ScheduleOptions
   /** Names the schedule among those of its queue, 1 to 255 bytes. Default: the job's name. */
   readonly key?: string | undefined;
   /**
-   * Of ticks that are found due together, as no worker was up: `once` pushes the newest, however late; `skip` the newest
-   * if it is at most 60,000 late; `all` each of the newest 100, oldest first. Default `once`.
+   * Of ticks that are found due together, as no worker was up: `once` pushes the newest, however late; `skip` the
+   * newest if it is at most 60,000 late; `all` each of the newest 100, oldest first. Default `once`.
    */
   readonly missed?: Missed | undefined;
   /**
@@ -116,7 +116,7 @@ export function draftOf(
 }
 
 /**
- * The bytes that a schedule is stored with. Encryption makes others of a payload each time, so what is stored already is
+ * The bytes that a schedule is stored with. Encryption makes others of a payload each time, so the stored payload is
  * kept where it is the same payload: else each start of a program would replace its schedules.
  */
 async function bytesOf(
@@ -145,7 +145,7 @@ function isEqual(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
 
-/** What every job of the schedule has in its record: nothing that differs from one start of a program to the next. */
+/** The metadata of every job of the schedule: nothing that differs from one start of a program to the next. */
 function metaOf(job: PushJob, requestId: string | undefined): Definite["meta"] {
   const { createdAt: _, requestId: __, ...meta } = readMeta(job.meta);
   return requestId === undefined ? meta : { ...meta, requestId };
@@ -220,7 +220,7 @@ export function firstTick(
   return slotAfter(by, from, from);
 }
 
-/** The tick that a draft has in the place of what is stored: the same, unless its ticks are others now. */
+/** The tick that a draft has in the place of a stored one: the same, unless its ticks are others now. */
 export function tickOver(
   { definite, by }: Draft,
   kept: Pick<Schedule, "text" | "tick">,

@@ -1,5 +1,5 @@
 /**
- * Stores drafts of schedules: in the place of what is there, however many processes do so at once, and from another
+ * Stores drafts of schedules: in the place of stored ones, however many processes do so at once, and from another
  * queue where the job's definition has changed its own.
  *
  * @module
@@ -19,7 +19,7 @@ export type Scheduled = "created" | "replaced" | "same";
 const MAX_TRIES = 50;
 /** Calls that are under way side by side. */
 const ABREAST = 16;
-/** An instant that no clock reaches: what has it for a tick is not due. */
+/** An instant that no clock reaches: a schedule with this tick is not due. */
 const NEVER = 8.64e15;
 
 /** The transport's ability; refuses where it has none. */
@@ -67,12 +67,12 @@ export function isMoved(one: Schedule, { key, queue, definite }: Draft): boolean
   return old?.name === definite.name && old.placed !== true;
 }
 
-/** What time it is by the store's clock. */
+/** The time by the store's clock. */
 async function nowOf(schedules: Schedules, call: Call): Promise<number> {
   return (await schedules.due([], 1, call)).now;
 }
 
-/** Stores a draft in the place of what is known to be there. */
+/** Stores a draft in the place of the schedule that is known to be there. */
 export async function storeDraft(
   schedules: Schedules,
   draft: Draft,
@@ -95,7 +95,7 @@ export async function storeDraft(
   throw new TransportBusy(`Cannot schedule '${key}' as its ticks come faster than it can be stored`);
 }
 
-/** Moves the first, if there is none yet; what was left in others by processes that died is removed. */
+/** Moves the first, if there is none yet; schedules that processes which died left in others are removed. */
 export async function moveAll(
   schedules: Schedules,
   draft: Draft,

@@ -24,13 +24,13 @@ export type ListedSchedule<J extends Jobs> = {
     & ScheduleOptions;
 }[NameOf<J>];
 
-/** What `sync` takes beside the list. */
+/** The options of `sync` beside the list. */
 export interface SyncOptions {
   /** Names the program whose list it is, the same in all of its processes and versions; up to 255 bytes. */
   readonly owner: string;
 }
 
-/** What a `sync` changed, by the keys of schedules. */
+/** The changes of a `sync`, by the keys of schedules. */
 export interface Synced {
   /** Were not there. */
   readonly created: readonly string[];
@@ -46,7 +46,7 @@ export interface Synced {
 
 const ACTION = "sync schedules";
 
-/** What is stored, as a sync needs to find it. */
+/** The stored schedules, as a sync needs to find them. */
 interface Stock {
   readonly all: readonly Schedule[];
   at(place: { readonly queue: string; readonly key: string }): Schedule | undefined;

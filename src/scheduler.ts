@@ -1,6 +1,6 @@
 /**
- * Recurring jobs as the user holds them: `relay.schedule`, and `relay.schedules` with the operator's calls and the `sync`
- * that makes the store equal to a program's list.
+ * Recurring jobs as the user holds them: `relay.schedule`, and `relay.schedules` with the operator's calls and the
+ * `sync` that makes the store equal to a program's list.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { holdersOf, isMoved, moveAll, type Scheduled, schedulesOf, storeDraft } 
 import { type ListedSchedule, sync, type Synced, type SyncOptions } from "./schedule_sync.ts";
 import type { Ticks } from "./worker/state.ts";
 
-/** Stores a schedule: its job's name decides what the payload must be. */
+/** Stores a schedule: its job's name decides the payload's type. */
 export type ScheduleJob<out J extends Jobs> = <Name extends NameOf<J>>(
   name: Name,
   payload: PayloadOf<J, Name>,
@@ -27,15 +27,15 @@ export type ScheduleJob<out J extends Jobs> = <Name extends NameOf<J>>(
 /** The part of a relay that deals with schedules. */
 export interface RelaySchedules<J extends Jobs> extends ScheduleAdmin {
   /**
-   * Makes the store equal to a list: stores what is in it, as `schedule` does, and removes what an earlier `sync` of the
-   * same owner stored and the list no longer has. All of the list is checked before anything is stored.
+   * Makes the store equal to a list: stores its schedules, as `schedule` does, and removes those that an earlier `sync`
+   * of the same owner stored and the list no longer has. All of the list is checked before anything is stored.
    *
    * @throws {TypeError} when the list has a key twice, or a key of another owner's.
    */
   sync(list: readonly ListedSchedule<J>[], options: SyncOptions): Promise<Synced>;
 }
 
-/** What a relay and its workers get. */
+/** The parts for a relay and its workers. */
 export interface Scheduler {
   readonly schedule: (name: string, payload: unknown, options: ScheduleOptions) => Promise<Scheduled>;
   readonly schedules: RelaySchedules<Jobs>;

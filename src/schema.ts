@@ -49,7 +49,7 @@ export function isSchema(value: unknown): value is StandardSchema {
 }
 
 /**
- * What a schema makes of a value, at once where the schema does not wait.
+ * A schema's answer to a value, at once where the schema does not wait.
  *
  * @throws {InvalidPayloadError} with every issue; for a schema that waits, as a rejection.
  */

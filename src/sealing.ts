@@ -26,7 +26,7 @@ export interface SealedError extends ErrorRecord {
   };
 }
 
-/** What a text belongs to. */
+/** The job that a text belongs to. */
 interface Owner {
   readonly name: string;
   readonly queue: string;
@@ -104,7 +104,7 @@ function placeholder(key: string | undefined): string {
   return key === undefined ? "[encrypted]" : `[encrypted, key ${key}]`;
 }
 
-/** A record's error as people see it: what is encrypted is there where the key is, else a word that says so. */
+/** A record's error as people see it: an encrypted text is there where the key is, else a word that says so. */
 export async function openError(
   filtering: Filtering,
   definitions: Definitions,

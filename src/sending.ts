@@ -1,6 +1,6 @@
 /**
- * The steps that a single dispatch and a bulk share: the request id, the filters in the order of the queue, and what the
- * caller is told of the transport's answer.
+ * The steps that a single dispatch and a bulk share: the request id, the filters in the order of the queue, and what
+ * the caller is told of the transport's answer.
  *
  * @module
  */
@@ -38,7 +38,9 @@ export interface Sender extends Desk {
   readonly gate: Gate;
 }
 
-/** Settings in which the request id of whatever the caller is doing stands, so that it can be told from a generated one. */
+/**
+ * Settings in which the request id of whatever the caller is doing stands, so that it can be told from a generated one.
+ */
 export function withAmbient<Settings extends JobSettings>(
   sender: Sender,
   settings: Settings,
@@ -51,7 +53,7 @@ export function withAmbient<Settings extends JobSettings>(
   };
 }
 
-/** What must be looked at before the options are taken apart. */
+/** The options that must be read before the options are taken apart. */
 export function checkCall(action: string, options: { readonly signal?: AbortSignal | undefined }): void {
   checkOptions(action, options);
   checkSignal(action, options.signal);
@@ -69,7 +71,7 @@ export async function pushWithin(
   return await transport.transactions.push(transaction, jobs, { atomic, deadline: callTimeout });
 }
 
-/** What the caller is told of one pushed job. */
+/** The caller's answer for one pushed job. */
 export function resultOf(
   { events, readers }: Sender,
   { id, name, queue }: PushJob,
@@ -96,7 +98,9 @@ export class WithheldJob extends Error {
 /** A sound job that was never handed to the transport, as the call had been aborted. */
 export class Unsent extends Error {}
 
-/** Whether an error says that nothing was stored. A `TypeError` does not: it is also what a broken connection of `fetch` is. */
+/**
+ * Whether an error says that nothing was stored. A `TypeError` does not: a broken connection of `fetch` is one, too.
+ */
 export function certain(error: Error): boolean {
   if (error instanceof RangeError) return true;
   return error instanceof RelevoError && error.code !== "DEADLINE_EXCEEDED";

@@ -1,7 +1,7 @@
 /**
- * Numbered slots for what comes and goes by the thousand. V8's `Map` and `Set` leave behind, each time they make room
- * anew, a table that refers to the next one: behind one old table all that was ever in them stays until memory is swept
- * as a whole, and to keep it meanwhile was a quarter of what a worker did.
+ * Numbered slots for items that come and go by the thousand. V8's `Map` and `Set` leave behind, each time they make
+ * room anew, a table that refers to the next one: behind one old table all that was ever in them stays until memory is
+ * swept as a whole, and to keep it meanwhile was a quarter of a worker's time.
  *
  * @module
  */

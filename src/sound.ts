@@ -18,7 +18,7 @@ export type Flaw<Handler> = 0 extends 1 & Handler ? never
   : Handler extends ((...given: never) => infer Given) | { readonly handle: (...given: never) => infer Given }
     ? Awaited<Given> extends infer Value ? Value extends unknown ? 0 extends 1 & Value ? never
         : Value extends Error
-          // An object with a name and a message is no Error: it lacks what else every Error may have.
+          // An object with a name and a message is no Error: it lacks the other properties of an Error.
           ? keyof Error extends keyof Value
             ? "A returned Error completes no job: throw it, or return retry({ error })"
           : never

@@ -7,7 +7,7 @@
 
 import { asyncStore, type EnterStore, waysInto } from "./runtime.ts";
 
-/** A run of a handler as seen by what it calls. */
+/** A run of a handler as seen by the functions that it calls. */
 export interface Step {
   /** The run from which this one follows, such as that of a handler that drains another relay. */
   readonly outer: Step | undefined;
@@ -37,7 +37,7 @@ export interface Way {
   readonly follow: EnterStore;
 }
 
-/** Makes a trail; undefined where the runtime cannot tell what follows from what. */
+/** Makes a trail; undefined where the runtime cannot tell which call follows from which. */
 export function createTrail(): Trail | undefined {
   const store = asyncStore();
   if (store === undefined) return undefined;

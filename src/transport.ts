@@ -1,5 +1,6 @@
 /**
- * The contract between the core and a broker or store: what a transport does with jobs, and what it must never decide.
+ * The contract between the core and a broker or store: the verbs that a transport has for jobs, and the decisions that
+ * it never makes.
  *
  * The core decides, the transport stores. A transport keeps `payload` and `meta` byte for byte, judges due times and
  * leases by one clock, counts lost leases, and knows no policy. Calls are batches that may mix queues, so that one
@@ -29,7 +30,7 @@ import type {
 import type { Channel, DeadChannel, QueueInfo } from "./job.ts";
 import type { Schedules } from "./recurring.ts";
 
-/** What a transport can do beyond the structure that is visible here. */
+/** The abilities of a transport beyond the structure that is visible here. */
 export interface Features {
   /** Stored jobs outlive the process. */
   readonly durable: boolean;
@@ -38,7 +39,7 @@ export interface Features {
   /** A stale settle or extend never changes anything; otherwise the adapter refuses by its own clock. */
   readonly exactFence: boolean;
   /**
-   * `info` is exact at any moment, and a reserve finds all that is there; otherwise so at rest: what was stored a moment
+   * `info` is exact at any moment, and a reserve finds all that is there; otherwise so at rest: a job that was stored a moment
    * before may be counted late, and be handed over by the next reserve.
    */
   readonly exactInfo: boolean;
@@ -52,19 +53,19 @@ export interface Features {
   readonly idLive: boolean;
   /** A caller's id is refused for its `idWindow`. */
   readonly idWindow: boolean;
-  /** The broker delivers again what failed: the core settles a failed run with a `failure`, and retries nothing. */
+  /** The broker delivers failed jobs again: the core settles a failed run with a `failure`, and retries nothing. */
   readonly handlesRetries?: boolean;
 }
 
-/** What a transport cannot exceed. */
+/** The limits of a transport. */
 export interface Limits {
   /** Bytes of payload and metadata together. */
   readonly payload: number;
   /** Items of one batch. */
   readonly bulk: number;
   /**
-   * Messages of one atomic batch, where they are fewer: all of one queue or topic, a copy for each of its groups counted.
-   * More are refused with an `AtomicLimitError`, and nothing is stored.
+   * Messages of one atomic batch, where they are fewer: all of one queue or topic, a copy for each of its groups
+   * counted. More are refused with an `AtomicLimitError`, and nothing is stored.
    */
   readonly atomic?: number;
   /** Bytes of a queue's or a job's name. */
@@ -84,11 +85,11 @@ export interface Transactions {
 }
 
 /**
- * The ability to fan out. A topic is a queue whose name ends in `@`: what is pushed to `orders@` goes, as a copy each, to
- * the queue `orders@<group>` of every group that is bound, all or none; while none is, it waits in `orders@` itself.
- * A reserve from there is refused with a `TypeError`. A group's queue is a queue like any other, and outlives its binding.
- * An id is taken while it is live in `orders@` or in a bound group's queue; its window is kept with `orders@`, wherever
- * its job goes. An entry that another program put in has the topic's name as its name.
+ * The ability to fan out. A topic is a queue whose name ends in `@`: a job that is pushed to `orders@` goes, as a copy
+ * each, to the queue `orders@<group>` of every group that is bound, all or none; while none is, it waits in `orders@`
+ * itself. A reserve from there is refused with a `TypeError`. A group's queue is a queue like any other, and outlives
+ * its binding. An id is taken while it is live in `orders@` or in a bound group's queue; its window is kept with
+ * `orders@`, wherever its job goes. An entry that another program put in has the topic's name as its name.
  */
 export interface Topics {
   /**
@@ -96,7 +97,7 @@ export interface Topics {
    * first group of a topic that has none gets whatever waits in it, in its order.
    */
   bind(topic: string, group: string, call: Call): Promise<void>;
-  /** Ends a binding; what the group's queue holds stays there. False when there was none. */
+  /** Ends a binding; the jobs of the group's queue stay there. False when there was none. */
   unbind(topic: string, group: string, call: Call): Promise<boolean>;
   /** The groups that are bound, sorted by name. */
   groups(topic: string, call: Call): Promise<readonly string[]>;
@@ -104,11 +105,11 @@ export interface Topics {
 
 /** An adapter to a broker or store. Disposing of it ends every call under way with `TransportClosed`. */
 export interface Transport extends AsyncDisposable {
-  /** What events and errors call it; no part of a URL that may hold a credential. */
+  /** Its name in events and errors; no part of a URL that may hold a credential. */
   readonly name: string;
   /** The same for as long as it lives. */
   readonly features: Features;
-  /** The same for as long as it lives, but for what a server says of itself when it is first reached. */
+  /** The same for as long as it lives, but for the limits that a server tells when it is first reached. */
   readonly limits: Limits;
   /** Runs of a job in all where neither it nor the worker says. Default: the core's. */
   readonly maxAttempts?: number | undefined;
@@ -152,13 +153,13 @@ export interface Transport extends AsyncDisposable {
    */
   remove(queue: string, channel: Channel, select: Selection, call: Call): Promise<number>;
   /**
-   * Present where queues give nothing before they are subscribed: subscribes these, and the topics of groups among them,
-   * or none. A reserve and a `bind` do so by themselves; a worker begins with this, and ends if it rejects.
+   * Present where queues give nothing before they are subscribed: subscribes these, and the topics of groups among
+   * them, or none. A reserve and a `bind` do so by themselves; a worker begins with this, and ends if it rejects.
    */
   subscribe?(queues: readonly string[], call: Call): Promise<void>;
   /**
-   * Present where the store can be looked at for causes of lost or refused jobs. A thing that the store does not let this
-   * connection see is a finding of its own, and no reason to reject. Changes nothing, and costs a few round trips.
+   * Present where the store can be looked at for causes of lost or refused jobs. A thing that the store does not let
+   * this connection see is a finding of its own, and no reason to reject. Changes nothing, and costs a few round trips.
    */
   diagnose?(call: Call): Promise<Diagnosis>;
   /** Present where jobs can be fanned out. */

@@ -1,5 +1,5 @@
 /**
- * Turns: what is made ready at different speeds goes on in the order in which it began, for each queue.
+ * Turns: jobs that are made ready at different speeds go on in the order in which it began, for each queue.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { hush, unlessAborted } from "./promises.ts";
 
 /** How a turn is taken. */
 export interface TurnOptions {
-  /** Ends the wait for the turn, and for what is made ready. */
+  /** Ends the wait for the turn, and for the job that is made ready. */
   readonly signal: AbortSignal | undefined;
   /**
    * It goes a way of its own: it waits for the answers of those in front, and those behind wait for its answer. Others
@@ -21,7 +21,7 @@ export interface TurnOptions {
 export interface Turns {
   /** Whether nothing of this queue is being made ready. */
   isIdle(queue: string): boolean;
-  /** Hands on what `ready` gives, once all that took a turn before in any of the queues was handed on or failed. */
+  /** Hands on the result of `ready`, once all that took a turn before in any of the queues was handed on or failed. */
   take<Ready, Answer>(
     queues: ReadonlySet<string>,
     ready: Promise<Ready>,

@@ -19,7 +19,7 @@ export interface Upcast<out Last = unknown> {
 
 /** Versions with steps between them. */
 export interface UpcastSteps<out Last = unknown> extends Upcast<Last> {
-  /** The next version: what the last one was, as it is now. Synchronous, and without effects. */
+  /** The next version, made of the last one. Synchronous, and without effects. */
   readonly step: <Next>(step: (old: Last) => Next) => UpcastSteps<Next>;
 }
 
@@ -99,7 +99,7 @@ function checkStep(step: unknown): Step {
   );
 }
 
-/** Refuses what {@linkcode from} did not make. */
+/** Refuses an object that {@linkcode from} did not make. */
 export function checkUpcast(upcast: unknown, action: string): void {
   const { first, last, climb: walk }: Partial<Upcast> = Object(upcast);
   if (Number.isInteger(first) && Number.isInteger(last) && typeof walk === "function") return;

@@ -1,5 +1,5 @@
 /**
- * The bridge to a bare broker: whatever can publish and subscribe becomes a transport. What it delivers waits in the
+ * The bridge to a bare broker: whatever can publish and subscribe becomes a transport. Its deliveries wait in the
  * memory of this process, with due times, leases, retries, dead letters and groups as on the memory transport.
  *
  * @module
@@ -29,16 +29,16 @@ export interface BrokerOptions {
    */
   readonly publish: Publish;
   /**
-   * Calls `receive` with each body of a topic from now on; returns, or resolves with, what ends that, if anything
-   * does: a function, or something disposable. What `receive` returns resolves when the job is done or dead, and
+   * Calls `receive` with each body of a topic from now on; returns, or resolves with, the end of that, if anything
+   * does: a function, or something disposable. The promise of `receive` resolves when the job is done or dead, and
    * rejects when the body should come again: with `handlesRetries` for each failed run, and when this transport is
    * closed. Whether it does come again is the broker's matter. A throw, or a rejection, in the first round of a run's
    * subscriptions rejects `run`, and none of that round stays subscribed; one that comes later is tried again.
    */
   readonly subscribe: Subscribe;
   /**
-   * The broker delivers again what failed, as often as it likes: a failed run rejects what `receive` returned, with the
-   * job's error, and Relevo's own retries are off. Default false.
+   * The broker delivers failed jobs again, as often as it likes: a failed run rejects the promise of `receive`, with
+   * the job's error, and Relevo's own retries are off. Default false.
    */
   readonly handlesRetries?: boolean | undefined;
   /** Its name in events and errors. Default `broker`. */
@@ -67,10 +67,10 @@ const CALL: Call = { deadline: CALL_TIMEOUT };
 /**
  * Makes a transport of any broker that can publish and subscribe.
  *
- * Jobs are kept as the broker keeps them: what it loses while no process is subscribed is lost, and what it delivers to
- * several processes runs in each. What was delivered is in this process and ends with it; `info`, `list` and the other
- * calls of operators show that and no more. A queue is subscribed with the first reserve from it, a topic with the
- * first group that is bound.
+ * Jobs are kept as the broker keeps them: a job that it loses while no process is subscribed is lost, and one that it
+ * delivers to several processes runs in each. Delivered jobs are in this process and end with it; `info`, `list` and
+ * the other calls of operators show that and no more. A queue is subscribed with the first reserve from it, a topic
+ * with the first group that is bound.
  *
  * @throws {TypeError} for an option that is wrong or unknown.
  *
@@ -174,7 +174,7 @@ function atOnce<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Pro
   }
 }
 
-/** What the jobs of a queue come from: a group's from its topic, too. */
+/** The topics that the jobs of a queue come from: a group's from its topic, too. */
 function sourcesOf(queue: string): readonly string[] {
   const { topic, group } = partsOf(queue);
   return topic === undefined || group === "" ? [queue] : [queue, topicQueue(topic)];
@@ -232,7 +232,7 @@ function copiesOf(bound: Parts["bound"], queue: string): readonly string[] {
   return [...groups].map((name) => groupQueue(topic, name));
 }
 
-/** Takes in what the broker delivered; resolves when it is done or dead. */
+/** Takes in a delivery of the broker; resolves when it is done or dead. */
 function accept(
   { runtime, inner, ledger, publisher, copies }: Parts,
   topic: string,
@@ -302,7 +302,7 @@ async function settle(
   return answers;
 }
 
-/** What the broker will deliver again must not lie dead here too. */
+/** A job that the broker will deliver again must not lie dead here too. */
 function leave(settlement: Settlement): Settlement {
   if (!("failure" in settlement) || settlement.failure === undefined) return settlement;
   const { queue, token } = settlement;

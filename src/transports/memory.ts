@@ -1,6 +1,6 @@
 /**
  * The memory transport: jobs in this process and nowhere else. The reference that the other transports are compared
- * with, and what a relay uses when it is given none.
+ * with, and the one that a relay uses when it is given none.
  *
  * @module
  */
@@ -52,8 +52,8 @@ const FEATURES: Features = {
  *
  * Due times, leases and windows are judged by the process's monotonic clock. A job's `at` is translated when it is
  * pushed: it runs as long after that as `at` is ahead of the wall clock then, wherever the wall clock is set later.
- * Payload arrays are kept, not copied: a caller that pushes one or gets one in a delivery must not write to it. What `list`
- * and `get` show are copies.
+ * Payload arrays are kept, not copied: a caller that pushes one or gets one in a delivery must not write to it.
+ * Payloads that `list` and `get` show are copies.
  *
  * @throws {RangeError | TypeError} for an option that is wrong or unknown.
  *
@@ -82,7 +82,7 @@ export function unguarded(options: MemoryOptions): Transport {
     signal?.throwIfAborted();
   }
 
-  /** Does the work at once, so that calls are carried out in their order; what it throws rejects. */
+  /** Does the work at once, so that calls are carried out in their order; an error of it rejects. */
   function answer<T>(call: Call, work: () => T | Promise<T>): Promise<T> {
     try {
       admit(call);

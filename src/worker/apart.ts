@@ -1,6 +1,6 @@
 /**
- * The step that finds out which of several queues keeps a reserve from working: each is asked alone, those that work are
- * reserved from together again at once, and the others are tried by themselves, so that they cost the rest nothing.
+ * The step that finds out which of several queues keeps a reserve from working: each is asked alone, those that work
+ * are reserved from together again at once, and the others are tried by themselves, so that they cost the rest nothing.
  *
  * @module
  */
@@ -8,15 +8,15 @@
 import { aside, queuesOf, rearm, type State } from "./state.ts";
 import { isOfAll } from "./trouble.ts";
 
-/** Asks for a job of one queue, without waiting, and takes in what comes. */
+/** Asks for a job of one queue, without waiting, and takes in a job that comes. */
 export type Ask = (queue: string) => Promise<void>;
 
 /** Milliseconds in which a transport that failed for every queue is not asked for each of them again. */
 const AGAIN = 10_000;
 
 /**
- * Parts the queues that do not work from those that do, and resolves as soon as one of the latter is found. `none`: there
- * is none, so that it is the transport that does not work; undefined: that was not found out.
+ * Parts the queues that do not work from those that do, and resolves as soon as one of the latter is found. `none`:
+ * there is none, so that it is the transport that does not work; undefined: that was not found out.
  */
 export async function partOut(
   state: State,
@@ -58,7 +58,10 @@ function all(state: State, queues: readonly string[], ask: Ask): Promise<boolean
   return promise;
 }
 
-/** One after another, as a drain takes no more than it was told to; what does not work is told when the rest is done. */
+/**
+ * One after another, as a drain takes no more than it was told to; a queue that does not work is told when the rest is
+ * done.
+ */
 async function inTurn(state: State, queues: readonly string[], ask: Ask): Promise<boolean> {
   const faults: unknown[] = [];
   for (const queue of queues) {

@@ -12,7 +12,7 @@ import { complete, deadLetter, type Outcome, outcomeOf } from "../outcome.ts";
 import { isPromise } from "../promises.ts";
 import type { Run } from "./run.ts";
 
-/** Calls a handler without middlewares; what it gives is judged. */
+/** Calls a handler without middlewares; its result is judged. */
 export function callListeners(
   run: Run,
   { listeners, names }: Registered,
@@ -45,7 +45,7 @@ async function callEach(
 }
 
 /**
- * Calls a handler inside its middlewares; never throws. What the handler gave by itself is kept beside the outcome that
+ * Calls a handler inside its middlewares; never throws. The handler's own result is kept beside the outcome that
  * its middlewares see of it, as it is judged as it would be without them.
  */
 export function callThrough(
@@ -75,7 +75,7 @@ export function callThrough(
   return callChain(handler.chain ?? [], 0, payload, context, innermost);
 }
 
-/** What middlewares see of each run that completed by itself. */
+/** The outcome that middlewares see of each run that completed by itself. */
 const COMPLETE: Outcome = Object.freeze(complete());
 
 function outcomeFor(mistake: ReturnType<typeof mistakeOf>): Outcome {
@@ -86,7 +86,7 @@ function isOver(run: Run): boolean {
   return run.timedOut || run.abandoned !== undefined;
 }
 
-/** Whether what a listener returned keeps those after it from being called. */
+/** Whether a listener's result keeps those after it from being called. */
 function endsRun(result: unknown): boolean {
   const outcome = outcomeOf(result);
   return outcome === undefined ? mistakeOf(result) !== undefined : outcome.kind !== "complete";

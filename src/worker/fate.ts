@@ -1,5 +1,5 @@
 /**
- * What becomes of a run, as a value: told to listeners, and carried out by the transport as a settlement.
+ * The fate of a run, as a value: told to listeners, and carried out by the transport as a settlement.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { DeadChannel } from "../job.ts";
 /** Why a job is given back without counting. */
 export type ReleaseReason = "stop" | "busy" | "suspect" | "unknown" | "invalid" | "version" | "full";
 
-/** What becomes of a run, with what listeners are told about it. */
+/** The fate of a run, with the event that tells it. */
 export type Fate =
   | { readonly to: "done"; readonly dropped?: Error }
   | { readonly to: "release"; readonly reason?: "busy" | "full" }

@@ -33,7 +33,7 @@ interface Want {
   readonly dry: boolean;
 }
 
-/** What a reserve brought. */
+/** The deliveries of a reserve. */
 interface Catch {
   readonly deliveries: readonly Delivery[];
   /** When, by the monotonic clock. */
@@ -52,7 +52,8 @@ export async function fetchLoop(state: State): Promise<void> {
   /** When jobs that came back were last asked for. */
   let slotted = -Infinity;
   for (;;) {
-    // By the next macrotask what ends at once has ended, so that one round trip settles it and brings as much anew.
+    // By the next macrotask runs that end at once have ended, so that one round trip settles it and brings as much
+    // anew.
     await runtime.sleep(0);
     if (state.stopping) return takeIn(state, await ahead);
     const consumed = queuesOf(state);
@@ -105,7 +106,7 @@ function tellFault({ drain }: State): void {
 function takeIn(state: State, found: Catch | undefined): void {
   if (found === undefined) return;
   const { deliveries, received } = found;
-  // What came back may only go into a free slot, so it goes before what was fetched ahead.
+  // A returned job may only go into a free slot, so it goes before those that were fetched ahead.
   for (const delivery of deliveries) if (delivery.lost > 0) admit(state, delivery, received);
   for (const delivery of deliveries) if (delivery.lost === 0) admit(state, delivery, received);
   state.pump();
@@ -125,8 +126,8 @@ function capacity(state: State, dry: boolean): Want {
 }
 
 /**
- * How many to ask for while so many that came are still to be handled: half of what may be held, so that a server looks
- * for these while this process handles those.
+ * How many to ask for while so many that came are still to be handled: half of those that may be held, so that a server
+ * looks for these while this process handles those.
  */
 function capacityAhead(state: State, came: number): number {
   const { settings, meter, bench: { runtime, transport } } = state;
@@ -137,7 +138,7 @@ function capacityAhead(state: State, came: number): number {
   return limit < Math.floor(allowance / 2) ? 0 : Math.min(limit, transport.limits.bulk);
 }
 
-/** Whether a server works while this process does. A drain counts what it takes, and takes it in turn. */
+/** Whether a server works while this process does. A drain counts its jobs, and takes them in turn. */
 function overlaps({ drain, bench: { transport } }: State): boolean {
   return drain === undefined && transport.features.remote;
 }
@@ -178,7 +179,7 @@ async function reserve(
   } catch (error) {
     if (fetching.signal.aborted) return undefined;
     if (error instanceof TransportClosed) throw error;
-    // A broker that comes back may have lost what it knew of groups.
+    // A broker that comes back may have lost its groups.
     state.bound.clear();
     const works = queues.length === 1
       ? "none"
@@ -204,7 +205,7 @@ async function ask(
   signal: AbortSignal,
 ): Promise<Catch> {
   const { bench: { transport, callTimeout }, settings: { lease } } = state;
-  // What this process holds must not be reclaimed by a look of its own that comes first after a block.
+  // Jobs that this process holds must not be reclaimed by a reserve of its own that comes first after a block.
   const ready = (): Promise<void> | undefined => allOrderly(transport.users);
   for (let order = ready(); order !== undefined; order = ready()) await unlessAborted(order, signal);
   const call = { limit, slots, lease, wait, deadline: callTimeout, signal, ready };
@@ -250,7 +251,7 @@ function sort(state: State, run: Run): void {
     return settle(state, run, buried(state, run, "timeout", "lost", error, false));
   }
   if (isSuspect(state, run)) {
-    // It must not wait here for a slot either: it would die of what its neighbours do without having run.
+    // It must not wait here for a slot either: it would die of its neighbours' faults without having run.
     const full = state.running.size + state.buffer.size >= state.settings.concurrency;
     if (full || state.bench.suspects.size > 0) return settle(state, run, setAside(state, run));
     state.bench.suspects.add(run);
@@ -266,12 +267,12 @@ function isSuspect({ settings: { maxLost } }: State, run: Run): boolean {
   return maxLost > 0 && run.lost >= maxLost && run.isLegible && isReadable(run.meta);
 }
 
-/** Starts what the slots allow; gives the rest back when the worker stops. */
+/** Starts as many as the slots allow; gives the rest back when the worker stops. */
 export function pump(state: State): void {
   if (state.stopping) return handBack(state);
   while (state.running.size < state.settings.concurrency) {
     // The handler that was started last may have held the thread for longer than the leases of those that wait: others
-    // may have run them by now. What is still held is extended first, and started then.
+    // may have run them by now. Those that are still held are extended first, and started then.
     if (state.buffer.size > 0 && orderly(state) !== undefined) return;
     const run = state.buffer.shift();
     if (run === undefined) break;

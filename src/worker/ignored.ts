@@ -1,5 +1,5 @@
 /**
- * What has no effect and was meant to have one: options on a transport that retries by itself, and a worker that has
+ * Settings without the effect that was meant: options on a transport that retries by itself, and a worker that has
  * nothing to read. Told when a worker starts.
  *
  * @module

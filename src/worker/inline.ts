@@ -51,7 +51,7 @@ export function createInline(bench: Bench): Inline {
         id: job.id,
         name: job.name,
         payload: job.payload,
-        // There is one run: what says otherwise would promise another.
+        // There is one run: an outcome that says otherwise would promise another.
         meta: writeMeta({ ...readMeta(job.meta), maxAttempts: 1 }),
         lost: 0,
         reset: false,
@@ -104,7 +104,7 @@ function queuesOf({ handlers }: Bench, { queue }: PushJob): readonly string[] {
   return handlers.queues().filter((other) => partsOf(other).topic === topic);
 }
 
-/** What the caller is told of a run that did not complete. */
+/** The caller's error for a run that did not complete. */
 function errorOf(
   run: Run,
   fate: Fate,

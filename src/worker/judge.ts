@@ -1,5 +1,6 @@
 /**
- * Decides the fate of a run from what its handler returned or threw. Every policy of retries, deaths and hand-backs is in this file, and none is in a transport.
+ * Decides the fate of a run by its handler's result or error. Every policy of retries, deaths and hand-backs is in this
+ * file, and none is in a transport.
  *
  * @module
  */
@@ -20,7 +21,7 @@ import type { Buried, Fate } from "./fate.ts";
 import type { Run } from "./run.ts";
 import type { Settings } from "./settings.ts";
 
-/** What a fate is decided by, beside the run; a worker's state is one. */
+/** The settings that decide a fate, beside the run; a worker's state is one. */
 export interface Judge {
   readonly settings: Settings;
   readonly bench: {
@@ -31,7 +32,7 @@ export interface Judge {
   };
 }
 
-/** What a handler's return value leads to. */
+/** The fate that a handler's return value leads to. */
 export function fateOfResult(judge: Judge, run: Run, result: unknown): Fate | Promise<Fate> {
   const outcome = outcomeOf(result);
   const mistake = outcome === undefined ? mistakeOf(result) : undefined;
@@ -40,7 +41,7 @@ export function fateOfResult(judge: Judge, run: Run, result: unknown): Fate | Pr
   return fateOfOutcome(judge, run, outcome);
 }
 
-/** What an outcome leads to. */
+/** The fate that an outcome leads to. */
 export function fateOfOutcome(judge: Judge, run: Run, outcome: Outcome): Fate | Promise<Fate> {
   switch (outcome.kind) {
     case "complete":
@@ -73,7 +74,7 @@ function fateOfRetry(judge: Judge, run: Run, outcome: Retry): Fate {
   }
 }
 
-/** What a throw leads to: a failed run, unless the worker had told the handler to stop. */
+/** The fate that a throw leads to: a failed run, unless the worker had told the handler to stop. */
 export function fateOfError(judge: Judge, run: Run, error: unknown): Fate {
   return run.stopped && !run.timedOut ? givenBack(judge, run) : failed(judge, run, error);
 }
@@ -131,7 +132,7 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
   return { to: "again", told: "retrying", meta: writeMeta(meta), delay, error: told };
 }
 
-/** The run's error first, as it is what failed; the backoff's behind it. */
+/** The run's error first, as the run failed by it; the backoff's behind it. */
 function withBackoffError(thrown: unknown, wrong: Error): Error {
   const both = new Error(`${messageOf(thrown)}; its backoff failed too: ${wrong.message}`, { cause: thrown });
   return Object.assign(both, { name: errorOf(thrown).name });
@@ -241,8 +242,9 @@ export function isReadable(meta: Meta): boolean {
 }
 
 /**
- * Waits between half and all of what it has waited so far, so that the time between two hand-backs grows. The die keeps
- * them out of step with the polls of workers: else one that does not know the job could come first every time.
+ * Waits between half and all of the time that it has waited so far, so that the time between two hand-backs grows. The
+ * die keeps them out of step with the polls of workers: else one that does not know the job could come first every
+ * time.
  */
 function handBackDelay(waited: number, random: () => number): number {
   const step = Math.min(waited, UNKNOWN_DELAY_MAX);

@@ -1,6 +1,6 @@
 /**
  * The heartbeat: while a worker holds deliveries, a third of their lease is the longest that passes without an
- * extension. One alarm serves all leases. What waits for a slot in vain is given back at the beat.
+ * extension. One alarm serves all leases. Jobs that wait for a slot in vain are given back at the beat.
  *
  * @module
  */
@@ -45,8 +45,9 @@ export function extendOne(state: State, lease: Extension): Promise<Exclude<Exten
 }
 
 /**
- * Begins the heartbeat; it ends with the worker's alarms. On a store of this process alone it rests while nothing is held;
- * elsewhere it beats on, as what other transports of this process hold must be looked after when the thread was away.
+ * Begins the heartbeat; it ends with the worker's alarms. On a store of this process alone it rests while nothing is
+ * held; elsewhere it beats on, as the leases of other transports of this process must be looked after when the thread
+ * was away.
  */
 export function startHeartbeat(state: State): void {
   state.heartbeat.last = state.bench.runtime.monotonic();
@@ -88,7 +89,9 @@ function beatAll(state: State): void {
   if (!mayRest(state)) schedule(state, shortest);
 }
 
-/** What was fetched ahead and still waits at the second beat: handlers have become slow, and others may be free. */
+/**
+ * A job that was fetched ahead and still waits at the second beat: handlers have become slow, and others may be free.
+ */
 function handedBack(state: State, run: Run): boolean {
   if (run.beats++ === 0 || run.settling || run.running >= 0) return false;
   state.buffer.remove(run);

@@ -1,6 +1,7 @@
 /**
- * The end of a worker that one of its own runs waits for: such a run is not waited for in turn. Where the runtime cannot
- * tell which run waits, the waiting is given up after the worker's grace; the worker ends all the same, when its runs have.
+ * The end of a worker that one of its own runs waits for: such a run is not waited for in turn. Where the runtime
+ * cannot tell which run waits, the waiting is given up after the worker's grace; the worker ends all the same, when its
+ * runs have.
  *
  * @module
  */
@@ -11,13 +12,18 @@ import { tellStuck } from "./perform.ts";
 import type { Run } from "./run.ts";
 import type { State } from "./state.ts";
 
-/** What ends, as one of its runs sees it. */
+/** A worker or relay that ends, as one of its runs sees it. */
 export interface Leaving {
-  /** Resolves with true when nothing but runs that wait for such an end hold it up, and with false when it has ended. */
+  /**
+   * Resolves with true when nothing but runs that wait for such an end hold it up, and with false when it has ended.
+   */
   held(): Promise<boolean>;
 }
 
-/** Waits for the end of engines, and what comes after it, as far as the caller is not part of what must end first. */
+/**
+ * Waits for the end of engines, and for the steps behind it, as far as the caller is not part of a run that must end
+ * first.
+ */
 export async function untilEnded(
   { trail, events }: State["bench"],
   engines: readonly Leaving[],
@@ -65,7 +71,7 @@ function isEnding({ step }: Run): boolean {
   return step !== undefined && step.ending > 0;
 }
 
-/** Whether a worker that stops has not ended within its grace; what still runs is told as `stuck`, and goes on. */
+/** Whether a worker that stops has not ended within its grace; a run that goes on is told as `stuck`. */
 function heldTooLong(state: State, done: Promise<unknown>): Promise<boolean> {
   return new Promise((resolve) => {
     const alarm = state.alarms.set(state.settings.grace, () => {

@@ -1,6 +1,6 @@
 /**
  * The link to the transport as a worker sees it: down with the first call that fails, up with the next that shows that
- * what failed works again, told once per change.
+ * the call that failed works again, told once per change.
  *
  * @module
  */
@@ -16,9 +16,14 @@ const PAUSE_MAX = 3_000;
 export interface Link {
   /** Whether it is down, and was told to be. */
   readonly away: boolean;
-  /** A call succeeded; `wrote`: it changed something. A store that can only be read may still find that nothing waits. */
+  /**
+   * A call succeeded; `wrote`: it changed something. A store that can only be read may still find that nothing waits.
+   */
   up(wrote: boolean): void;
-  /** A call failed that would have changed something, or only looked; how long to pause before the next, in milliseconds. */
+  /**
+   * A call failed that would have changed something, or only looked; how long to pause before the next, in
+   * milliseconds.
+   */
   down(thrown: unknown, writing: boolean): number;
 }
 

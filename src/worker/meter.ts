@@ -1,5 +1,6 @@
 /**
- * How fast a worker's handlers are, measured over the last runs, so that it fetches ahead what starts soon and no more.
+ * How fast a worker's handlers are, measured over the last runs, so that it fetches ahead the jobs that start soon and
+ * no more.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Order after a block: when the thread is back, a look for jobs may come before the settlement of what has just ended,
- * and before the heartbeat, and reclaim what this very process holds. So before each look that follows a block, what has
- * ended is settled, and what is held is extended.
+ * Order after a block: when the thread is back, a look for jobs may come before the settlement of runs that have just
+ * ended, and before the heartbeat, and reclaim jobs that this very process holds. So before each reserve that follows a
+ * block, runs that have ended are settled, and held leases are extended.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { beat } from "./lease.ts";
 import { isLate, noteBeat } from "./pulse.ts";
 import type { State } from "./state.ts";
 
-/** Milliseconds at most in which other transports of this process may do the same: what they hold is not known here. */
+/** Milliseconds at most in which other transports of this process may do the same: their jobs are not known here. */
 const ELSEWHERE = 50;
 
 /** A user of a transport that may hold deliveries of it. */
@@ -44,7 +44,7 @@ async function putInOrder(state: State): Promise<void> {
   noteBeat(state);
   const { late } = heartbeat;
   const since = late?.noticed ?? runtime.monotonic();
-  // By then what ends with this turn has ended, and its settlement is on its way.
+  // By then runs that end with this turn have ended, and their settlements are on their way.
   await runtime.sleep(0);
   const held = state.held.items();
   for (const run of held) if (run.sent < since) beat(state, run, settings.lease);

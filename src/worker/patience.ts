@@ -9,14 +9,14 @@ import { DeadlineExceeded, errorOf } from "../errors.ts";
 import type { Delivery } from "../exchange.ts";
 import type { State } from "./state.ts";
 
-/** Beyond what a transport was granted, it has as long again as a call may take: by then it has forgotten. */
+/** Beyond the time that a transport was granted, it has as long again as a call may take: by then it has forgotten. */
 const GRANTS = 2;
 
 /** The bounds of one call's patience. */
 export interface Bounds<T> {
   /** Completes "Cannot ...". */
   readonly action: string;
-  /** Milliseconds that the call may wait for something, beside what any call may take. */
+  /** Milliseconds that the call may wait for something, beside the time that any call may take. */
   readonly wait: number;
   /** Says that the answer is wanted no more. */
   readonly signal: AbortSignal;
@@ -56,7 +56,10 @@ export function inTime<T>(state: State, answer: Promise<T>, bounds: Bounds<T>): 
   });
 }
 
-/** Gives back what came too late. The worker may be over by now, so this goes straight to the transport; what fails comes back with its lease. */
+/**
+ * Gives back late deliveries. The worker may be over by now, so this goes straight to the transport; a job that fails
+ * there comes back with its lease.
+ */
 export function giveBack(
   { bench: { transport, callTimeout, events } }: State,
   deliveries: readonly Delivery[],

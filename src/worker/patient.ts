@@ -2,7 +2,7 @@
  * A transport as a relay sees it: one whose calls end, even if it hangs. A half-open connection, or a server that was
  * stopped, may keep an adapter from noticing that its deadline is over; no waiting call may hang with it.
  *
- * `reserve` is left as it is: the fetch loop has a patience of its own, and gives back what comes too late.
+ * `reserve` is left as it is: the fetch loop has a patience of its own, and gives back late deliveries.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export function patient(transport: Transport, alarms: Alarms): Transport {
   return {
     name,
     features,
-    // A server says what it takes when it is first reached.
+    // A server tells its limits when it is first reached.
     get limits() {
       return transport.limits;
     },

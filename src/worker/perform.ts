@@ -1,6 +1,6 @@
 /**
  * The steps of one run: read the record, find the handler, decode and check the payload, call the listeners, judge
- * what they returned, and hand over to the settlement.
+ * their results, and hand over to the settlement.
  *
  * @module
  */
@@ -61,7 +61,7 @@ function enter(state: State, run: Run, ready: Ready): void {
   try {
     if ("fate" in ready) fate = ready.fate;
     else if (run.timedOut) fate = fateOfError(state, run, undefined);
-    // What was taken from this worker meanwhile may be running elsewhere.
+    // A job that was taken from this worker meanwhile may be running elsewhere.
     else if (run.stopped || run.abandoned !== undefined) fate = { to: "release" };
     else if (run.leaseEnd <= (run.startedAt = state.bench.runtime.monotonic())) {
       fate = { to: "release", reason: "busy" };

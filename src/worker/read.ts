@@ -44,7 +44,7 @@ export function readPayload(state: State, run: Run, definition: Definition): Rea
   const { version = 1 } = meta;
   if (version < first || version > last) {
     const error = new PayloadVersionError(name, version, first, last);
-    // An older one is read by nothing that will be deployed again; a newer one by what is being deployed.
+    // An older one is read by nothing that will be deployed again; a newer one by a program that is being deployed.
     return {
       fate: version < first || state.settings.unknown === "dead"
         ? buried(state, run, "failed", "version", error, false)

@@ -1,6 +1,6 @@
 /**
- * One delivery is one record: it walks from the transport through a slot to its settlement, and carries what each
- * step found out. What only some handlers or listeners look at is made when they look.
+ * One delivery is one record: it walks from the transport through a slot to its settlement, and carries the findings of
+ * each step. Fields that only some handlers or listeners read are made when they are read.
  *
  * @module
  */
@@ -36,11 +36,11 @@ export class Run {
   startedAt = 0;
   /** Set once the payload was found to belong to a definition. */
   definition: Definition | undefined;
-  /** What its last failed run ended with, where that was encrypted and could be read. */
+  /** The error of its last failed run, where that was encrypted and could be read. */
   lastError: ErrorRecord | undefined;
   /** The alarm that bounds the run, if its job has a timeout. */
   alarm: Alarm | undefined;
-  /** Its settlement is on the way: what its lease does is no longer of interest. */
+  /** Its settlement is on the way: its lease is no longer of interest. */
   settling = false;
   /** Heartbeats that it has seen. */
   beats = 0;
@@ -52,11 +52,13 @@ export class Run {
   answered: number = -Infinity;
   /** Given up: whatever its handler still returns is discarded. */
   abandoned: Abandoned | undefined;
-  /** What its handler's calls are part of; undefined before it was called, and where the runtime cannot tell. */
+  /**
+   * The trail that its handler's calls are part of; undefined before it was called, and where the runtime cannot tell.
+   */
   step: Step | undefined;
-  /** What its middlewares see of what its handler returned, if that is no outcome; undefined without middlewares. */
+  /** The outcome that its middlewares see in the place of a result that is none; undefined without middlewares. */
   shown: Outcome | undefined;
-  /** What its handler returned, where {@linkcode shown} stands for it. */
+  /** Its handler's result, where {@linkcode shown} stands for it. */
   given: unknown;
   /** The job's timeout is over. */
   timedOut = false;
@@ -94,7 +96,7 @@ export class Run {
     }
   }
 
-  /** The metadata, or what stands for one that cannot be read. */
+  /** The metadata, or a stand-in for one that cannot be read. */
   get safeMeta(): Meta {
     try {
       return this.meta;
@@ -126,7 +128,7 @@ export class Run {
   /** Names of listeners that finished, in this run or in those before. */
   get finished(): readonly string[] {
     if (this.#finished !== undefined) return this.#finished;
-    // Any program may have written the record: what is no list of names remembers nothing.
+    // Any program may have written the record: a value that is no list of names remembers nothing.
     const stored: unknown = this.safeMeta.finished;
     return Array.isArray(stored) ? stored.filter((name) => typeof name === "string") : [];
   }
@@ -136,7 +138,7 @@ export class Run {
     this.#finished = [...this.finished, name];
   }
 
-  /** What this run adds to a record that follows it. */
+  /** The fields that this run adds to a record that follows it. */
   get progress(): Pick<Meta, "finished"> | undefined {
     return this.#finished === undefined ? undefined : { finished: this.#finished };
   }
@@ -155,7 +157,7 @@ export class Run {
     this.#controller?.abort(reason);
   }
 
-  /** What the handler sees. */
+  /** The job as the handler sees it. */
   context(settle: SettleWithin): HandlerContext {
     return new Context(this, settle);
   }

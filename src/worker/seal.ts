@@ -1,5 +1,5 @@
 /**
- * The step before a settlement: what the record says of an error is encrypted, where the job's codec encrypts.
+ * The step before a settlement: the texts of an error in the record are encrypted, where the job's codec encrypts.
  *
  * @module
  */

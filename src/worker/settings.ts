@@ -1,5 +1,5 @@
 /**
- * A worker's options: what the user may say, checked and completed.
+ * A worker's options, checked and completed.
  *
  * @module
  */
@@ -28,7 +28,9 @@ export interface WorkerOptions {
    * that no other process uses, as long as it takes: such a store tells of everything by itself.
    */
   readonly poll?: number | undefined;
-  /** The delay before a failed job's next run, where neither the job nor its definition says. Default `exponential()`. */
+  /**
+   * The delay before a failed job's next run, where neither the job nor its definition says. Default `exponential()`.
+   */
   readonly backoff?: Backoff | undefined;
   /**
    * Runs of a job in all, the first counts, where neither the job nor its definition says. Default: what the transport
@@ -43,7 +45,7 @@ export interface WorkerOptions {
   readonly abortGrace?: number | undefined;
   /**
    * Lost leases that a job survives; one more, and it is dead in `timeout`, its reason `lost`. 0: none. Jobs that the
-   * next one would kill run one at a time, so that none dies of what another did to its worker. Default 3.
+   * next one would kill run one at a time, so that none dies of another's fault. Default 3.
    */
   readonly maxLost?: number | undefined;
   /** A name without a handler here: given back for `unknownFor`, `dead` at once, or `drop`ped. Default `retry`. */
@@ -71,7 +73,7 @@ export type Settings =
   }
   & { readonly queues: readonly string[] | undefined; readonly poll: number | undefined };
 
-/** What a worker does unless told otherwise; `maxAttempts` is what its transport says of runs. */
+/** The settings of a worker without options; `maxAttempts` is that of its transport. */
 export function defaultSettings({ maxAttempts = MAX_ATTEMPTS }: Pick<Transport, "maxAttempts">): Settings {
   return {
     concurrency: CONCURRENCY,

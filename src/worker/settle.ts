@@ -66,7 +66,9 @@ function send(state: State, run: Run, fate: Fate, settlement: Settlement, tries:
   });
 }
 
-/** Whether a settlement that is stale now took effect before, its answer lost: no other worker could have the job yet. */
+/**
+ * Whether a settlement that is stale now took effect before, its answer lost: no other worker could have the job yet.
+ */
 function tookEffect({ bench: { runtime } }: State, run: Run, tries: number): boolean {
   return tries > 1 && runtime.monotonic() < run.leaseEnd;
 }
@@ -94,9 +96,9 @@ function repeat(
 }
 
 /**
- * The store is full, and has no room for the record. It is offered some more times, as others may make room; then the job
- * is given back as it was: that takes no room, and the job is not lost, but its run is not counted. All that is beside
- * the state of the link, as the store takes what frees room.
+ * The store is full, and has no room for the record. It is offered some more times, as others may make room; then the
+ * job is given back as it was: that takes no room, and the job is not lost, but its run is not counted. All that is
+ * beside the state of the link, as the store takes settlements that free room.
  */
 function makeRoom(state: State, run: Run, fate: Fate, settlement: Settlement, tries: number): void {
   const { bench: { runtime } } = state;
@@ -192,7 +194,7 @@ function tellAgain(
     tally.rescheduled++;
     if (!events.hears("rescheduled")) return;
     const when = fate.at === undefined ? { delay: fate.delay ?? 0 } : { at: fate.at };
-    // A copy, as a listener that writes into it would change what is stored.
+    // A copy, as a listener that writes into it would change the stored record.
     const next = fate.payload === undefined ? {} : { payload: fate.payload.slice() };
     events.emit("rescheduled", { ...detail(), duration, ...when, ...next });
   } else {

@@ -1,5 +1,5 @@
 /**
- * What the steps of one worker share while it runs, from `run` until it has stopped.
+ * The state that the steps of one worker share while it runs, from `run` until it has stopped.
  *
  * @module
  */
@@ -34,7 +34,7 @@ export interface Ticks {
   /** Absent where the transport has none. */
   readonly schedules: Schedules | undefined;
   readonly kinds: Kinds;
-  /** Sends jobs through the relay's middleware to what stores them. */
+  /** Sends jobs through the relay's middleware to the store. */
   readonly outgoing: (
     jobs: readonly PushJob[],
     store: (jobs: readonly PushJob[]) => Promise<readonly Pushed[]>,
@@ -99,12 +99,12 @@ export interface Heartbeat {
   lease: number;
   /** The last beat, by the monotonic clock. */
   last: number;
-  /** A beat came late, and what that may have cost was not looked after yet: when the last in time was, and when this. */
+  /** A beat came late, and its cost was not looked after yet: when the last in time was, and when this. */
   late: { readonly alive: number; readonly noticed: number } | undefined;
   next: Alarm | undefined;
 }
 
-/** What pushes ticks beside a worker's jobs. */
+/** The part that pushes ticks beside a worker's jobs. */
 export interface Ticker {
   /** Looks at once: a schedule was stored here, or the worker stops. */
   wake(): void;
@@ -117,10 +117,12 @@ export interface State extends Judge {
   readonly bench: Bench;
   settings: Settings;
   readonly alarms: Alarms;
-  /** From where it was started to its runs; undefined where each run is its caller's, and where the runtime cannot tell. */
+  /**
+   * From where it was started to its runs; undefined where each run is its caller's, and where the runtime cannot tell.
+   */
   way: Way | undefined;
   readonly link: Link;
-  /** What it tells of itself; absent for a drain, which says by its end how it went. */
+  /** Its own state for probes; absent for a drain, which says by its end how it went. */
   vital: Vital | undefined;
   readonly meter: Meter;
   readonly settlements: Batcher<Settlement, Settled>;
@@ -139,9 +141,12 @@ export interface State extends Judge {
   unsettled: number;
   /** No further job is fetched or started. */
   stopping: boolean;
-  /** Ends what is still being encrypted when the worker has stopped. */
+  /** Ends encryptions under way when the worker has stopped. */
   readonly sealing: AbortController;
-  /** When a worker that stops waits for no answer any more, by the monotonic clock; Infinity while its handlers may go on. */
+  /**
+   * When a worker that stops waits for no answer any more, by the monotonic clock; Infinity while its handlers may go
+   * on.
+   */
   endBy: number;
   /** The worker has stopped: whatever still comes in belongs to no run. */
   over: boolean;
@@ -151,9 +156,9 @@ export interface State extends Judge {
   subscribed: boolean;
   /** Ends the reserve that is under way. */
   fetching: AbortController | undefined;
-  /** Aborts what goes on beside fetching, when the worker stops. */
+  /** Aborts the work beside fetching, when the worker stops. */
   readonly ending: AbortController;
-  /** What goes on beside fetching: groups that are bound, queues in trouble that are tried. */
+  /** The work beside fetching: groups that are bound, queues in trouble that are tried. */
   readonly asides: Set<Promise<unknown>>;
   /** Queues that are tried by themselves. */
   readonly apart: Set<string>;
@@ -168,7 +173,7 @@ export interface State extends Judge {
   readonly quiet: Latch;
   /** Opened when a settlement or an extension was answered, for calls that wait for those of one moment. */
   readonly answered: Latch;
-  /** Settles and extends what a block held up. */
+  /** Settles and extends the runs that a block held up. */
   ordering: Promise<void> | undefined;
   /** The last look for jobs has ended. */
   fetched: boolean;
@@ -180,13 +185,13 @@ export interface State extends Judge {
   ticker: Ticker | undefined;
   /** The groups' queues that are being bound. */
   readonly binding: Set<string>;
-  /** What is told when one of its runs begins or ceases to wait for an end. */
+  /** Told when one of its runs begins or ceases to wait for an end. */
   readonly roused: () => void;
-  /** Starts what the slots allow. */
+  /** Starts as many as the slots allow. */
   readonly pump: () => void;
   /** Takes the end of a run that no store waits for; absent: it is settled. */
   readonly conclude?: ((run: Run, fate: Fate) => void) | undefined;
-  /** What a handler's `settle` calls. */
+  /** The function behind a handler's `settle`. */
   readonly settleWithin: SettleWithin;
 }
 
@@ -204,7 +209,7 @@ export function queuesOf({ settings, bench: { handlers } }: State): readonly str
   return settings.queues ?? handlers.queues();
 }
 
-/** Whether a store is in this process alone: nothing comes to it, or is lost from it, but what it tells of itself. */
+/** Whether a store is in this process alone: nothing comes to it, or is lost from it, without its telling. */
 export function isOfProcess({ features }: Transport): boolean {
   return !features.shared && features.clock === "process";
 }
@@ -221,7 +226,7 @@ export function together(state: State): readonly string[] {
   return state.apart.size === 0 ? queues : queues.filter((queue) => !state.apart.has(queue));
 }
 
-/** Cuts the reserve under way short, so that the next one asks for what is wanted now. */
+/** Cuts the reserve under way short, so that the next one asks for as many as are wanted now. */
 export function rearm(state: State): void {
   state.fetching?.abort(REARM);
   state.room.open();

@@ -1,6 +1,6 @@
 /**
  * The first round of a run's subscriptions, on a transport that has any: a refusal of its broker is then a mistake of
- * the program or of its setup, and ends the run. What fails later is waited for.
+ * the program or of its setup, and ends the run. A later failure is waited for.
  *
  * @module
  */
@@ -9,7 +9,10 @@ import { DeadlineExceeded } from "../errors.ts";
 import { inTime } from "./patience.ts";
 import type { State } from "./state.ts";
 
-/** Subscribes the queues of a worker's first look; rejects with the error of the broker, and then none of them is subscribed. */
+/**
+ * Subscribes the queues of a worker's first look; rejects with the error of the broker, and then none of them is
+ * subscribed.
+ */
 export async function subscribeFirst(state: State, queues: readonly string[]): Promise<void> {
   const { bench: { transport, callTimeout }, drain } = state;
   if (state.subscribed || transport.subscribe === undefined) return;

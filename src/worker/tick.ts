@@ -26,8 +26,8 @@ interface Ready {
 }
 
 /**
- * Moves a schedule on to its first tick after `now`, whichever worker is faster; answers that tick, Infinity when it has
- * ended, or undefined when this worker cannot tell.
+ * Moves a schedule on to its first tick after `now`, whichever worker is faster; answers that tick, Infinity when it
+ * has ended, or undefined when this worker cannot tell.
  */
 export async function moveOn(state: State, schedule: Schedule, now: number): Promise<number | undefined> {
   const ready = read(state, schedule, now);
@@ -45,7 +45,9 @@ export async function moveOn(state: State, schedule: Schedule, now: number): Pro
   return plan.steps.at(-1)?.next ?? Infinity;
 }
 
-/** The definition of a schedule, if this worker can read it; one that it cannot read is told once, and left to others. */
+/**
+ * The definition of a schedule, if this worker can read it; one that it cannot read is told once, and left to others.
+ */
 function read(state: State, schedule: Schedule, now: number): Ready | undefined {
   const { ticks: { kinds }, events } = state.bench;
   const { queue, key, text, tick } = schedule;
@@ -74,14 +76,14 @@ function read(state: State, schedule: Schedule, now: number): Ready | undefined 
   }
 }
 
-/** Why a payload cannot be what `schedule` stored; undefined where it may be, or where this worker cannot tell. */
+/** Why a payload cannot be one that `schedule` stored; undefined where it may be, or where this worker cannot tell. */
 function problemOf(
   { bench: { definitions } }: State,
   { payload }: Schedule,
   { name, meta }: Definite,
 ): string | undefined {
   const codec = definitions.codecs.get(meta.codec ?? "json");
-  // What filters make of it is seen when its job is read.
+  // Its filters go back only when its job is read.
   if (definitions.get(name) === undefined || codec === undefined || codec.pipeline !== undefined) {
     return undefined;
   }

@@ -1,9 +1,9 @@
 /**
- * Ticks of schedules: a worker asks its store for due schedules, pushes the jobs and moves the schedules on. There is no
- * leader; of workers that find the same tick, the store lets one move it on.
+ * Ticks of schedules: a worker asks its store for due schedules, pushes the jobs and moves the schedules on. There is
+ * no leader; of workers that find the same tick, the store lets one move it on.
  *
- * The store is asked once a second at most, and when a tick is known to come, so that idling beside many schedules costs
- * as many calls as idling beside one.
+ * The store is asked once a second at most, and when a tick is known to come, so that idling beside many schedules
+ * costs as many calls as idling beside one.
  *
  * @module
  */
@@ -82,7 +82,7 @@ async function rest(state: State, latch: Latch, ms: number): Promise<void> {
   alarm.cancel();
 }
 
-/** What a look at the store came to. */
+/** The result of a poll of the store. */
 interface Look {
   /** Schedules that were found due and could be moved on, by whichever worker. */
   readonly pushed: number;

@@ -1,6 +1,6 @@
 /**
- * Queues in trouble: those that cannot be reserved from, or whose groups cannot be bound, while others can. Each is told
- * once per change, by its name, and is left alone for pauses that grow.
+ * Queues in trouble: those that cannot be reserved from, or whose groups cannot be bound, while others can. Each is
+ * told once per change, by its name, and is left alone for pauses that grow.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { errorOf, RelevoError } from "../errors.ts";
 import type { Events } from "../events.ts";
 import { PASSING } from "./passing.ts";
 
-/** What cannot be done with a queue. */
+/** The verb that fails for a queue. */
 export type Doing = "reserve" | "bind";
 
 /** The shortest and the longest pause before a queue in trouble is tried again, in milliseconds. */
@@ -45,7 +45,8 @@ export function createTroubles(events: Events, random: () => number): Troubles {
       const trouble = troubles.get(key) ?? { failures: 0, told: false };
       troubles.set(key, trouble);
       trouble.failures++;
-      // What fails as a whole fails for each queue: that is told by `connection`, unless it goes on for this one alone.
+      // A transport that fails as a whole fails for each queue: that is told by `connection`, unless it goes on for
+      // this one alone.
       if (!trouble.told && (trouble.failures > 1 || !isOfAll(thrown))) {
         trouble.told = true;
         events.emit("queue", { queue, state: "down", during: doing, error: errorOf(thrown) });

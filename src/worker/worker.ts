@@ -36,18 +36,21 @@ import {
 import { pushDueOnce, startTicker } from "./ticks.ts";
 import { createTroubles } from "./trouble.ts";
 
-/** The reason of what goes on beside fetching when the worker stops. */
+/** The abort reason of the work beside fetching when the worker stops. */
 const ENDING = new Error("the worker stops");
 
-/** Milliseconds beyond the grace in which the store may answer, as jobs that are given back at its end are sent only then. */
+/**
+ * Milliseconds beyond the grace in which the store may answer, as jobs that are given back at its end are sent only
+ * then.
+ */
 const LAST_ANSWERS = 1_000;
 
-/** What ends a run. */
+/** The end of a run. */
 export interface RunOptions {
   /**
    * Ends the run: no job is fetched any more, handlers see their signals abort with this one's reason, and have the
-   * worker's `grace` to finish. What they throw after that is no failure; what does not finish is given back.
-   * For what the store does not answer, `run` lasts a second longer than the grace at most.
+   * worker's `grace` to finish. An error that they throw after that is no failure; a job that does not finish is given
+   * back. Where the store does not answer, `run` lasts a second longer than the grace at most.
    */
   readonly signal?: AbortSignal | undefined;
 }
@@ -55,8 +58,8 @@ export interface RunOptions {
 /** How a worker stops. */
 export interface StopOptions {
   /**
-   * Milliseconds that running handlers have before their signals abort; what ignores its signal is given up after the
-   * worker's `grace` more. Default: as long as they need.
+   * Milliseconds that running handlers have before their signals abort; a handler that ignores its signal is given up
+   * after the worker's `grace` more. Default: as long as they need.
    */
   readonly grace?: number | undefined;
 }
@@ -72,10 +75,10 @@ export interface Worker {
    */
   run(options?: RunOptions): Promise<void>;
   /**
-   * Lets the running handlers finish, gives back what was not started, and resolves when `run` has. Called by a handler
-   * of this worker, it does not wait for that handler's run, which goes on and is settled before `run` resolves. Where the
-   * runtime has no `AsyncLocalStorage`, that cannot be told: without a `grace` of its own it then resolves after the
-   * worker's `grace` at the latest, what still runs is told as `stuck` and goes on.
+   * Lets the running handlers finish, gives back jobs that were not started, and resolves when `run` has. Called by a
+   * handler of this worker, it does not wait for that handler's run, which goes on and is settled before `run`
+   * resolves. Where the runtime has no `AsyncLocalStorage`, that cannot be told: without a `grace` of its own it then
+   * resolves after the worker's `grace` at the latest, a run that goes on is told as `stuck`.
    */
   stop(options?: StopOptions): Promise<void>;
   /**
@@ -86,7 +89,10 @@ export interface Worker {
   update(options: WorkerOptions): Worker;
 }
 
-/** Makes a worker; `onRun` is told each run, so that a relay that closes can stop it, and starts no more behind its gate. */
+/**
+ * Makes a worker; `onRun` is told each run, so that a relay that closes can stop it, and starts no more behind its
+ * gate.
+ */
 export function createWorker(
   bench: Bench,
   options: WorkerOptions,
@@ -136,7 +142,7 @@ export interface Engine extends Leaving {
   readonly done: Promise<Tally>;
   /** Lets running handlers finish; after `grace` milliseconds their signals abort. */
   stop(grace?: number): Promise<Tally>;
-  /** Whether what it holds is looked after, after a block of the thread. */
+  /** Whether its leases are looked after, after a block of the thread. */
   readonly orderly: Holder["orderly"];
   update(settings: Settings): void;
 }
@@ -253,7 +259,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
   return state;
 }
 
-/** Fetches no more and gives back what was not started. */
+/** Fetches no more and gives back jobs that were not started. */
 function leaveOff(state: State): void {
   state.stopping = true;
   state.ticker?.wake();

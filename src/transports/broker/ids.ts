@@ -15,7 +15,7 @@ export interface Ids {
   isTaken(topic: string, id: string, queues: readonly string[]): boolean;
   /** Takes an id while its job is on its way. */
   claim(topic: string, id: string): void;
-  /** The way has ended; what was stored stays refused until the window is over. */
+  /** The way has ended; a stored id stays refused until the window is over. */
   release(topic: string, id: string, until: number | undefined): void;
   /** When a window that begins now is over. */
   endOf(window: number): number;

@@ -1,5 +1,5 @@
 /**
- * What travels through a bare broker: one body, a header line and then exactly the payload's bytes.
+ * Messages of a bare broker: one body, a header line and then exactly the payload's bytes.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export interface Message extends Pick<PushJob, "id" | "name" | "payload" | "meta
   readonly sent?: number;
 }
 
-/** What the bodies of Relevo begin with, and of no other program. */
+/** The beginning of Relevo's bodies, and of no other program's. */
 const MAGIC = "relevo/1 ";
 const NEWLINE = 10;
 
@@ -25,7 +25,7 @@ const magic = encoder.encode(MAGIC);
 export function write(job: PushJob, now: number): Uint8Array {
   const { id, name, queue, meta, delay, at, payload } = job;
   const waits = at === undefined && delay !== undefined && delay > 0;
-  // What is undefined is left out.
+  // Undefined fields are left out.
   const header = {
     id,
     name,
@@ -52,7 +52,7 @@ export function read(body: Uint8Array): Message | undefined {
 
 /**
  * How much of its delay a message has still to wait. The clocks of two machines may differ: a wrong one can neither
- * lengthen it nor, for what comes at once, shorten it by more than that difference.
+ * lengthen it nor, for a body that comes at once, shorten it by more than that difference.
  */
 export function restOf({ delay, sent }: Message, now: number): number | undefined {
   if (delay === undefined || sent === undefined) return delay;
@@ -72,7 +72,7 @@ function parse(line: Uint8Array): Omit<Message, "payload"> | undefined {
   if (typeof id !== "string" || id === "" || typeof name !== "string" || typeof meta !== "string") {
     return undefined;
   }
-  // No transport takes a longer one, and what cannot be stored could not be buried either.
+  // No transport takes a longer one, and a job that cannot be stored could not be buried either.
   if (byteLength(name) > MAX_NAME) return undefined;
   if (!isWithin(at, -8.64e15, 8.64e15) || !isWithin(delay, 0, MAX_DELAY) || !isWithin(sent, 0, Infinity)) {
     return undefined;

@@ -24,7 +24,7 @@ export interface Publisher {
   close(error: Error): void;
 }
 
-/** What publishing needs. */
+/** The parts that publishing needs. */
 export interface Press {
   readonly runtime: Runtime;
   readonly alarms: Alarms;

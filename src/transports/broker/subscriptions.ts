@@ -11,7 +11,7 @@ import { DeadlineExceeded, errorOf, RelevoError, TransportError } from "../../er
 import type { Call } from "../../exchange.ts";
 import { hush, isPromise } from "../../promises.ts";
 
-/** What takes a body; resolves when its job is done or dead. */
+/** Takes a body; resolves when its job is done or dead. */
 export type Receive = (body: Uint8Array) => Promise<void>;
 
 /** How a subscription ends: a function to call, something to dispose of, or nothing. */
@@ -28,7 +28,7 @@ export interface Subscriptions {
   close(error: Error, ms: number): Promise<void>;
 }
 
-/** What subscribing needs. */
+/** The parts that subscribing needs. */
 export interface Desk {
   readonly alarms: Alarms;
   readonly subscribe: Subscribe;
@@ -118,11 +118,11 @@ function receive(accept: Desk["accept"], subscription: Subscription, body: Uint8
   if (over !== undefined) taken = Promise.reject(over);
   else if (live) taken = accept(topic, body);
   else {
-    // A broker may hand over what it has kept before it says that it has subscribed.
+    // A broker may hand over kept bodies before it says that it has subscribed.
     const kept = new Uint8Array(body);
     taken = ready.then(() => accept(topic, kept));
   }
-  // A broker that does not look at what it gets must not end the process.
+  // A broker that ignores rejections must not end the process.
   hush(taken);
   return taken;
 }

@@ -1,8 +1,8 @@
 /**
- * The process clock: whole milliseconds since the transport was first used, by the runtime's monotonic clock. It judges all
- * due times, leases and windows, so that a wall clock that is set forward or back moves none of them. The wall clock
- * is for data: an instant that comes in is translated when it comes, a time that goes out is what the wall clock
- * showed, or was to show, when the time was set.
+ * The process clock: whole milliseconds since the transport was first used, by the runtime's monotonic clock. It judges
+ * all due times, leases and windows, so that a wall clock that is set forward or back moves none of them. The wall
+ * clock is for data: an instant that comes in is translated when it comes, a time that goes out is the one that the
+ * wall clock showed, or was to show, when the time was set.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export interface Moment {
 
 /** Tells the time. */
 export interface Clock {
-  /** What the wall clock showed at process time 0, in milliseconds since the epoch. */
+  /** The wall clock's time at process time 0, in milliseconds since the epoch. */
   readonly epoch: number;
   moment(): Moment;
   /** The process time with its fraction. */

@@ -1,5 +1,5 @@
 /**
- * What may lose jobs that are in memory: the end of the process, and a limit that is near.
+ * Causes of lost jobs that are in memory: the end of the process, and a limit that is near.
  *
  * @module
  */

@@ -9,7 +9,7 @@
 
 import type { Order, Placed } from "./order.ts";
 
-/** What has an id. */
+/** An item with an id. */
 export interface Named extends Placed {
   readonly id: string;
 }

@@ -1,6 +1,6 @@
 /**
- * The operator's reads: counts, listings, single jobs. Payloads are copied, so that what is stored cannot be changed
- * through what was shown.
+ * The operator's reads: counts, listings, single jobs. Payloads are copied, so that a stored one cannot be changed
+ * through a shown one.
  *
  * @module
  */

@@ -1,12 +1,12 @@
 /**
  * The one structure of the memory transport: things in the order of (time, seq). Taking the first and adding a last
- * cost nothing to speak of; any other may be added, taken out, or begun a page at in the time of a binary search. What
- * is taken out is gone at once, so that nothing grows but by what it holds.
+ * cost nothing to speak of; any other may be added, taken out, or begun a page at in the time of a binary search. An
+ * item that is taken out is gone at once, so that nothing grows but by its items.
  *
  * @module
  */
 
-/** What has a place in an order; no two of one order share both numbers. */
+/** An item with its place in an order; no two of one order share both numbers. */
 export interface Placed {
   readonly time: number;
   readonly seq: number;

@@ -59,7 +59,7 @@ function judge(store: Store, room: Room | undefined, job: PushJob, now: number):
   return store.jobs + (groups?.size ?? 1) > store.maxJobs ? full(store) : undefined;
 }
 
-/** What becomes of a batch that is stored whole or not at all; nothing when all of it is fit. */
+/** The answers to a batch that is stored whole or not at all; nothing when all of it is fit. */
 function judgeAll(store: Store, jobs: readonly PushJob[], now: number): readonly Pushed[] | undefined {
   const ids = new Map<string, Set<string>>();
   let fit = 0;
@@ -86,7 +86,7 @@ function isTaken(room: Room, id: string, now: number): boolean {
   return room.live.get(id) !== undefined || room.windows.holds(id, now);
 }
 
-/** Hands what was pushed to those that wait. */
+/** Hands pushed jobs to reserve calls that wait. */
 function wakeAll(store: Store, jobs: readonly PushJob[]): void {
   const queues = queuesIn(jobs);
   wake(store, store.groups.size === 0 ? queues : queues.flatMap((queue) => [...targetsOf(store, queue)]));

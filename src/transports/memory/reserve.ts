@@ -24,7 +24,7 @@ import {
 import { checkSize, dueOf, LIMITS, queuesIn, type Store } from "./store.ts";
 import { wake } from "./topics.ts";
 
-/** Takes what is there. */
+/** Takes the jobs that are there. */
 export function poll(store: Store, { queues, options }: Pick<Poll, "queues" | "options">): Found {
   const { now, start } = store.clock.moment();
   const end = start + Math.ceil(options.lease);
@@ -115,7 +115,9 @@ function find(room: Room, { token }: Held): Item | undefined {
   return item !== undefined && item.token === token ? item : undefined;
 }
 
-/** The number that a token of ours ends with; any number for another text. Read digit by digit, as a slice costs more. */
+/**
+ * The number that a token of ours ends with; any number for another text. Read digit by digit, as a slice costs more.
+ */
 function deliveryIn(token: string): number {
   let number = 0;
   for (let i = token.lastIndexOf("-") + 1; i < token.length; i++) {

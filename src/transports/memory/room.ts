@@ -20,7 +20,7 @@ export interface Item extends Placed {
   meta: string;
   lost: number;
   reset: boolean;
-  /** When it may run; what decides its turn, first and after a release. */
+  /** When it may run; decides its turn, first and after a release. */
   due: number;
   /** By how much the wall clock was ahead of the process clock when `due` was set. */
   skew: number;

@@ -1,5 +1,5 @@
 /**
- * Recurring jobs: what is to be pushed again and again, by queue and key.
+ * Recurring jobs: the schedules by queue and key.
  *
  * @module
  */
@@ -107,7 +107,7 @@ function listed(
   return rest.length > limit && last !== undefined ? { schedules, cursor: last.key } : { schedules };
 }
 
-/** Only what has come is sorted: workers ask once a second, and most schedules are not due. */
+/** Only due schedules are sorted: workers ask once a second, and most schedules are not due. */
 function dueAmong(all: readonly Schedule[], now: number, limit: number): DueSchedules {
   const come: Schedule[] = [];
   let next = Infinity;

@@ -1,5 +1,6 @@
 /**
- * All queues of one memory transport, and what they share: the clock, the counters, the limits and the waiters.
+ * All queues of one memory transport, and the parts that they share: the clock, the counters, the limits and the
+ * waiters.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import type { Limits } from "../../transport.ts";
 import type { Clock, Moment } from "./clock.ts";
 import { createRoom, type Room } from "./room.ts";
 
-/** What the transport cannot exceed: what one message of a generous broker holds, so that memory is no trap. */
+/** The transport's limits: those of one message of a generous broker, so that memory is no trap. */
 export const LIMITS: Limits = { payload: 64 * 1024 * 1024, bulk: 10_000, name: 255 };
 
 /** The state of one memory transport. */
@@ -29,7 +30,7 @@ export interface Store {
   seq: number;
   /** The last number that was given to a delivery. */
   deliveries: number;
-  /** What tokens begin with: the name of this instance and of no other. */
+  /** The beginning of tokens: the name of this instance and of no other. */
   readonly prefix: string;
 }
 
@@ -47,7 +48,9 @@ export function roomOf(store: Store, queue: string): Room {
   return room;
 }
 
-/** When a job may run by the process clock: a span begins now, an instant keeps its distance from the wall clock's now. */
+/**
+ * When a job may run by the process clock: a span begins now, an instant keeps its distance from the wall clock's now.
+ */
 export function dueOf({ clock }: Store, { now, start, skew }: Moment, { delay, at }: When): number {
   if (at !== undefined) return Math.ceil(at) - clock.epoch - skew;
   return delay === undefined || delay === 0 ? now : start + Math.ceil(delay);

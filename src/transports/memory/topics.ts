@@ -36,12 +36,12 @@ export function groups(store: Store, topic: string): readonly string[] {
   return queues.map((queue) => partsOf(queue).group ?? "").sort();
 }
 
-/** The queues that what is pushed to a queue goes to: a copy each. */
+/** The queues that a job pushed to a queue goes to: a copy each. */
 export function targetsOf(store: Store, queue: string): Iterable<string> {
   return store.groups.get(queue) ?? [queue];
 }
 
-/** Tells those that wait what may have come to queues, and when what is there will be due. */
+/** Tells waiting calls in which queues a job may have come, and when the jobs there will be due. */
 export function wake(store: Store, queues: readonly string[]): void {
   store.waiters.notify(queues);
   for (const queue of queues) {

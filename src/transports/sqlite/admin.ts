@@ -1,5 +1,6 @@
 /**
- * The operator's writes: remove and reload, a bounded page in each transaction, so that a million rows stop no heartbeat.
+ * The operator's writes: remove and reload, a bounded page in each transaction, so that a million rows stop no
+ * heartbeat.
  *
  * @module
  */
@@ -24,7 +25,7 @@ export interface Walk {
   readonly last: number;
 }
 
-/** What one page of a walk did; `next` is absent when it was the last. */
+/** The counts of one page of a walk; `next` is absent when it was the last. */
 export interface Walked {
   readonly changed: number;
   readonly taken: number;
@@ -50,7 +51,7 @@ const BY_ID = `SELECT seq, id, state, ${
 }, name, reason FROM relevo_entries INDEXED BY relevo_entries_id
   WHERE queue = ?1 AND id = ?3`;
 
-/** Removes a page of what is chosen. */
+/** Removes a page of the chosen jobs. */
 export function removePage(
   session: Session,
   queue: string,
@@ -66,7 +67,7 @@ export function removePage(
   return { changed: rows.length, taken: 0, ...(next === undefined ? {} : { next }) };
 }
 
-/** Returns a page of what is chosen to work. */
+/** Returns a page of the chosen jobs to work. */
 export function reloadPage(
   session: Session,
   queue: string,
@@ -90,7 +91,7 @@ export function reloadPage(
   return { changed, taken: rows.length - changed, ...(next === undefined ? {} : { next }) };
 }
 
-/** What a walk did in all its pages, as a reload says it. */
+/** The counts of all pages of a walk, as a reload says them. */
 export function reloadedOf({ changed, taken }: Walked): Reloaded {
   return { reloaded: changed, taken };
 }

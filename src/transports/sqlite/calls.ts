@@ -12,7 +12,7 @@ import type { Committer } from "./commit.ts";
 import type { Session } from "./session.ts";
 import type { Operation } from "./transact.ts";
 
-/** What a call does with the database. */
+/** The work of a call with the database. */
 export interface Work<T> {
   /** Items; 1 by default. */
   readonly size?: number;
@@ -23,7 +23,7 @@ export interface Work<T> {
 /** Makes calls. */
 export interface Calls {
   call<T>(call: Call, work: Work<T>): Promise<T>;
-  /** Calls page after page until a walk has ended; answers what all of them did. */
+  /** Calls page after page until a walk has ended; answers the counts of all of them. */
   walk(action: string, call: Call, page: (session: Session, walk?: Walk) => Walked): Promise<Walked>;
   /** Calls part after part, for as long as one that was committed says that there is more. */
   repeat<T>(
@@ -50,7 +50,9 @@ interface Answer {
 export function createCalls({ name, runtime, committer }: CallsOptions): Calls {
   let closed = false;
 
-  /** Refuses what must not begin, and listens for the abort of what may. Returns what ends the listening. */
+  /**
+   * Refuses a call that must not begin, and listens for the abort of one that may. Returns the end of the listening.
+   */
   function listen(answer: Answer, signal: AbortSignal | undefined): () => void {
     const abort = (): void => answer.fail(signal?.reason);
     if (closed) answer.fail(new TransportClosed(name));

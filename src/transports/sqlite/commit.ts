@@ -106,7 +106,10 @@ export function createCommitter(place: Place): Committer {
     return false;
   }
 
-  /** A group that failed goes one by one; what fails alone is told so, but for a full disk that may yield some space. */
+  /**
+   * A group that failed goes one by one; a call that fails alone is told so, but for a full disk that may yield some
+   * space.
+   */
   function excuse(group: Item[], error: unknown, session: Session | undefined): void {
     const [first] = group;
     if (first === undefined) return;

@@ -21,18 +21,18 @@ export interface Connection {
   /** Whether other connections see it. */
   readonly shared: boolean;
   /**
-   * Opens, brings the schema up to date, or throws what SQLite says; busy while a user's transaction is in the way.
+   * Opens, brings the schema up to date, or throws SQLite's error; busy while a user's transaction is in the way.
    * Opens anew when another file stands where the open one stood: SQLite would go on with the one that was deleted, and
-   * what is stored there is lost.
+   * jobs that are stored there are lost.
    */
   session(): Session;
   /** Whether other connections can put something in. */
   readonly probes: boolean;
   /** The absolute path of the file that is open; empty for a database in memory. */
   file(): string;
-  /** A number that changes when others committed; what it was before when it cannot be told now. */
+  /** A number that changes when others committed; the number before, where it cannot be told now. */
   version(): number;
-  /** What may still be written. */
+  /** The room that is left. */
   readonly space: Space;
   /** Empties the log into the file, which gives a full disk its space back where that can be. */
   relieve(): void;
@@ -154,13 +154,13 @@ function isMemory(path: string): boolean {
   return path === "" || path === ":memory:" || /^file::memory:|^file:.*[?&]mode=memory\b/.test(path);
 }
 
-/** What tells a file from another at the same path. */
+/** The identity of a file, as another may stand at the same path. */
 interface Identity {
   readonly dev: number;
   readonly ino: number;
 }
 
-/** Undefined for what is not there, or must not be looked at. */
+/** Undefined for a file that is not there, or must not be looked at. */
 function identityOf(file: string): Identity | undefined {
   try {
     return statSync(file, { throwIfNoEntry: false });

@@ -1,5 +1,5 @@
 /**
- * What may lose jobs that are in a SQLite file, or refuse them: its journal, its file system, and what room is left.
+ * Causes of lost or refused jobs of a SQLite file: its journal, its file system, and its room.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { integerOf, textOf } from "./driver.ts";
 import type { Session } from "./session.ts";
 import { type Disk, diskOf, keptOf } from "./space.ts";
 
-/** What SQLite's `synchronous` is for a commit that survives a power cut. */
+/** The value of SQLite's `synchronous` for a commit that survives a power cut. */
 const FULL = 2;
 /** Bytes of a log that something keeps from being emptied. */
 const LONG_LOG = 64 * 1024 * 1024;
-/** Less than so many times what pushes leave free is little. */
+/** Less than so many times the room that pushes leave free is little. */
 const LITTLE = 4;
 
 /** File systems as Linux numbers them, on which a file is not on a disk of this machine. */

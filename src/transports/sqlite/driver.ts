@@ -1,11 +1,11 @@
 /**
- * The part of `node:sqlite` that this adapter uses, and what its values look like from here. Whatever offers the same
+ * The part of `node:sqlite` that this adapter uses, and the types of its values. Whatever offers the same
  * (the built-in module of Node, Deno and Bun) will do as a client.
  *
  * @module
  */
 
-/** What a parameter may be. */
+/** The types of a parameter. */
 export type Value = null | number | bigint | string | Uint8Array;
 
 /** A row as the driver hands it over; another program may have put anything into it. */

@@ -1,5 +1,5 @@
 /**
- * What SQLite's errors mean here. Node and Bun say a result code; Deno says only a message.
+ * The meaning of SQLite's errors. Node and Bun say a result code; Deno says only a message.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
 } from "../../errors.ts";
 import { permissionOf } from "../../permission.ts";
 
-/** What kept a statement from working. */
+/** The cause that kept a statement from working. */
 type Cause = "busy" | "full" | TransportFault;
 
 const BY_CODE: Readonly<Record<number, Cause>> = {
@@ -88,7 +88,7 @@ export function isLost(error: unknown): boolean {
   return cause === "TRANSPORT_UNAVAILABLE" || cause === "TRANSPORT_CORRUPT";
 }
 
-/** The error that a caller sees; it names the file, never what is in it. */
+/** The error that a caller sees; it names the file, never its contents. */
 export function explain(error: unknown, file: string): unknown {
   if (error instanceof RelevoError) return error;
   const cause = causeOf(error);
@@ -107,8 +107,8 @@ export function explain(error: unknown, file: string): unknown {
 }
 
 /**
- * The same for a transaction of the caller's. What is busy there stays so: a transaction that has read before others
- * wrote can never write, and waiting would not help one that holds what the others wait for.
+ * The same for a transaction of the caller's. A busy one stays so: a transaction that has read before others
+ * wrote can never write, and waiting would not help one that holds the lock for which the others wait.
  */
 export function explainInside(error: unknown, file: string): unknown {
   if (!isBusy(error) || error instanceof RelevoError) return explain(error, file);
@@ -119,7 +119,7 @@ export function explainInside(error: unknown, file: string): unknown {
   );
 }
 
-/** What SQLite does not say: that the path leads to a folder, or through none. */
+/** A fact that SQLite does not tell: that the path leads to a folder, or through none. */
 function misplaced(file: string): string | undefined {
   if (isFolder(file)) return "it is a folder";
   return isFolder(dirname(file)) === undefined ? "its folder is not there" : undefined;

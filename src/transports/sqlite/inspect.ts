@@ -17,7 +17,10 @@ const AT = (state: number): string =>
 const NEVER = "9000000000000000";
 const OLDEST = (state: number, more = ""): string =>
   `coalesce((SELECT min(time) ${AT(state)} ${more}), ${NEVER})`;
-/** One statement, so that all counts are of one moment. What came due is counted in the index, 30 ms a million. */
+/**
+ * One statement, so that all counts are of one moment. Delayed jobs that fell due are counted in the index, 30 ms a
+ * million.
+ */
 const INFO = `SELECT q.*, (SELECT count(*) ${AT(DELAYED)} AND time <= ?2) AS due,
   min(${NEVER}, ${OLDEST(WAITING)}, ${OLDEST(BACK)}, ${OLDEST(DELAYED, "AND time <= ?2")}) AS oldest
   FROM relevo_queues q WHERE queue = ?1`;

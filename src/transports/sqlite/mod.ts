@@ -57,8 +57,8 @@ export { type Transact, transactor, type TransactorOptions } from "./transactor.
  * cannot be used makes each call reject with a `TransportError`, whose `code` says why, until it can be used.
  *
  * While another process holds the lock, calls wait without blocking this one, and reject with `TransportBusy` when
- * their deadline is over. A full disk, or `maxBytes`, rejects pushes with `TransportFull`; nothing of them was stored, and
- * what is left of the space is kept for jobs to end.
+ * their deadline is over. A full disk, or `maxBytes`, rejects pushes with `TransportFull`; nothing of them was stored,
+ * and the rest of the space is kept for jobs to end.
  *
  * @throws {TypeError} When an option is wrong, or none says where the database is.
  * @throws {RangeError} When a number is out of its range.

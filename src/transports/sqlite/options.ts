@@ -20,19 +20,19 @@ export interface SqliteOptions {
    */
   readonly client?: Database | undefined;
   /**
-   * What a stored job survives. `full` (default): a power cut, at the price of one fsync a transaction. `normal`: a
+   * How durable a stored job is. `full` (default): a power cut, at the price of one fsync a transaction. `normal`: a
    * killed process, but a power cut may take the newest transactions.
    */
   readonly durability?: "full" | "normal" | undefined;
   /**
-   * Bytes that the database may grow to, in whole pages; then pushes are refused with `TransportFull`. What lets jobs end
+   * Bytes that the database may grow to, in whole pages; then pushes are refused with `TransportFull`. Settlements
    * may go beyond by a sixteenth, or 256 KiB if that is more. Default: no limit.
    */
   readonly maxBytes?: number | undefined;
   /**
    * Milliseconds at most between two polls for other processes' jobs while a reserve call waits, from 1 to 1,000.
    * Default 25, with which waiting takes less than one percent of a core. For some seconds after others were at work
-   * it looks as often as every 2 ms; what this process stores wakes at once.
+   * it looks as often as every 2 ms; a job that this process stores wakes at once.
    */
   readonly probe?: number | undefined;
   /** The transport's name in errors and reports. Default `sqlite`. */
@@ -115,7 +115,7 @@ function absolute(path: string): string {
   try {
     return resolve(path);
   } catch {
-    // Without the right to ask where it runs: what opens the file says so.
+    // Without the right to ask where it runs: the call that opens the file says so.
     return path;
   }
 }

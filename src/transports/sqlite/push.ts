@@ -11,12 +11,14 @@ import { DELAYED, RESERVED, WAITING } from "./schema.ts";
 import type { Session } from "./session.ts";
 import { type Route, routeOf } from "./topics.ts";
 
-/** Bytes of a payload and its metadata together: far below what SQLite holds in a row, and what fits into memory. */
+/**
+ * Bytes of a payload and its metadata together: far below the limit of a row of SQLite, and small enough for memory.
+ */
 export const MAX_BYTES: number = 64 * 1024 * 1024;
 /** Items of one batch, all in one transaction. */
 export const MAX_ITEMS = 10_000;
 
-/** Bytes of a row and its places in the indexes, beside what it holds. */
+/** Bytes of a row and its places in the indexes, beside its contents. */
 const ROW = 200;
 
 /** Rows of one INSERT: a third faster than one by one; more gain nothing. */
@@ -53,7 +55,7 @@ export function pushJobs(session: Session, jobs: readonly PushJob[], atomic: boo
   session.space.spend(
     accepted.reduce((sum, { payload, meta }) => sum + payload.length + meta.length + ROW, 0),
   );
-  // What went over is rolled back.
+  // The excess is rolled back.
   session.space.checkPush(session);
   return results;
 }

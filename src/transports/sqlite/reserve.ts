@@ -1,5 +1,5 @@
 /**
- * Jobs out: lost leases first, then what came back as far as there are slots, then the rest in the order of due times.
+ * Jobs out: lost leases first, then returned jobs as far as there are slots, then the rest in the order of due times.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export type Wanted = Pick<ReserveOptions, "limit" | "slots" | "lease">;
 
 /** Leases that one reserve takes back beyond its slots. */
 const RECLAIM = 200;
-/** Jobs read at once, so that what is in memory stays within {@linkcode ENOUGH} and a page. */
+/** Jobs read at once, so that their payloads stay within {@linkcode ENOUGH} and a page. */
 const PAGE = 250;
 const FIRST_PAGE = 50;
 /** Bytes of payload after which a reserve is content with less than its limit. */
@@ -36,7 +36,7 @@ const NEXT_LEASE = "UPDATE relevo_leases SET last = last + 1 RETURNING last";
 const MARK = `UPDATE relevo_entries SET state = ${RESERVED}, time = ?, lease = ? WHERE seq`;
 const MARK_ONE = `${MARK} = ?`;
 const MARK_MANY = `${MARK} IN (SELECT value FROM json_each(?))`;
-/** What there seldom is, asked for in one look: to find none of it one by one takes ten times as long. */
+/** Rare jobs, asked for in one statement: to find none of them one by one takes ten times as long. */
 const SELDOM = `SELECT EXISTS (SELECT 1 ${ENDED(RESERVED)}) AS lost, EXISTS (SELECT 1 ${AT(BACK)}) AS back,
   EXISTS (SELECT 1 ${ENDED(DELAYED)}) AS due`;
 const READY = `SELECT EXISTS (SELECT 1 ${AT(WAITING)}) OR EXISTS (SELECT 1 ${ENDED(DELAYED)})

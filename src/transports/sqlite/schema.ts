@@ -55,7 +55,9 @@ const MIGRATIONS: readonly Migration[] = [
 /** The newest schema that this version knows. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;
 
-/** A cast keeps the bytes of a text as the file encodes it, which need not be UTF-8 if another program made the file. */
+/**
+ * A cast keeps the bytes of a text as the file encodes it, which need not be UTF-8 if another program made the file.
+ */
 function payloadOf(database: Database): string {
   const encoding = textOf(database.prepare("PRAGMA encoding").get()?.encoding);
   return encoding === "UTF-8" ? `CAST(${whole("NEW.payload")} AS BLOB)` : "NEW.payload";
@@ -126,8 +128,8 @@ END;`;
 }
 
 /**
- * Groups, and what another program puts into a topic goes to each of them. Of a topic whose first group is being bound,
- * that group is the only one, and `bound` is 0 until all that waits was moved: until then the rest waits, too.
+ * Groups: an entry that another program puts into a topic goes to each of them. Of a topic whose first group is being
+ * bound, that group is the only one, and `bound` is 0 until all that waits was moved: until then the rest waits, too.
  */
 function second(database: Database): string {
   const targets = `(SELECT topic || '@' || name AS queue FROM relevo_groups WHERE ${GROUPS_OF_NEW}
@@ -156,7 +158,7 @@ CREATE TRIGGER relevo_jobs_insert INSTEAD OF INSERT ON relevo_jobs BEGIN
 END;`;
 }
 
-/** Recurring jobs: what is pushed at each tick, and when next. */
+/** Recurring jobs: the job of each tick, and the next tick. */
 function third(): string {
   return `
 CREATE TABLE relevo_schedules (
@@ -177,7 +179,8 @@ function fourth(): string {
 
 /**
  * Raw entries get numbers above all that there are, and above all that raw entries ever had: an id made of one must not
- * come again when its job is gone. Only raw entries count here, as a counter beside each push would cost more than it gives.
+ * come again when its job is gone. Only raw entries count here, as a counter beside each push would cost more than it
+ * gives.
  */
 function fifth(database: Database): string {
   const bound = "g.topic = relevo_groups.topic AND g.bound = 1 AND g.name <= relevo_groups.name";
@@ -210,8 +213,8 @@ END;`;
 }
 
 /**
- * A column of a listing, 0 where another program has put in what is no whole number of JavaScript's: the driver throws
- * for an integer beyond, and one such row would keep a whole queue from being read.
+ * A column of a listing, 0 where another program has put in a value that is no whole number of JavaScript's: the driver
+ * throws for an integer beyond, and one such row would keep a whole queue from being read.
  */
 export function safe(column: string): string {
   return `CASE WHEN ${column} BETWEEN ${-LARGEST} AND ${LARGEST} THEN ${column} ELSE 0 END AS ${column}`;
@@ -234,7 +237,8 @@ function versionOf(database: Database): number {
 }
 
 /**
- * Brings a file's schema up to this version, also where other processes try at the same time; on an up-to-date file it only reads.
+ * Brings a file's schema up to this version, also where other processes try at the same time; on an up-to-date file it
+ * only reads.
  *
  * @throws {TransportError} `TRANSPORT_INCOMPATIBLE` when a newer version made the schema.
  */
@@ -278,7 +282,7 @@ function runMigrations(database: Database, file: string, now: number): void {
   }
 }
 
-/** Puts what was being done in front of an error's message; what else the error says stays. */
+/** Puts the action in front of an error's message; the rest of the error stays. */
 function named(error: unknown, doing: string): unknown {
   if (error instanceof Error) error.message = `${doing}: ${error.message}`;
   return error;

@@ -1,5 +1,5 @@
 /**
- * One connection at work: its prepared statements, and what a transaction gathers until it commits.
+ * One connection at work: its prepared statements, and the changes that a transaction gathers until it commits.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Database, Statement } from "./driver.ts";
 import { prepareNumbered } from "./parameters.ts";
 import type { Space } from "./space.ts";
 
-/** What the rooms of this adapter work with. */
+/** The session, with which all files of this adapter work. */
 export interface Session {
   readonly database: Database;
   readonly space: Space;
@@ -31,7 +31,7 @@ export interface Session {
   expect(queue: string, time: number): void;
   /** Writes the counters down: the last thing before a commit. */
   flush(): void;
-  /** Forgets what was gathered. */
+  /** Forgets the changes gathered. */
   clear(): void;
 }
 

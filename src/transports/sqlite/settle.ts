@@ -91,7 +91,10 @@ function settle(session: Session, settlement: Settlement): Settled {
   return "settled";
 }
 
-/** What keeps a record from being written, if anything: it is told for this one alone, as others may free the space. */
+/**
+ * The reason for which a record cannot be written, if there is one: it is told for this one alone, as others may free
+ * the space.
+ */
 function roomFault(
   session: Session,
   settlement: Extract<Settlement, { readonly meta: string }>,

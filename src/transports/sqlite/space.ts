@@ -1,6 +1,6 @@
 /**
  * Space: a store that is full must still let its jobs end, as nothing else makes it empty. So pushes stop short of the
- * limit, records of failed runs stop behind them, and what frees space, or takes none, is never refused.
+ * limit, records of failed runs stop behind them, and a write that frees space, or takes none, is never refused.
  *
  * @module
  */
@@ -15,17 +15,18 @@ interface Asked {
   statement(sql: string): Statement;
 }
 
-/** Says what may still be written. */
+/** Says how much may still be written. */
 export interface Space {
   /** Throws where pushes have taken all that they may: before one, as it would take more, and behind it. */
   checkPush(session: Asked): void;
-  /** Notes what a transaction is about to write: the disk does not know of it before it commits. */
+  /** Notes the bytes that a transaction is about to write: the disk does not know of it before it commits. */
   spend(bytes: number): void;
   /** Whether a record of so many bytes may be written; one that may counts as being so. */
   hasRoom(session: Asked, bytes: number): boolean;
   /**
-   * Keeps the file from growing where the disk has next to nothing left: a page that is in the log and finds no place in
-   * the file would keep the log from ever being emptied. What needs such a page is refused, and what frees pages goes on.
+   * Keeps the file from growing where the disk has next to nothing left: a page that is in the log and finds no place
+   * in the file would keep the log from ever being emptied. A write that needs such a page is refused, and one that
+   * frees pages goes on.
    */
   cap(session: Asked): void;
   /** Whether the disk has little left: from then on the log must stay small, as emptying it takes space, too. */
@@ -52,17 +53,20 @@ const SMALL = 512;
 const DISK_PART = 8;
 const DISK_MOST = 16 * 1024 * 1024;
 /**
- * With less than so many times what is kept the log is emptied behind each transaction: what it holds of new pages needs
+ * With less than so many times the reserve the log is emptied behind each transaction: new pages in it need
  * space in the file, and a transaction that fills the disk before that is so would keep it from ever being emptied.
  */
 const TIGHT = 4;
-/** With less than this part of what is kept the file must not grow at all. */
+/** With less than this part of the reserve the file must not grow at all. */
 const CAPPED = 0.5;
-/** Pages that a record changes beside those that it fills: of its row, of the places in the indexes that it leaves and gets. */
+/**
+ * Pages that a record changes beside those that it fills: of its row, of the places in the indexes that it leaves and
+ * gets.
+ */
 const CHANGED = 4;
-/** Bytes of a page, which is what the least change writes. */
+/** Bytes of a page, which the least change writes. */
 const PAGE = 4096;
-/** The part of what is kept that the log needs, though the file has free pages. */
+/** The part of the reserve that the log needs, though the file has free pages. */
 const LOG_PART = 0.3;
 /** Parts of it that records must leave, and small ones. */
 const RECORD_PART = 0.7;
@@ -90,13 +94,13 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
   let spent = 0;
   const caps = new WeakSet<Asked>();
 
-  /** How much of what pushes must leave free on the disk is still there: 1 and more where all of it is. */
+  /** How much of the reserve on the disk is still there: 1 and more where all of it is. */
   function ofDisk(): number {
     look();
     return free / kept;
   }
 
-  /** The same with the pages of the file that are free, which serve as well but for the log, that needs a part of the disk itself. */
+  /** The same with free pages of the file, which serve as well but for the log: that needs a part of the disk. */
   function ofAll(session: Asked): number {
     look();
     if (free === Infinity) return Infinity;
@@ -168,7 +172,7 @@ function setCap(session: Asked, capped: boolean): void {
 
 /** A disk, in bytes. */
 export interface Disk {
-  /** What may still be written, less what the log may take in the file before it gives it back. */
+  /** Bytes that may still be written, less those that the log may take in the file before it gives it back. */
   readonly free: number;
   readonly size: number;
   /** Which file system it has, as its number in the system. */

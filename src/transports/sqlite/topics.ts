@@ -26,7 +26,7 @@ export function groupsOf(session: Session, topic: string): readonly string[] {
   return session.statement(GROUPS).all(topic).map((row) => textOf(row.name));
 }
 
-/** Where what is pushed to a queue goes. */
+/** The queues that a job pushed to a queue goes to. */
 export interface Route {
   /** A copy to each of these queues. */
   readonly targets: readonly string[];
@@ -48,9 +48,9 @@ export function routeOf(session: Session, own: string): Route {
 }
 
 /**
- * Does a part of a binding, and says whether that was the last. The first group is entered before it is bound: what
- * waits is moved to it page by page, so that a million rows stop no heartbeat, and whatever is pushed meanwhile waits
- * with the rest. The next bind goes on where a process died that was at it.
+ * Does a part of a binding, and says whether that was the last. The first group is entered before it is bound: a job
+ * that waits is moved to it page by page, so that a million rows stop no heartbeat, and whatever is pushed meanwhile
+ * waits with the rest. The next bind goes on where a process died that was at it.
  */
 export function bindPart(session: Session, topic: string, group: string): boolean {
   const rows = session.statement(ALL).all(topic);

@@ -20,7 +20,7 @@ export interface TransactorOptions {
   readonly runtime?: Runtime | undefined;
 }
 
-/** Does work in a transaction: commits what it did when it is done, rolls all of it back when it fails. */
+/** Does work in a transaction: commits when it is done, rolls all of it back when it fails. */
 export type Transact<D> = <T>(work: (database: D) => T | Promise<T>) => Promise<T>;
 
 /** The first and the longest pause before a locked file is tried again, in milliseconds. */
@@ -30,7 +30,7 @@ const PAUSE_GROWTH = 1.6;
 
 /**
  * Makes transactions on a connection of your own, one after another however many handlers ask at once. With
- * `context.settle(db)` in one, a job ends together with what its handler wrote, or not at all.
+ * `context.settle(db)` in one, a job ends together with its handler's writes, or not at all.
  *
  * @throws {TypeError | RangeError} for a value that is no connection, or a wrong option. A transaction rejects as the
  * work does, with `TransportBusy` when others kept the file locked, and with `TransportFull` or `TransportError` when
