@@ -11,18 +11,18 @@ import { UsageError } from "./terminal.ts";
 export interface Flag {
   /** One letter. */
   readonly short?: string;
-  /** What stands for its value in help pages; absent for one that is there or not. */
+  /** The stand-in for its value in help pages; absent for one that is there or not. */
   readonly value?: string;
   /** May be given several times. */
   readonly many?: boolean;
-  /** What it does, and its default. */
+  /** Its effect, and its default. */
   readonly about: string;
 }
 
 /** The options of a command, by their names. */
 export type Flags = Readonly<Record<string, Flag>>;
 
-/** What was given. */
+/** The arguments that were given. */
 export interface Given {
   readonly positionals: readonly string[];
   /** The text of an option; undefined where it was not given. */
@@ -38,7 +38,8 @@ export interface Given {
 /**
  * Reads a command's arguments.
  *
- * @throws {UsageError} for an unknown option, a value that lacks or is too much, and positionals that lack or are too many.
+ * @throws {UsageError} for an unknown option, a value that lacks or is too much, and positionals that lack or are too
+ * many.
  */
 export function readArguments(
   argv: readonly string[],
@@ -86,7 +87,7 @@ function parsed(
   try {
     return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   } catch (error) {
-    // The parser's own words name the option; what it advises beside that is for other programs.
+    // The parser's own words name the option; its further advice is for other programs.
     const [first = "the arguments are wrong"] = (error instanceof Error ? error.message : String(error))
       .split(". ");
     throw new UsageError(first.charAt(0).toLowerCase() + first.slice(1));

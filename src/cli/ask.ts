@@ -1,5 +1,5 @@
 /**
- * The question before something is removed, and the progress of what takes long.
+ * The question before something is removed, and the progress of long work.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { type Terminal, UsageError } from "./terminal.ts";
 const PACE = 200;
 
 /**
- * Does what a preview shows: after a question, or `--yes`, where something is removed. Undefined where there was nothing
+ * Carries out a preview: after a question, or `--yes`, where something is removed. Undefined where there was nothing
  * to do, or the answer was no.
  *
  * @throws {UsageError} where a question would be needed and nothing can answer it.

@@ -1,5 +1,5 @@
 /**
- * A command: its words, options and help, and what it does.
+ * A command: its words, options and help, and its work.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import type { Desk } from "../operate/operation.ts";
 import type { Flags, Given } from "./arguments.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** What a command works with. */
+/** The parts that a command works with. */
 export interface Session {
   readonly terminal: Terminal;
   readonly given: Given;
-  /** One object a line instead of what people read. */
+  /** One object a line instead of text for people. */
   readonly json: boolean;
   /** Opens the store that the options name, once; it is closed when the command has ended. */
   open(): Promise<Desk>;
@@ -22,7 +22,7 @@ export interface Session {
 export interface Command {
   /** Its words, as `dead list`. */
   readonly words: string;
-  /** What stands behind its words, in order; all are needed. */
+  /** The arguments behind its words, in order; all are needed. */
   readonly positionals: readonly string[];
   readonly flags: Flags;
   /** One sentence. */

@@ -1,5 +1,5 @@
 /**
- * `relevo doctor`: what loses jobs, refuses them or keeps them waiting.
+ * `relevo doctor`: settings and states that lose jobs, refuses them or keeps them waiting.
  *
  * @module
  */

@@ -40,9 +40,9 @@ const EVERYWHERE = {
 };
 
 /**
- * Runs a command and resolves with its exit code: 0 when it is done, also when there was nothing to do; 1 when the store
- * or a job failed; 2 when the command was wrong, and nothing was done. Touches nothing but what it is given, so that it
- * mounts under the command line of another program (seed 003).
+ * Runs a command and resolves with its exit code: 0 when it is done, also when there was nothing to do; 1 when the
+ * store or a job failed; 2 when the command was wrong, and nothing was done. Touches nothing but its arguments, so that
+ * it mounts under the command line of another program (seed 003).
  *
  * @example
  * ```ts

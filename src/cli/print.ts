@@ -31,7 +31,7 @@ const DEAD: readonly Column[] = [
   { title: "ERROR" },
 ];
 
-/** Prints a page of jobs, and what asks for the next one. */
+/** Prints a page of jobs, and the option that asks for the next one. */
 export function printPage(stdout: Output, { jobs, cursor }: PageOutput, json: boolean): void {
   if (json) {
     printJson(stdout, jobs);
@@ -91,7 +91,7 @@ export function printJob(stdout: Output, job: JobView, json: boolean): void {
   for (const line of lastError?.stack?.split("\n").slice(1) ?? []) stdout.write(`${plain(line)}\n`);
 }
 
-/** What a write would reach. */
+/** The jobs that a write would reach. */
 export function printPreview(stderr: Output, verb: string, { count, atLeast, sample }: Preview): void {
   stderr.write(`${verb} ${countOf(count, atLeast)}\n`);
   if (sample.length > 0) stderr.write(jobTable(sample));

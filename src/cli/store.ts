@@ -25,7 +25,7 @@ export function createStore({ env = {}, signal }: Terminal, given: Given): Store
       if (opened !== undefined) return { relay: opened, now: systemRuntime().now };
       const url = await urlOf(env, given);
       const { connect } = await import("../connect.ts");
-      // What a store's settings may do to jobs is told by `relevo doctor`, and not by each command.
+      // The dangers of a store's settings are told by `relevo doctor`, and not by each command.
       const options = { warn: () => undefined, ...(signal === undefined ? {} : { signal }) };
       const transport = await connected(() => connect(url, options));
       const { cron } = await import("../cron/mod.ts");
@@ -40,7 +40,7 @@ export function createStore({ env = {}, signal }: Terminal, given: Given): Store
 }
 
 /**
- * The store's URL: what is said for this command alone goes before what is said for all of a shell.
+ * The store's URL: an option of this command goes before a variable of the shell.
  *
  * @throws {UsageError} when nothing says it, or the configuration is wrong or has no such entry.
  */

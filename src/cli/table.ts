@@ -1,5 +1,5 @@
 /**
- * Tables of text: readable without colours, columns as wide as what stands in them.
+ * Tables of text: readable without colours, columns as wide as their contents.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * What a command talks to: never the process itself, so that the command line mounts under another program's.
+ * The terminal that a command talks to: never the process itself, so that the command line mounts under another
+ * program's.
  *
  * @module
  */
@@ -18,7 +19,7 @@ export interface Input extends AsyncIterable<string | Uint8Array> {
   readonly isTTY?: boolean | undefined;
 }
 
-/** What {@linkcode run} is given beside its arguments. */
+/** The surroundings of {@linkcode run} beside its arguments. */
 export interface Terminal {
   /** Results. */
   readonly stdout: Output;
@@ -26,9 +27,9 @@ export interface Terminal {
   readonly stderr: Output;
   /** Answers to questions. Default: none is asked, and `--yes` is needed where something is removed. */
   readonly stdin?: Input | undefined;
-  /** `RELEVO_URL`, `NO_COLOR`, and what the transports read. Default: nothing is set. */
+  /** `RELEVO_URL`, `NO_COLOR`, and variables of the transports. Default: nothing is set. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
-  /** Ends what runs: a graceful stop of `work`, of other commands between two calls to the store. */
+  /** Ends the command: a graceful stop of `work`, of other commands between two calls to the store. */
   readonly signal?: AbortSignal | undefined;
 }
 

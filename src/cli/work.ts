@@ -1,5 +1,5 @@
 /**
- * `relevo dispatch` and `relevo work`: what needs a module with the definitions of jobs and their handlers.
+ * `relevo dispatch` and `relevo work`: commands that need a module with the definitions of jobs and their handlers.
  *
  * @module
  */
@@ -36,7 +36,7 @@ async function dispatching({ terminal: { stdout, signal }, given, json }: Sessio
   else stdout.write(`${dispatched.status} ${plain(dispatched.id)}\n`);
 }
 
-/** What a worker did so far. */
+/** The counts of a worker so far. */
 type Tally = Record<"completed" | "retrying" | "failed", number>;
 
 /** Counts events of a relay, and tells each failure. */

@@ -11,7 +11,7 @@ import { webCrypto, type WebCryptoKey } from "../runtime.ts";
 import { readText, textBytes } from "../text.ts";
 import type { KeyRing } from "./key_ring.ts";
 
-/** The envelope: its format, the length of the key's id, that id, the nonce, and what Web Crypto gives. */
+/** The envelope: its format, the length of the key's id, that id, the nonce, and the bytes of Web Crypto. */
 const FORMAT = 1;
 const HEAD = 2;
 const NONCE = 12;
@@ -22,7 +22,7 @@ const TAG = 16;
  * of the ring. The job's name, its queue or topic and its id are authenticated with it, so that a payload which was
  * moved to another job is refused, as one is that was changed.
  *
- * What is encrypted with a key that the ring does not have is handed back for a worker that has it. Its id is
+ * A payload that is encrypted with a key that the ring does not have is handed back for a worker that has it. Its id is
  * `a256gcm:` with the ring's name.
  *
  * @throws {TypeError} for a value that is no ring.
@@ -87,7 +87,7 @@ function open(bytes: Uint8Array): {
   };
 }
 
-/** What the bytes belong to is authenticated, and not stored a second time. */
+/** The job of the bytes is authenticated, and not stored a second time. */
 function cipher(iv: Uint8Array<ArrayBuffer>, { name, place, of, id, part }: FilterContext): AesGcmParams {
   const additionalData = textBytes(JSON.stringify([FORMAT, name, place, of, id, part])).slice();
   return { name: "AES-GCM", iv, additionalData };

@@ -9,7 +9,7 @@ import { COMPRESS_FROM, MAX_INFLATED } from "../defaults.ts";
 import { TooLargeError } from "../errors.ts";
 import { checkInteger, checkKnown } from "../options.ts";
 
-/** What compression may be told. */
+/** The options of compression. */
 export interface GzipOptions {
   /**
    * Bytes that a payload may have before compression, 1 and up: `dispatch` refuses more, and a worker refuses stored
@@ -22,8 +22,8 @@ export interface GzipOptions {
 const SLICE = 8 * 1024;
 
 /**
- * Compresses payloads of more than 1 KiB, where that makes them smaller. Others are stored as they are: what does not
- * begin as gzip does was not compressed.
+ * Compresses payloads of more than 1 KiB, where that makes them smaller. Others are stored as they are: a payload that
+ * does not begin as gzip does was not compressed.
  *
  * @throws {TypeError | RangeError} for a wrong option.
  */
@@ -39,7 +39,7 @@ export function gzip(options: GzipOptions = {}): Filter {
       if (bytes.length > most) {
         throw new TooLargeError("the payload, before compression,", bytes.length, most);
       }
-      // What looks compressed is compressed again, else a worker would take it for what this filter made.
+      // Bytes that look compressed are compressed again, else a worker would take them for this filter's.
       const looksMade = isGzip(bytes);
       if (bytes.length <= COMPRESS_FROM && !looksMade) return bytes;
       const made = await collect(new CompressionStream("gzip"), bytes, Infinity);
@@ -70,7 +70,7 @@ async function collect(
   for (let next = await read(reader); next !== undefined; next = await read(reader)) {
     size += next.length;
     if (size > most) {
-      // What is left of the stream is given up; how it ends is of no interest.
+      // The rest of the stream is given up; how it ends is of no interest.
       reader.cancel().catch(() => undefined);
       throw tooLarge(most);
     }

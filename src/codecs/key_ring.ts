@@ -1,5 +1,5 @@
 /**
- * Key rings: the keys that payloads are encrypted with, each with an id that stands beside what it encrypted.
+ * Key rings: the keys that payloads are encrypted with, each with an id that stands beside the bytes that it encrypted.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface RingKey {
 
 /** Keys by their ids. */
 export interface KeyRing {
-  /** Stands in the records of what was encrypted with its keys. */
+  /** Stands in the records of payloads encrypted with its keys. */
   readonly name: string;
   /** The id of the key that encrypts. */
   readonly newest: string;
@@ -35,7 +35,8 @@ const KEY = 32;
  * To bring a new key in, deploy it to all workers first in front of the newest, then as the last. To take one out, wait
  * until no job is left that it encrypted.
  *
- * @throws {TypeError} for a name or an id of other characters, for an id that is there twice, and for a value that is no key.
+ * @throws {TypeError} for a name or an id of other characters, for an id that is there twice, and for a value that is
+ * no key.
  */
 export function keyRing(name: string, keys: readonly RingKey[]): KeyRing {
   const action = "make a key ring";
@@ -74,7 +75,7 @@ function imported(id: string, key: unknown): () => Promise<WebCryptoKey> {
   }
   const { algorithm, type }: Partial<WebCryptoKey> = Object(key);
   if (type === "secret" && algorithm?.name === "AES-GCM") return () => Promise.resolve(key as WebCryptoKey);
-  // What was given may be a secret.
+  // The given value may be a secret.
   const given = key instanceof Uint8Array ? `${key.length} bytes` : `a ${typeof key}`;
   throw new TypeError(
     `Cannot make a key ring as key '${id}' must be ${KEY} bytes or a key of Web Crypto for AES-GCM: current value is ${given}`,

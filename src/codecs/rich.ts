@@ -74,7 +74,7 @@ function viewInfo(view: Parameters<ViewInfo>[0]): ReturnType<ViewInfo> {
   return { ...info, buffer, byteOffset: 0, bufferByteLength: info.byteLength };
 }
 
-/** Where it is, and what the library says of its kind. */
+/** Where it is, and the library's words for its kind. */
 function placeOf(error: unknown): string {
   if (error instanceof RangeError) return ": it has too many levels";
   const { path, message }: { path?: unknown; message?: unknown } = Object(error);

@@ -55,8 +55,9 @@ export interface Relays<J extends Jobs> extends AsyncDisposable {
    */
   get(name: string): Promise<Relay<J>>;
   /**
-   * Runs a worker of each configured relay, and of each that is asked for meanwhile, with what its entry says; resolves
-   * when the signal aborted and all have stopped. A worker that fails stops the others, and `run` rejects with its error.
+   * Runs a worker of each configured relay, and of each that is asked for meanwhile, by its entry; resolves
+   * when the signal aborted and all have stopped. A worker that fails stops the others, and `run` rejects with its
+   * error.
    *
    * @throws {TypeError} for a second `run` while one is running.
    */
@@ -70,7 +71,7 @@ const DEFAULT = "default";
 /**
  * Makes the relays of a configuration. Nothing is read and no connection is made before the first is asked for.
  *
- * The transport of an entry is `transport`, else what `transportFor` gives, else that of the entry's `url`, else Redis
+ * The transport of an entry is `transport`, else that of `transportFor`, else that of the entry's `url`, else Redis
  * where `REDIS_URL` or `REDIS_ADDR` says, else Redis on 127.0.0.1.
  *
  * @example
@@ -124,7 +125,7 @@ export function relays<const J extends Jobs>(
     built.set(name, relay);
     relay.then(
       async (made) => running?.start(made, await entryOf(name)),
-      // What failed may succeed the next time.
+      // It may succeed the next time.
       () => built.delete(name),
     );
     return relay;

@@ -23,7 +23,9 @@ export interface Entry {
   readonly backoff?: BackoffPolicy | undefined;
   /** Runs of a job in all. Default 3. */
   readonly maxRetry?: number | undefined;
-  /** Milliseconds between two readings of the queue's length, for what reads them. Default 15,000 (seed 003). */
+  /**
+   * Milliseconds between two readings of the queue's length, for programs that read them. Default 15,000 (seed 003).
+   */
   readonly gauge?: number | undefined;
 }
 
@@ -49,7 +51,7 @@ export class ConfigError extends Error {
   /** Each fault, as `path: fault`. */
   readonly faults: readonly string[];
 
-  /** `source` is the file, or what else was read. */
+  /** `source` is the file, or another source. */
   constructor(source: string, faults: readonly string[], options?: ErrorOptions) {
     super(`Cannot read the configuration ${source}: ${faults.join("; ")}`, options);
     this.faults = faults;

@@ -1,7 +1,7 @@
 /**
- * What the contract's verbs take, checked in one place: the same wrong input is refused by every transport with the same
- * error. A number, a size or a length that is out of its range is a `RangeError`; anything else a `TypeError`, and bytes
- * over a store's limit are a `TooLargeError`.
+ * The input of the contract's verbs, checked in one place: the same wrong input is refused by every transport with the
+ * same error. A number, a size or a length that is out of its range is a `RangeError`; anything else a `TypeError`, and
+ * bytes over a store's limit are a `TooLargeError`.
  *
  * @module
  */
@@ -43,7 +43,7 @@ export function checkList(
   );
 }
 
-/** Refuses a look for jobs in what holds none, or for fewer than one. */
+/** Refuses a look for jobs in a queue that holds none, or for fewer than one. */
 export function checkReserve(queues: readonly string[], options: ReserveOptions): void {
   const action = "reserve jobs";
   checkCall(action, options);
@@ -100,7 +100,7 @@ export function checkIds(action: string, ids: readonly string[], most?: number):
   for (const id of ids) checkAnyId(id, action);
 }
 
-/** Refuses a selection of jobs that says nothing, or what the channel's jobs do not have. */
+/** Refuses a selection of jobs that says nothing, or names a fact that the channel's jobs do not have. */
 export function checkSelection(action: string, select: Selection, channel: Channel): void {
   if (select === "all") return;
   if (typeof select !== "object" || select === null) {

@@ -1,6 +1,6 @@
 /**
  * The guard that stands before every transport: it refuses wrong input before any of it reaches a store, so that no
- * transport has checks of its own, and none stores what another refuses.
+ * transport has checks of its own, and none stores input that another refuses.
  *
  * @module
  */
@@ -35,7 +35,7 @@ export function guarded(inner: Transport): Transport {
   return {
     name,
     features,
-    // A server says what it takes when it is first reached.
+    // A server tells its limits when it is first reached.
     get limits() {
       return inner.limits;
     },
@@ -109,7 +109,7 @@ function operator(inner: Transport): Operator {
     }),
     queues: refusing(async (call) => {
       checkCall("list queues", call);
-      // What other programs put under a name that none can be asked for is no queue: each call about it would fail.
+      // A name that no call can ask for is no queue, whatever other programs put there: each call about it would fail.
       return (await inner.queues(call)).filter(isQueueName);
     }),
     list: refusing((queue, channel, page, call) => {
@@ -268,7 +268,7 @@ function checkPush(
   }
 }
 
-/** What is thrown before a call begins rejects it; the call itself is made at once, so that calls keep their order. */
+/** An error before a call begins rejects it; the call itself is made at once, so that calls keep their order. */
 function refusing<Args extends readonly unknown[], T>(
   call: (...args: Args) => Promise<T>,
 ): (...args: Args) => Promise<T> {
@@ -281,7 +281,7 @@ function refusing<Args extends readonly unknown[], T>(
   };
 }
 
-/** Sends the items without a fault, and answers for each in its place; `rest`: what the others are told instead. */
+/** Sends the items without a fault, and answers for each in its place; `rest`: the answer of the others instead. */
 function sift<Item, Answer>(
   items: readonly Item[],
   faultOf: FaultOf<Item>,

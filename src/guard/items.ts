@@ -11,7 +11,7 @@ import { checkObject, checkTime, checkWord, quote } from "../options.ts";
 import type { Limits, Transport } from "../transport.ts";
 import { checkBytes, checkInstant, checkString } from "./checks.ts";
 
-/** Whose limits count: a server says what it takes when it is first reached. */
+/** Whose limits count: a server tells its limits when it is first reached. */
 type Limited = Pick<Transport, "limits">;
 
 /** Finds the fault of an item. */
@@ -84,7 +84,7 @@ function checkDead(
   throw new TypeError(`Cannot ${action} as 'failure' must be an Error: current value is ${quote(failure)}`);
 }
 
-/** Refuses what names no delivery; a token that no delivery has is only stale. */
+/** Refuses a text that names no delivery; a token that no delivery has is only stale. */
 function held(action: string): (item: Held) => void {
   const queueOf = repeated((queue: string) => checkQueueName(queue, action));
   return (item) => {

@@ -1,5 +1,5 @@
 /**
- * The admin handler: what an operator can do over HTTP, as JSON, in any server that knows `Request` and `Response`.
+ * The admin handler: the operator's calls over HTTP, as JSON, in any server that knows `Request` and `Response`.
  *
  * @module
  */
@@ -15,16 +15,16 @@ import { systemRuntime } from "../runtime.ts";
 import { bodyOf, crossSite, type Denial } from "./guard.ts";
 import { inputOfQuery } from "./query.ts";
 
-/** What {@linkcode admin} is made of. */
+/** The options of {@linkcode admin}. */
 export interface AdminHandlerOptions {
   /**
-   * Decides of every request before it is looked at: `true` goes on, `false` is answered 403, a `Response` is sent as it
-   * is, and so is 401 with a challenge. `"none"`: something in front of the handler guards it.
+   * Decides of every request before it is looked at: `true` goes on, `false` is answered 403, a `Response` is sent as
+   * it is, and so is 401 with a challenge. `"none"`: something in front of the handler guards it.
    */
   readonly authorize: "none" | ((request: Request) => boolean | Response | Promise<boolean | Response>);
   /** Answer 403 to every write. Default false. */
   readonly readOnly?: boolean | undefined;
-  /** What is shown of a payload that was asked for, as text. Default: all of it. */
+  /** The part that is shown of a payload that was asked for, as text. Default: all of it. */
   readonly redact?: ((payload: string, job: RedactedJob) => string) | undefined;
   /** The path that the handler is mounted at, as `/admin/jobs`. Default: the root. */
   readonly basePath?: string | undefined;
@@ -47,12 +47,13 @@ const ACTION = "make an admin handler";
 
 /**
  * Makes a handler that speaks JSON. `GET <base>/` lists the operations; an operation `dead.list` is at
- * `<base>/dead/list`: reads are `GET` with a query, writes are `POST` with a JSON body, and what a write would reach is
+ * `<base>/dead/list`: reads are `GET` with a query, writes are `POST` with a JSON body, and the jobs that a write would reach are
  * at `<base>/dead/reload/preview`, whose token the write needs.
  *
  * Answers: 200; 400 wrong input; 403 without authority, for a write from another site, or one where only reads are
- * allowed; 404 what is not there; 405 another method; 409 a write that its preview does not allow; 413 a body of more
- * than 64 KiB; 415 a body that is no JSON by its type; 503 when the store fails. A fault is `{ "error": { "message" } }`.
+ * allowed; 404 a thing that is not there; 405 another method; 409 a write that its preview does not allow; 413 a body
+ * of more than 64 KiB; 415 a body that is no JSON by its type; 503 when the store fails. A fault is `{ "error": {
+ * "message" } }`.
  *
  * @throws {TypeError} without `authorize`: a `Request` does not tell where it comes from.
  *
@@ -138,7 +139,7 @@ async function answer(
   return preview === undefined ? missing() : json(preview);
 }
 
-/** What is there, for programs that are made of it. */
+/** The operations, for programs that are made of them. */
 function index(): object {
   const all = [...operations.values()].map(({ name, about, kind, preview }: Operation) => ({
     name,
@@ -170,7 +171,7 @@ function isJob(output: unknown): output is JobView {
 
 const STATUS = { input: 400, missing: 404, conflict: 409 } as const;
 
-/** Whose fault an error is; what the store says may name hosts, and is told to logs alone. */
+/** Whose fault an error is; the store's words may name hosts, and is told to logs alone. */
 function denialOf(error: unknown): Denial {
   if (error instanceof Refusal) return { status: STATUS[error.kind], message: error.message };
   if (error instanceof RelevoError) {

@@ -1,10 +1,10 @@
 /**
- * Whether a request may do what it asks for: authority, and for writes that no page of another site sent it.
+ * Whether a request is allowed: authority, and for writes that no page of another site sent it.
  *
  * @module
  */
 
-/** What a request is answered with when it is refused. */
+/** The answer to a request that is refused. */
 export interface Denial {
   readonly status: number;
   readonly message: string;

@@ -1,5 +1,5 @@
 /**
- * The admin handler, for operators and dashboards: what an operator can do, over HTTP, in any server, and a small server
+ * The admin handler, for operators and dashboards: the operator's calls, over HTTP, in any server, and a small server
  * for Node.
  *
  * @example

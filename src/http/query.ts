@@ -8,7 +8,7 @@ const NUMBERS: readonly string[] = ["limit", "count"];
 const FLAGS: readonly string[] = ["payload"];
 const LISTS: readonly string[] = ["channels", "ids"];
 
-/** The query as an object; what is no number or flag stays the text that it is, for the operation to refuse. */
+/** The query as an object; a value that is no number or flag stays a text, for the operation to refuse. */
 export function inputOfQuery(query: URLSearchParams): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     [...new Set(query.keys())].map((name) => [name, valueOf(name, query.getAll(name))]),

@@ -1,5 +1,5 @@
 /**
- * A handler of requests in a server of Node: what other runtimes have built in.
+ * A handler of requests in a server of Node, as other runtimes have one built in.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export async function serve(
   const { createServer } = await import("node:http");
   const server = createServer((incoming, outgoing) => {
     answer(handler, incoming, outgoing).catch(() => {
-      // The connection broke, or what came over it is no request that the web knows.
+      // The connection broke, or its bytes are no request that the web knows.
       if (outgoing.headersSent) outgoing.destroy();
       else outgoing.writeHead(400).end();
     });

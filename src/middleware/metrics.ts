@@ -25,7 +25,7 @@ export interface MetricStorage {
   incRescheduleCount?(queue: string, jobType: string): unknown;
 }
 
-/** Deaths before a run: what has no run has no duration. */
+/** Deaths before a run: a job without a run has no duration. */
 const BEFORE: readonly string[] = ["undecodable", "invalid", "unknown", "lost", "version"];
 
 const METHODS = [
@@ -38,8 +38,8 @@ const METHODS = [
 
 /**
  * Counts the ends of jobs, in a storage of yours: of all jobs in the list of a relay, of one in that of a handler.
- * It counts what is stored: a run whose lease was lost counts where the job runs next. A storage that throws changes no
- * job's fate and becomes an `error` event.
+ * It counts settlements that are stored: a run whose lease was lost counts where the job runs next. A storage that
+ * throws changes no job's fate and becomes an `error` event.
  *
  * @throws {TypeError} for a value that is no storage.
  */

@@ -1,5 +1,5 @@
 /**
- * Recovery: what a handler throws makes its job dead at once, instead of running it again.
+ * Recovery: an error of a handler makes its job dead at once, instead of running it again.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import type { Middleware } from "../middleware.ts";
 import { checkKnown, checkWord } from "../options.ts";
 import { deadLetter } from "../outcome.ts";
 
-/** What becomes of a job whose handler threw: dead at once, or run again while attempts are left. */
+/** The fate of a job whose handler threw: dead at once, or run again while attempts are left. */
 export type OnPanic = "dead" | "retry";
 
 /** The options of {@linkcode recovery}. */
 export interface RecoveryOptions {
-  /** What becomes of the job, or a function that decides by the thrown value. Default `dead` (seed 004). */
+  /** The fate of the job, or a function that decides by the thrown value. Default `dead` (seed 004). */
   readonly onPanic?: OnPanic | ((thrown: unknown) => OnPanic) | undefined;
 }
 
@@ -22,7 +22,7 @@ const WORDS: readonly OnPanic[] = ["dead", "retry"];
 
 /**
  * Makes a job dead at once, reason `panic`, when its handler throws; the dead letter has the value's text and stack
- * (seed 004). Outcomes pass as they are, so a handler still retries by `retry()`. What is thrown after the run's signal
+ * (seed 004). Outcomes pass as they are, so a handler still retries by `retry()`. An error after the run's signal
  * aborted passes too: a stopping worker gives the job back, and a timeout is retried.
  *
  * @throws {TypeError} for an option that is wrong or unknown.

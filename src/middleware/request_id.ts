@@ -1,5 +1,5 @@
 /**
- * Request ids: what a handler does, and what it dispatches, carries the id of the request that caused its job.
+ * Request ids: a handler's work, and each job that it dispatches, carries the id of the request that caused its job.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Middleware } from "../middleware.ts";
 import { checkKnown, quote } from "../options.ts";
 
-/** Where the id of the running request is kept: what Node's `AsyncLocalStorage<string>` does, and whatever is like it. */
+/** Where the id of the running request is kept: as in Node's `AsyncLocalStorage<string>`, and whatever is like it. */
 export interface RequestStorage {
   /** Calls a function, in which and in all that follows from it `getStore` gives this id. */
   run<Result>(requestId: string, call: () => Result): Result;
@@ -18,16 +18,16 @@ export interface RequestStorage {
 /** The options of {@linkcode requestId}. */
 export interface RequestIdOptions {
   /**
-   * Makes the id ambient: `new AsyncLocalStorage()` of `node:async_hooks`. Default: none, and the id is in the handler's
-   * context only.
+   * Makes the id ambient: `new AsyncLocalStorage()` of `node:async_hooks`. Default: none, and the id is in the
+   * handler's context only.
    */
   readonly storage?: RequestStorage | undefined;
 }
 
 /**
- * Adds `requestId` to the context of handlers: the one that the job was dispatched with, else the job's id, so that it is
- * the same on every run (seed 004). With a `storage` it is ambient while the handler runs, and jobs that are dispatched there
- * without a request id of its own carries it on.
+ * Adds `requestId` to the context of handlers: the one that the job was dispatched with, else the job's id, so that it
+ * is the same on every run (seed 004). With a `storage` it is ambient while the handler runs, and jobs that are
+ * dispatched there without a request id of its own carries it on.
  *
  * @throws {TypeError} for an option that is wrong or unknown.
  *

@@ -73,7 +73,7 @@ const show = operation<ShowInput, JobView>({
   },
 });
 
-/** What a reload did. */
+/** The counts of a reload. */
 interface Reloaded {
   /** Jobs that are waiting again. */
   readonly reloaded: number;

@@ -1,5 +1,6 @@
 /**
- * The operation that looks for what loses jobs, refuses them or keeps them waiting: in the store, and in its queues.
+ * The operation that looks for causes which lose jobs, refuses them or keeps them waiting: in the store, and in its
+ * queues.
  *
  * @module
  */
@@ -21,7 +22,7 @@ export interface DeadGroup {
   readonly count: number;
 }
 
-/** What was found. */
+/** The findings. */
 export interface DoctorOutput {
   /** The transport's name. */
   readonly store: string;

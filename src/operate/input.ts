@@ -1,5 +1,5 @@
 /**
- * What operations take, as schemas that both faces check with.
+ * The input of operations, as schemas that both faces check with.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export interface ShowInput {
   readonly payload: boolean;
 }
 
-/** Jobs by their ids, or by what they have in common; neither means all of them. */
+/** Jobs by their ids, or by common facts; neither means all of them. */
 export interface SelectInput {
   readonly queue: string;
   readonly ids?: readonly string[];

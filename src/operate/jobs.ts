@@ -33,7 +33,7 @@ export const pageOutput: v.GenericSchema<unknown, PageOutput> = v.object({
   cursor: v.exactOptional(v.string()),
 });
 
-/** What a removal did. */
+/** The counts of a removal. */
 export interface Removed {
   /** Jobs that are gone. */
   readonly removed: number;
@@ -50,7 +50,7 @@ export async function pageOf({ relay }: Desk, input: ListInput, { signal }: Boun
   return page.cursor === undefined ? { jobs } : { jobs, cursor: page.cursor };
 }
 
-/** Removes what its preview showed, a page at a time. */
+/** Removes the jobs of its preview, a page at a time. */
 export async function removal(
   desk: Desk,
   operation: string,

@@ -1,5 +1,5 @@
 /**
- * What an operator can do, as values: the command line and the admin handler are faces of one table, and offer nothing
+ * An operator's calls, as values: the command line and the admin handler are faces of one table, and offer nothing
  * that does not stand in it.
  *
  * @module
@@ -16,16 +16,16 @@ export type OperatedRelay = Pick<
   "transport" | "info" | "queues" | "list" | "get" | "reload" | "remove" | "diagnose" | "schedules"
 >;
 
-/** What an operation works with. */
+/** The parts that an operation works with. */
 export interface Desk {
   readonly relay: OperatedRelay;
-  /** Milliseconds since the epoch: previews and what was stored before them are told apart by it. */
+  /** Milliseconds since the epoch: previews and jobs stored before them are told apart by it. */
   readonly now: () => number;
 }
 
 /** The bounds of one operation. */
 export interface Bounds {
-  /** Ends the operation between two calls to the store: what was done by then stays done. */
+  /** Ends the operation between two calls to the store: the work up to then stays done. */
   readonly signal?: AbortSignal | undefined;
   /** Told after each page of a long one: how many jobs were reached so far. */
   readonly progress?: ((done: number) => void) | undefined;
@@ -37,15 +37,15 @@ export interface Written<Input, Output> {
   readonly name: string;
   /** One sentence for help pages. */
   readonly about: string;
-  /** `write`: it changes what is stored. */
+  /** `write`: it changes the store. */
   readonly kind: "read" | "write";
-  /** What it takes. */
+  /** Its input. */
   readonly input: GenericSchema<unknown, Input>;
-  /** What it answers, as plain JSON. */
+  /** Its answer, as plain JSON. */
   readonly output: GenericSchema<unknown, Output>;
   /** Does it. */
   run(desk: Desk, input: Input, bounds: Bounds): Promise<Output>;
-  /** What a write that reaches many would reach; it is refused without the token of such a preview. */
+  /** The jobs that a write would reach, where it reaches many; it is refused without the token of such a preview. */
   preview?(desk: Desk, input: Input, bounds: Bounds): Promise<Preview>;
 }
 
@@ -54,11 +54,11 @@ export interface Operation extends Omit<Written<unknown, unknown>, "run" | "prev
   /**
    * Checks its input and does it.
    *
-   * @throws {Refusal} before anything is done: for wrong input, for what is not there, and for a write that its preview
-   * does not allow.
+   * @throws {Refusal} before anything is done: for wrong input, for a thing that is not there, and for a write that its
+   * preview does not allow.
    */
   run(desk: Desk, given: unknown, bounds?: Bounds): Promise<unknown>;
-  /** Checks its input and says what the write would reach; absent where none is needed. */
+  /** Checks its input and says which jobs the write would reach; absent where none is needed. */
   readonly preview?: (desk: Desk, given: unknown, bounds?: Bounds) => Promise<Preview>;
 }
 
@@ -75,7 +75,7 @@ export function operation<Input, Output>(written: Written<Input, Output>): Opera
   };
 }
 
-/** What a write would reach. */
+/** The jobs that a write would reach. */
 export interface Preview {
   /** How many jobs; at most 10,000 are counted. */
   readonly count: number;

@@ -1,5 +1,5 @@
 /**
- * Tokens of previews: a write that removes or reloads many is allowed by what its preview showed. A token is a digest
+ * Tokens of previews: a write that removes or reloads many is allowed by its preview. A token is a digest
  * of the operation, its input and the instant of the preview, so that no process keeps a state for it.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * Walks through channels a page at a time: what a selection means, counted or acted upon, without one call that holds
+ * Walks through channels a page at a time: the jobs of a selection, counted or acted upon, without one call that holds
  * all of it.
  *
  * @module
@@ -53,7 +53,7 @@ export async function* pagesOf(
   }
 }
 
-/** Counts what a write would reach, and shows the first of it. */
+/** Counts the jobs that a write would reach, and shows the first of it. */
 export async function previewOf(
   desk: Desk,
   operation: string,

@@ -1,5 +1,5 @@
 /**
- * Metrics for Prometheus: what relays tell and what their queues hold, as a page that is scraped.
+ * Metrics for Prometheus: the events of relays and the counts of their queues, as a page that is scraped.
  *
  * @module
  */
@@ -33,8 +33,8 @@ export interface Prometheus extends Disposable {
 }
 
 /**
- * Counts what relays tell from now on, and looks at their queues in every interval. The same relay given twice counts
- * once; several workers of a process share their relay's metrics (seed 004).
+ * Counts the events of relays from now on, and looks at their queues in every interval. The same relay given twice
+ * counts once; several workers of a process share their relay's metrics (seed 004).
  *
  * At most 1,000 pairs of a queue and a job's name, and 1,000 queues, are told apart: the rest are `other`.
  *
@@ -70,7 +70,7 @@ export function prometheus<J extends Jobs>(
     }
   }
   const runs = createRuns(runtime.monotonic);
-  /** What was read last, by the store that it was read from: two relays of one transport read the same. */
+  /** The last readings, by the store that it was read from: two relays of one transport read the same. */
   const readings = new Map<object, { readonly at: number; readonly queues: readonly Reading[] }>();
   const watches: Disposable[] = [];
   for (const relay of all) {

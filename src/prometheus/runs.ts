@@ -1,5 +1,5 @@
 /**
- * What the events of a relay say of its runs, counted by queue and name of the job.
+ * The runs of a relay by its events, counted by queue and name of the job.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import { createThroughput, type Throughput } from "./throughput.ts";
 
 /** Pairs of a queue and a job's name that are told apart; the rest are counted together. */
 export const MAX_SERIES: number = 1_000;
-/** What stands for those. */
+/** The stand-in for those. */
 const OTHER = "other";
 
 const OUTCOMES = ["completed", "retrying", "failed", "rescheduled", "released", "stale"] as const;
 type Outcome = (typeof OUTCOMES)[number];
 
-/** What is known of one queue and name. */
+/** The counts of one queue and name. */
 interface Series {
   readonly labels: { readonly queue: string; readonly job_type: string };
   readonly outcomes: Record<Outcome, number>;
@@ -28,7 +28,7 @@ interface Series {
   running: number;
 }
 
-/** Counts what relays tell. */
+/** Counts the events of relays. */
 export interface Runs extends Disposable {
   /** Hears one more relay; the same one again is heard once. */
   hear(events: JobEvents): void;

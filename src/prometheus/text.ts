@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What a scrape is answered with. */
+/** The answer to a scrape. */
 export const CONTENT_TYPE: string = "text/plain; version=0.0.4; charset=utf-8";
 
 /** A metric with its samples. */

@@ -1,5 +1,5 @@
 /**
- * How many jobs a minute, from what was counted in a window of the last seconds (seed 002).
+ * How many jobs a minute, from the counts in a window of the last seconds (seed 002).
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { checkTime } from "../options.ts";
 export interface Throughput {
   /** Counts so many more, now. */
   add(count: number): void;
-  /** A minute's worth at the rate of the window; of a window that has only begun, at that of what has gone by. */
+  /** A minute's worth at the rate of the window; of a window that has only begun, at that of the time gone by. */
   perMinute(): number;
 }
 

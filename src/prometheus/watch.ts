@@ -37,8 +37,8 @@ export interface Reading extends QueueInfo {
 }
 
 /**
- * Sets a gauge to the counts of every queue, at once and then in every interval, until it is disposed of or the relay is
- * closed (seed 003).
+ * Sets a gauge to the counts of every queue, at once and then in every interval, until it is disposed of or the relay
+ * is closed (seed 003).
  *
  * @throws {TypeError | RangeError} for options that are wrong.
  */
@@ -78,7 +78,7 @@ export function look(
       await runtime.sleep(interval, signal).catch(() => undefined);
     }
   };
-  // Everything in it is caught, but for what the caller's own functions throw: that ends the process as it should.
+  // Everything in it is caught, but for errors of the caller's own functions: that ends the process as it should.
   void loop();
   return { [Symbol.dispose]: () => over.abort(new Error("the watch is over")) };
 }

@@ -1,5 +1,5 @@
 /**
- * The jobs of a schedule: what a tick pushes, and what is pushed by hand beside its ticks.
+ * The jobs of a schedule: those that a tick pushes, and those that are pushed by hand beside its ticks.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What is to be done about a schedule that is due: which of its ticks get a job, and from which tick it goes on. Only
+ * The plan for a schedule that is due: which of its ticks get a job, and from which tick it goes on. Only
  * the tick that is stored and the clock of the store count, so that every worker comes to the same plan.
  *
  * @module
@@ -26,14 +26,14 @@ export interface Left {
   readonly to: number;
 }
 
-/** What is to be done. */
+/** A plan. */
 export interface Plan {
   /** In order; each begins where the one before ends. */
   readonly steps: readonly Step[];
   readonly left: Left | undefined;
 }
 
-/** What a plan is made by. */
+/** The facts that a plan is made by. */
 export interface Clockwork {
   readonly by: Recurrence;
   readonly missed: Missed;

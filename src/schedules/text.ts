@@ -9,7 +9,7 @@ import type { Meta } from "../job.ts";
 import { RECORD_VERSION } from "../job.ts";
 import { quote } from "../options.ts";
 
-/** What is done with ticks that are found due together. */
+/** The policy for ticks that are found due together. */
 export type Missed = "once" | "skip" | "all";
 
 /** Whether a tick has a job while that of an earlier one is live. */
@@ -39,7 +39,7 @@ export interface Definite {
   readonly owner?: string | undefined;
   /** The caller named its queue: a definition that changes its own moves others only. */
   readonly placed?: boolean | undefined;
-  /** What each of its jobs has in its record. */
+  /** The metadata of each of its jobs. */
   readonly meta: Readonly<Partial<Meta>>;
 }
 
@@ -82,14 +82,14 @@ export function readText(text: string): Definite {
   return read;
 }
 
-/** The text without what it is compared by: whether two schedules have the same ticks. */
+/** The text without the parts that are compared apart: whether two schedules have the same ticks. */
 export function sameTicks(one: Definite, other: Definite): boolean {
   return one.when.kind === other.when.kind && one.when.text === other.when.text &&
     one.start === other.start &&
     one.end === other.end;
 }
 
-/** What JSON holds, if it is JSON: the error of a parser would repeat the text. */
+/** The value of a text, if it is JSON: the error of a parser would repeat the text. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -124,7 +124,7 @@ function isInstant(value: unknown): boolean {
 
 /** Why a schedule rests, as it stands in its note. */
 export interface Rest {
-  /** What or whose call paused it; absent where the call did not say. */
+  /** The program or person that paused it; absent where the call did not say. */
   readonly by?: string;
   /** Absent where the call did not say. */
   readonly reason?: string;

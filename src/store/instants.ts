@@ -6,7 +6,7 @@
 
 import { createHeap, type Heap } from "../heap.ts";
 
-/** What has an instant. */
+/** An item with an instant. */
 export interface Timed {
   /** `Infinity`: none. */
   next: number;

@@ -1,19 +1,20 @@
 /**
- * What a store brings for reserve calls that wait: a poll that never waits, and what it needs beside that.
+ * The part that a store brings for reserve calls that wait: a poll that never waits, and its other needs.
  *
  * @module
  */
 
 import type { Delivery, ReserveOptions } from "../exchange.ts";
 
-/** What a poll found. */
+/** The findings of a poll. */
 export interface Found {
   readonly deliveries: readonly Delivery[];
   /** The store's clock, in milliseconds; of whatever epoch. */
   readonly now: number;
   /**
-   * For each of the poll's queues, in their order: when a job is due or a lease ends in it, if nothing else is left in it
-   * for such a poll (`Infinity`: never); absent where something may be left. Where there are no deliveries nothing is left.
+   * For each of the poll's queues, in their order: when a job is due or a lease ends in it, if nothing else is left in
+   * it for such a poll (`Infinity`: never); absent where something may be left. Where there are no deliveries nothing
+   * is left.
    */
   readonly next?: readonly (number | undefined)[] | undefined;
 }
@@ -42,13 +43,16 @@ export interface Slept {
   readonly deadline: number;
 }
 
-/** What a store does for calls that wait; all but `poll` where it has the need. */
+/** The work of a store for calls that wait; all but `poll` where it has the need. */
 export interface WaitersStore {
   /** Begins a poll, and ends it by its `done` or `failed`, at once or later. */
   poll(poll: Poll): void;
-  /** Gives back what a poll brought for a call that had ended. */
+  /** Gives back deliveries of a poll for a call that had ended. */
   giveBack?(deliveries: readonly Delivery[]): Promise<void>;
-  /** Looks, while a call waits, for what no notification tells of, and notifies it. A rejection ends the calls that wait. */
+  /**
+   * Looks, while a call waits, for changes that no notification tells of, and notifies it. A rejection ends the calls
+   * that wait.
+   */
   readonly check?: {
     /** Milliseconds from one check to the next. */
     every(): number;

@@ -1,5 +1,5 @@
 /**
- * What happens while calls sleep: instants of queues come, and the store checks what no notification tells of.
+ * Timers while calls sleep: instants of queues come, and the store checks for changes that no notification tells of.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export function expect(state: State, name: string, time: number): void {
   arm(state);
 }
 
-/** What the store's clock shows now. */
+/** The time of the store's clock. */
 export function tell(state: State, now: number): void {
   state.offset = now - state.runtime.monotonic();
   arm(state);

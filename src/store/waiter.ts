@@ -52,7 +52,7 @@ export interface State {
   readonly instants: Instants<Queue>;
   /** All calls under way. */
   readonly waiters: Set<Waiter>;
-  /** Polls whose answers are to come, and what is given back. */
+  /** Polls whose answers are to come, and give-backs under way. */
   readonly pending: Set<object>;
   /** Called when `pending` is empty. */
   settled: (() => void) | undefined;
@@ -65,11 +65,11 @@ export interface State {
   checked: number;
   lingering: boolean;
   closed: { readonly error: unknown } | undefined;
-  /** Polls what may hold something for a call, or lets it sleep. */
+  /** Polls the queues that may hold a job for a call, or lets it sleep. */
   readonly proceed: (waiter: Waiter) => void;
 }
 
-/** Milliseconds for which what is known of queues is kept when no call waits for them any more. */
+/** Milliseconds for which the state of queues is kept when no call waits for them any more. */
 export const LINGER = 2_000;
 
 function wake(state: State, waiter: Waiter): void {
@@ -78,7 +78,7 @@ function wake(state: State, waiter: Waiter): void {
   state.proceed(waiter);
 }
 
-/** Sees to it that what may hold something is polled; says whether a call was woken for it. */
+/** Sees to it that queues that may hold a job are polled; says whether a call was woken for it. */
 export function heed(state: State, queue: Queue, jobs: number): boolean {
   if (state.closed !== undefined) return false;
   let woken = false;
@@ -172,7 +172,7 @@ function linger(state: State): void {
   });
 }
 
-/** While no call sleeps nothing else does, but what is to be left in a moment. */
+/** While no call sleeps nothing else does, but a timer for queues that are to be left in a moment. */
 function rest(state: State): void {
   state.timer?.alarm.cancel();
   state.timer = undefined;

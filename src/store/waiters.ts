@@ -1,9 +1,9 @@
 /**
  * Reserve calls that wait, over any store: which of them wait for which queues, and which queues may hold something for
- * them. A store brings a poll that never waits, and says by `notify` in which queue something came. A notification names
- * its queue, and that queue alone is polled, for the call that has waited longest.
+ * them. A store brings a poll that never waits, and says by `notify` in which queue something came. A notification
+ * names its queue, and that queue alone is polled, for the call that has waited longest.
  *
- * What is known of a queue outlives the call, so a store must notify each change of its own, whether a call waits or not.
+ * The state of a queue outlives the call, so a store must notify each change of its own, whether a call waits or not.
  * Changes that it does not hear of (those of other processes) it looks for in `check`, while a call waits.
  *
  * @module
@@ -33,8 +33,8 @@ import { findList, firstAsleep, keepList, openFor, type QueueList, setEmpty } fr
 export interface Waiters {
   reserve(queues: readonly string[], options: ReserveOptions): Promise<readonly Delivery[]>;
   /**
-   * Something came to these queues; `jobs`: how many of them, so that as many calls are woken at once (default 1, and one
-   * after the other). Says whether a call was woken.
+   * Something came to these queues; `jobs`: how many of them, so that as many calls are woken at once (default 1, and
+   * one after the other). Says whether a call was woken.
    */
   notify(queues: Iterable<string>, jobs?: ReadonlyMap<string, number>): boolean;
   /** As `notify`, where another process counts on a poll from here. */
@@ -47,15 +47,15 @@ export interface Waiters {
   notifyAll(): void;
   /** Whether a queue is known to be empty. */
   isEmpty(queue: string): boolean;
-  /** What the store's clock shows now. */
+  /** The time of the store's clock. */
   tell(now: number): void;
   /** The calls that wait for a queue end with an error. */
   fail(queue: string, error: unknown): void;
-  /** Ends all calls, and resolves when what polls under way bring has been given back. */
+  /** Ends all calls, and resolves when the deliveries of polls under way have been given back. */
   close(error: unknown): Promise<void>;
 }
 
-/** Milliseconds for which the end waits for polls, so that what they bring can be given back. */
+/** Milliseconds for which the end waits for polls, so that their deliveries can be given back. */
 const FAREWELL = 1_000;
 /** Why a sleep ends early. No caller sees it. */
 const OVER = "over";
@@ -152,13 +152,13 @@ function listOf(
   return { list, first: 0 };
 }
 
-/** Polls what may hold something for a call, or lets it sleep. */
+/** Polls the queues that may hold a job for a call, or lets it sleep. */
 function proceed(state: State, waiter: Waiter): void {
   if (waiter.over) return;
   const { list, first, level, slept, options, queues } = waiter;
   const open = list === undefined ? [] : openFor(list, first, level);
   if (list !== undefined && open.length === 0) return sleep(state, waiter);
-  // What its own process holds must not be taken back by a poll that comes first after a block.
+  // Jobs that its own process holds must not be taken back by a poll that comes first after a block.
   const order = slept ? options.ready?.() : undefined;
   if (order !== undefined) return void order.then(() => proceed(state, waiter));
   poll(state, waiter, open, list === undefined ? queues : open.map(({ queue }) => queue));
@@ -206,7 +206,7 @@ function poll(state: State, waiter: Waiter, open: readonly Queue[], queues: read
   state.store.poll(made);
 }
 
-/** Notes what a poll says of its queues. */
+/** Notes the state of its queues by a poll. */
 function learn(
   state: State,
   open: readonly Queue[],

@@ -1,5 +1,5 @@
 /**
- * Queues for which reserve calls wait, and what is known of each. This outlives the single call, so that a worker that
+ * Queues for which reserve calls wait, and the state of each. This outlives the single call, so that a worker that
  * asks every second costs nothing while nothing changes. Lists of queues are kept, too: a worker names the same ones in
  * turn, and none of a thousand is so much as looked up until something happens in it.
  *
@@ -13,7 +13,7 @@ export type Emptiness = 0 | 1 | 2;
 export interface Waiting {
   /** Waiters of a lower number have waited for longer. */
   readonly number: number;
-  /** What it must find missing before it sleeps. */
+  /** The state that it must have found before it sleeps. */
   readonly level: 1 | 2;
   /** It sleeps until one of its queues is notified. */
   asleep: boolean;
@@ -26,7 +26,7 @@ export interface WatchedQueue<W extends Waiting> {
   empty: Emptiness;
   /** When a job is due or a lease ends, by the store's clock, as far as is known. */
   next: number;
-  /** Notifications since ever, so that a poll knows what came during it. */
+  /** Notifications since ever, so that a poll knows of those during it. */
   changes: number;
   /** Polls under way. */
   polls: number;

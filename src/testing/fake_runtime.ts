@@ -12,9 +12,9 @@ import { turn } from "./turns.ts";
 export interface FakeRuntimeOptions {
   /** The wall clock at the start, in milliseconds since the epoch. Default 2026-01-01T00:00:00Z. */
   readonly now?: number | undefined;
-  /** What `random` and `id` are drawn from; two runtimes of one test want different ones. Default 1. */
+  /** The seed that `random` and `id` are drawn from; two runtimes of one test want different ones. Default 1. */
   readonly seed?: number | undefined;
-  /** What is waited for although it is no part of this process; nothing by default. */
+  /** Work outside of this process that is waited for; nothing by default. */
   readonly outside?: Outside | undefined;
 }
 
@@ -65,7 +65,7 @@ const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
  * Makes a runtime for tests: clocks move only by `advance` and `next`, `random` and `id` repeat from run to run.
  * A sleep of 0 ms needs no `advance`: it ends in the next turn of the event loop.
  *
- * What waits for something outside of the runtime, such as a file or a socket, is not waited for, unless `outside`
+ * Work that waits for something outside of the runtime, such as a file or a socket, is not waited for, unless `outside`
  * says when all is quiet there: wait for its event.
  *
  * @example
@@ -117,7 +117,9 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
     return () => void end();
   }
 
-  /** Chains of awaits need no turn each, but code that hops through the event loop does; each call restarts the count. */
+  /**
+   * Chains of awaits need no turn each, but code that hops through the event loop does; each call restarts the count.
+   */
   async function settle(): Promise<void> {
     let seen = calls;
     for (let quiet = 0, turns = 0; quiet < QUIET_TURNS; turns++) {

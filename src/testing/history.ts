@@ -1,5 +1,5 @@
 /**
- * The checker: reads what happened and says which promises were broken. The same for unit tests, simulations and the
+ * The checker: reads a history and says which promises were broken. The same for unit tests, simulations and the
  * ledgers of fault tests.
  *
  * @module
@@ -14,17 +14,17 @@ export interface CheckOptions {
   /** Milliseconds by which the clocks of the writers may differ. Default 0. */
   readonly slack?: number;
   /**
-   * Whether the history goes on to the end: what is left in the store stands in `left` lines, so that what is missing
-   * is lost. Default `true`.
+   * Whether the history goes on to the end: jobs that are left in the store stand in `left` lines, so that a missing
+   * one is lost. Default `true`.
    */
   readonly complete?: boolean;
 }
 
 /**
- * Says which of the invariants S1 to S19 a history breaks; an empty list when none. What may have happened is counted
- * in favour: a call whose outcome is unknown, a process that was killed before it could write. Of each invariant it
- * sees what a history can show: overlaps, losses and doubles of jobs for certain, S15 to S19 as far as someone wrote
- * down what was alive, counted and buffered.
+ * Says which of the invariants S1 to S19 a history breaks; an empty list when none. An event that may have happened is
+ * counted in favour: a call whose outcome is unknown, a process that was killed before it could write. Of each
+ * invariant it sees the faults that a history can show: overlaps, losses and doubles of jobs for certain, S15 to S19 as
+ * far as someone wrote down which parts were alive, counted and buffered.
  *
  * @example
  * ```ts

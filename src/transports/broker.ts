@@ -29,8 +29,8 @@ export interface BrokerOptions {
    */
   readonly publish: Publish;
   /**
-   * Calls `receive` with each body of a topic from now on; returns, or resolves with, the end of that, if anything
-   * does: a function, or something disposable. The promise of `receive` resolves when the job is done or dead, and
+   * Calls `receive` with each body of a topic from now on; returns, or resolves with, a way to end that, if
+   * there is one: a function, or something disposable. The promise of `receive` resolves when the job is done or dead, and
    * rejects when the body should come again: with `handlesRetries` for each failed run, and when this transport is
    * closed. Whether it does come again is the broker's matter. A throw, or a rejection, in the first round of a run's
    * subscriptions rejects `run`, and none of that round stays subscribed; one that comes later is tried again.

@@ -19,17 +19,6 @@ const AIM: Ceiling = { person: 1, what: 5 };
 /** Folders that are not there yet, with what they may have meanwhile: each number may only fall. */
 const CEILINGS: Readonly<Record<string, Ceiling>> = {
   "README.md, mod.ts": { person: 1, what: 13 },
-  "src/cli": { person: 1, what: 28 },
-  "src/codecs": { person: 1, what: 17 },
-  "src/config": { person: 1, what: 10 },
-  "src/guard": { person: 1, what: 25 },
-  "src/http": { person: 1, what: 24 },
-  "src/middleware": { person: 1, what: 18 },
-  "src/operate": { person: 1, what: 23 },
-  "src/prometheus": { person: 1, what: 21 },
-  "src/schedules": { person: 1, what: 20 },
-  "src/store": { person: 1, what: 23 },
-  "src/testing": { person: 1, what: 23 },
   "src/transports/nats": { person: 1, what: 25 },
   "src/transports/redis": { person: 7, what: 25 },
   "docs": { person: 1.4, what: 18 },

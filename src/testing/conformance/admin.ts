@@ -1,5 +1,5 @@
 /**
- * What an operator sees is what is there, and what an operator does touches what was named and nothing else.
+ * An operator's reads show the jobs that are there, and an operator's writes touch the named jobs and nothing else.
  *
  * @module
  */
@@ -27,7 +27,7 @@ async function reload(lab: Lab, channel: DeadChannel, select: Selection, queue =
   return (await lab.t.reload(queue, channel, select, { ...lab.call, reset: false })).reloaded;
 }
 
-/** Counts at each step equal what the steps did, and what a listing of each channel finds. */
+/** Counts at each step equal those of the steps, and those of a listing of each channel. */
 async function scripted(lab: Lab): Promise<void> {
   const expect = async (part: Partial<Counts>, step: string): Promise<void> => {
     await lab.holds(counted(part), `info ${step}`);

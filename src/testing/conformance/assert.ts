@@ -1,5 +1,5 @@
 /**
- * What the suite claims with: a few checks that need no library and say what they wanted and what they found.
+ * The claims of the suite: a few checks that need no library and say the value wanted and the value found.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export function ok(condition: boolean, claim: string): asserts condition {
   if (!condition) throw new ClaimError(`Wanted: ${claim}`);
 }
 
-/** Claims that two values are the same in structure; bytes, dates, maps and sets are compared by what they hold. */
+/** Claims that two values are the same in structure; bytes, dates, maps and sets are compared by their contents. */
 export function equal(actual: unknown, wanted: unknown, what: string): void {
   const path = difference(actual, wanted, "");
   if (path === undefined) return;

@@ -94,7 +94,7 @@ export function conformance(subject: Subject): readonly Case[] {
   return allCases(subject).filter((one) => one.needs.every((need) => has(subject, need)));
 }
 
-/** Every case, those too that need what the subject does not have. */
+/** Every case, those too that need an ability which the subject does not have. */
 export function allCases(subject: Subject): readonly Case[] {
   return Object.entries(GROUPS).flatMap(([group, claims]) =>
     claims.map(({ name, needs, check }) => ({ group, name, needs, run: () => inLab(subject, check) }))

@@ -1,5 +1,5 @@
 /**
- * What serves the store may go away and come back: nothing that was stored is lost by that.
+ * The server of the store may go away and come back: no stored job is lost by that.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { equal, ok } from "./assert.ts";
 import { counted, job, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";
 
-/** Looks at what is left before it must be nothing. */
+/** Looks at leftovers before there must be none. */
 const LOOKS = 200;
 
 async function restart(lab: Lab): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * A link may be dead and not look so: what serves the store takes what is sent, and answers nothing. Every call ends in
- * its time all the same, and what it left behind is found when the link is alive again.
+ * A link may be dead and not look so: the server takes bytes, and answers nothing. Every call ends in
+ * its time all the same, and jobs that it left behind are found when the link is alive again.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const LATE = 1_500;
 /** The fate of a call. */
 type End<T> = { readonly value: T } | { readonly reason: unknown };
 
-/** Makes a call while nothing answers; it ends in time, and says with a code what it was. */
+/** Makes a call while nothing answers; it ends in time, and says the reason with a code. */
 async function overDeadLink<T>(lab: Lab, name: string, run: (call: Call) => Promise<T>): Promise<End<T>> {
   const resume = await lab.subject.pause?.(lab.store);
   ok(resume !== undefined, "a way to let the link live again");

@@ -1,5 +1,5 @@
 /**
- * A look at the store for causes of lost jobs: it says how bad each thing is and what mends it, and changes nothing.
+ * A look at the store for causes of lost jobs: it says how bad each thing is and names a remedy, and changes nothing.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Short words for what cases with topics do all the time. A transport may copy a job to its groups a moment after
- * the push was answered, so that these words wait for a moment where others would look once.
+ * Short words for things that cases with topics do all the time. A transport may copy a job to its groups a moment
+ * after the push was answered, so that these words wait for a moment where others would look once.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export function publish(lab: Lab, ...jobs: readonly Partial<PushJob>[]): Promise
   return lab.push(...jobs.map((one) => ({ queue: OWN, ...one })));
 }
 
-/** Reserves what comes to a queue, and claims that it is exactly this, in this order. */
+/** Reserves the jobs that come to a queue, and claims that it is exactly this, in this order. */
 export async function gets(lab: Lab, queue: string, wanted: readonly string[]): Promise<readonly Delivery[]> {
   const found: Delivery[] = [];
   while (found.length < wanted.length) {

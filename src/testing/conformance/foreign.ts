@@ -1,6 +1,6 @@
 /**
  * Entries that another program put in, with anything in their fields: none may end a worker or an operator's call, and
- * each ends dead with a reason, or runs where what it says does no harm.
+ * each ends dead with a reason, or runs where its fields do no harm.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { type Claim, claim } from "./claim.ts";
 import { bytes, counted, type Lab, QUEUE } from "./lab.ts";
 import type { ForeignEntry } from "./subject.ts";
 
-/** What becomes of an entry: its handler runs, or it is dead with this reason, or with any. */
+/** The fate of an entry: its handler runs, or it is dead with this reason, or with any. */
 type Fate = "runs" | "undecodable" | "unknown" | "dead";
 
 /** An entry in words, its meaning, and its fate. */
@@ -103,7 +103,7 @@ const FIELDS: readonly Row[] = [
   ["a payload of lists 10,000 deep", { payload: bytes(lists(DEEP)) }, "runs"],
 ];
 
-/** A relay whose handler counts what it gets of each id. */
+/** A relay whose handler counts its runs of each id. */
 interface Ward {
   readonly relay: Relay<typeof JOBS>;
   readonly ran: string[];
@@ -125,7 +125,7 @@ function open(lab: Lab): Ward {
   return { relay, ran };
 }
 
-/** What a call comes to, while time goes by. */
+/** The result of a call, while time goes by. */
 function soon<T>(lab: Lab, promise: Promise<T>, what: string): Promise<T> {
   const told = promise.catch((reason: unknown) => {
     throw new ClaimError(`${what}: wanted an answer, found ${messageOf(reason)}`);

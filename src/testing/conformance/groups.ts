@@ -134,7 +134,7 @@ async function bindUnderWay(lab: Lab): Promise<void> {
   await shows(lab, OWN, {});
 }
 
-/** The ids of what comes to a queue up to the job that was pushed last. */
+/** The ids of the jobs that come to a queue up to the job that was pushed last. */
 async function everything(lab: Lab, queue: string): Promise<readonly string[]> {
   const found: string[] = [];
   while (!found.includes("last")) {

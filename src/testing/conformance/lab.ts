@@ -1,5 +1,5 @@
 /**
- * Where a case works: a store of its own, clients of it, and short words for what cases do all the time.
+ * Where a case works: a store of its own, clients of it, and short words for things that cases do all the time.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Transport } from "../../transport.ts";
 import { ClaimError, equal, only } from "./assert.ts";
 import type { Subject } from "./subject.ts";
 
-/** Counts per channel, without what depends on the clock. */
+/** Counts per channel, without those that depend on the clock. */
 export type Counts = Omit<QueueInfo, "oldest">;
 
 type Options = Partial<ReserveOptions> & { readonly queues?: readonly string[]; readonly from?: Transport };
@@ -28,7 +28,7 @@ export type Ending =
   }
   | { readonly to: DeadChannel; readonly meta: string; readonly reason: string };
 
-/** What a case has at hand. */
+/** The means of a case. */
 export interface Lab {
   readonly subject: Subject;
   readonly store: string;
@@ -49,22 +49,22 @@ export interface Lab {
   expire(): Promise<void>;
   /** Lets time go by until a promise settles, but no more than `ms`. */
   within<T>(promise: Promise<T>, ms: number, what: string): Promise<T>;
-  /** Repeats a call until what serves the store, or the link to it, is found alive again. */
+  /** Repeats a call until the server of the store, or the link to it, is found alive again. */
   eventually<T>(run: () => Promise<T>): Promise<T>;
   /** Another client of the same store. */
   open(): Promise<Transport>;
   push(...jobs: readonly Partial<PushJob>[]): Promise<readonly Pushed[]>;
-  /** Reserves what is there, with a lease that outlasts the case. */
+  /** Reserves the jobs that are there, with a lease that outlasts the case. */
   take(limit?: number, options?: Options): Promise<readonly Delivery[]>;
   /** Reserves the one job that must be there. */
   one(options?: Options): Promise<Delivery>;
-  /** Reserves what comes within a moment. */
+  /** Reserves the jobs that come within a moment. */
   come(limit?: number, options?: Options): Promise<readonly Delivery[]>;
   settle(delivery: Delivery, ending: Ending, from?: Transport): Promise<Settled>;
   counts(queue?: string, from?: Transport): Promise<Counts>;
-  /** The counts of a queue as soon as they are these, or what they are after a moment. */
+  /** The counts of a queue as soon as they are these, or those after a moment. */
   countsOnce(wanted: Counts, queue?: string, from?: Transport): Promise<Counts>;
-  /** Claims what the counts of a queue are; where they are exact at rest only, as soon as all is at rest. */
+  /** Claims the counts of a queue; where they are exact at rest only, as soon as all is at rest. */
   holds(wanted: Counts, what: string, queue?: string, from?: Transport): Promise<void>;
   /** All entries of a channel. */
   entries(channel: Channel, queue?: string): Promise<readonly Entry[]>;
@@ -127,7 +127,7 @@ function createLab(subject: Subject, store: string, t: Transport, open: () => Pr
   const take: Lab["take"] = async (limit = 1, { queues = [QUEUE], from = t, ...rest } = {}) => {
     const options = { slots: limit, lease: long, wait: 0, ...call, ...rest };
     const found = [...await from.reserve(queues, { ...options, limit })];
-    // Where counts are exact at rest only one look may miss what another finds.
+    // Where counts are exact at rest only one look may miss a job that another finds.
     while (!from.features.exactInfo && found.length > 0 && found.length < limit) {
       const slots = options.slots - found.filter(({ lost }) => lost > 0).length;
       const more = await from.reserve(queues, { ...options, limit: limit - found.length, slots, wait: 0 });

@@ -26,7 +26,7 @@ export async function loseOne(lab: Lab): Promise<{ late: Delivery; current: Deli
   return { late, current: only(await lab.come(), "deliveries after the lease") };
 }
 
-/** What a waiting reserve would reclaim stays its holder's until the waiting call is ready. */
+/** A job that a waiting reserve would reclaim stays its holder's until the waiting call is ready. */
 async function waitsUntilReady(lab: Lab): Promise<void> {
   await lab.push({ id: "1" });
   const held = await lab.one({ lease: lab.brief });

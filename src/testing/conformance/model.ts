@@ -20,7 +20,7 @@ export interface ModelJob {
   died: number;
 }
 
-/** What the model can tell and do. */
+/** The verbs of the model. */
 export interface Model {
   /** A number, and a text, that it never gave before. */
   next(): number;

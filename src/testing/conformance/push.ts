@@ -1,5 +1,5 @@
 /**
- * What goes in comes out, as it was, and nothing else is touched.
+ * Each job comes out as it went in, and nothing else is touched.
  *
  * @module
  */

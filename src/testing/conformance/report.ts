@@ -1,5 +1,5 @@
 /**
- * What a transport can do, as the suite shows it: the table of transports in a README.
+ * The abilities of a transport, as the suite shows them: the table of transports in a README.
  *
  * @module
  */
@@ -13,19 +13,19 @@ import type { Need, Subject } from "./subject.ts";
 export interface FailedCase {
   /** The claim. */
   readonly name: string;
-  /** What was wanted, and what was found. */
+  /** The value wanted, and the value found. */
   readonly message: string;
 }
 
-/** What the suite showed of one transport. */
+/** The results of one transport. */
 export interface Examination {
   /** The subject's. */
   readonly name: string;
-  /** What it declares. */
+  /** The features that it declares. */
   readonly features: Features;
   /** Whether every case of a group passed. */
   readonly groups: ReadonlyMap<string, boolean>;
-  /** Whether what is needed is there and every case that needs it passed. */
+  /** Whether all needs are met and every case that needs it passed. */
   readonly needs: ReadonlyMap<Need, boolean>;
   /** How many cases passed. */
   readonly passed: number;
@@ -54,7 +54,7 @@ const CLOCKS: Readonly<Record<Features["clock"], string>> = {
   server: "the server",
 };
 
-/** Runs every case for a subject, one after another, and says what passed. */
+/** Runs every case for a subject, one after another, and says which passed. */
 export async function examine(subject: Subject): Promise<Examination> {
   const failures: FailedCase[] = [];
   let passed = 0;
@@ -76,7 +76,7 @@ export async function examine(subject: Subject): Promise<Examination> {
 }
 
 /**
- * Writes a Markdown table of what the suite showed: one column for each transport, a row for each feature. A feature
+ * Writes a Markdown table of the results: one column for each transport, a row for each feature. A feature
  * is `yes` where it is declared and every case that needs it passed.
  *
  * @example

@@ -1,5 +1,5 @@
 /**
- * Only the current delivery ends a job, once, and each ending does what it says.
+ * Only the current delivery ends a job, once, and each ending has its effect.
  *
  * @module
  */

@@ -9,9 +9,12 @@ import type { Features, Transport } from "../../transport.ts";
 
 /** A transport to be examined. */
 export interface Subject {
-  /** What reports call it. */
+  /** Its name in reports. */
   readonly name: string;
-  /** What the transport declares; a case compares. Stated here so that cases can be listed without opening a store. */
+  /**
+   * The features that the transport declares; a case compares. Stated here so that cases can be listed without opening
+   * a store.
+   */
   readonly features: Features;
   /**
    * Opens a transport on the store of that name, ready for calls. A new name is an empty store. The same name again,
@@ -24,31 +27,35 @@ export interface Subject {
    */
   restart?(store: string): Promise<void>;
   /**
-   * Lets whatever serves the store fall silent: it takes what is sent and answers nothing, as a stopped process or a
-   * cable that was pulled. Resolves with what lets it go on.
+   * Lets whatever serves the store fall silent: it takes bytes and answers nothing, as a stopped process or a
+   * cable that was pulled. Resolves with a function that lets it go on.
    */
   pause?(store: string): Promise<() => Promise<void>>;
   /** Puts in an entry as another program would, without anything of ours around the payload. */
   raw?(store: string, queue: string, payload: Uint8Array): Promise<void>;
   /**
    * Puts in an entry as another program would, with any of the fields that such a program can write; rejects where the
-   * store refuses such an entry. It may refuse names, ids and payloads, and must take any metadata of less than 30,000 characters.
+   * store refuses such an entry. It may refuse names, ids and payloads, and must take any metadata of less than 30,000
+   * characters.
    */
   inject?(store: string, entry: ForeignEntry): Promise<void>;
   /**
    * Makes one queue of the store unusable, as a key of a wrong type or a permission that is missing does: the transport
-   * cannot reserve from it, and can from every other. Resolves with what mends it.
+   * cannot reserve from it, and can from every other. Resolves with a function that mends it.
    */
   spoil?(store: string, queue: string): Promise<() => Promise<void>>;
-  /** Lets the store forget all that is in it, under the clients that are open: they find it empty, and no call fails for it. */
+  /**
+   * Lets the store forget all that is in it, under the clients that are open: they find it empty, and no call fails for
+   * it.
+   */
   lose?(store: string): Promise<void>;
   /** The clock of its transports, for workers upon them. Default: the system's. */
   runtime?(): Runtime;
   /** An entry of another program can be without a payload. */
   readonly bare?: true;
   /**
-   * Begins a transaction of the caller's on the store, for a transport with `transactions`; `handle` is what its calls
-   * take.
+   * Begins a transaction of the caller's on the store, for a transport with `transactions`; `handle` is the object that
+   * its calls take.
    */
   transaction?(store: string): Promise<SubjectTransaction>;
   /** The transport has `topics`; a case compares. */
@@ -71,7 +78,7 @@ export interface Subject {
   readonly scale?: number;
 }
 
-/** An entry of another program: what is absent the program leaves out. */
+/** An entry of another program: the program leaves absent fields out. */
 export interface ForeignEntry {
   /** Where it is put. */
   readonly queue: string;
@@ -87,7 +94,7 @@ export interface ForeignEntry {
 
 /** A transaction that a subject began. */
 export interface SubjectTransaction {
-  /** What the transport's `transactions` take. */
+  /** The handle that the transport's `transactions` take. */
   readonly handle: object;
   /** Ends it, and gives its handle back. */
   commit(): Promise<void>;
@@ -122,7 +129,7 @@ export interface Case {
   readonly group: string;
   /** The claim; no two cases have the same. */
   readonly name: string;
-  /** What it needs; empty when it holds for every transport. */
+  /** Its needs; empty when it holds for every transport. */
   readonly needs: readonly Need[];
   /** Opens a store of its own, examines it, closes it; rejects when the claim does not hold. */
   run(): Promise<void>;

@@ -1,5 +1,5 @@
 /**
- * What is pushed to a topic goes to each of its groups, as a job of its own there; while there is none it waits.
+ * A job that is pushed to a topic goes to each of its groups, as a job of its own there; while there is none it waits.
  *
  * @module
  */
@@ -57,7 +57,7 @@ async function members(lab: Lab): Promise<void> {
   for (const queue of [A, B]) {
     const found: string[] = [];
     for (let idle = 0; found.length < ids.length && idle < 15;) {
-      // One may have got what the other waits for.
+      // One may have got the job that the other waits for.
       const wanted = { queues: [queue], wait: lab.ms(200) };
       const parts = await Promise.all(clients.map((from) => lab.come(7, { ...wanted, from })));
       found.push(...parts.flat().map(({ id }) => id));

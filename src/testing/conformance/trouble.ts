@@ -1,5 +1,5 @@
 /**
- * What goes wrong under a running worker: one queue that cannot be used, a store that forgot which groups there are.
+ * Faults under a running worker: one queue that cannot be used, a store that forgot which groups there are.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A random walk through the contract, beside a model. What is delayed is delayed by a year, and leases outlast the
+ * A random walk through the contract, beside a model. A delayed job is delayed by a year, and leases outlast the
  * walk, so that the clock decides nothing.
  *
  * @module
@@ -11,7 +11,7 @@ import { equal, ok } from "./assert.ts";
 import type { Ending, Lab } from "./lab.ts";
 import { createModel, type Model } from "./model.ts";
 
-/** What each step has at hand. */
+/** The means of each step. */
 interface Walk {
   readonly lab: Lab;
   readonly model: Model;

@@ -17,7 +17,7 @@ type Refusal = typeof RangeError | typeof TypeError;
 /** A call that must be refused: its fault, the error's class, and how it is made. */
 type Row = readonly [wrong: string, refusal: Refusal, call: (lab: Lab) => Promise<unknown>];
 
-/** Any value as whatever a call takes: what a program without types may give. */
+/** Any value as whatever a call takes, as a program without types may give it. */
 function as<T>(value: unknown): T {
   return value as T;
 }
@@ -49,7 +49,7 @@ const RESERVES: readonly Row[] = [
   ["a `ready` that is a word", TypeError, reserving({ ready: "yes" })],
 ];
 
-/** One call of each verb, with what bounds it. */
+/** One call of each verb, with its bounds. */
 const CALLS: readonly (readonly [verb: string, call: (t: Transport, call: Call) => Promise<unknown>])[] = [
   ["push", (t, call) => t.push([job()], call)],
   ["reserve", (t, call) => t.reserve([QUEUE], { limit: 1, slots: 1, lease: 1_000, wait: 0, ...call })],

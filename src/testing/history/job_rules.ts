@@ -1,5 +1,5 @@
 /**
- * What must hold in the history of one job: all lines of one id in one queue.
+ * The rules of the history of one job: all lines of one id in one queue.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import {
   type StartLine,
 } from "./lines.ts";
 
-/** The lines of one job, by what they say, each in order of time. */
+/** The lines of one job, by their events, each in order of time. */
 export interface JobHistory {
   readonly name: string;
   /** In the order in which the events began. */
@@ -70,7 +70,7 @@ const nothingLost: Rule = ({ name, lines, dispatches, starts, settles, operation
   }
 };
 
-/** A job whose run failed is not done: what it was to do is lost as if the job had vanished. */
+/** A job whose run failed is not done: its work is lost as if the job had vanished. */
 const failedIsNotDone: Rule = ({ name, lines, settles }, report) => {
   const failed = new Set(lines.flatMap((line) => line.op === "end" && line.failed ? [line.token] : []));
   for (const line of settles) {
@@ -99,7 +99,7 @@ const repeatedOnce: Rule = ({ name, dispatches, starts, settles, operations }, r
   const reloads = operations.filter(({ op }) => op === "reload").length;
   const ends = settles.filter((line) => isFinal(line) && ended(line));
   const again = ends[1 + reloads];
-  // What began later may have been stored when the window was over: an unknown effect may happen late.
+  // A dispatch that began later may have been stored when the window was over: an unknown effect may happen late.
   if (again !== undefined && starts.some((line) => line.token === again.token && line.at <= over)) {
     report("S3", again.at, `${name} was repeated within its window and appeared twice`);
   }
@@ -241,7 +241,7 @@ const deadForAReason: Rule = ({ name, dispatches, starts, settles, operations, l
   }
 };
 
-/** What is known of a job's lives around a call that takes effect somewhere between its beginning and its end. */
+/** The facts of a job's lives around a call that takes effect somewhere between its beginning and its end. */
 function livesAround(
   { dispatches, settles, operations }: JobHistory,
   call: DispatchLine,
@@ -259,7 +259,7 @@ function livesAround(
   );
   return {
     certain: before.length - new Set(tokens).size - removed.length,
-    // What was removed may have been dead before.
+    // A removed job may have been dead before.
     possible: until.length - ends.length,
   };
 }

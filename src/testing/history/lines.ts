@@ -6,7 +6,7 @@
 
 import type { Channel, DeadChannel } from "../../job.ts";
 
-/** What every line has. */
+/** The fields of every line. */
 export interface LineBase {
   /** When it was over, in milliseconds by a clock that all writers share. */
   readonly at: number;
@@ -18,7 +18,7 @@ export interface LineBase {
   readonly outcome?: "ok" | "fail" | "unknown";
 }
 
-/** What names a job. */
+/** The fields that name a job. */
 export interface JobLine extends LineBase {
   /** The queue. */
   readonly queue: string;
@@ -28,7 +28,7 @@ export interface JobLine extends LineBase {
 
 /** A job was handed in. */
 export interface DispatchLine extends JobLine {
-  /** What happened. */
+  /** The event. */
   readonly op: "dispatch";
   /** Default `stored`. */
   readonly status?: "stored" | "duplicate";
@@ -36,7 +36,7 @@ export interface DispatchLine extends JobLine {
   readonly digest?: string;
   /** The instant before which it must not run. */
   readonly due?: number;
-  /** Runs in all; what is not said is not checked. */
+  /** Runs in all; not checked where it is absent. */
   readonly maxAttempts?: number;
   /** Present when the caller chose the id. */
   readonly idWindow?: number;
@@ -50,7 +50,7 @@ export interface DispatchLine extends JobLine {
 
 /** A handler began. */
 export interface StartLine extends JobLine {
-  /** What happened. */
+  /** The event. */
   readonly op: "start";
   /** The delivery's. */
   readonly token: string;
@@ -64,11 +64,11 @@ export interface StartLine extends JobLine {
 
 /** A lease was to be moved. */
 export interface ExtendLine extends JobLine {
-  /** What happened. */
+  /** The event. */
   readonly op: "extend";
   /** The delivery's. */
   readonly token: string;
-  /** What the transport answered. */
+  /** The transport's answer. */
   readonly state: "held" | "stale";
   /** When the lease ends then. */
   readonly until: number;
@@ -76,7 +76,7 @@ export interface ExtendLine extends JobLine {
 
 /** A handler came to its end. */
 export interface EndLine extends JobLine {
-  /** What happened. */
+  /** The event. */
   readonly op: "end";
   /** The delivery's. */
   readonly token: string;
@@ -86,13 +86,13 @@ export interface EndLine extends JobLine {
 
 /** A delivery was to be ended. */
 export interface SettleLine extends JobLine {
-  /** What happened. */
+  /** The event. */
   readonly op: "settle";
   /** The delivery's. */
   readonly token: string;
   /** Where it went. */
   readonly to: "done" | "again" | "release" | DeadChannel;
-  /** What the transport answered. */
+  /** The transport's answer. */
   readonly state: "settled" | "stale";
   /** `again`: when it is due. */
   readonly due?: number;
@@ -106,15 +106,15 @@ export interface SettleLine extends JobLine {
 
 /** An operator returned a dead job to work, or removed one. */
 export interface OperateLine extends JobLine {
-  /** What happened. */
+  /** The event. */
   readonly op: "reload" | "remove";
   /** `reload`: a full life. */
   readonly reset?: boolean;
 }
 
-/** What was found in the store at the end, when nothing ran any more. */
+/** A job that was in the store at the end, when nothing ran any more. */
 export interface LeftLine extends JobLine {
-  /** What happened. */
+  /** The event. */
   readonly op: "left";
   /** Where it was found. */
   readonly channel: Channel;
@@ -122,21 +122,21 @@ export interface LeftLine extends JobLine {
   readonly reason?: string;
 }
 
-/** What `info` said, and what the listings of the same moment held. */
+/** The counts of `info`, and those of the listings of the same moment. */
 export interface InfoLine extends LineBase {
-  /** What happened. */
+  /** The event. */
   readonly op: "info";
   /** The queue. */
   readonly queue: string;
-  /** What `info` said. */
+  /** The counts of `info`. */
   readonly counts: Readonly<Record<string, number>>;
-  /** What the listings held. */
+  /** The counts of the listings. */
   readonly listed: Readonly<Record<string, number>>;
 }
 
 /** Counts of all queues around an operator's call, while nothing else happened. */
 export interface AroundLine extends LineBase {
-  /** What happened. */
+  /** The event. */
   readonly op: "around";
   /** The queue. */
   readonly queue: string;
@@ -150,7 +150,7 @@ export interface AroundLine extends LineBase {
 
 /** A tick was due while a scheduler was up. */
 export interface TickLine extends LineBase {
-  /** What happened. */
+  /** The event. */
   readonly op: "tick";
   /** The schedule's key. */
   readonly schedule: string;
@@ -160,7 +160,7 @@ export interface TickLine extends LineBase {
 
 /** A worker began to run. */
 export interface RunLine extends LineBase {
-  /** What happened. */
+  /** The event. */
   readonly op: "run";
   /** The process. */
   readonly process: string;
@@ -170,7 +170,7 @@ export interface RunLine extends LineBase {
 
 /** A worker stopped. */
 export interface StopLine extends LineBase {
-  /** What happened. */
+  /** The event. */
   readonly op: "stop";
   /** The process. */
   readonly process: string;
@@ -178,9 +178,9 @@ export interface StopLine extends LineBase {
   readonly alive: number;
 }
 
-/** What a worker's metrics said at its end. */
+/** A worker's metrics at its end. */
 export interface MetricLine extends LineBase {
-  /** What happened. */
+  /** The event. */
   readonly op: "metric";
   /** The process. */
   readonly process: string;
@@ -192,7 +192,7 @@ export interface MetricLine extends LineBase {
 
 /** How full a buffer was. */
 export interface BufferLine extends LineBase {
-  /** What happened. */
+  /** The event. */
   readonly op: "buffer";
   /** The buffer's name. */
   readonly name: string;
@@ -225,11 +225,11 @@ export interface Violation {
   readonly invariant: string;
   /** When. */
   readonly at: number;
-  /** What is wrong. */
+  /** The fault. */
   readonly message: string;
 }
 
-/** Where rules put what they find. */
+/** Where rules put their findings. */
 export type Report = (invariant: string, at: number, message: string) => void;
 
 /** Whether the effect certainly happened. */

@@ -1,5 +1,5 @@
 /**
- * What must hold across jobs: of queues, schedules, workers and buffers.
+ * The rules across jobs: of queues, schedules, workers and buffers.
  *
  * @module
  */
@@ -109,7 +109,7 @@ const nothingAfterStop: Rule = (lines, report) => {
   }
 };
 
-/** What an operator's call changed beyond the channel that it named. */
+/** Changes of an operator's call beyond the channel that it named. */
 const onlyWhatWasNamed: Rule = (lines, report) => {
   for (const line of lines) {
     if (line.op !== "around") continue;

@@ -12,11 +12,11 @@ import type { Drained, Tally } from "../../worker/state.ts";
 export interface JobRun {
   /**
    * `completed`: the job is done. `retrying`: the run failed, and the job would run again. `rescheduled`: it would run
-   * again, and the run did not fail. `failed`: the job is dead. `released`: it was given back without counting. `stale`: its
-   * lease was lost, and its settlement changed nothing.
+   * again, and the run did not fail. `failed`: the job is dead. `released`: it was given back without counting.
+   * `stale`: its lease was lost, and its settlement changed nothing.
    */
   readonly ended: "completed" | "retrying" | "rescheduled" | "failed" | "released" | "stale";
-  /** What the run failed with; of `retrying` and `failed`. */
+  /** The error of the run; of `retrying` and `failed`. */
   readonly error?: Error;
   /** Milliseconds until the next run; of `retrying` and of `rescheduled` with `after` or `every`. */
   readonly delay?: number;
@@ -69,7 +69,7 @@ export function since(later: Drained, earlier: Drained): Drained {
   };
 }
 
-/** What of an event's detail says how a run ended, and is no fact of its job. */
+/** The part of an event's detail that says how a run ended, and is no fact of its job. */
 const PARTS: readonly string[] = ["error", "delay", "at", "payload", "reason", "channel"];
 
 function partsOf(detail: EventMap[End]): Omit<JobRun, "ended"> {

@@ -1,5 +1,5 @@
 /**
- * Whether a handler may run twice: at least once is what a queue can promise, so each handler must bear a second run,
+ * Whether a handler may run twice: a queue can promise at least once, so each handler must bear a second run,
  * and a first one that ended anywhere.
  *
  * @module
@@ -11,19 +11,19 @@ import type { Listener } from "../../listeners.ts";
 import { ClaimError, equal, ok } from "../conformance/assert.ts";
 import { watch } from "./watch.ts";
 
-/** What {@linkcode expectIdempotent} needs. */
+/** The options of {@linkcode expectIdempotent}. */
 export interface IdempotenceOptions<World extends object, Payload, Seen> {
   /** Makes fresh fakes: a mailer, a database. Method calls on them, in any depth, are watched. */
   readonly world: () => World | Promise<World>;
   /** The handler over such fakes. */
   readonly handler: (world: World) => Listener<Payload>;
-  /** What the handler is given, each time. */
+  /** The handler's payload, each time. */
   readonly payload: Payload;
   /** The state of the fakes: values that are compared, such as mails sent and rows stored. */
   readonly observe: (world: World) => Seen | Promise<Seen>;
 }
 
-/** What was played. */
+/** The runs that were played. */
 export interface Idempotence {
   /** The calls that the handler made on the fakes when it ran alone, as `mailer.send`, in their order. */
   readonly calls: readonly string[];
@@ -53,7 +53,7 @@ export interface Idempotence {
  * });
  * ```
  *
- * @throws {Error} named `ClaimError`, which names the call, what was wanted and what was found; when the handler fails
+ * @throws {Error} named `ClaimError`, which names the call, the wanted state and the one found; when the handler fails
  * alone, or makes no call on the fakes; for fakes that are frozen.
  */
 export async function expectIdempotent<World extends object, Payload, Seen>(

@@ -8,7 +8,9 @@ import type { Extended, Held, Settled } from "../../exchange.ts";
 import type { Transport } from "../../transport.ts";
 import { pause } from "../turns.ts";
 
-/** Milliseconds that a delivery may take in which nothing else happens; then its handler is taken to wait for the clock. */
+/**
+ * Milliseconds that a delivery may take in which nothing else happens; then its handler is taken to wait for the clock.
+ */
 const PATIENCE = 100;
 /** Milliseconds that the call to end a lease may take, by a clock that stands still meanwhile. */
 const DEADLINE = 10_000;
@@ -18,8 +20,8 @@ export interface Leases {
   /** The same transport, whose deliveries are known from now on. */
   watch(transport: Transport): Transport;
   /**
-   * Resolves with whether all deliveries are settled, but for those whose handlers wait for the clock. It takes a while to
-   * tell: call it again after a `false`.
+   * Resolves with whether all deliveries are settled, but for those whose handlers wait for the clock. It takes a while
+   * to tell: call it again after a `false`.
    */
   atRest(): Promise<boolean>;
   /** Ends the lease of a job at once; `false` when no delivery of it is out. */
@@ -47,7 +49,7 @@ export function createLeases(): Leases {
     if (out.delete(token)) changes++;
   }
 
-  /** Sends what is not lost, and answers `stale` for what is. */
+  /** Sends for leases that are not lost, and answers `stale` for those that are. */
   async function unlessLost<Item extends Held, Answer>(
     items: readonly Item[],
     send: (held: readonly Item[]) => Promise<readonly Answer[]>,

@@ -1,5 +1,5 @@
 /**
- * What was dispatched: a middleware that keeps it, and claims about it.
+ * Dispatched jobs: a middleware that keeps them, and claims about them.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import { ClaimError, differ, show } from "../conformance/assert.ts";
 
 /** A job that was dispatched. */
 export interface DispatchedJob<Payload> extends Omit<OutgoingJob, "payload"> {
-  /** What its codec reads of what was stored: the schema's input. */
+  /** The payload as its codec reads it: the schema's input. */
   readonly payload: Payload;
 }
 
-/** What was dispatched so far. */
+/** The jobs dispatched so far. */
 export interface Outbox {
-  /** Keeps what the store took, or what ran inline. */
+  /** Keeps jobs that the store took, or that ran inline. */
   readonly dispatch: AroundDispatch;
   /**
    * The jobs of a name whose payload is the wanted one, or of which the function is true; all of the name without it.

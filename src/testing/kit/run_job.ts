@@ -1,6 +1,6 @@
 /**
- * One run of one job's handler, as a worker would make it: validation, codec, middlewares and the judgement of what it
- * returns, over a store that holds this job alone.
+ * One run of one job's handler, as a worker would make it: validation, codec, middlewares and the judgement of its
+ * result returns, over a store that holds this job alone.
  *
  * @module
  */
@@ -16,10 +16,10 @@ import type { Transport } from "../../transport.ts";
 import { memory } from "../../transports/memory.ts";
 import { type JobRun, watchEnds } from "./ends.ts";
 
-/** What {@linkcode TestRelay.runJob} may say of its run. */
+/** The options of {@linkcode TestRelay.runJob}. */
 export interface RunJobOptions
   extends Pick<JobSettings, "id" | "headers" | "requestId" | "maxAttempts" | "timeout" | "backoff"> {
-  /** Which run it is: `context.attempt`, and what `maxAttempts` is compared with. Default 1, the first. */
+  /** Which run it is: `context.attempt`, which is compared with `maxAttempts`. Default 1, the first. */
   readonly attempt?: number | undefined;
   /** Aborts the run, as a worker that is stopped does: the handler's signal has its reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
@@ -34,7 +34,7 @@ export interface Registration {
   readonly options: { readonly group?: string | undefined };
 }
 
-/** What the run's relay shares with the test's. */
+/** The parts that the run's relay shares with the test's. */
 export interface Place {
   readonly options: RelayOptions<Jobs, readonly AnyMiddleware[]>;
   readonly registrations: ReadonlySet<Registration>;

@@ -35,7 +35,9 @@ export type Wanted<Payload> = Payload | ((payload: Payload) => boolean);
 
 /** A relay over memory whose clock the test moves. Nothing runs until the test says so, unless it is `inline`. */
 export interface TestRelay<J extends Jobs, Added = unknown> extends Relay<J, Added> {
-  /** Its clock, which handlers may sleep by. `relay.advance` moves it with workers at work, `runtime.advance` without. */
+  /**
+   * Its clock, which handlers may sleep by. `relay.advance` moves it with workers at work, `runtime.advance` without.
+   */
   readonly runtime: FakeRuntime;
   /**
    * Claims that a job of this name was dispatched, with this payload where one is given; answers all that fit, in their
@@ -63,9 +65,9 @@ export interface TestRelay<J extends Jobs, Added = unknown> extends Relay<J, Add
     options?: RunJobOptions,
   ): Promise<JobRun>;
   /**
-   * Lets so many milliseconds go by with a worker at work: jobs run when they fall due and schedules at their ticks, each at
-   * its own instant. Counts runs as `drain` does. Handlers are waited for; one that waits for the clock goes on when it has
-   * got there. What takes longer than 100 real milliseconds is taken to wait for the clock.
+   * Lets so many milliseconds go by with a worker at work: jobs run when they fall due and schedules at their ticks,
+   * each at its own instant. Counts runs as `drain` does. Handlers are waited for; one that waits for the clock goes on
+   * when it has got there. A handler that takes longer than 100 real milliseconds is taken to wait for the clock.
    *
    * @throws {RangeError | TypeError} for wrong milliseconds or options, and while another `advance` is under way.
    */
@@ -73,9 +75,9 @@ export interface TestRelay<J extends Jobs, Added = unknown> extends Relay<J, Add
   /** Lets the next `n` runs fail in the place of their handlers, with this error where one is given. Default 1. */
   failNext(n?: number, error?: Error): void;
   /**
-   * Takes the lease of a running job away, as when its worker was cut off: the job goes to whichever worker asks next, and
-   * the first run's settlement is `stale`. As in a real store, the worker learns of it when it settles or extends: the handler's
-   * signal aborts at the next heartbeat, a third of the lease later.
+   * Takes the lease of a running job away, as when its worker was cut off: the job goes to whichever worker asks next,
+   * and the first run's settlement is `stale`. As in a real store, the worker learns of it when it settles or extends:
+   * the handler's signal aborts at the next heartbeat, a third of the lease later.
    *
    * @throws {Error} when no worker holds a job with this id.
    */
@@ -157,7 +159,7 @@ export function testRelay<
     handle: registering(relay, registrations),
     close,
     [Symbol.asyncDispose]: () => close(),
-    // What the middlewares add is theirs alone; those of the kit add nothing.
+    // The additions of middlewares are theirs alone; those of the kit add nothing.
   } as TestRelay<J, AddedBy<Use>>;
 }
 
@@ -198,7 +200,7 @@ function advancing<J extends Jobs>(relay: Relay<J>, runtime: FakeRuntime): TestR
     const before = counts();
     let failed: { readonly error: unknown } | undefined;
     try {
-      // It is woken by what falls due: between that and the next there is nothing to look for.
+      // It is woken by jobs that fall due: between that and the next there is nothing to look for.
       const worker = relay.worker({ poll: MAX_DELAY, prefetch: 0, ...options });
       worker.run().catch((error) => {
         failed = { error };

@@ -1,5 +1,5 @@
 /**
- * Whether what older programs stored is still read: samples of each version climb to today's, and today's schema takes
+ * Whether payloads of older programs are still read: samples of each version climb to today's, and today's schema takes
  * them.
  *
  * @module
@@ -20,9 +20,9 @@ export type Samples<J extends Jobs> = {
 };
 
 /**
- * Claims that jobs which older programs dispatched are still read: each sample climbs the definition's `upcast` from its
- * version, and the schema takes what comes of it. A job that is named needs a sample of every version that it reads
- * below the newest. Keep the samples for as long as such jobs may wait or lie dead.
+ * Claims that jobs which older programs dispatched are still read: each sample climbs the definition's `upcast` from
+ * its version, and the schema takes the result. A job that is named needs a sample of every version that it reads below
+ * the newest. Keep the samples for as long as such jobs may wait or lie dead.
  *
  * @example
  * ```ts
@@ -94,7 +94,7 @@ async function refusal(
     await validate(schema, name, climbed);
     return undefined;
   } catch (error) {
-    // The samples are the test's own, so that what the schema says of them may be shown.
+    // The samples are the test's own, so that the schema's words of them may be shown.
     const issues = error instanceof InvalidPayloadError
       ? error.issues.map(({ message }) => `: ${message}`)
       : [];

@@ -7,7 +7,7 @@
 
 /** A world whose calls are watched. */
 export interface Watch<World> {
-  /** What the handler is given in the place of the real world. */
+  /** The fakes that the handler gets in the place of the real world. */
   readonly world: World;
   /** The calls so far, as `mailer.send`, in their order. */
   readonly calls: readonly string[];
@@ -23,7 +23,7 @@ class GivenUp extends Error {
 type Method = (...args: unknown[]) => unknown;
 
 /**
- * Watches a world. Properties that hold objects are watched in depth; what a call answers is not.
+ * Watches a world. Properties that hold objects are watched in depth; the answer of a call is not.
  *
  * @param last The number of the call, from 1, that takes effect and never answers; every later one does nothing.
  * @param waiting Names of calls that answer with a promise, as an earlier watch found them: behind the last call they

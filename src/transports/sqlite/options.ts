@@ -20,7 +20,7 @@ export interface SqliteOptions {
    */
   readonly client?: Database | undefined;
   /**
-   * How durable a stored job is. `full` (default): a power cut, at the price of one fsync a transaction. `normal`: a
+   * Which accidents a stored job survives. `full` (default): a power cut, at the price of one fsync a transaction. `normal`: a
    * killed process, but a power cut may take the newest transactions.
    */
   readonly durability?: "full" | "normal" | undefined;
