@@ -55,10 +55,10 @@ function command(name, args, cwd) {
   throw Object.assign(new Error(why), { hopeless: error?.code === "ENOENT" });
 }
 
-/** The Debian mirror that this machine uses; a machine without one is no Debian. */
-function mirror() {
-  const folder = "/etc/apt/sources.list.d";
-  const files = ["/etc/apt/sources.list"];
+/** The Debian mirror that a machine uses, by the folder of apt's settings; a machine without one is no Debian. */
+export function mirror(settings = "/etc/apt") {
+  const folder = join(settings, "sources.list.d");
+  const files = [join(settings, "sources.list")];
   if (existsSync(folder)) files.push(...readdirSync(folder).map((name) => join(folder, name)));
   for (const file of files.filter(existsSync)) {
     const found = /^(?:deb\s(?:.*\s)?|URIs:\s*)(https?:\/\/\S+\/debian)\/?(?:\s|$)/m.exec(

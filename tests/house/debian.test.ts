@@ -1,0 +1,46 @@
+/** Servers are unpacked from the mirror of Debian that the machine is configured with, and from no other. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { mirror } from "../../scripts/lib/debian.mjs";
+
+/** A folder of apt's settings that holds these files. */
+function settings(files: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), "relevo-apt-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  mkdirSync(join(folder, "sources.list.d"));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  return folder;
+}
+
+test.each([
+  ["a line", { "sources.list": "deb http://mirror.test/debian stable main\n" }],
+  ["a line with options", {
+    "sources.list": "deb [signed-by=/k.gpg] http://mirror.test/debian/ stable main\n",
+  }],
+  ["a stanza", {
+    "sources.list.d/debian.sources": "Types: deb\nURIs: http://mirror.test/debian\nSuites: stable\n",
+  }],
+  ["a line behind those of others", {
+    "sources.list": "deb http://other.test/ubuntu stable main\n",
+    "sources.list.d/own.list": "deb http://mirror.test/debian stable main\n",
+  }],
+])("the mirror is found in %s", (_, files) => {
+  expect(mirror(settings(files))).toBe("http://mirror.test/debian");
+});
+
+test.each([
+  ["nothing", {}],
+  ["another distribution's mirror", { "sources.list": "deb http://other.test/ubuntu stable main\n" }],
+  ["a line that is commented out", { "sources.list": "# deb http://mirror.test/debian stable main\n" }],
+  ["another archive of Debian's", { "sources.list": "deb http://mirror.test/debian-security stable main\n" }],
+])("with %s configured there is no mirror, and no other is made up", (_, files) => {
+  expect(() => mirror(settings(files))).toThrow(
+    expect.objectContaining({ message: "no mirror of Debian is configured here", hopeless: true }),
+  );
+});
+
+test("a machine without settings of apt has no mirror", () => {
+  expect(() => mirror(join(tmpdir(), "relevo-no-apt"))).toThrow("no mirror of Debian is configured here");
+});
