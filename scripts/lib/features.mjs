@@ -121,19 +121,24 @@ ${table("W").join("\n")}
 
 function lineOf({ row, what, how, note }, shown, tests) {
   const cell = (text) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
-  if (note?.startsWith("waits: ")) {
-    const [word, ...more] = note.slice("waits: ".length).split("; ");
-    return `| ${row} | ${cell(what)} | ${[WAITS[word], ...more].join("; ")} | | |`;
-  }
-  const example = note?.startsWith("better: ") ? note.slice("better: ".length) : undefined;
-  const better = example === undefined ? "" : `; met in another way: [${example}](../${example})`;
   const names = shown.get(row) ?? [];
   const on = new Set(names.flatMap((name) => partsOf(tests[name]).map(([transport]) => transport || "-")));
   const order = ["memory", "SQLite", "Redis", "NATS", "bridge", "-"];
   const where = order.filter((each) => on.has(each) && (each !== "-" || on.size === 1));
-  return `| ${row} | ${cell(what)} | ${code(how)}${better} | ${names.map(cell).join("<br>")} | ${
-    where.join(", ")
-  } |`;
+  const here = how === undefined ? waiting(note) : code(how) + better(note);
+  return `| ${row} | ${cell(what)} | ${here} | ${names.map(cell).join("<br>")} | ${where.join(", ")} |`;
+}
+
+/** What a row waits for, and what there is of it. */
+function waiting(note) {
+  const [word, ...more] = note.slice("waits: ".length).split("; ");
+  return [WAITS[word], ...more].join("; ");
+}
+
+/** The example of what is met in another way. */
+function better(note) {
+  const example = note?.startsWith("better: ") ? note.slice("better: ".length) : undefined;
+  return example === undefined ? "" : `; met in another way: [${example}](../${example})`;
 }
 
 /** Code stands as it is, but for what would end a cell. */
