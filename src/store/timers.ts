@@ -53,6 +53,12 @@ export function armCheck(state: State): void {
   state.checking = state.alarms.set(Math.max(1, ms), () => check(state));
 }
 
+/** Whether the store would have been checked by now, had a call slept. */
+export function isCheckDue({ store, checking, checked, runtime }: State): boolean {
+  return store.check !== undefined && checking !== "now" &&
+    checked + store.check.every() <= runtime.monotonic();
+}
+
 /** Has the store check. */
 export function check(state: State): void {
   const { store, checking, watched, runtime } = state;

@@ -14,7 +14,7 @@ import type { Delivery, ReserveOptions } from "../exchange.ts";
 import type { Runtime } from "../runtime.ts";
 import { createInstants } from "./instants.ts";
 import type { Found, Poll, WaitersStore } from "./poll.ts";
-import { arm, armCheck, check, expect, ripen, tell } from "./timers.ts";
+import { arm, armCheck, check, expect, isCheckDue, ripen, tell } from "./timers.ts";
 import {
   call,
   dropOld,
@@ -251,13 +251,14 @@ function sleep(state: State, waiter: Waiter): void {
   waiter.asleep = true;
   waiter.slept = true;
   state.asleep++;
+  if (begins && state.store.check?.first && isCheckDue(state)) check(state);
+  else armCheck(state);
+  if (!waiter.asleep) return;
+  arm(state);
   // One that rings during a poll leaves the answer to that.
   waiter.alarm ??= state.alarms.set(rest, () => {
     if (waiter.asleep) end(state, waiter, () => waiter.resolve([]));
   });
-  arm(state);
-  if (begins && state.store.check?.first && state.checking !== "now") check(state);
-  else armCheck(state);
 }
 
 async function close(state: State, error: unknown): Promise<void> {
