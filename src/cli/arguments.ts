@@ -89,7 +89,7 @@ function parsed(
   } catch (error) {
     // The parser's own words name the option; its further advice is for other programs.
     const [first = "the arguments are wrong"] = (error instanceof Error ? error.message : String(error))
-      .split(". ");
+      .split(/\.\s/);
     throw new UsageError(first.charAt(0).toLowerCase() + first.slice(1));
   }
 }

@@ -62,8 +62,11 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
       stdout.write(overview(commands));
       return first === undefined ? 2 : 0;
     }
-    const words = plain(argv.filter((word) => !word.startsWith("-")).slice(0, 2).join(" "));
-    stderr.write(`relevo: there is no command '${words}'\nSee: relevo --help\n`);
+    const words = argv.filter((word) => !word.startsWith("-")).slice(0, 2);
+    const given = plain(words.length === 0 ? first : words.join(" "));
+    const near = commands.map(({ words: all }) => all).filter((all) => all.split(" ")[0] === words[0]);
+    const known = near.length === 0 ? "" : `: there are ${near.join(", ")}`;
+    stderr.write(`relevo: there is no command '${given}'${known}\nSee: relevo --help\n`);
     return 2;
   }
   const rest = argv.slice(command.words.split(" ").length);

@@ -35,7 +35,12 @@ const list = operation<DeadListInput, PageOutput>({
     const [at, from] = cursor === undefined ? [channels[0]] : placeOf(cursor);
     const first = channels.findIndex((channel) => channel === at);
     if (first < 0) {
-      throw new Refusal("input", "Cannot run 'dead.list' as 'cursor' is none of these channels'");
+      throw new Refusal(
+        "input",
+        `Cannot run 'dead.list' as 'cursor' must be that of a page of these channels: current value is ${
+          JSON.stringify(cursor)
+        }`,
+      );
     }
     const jobs: JobView[] = [];
     let inner = from;

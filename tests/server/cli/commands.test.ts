@@ -205,6 +205,13 @@ test.each([
 test.each([
   [["queues", "--url", "postgres://x"], "its scheme must be one of"],
   [["queues", "extra"], "there is one argument too many"],
+  [["jobs"], "there is no command 'jobs': there are jobs list, jobs show, jobs remove, jobs validate"],
+  [["--version"], "there is no command '--version'"],
+  [
+    ["dead", "list", "--cursor", "x"],
+    "'cursor' must be that of a page of these channels: current value is \"x\"",
+  ],
+  [["schedules", "preview", "nightly", "--count", "-1"], "option '--count' argument is ambiguous\nSee"],
   [["jobs", "show"], "<id> is missing"],
   [["dead", "list", "--limit", "5000"], "'limit'"],
   [["dead", "list", "--limit"], "argument missing"],
