@@ -35,10 +35,10 @@ export interface Asking {
 const PAUSE_MIN = 100;
 const PAUSE_MAX = 1_000;
 
-/** Why a pause ends early. Nobody sees it. */
+/** Why a pause ends early. No caller sees it. */
 const OVER = "over";
 
-/** Asks until there is an answer, or nobody waits for it any more. */
+/** Asks until there is an answer, or no caller waits for it any more. */
 export async function ask(asking: Asking, question: Question): Promise<Reply> {
   const { name, runtime, ticket, action } = asking;
   for (let tries = 0;; tries++) {
@@ -97,9 +97,9 @@ export async function rest(runtime: Runtime, ms: number, ticket: Ticket): Promis
  * Makes questions of scripts. The first time over a connection a script goes whole, then by its hash: were the hash
  * tried first, a server that does not know it yet would let the calls that were made later overtake this one.
  *
- * In a Cluster each brings one key more, which nobody has. For while a slot moves, its keys lie here and there, and a
- * script with one key that is missing would be carried out where the slot goes to, beside what has not come yet. Of two
- * keys that are missing both servers say that it must be tried again.
+ * In a Cluster each brings one key more, which no client has. For while a slot moves, its keys lie here and there, and
+ * a script with one key that is missing would be carried out where the slot goes to, beside what has not come yet. Of
+ * two keys that are missing both servers say that it must be tried again.
  */
 export function createScripts(clustered: boolean): (
   script: Script,
@@ -149,7 +149,7 @@ interface Text {
   readonly hash: string;
 }
 
-/** A key that nobody has, in the slot of one that somebody may have. */
+/** A key that no client has, in the slot of one that a client may have. */
 function witnessOf(key: string): string {
   return key.includes("{") ? `${key}~` : `{${key}}~`;
 }

@@ -8,7 +8,10 @@ import type { Call, Delivery, ReserveOptions } from "../../exchange.ts";
 
 /** What an attempt to reserve learnt about a queue in which it found nothing. */
 export interface Quiet {
-  /** The earliest instant at which the queue needs a hand (a due time, a lease end), by the server's clock; else Infinity. */
+  /**
+   * The earliest instant at which the queue needs a hand (a due time, a lease end), by the server's clock; else
+   * Infinity.
+   */
   readonly next: number;
   /** The newest entry of its waiting stream that was ever read for the group: what comes later is fresh. */
   readonly seen: string;
@@ -19,7 +22,7 @@ export interface Attempt {
   readonly deliveries: readonly Delivery[];
   /**
    * Where it found nothing at all: one for each of the queues asked for, in their order, and this client is registered
-   * among those who wait at each of them, if that was asked for. Empty where it found something.
+   * among those that wait at each of them, if that was asked for. Empty where it found something.
    */
   readonly quiet: readonly Quiet[];
   /** Why a queue could not be used; what was taken of others is to be given back then. */
@@ -28,7 +31,7 @@ export interface Attempt {
   readonly now: number;
 }
 
-/** What the waiting needs of those who know the keys. */
+/** The questions of the waiting to the part that knows the keys. */
 export interface Looks {
   /** One look; `register`: when nothing is there, be rung for what comes. */
   attempt(
@@ -42,15 +45,15 @@ export interface Looks {
   /** The key with the earliest instant at which the queue needs a hand: milliseconds since the epoch as text. */
   next(queue: string): string;
   /**
-   * The clock of the server at which a queue lives, in milliseconds since the epoch; asked as by a write, which a replica
-   * refuses.
+   * The clock of the server at which a queue lives, in milliseconds since the epoch; asked as by a write, which a
+   * replica refuses.
    */
   clock(queue: string, call: Call): Promise<number>;
   /** Registers anew, so that the registration does not run out; by plain commands, as few as can be. */
   renew(queues: readonly string[], call: Call): Promise<void>;
-  /** Takes this client out of those who wait. */
+  /** Takes this client out of those that wait. */
   unregister(queues: readonly string[], call: Call): Promise<void>;
-  /** Rings somebody else, after a bell that this client cannot heed. */
+  /** Notifies another client, after a bell that this client cannot heed. */
   pass(queue: string, call: Call): Promise<void>;
 }
 

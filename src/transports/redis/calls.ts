@@ -13,7 +13,7 @@ import { ConnectionLost } from "./errors.ts";
 
 /** One call while it lasts. */
 export interface Ticket {
-  /** Nobody waits for its answer any more: nothing may be sent for it. */
+  /** No caller waits for its answer any more: nothing may be sent for it. */
   readonly over: boolean;
   /** Milliseconds that it may take in all. */
   readonly deadline: number;
@@ -23,7 +23,7 @@ export interface Ticket {
   late: () => unknown;
   /** It is with the server, which may carry it out, and no answer has come. */
   sent: boolean;
-  /** Runs `then` once it is over, whoever ended it; answers what takes this back. */
+  /** Runs `then` once it is over, however it ended; answers a function that takes this back. */
   whenOver(then: () => void): () => void;
 }
 
@@ -33,7 +33,7 @@ export interface Calls {
   run<T>(call: Call, action: string, work: (ticket: Ticket) => Promise<T>): Promise<T>;
   /**
    * Rejects whatever comes, and what was not sent, with `TransportClosed`. What was sent has a moment for its answer;
-   * then nobody will know its outcome.
+   * then its outcome will not be known.
    */
   close(): Promise<void>;
   readonly closed: boolean;
@@ -42,7 +42,7 @@ export interface Calls {
 /** Milliseconds that what was sent has for its answer at the end. */
 const FAREWELL = 1_000;
 
-/** Why a sleep ends early. Nobody sees it. */
+/** Why a sleep ends early. No caller sees it. */
 const ANSWERED = "answered";
 
 /** Makes calls for a transport of that name. */

@@ -1,6 +1,6 @@
 /**
- * The look that makes up for bells that were missed or that nobody rang: raw entries, leases of others that end. Plain
- * commands, one of each kind for all queues of a server.
+ * The poll that makes up for notifications that were missed or never sent: raw entries, leases of others that end.
+ * Plain commands, one of each kind for all queues of a server.
  *
  * @module
  */
@@ -55,7 +55,9 @@ function listOf(reply: Reply): readonly Reply[] {
   return Array.isArray(reply) ? reply : [];
 }
 
-/** The streams in an answer of XREAD: a map of them, or a list of pairs where the connection speaks the older protocol. */
+/**
+ * The streams in an answer of XREAD: a map of them, or a list of pairs where the connection speaks the older protocol.
+ */
 function namesOf(reply: Reply): ReadonlySet<string> {
   const names = new Set<string>();
   for (const part of listOf(reply)) {

@@ -37,13 +37,15 @@ interface Node {
 
 /** Milliseconds that one node may take to tell the map. */
 const MAP_PATIENCE = 2_000;
-/** Milliseconds after which the lines to a node are closed that serves nothing any more: its last answers come first. */
+/**
+ * Milliseconds after which the lines to a node are closed that serves nothing any more: its last answers come first.
+ */
 const RETREAT = 10_000;
 /** Redirections in a row after which there is a pause before each. */
 const HASTE = 4;
 const PAUSE = 100;
 
-/** Why somebody waits no longer for a node: another serves its slots. */
+/** Why a call waits no longer for a node: another serves its slots. */
 const REROUTED = "rerouted";
 
 /** Makes a link; nothing is opened yet. */

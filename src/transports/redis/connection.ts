@@ -27,7 +27,7 @@ export interface Connection {
   suspect(): void;
   /** Another server is to be asked from now on: it ends when the answers are there that are still awaited. */
   retire(): void;
-  /** Runs `then` when it ends, whoever ended it; answers what takes this back. */
+  /** Runs `then` when it ends, however it ended; answers a function that takes this back. */
   whenLost(then: () => void): () => void;
   /** Ends it at once. */
   close(): void;
@@ -53,7 +53,7 @@ const RETIREMENT = 1_000;
 /** Milliseconds of silence after which the system looks whether the other side is there; costs no command. */
 const KEEP_ALIVE = 10_000;
 
-/** Why a socket is cut; nobody sees it. */
+/** Why a socket is cut; no caller sees it. */
 const CUT = new Error("cut");
 
 /** Opens a connection; rejects with what keeps it from being used, having left nothing behind. */
@@ -211,7 +211,7 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
     lose();
   });
   client.on("end", lose);
-  // A channel's slot went to another node: whoever listens finds it anew.
+  // A channel's slot went to another node: its listener finds it anew.
   client.on("sharded-channel-moved", () => {
     moved = true;
     lose();

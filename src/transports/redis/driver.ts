@@ -123,7 +123,7 @@ function hasMethods(value: unknown, methods: readonly string[]): value is object
   return methods.every((method) => typeof Reflect.get(value, method) === "function");
 }
 
-/** Finds node-redis when it is first asked; whoever hands a client over never asks. */
+/** Finds node-redis when it is first asked; a program that hands a client over never asks. */
 export function createDriver(): () => Promise<CreateClient> {
   let found: Promise<CreateClient> | undefined;
   return () =>

@@ -10,7 +10,7 @@ import type { Reader } from "./pack.ts";
 /** A job as its entry has it. */
 export interface Stored {
   readonly id: string;
-  /** Its id is in the index, unless somebody took it out; not so for entries of other programs. */
+  /** Its id is in the index, unless a program took it out; not so for entries of other programs. */
   readonly listed: boolean;
   readonly name: string;
   /** A window into what the server answered. */

@@ -128,7 +128,7 @@ export function elsewhereOf(error: unknown): Elsewhere | undefined {
   return { ask: word === "ASK", address };
 }
 
-/** Whether to try again is of no use before somebody changed something: a password, a version, a certificate. */
+/** Whether to try again is of no use before something is changed: a password, a version, a certificate. */
 export function isLasting(error: unknown): boolean {
   if (error instanceof TransportError) {
     return error.code === "TRANSPORT_INCOMPATIBLE" || lastingCause(error.cause);
@@ -198,7 +198,7 @@ export function refusedBy(name: string, error: unknown): TransportError {
   );
 }
 
-/** A server repeats the arguments of a command that it does not know; they are nobody's business. */
+/** A server repeats the arguments of a command that it does not know; they may be private. */
 function saidBy(error: unknown): string {
   return messageOf(error).replace(/,? with args beginning with:.*$/s, "");
 }

@@ -1,6 +1,6 @@
 /**
  * A line to one server: a connection that is made when it is wanted, and made anew, ever less eagerly, for as long as
- * somebody wants it. Nobody wants it: nothing is tried, and no timer runs.
+ * a call wants it. Where none wants it nothing is tried, and no timer runs.
  *
  * @module
  */
@@ -16,9 +16,9 @@ export interface Line {
   connected(ticket: Ticket): Promise<Connection>;
   /** The connection that there is. */
   readonly connection: Connection | undefined;
-  /** Rejects whoever waits for a connection, and leaves one that is there alone. */
+  /** Rejects the calls that wait for a connection, and leaves one that is there alone. */
   dismiss(reason: unknown): void;
-  /** Ends the connection, and rejects whoever waits for one with `reason`. */
+  /** Ends the connection, and rejects the calls that wait for one with `reason`. */
   close(reason: unknown): void;
 }
 
@@ -43,7 +43,7 @@ const PAUSE_MAX = 2_000;
 /** Milliseconds that a connection must have lasted so that its end is not one more failure in a row. */
 const STEADY = 1_000;
 
-/** Why a pause ends early. Nobody sees it. */
+/** Why a pause ends early. No caller sees it. */
 const DROPPED = "dropped";
 
 /** Makes a line; nothing is opened yet. */
@@ -100,7 +100,7 @@ export function createLine(options: LineOptions): Line {
       const pause = earliest - runtime.monotonic();
       if (pause > 0) {
         pausing = new AbortController();
-        // The last who waited left, or the line is closed: the loop's head sees it.
+        // The last waiting call left, or the line is closed: the loop's head sees it.
         await runtime.sleep(pause, pausing.signal).catch(() => undefined);
         pausing = undefined;
         continue;
@@ -143,7 +143,7 @@ export function createLine(options: LineOptions): Line {
             reject(error);
           },
         };
-        // Whoever is over is not answered by this promise any more, but must not be waited for in vain either.
+        // A call that is over is not answered by this promise any more, but must not be waited for in vain either.
         const stay = ticket.whenOver(() => waiter.reject(DROPPED));
         waiters.add(waiter);
         work();

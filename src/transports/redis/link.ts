@@ -22,7 +22,7 @@ export type Argument = string | Uint8Array;
  */
 export type Reply = Uint8Array | number | null | readonly Reply[];
 
-/** Who hears a shard channel. */
+/** A listener of a shard channel. */
 export interface Listener {
   /** Hears a message; an empty one after a time of deafness, as others may have been missed. */
   heard(message: string): void;

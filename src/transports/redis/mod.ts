@@ -35,7 +35,7 @@ import { createWaiting, typed } from "./waiting.ts";
 export type { Parts } from "./keys.ts";
 export type { RedisClient, RedisKeys, RedisOptions };
 
-/** Milliseconds that giving something back may take that nobody waits for. */
+/** Milliseconds that giving something back may take for which no caller waits. */
 const PATIENCE = 5_000;
 /** The same at the end. */
 const FAREWELL = 1_000;
@@ -43,14 +43,14 @@ const FAREWELL = 1_000;
 /**
  * A transport that keeps jobs in Redis.
  *
- * It connects with the first call, and anew whenever a connection ends and somebody wants one. A call waits for a
+ * It connects with the first call, and anew whenever a connection ends and a call wants one. A call waits for a
  * connection until its deadline is over, and rejects with a `TransportError` then: nothing was sent. What a wrong
  * password, an old server, a wrong type of a key or a read-only replica keep from working rejects at once, with a
  * `code` that says why; a server that is loading or busy is waited for, and `TransportBusy` after the deadline. Full
  * memory rejects pushes with `TransportFull`; nothing of them was stored, and what runs can be settled all the same.
  *
- * Relevo never deletes jobs, but a server may: set `maxmemory-policy noeviction` and `appendonly yes`. Where the server's
- * settings may lose jobs, `warn` is told so once.
+ * Relevo never deletes jobs, but a server may: set `maxmemory-policy noeviction` and `appendonly yes`. Where the
+ * server's settings may lose jobs, `warn` is told so once.
  *
  * @throws {TypeError} When an option is wrong. No message repeats credentials.
  * @throws {RangeError} When a number is out of its range.
@@ -78,7 +78,7 @@ export function redis(options: RedisOptions = {}): Transport {
       ).map(({ says }) => `${says}.`);
       if (dangers.length > 0) warn(`Jobs in ${name} may be lost. ${dangers.join(" ")}`);
     }).catch(() => {
-      // Whoever is told must not bring down what works.
+      // A function that is told must not bring down the rest.
     });
   }
 
@@ -115,7 +115,7 @@ export function redis(options: RedisOptions = {}): Transport {
 
   async function close(): Promise<void> {
     await waiting.close();
-    // Consumers that stay are taken out by whoever sweeps the queue.
+    // Consumers that stay are taken out by the next sweep of the queue.
     if (link.reachable) await model.leave({ deadline: FAREWELL }).catch(() => undefined);
     await link.close();
   }
@@ -157,7 +157,8 @@ export function redis(options: RedisOptions = {}): Transport {
       admitted(call, () => model.remove(queue, channel, select, call)),
     diagnose: (call) => admitted(call, () => model.diagnose(call)),
     topics: {
-      // What the waiting knows of the group's stream may be of another: the topic's was renamed, or the store forgot it.
+      // What the waiting knows of the group's stream may be of another: the topic's was renamed, or the store forgot
+      // it.
       bind: (topic, each, call) =>
         admitted(call, () => model.topics.bind(topic, each, call)).then(() =>
           void waiting.notify([groupQueue(topic, each)])

@@ -35,8 +35,8 @@ export interface RedisOptions {
   readonly cluster?: boolean | undefined;
   /**
    * A connected client of node-redis, of one server or of a Cluster. It is a pattern: all connections are duplicates of
-   * it, made anew where one ends or falls silent, and closed with the transport. The client itself is never closed here,
-   * and nothing of ours waits behind its commands.
+   * it, made anew where one ends or falls silent, and closed with the transport. The client itself is never closed
+   * here, and nothing of ours waits behind its commands.
    */
   readonly client?: RedisClient | undefined;
   /** Options of `node:tls`, such as `ca` or `servername`, for `rediss:`. */
@@ -48,8 +48,8 @@ export interface RedisOptions {
   /** The consumer group of the streams. Default `relevo`. */
   readonly group?: string | undefined;
   /**
-   * Milliseconds at most between two looks for what nobody rang a bell for, while somebody waits, from 100 to 60,000.
-   * Default 2,000: one command a second for all queues of a server. What Relevo stores wakes at once.
+   * Milliseconds at most between two polls for jobs without a notification, while a reserve call waits, from 100 to
+   * 60,000. Default 2,000: one command a second for all queues of a server. What Relevo stores wakes at once.
    */
   readonly check?: number | undefined;
   /** Runs of a job in all where neither it nor the worker says. Default: the core's, 3. */

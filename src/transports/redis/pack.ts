@@ -127,7 +127,7 @@ export function createPacker(): Packer {
   };
 }
 
-/** Reads what a script packed, part after part; whoever reads knows what must come. */
+/** Reads what a script packed, part after part; the reader knows what must come. */
 export class Reader {
   readonly #memory: Buffer;
   readonly #beside: readonly Reply[];

@@ -1,6 +1,6 @@
 /**
  * The set of all queues that ever held a job. It is in a slot of its own, so that it is written beside the scripts and
- * not in them: by the first who pushes to a queue, and by the first who gets something out of it.
+ * not in them: by the first push to a queue, and by the first reserve that gets something out of it.
  *
  * @module
  */
@@ -50,7 +50,7 @@ export function createRegistry(link: Link, runtime: Runtime, key: string): Regis
         if (known.size + names.length > MAX_KNOWN) known.clear();
         for (const name of names) known.add(name);
       } catch {
-        // The jobs are stored, and that is what was asked for; the next who comes by enters the queue.
+        // The jobs are stored, and that is what was asked for; the next call enters the queue.
         for (const name of names) known.delete(name);
       }
     },

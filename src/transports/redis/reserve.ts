@@ -75,7 +75,8 @@ export async function attempt(
   if (deliveries.length === 0) return { deliveries, quiet, now };
   const found = new Set(deliveries.map(({ queue }) => queue));
   if (!registry.knows(found)) {
-    // Entries of other programs may be all that there is of a queue. Nobody waits for this but who asks for the names.
+    // Entries of other programs may be all that there is of a queue. No call waits for this but one that asks for the
+    // names.
     registry.follow(registry.enter([...found], callOf(options))).catch(() => {});
   }
   return { deliveries, quiet: [], now };

@@ -26,7 +26,10 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
     | { readonly all: ReadonlySet<string>; readonly asked: ReadonlySet<string>; readonly since: number }
     | undefined;
 
-  /** Those of the queues that may have recurring jobs: one command for all, as most have none and are asked for every second. */
+  /**
+   * Those of the queues that may have recurring jobs: one command for all, as most have none and are asked for every
+   * second.
+   */
   async function scheduled(queues: readonly string[], call: Call): Promise<readonly string[]> {
     const now = runtime.monotonic();
     const known = had;
@@ -42,7 +45,7 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
   return {
     async put({ queue, key, tick, text, payload, from }, call) {
       call.signal?.throwIfAborted();
-      // Before the schedule, so that a process which dies in between leaves none that nobody looks at.
+      // Before the schedule, so that a process which dies in between leaves none that no worker looks at.
       await link.command(keys.scheduled, ["SADD", keys.scheduled, queue], callOf(call));
       had = undefined;
       const wanted = typeof from === "number" ? instant(from) : from ?? "";

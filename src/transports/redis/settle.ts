@@ -190,8 +190,8 @@ export async function settleAll(
 }
 
 /**
- * Tells whether a token came before, of settlements that are asked for one after another. While the entries of one queue
- * ascend, as those of most batches do, none did, and nothing is remembered.
+ * Tells whether a token came before, of settlements that are asked for one after another. While the entries of one
+ * queue ascend, as those of most batches do, none did, and nothing is remembered.
  */
 function createRepeats(settlements: readonly Settlement[]): (index: number, held: Held) => boolean {
   let last: Held | undefined;
@@ -245,7 +245,7 @@ function extraOf(settlement: Settlement): Packable {
   return [meta, settlement.reason, error, attempts];
 }
 
-/** What people who look with a client of their own want to know; the core reads its metadata instead. */
+/** Fields for people that look with a client of their own; the core reads its metadata instead. */
 function toldBy(meta: string): { readonly error: string; readonly attempts: string } {
   try {
     const { lastError, attempts } = JSON.parse(meta) as {

@@ -1,5 +1,5 @@
 /**
- * Topics: who is bound, and what the first group gets.
+ * Topics: the groups that are bound, and the jobs that the first of them gets.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export function createTopics(context: Context, scripts: TopicScripts): Topics {
       const [answer, heir] = replies(await link.run(scripts.bind, [base], [group], rest()));
       done = answer;
       const name = heir instanceof Uint8Array ? new TextDecoder().decode(heir) : "";
-      // Its queue may hold jobs now, that nobody pushed to it.
+      // Its queue may hold jobs now that no client pushed to it.
       if (name !== "") await registry.enter([groupQueue(topic, name)], rest());
     }
   }

@@ -1,5 +1,5 @@
 /**
- * The map of a Cluster: which node serves a slot. Asked of any node that answers, and anew when somebody waits for a
+ * The map of a Cluster: which node serves a slot. Asked of any node that answers, and anew when a call waits for a
  * node that does not.
  *
  * @module
@@ -17,7 +17,7 @@ import { SLOTS } from "./slots.ts";
 export interface Topology {
   /** The address of the node that serves a slot, as far as is known. */
   owner(slot: number): string | undefined;
-  /** A node said who serves it instead. */
+  /** A node said which one serves it instead. */
   correct(slot: number, address: string): void;
   /** Asks for the map anew, soon, unless that is under way. */
   refresh(): void;
@@ -37,7 +37,7 @@ export interface TopologyOptions {
   readonly drawn: (masters: ReadonlySet<string>) => void;
 }
 
-/** Milliseconds between two maps while somebody waits for a node. */
+/** Milliseconds between two maps while a call waits for a node. */
 const PAUSE = 500;
 
 /** Makes a map that knows nothing yet. */
@@ -69,7 +69,7 @@ export function createTopology({ name, runtime, ask, drawn }: TopologyOptions): 
   }
 
   function refresh(): void {
-    // What keeps it from being drawn is told to those who cannot do without it.
+    // What keeps it from being drawn is told to the calls that cannot do without it.
     drawOnce().catch(() => undefined);
   }
 

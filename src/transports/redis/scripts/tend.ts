@@ -1,7 +1,7 @@
 /**
  * What a queue needs from time to time: lost leases to be taken back, consumers of clients that are gone to be
  * forgotten, due times to be mended. Each in bounded pages; `next` says when it is needed again, or which due time is
- * over of a job that nobody has taken.
+ * over of a job that no worker has taken.
  *
  * @module
  */

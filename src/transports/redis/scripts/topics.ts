@@ -1,6 +1,6 @@
 /**
- * Who gets a topic's jobs. The first group is the heir of what waited; until it has all of that, page by page, pushes
- * go on to the topic itself, behind the rest. Whoever binds next goes on where a process died that was at it.
+ * The groups that get a topic's jobs. The first group is the heir of what waited; until it has all of that, page by
+ * page, pushes go on to the topic itself, behind the rest. The next bind goes on where a process died that was at it.
  *
  * @module
  */

@@ -19,7 +19,7 @@ for _, base in ipairs(KEYS) do call('ZADD', base .. WAITERS, till, ARGV[1]) end
 return 1
 `;
 
-/** Takes a client out of those who wait: KEYS bases, ARGV the instance. */
+/** Takes a client out of those that wait: KEYS bases, ARGV the instance. */
 export function unregisterScript(naming: Naming): Script {
   return script(naming, "unregister", ["allow-oom"], UNREGISTER);
 }
@@ -29,7 +29,7 @@ for _, base in ipairs(KEYS) do call('ZREM', base .. WAITERS, ARGV[1]) end
 return 1
 `;
 
-/** Rings somebody: KEYS the base. */
+/** Notifies a client: KEYS the base. */
 export function passScript(naming: Naming): Script {
   return script(naming, "pass", ["allow-oom"], PASS);
 }
