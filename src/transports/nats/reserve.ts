@@ -111,7 +111,11 @@ function lookFirst(reserve: Reserve, found: QueueStream[]): Promise<Received[]> 
   return inOrder(orders, "take", bounded, async () => {
     await orInterrupted(link.ready(until, "reserve jobs"));
     const all = await orInterrupted(Promise.all(
-      queues.map((queue) => streams.known(queue) ?? (wait > 0 ? streams.make : streams.find)(queue, until)),
+      queues.map((queue) => {
+        // A call that does not wait finds nothing where there is no stream, but not where none can be made.
+        const isMade = wait > 0 || streams.isRefused(queue);
+        return streams.known(queue) ?? (isMade ? streams.make : streams.find)(queue, until);
+      }),
     ));
     found.push(...all.filter((queueStream) => queueStream !== undefined));
     context.tend(found);

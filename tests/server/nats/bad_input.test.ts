@@ -110,7 +110,7 @@ const REFUSING: NatsOptions = {
 
 /** What is said of a subject that begins so. */
 function saysSo(error: Error | undefined, subject: string): void {
-  expect(error).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
+  expect(error).toMatchObject({ code: "TRANSPORT_FORBIDDEN" });
   expect(error?.message).toMatch(/^Cannot publish to '.+' as the server permits it not$/);
   expect(error?.message).toContain(subject.replace("*", ""));
 }
@@ -212,7 +212,7 @@ describeOn(["nats"], `NATS, which refuses`, () => {
         const begun = performance.now();
         for (let n = 0; n < 2; n++) {
           const reason = await rejection(poor.dispatch("work", { n }));
-          expect(reason).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
+          expect(reason).toMatchObject({ code: "TRANSPORT_FORBIDDEN" });
           expect(reason.message).toMatch(new RegExp(`Cannot ${verb} '.+' as the server permits it not`));
         }
         // Long before a call is given up.

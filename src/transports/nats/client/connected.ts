@@ -6,7 +6,7 @@
  */
 
 import { type Alarms, createAlarms } from "../../../alarms.ts";
-import { errorOf, messageOf, TransportClosed } from "../../../errors.ts";
+import { errorOf, messageOf, TransportClosed, TransportError } from "../../../errors.ts";
 import { hush } from "../../../promises.ts";
 import { briefly } from "./briefly.ts";
 import type { NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
@@ -366,5 +366,9 @@ class Connected implements Link {
 }
 
 function notPermitted(verb: string, subject: string, cause: Error): Error {
-  return unavailable(`Cannot ${verb} '${subject}' as the server permits it not`, cause);
+  return new TransportError(
+    "TRANSPORT_FORBIDDEN",
+    `Cannot ${verb} '${subject}' as the server permits it not`,
+    { cause },
+  );
 }

@@ -32,6 +32,7 @@ export interface StreamConfig {
   readonly no_ack?: boolean;
   readonly deny_delete?: boolean;
   readonly deny_purge?: boolean;
+  readonly mirror?: { readonly name: string };
 }
 
 /** A consumer, as the server has it. */
@@ -111,6 +112,8 @@ export function checkStream({ stream, root, owner, ackWait }: QueueStream, confi
   const limit = LIMITS.find(([setting]) => Number(config[setting] ?? 0) > 0);
   const differs = described !== undefined && described !== owner
     ? `it belongs to queue '${described}'`
+    : config.mirror !== undefined
+    ? `it is a mirror of '${config.mirror.name}'`
     : config.retention !== "workqueue"
     ? `its retention must be 'workqueue': current value is '${config.retention}'`
     : !(config.subjects ?? []).includes(`${root}>`)

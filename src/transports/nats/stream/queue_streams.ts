@@ -33,6 +33,8 @@ export interface QueueStreams {
   find(queue: string, until: number): Promise<QueueStream | undefined>;
   /** The stream of a queue that was made or found before on this connection. */
   known(queue: string): QueueStream | undefined;
+  /** Whether the stream of a queue was to be made before, and could not be. */
+  isRefused(queue: string): boolean;
   /** Looks anew at the next call: something of it is gone. */
   forget(queueStream: QueueStream): void;
   /** The same for all. */
@@ -69,6 +71,7 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
   /** Those that were looked at, and on which connection. */
   const looked = new Map<QueueStream, number>();
   const looking = new Map<QueueStream, Promise<boolean>>();
+  const refused = new Set<QueueStream>();
 
   function of(queue: string): QueueStream {
     const found = all.get(queue) ?? unseen(link, queue);
@@ -118,7 +121,10 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
     of,
     async make(queue, until) {
       const queueStream = of(queue);
+      // Until it is there it is refused.
+      refused.add(queueStream);
       await there(queueStream, true, until);
+      refused.delete(queueStream);
       return queueStream;
     },
     async find(queue, until) {
@@ -129,6 +135,7 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
       const queueStream = all.get(queue);
       return queueStream !== undefined && isKnown(queueStream) ? queueStream : undefined;
     },
+    isRefused: (queue) => refused.has(of(queue)),
     forget: (queueStream) => void looked.delete(queueStream),
     forgetAll: () => looked.clear(),
   };

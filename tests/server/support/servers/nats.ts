@@ -1,5 +1,5 @@
 /** NATS servers of tests. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connectNats, type Credentials, type RawNats } from "./nats_client.ts";
@@ -25,6 +25,8 @@ export interface NatsOptions {
   readonly auth?: Credentials;
   /** Speaks TLS alone, over TCP and over WebSocket, with one of the certificates. Default: none. */
   readonly tls?: Certificate;
+  /** With `tls`: takes those clients alone that show the server's own certificate. Default false. */
+  readonly verify?: boolean;
   /** Where its folder is made. Default: where the system keeps what is temporary. */
   readonly root?: string | undefined;
   /** A node of a cluster: its name, its port for the others, and theirs. */
@@ -47,7 +49,9 @@ export interface NatsServer extends Server {
 
 /** Starts a server with JetStream on files, TCP and WebSocket. */
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
-  const { jetstream = true, auth, tls } = options;
+  const { jetstream = true, auth, tls, verify = false } = options;
+  const pem = (name: Certificate | "key"): string => readFileSync(certificateFile(name), "utf8");
+  const shown = tls === undefined || !verify ? undefined : { cert: pem(tls), key: pem("key") };
   const serverName = `relevo-${crypto.randomUUID()}`;
   const host = tls === "cert" ? "localhost" : "127.0.0.1";
   let ports: readonly number[] = [];
@@ -65,7 +69,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
       return ["-c", file, "-l", log];
     },
     async ready(port) {
-      const client = await connectNats(port, auth);
+      const client = await connectNats(port, auth, shown);
       try {
         // A node of a cluster serves when the nodes have chosen a leader, and the cluster waits for that.
         if (client.info.server_name !== serverName) return false;
@@ -81,7 +85,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     url: `${tls === undefined ? "nats" : "tls"}://${host}:${server.port}`,
     ws: `${tls === undefined ? "ws" : "wss"}://${host}:${ports[1]}`,
-    raw: () => connectNats(server.port, auth),
+    raw: () => connectNats(server.port, auth, shown),
     async reconfigure(config) {
       const loaded = async (): Promise<unknown> =>
         (await (await fetch(`http://127.0.0.1:${ports[2]}/varz`)).json())["config_load_time"];
@@ -100,7 +104,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
 }
 
 function configuration(
-  { jetstream = true, limits = {}, config = "", tls, cluster }: NatsOptions,
+  { jetstream = true, limits = {}, config = "", tls, verify = false, cluster }: NatsOptions,
   name: string,
   folder: string,
   [port, ws, http]: readonly number[],
@@ -109,7 +113,9 @@ function configuration(
   const store = `store_dir: ${JSON.stringify(join(folder, "data"))}`;
   const secure = tls === undefined
     ? undefined
-    : `tls { cert_file: "${certificateFile(tls)}", key_file: "${certificateFile("key")}" }`;
+    : `tls { cert_file: "${certificateFile(tls)}", key_file: "${certificateFile("key")}"${
+      verify ? `, ca_file: "${certificateFile(tls)}", verify: true` : ""
+    } }`;
   const nodes = cluster?.routes.map((route) => `"nats://127.0.0.1:${route}"`).join(", ");
   return [
     `server_name: "${name}"`,

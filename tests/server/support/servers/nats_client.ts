@@ -14,7 +14,14 @@ export interface ServerInfo {
 /** Who a connection says it is. */
 export type Credentials =
   | { readonly user: string; readonly pass: string }
-  | { readonly auth_token: string };
+  | { readonly auth_token: string }
+  | { readonly jwt: string };
+
+/** A client's certificate and its key, in PEM. */
+export interface ClientCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
 
 /** A connection to one server. */
 export interface RawNats extends AsyncDisposable {
@@ -30,7 +37,11 @@ const SILENCE = 3_000;
 const TRIES = 20;
 
 /** Connects; rejects when nobody listens or the server does not want us. Over TLS any certificate is taken. */
-export async function connectNats(port: number, auth?: Credentials): Promise<RawNats> {
+export async function connectNats(
+  port: number,
+  auth?: Credentials,
+  certificate?: ClientCertificate,
+): Promise<RawNats> {
   let socket: Socket = connect({ port, host: "127.0.0.1", noDelay: true });
   const inbox = `_INBOX.${crypto.randomUUID()}`;
   const answers = new Map<string, (payload: string) => void>();
@@ -91,7 +102,7 @@ export async function connectNats(port: number, auth?: Credentials): Promise<Raw
     const info = await answered<ServerInfo>((resolve) => void greeted.then(resolve));
     if (info.tls_required === true) {
       socket.removeAllListeners("data");
-      socket = connectTls({ socket, rejectUnauthorized: false });
+      socket = connectTls({ socket, rejectUnauthorized: false, ...certificate });
       hear();
     }
     const options = { verbose: false, pedantic: false, headers: true, no_responders: true, ...auth };

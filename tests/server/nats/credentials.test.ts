@@ -1,0 +1,116 @@
+/** Credentials of NATS by the client's own options: a credentials file, an nkey, and a certificate of the client's. */
+import { Buffer } from "node:buffer";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { credsAuthenticator, nkeyAuthenticator, nkeys } from "@nats-io/transport-node";
+import { expect, test } from "vitest";
+import { job } from "../../../src/testing/conformance/lab.ts";
+import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
+import { certificateFile, startNats } from "../support/servers/nats.ts";
+import { describeOn } from "../support/servers/owned.ts";
+
+const CALL = { deadline: 10_000 };
+const TAKE = { limit: 1, slots: 1, lease: 10_000, wait: 5_000, ...CALL };
+
+type Key = ReturnType<typeof nkeys.createUser>;
+
+/** A token as the server reads it: claims, signed by an nkey. */
+function token(issuer: Key, subject: Key, name: string, claims: object): string {
+  const encoded = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const body = {
+    jti: crypto.randomUUID(),
+    iat: Math.floor(Date.now() / 1_000),
+    iss: issuer.getPublicKey(),
+    sub: subject.getPublicKey(),
+    name,
+    nats: { version: 2, ...claims },
+  };
+  const signed = `${encoded({ typ: "JWT", alg: "ed25519-nkey" })}.${encoded(body)}`;
+  return `${signed}.${Buffer.from(issuer.sign(new TextEncoder().encode(signed))).toString("base64url")}`;
+}
+
+/** An operator, an account with JetStream and a user: a server's configuration, and what the user's file says. */
+function decentralized(): { readonly config: string; readonly creds: string; readonly jwt: string } {
+  const [operator, account, user] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createUser()];
+  const system = nkeys.createAccount();
+  const unlimited = { subs: -1, data: -1, payload: -1 };
+  const jetstream = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
+  const bare = { ...unlimited, imports: -1, exports: -1, wildcards: true, conn: -1, leaf: -1 };
+  const limits = { ...bare, ...jetstream };
+  const systemToken = token(operator, system, "SYS", { type: "account", limits: bare });
+  const accountToken = token(operator, account, "A", { type: "account", limits });
+  const userToken = token(account, user, "u", { type: "user", ...unlimited });
+  return {
+    config: [
+      `operator: "${token(operator, operator, "O", { type: "operator" })}"`,
+      "resolver: MEMORY",
+      `system_account: ${system.getPublicKey()}`,
+      "resolver_preload: {",
+      `${account.getPublicKey()}: "${accountToken}"`,
+      `${system.getPublicKey()}: "${systemToken}" }`,
+    ].join("\n"),
+    // It needs no signature: for the test's own look whether the server serves.
+    jwt: token(account, nkeys.createUser(), "bearer", { type: "user", ...unlimited, bearer_token: true }),
+    creds: [
+      "-----BEGIN NATS USER JWT-----",
+      userToken,
+      "------END NATS USER JWT------",
+      "",
+      "-----BEGIN USER NKEY SEED-----",
+      new TextDecoder().decode(user.getSeed()),
+      "------END USER NKEY SEED------",
+      "",
+    ].join("\n"),
+  };
+}
+
+async function works(options: NatsOptions): Promise<void> {
+  await using transport = nats(options);
+  expect(await transport.push([job({ queue: "work", id: "1" })], CALL)).toEqual(["stored"]);
+  const [delivery] = await transport.reserve(["work"], TAKE);
+  const held = { queue: "work", token: delivery?.token ?? "" };
+  expect(await transport.settle([{ ...held, to: "done" }], CALL)).toEqual(["settled"]);
+}
+
+async function isRefused(options: NatsOptions): Promise<void> {
+  await using transport = nats(options);
+  await expect(transport.queues(CALL)).rejects.toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
+}
+
+describeOn(["nats"], "A user of NATS", () => {
+  test("with a credentials file is let in, and without it refused", async () => {
+    const { config, creds, jwt } = decentralized();
+    await using server = await startNats({ config, auth: { jwt } });
+    const folder = mkdtempSync(join(tmpdir(), "relevo-creds-"));
+    try {
+      const file = join(folder, "user.creds");
+      writeFileSync(file, creds);
+      await works({ servers: server.url, authenticator: credsAuthenticator(readFileSync(file)) });
+      await isRefused({ servers: server.url });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("with an nkey is let in, and with another refused", async () => {
+    const [known, unknown] = [nkeys.createUser(), nkeys.createUser()];
+    await using server = await startNats({
+      config: `authorization { users = [
+        { user: admin, password: p }
+        { nkey: ${known.getPublicKey()} } ] }`,
+      auth: { user: "admin", pass: "p" },
+    });
+    await works({ servers: server.url, authenticator: nkeyAuthenticator(known.getSeed()) });
+    await isRefused({ servers: server.url, authenticator: nkeyAuthenticator(unknown.getSeed()) });
+  });
+
+  test("with a certificate that the server trusts is let in, and without one refused", async () => {
+    await using server = await startNats({ tls: "address", verify: true });
+    const [ca, key] = [certificateFile("address"), certificateFile("key")].map((file) =>
+      readFileSync(file, "utf8")
+    );
+    await works({ servers: server.url, tls: { ca, cert: ca, key } });
+    await isRefused({ servers: server.url, tls: { ca } });
+  });
+});
