@@ -4,6 +4,7 @@ import type { Delivery, Settlement } from "../../src/exchange.ts";
 import { job } from "../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../src/transport.ts";
 import { nats } from "../../src/transports/nats/mod.ts";
+import { becomes } from "../server/support/becomes.ts";
 import { examineTogether } from "../server/support/nats_examined.ts";
 import { natsCluster } from "../server/support/nats_subjects.ts";
 import { startNatsCluster } from "../server/support/servers/nats_cluster.ts";
@@ -12,6 +13,7 @@ import { describeOn, owned } from "../server/support/servers/owned.ts";
 const CALL = { deadline: 30_000 };
 const ACK_WAIT = 30_000;
 const PATIENCE = 120_000;
+const LOOK = { limit: 200, slots: 200, lease: ACK_WAIT, wait: 0, ...CALL };
 /** Queues at a time: alone the servers are done with all before anybody can look. */
 const QUEUES = 8;
 const ROUNDS = 8;
@@ -99,4 +101,43 @@ describeOn(["nats"], "a cluster of three NATS servers keeps the contract", () =>
       })
     );
   }, PATIENCE);
+
+  /** Transports of one queue, as three processes have them, each through a server of its own. */
+  async function three(ackWait: number): Promise<readonly Transport[]> {
+    const { urls } = await cluster();
+    const prefix = `at-once-${crypto.randomUUID()}`;
+    const all = urls.map((servers) => nats({ servers, prefix, ackWait, replicas: 3 }));
+    for (const transport of all) await transport.reserve(["q"], { ...LOOK, wait: 1 });
+    return all;
+  }
+
+  test.concurrent(
+    "of pairs of processes that move one job at once one moves it, and the other is stale",
+    async () => {
+      const [one, two, other] = await three(ACK_WAIT) as [Transport, Transport, Transport];
+      const ids = Array.from({ length: 100 }, (_, n) => `${n}`);
+      await one.push(ids.map((id) => job({ id, queue: "q" })), CALL);
+      const held: Delivery[] = [];
+      while (held.length < ids.length) held.push(...await one.reserve(["q"], { ...LOOK, wait: 5_000 }));
+      const again = ({ queue, token, meta }: Delivery): Settlement => ({ queue, token, to: "again", meta });
+      const dead = ({ queue, token, meta }: Delivery): Settlement => ({
+        queue,
+        token,
+        to: "failed",
+        meta,
+        reason: "r",
+      });
+      const ends = await Promise.all([two.settle(held.map(again), CALL), other.settle(held.map(dead), CALL)]);
+      for (const [n] of held.entries()) {
+        expect(ends.map((all) => all[n]).toSorted()).toEqual(["settled", "stale"]);
+      }
+      const count = (n: number): number => ends[n]?.filter((end) => end === "settled").length ?? 0;
+      await becomes("all are where they were moved", async () => {
+        const { waiting, reserved, failed } = await one.info("q", CALL);
+        return waiting === count(0) && reserved === 0 && failed === count(1);
+      });
+      for (const transport of [one, two, other]) await transport[Symbol.asyncDispose]();
+    },
+    PATIENCE,
+  );
 });

@@ -113,7 +113,7 @@ function lookFirst(reserve: Reserve, found: QueueStream[]): Promise<Received[]> 
     const all = await orInterrupted(Promise.all(
       queues.map((queue) => {
         // A call that does not wait finds nothing where there is no stream, but not where none can be made.
-        const isMade = wait > 0 || streams.isRefused(queue);
+        const isMade = wait > 0 || streams.of(queue).refused;
         return streams.known(queue) ?? (isMade ? streams.make : streams.find)(queue, until);
       }),
     ));

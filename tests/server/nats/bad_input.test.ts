@@ -383,7 +383,7 @@ describeOn(["nats"], `NATS, which refuses`, () => {
       const states = heard(poor.events, "connection");
       await poor.dispatch("work", { n: 1 });
       await isCalm(ground, poor);
-      expect(states).toMatchObject([{ state: "down", error: { code: "TRANSPORT_UNAVAILABLE" } }]);
+      expect(states).toMatchObject([{ state: "down", error: { code: "TRANSPORT_FORBIDDEN" } }]);
       expect(String(states[0]?.error)).toContain("MSG.NEXT");
       const boss = ground.relay(jobs, BOSS);
       const seen: number[] = [];

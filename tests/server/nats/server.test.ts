@@ -196,7 +196,7 @@ describeOn(["nats"], "A server of NATS that refuses", () => {
         await using transport = nats({ servers: server.url, user: "poor", pass: "p" });
         const [pushed] = await transport.push([job({ queue: "work", id: "1" })], CALL);
         expect(pushed).toMatchObject({
-          code: "TRANSPORT_UNAVAILABLE",
+          code: "TRANSPORT_FORBIDDEN",
           message: expect.stringContaining("permits"),
         });
         expect(await transport.push([job({ queue: "other", id: "1" })], CALL)).toEqual(["stored"]);

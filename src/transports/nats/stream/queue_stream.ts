@@ -37,6 +37,8 @@ export interface QueueStream extends QueueNames {
   askedAt: number;
   /** The minute up to which no delayed job is overdue; undefined until it is known. */
   checked: number | undefined;
+  /** It is to be made, or was to be and could not. */
+  refused: boolean;
   /** Calls on it, in their order. */
   readonly order: CallOrder;
 }

@@ -33,8 +33,6 @@ export interface QueueStreams {
   find(queue: string, until: number): Promise<QueueStream | undefined>;
   /** The stream of a queue that was made or found before on this connection. */
   known(queue: string): QueueStream | undefined;
-  /** Whether the stream of a queue was to be made before, and could not be. */
-  isRefused(queue: string): boolean;
   /** Looks anew at the next call: something of it is gone. */
   forget(queueStream: QueueStream): void;
   /** The same for all. */
@@ -71,7 +69,6 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
   /** Those that were looked at, and on which connection. */
   const looked = new Map<QueueStream, number>();
   const looking = new Map<QueueStream, Promise<boolean>>();
-  const refused = new Set<QueueStream>();
 
   function of(queue: string): QueueStream {
     const found = all.get(queue) ?? unseen(link, queue);
@@ -79,12 +76,8 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
     return found;
   }
 
-  async function look(queueStream: QueueStream, make: boolean, until: number): Promise<boolean> {
-    const { epoch } = link;
-    if (!await lookAt(finder, queueStream, make, until)) return false;
-    looked.set(queueStream, epoch);
-    return true;
-  }
+  const look = async (queueStream: QueueStream, make: boolean, until: number): Promise<boolean> =>
+    await lookAt(finder, looked, queueStream, make, until);
 
   /**
    * Whether a stream was looked at on this connection. Another server of the same cluster has what the one before had: a
@@ -121,10 +114,9 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
     of,
     async make(queue, until) {
       const queueStream = of(queue);
-      // Until it is there it is refused.
-      refused.add(queueStream);
+      queueStream.refused = true;
       await there(queueStream, true, until);
-      refused.delete(queueStream);
+      queueStream.refused = false;
       return queueStream;
     },
     async find(queue, until) {
@@ -135,7 +127,6 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
       const queueStream = all.get(queue);
       return queueStream !== undefined && isKnown(queueStream) ? queueStream : undefined;
     },
-    isRefused: (queue) => refused.has(of(queue)),
     forget: (queueStream) => void looked.delete(queueStream),
     forgetAll: () => looked.clear(),
   };
@@ -160,17 +151,20 @@ function unseen({ settings: { prefix, group, replicas, ackWait } }: Link, queue:
     late: 0,
     askedAt: -Infinity,
     checked: undefined,
+    refused: false,
     order: createCallOrder(),
   };
 }
 
+/** Looks at a stream; `looked` takes in on which connection it was found. */
 async function lookAt(
   finder: Finder,
+  looked: Map<QueueStream, number>,
   queueStream: QueueStream,
   make: boolean,
   until: number,
 ): Promise<boolean> {
-  const { link: { settings: { asked, warn, runtime } }, clock, told } = finder;
+  const { link: { epoch, settings: { asked, warn, runtime } }, clock, told } = finder;
   const sentAt = runtime.monotonic();
   const info = await streamOf(finder, queueStream, make, until);
   if (info === undefined) return false;
@@ -192,6 +186,7 @@ async function lookAt(
     told.add(queueStream.stream);
     warn(`Stream '${queueStream.stream}' is used as it is: ${differs.join(", ")}`);
   }
+  looked.set(queueStream, epoch);
   return true;
 }
 
