@@ -20,7 +20,7 @@ import { toolNode } from "./lib/runtimes.mjs";
 const BOUNDS = {
   ".": 64,
   "./admin": 13,
-  "./cli": 76,
+  "./cli": 22,
   "./codecs": 5,
   "./config": 66,
   "./connect": 5,
