@@ -26,6 +26,8 @@ export interface Context {
   readonly registry: Registry;
   /** The queues that it reserved from, and may have left consumers in. */
   readonly visited: Set<string>;
+  /** What the server's clock was ahead of the monotonic one at the last look; undefined before the first. */
+  ahead: number | undefined;
   /** The verbs that this user was found to have the rights for; empty again when something is forbidden. */
   readonly proven: Set<"push" | "reserve">;
 }

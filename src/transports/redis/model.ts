@@ -74,6 +74,7 @@ export function createModel(options: ModelOptions): Model {
     pack: createPacker(),
     registry: createRegistry(link, runtime, keys.queues),
     visited: new Set(),
+    ahead: undefined,
     proven: new Set(),
   };
   const scripts = scriptsOf(options);

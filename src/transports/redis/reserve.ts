@@ -43,7 +43,8 @@ export async function attempt(
     if (limit <= 0) break;
     const register = options.register && deliveries.length === 0 ? REGISTERED : 0;
     const probing = context.proven.has("reserve") ? 0 : 1;
-    const args = [context.instance, lease, limit, slots, register, consumer, probing].map(String);
+    const args = [context.instance, lease, limit, slots, register, consumer, probing, issuedAt(context)]
+      .map(String);
     const reply = await link.run(script, asked.map((queue) => keys.base(queue)), args, callOf(options)).catch(
       (error: unknown) => {
         learn(context, "reserve", error);
@@ -57,6 +58,7 @@ export async function attempt(
     const reader = readerOf(reply);
     reader.length();
     now = reader.number();
+    context.ahead = now - context.runtime.monotonic();
     for (let sections = reader.length(); sections > 0; sections--) {
       reader.length();
       const queue = asked[reader.number() - 1] ?? "";
@@ -114,4 +116,9 @@ function hand(
 function countsIn(reader: Reader): readonly number[] {
   if (!reader.isList()) return [];
   return Array.from({ length: reader.length() }, () => reader.number());
+}
+
+/** The server's time at which a look is issued, as far as it is known: it may be sent after the thread was away. */
+function issuedAt({ ahead, runtime }: Context): string {
+  return ahead === undefined ? "" : (runtime.monotonic() + ahead).toFixed(0);
 }

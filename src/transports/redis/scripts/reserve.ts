@@ -5,7 +5,8 @@
  * the group.
  *
  * KEYS: bases of queues. ARGV: instance, lease, limit, slots, milliseconds for which to be registered among those who
- * wait (0: not at all), consumer, and `1` where it is to be asked first whether the user may. Answers, packed, the time;
+ * wait (0: not at all), consumer, `1` where it is to be asked first whether the user may, and when the look was issued,
+ * or an empty text. Answers, packed, the time;
  * sections of `{key, late, counts, entries}` (late: 1 for entries of the stream of delayed jobs, else 0; counts of
  * deliveries before, one for each entry, or 0 for fresh ones); where there are none what is known of each queue:
  * `{next, seen}`; last why a queue cannot be used, or an empty text. Where payloads are large the answer is a list, and
@@ -31,6 +32,9 @@ const GROWTH = 8;
 /** Entries of one command at most. */
 const PAGE = 1_000;
 
+/** The part of a lease by which a look must be late to spare the leases of its own process. */
+const LATE = 3;
+
 /** Makes the script. */
 export function reserveScript(naming: Naming): Script {
   return script(naming, "reserve", ["allow-oom"], PROBE, TEND, BODY);
@@ -46,6 +50,8 @@ local register = tonumber(ARGV[5])
 local consumer = ARGV[6]
 -- What is reserved must be settled, too.
 if ARGV[7] == '1' then probe(KEYS[1], true) end
+-- A look that its process sent late, as its thread was away, must not take back what that process has had no turn to extend.
+if ARGV[8] ~= '' and now - tonumber(ARGV[8]) > lease / ${LATE} then spared = instance end
 local taken = 0
 local bytes = 0
 local sections = {}

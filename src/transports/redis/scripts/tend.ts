@@ -16,11 +16,16 @@ const EXACT = 512;
 const MENDED = 500;
 /** Bytes of payloads that are put off anew at once. */
 const PAGE_BYTES = 8 * 1024 * 1024;
+/** Milliseconds after which leases that were left alone are looked at again. */
+const AGAIN = 20;
 /** A queue with more leases than can be looked at is looked after this often in the time of one. */
 const LOOKS = 10;
 
 /** Words for scripts that reserve. */
 export const TEND: string = `
+-- The client whose leases are left alone, if there is one.
+local spared
+
 -- Where somebody deleted the due times, those delayed jobs stand in their stream that nothing else would ever find:
 -- they are put off anew. Answers whether there may be more of them.
 local function mend(base)
@@ -78,7 +83,7 @@ local function sweepStream(key, now, state)
   local consumers = redis.pcall('XINFO', 'CONSUMERS', key, GROUP)
   for _, consumer in ipairs(consumers.err and {} or consumers) do
     local name, pending, idle = consumer[2], consumer[4], consumer[6]
-    local _, lease = ownerOf(name)
+    local owner, lease = ownerOf(name)
     local ours = lease or name == '${FREE}' or name == '${BACK}'
     local own = name == '${FREE}' or name == '${BACK}'
     lease = lease or ${FOREIGN_LEASE}
@@ -87,7 +92,8 @@ local function sweepStream(key, now, state)
     elseif not own then
       local ends = now
       local most = state.left
-      if most > 0 then
+      if spared and owner == spared then ends = now + ${AGAIN}
+      elseif most > 0 then
         local rows = call('XPENDING', key, GROUP, 'IDLE', lease, '-', '+', most, name)
         lose(key, rows)
         state.left = most - #rows
