@@ -112,6 +112,42 @@ describeOn(["nats"], "a cluster of three NATS servers keeps the contract", () =>
   }
 
   test.concurrent(
+    "400 ids that three processes push at once into three states are stored once each",
+    async () => {
+      const [one, two, other] = await three(ACK_WAIT) as [Transport, Transport, Transport];
+      const ids = Array.from({ length: 400 }, (_, n) => `${n}`);
+      const jobs = (delay?: number) => ids.map((id) => job({ id, queue: "q", idWindow: 60_000, delay }));
+      let removed = 0;
+      const answers = await Promise.all([
+        one.push(jobs(), CALL),
+        two.push(jobs(600_000), CALL),
+        // A third state: one whose job has ended keeps its id for its window.
+        Promise.all(
+          jobs().map(async (each) => {
+            const [pushed] = await other.push([each], CALL);
+            // One that is on its way to a pull that is left from the first look is not removed.
+            const gone = pushed === "stored"
+              ? await other.remove("q", "waiting", { ids: [each.id] }, CALL)
+              : 0;
+            removed += gone;
+            return pushed;
+          }),
+        ),
+      ]);
+      for (const [n] of ids.entries()) {
+        expect(answers.map((all) => all[n]).toSorted()).toEqual(["duplicate", "duplicate", "stored"]);
+      }
+      const mine = (n: number): number => answers[n]?.filter((answer) => answer === "stored").length ?? 0;
+      await becomes("all are counted", async () => {
+        const { waiting, delayed } = await one.info("q", CALL);
+        return waiting === mine(0) + mine(2) - removed && delayed === mine(1);
+      });
+      for (const transport of [one, two, other]) await transport[Symbol.asyncDispose]();
+    },
+    PATIENCE,
+  );
+
+  test.concurrent(
     "of pairs of processes that move one job at once one moves it, and the other is stale",
     async () => {
       const [one, two, other] = await three(ACK_WAIT) as [Transport, Transport, Transport];
