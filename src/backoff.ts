@@ -97,6 +97,8 @@ function policy(type: BackoffPolicy["type"], base: number, options: BackoffOptio
 
 /** Whether a value is a policy that gives delays. */
 export function isBackoff(value: unknown): value is BackoffPolicy {
+  // Of most jobs there is none, and an error costs more than the rest of an event.
+  if (value === undefined) return false;
   try {
     checkBackoff(value as BackoffPolicy, "read a record");
     return true;
