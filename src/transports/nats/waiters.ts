@@ -37,6 +37,8 @@ interface Store {
   readonly context: () => Context;
   readonly alarms: Alarms;
   readonly posts: Map<QueueStream, Post>;
+  /** That of the last call that waited: a pull outlives the call that it was opened for. */
+  ready: Waiter["ready"];
   closed: boolean;
 }
 
@@ -60,7 +62,7 @@ export function isWorthHanding(received: Received, now: number): boolean {
 /** Makes waiters; no call waits yet. */
 export function createWaiters(runtime: Runtime, context: () => Context): Waiters {
   const alarms = createAlarms(runtime);
-  const store: Store = { runtime, context, alarms, posts: new Map(), closed: false };
+  const store: Store = { runtime, context, alarms, posts: new Map(), ready: undefined, closed: false };
   const { posts } = store;
   return {
     alarms,
@@ -70,6 +72,7 @@ export function createWaiters(runtime: Runtime, context: () => Context): Waiters
       for (const state of states) open(store, post, state);
     },
     join(waiter) {
+      store.ready = waiter.ready ?? store.ready;
       for (const queueStream of waiter.queueStreams) postOf(store, queueStream).waiters.add(waiter);
     },
     leave: (waiter) => leave(store, waiter),
@@ -161,7 +164,7 @@ function stray(store: Store, received: Received): void {
   if (
     received.returns === "lost" && context().deliveries.of(received.queueStream, received.seq) !== undefined
   ) {
-    return work(post, areReady(post).then(() => takeBack(context(), [received], until)));
+    return work(post, areReady(store, post).then(() => takeBack(context(), [received], until)));
   }
   if (received.returns !== undefined) return work(post, takeBack(context(), [received], until));
   // It lay in the socket for long: it goes back, unless it is another's by now, and comes with a lease that is whole.
@@ -171,9 +174,9 @@ function stray(store: Store, received: Received): void {
   wake(store, post, received);
 }
 
-/** Resolves when the workers that wait have settled and extended what they hold. */
-async function areReady({ waiters }: Post): Promise<void> {
-  for (const { ready } of [...waiters]) {
+/** Resolves when the workers of this process have settled and extended what they hold. */
+async function areReady(store: Store, { waiters }: Post): Promise<void> {
+  for (const ready of new Set([...[...waiters].map((waiter) => waiter.ready), store.ready])) {
     for (let order = ready?.(); order !== undefined; order = ready?.()) await order;
   }
 }

@@ -88,7 +88,8 @@ export function blocked(open: () => Transport | Promise<Transport>): void {
     await wait(2 * LEASE);
     await beside.close();
     await Promise.all(idle);
-    expect([...runs]).toEqual([[0, 1], [1, 1], [2, 1], [3, 1]]);
+    // Which of three workers begins first is a matter of what each was asked for.
+    expect([...runs].toSorted()).toEqual([[0, 1], [1, 1], [2, 1], [3, 1]]);
     expect(stale.flat()).toEqual([]);
     expect(await relay.info()).toMatchObject({ waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 });
     await relay.close();

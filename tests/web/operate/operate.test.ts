@@ -179,7 +179,11 @@ test.each([
   ["jobs.list", { limit: 0 }, "'limit': Invalid value"],
   ["jobs.list", { limt: 1 }, "there is no 'limt'"],
   ["dead.list", { channels: ["waiting"] }, "'channels.0': Invalid type"],
-  ["dead.list", { cursor: "elsewhere" }, "'cursor' is none of these channels'"],
+  [
+    "dead.list",
+    { cursor: "elsewhere" },
+    "'cursor' must be that of a page of these channels: current value is",
+  ],
   ["dead.reload", { attempts: 3 }, "'attempts': Invalid type"],
   ["dead.remove", { ids: [] }, "'ids': must name a job"],
   ["queues.list", "all", "'input': Invalid type"],
