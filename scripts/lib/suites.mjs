@@ -12,6 +12,7 @@ const minute = 60_000;
 const long = [
   "{accidents,promises}_sqlite.test.ts",
   "*_redis.test.ts",
+  "blocked_nats.test.ts",
   "servers/*.test.ts",
   "faults/{clock,crashed,killed,leases,locked,poison,revoked,throng,ticks}.test.ts",
   "examples/killed.test.ts",
@@ -19,7 +20,8 @@ const long = [
   "producers.test.ts",
   "sqlite/crash.test.ts",
   "redis/{clock,cluster,invariants,keys,leftovers,operators,pages,refusals,seeds,waiting}.test.ts",
-  "nats/{answers,facts,features,full_store,half_moves,late_bytes,limits,losses,meanwhile,operators}.test.ts",
+  "nats/{answers,atomic,bytes,credentials,facts,features,full_store,half_moves}.test.ts",
+  "nats/{late_bytes,limits,losses,meanwhile,operators,protocols,trouble}.test.ts",
   "nats/{domains,promises,rows,silence,wire}.test.ts",
 ].map((files) => `tests/server/${files}`);
 /** The same of the core: another build of the same engine finds what the first has found. */
