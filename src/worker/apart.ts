@@ -13,6 +13,8 @@ export type Ask = (queue: string) => Promise<void>;
 
 /** Milliseconds in which a transport that failed for every queue is not asked for each of them again. */
 const AGAIN = 10_000;
+/** Failures in a row, with queues parted in between, behind which the reserve itself is at fault and has its pause. */
+const PARTINGS = 4;
 
 /**
  * Parts the queues that do not work from those that do, and resolves as soon as one of the latter is found. `none`:
@@ -24,8 +26,11 @@ export async function partOut(
   ask: Ask,
 ): Promise<"some" | "none" | undefined> {
   const { runtime } = state.bench;
+  state.failures++;
   // One failure is often that of a moment, and of the transport.
-  if (state.drain === undefined && ++state.failures < 2) return undefined;
+  if (state.drain === undefined && state.failures < 2) return undefined;
+  // Each works alone, and together they do not: no queue by itself is at fault.
+  if (state.failures > PARTINGS) return undefined;
   if (runtime.monotonic() - state.partedAt < AGAIN) return undefined;
   const works = state.drain === undefined ? await all(state, queues, ask) : await inTurn(state, queues, ask);
   if (!works) state.partedAt = runtime.monotonic();

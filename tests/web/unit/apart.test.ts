@@ -11,7 +11,7 @@ const jobs = {
   b: { schema: free<number>(), queue: "b" },
   c: { schema: free<number>(), queue: "c" },
 };
-type Fault = (queue: string) => Promise<never> | undefined;
+type Fault = (queue: string, queues: readonly string[]) => Promise<never> | undefined;
 
 interface Scene {
   readonly runtime: FakeRuntime;
@@ -33,7 +33,7 @@ function scene(): Scene {
     reserve(queues, options) {
       made.asked.push({ at: runtime.now(), queues });
       for (const queue of queues) {
-        const failed = made.fault?.(queue);
+        const failed = made.fault?.(queue, queues);
         if (failed !== undefined) return failed;
       }
       return inner.reserve(queues, options);
@@ -135,4 +135,28 @@ test("a drain does what the other queues have, and rejects with what keeps one f
   for (const name of ["a", "b", "c"] as const) await relay.dispatch(name, 1);
   expect(await rejection(relay.drain())).toMatchObject({ code: "TRANSPORT_INCOMPATIBLE" });
   expect(ran.toSorted()).toEqual(["a1", "c1"]);
+});
+
+test("queues that work alone and not together are told as a fault of the reserve, and asked after pauses", async () => {
+  const made = scene();
+  const { runtime, relay, asked, ran } = made;
+  made.fault = (_, queues) => queues.length > 1 ? wrongKey() : undefined;
+  const told = heard(relay.events, "connection");
+  const worker = running(relay);
+  await runtime.advance(60_000);
+  expect(told).toMatchObject([{ state: "down", error: { code: "TRANSPORT_INCOMPATIBLE" } }]);
+  expect(asked.length).toBeLessThan(120);
+  made.fault = undefined;
+  await relay.dispatch("a", 1);
+  await runtime.advance(30_000);
+  expect(ran).toEqual(["a1"]);
+  await worker.abort();
+});
+
+test("a drain of queues that work alone and not together rejects", async () => {
+  const made = scene();
+  const { relay, asked } = made;
+  made.fault = (_, queues) => queues.length > 1 ? wrongKey() : undefined;
+  expect(await rejection(relay.drain())).toMatchObject({ code: "TRANSPORT_INCOMPATIBLE" });
+  expect(asked.length).toBeLessThan(30);
 });
