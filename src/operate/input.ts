@@ -160,6 +160,13 @@ export function inputOf<Input>(
   schema: v.GenericSchema<unknown, Input>,
   given: unknown,
 ): Input {
+  // For valibot a list is an object without the fields.
+  if (Array.isArray(given)) {
+    throw new Refusal(
+      "input",
+      `Cannot run '${operation}' as 'input' must be an object: current value is a list`,
+    );
+  }
   const { success, output, issues } = v.safeParse(schema, given);
   if (success) return output;
   const faults = issues.map((issue) => {

@@ -187,6 +187,7 @@ test.each([
   ["dead.reload", { attempts: 3 }, "'attempts': Invalid type"],
   ["dead.remove", { ids: [] }, "'ids': must name a job"],
   ["queues.list", "all", "'input': Invalid type"],
+  ["dead.reload", [], "'input' must be an object: current value is a list"],
 ])("%s refuses %j before it does anything", async (name, input, wanted) => {
   const error = await rejection(operationOf(name).run(place().desk, input));
   expect(error).toMatchObject({ name: "Refusal", kind: "input" });
