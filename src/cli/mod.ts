@@ -91,8 +91,12 @@ async function runCommand(
   terminal: Terminal,
 ): Promise<number | void> {
   const given: Given = readArguments(rest, { ...command.flags, ...EVERYWHERE }, command.positionals);
-  await using store = createStore(terminal, given);
-  return await command.run({ terminal, given, json: given.has("json"), open: store.open });
+  const store = createStore(terminal, given);
+  try {
+    return await command.run({ terminal, given, json: given.has("json"), open: store.open });
+  } finally {
+    await store.close();
+  }
 }
 
 /** Tells the fault in one line, and whose it is. */

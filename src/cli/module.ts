@@ -10,11 +10,27 @@ import type { Relay } from "../relay.ts";
 import { UsageError } from "./terminal.ts";
 
 /**
+ * Does work with the relay of a module, and closes it. Without `await using`, which Node 22 does not know: it runs this
+ * source as it is.
+ */
+export async function withRelay<Value>(
+  path: string,
+  work: (relay: Relay<Jobs>) => Promise<Value>,
+): Promise<Value> {
+  const relay = await relayOf(path);
+  try {
+    return await work(relay);
+  } finally {
+    await relay.close();
+  }
+}
+
+/**
  * Loads the relay of a module: its export `relay`, else its default one.
  *
  * @throws {UsageError} for a file that cannot be loaded, with its cause, and for one that exports no relay.
  */
-export async function relayOf(path: string): Promise<Relay<Jobs>> {
+async function relayOf(path: string): Promise<Relay<Jobs>> {
   let exports: object;
   try {
     const { resolve } = await import("node:path");

@@ -13,8 +13,9 @@ import type { Given } from "./arguments.ts";
 import { type Terminal, UsageError } from "./terminal.ts";
 
 /** A store that is opened when it is asked for, and closed with the command. */
-export interface Store extends AsyncDisposable {
+export interface Store {
   open(): Promise<Desk>;
+  close(): Promise<void>;
 }
 
 /** Without definitions every queue is one that only the store knows. */
@@ -33,7 +34,7 @@ export function createStore({ env = {}, signal }: Terminal, given: Given): Store
       opened = createRelay({ jobs: {}, transport, log: false, recurrences: [cron] });
       return { relay: opened, now: systemRuntime().now };
     },
-    async [Symbol.asyncDispose]() {
+    async close() {
       await opened?.close();
     },
   };

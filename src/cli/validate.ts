@@ -11,7 +11,7 @@ import type { Relay } from "../relay.ts";
 import type { PayloadFault } from "../stored_payload.ts";
 import { progressOf } from "./ask.ts";
 import { type Command, QUEUE, type Session } from "./command.ts";
-import { relayOf } from "./module.ts";
+import { withRelay } from "./module.ts";
 import { countOf, printJson } from "./print.ts";
 import { plain, UsageError } from "./terminal.ts";
 
@@ -84,9 +84,16 @@ function print({ terminal: { stdout }, given, json }: Session, { queue, faults }
 }
 
 async function validating(session: Session): Promise<number> {
-  const { terminal: { stdout, stderr, signal }, given, json } = session;
   const channels = channelsOf(session);
-  await using relay = await relayOf(given.positionals[0] ?? "");
+  return await withRelay(session.given.positionals[0] ?? "", (relay) => validate(relay, channels, session));
+}
+
+async function validate(
+  relay: Relay<Jobs>,
+  channels: ReturnType<typeof channelsOf>,
+  session: Session,
+): Promise<number> {
+  const { terminal: { stdout, stderr, signal }, given, json } = session;
   const only = given.text("queue");
   const queues = only === undefined ? await relay.queues({ signal }) : [only];
   const progress = progressOf(session.terminal);

@@ -8,7 +8,7 @@ import type { Jobs } from "../definitions.ts";
 import type { Relay } from "../relay.ts";
 import { systemRuntime } from "../runtime.ts";
 import type { Command, Session } from "./command.ts";
-import { relayOf } from "./module.ts";
+import { withRelay } from "./module.ts";
 import { printJson } from "./print.ts";
 import { plain, UsageError } from "./terminal.ts";
 
@@ -29,9 +29,8 @@ async function dispatching({ terminal: { stdout, signal }, given, json }: Sessio
   const [path = "", name = "", text = ""] = given.positionals;
   const payload = payloadOf(text);
   const [id, delay] = [given.text("id"), given.number("delay")];
-  await using relay = await relayOf(path);
   const options = { ...(id === undefined ? {} : { id }), ...(delay === undefined ? {} : { delay }), signal };
-  const dispatched = await relay.dispatch(name, payload, options);
+  const dispatched = await withRelay(path, (relay) => relay.dispatch(name, payload, options));
   if (json) printJson(stdout, [dispatched]);
   else stdout.write(`${dispatched.status} ${plain(dispatched.id)}\n`);
 }
@@ -60,10 +59,14 @@ function lineOf({ completed, retrying, failed }: Tally): string {
   return `${completed} completed, ${retrying} to be retried, ${failed} dead`;
 }
 
-async function working(session: Session): Promise<void> {
-  const { terminal: { stdout, stderr, signal }, given, json } = session;
+function working(session: Session): Promise<void> {
+  const { given } = session;
   const concurrency = given.number("concurrency");
-  await using relay = await relayOf(given.positionals[0] ?? "");
+  return withRelay(given.positionals[0] ?? "", (relay) => workOn(relay, concurrency, session));
+}
+
+async function workOn(relay: Relay<Jobs>, concurrency: number | undefined, session: Session): Promise<void> {
+  const { terminal: { stdout, stderr, signal }, json } = session;
   const tally = follow(relay, session);
   const over = new AbortController();
   const progress = stderr.isTTY && !json ? tellProgress(session, tally, over.signal) : Promise.resolve();

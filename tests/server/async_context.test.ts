@@ -37,9 +37,9 @@ test("handlers follow from the call that started their worker", async () => {
   expect(await seenBy(() => undefined)).toEqual(["start", "start", "start", "start"]);
 });
 
-test.runIf(forgets())("what a handler enters is not there for the next one", async () => {
+test("what a handler enters is not there for the next one, where the runtime forgets it behind a call", async () => {
   const enter = (storage: AsyncLocalStorage<string>, n: number): void => storage.enterWith(`job ${n}`);
-  expect(await seenBy(enter)).toEqual(["start", "job 1", "start", "job 2"]);
+  expect(await seenBy(enter)).toEqual(["start", "job 1", forgets() ? "start" : "job 1", "job 2"]);
 });
 
 test("a handler that runs inline follows from its dispatch", async () => {

@@ -178,7 +178,7 @@ test("rows under names that no queue can have are in none, and no operator's cal
   const transport = open({ path });
   await transport.push([job({ queue: "q" })], call);
   const insert = connection(path).prepare("INSERT INTO relevo_jobs (queue, payload) VALUES (?, '1')");
-  for (const queue of ["a\u0000\n", "a@b@c", "q".repeat(300), "a@"]) insert.run(queue);
+  for (const queue of ["a\u0001\n", "a@b@c", "q".repeat(300), "a@"]) insert.run(queue);
   const queues = await transport.queues(call);
   expect(queues).toEqual(["a@", "q"]);
   for (const queue of queues) expect(await transport.info(queue, call)).toMatchObject({ waiting: 1 });
