@@ -1,5 +1,5 @@
 /**
- * What an operator does: dead jobs back to work, and jobs out for good.
+ * The operator's writes: dead jobs back to work, and jobs out for good.
  *
  * @module
  */
@@ -18,9 +18,9 @@ import type { QueueStream } from "./stream/queue_stream.ts";
 import { deleteMessage, each, lastOfAll, liveOf, pagesOf, purge, scan, subjectsOf } from "./stream/read.ts";
 import { DEAD_TOKEN, idFilter, idToken, liveSubject, stateOfSubject } from "./stream/subjects.ts";
 
-/** Jobs that are removed between two looks at how far each state was delivered. */
+/** Jobs that are removed between two questions how far each state was delivered. */
 const PAGE = 64;
-/** Times that a reload is tried whose id is free by the time that it is looked for. */
+/** Times that a reload is tried whose id is free by the time that its live message is read. */
 const TRIES = 3;
 
 /** Dead to waiting, oldest first. */
@@ -102,7 +102,7 @@ function isMeant(message: Stored, select: Selection): boolean {
     diedAt(message) < before;
 }
 
-/** Brings a dead job back: what waits is stored first, then the dead one is taken away. */
+/** Brings a dead job back: the waiting job is stored first, then the dead one is removed. */
 async function revive(
   context: Context,
   queueStream: QueueStream,
@@ -158,7 +158,7 @@ export async function removeJobs(
   const live = await meant(context, queueStream, channel, select, seen, until);
   let removed = 0;
   for (let start = 0; start < live.length; start += PAGE) {
-    // What has been handed over since is of another channel, and is not removed here.
+    // A job that has been handed over since is of another channel, and is not removed here.
     const now = await deliveredTo(context, queueStream, until);
     const page = live.slice(start, start + PAGE)
       .filter((message) => channelOf(queueStream, message, now) === channel);
@@ -213,8 +213,8 @@ async function meant(
 }
 
 /**
- * Removes a live job. What keeps its id for its window follows it, so that no worker can move it any more; so it is with
- * one that is reserved, whose holder's acknowledgement is sent in its stead.
+ * Removes a live job. A message that keeps its id for its window follows it, so that no worker can move the job any
+ * more; such a message follows a reserved job, too, whose acknowledgement this call sends in its holder's stead.
  */
 async function removeOne(
   context: Context,

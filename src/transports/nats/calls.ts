@@ -13,7 +13,7 @@ import { AnswerLost, isStreamGone, typed } from "./client/errors.ts";
 import type { Context } from "./context.ts";
 import { inOrder } from "./stream/call_order.ts";
 
-/** Hears what ends a wait from outside; returns what calls that off. */
+/** Listens for the end of a wait from outside; returns a function that ends the listening. */
 export type OnEnd = (end: (error: unknown) => void) => () => void;
 
 /** Carries out the calls of one transport. */
@@ -22,7 +22,7 @@ export interface Calls {
   call<T>(bounds: Call, work: (until: number) => Promise<T>): Promise<T>;
   /** The same, once there is a connection. */
   ask<T>(bounds: Call, action: string, work: (until: number) => Promise<T>): Promise<T>;
-  /** Puts something into queues once the calls are through that take from them at this moment. */
+  /** Makes a call that puts messages into queues, once the calls have ended that reserve from them at this moment. */
   inTurn<T>(
     items: readonly { readonly queue: string }[],
     action: string,
@@ -42,7 +42,7 @@ export function createCalls(context: Context): Calls {
   const ends = new Set<(error: unknown) => void>();
   let closing: Promise<void> | undefined;
 
-  /** What ends because the transport was closed says so. */
+  /** The error of a call that ends because the transport was closed says so. */
   function ended(error: unknown): unknown {
     if (isStreamGone(error)) streams.forgetAll();
     const cause = error instanceof AnswerLost ? error.cause : typed(error, "use JetStream");

@@ -1,5 +1,5 @@
 /**
- * What the calls of one transport work with.
+ * The context of a transport: the parts that its calls share.
  *
  * @module
  */
@@ -23,7 +23,10 @@ import type { PullState } from "./stream/subjects.ts";
 export interface Waiter {
   readonly queueStreams: readonly QueueStream[];
   readonly slots: number;
-  /** Waited for before this process takes back what it holds itself: the worker may settle or extend it first. */
+  /**
+   * Waited for before this process takes back a delivery that it holds itself: the worker may settle or extend it
+   * first.
+   */
   readonly ready: ReserveOptions["ready"];
   /** A first job came: it is the waiter's, which waits no more. */
   got(received: Received): void;
@@ -40,15 +43,15 @@ export interface Waiters {
   open(queueStream: QueueStream, states: readonly PullState[]): void;
   join(waiter: Waiter): void;
   leave(waiter: Waiter): void;
-  /** Takes jobs that came while no call waited. */
+  /** Takes out jobs that came while no call waited. */
   spare(queueStream: QueueStream, limit: number, slots: number): Received[];
   /** Resolves when something comes while no call waits, or so many milliseconds later. */
   comes(queueStream: QueueStream, ms: number): Promise<void>;
-  /** Resolves when what this process moves by itself has been moved; undefined when it moves nothing. */
+  /** Resolves when the moves that this process makes by itself have ended; undefined when it makes none. */
   moving(queueStream: QueueStream): Promise<unknown> | undefined;
-  /** Takes in what came for no call in particular. */
+  /** Takes in a job that came for no call in particular. */
   stray(received: Received): void;
-  /** Forgets what was known of the server. */
+  /** Forgets the open pulls, as the link to their server is lost. */
   reset(): void;
   /** Opens pulls anew where a consumer has another leader. */
   moved(stream: string, consumer: string): void;
@@ -67,6 +70,6 @@ export interface Context {
   readonly inFlight: InFlight;
   readonly deaths: Deaths;
   readonly room: Room;
-  /** Looks after queues now and then. */
+  /** Maintains queues now and then. */
   readonly tend: (queueStreams: readonly QueueStream[]) => void;
 }

@@ -1,5 +1,5 @@
 /**
- * What may lose jobs that are in JetStream, or refuse them: the account's limits, and each stream's storage and copies.
+ * Causes of lost or refused jobs of JetStream: the account's limits, and each stream's storage and copies.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { queueOf, type StreamConfig } from "./stream/config_check.ts";
 import { timeOf } from "./stream/message.ts";
 import { each } from "./stream/read.ts";
 
-/** What an account uses, and may use; -1 is no limit. */
+/** The use of an account, and its limits; -1 is no limit. */
 interface Account {
   readonly memory: number;
   readonly storage: number;
@@ -26,7 +26,7 @@ interface Account {
   readonly tiers?: Readonly<Record<string, Account>>;
 }
 
-/** What is asked of a stream. */
+/** The state of a stream, as far as it is asked for. */
 interface StreamState {
   readonly ts?: string;
   readonly config: StreamConfig;
@@ -45,20 +45,20 @@ interface Seen extends StreamState {
   readonly queue: string;
 }
 
-/** What was found of all streams. */
+/** All streams, as they were found. */
 interface Streams {
   readonly seen: readonly Seen[];
-  /** Those of which the server says nothing. */
+  /** The names of streams of which the server says nothing. */
   readonly silent: readonly string[];
 }
 
 /** Queues that one finding names; of the others it says how many they are. */
 const NAMED = 5;
 
-/** Milliseconds that one question may take: what is not answered is told as that. */
+/** Milliseconds that one question may take: one that is not answered is told as that. */
 const PATIENCE = 3_000;
 
-/** What is the case. */
+/** The findings about JetStream. */
 export async function diagnose(context: Context, until: number): Promise<Diagnosis> {
   const { link } = context;
   const { runtime } = link.settings;
@@ -82,7 +82,7 @@ export async function diagnose(context: Context, until: number): Promise<Diagnos
   return Number.isFinite(newest) ? { clock: newest, findings } : { findings };
 }
 
-/** Looks at each stream; one that is none of ours, or went since it was named, is left out. */
+/** Asks for the state of each stream; one that is none of ours, or went since it was named, is left out. */
 async function lookAt({ link }: Context, names: readonly string[], soon: () => number): Promise<Streams> {
   const silent: string[] = [];
   const seen = await each(names, async (name): Promise<readonly Seen[]> => {
@@ -184,7 +184,7 @@ function copies(clustered: boolean, streams: readonly Seen[]): readonly Finding[
   return [well(check, "Each queue has several copies, and all follow")];
 }
 
-/** What only the server's own configuration and machine say. */
+/** Findings that only the server's own configuration and machine can tell. */
 function beyond(): readonly Finding[] {
   return [
     unseen(

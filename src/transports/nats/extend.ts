@@ -41,7 +41,7 @@ export async function extendAll(
     seq,
   }));
   const failed = await tellAll(link, handed, WORKING, until);
-  // A word about a message that was moved or removed is answered, too: so it is looked for.
+  // An acknowledgement of a message that was moved or removed is answered, too: so the message is read.
   const there = await each(told, async ({ held: { queueStream, seq } }) => {
     try {
       return await storedAt(context, queueStream, { seq }, until) !== undefined;
@@ -53,7 +53,8 @@ export async function extendAll(
     const error = failed[n] ?? there[n];
     if (error instanceof Error) answers[index] = error;
     else if (error === false) {
-      // One whose end was sent, and its answer lost, is kept: the settlement that is sent again finds out what became of it.
+      // A delivery whose end was sent, and the answer lost, is kept: the settlement that is sent again finds out how it
+      // ended.
       if (!held.tried) deliveries.lose(held.queueStream, held.seq);
     } else {
       const { ackWait } = held.queueStream;

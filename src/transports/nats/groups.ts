@@ -1,6 +1,6 @@
 /**
- * The groups of a topic: one message in the topic's stream, replaced only by a write that knows the last one. Each group
- * begins with a number of the stream: what lies behind it is the group's.
+ * The groups of a topic: one message in the topic's stream, replaced only by a write that knows the last one. Each
+ * group begins with a number of the stream: the jobs behind it are the group's.
  *
  * @module
  */
@@ -12,7 +12,9 @@ import type { QueueStream } from "./stream/queue_stream.ts";
 /** A group that is bound. */
 export interface Bound {
   readonly group: string;
-  /** The number behind which a job must lie to be the group's; 0 for the first group, which gets what waited. */
+  /**
+   * The number behind which a job must lie to be the group's; 0 for the first group, which gets the jobs that waited.
+   */
   readonly from: number;
 }
 

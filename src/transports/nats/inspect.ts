@@ -1,5 +1,5 @@
 /**
- * What an operator sees: counts, listings, single jobs.
+ * The operator's reads: counts, listings, single jobs.
  *
  * @module
  */
@@ -58,8 +58,9 @@ export function dueAt({ marks, time }: Stored): number {
 }
 
 /**
- * The names of all queues that hold a job or a schedule, or held a job. One list of all streams would be less to ask for, but a cluster
- * leaves out the streams whose leaders do not answer it in time, and waits four seconds for them, whatever they are.
+ * The names of all queues that hold a job or a schedule, or held a job. One list of all streams would take fewer
+ * questions, but a cluster leaves out the streams whose leaders do not answer it in time, and waits four seconds for
+ * them, whatever they are.
  */
 export async function queueNames(context: Context, until: number): Promise<string[]> {
   const names = await streamNames(context, until);
@@ -136,7 +137,7 @@ export async function getJobs(
   return ids.map((id) => found.get(id));
 }
 
-/** How far the consumer of each state has delivered: what is behind it waits. */
+/** How far the consumer of each state has delivered: the messages behind that wait. */
 export type Seen = Readonly<Record<PullState, number>>;
 
 export async function deliveredTo(context: Context, queueStream: QueueStream, until: number): Promise<Seen> {
@@ -250,7 +251,7 @@ async function listDead(
   return rest.length > shown.length && last !== undefined ? { entries, cursor: last.stamp } : { entries };
 }
 
-/** Delayed jobs by their due times: the minute of each stands in its subject. */
+/** Delayed jobs by their due times: the subject of each names its minute. */
 async function listDelayed(
   context: Context,
   queueStream: QueueStream,
@@ -289,7 +290,7 @@ async function listDelayed(
     : { entries };
 }
 
-/** The messages of a state from one number to another, raw entries among them, in their order. */
+/** The messages of a state from one number to another, foreign entries among them, in their order. */
 export async function scanState(
   context: Context,
   queueStream: QueueStream,
@@ -305,7 +306,7 @@ export async function scanState(
   return all.flat().sort((a, b) => a.seq - b.seq).slice(0, range.limit);
 }
 
-/** What came back first, then what is fresh, each in its order. */
+/** Returned jobs first, then fresh ones, each in their order. */
 async function listLive(
   context: Context,
   queueStream: QueueStream,

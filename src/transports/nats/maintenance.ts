@@ -1,6 +1,6 @@
 /**
- * What is done beside the work, now and then, by the processes that reserve: the server's clock is read anew, delayed
- * jobs that are overdue are given to the server anew, and what waits in a topic is sent to its groups.
+ * Maintenance beside the work, done now and then by the processes that reserve: the server's clock is read anew,
+ * delayed jobs that are overdue are given to the server anew, and jobs that wait in a topic are sent to its groups.
  *
  * @module
  */
@@ -12,13 +12,16 @@ import { moveOverdue } from "./overdue.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { sweepTopic } from "./topics.ts";
 
-/** Milliseconds between two looks at one queue, half of which are left to chance, and what a look may take. */
+/**
+ * Milliseconds between two rounds of one queue's maintenance, half of which are left to chance, and those that a round
+ * may take.
+ */
 const PAUSE = 40_000;
 const LATEST = 60_000;
 
-/** Makes what looks after the queues that are reserved from. */
+/** Makes the maintenance of the queues that are reserved from. */
 export function createMaintenance(context: () => Context): (queueStreams: readonly QueueStream[]) => void {
-  /** When each queue is looked at next. */
+  /** When the next round of each queue begins. */
   const next = new Map<QueueStream, number>();
   return (queueStreams) => {
     const { runtime } = context().link.settings;
@@ -26,7 +29,7 @@ export function createMaintenance(context: () => Context): (queueStreams: readon
     for (const queueStream of queueStreams) {
       if (now < (next.get(queueStream) ?? -Infinity)) continue;
       next.set(queueStream, now + PAUSE * (0.5 + runtime.random() / 2));
-      // What fails is done by the next look.
+      // A step that fails is done by the next round.
       hush(tend(context(), queueStream, now + LATEST));
     }
   };

@@ -1,6 +1,6 @@
 /**
- * Jobs in NATS JetStream: durable, shared by all that reach the servers, 2.12 and later, over TCP or WebSocket. Needs the
- * package `@nats-io/transport-node`, or a connection that you hold.
+ * Jobs in NATS JetStream: durable, shared by all that reach the servers, 2.12 and later, over TCP or WebSocket. Needs
+ * the package `@nats-io/transport-node`, or a connection that you hold.
  *
  * @example
  * ```ts
@@ -14,14 +14,15 @@
  * await relay.close();
  * ```
  *
- * Why it is made as it is: a stream for each queue, and a subject for each job that ends in its id. 1,000,000 waiting jobs
- * of 100 bytes cost a quarter of a gigabyte more than they would on one subject (2.15.1, two cores: 232k published and
- * 108k consumed a second, against 305k and 194k). For that each job is found, shown and removed by its id with one look,
- * and the server itself keeps ids apart and refuses stale moves, on the condition that a message is the last of its id.
+ * Why it is made as it is: a stream for each queue, and a subject for each job that ends in its id. 1,000,000 waiting
+ * jobs of 100 bytes cost a quarter of a gigabyte more than they would on one subject (2.15.1, two cores: 232k published
+ * and 108k consumed a second, against 305k and 194k). For that each job is found, shown and removed by its id with one
+ * question, and the server itself keeps ids apart and refuses stale moves, on the condition that a message is the last
+ * of its id.
  *
  * Pulls, publishes and calls of the API are spoken over `@nats-io/nats-core`, not by `@nats-io/jetstream` (3.4): that
  * publishes 40k and consumes 110k a second on the same machine, with a promise and a timer for each message, and one
- * subscription for each consumer; here many jobs share a round trip, and many waiting calls one pull.
+ * subscription for each consumer; in this transport many jobs share a round trip, and many waiting calls one pull.
  *
  * @module
  */
@@ -78,28 +79,28 @@ const MAX_ITEMS = 10_000;
 /**
  * A transport that keeps jobs in NATS JetStream.
  *
- * The first call connects, and the streams and consumers of a queue are made when it is first used; what is there is
+ * The first call connects, and the streams and consumers of a queue are made when it is first used; existing ones are
  * compared and never changed. While no server can be reached calls wait until their deadline, and reject with a
  * `TransportError` whose `code` is `TRANSPORT_UNAVAILABLE`. A push whose answer was lost answers with an error that is
  * none of this library's: the job may or may not be stored.
  *
  * On several servers a leader that dies is followed by another within ten seconds, and calls wait for it within their
- * deadlines. What bears a message id is sent again when no answer comes: pushes with ids, and moves. A push without one
- * is sent once; it waits only while no server took it.
+ * deadlines. A message with a message id is sent again when no answer comes: pushes with ids, and moves. A push without
+ * one is sent once; it waits only while no server accepted it.
  *
- * A lease is the server's `ackWait`: one that is asked to be longer is kept up from here, a shorter one is granted as
- * `ackWait`. Moves are made on the condition that the message is the last of its id, so that a stale one changes nothing.
- * An end that is answered within its lease is `settled`; a later one is made on the same condition. Where its answer was
- * lost, and nothing lives under the id by then, it is `settled`, too. `info` counts a job twice between the two writes of
- * a move.
+ * A lease is the server's `ackWait`: one that is asked to be longer is kept up by the transport, a shorter one is
+ * granted as `ackWait`. Moves are made on the condition that the message is the last of its id, so that a stale one
+ * changes nothing. An end that is answered within its lease is `settled`; a later one is made on the same condition.
+ * Where its answer was lost, and nothing lives under the id by then, it is `settled`, too. `info` counts a job twice
+ * between the two writes of a move.
  *
  * The server moves delayed jobs when they are due, at most 0.3 s late, and 3 s where 100,000 are due at once. Due times
  * more than half a second apart keep their order; the others are sorted within a reserve.
  *
  * `@nats-io/nats-core` keeps one way to connect for the whole process. Connections of this transport, over TCP and over
- * WebSocket, set one that serves both before each attempt to connect, and come back beside each other. Those that you open
- * yourself, handed over or not, come back by what was set last: a `connect` or `wsconnect` of yours sets its own way
- * alone, and a connection of yours of the other kind that dials then may hang for good.
+ * WebSocket, set one that serves both before each attempt to connect, and come back beside each other. Those that you
+ * open yourself, handed over or not, come back by the way that was set last: a `connect` or `wsconnect` of yours sets
+ * its own way alone, and a connection of yours of the other kind that dials then may hang for good.
  *
  * @throws {TypeError} When an option is wrong, or none says where the servers are. No message repeats a URL.
  * @throws {RangeError} When a number is out of its range.

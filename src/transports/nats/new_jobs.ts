@@ -1,5 +1,5 @@
 /**
- * Jobs on their way in: checked, and written as messages on the conditions under which the server takes them.
+ * Jobs on their way in: checked, and written as messages on the conditions under which the server stores them.
  *
  * @module
  */
@@ -108,8 +108,8 @@ export function windowOf(
 }
 
 /**
- * Refused messages on the conditions of this moment; undefined where an id is taken. The server removes what keeps an id
- * taken in whole seconds: until then what is over stands in no message's way.
+ * Refused messages on the conditions of this moment; undefined where an id is taken. The server removes the message
+ * that keeps an id taken in whole seconds: until then one whose window is over bars no other message.
  */
 export async function freed(
   context: Context,

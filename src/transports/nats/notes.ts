@@ -1,8 +1,9 @@
 /**
- * Notes of hand-overs. The server counts what it delivered, and not what a worker got: what lay in the socket of a process
- * that died comes again like what a handler died of. A job's first loss is taken on trust. From then on it is noted,
- * under the number of its message, before it is handed over: so one that never ran loses no more than that one lease,
- * however many processes die beside it. The server removes a note by itself after a day.
+ * Notes of hand-overs. The server counts its own deliveries, and not the hand-overs to workers: a job that lay in the
+ * socket of a process that died comes again like one whose handler ended the process. A job's first loss is counted
+ * without proof. From then on each hand-over gets a note, under the number of the job's message, before it is made: so
+ * a job that never ran loses no more than that one lease, however many processes die beside it. The server removes a
+ * note by itself after a day.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import type { QueueStream } from "./stream/queue_stream.ts";
 import { deleteMessage, each } from "./stream/read.ts";
 import type { Received } from "./stream/received.ts";
 
-/** Milliseconds that taking one away may take. */
+/** Milliseconds that the removal of a note may take. */
 const LATEST = 10_000;
 /** Seconds for which a note is kept. */
 const DAY = 86_400;
@@ -25,15 +26,15 @@ function subjectOf({ base }: QueueStream, seq: number): string {
   return `${base}h.${seq}`;
 }
 
-/** What became of notes. */
+/** The notes that were written, and the jobs without an answer about theirs. */
 export interface Noted {
   /** The number of each note. */
   readonly notes: ReadonlyMap<Received, number>;
-  /** Those of which the server said nothing in time: they are not to be handed over. */
+  /** Jobs of whose notes the server said nothing in time: they are not to be handed over. */
   readonly unheard: ReadonlySet<Received>;
 }
 
-/** Notes those that lost a lease before. */
+/** Writes the notes of the jobs that lost a lease before. */
 export async function noteFrail(
   context: Context,
   all: readonly Received[],
@@ -47,7 +48,7 @@ export async function noteFrail(
     const note = await replace(context, queueStream, wanted, until).catch((error) => {
       if (!context.link.up) throw error;
       if (error instanceof DeadlineExceeded) unheard.add(received);
-      // A store that is full gives out what it has: of this one a loss may go uncounted.
+      // A store that is full still gives out its jobs: a loss of this one may go uncounted.
       return undefined;
     });
     if (note !== undefined) notes.set(received, note);
@@ -55,14 +56,14 @@ export async function noteFrail(
   return { notes, unheard };
 }
 
-/** Takes a note away that is of no use any more. */
+/** Removes a note that is of no use any more. */
 export function dropNote(context: Context, queueStream: QueueStream, note: number | undefined): void {
   if (note === undefined || !context.link.up) return;
   const until = context.link.settings.runtime.monotonic() + LATEST;
   hush(deleteMessage(context, queueStream, note, until));
 }
 
-/** How many leases were lost on one that the server delivered again, and its note. */
+/** How many leases a job lost that the server delivered again, and its note. */
 export async function lossOf(
   context: Context,
   { queueStream, seq, record }: Received,

@@ -1,8 +1,8 @@
 /**
  * Delayed jobs that the server has not moved though they were due. A server whose store was full at that instant does
- * not try again until it is restarted. The subject of a delayed job names the minute in which it is due: so one question
- * for each minute that is over finds them, however many are delayed, and each is given to the server anew, under its own
- * subject and on the condition that it is the last of its id.
+ * not try again until it is restarted. The subject of a delayed job names the minute in which it is due: so one
+ * question for each minute that is over finds them, however many are delayed, and each is given to the server anew,
+ * under its own subject and on the condition that it is the last of its id.
  *
  * @module
  */
@@ -17,11 +17,11 @@ import { each, scan } from "./stream/read.ts";
 import { idFilter, minuteToken } from "./stream/subjects.ts";
 
 const MINUTE = 60_000;
-/** Milliseconds for which the server is left to move what is due. */
+/** Milliseconds for which the server is left to move due jobs itself. */
 const PATIENCE = 10_000;
-/** Minutes, or jobs of one that is not over, that are looked at in one go. */
+/** Minutes, or jobs of one that is not over, that are checked in one go. */
 const PAGE = 256;
-/** Minutes after which it is written down how far they were looked at. */
+/** Minutes after which it is written down how far they were checked. */
 const NOTED = 30;
 /** Jobs that are given to the server anew in one go. */
 const JOBS = 1_000;
@@ -30,7 +30,7 @@ function subjectOf({ base }: QueueStream): string {
   return `${base}o.checked`;
 }
 
-/** Gives those to the server anew that are overdue. */
+/** Gives overdue jobs to the server anew. */
 export async function moveOverdue(context: Context, queueStream: QueueStream, until: number): Promise<void> {
   const over = context.clock.now() - PATIENCE;
   const last = Math.floor(over / MINUTE) - 1;
@@ -42,12 +42,12 @@ export async function moveOverdue(context: Context, queueStream: QueueStream, un
       minutes.map((minute) => overdueIn(context, queueStream, minute, JOBS, until)),
     );
     for (const jobs of found) await each(jobs, (job) => anew(context, queueStream, job, until));
-    // What was found is looked for once more: the store may be full still.
+    // A minute in which jobs were found is checked once more: the store may be full still.
     const unmoved = found.findIndex((jobs) => jobs.length > 0);
     queueStream.checked = unmoved < 0 ? from + minutes.length - 1 : from + unmoved - 1;
     if (unmoved >= 0) break;
   }
-  // Of the minute that is not over yet the first are looked at.
+  // Of the minute that is not over yet the first jobs are checked.
   const begun = await overdueIn(context, queueStream, last + 1, PAGE, until);
   await each(
     begun.filter(({ marks: { due = over } }) => due < over),
@@ -63,7 +63,7 @@ export async function moveOverdue(context: Context, queueStream: QueueStream, un
   await replace(context, queueStream, wanted, until);
 }
 
-/** The minute up to which another process has looked, or that before the stream was made. */
+/** The minute up to which another process has checked, or that before the stream was made. */
 async function notedIn(context: Context, queueStream: QueueStream, until: number): Promise<number> {
   const message = await single(context, queueStream, subjectOf(queueStream), until);
   const noted = Number(message?.text);
@@ -81,7 +81,7 @@ function overdueIn(
   return scan(context, queueStream, { filter, limit }, until);
 }
 
-/** The same message again, in its own place: whichever of the two the server moves, there is one job. */
+/** The same message again, on its own subject: whichever of the two the server moves, there is one job. */
 async function anew(context: Context, queueStream: QueueStream, job: Stored, until: number): Promise<void> {
   const { id, name, meta, marks, payload, seq, subject } = job;
   const expected = { seq, filter: idFilter(queueStream.base, id) };

@@ -1,5 +1,6 @@
 /**
- * One look at queues: what is there now, of the first queue named first, and of each what came back before what waits.
+ * One poll of queues: the jobs that are there now, of the first queue named first, and of each queue returned jobs
+ * before waiting ones.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import type { Received } from "./stream/received.ts";
 import type { PullState } from "./stream/subjects.ts";
 import { isWorthHanding, worthUntil } from "./waiters.ts";
 
-/** What is wanted of one queue. */
+/** The jobs that are wanted of one queue. */
 interface Want {
   readonly limit: number;
   readonly slots: number;
@@ -20,7 +21,7 @@ interface Want {
   readonly eager: boolean;
 }
 
-/** One look at one queue. */
+/** One poll of one queue. */
 interface Look {
   readonly context: Context;
   readonly queueStream: QueueStream;
@@ -31,12 +32,12 @@ interface Look {
 
 /** Jobs that one pull asks for. */
 const MOST = 5_000;
-/** Milliseconds between two looks that are many. */
+/** Milliseconds within which a second poll of a queue makes it one that is polled often. */
 const OFTEN = 200;
 /** Milliseconds that a job takes from the server to an open pull at most. */
 const ON_ITS_WAY = 50;
 
-/** One look at all queues. */
+/** One poll of all queues. */
 export async function round(
   context: Context,
   queueStreams: readonly QueueStream[],
@@ -64,7 +65,7 @@ export async function round(
   return all;
 }
 
-/** Whether a queue is asked so often that an open pull costs less than to ask what came back. */
+/** Whether a queue is polled so often that an open pull costs less than to ask for returned jobs. */
 function isOften({ link }: Context, queueStream: QueueStream): boolean {
   const now = link.settings.runtime.monotonic();
   const often = now < queueStream.askedAt + OFTEN;
@@ -72,7 +73,7 @@ function isOften({ link }: Context, queueStream: QueueStream): boolean {
   return often;
 }
 
-/** One look at one queue. */
+/** One poll of one queue. */
 export async function look(
   context: Context,
   queueStream: QueueStream,
@@ -106,13 +107,13 @@ export async function look(
   }
 }
 
-/** Whether the leases of what was found would be too short to hand it over, once another question was answered. */
+/** Whether the leases of the found jobs would be too short to hand them over, once another question was answered. */
 export function isPressing({ pulls, link }: Context, found: readonly Received[]): boolean {
   const answered = link.settings.runtime.monotonic() + pulls.roundTrip;
   return found.some((received) => answered >= worthUntil(received));
 }
 
-/** How many more may be taken, and how many of those that came back. */
+/** How many more jobs may be reserved, and how many of them may be returned ones. */
 function missing({ want, found }: Look): number {
   return Math.min(MOST, want.limit - found.length);
 }
@@ -121,7 +122,10 @@ function free(mine: Look): number {
   return Math.min(missing(mine), mine.want.slots - mine.found.filter(({ state }) => state === "b").length);
 }
 
-/** Takes what came while no call waited and is held for long enough. The rest goes back, and comes with a whole lease. */
+/**
+ * Adds the jobs that came while no call waited and whose leases last for long enough. The rest goes back, and comes
+ * with whole leases.
+ */
 async function takeSpare(mine: Look): Promise<void> {
   const { context, queueStream, found, until } = mine;
   const now = context.link.settings.runtime.monotonic();
@@ -138,9 +142,9 @@ async function takeSpare(mine: Look): Promise<void> {
 }
 
 /**
- * What was found: what came back before what waits, that by its due time, and with what an open pull got while it was: if
- * that is too much, the last wait for the next look. The server moves delayed jobs in the order in which they were
- * dispatched.
+ * The found jobs in order: returned jobs before waiting ones, the waiting ones by their due times, and with the jobs
+ * that an open pull got meanwhile: if these are too many, the last ones wait for the next poll. The server moves
+ * delayed jobs in the order in which they were dispatched.
  */
 function inOrder({ context: { waiters }, queueStream, want, found }: Look): Received[] {
   const all = [...found, ...waiters.spare(queueStream, MOST, 0)].sort((a, b) => {
@@ -151,7 +155,7 @@ function inOrder({ context: { waiters }, queueStream, want, found }: Look): Rece
   return all;
 }
 
-/** Takes what a state has; true when some of it goes back and comes again, with a lease that is whole. */
+/** Adds the jobs of a state; true when some of them go back and come again, with whole leases. */
 async function takeInto(mine: Look, state: PullState): Promise<boolean> {
   const { context, queueStream, found, until } = mine;
   const came = await context.pulls.poll(
@@ -172,9 +176,9 @@ async function takeInto(mine: Look, state: PullState): Promise<boolean> {
 }
 
 /**
- * What is there though no poll found it: on its way to an open pull of this process, or given back by it, or stored so
- * lately that its consumer does not know of it yet. The consumers of a stream with copies may lag behind for longer, and
- * are asked until they do not.
+ * Jobs that are there though no poll found them: on their way to an open pull of this process, or given back by it, or
+ * stored so lately that their consumer does not know of them yet. The consumers of a stream with copies may lag behind
+ * for longer, and are asked until they do not.
  */
 async function underWay(mine: Look): Promise<void> {
   const { context: { waiters, link: { settings: { runtime } } }, queueStream, found, until } = mine;
@@ -204,7 +208,9 @@ async function underWay(mine: Look): Promise<void> {
   }
 }
 
-/** Milliseconds after which a consumer may hand over what it did not; undefined when there is nothing. */
+/**
+ * Milliseconds after which a consumer may hand over a job that it did not hand over now; undefined when there is none.
+ */
 async function pauseAt(
   { context, queueStream, until }: Look,
   state: PullState,

@@ -17,7 +17,7 @@ import { liveOf } from "./stream/read.ts";
 import { createShared, type Shared } from "./stream/shared.ts";
 import { sweepTopic } from "./topics.ts";
 
-/** Times that a job is sent which is refused though its id is free by the time that it is looked for. */
+/** Times that a job is sent which is refused though its id is free by the time that its live message is read. */
 const TRIES = 10;
 
 /** Stores jobs; an answer for each. */
@@ -127,7 +127,7 @@ function send(context: Context, messages: readonly Message[], until: number): Pr
   return new Promise((resolve) => publish(context.link, first, until, resolve));
 }
 
-/** Whether what was refused is there, as it was sent twice. */
+/** Whether a refused message is there, as it was sent twice. */
 async function isThere(context: Context, [first]: readonly Message[], until: number): Promise<boolean> {
   if (first?.once === undefined) return false;
   const live = await liveOf(context, first.queueStream, first.record.id, until);
@@ -140,8 +140,8 @@ function failed({ streams }: Context, [first]: readonly Message[], error: unknow
 }
 
 /**
- * A topic's first group may have been bound while a job was on its way to the topic itself. It is stored by now, so that
- * a failure here is none of the push: what is left is found by the workers of the group.
+ * A topic's first group may have been bound while a job was on its way to the topic itself. It is stored by now, so
+ * that a failure here is none of the push: the workers of the group find the jobs that are left.
  */
 async function afterwards(
   context: Context,

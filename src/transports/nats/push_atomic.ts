@@ -65,7 +65,7 @@ function prepare(
   try {
     const target = targets.get(queue) ?? new Error("A job has no stream");
     if (target instanceof Error) return target;
-    // The server would take both.
+    // The server would accept both.
     const isTwin = idWindow !== undefined &&
       jobs.findIndex((one) => one.queue === queue && one.id === id) < index;
     if (isTwin) return "duplicate";

@@ -1,5 +1,5 @@
 /**
- * Reserve: jobs out, what came back first, then what waits, of the first queue named first.
+ * Reserve: jobs out, returned ones first, then waiting ones, of the first queue named first.
  *
  * @module
  */
@@ -23,15 +23,15 @@ import type { QueueStream } from "./stream/queue_stream.ts";
 import type { Received } from "./stream/received.ts";
 import { worthUntil } from "./waiters.ts";
 
-/** Milliseconds for which a look before a wait is waited for in a cluster. */
+/** Milliseconds for which the poll before a wait is waited for in a cluster. */
 const FIRST = 500;
-/** Milliseconds for which a look is waited for that was interrupted: what it still brings is given back. */
+/** Milliseconds for which a poll is waited for that was interrupted: the jobs that it still brings are given back. */
 const LAST_LOOK = 1_000;
 const NONE: Noted = { notes: new Map(), unheard: new Set() };
-/** Milliseconds for what is given back when no call waits for it any more. */
+/** Milliseconds in which jobs are given back for which no call waits any more. */
 const GIVE_BACK = 5_000;
 
-/** What one reserve has at hand. */
+/** The parts of one reserve call. */
 interface Reserve {
   readonly context: Context;
   readonly queues: readonly string[];
@@ -47,7 +47,7 @@ interface Reserve {
   readonly interrupted: Promise<never>;
 }
 
-/** Takes what is there, or waits for it. `onEnd` hears what ends the wait from outside. */
+/** Reserves the jobs that are there, or waits for one. `onEnd` listens for the end of the wait from outside. */
 export async function reserveJobs(
   context: Context,
   queues: readonly string[],
@@ -68,7 +68,7 @@ export async function reserveJobs(
   try {
     return await carriedOut(reserve);
   } catch (error) {
-    // What fails once it was ended from outside does so for that reason.
+    // A call that fails once it was ended from outside does so for that reason.
     throw ended.length > 0 ? ended[0] : error;
   } finally {
     off();
@@ -96,7 +96,7 @@ async function carriedOut(reserve: Reserve): Promise<readonly Delivery[]> {
   return await handOver(context, more, options.lease, ended);
 }
 
-/** The look before a wait, once the calls are through that were made before it. */
+/** The poll before a wait, once the calls have ended that were made before it. */
 function lookFirst(reserve: Reserve, found: QueueStream[]): Promise<Received[]> {
   const { context, queues, options, until, interrupted } = reserve;
   const { link, streams } = context;
@@ -106,7 +106,7 @@ function lookFirst(reserve: Reserve, found: QueueStream[]): Promise<Received[]> 
   const late = (): Error => new DeadlineExceeded("reserve jobs", Math.round(ms));
   const bounded = (before: Promise<unknown>): Promise<unknown> =>
     orInterrupted(unlessLate(link.alarms, before, { ms, late }));
-  // A call that waits may as well get what is pushed later, and hears of what was pushed before.
+  // A call that waits may as well get jobs that are pushed later, and hears of those that were pushed before.
   const orders = wait > 0 ? [] : queues.map((queue) => streams.of(queue).order);
   return inOrder(orders, "take", bounded, async () => {
     await orInterrupted(link.ready(until, "reserve jobs"));
@@ -126,7 +126,7 @@ function lookFirst(reserve: Reserve, found: QueueStream[]): Promise<Received[]> 
 }
 
 /**
- * A look before a wait. In a cluster a consumer may have no leader for some seconds: that holds up no call, as each
+ * The poll before a wait. In a cluster a consumer may have no leader for some seconds: that holds up no call, as each
  * waits at each consumer by itself.
  */
 async function firstLook(
@@ -172,7 +172,7 @@ function waitFor(
   });
 }
 
-/** What came beside a first job. */
+/** A first job, and those that came beside it. */
 async function fill(
   context: Context,
   first: Received,
@@ -181,7 +181,7 @@ async function fill(
 ): Promise<readonly Received[]> {
   if (limit === 1 || first.pending === 0) return [first];
   const rest = { limit: limit - 1, slots: first.state === "b" ? slots - 1 : slots, eager: true };
-  // The first job is sure, whatever becomes of the look for others, which must not cost it its lease.
+  // The first job is sure, whatever becomes of the poll for others, which must not cost it its lease.
   if (isPressing(context, [first])) return [first];
   const now = context.link.settings.runtime.monotonic();
   const soon = Math.min(now + first.queueStream.ackWait / 4, worthUntil(first));
@@ -215,8 +215,8 @@ async function handOver(
 }
 
 /**
- * Notes those that lost a lease before, which must not cost them this one: where a question and its answer take long, the
- * lease is kept up meanwhile.
+ * Writes the notes of jobs that lost a lease before, which must not cost them this one: where a question and its answer
+ * take long, the lease is kept up meanwhile.
  */
 async function noted(context: Context, all: readonly Received[]): Promise<Noted> {
   const frail = all.filter(({ record }) => isFrail(record));

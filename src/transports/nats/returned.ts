@@ -1,5 +1,6 @@
 /**
- * Jobs on their way back to those that wait: lost ones, ones that are given back, and raw entries, which become jobs.
+ * Jobs on their way back to the waiting ones: lost jobs, jobs that are given back, and foreign entries, which become
+ * jobs.
  *
  * @module
  */
@@ -15,8 +16,8 @@ import type { Received } from "./stream/received.ts";
 import { idToken, liveSubject } from "./stream/subjects.ts";
 
 /**
- * Moves what is not handed over as it came to those that came back: what the server delivered once more, with one loss
- * more if it was handed over before, and what another program put in, under the id of its number.
+ * Moves messages that are not handed over as they came, to the state of returned jobs: jobs that the server delivered
+ * once more, with one loss more if they were handed over before, and foreign entries, under the ids of their numbers.
  */
 export async function takeBack(context: Context, all: readonly Received[], until: number): Promise<void> {
   if (all.length === 0) return;
@@ -34,12 +35,14 @@ export async function takeBack(context: Context, all: readonly Received[], until
   }
 }
 
-/** Gives jobs back as they were: others may have them at once. */
+/** Gives jobs back as they were: other workers may reserve them at once. */
 export async function giveBack(context: Context, all: readonly Received[], until: number): Promise<void> {
   if (all.length > 0) await moveAll(context.link, all.map((received) => backTo(received)), until);
 }
 
-/** Whether a delivery was lost. One whose holder extended its lease in time goes on, with the delivery that came now. */
+/**
+ * Whether a delivery was lost. One whose holder extended its lease in time goes on, with the delivery that came now.
+ */
 function isLost({ deliveries, link }: Context, received: Received): boolean {
   if (received.returns !== "lost") return false;
   const { queueStream, seq } = received;
@@ -53,8 +56,8 @@ function isLost({ deliveries, link }: Context, received: Received): boolean {
 }
 
 /**
- * Ends half moves to the dead, which no condition on the live sees: those that are older than the server's memory of
- * message ids are looked for. The rest is to be moved.
+ * Ends half moves to a dead channel, which no condition on live messages sees: of messages that are older than the
+ * server's memory of message ids the dead successor is looked for. The rest is to be moved.
  */
 async function unlessEnded(
   context: Context,
@@ -74,7 +77,7 @@ async function unlessEnded(
   return lost.filter((received) => !ended.has(received));
 }
 
-/** A job as it goes to those that came back. */
+/** The move of a job to the returned ones. */
 function backTo(received: Received, lost?: number): Move {
   const { queueStream, state, record, payload, seq, reply, due } = received;
   const marks = { ...record.marks, due, ...lost === undefined ? {} : { lost } };
@@ -82,7 +85,7 @@ function backTo(received: Received, lost?: number): Move {
   return { queueStream, state, subject, payload, record: { ...record, marks }, seq, reply };
 }
 
-/** What is told of a message of another program's that leaves no room for what is written of a job. */
+/** The warning about a message of another program's that leaves no room for a job's header line. */
 function stuck({ stream }: QueueStream, seq: number, { size, limit }: TooLargeError): string {
   return `Message ${seq} of stream '${stream}' stays reserved until it is removed, as it cannot be stored anew: ` +
     `that would take ${size} bytes of ${limit}`;

@@ -1,7 +1,7 @@
 /**
- * What is known of the schedules of queues, so that a look for due ones reads what changed since the last look, and not
- * every schedule. Each change is a message behind the last one that was read; one that was taken away leaves no message,
- * and is found to be gone when its tick has come.
+ * The index of queues' schedules, so that a question for due ones reads the changes since the last question, and not
+ * every schedule. Each change is a message behind the last one that was read; a schedule that was removed leaves no
+ * message, and is found to be gone when its tick has come.
  *
  * @module
  */
@@ -19,24 +19,24 @@ export interface Entry {
   readonly paused: boolean;
 }
 
-/** Knows schedules. */
+/** An index of schedules. */
 export interface ScheduleIndex {
-  /** The schedules of queues, after a look at what changed. */
+  /** The schedules of queues, once their changes have been read. */
   look(queues: readonly string[], until: number): Promise<readonly Entry[]>;
   /** A schedule is gone, or was read anew. */
   tell(queueStream: QueueStream, key: string, entry: Entry | undefined): void;
-  /** A schedule was put into a queue: one that held none is looked at the next time. */
+  /** A schedule was put into a queue: a queue that held none is read the next time. */
   expect(queue: string): void;
 }
 
-/** What is known of one queue. */
+/** The index of one queue. */
 interface Book {
   /** When its stream was made: of another one nothing is known. */
   created: number;
   /** The number of the last message that was read. */
   seq: number;
   readonly entries: Map<string, Entry>;
-  /** The look under way, which calls share. */
+  /** The read under way, which calls share. */
   looking: Promise<void> | undefined;
 }
 
@@ -79,7 +79,7 @@ export function createScheduleIndex(
   return {
     async look(queues, until) {
       const empty = queues.filter((queue) => books.get(queue)?.entries.size === 0);
-      // Most queues hold none: those are looked at in turn, so that a worker asks one question a second for all.
+      // Most queues hold none: those are read in turn, so that a worker asks one question a second for all.
       const first = empty[turn++ % Math.max(1, empty.length)];
       await Promise.all(
         queues.filter((queue) => queue === first || !empty.includes(queue))

@@ -1,6 +1,6 @@
 /**
- * Recurring jobs: one message each, in the stream of its queue, replaced only by a write that knows the last one. A tick
- * is one atomic batch: the schedule moves on and its job is stored, or neither.
+ * Recurring jobs: one message each, in the stream of its queue, replaced only by a write that knows the last one. A
+ * tick is one atomic batch: the schedule moves on and its job is stored, or neither.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import { createShared } from "./stream/shared.ts";
 import { idOfToken, idToken } from "./stream/subjects.ts";
 import type { Run } from "./topics.ts";
 
-/** What the header line says of a schedule. */
+/** The parts of a schedule's header line. */
 interface Sheet {
   readonly tick: number;
   readonly paused: boolean;
@@ -116,7 +116,7 @@ async function look(
   return { key, tick, paused, note, text, payload: stored.payload, seq: stored.seq };
 }
 
-/** What a header line says; one that another program spoilt is its schedule's text, and hides no other. */
+/** The parts of a header line; one that another program spoilt is its schedule's text, and hides no other. */
 function sheetOf(header: string): Partial<Sheet> {
   try {
     const sheet: unknown = JSON.parse(header);
@@ -135,7 +135,7 @@ function replacementOf(
   return { subject: subjectOf(queueStream, key), text: JSON.stringify(sheet), data: payload, expected: seq };
 }
 
-/** Writes a schedule in the place of the one that was read; undefined when another stands there. */
+/** Replaces the schedule that was read; undefined when another write has changed it since. */
 function write(
   context: Context,
   queueStream: QueueStream,
@@ -160,7 +160,7 @@ async function pause(
   }
 }
 
-/** Takes a schedule away, whatever it has become since it was read; false when it was gone. */
+/** Removes a schedule, whatever it has become since it was read; false when it was gone. */
 async function end(context: Context, queueStream: QueueStream, kept: Kept, until: number): Promise<boolean> {
   for (let last: Kept | undefined = kept; last !== undefined;) {
     if (await deleteMessage(context, queueStream, last.seq, until)) return true;
@@ -222,7 +222,7 @@ async function listed(
   return keys.length > limit && last !== undefined ? { schedules, cursor: last } : { schedules };
 }
 
-/** What has come by what is known, read once more: another worker may have moved it on, or taken it away. */
+/** Schedules that are due by the index, read once more: another worker may have moved them on, or removed them. */
 async function due(
   context: Context,
   index: ScheduleIndex,
@@ -244,7 +244,7 @@ async function due(
   return next === undefined ? { now, schedules } : { now, schedules, next: Math.max(0, next.tick - now) };
 }
 
-/** A tick that is to be pushed, and what comes after it. */
+/** A tick that is to be pushed, and the one after it. */
 interface Step {
   readonly key: string;
   readonly tick: number;
@@ -310,7 +310,7 @@ async function jobOf(context: Context, job: PushJob, until: number): Promise<Mes
   return messagesOf(context, await targetOf(context, job.queue, until), job);
 }
 
-/** The schedule with its next tick; one that has none rests until it is taken away. */
+/** The schedule with its next tick; one that has none rests until it is removed. */
 function stepOf(queueStream: QueueStream, kept: Kept, next: number | undefined): Part {
   const ended = { ...kept, paused: kept.paused || next === undefined, tick: next ?? kept.tick };
   const replacement = replacementOf(queueStream, ended);

@@ -135,7 +135,7 @@ async function readHeld(
   const delivered = { seq, count: 1, time: stored.time, pending: 0 };
   const reply = replyOf(queueStream, state, seq);
   const received = new Received(queueStream, state, 0, undefined, reply, delivered, record, payload);
-  // Nothing is known of its lease here.
+  // This process knows nothing of its lease.
   const held = new Held(received, undefined, -Infinity, -Infinity);
   return messageToken(held) === message ? held : undefined;
 }
@@ -162,7 +162,10 @@ async function settleDone(context: Context, done: readonly Ending[], until: numb
   return answers;
 }
 
-/** What became of an end that was answered when its lease was over: where nothing lives under the id, it is done. */
+/**
+ * The answer to a settlement whose acknowledgement was answered when its lease was over: where nothing lives under the
+ * id, the job is done.
+ */
 async function endedLate(context: Context, held: Held, until: number): Promise<Settled> {
   try {
     const { queueStream, record: { id }, seq } = held;
@@ -199,13 +202,13 @@ async function moveHeld(context: Context, all: readonly HeldMove[], until: numbe
   const ends = await Promise.all(all.map(({ move }) => publishSuccessor(link, move, until)));
   await Promise.all(all.map(({ move }, n) => ends[n] === "moved" ? holdId(context, move, until) : undefined));
   const followed = all.filter((_, n) => ends[n] === "moved" || ends[n] === "before").map(({ move }) => move);
-  // They have successors: what fails here is done by the process that finds it.
+  // They have successors: an acknowledgement that fails here is sent by the process that finds the half move.
   const failed = await tellAll(link, followed, ACK, until);
   await haveLeft(link, followed.filter((_, n) => failed[n] === undefined), until);
   return await Promise.all(all.map(async ({ held, move }, n): Promise<Settled> => {
     const end = ends[n] ?? "gone";
     if (end instanceof Error) {
-      // The answer may be all that was lost; a call that asks again shall hear what became of it.
+      // The answer may be all that was lost; a call that asks again shall hear how the delivery ended.
       if (isStreamGone(end)) streams.forget(held.queueStream);
       deliveries.restore(held);
       return faultOf(end);
@@ -218,7 +221,7 @@ async function moveHeld(context: Context, all: readonly HeldMove[], until: numbe
   }));
 }
 
-/** What became of a move that was sent before, whose answer was lost. */
+/** The answer to a settlement whose move was sent before, and the server's answer to it lost. */
 async function endedBefore(context: Context, move: Move, until: number): Promise<Settled> {
   const { queueStream, record: { id, marks: { lost } }, subject, seq } = move;
   if (subject.startsWith(`${queueStream.base}x.`)) {
@@ -234,7 +237,7 @@ async function endedBefore(context: Context, move: Move, until: number): Promise
     : "stale";
 }
 
-/** A dead job's id stays taken for what is left of its window. */
+/** A dead job's id stays taken for the rest of its window. */
 async function holdId({ link, clock }: Context, move: Move, until: number): Promise<void> {
   const { queueStream, record: { id, name, marks }, seq, subject } = move;
   if (secondsUntil(marks.until, clock.now()) === 0 || !subject.startsWith(`${queueStream.base}x.`)) return;
@@ -243,7 +246,7 @@ async function holdId({ link, clock }: Context, move: Move, until: number): Prom
   await published(link, { ...window, expected }, until).catch(() => undefined);
 }
 
-/** What ended a delivery without a window is of no use any more. */
+/** Removes the message that ended a delivery without a window: it is of no use any more. */
 async function freeId(context: Context, move: Move, until: number): Promise<void> {
   const { queueStream, subject, record: { id, marks } } = move;
   if (stateOfSubject(queueStream.base, subject) !== "i" || marks.until !== undefined) return;
@@ -256,7 +259,7 @@ function handedOf({ reply, queueStream, state, seq }: Held): Handed {
   return { reply, queueStream, state, seq };
 }
 
-/** The end of a job as a move: what follows it keeps the id taken, for its window or for a moment. */
+/** The end of a job as a move: the message that follows it keeps the id taken, for its window or for a moment. */
 export function endOf(held: Handed & { readonly record: JobRecord }, now: number): Move {
   const { queueStream, reply, state, seq, record } = held;
   const { until } = record.marks;
@@ -264,7 +267,7 @@ export function endOf(held: Handed & { readonly record: JobRecord }, now: number
   return { reply, state, seq, ...windowOf(queueStream, record, isOpen ? until : undefined, now) };
 }
 
-/** A link that was lost is one that comes back: a call that settles again hears what became of it. */
+/** A link that was lost is one that comes back: a call that settles again hears how the delivery ended. */
 function faultOf(error: unknown): Error {
   return errorOf(error instanceof AnswerLost ? error.cause : error);
 }

@@ -1,6 +1,6 @@
 /**
- * Topics. What is pushed to a topic is a copy for each group, in the topic's stream, as one atomic batch. While no group
- * is bound it waits in the topic itself, and goes to the first group when that is bound.
+ * Topics. A job that is pushed to a topic is stored as a copy for each group, in the topic's stream, as one atomic
+ * batch. While no group is bound the job waits in the topic itself, and goes to the first group when that is bound.
  *
  * @module
  */
@@ -54,7 +54,7 @@ export function createTopics(context: Context, run: Run): Topics {
   };
 }
 
-/** Sends what waits in a topic to its groups, in its order. */
+/** Sends the jobs that wait in a topic to its groups, in their order. */
 export async function sweepTopic(context: Context, own: QueueStream, until: number): Promise<void> {
   const { groups } = await readGroups(context, own, until);
   if (groups.length === 0) return;
@@ -74,7 +74,10 @@ export async function sweepTopic(context: Context, own: QueueStream, until: numb
   }
 }
 
-/** Sends one on: its copies and what keeps its id taken are stored together, then it is taken out of the topic. */
+/**
+ * Sends a job on: its copies, and the message that keeps its id taken, are stored together, then it is removed from the
+ * topic.
+ */
 async function sendOn(
   context: Context,
   shared: Shared,
@@ -85,7 +88,7 @@ async function sendOn(
   until: number,
 ): Promise<void> {
   const since = groups.filter(({ from }) => from < message.seq);
-  // What was left behind by groups that are gone is the first's.
+  // Jobs that were left behind by groups that are gone are the first group's.
   const first = groups.reduce((a, b) => b.from < a.from ? b : a);
   const chosen = since.length > 0 ? since : [first];
   const copies = chosen.flatMap(({ group }) => {
@@ -118,7 +121,7 @@ function copyOf(context: Context, target: QueueStream, own: QueueStream, message
   const { seq, name, meta, payload, subject, time } = message;
   const id = isRawSubject(own.base, subject) ? rawId(seq) : message.id;
   const { until: _, due = time, ...marks } = message.marks;
-  // The clock here may be a little behind the server's, by which a job without a delay was stored.
+  // The clock of this process may be a little behind the server's, by which a job without a delay was stored.
   const isDelayed = message.marks.due !== undefined && due > context.clock.now();
   return {
     queueStream: target,

@@ -1,7 +1,7 @@
 /**
- * Reserve calls that wait, and the pull requests that serve them: one open pull for each state of a queue, shared by all
- * calls that wait for it, so that waiting costs two messages in two minutes. An open pull stays until its time is over,
- * though no call waits any more: what comes to it is given to the next, or goes back.
+ * Reserve calls that wait, and the pull requests that serve them: one open pull for each state of a queue, shared by
+ * all calls that wait for it, so that waiting costs two messages in two minutes. An open pull stays until its time is
+ * over, though no call waits any more: a job that comes to it is given to the next call, or goes back.
  *
  * @module
  */
@@ -18,31 +18,31 @@ import type { QueueStream } from "./stream/queue_stream.ts";
 import type { Received } from "./stream/received.ts";
 import type { PullState } from "./stream/subjects.ts";
 
-/** What is known of one queue. */
+/** The waiters and the open pulls of one queue. */
 interface Post {
   readonly queueStream: QueueStream;
   readonly pulls: Map<PullState, OpenPull>;
   readonly waiters: Set<Waiter>;
   /** Calls that know that something is on its way. */
   readonly expecting: Set<() => void>;
-  /** What is given back or taken back at this moment. */
+  /** Moves under way, of jobs that are given back or taken back. */
   readonly moving: Set<Promise<void>>;
   spare: Received[];
   alarm: Alarm | undefined;
 }
 
-/** What waiters work with. */
+/** The parts that waiters share. */
 interface Store {
   readonly runtime: Runtime;
   readonly context: () => Context;
   readonly alarms: Alarms;
   readonly posts: Map<QueueStream, Post>;
-  /** That of the last call that waited: a pull outlives the call that it was opened for. */
+  /** The one of the last call that waited: a pull outlives the call that it was opened for. */
   ready: Waiter["ready"];
   closed: boolean;
 }
 
-/** Milliseconds for which a job waits here for a call that asks for it. */
+/** Milliseconds for which a job waits in this process for a call that asks for it. */
 const LINGER = 250;
 /** Milliseconds that a move of our own may take. */
 const MOVE = 10_000;
@@ -174,7 +174,7 @@ function stray(store: Store, received: Received): void {
   wake(store, post, received);
 }
 
-/** Resolves when the workers of this process have settled and extended what they hold. */
+/** Resolves when the workers of this process have settled and extended their deliveries. */
 async function areReady(store: Store, { waiters }: Post): Promise<void> {
   for (const ready of new Set([...[...waiters].map((waiter) => waiter.ready), store.ready])) {
     for (let order = ready?.(); order !== undefined; order = ready?.()) await order;
@@ -192,7 +192,7 @@ function wake(store: Store, post: Post, received: Received): void {
   linger(store, post);
 }
 
-/** Gives back what came while no call waited, unless one asks for it in a moment. */
+/** Gives back jobs that came while no call waited, unless a call asks for them in a moment. */
 function linger(store: Store, post: Post): void {
   const { runtime, context, alarms, closed } = store;
   if (closed || post.alarm !== undefined) return;
@@ -208,7 +208,7 @@ function linger(store: Store, post: Post): void {
   });
 }
 
-/** Gives back what no call can ask for any more. */
+/** Gives back jobs that no call can ask for any more. */
 function leaveBehind({ context, runtime }: Store, post: Post, all: readonly Received[]): void {
   if (!context().link.up) return;
   const until = runtime.monotonic() + LINGER;
@@ -216,7 +216,7 @@ function leaveBehind({ context, runtime }: Store, post: Post, all: readonly Rece
   work(post, takeBack(context(), all.filter(({ returns }) => returns !== undefined), until));
 }
 
-/** What fails here comes again by itself, when the server's lease is over. */
+/** A job whose move fails here comes again by itself, when the server's lease is over. */
 function work({ moving }: Post, move: Promise<void>): void {
   moving.add(move);
   hush(move.catch(() => undefined).then(() => moving.delete(move)));
@@ -241,7 +241,7 @@ async function close(store: Store): Promise<void> {
   const ends: Promise<void>[] = [];
   for (const post of posts.values()) {
     for (const came of [...post.expecting]) came();
-    // What is on its way to an open pull comes before that has ended.
+    // A message that is on its way to an open pull comes before that pull has ended.
     for (const pull of post.pulls.values()) ends.push(pull.end(true));
     post.pulls.clear();
     post.waiters.clear();

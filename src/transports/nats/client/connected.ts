@@ -35,9 +35,11 @@ const FLUSH = 1_000;
 const LATE = 20_000;
 /** Milliseconds for which a cluster may lack servers, as one that has just begun. */
 const SHORT = 5_000;
-/** What servers tell every client begins so. */
+/** The beginning of the subjects on which servers inform every client. */
 const ADVISORY = "$JS.EVENT.ADVISORY.";
-/** What a cluster says when a consumer has another leader; the stream's and the consumer's names follow. */
+/**
+ * The subject on which a cluster says that a consumer has another leader; the stream's and the consumer's names follow.
+ */
 const ELECTED = `${ADVISORY}CONSUMER.LEADER_ELECTED.`;
 /** Calls of the API that may be sent twice. */
 const REPEATABLE = /^[A-Z.]*(INFO|NAMES|GET|CREATE)/;
@@ -63,7 +65,7 @@ class Connected implements Link {
   #prefix = "";
   #tokens = 0;
   #up = false;
-  /** What the last server said of itself: while the client dials the next one it knows of none. */
+  /** The last server's information about itself: while the client dials the next one it knows of none. */
   #info: NatsInfo | undefined;
   #epoch = 0;
   #closed = false;
@@ -234,7 +236,7 @@ class Connected implements Link {
     else ask.answered(message, undefined, ask.again);
   }
 
-  /** No server took a message. Where a leader was to, it is sent to the next. */
+  /** No server accepted a message. Where a leader was to, it is sent to the next. */
   #unanswered(ask: Ask): void {
     const { message: { subject, leader }, until, answered } = ask;
     const absent = new NoResponders(`use '${subject}'`);

@@ -8,7 +8,7 @@
 export interface NatsHeaders {
   /** The status of a message that has one, else 0. */
   readonly code: number;
-  /** What the status means. */
+  /** The meaning of the status. */
   readonly description: string;
   /** The first value of a line; empty when there is none. */
   get(name: string): string;
@@ -32,11 +32,11 @@ export interface NatsMessage {
 export interface NatsSubscription {
   /** Ends it at once. */
   unsubscribe(): void;
-  /** Ends it when what is on its way has come. */
+  /** Ends it when the messages on their way have come. */
   drain(): Promise<void>;
 }
 
-/** What a server says of itself. */
+/** A server's information about itself. */
 export interface NatsInfo {
   /** As in `2.15.1`. */
   readonly version: string;
@@ -61,9 +61,9 @@ export interface NatsConnection {
     subject: string,
     options: { readonly callback: (error: Error | null, message: NatsMessage) => void },
   ): NatsSubscription;
-  /** What becomes of the link. */
+  /** The events of the link. */
   status(): AsyncIterable<{ readonly type: string; readonly error?: Error }>;
-  /** Resolves when the server has got what was sent before. */
+  /** Resolves when the server has got all messages that were sent before. */
   flush(): Promise<void>;
   /** Ends it. */
   close(): Promise<void>;

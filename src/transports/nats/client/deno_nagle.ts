@@ -1,8 +1,8 @@
 /**
- * Deno leaves Nagle's algorithm on for its WebSockets, and gives nobody a way to turn it off: a small message is held back
- * until the server's system acknowledges the one before, and that waits some 40 ms for something to send along with it. So
- * whatever is sent there takes a ping with it, whose answer the acknowledgement comes with. Two calls that are not
- * answered at once, as pulls are not, took 44 ms for that, and take 1 ms so (Deno 2.9).
+ * Deno leaves Nagle's algorithm on for its WebSockets, and gives no way to turn it off: a small message is held back
+ * until the server's system acknowledges the one before, and that waits some 40 ms for something to send along with it.
+ * So each message that is sent there has a ping behind it, with whose answer the acknowledgement comes. Two calls that
+ * are not answered at once, as pulls are not, took 44 ms for that, and take 1 ms so (Deno 2.9).
  *
  * @module
  */
@@ -15,7 +15,7 @@ export function holdsBack(): boolean {
   return "Deno" in globalThis;
 }
 
-/** The same connection; what is sent in one turn has a ping behind it. */
+/** The same connection; messages that are sent in one turn have a ping behind them. */
 export function prompt(connection: NatsConnection): NatsConnection {
   let due = false;
 

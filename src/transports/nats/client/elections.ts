@@ -1,7 +1,8 @@
 /**
- * Elections that are missing. Where several servers keep a stream, one leads it, and one each of its consumers; when that
- * one dies the others need seconds to choose another. Until then nobody answers, or JetStream says that it cannot: the
- * message was surely not taken, and whoever sent it waits. All who wait for one leader share the looks for it.
+ * Elections that are missing. Where several servers keep a stream, one leads it, and one each of its consumers; when
+ * that one dies the others need seconds to choose another. Until then no server answers, or JetStream says that it
+ * cannot: the message was surely not accepted, and the call that sent it waits. All calls that wait for one leader
+ * share the requests that ask for it.
  *
  * @module
  */
@@ -14,10 +15,10 @@ import type { Settings } from "./options.ts";
 
 /** Waits for elections. */
 export interface Elections {
-  /** Whether a call waits for this one: what is sent to it now would be for nothing. */
+  /** Whether a call waits for this one: a message that is sent to it now would be for nothing. */
   missing(leader: string): boolean;
   /**
-   * Resolves when a leader answers, named by what the API calls its state: `STREAM.INFO.<stream>` or
+   * Resolves when a leader answers, named by the API's subject of its state: `STREAM.INFO.<stream>` or
    * `CONSUMER.INFO.<stream>.<consumer>`. Rejects when there is nothing to be led, or `until` is over; at once where
    * there is one server.
    */
@@ -27,19 +28,19 @@ export interface Elections {
   close(): void;
 }
 
-/** What looks whether a leader answers. */
+/** Asks whether a leader answers. */
 export interface Scout {
   /** Whether there are several servers. */
   readonly clustered: () => boolean;
   readonly look: (leader: string, until: number) => Promise<unknown>;
 }
 
-/** Milliseconds between two looks at first and at most, half of which are left to chance. */
+/** Milliseconds between two questions at first and at most, half of which are left to chance. */
 export const PAUSE_MIN = 50;
 const PAUSE_MAX = 1_000;
-/** Milliseconds for which a look is waited for. */
+/** Milliseconds for which an answer is waited for. */
 const LOOK = 1_000;
-/** Milliseconds after which a leader that goes missing is looked for as often as at first. */
+/** Milliseconds after which a leader that goes missing is asked for as often as at first. */
 const FORGIVEN = 5_000;
 /** Milliseconds for which a leader is waited for at most: an election takes up to ten seconds, and a few may fail. */
 const PATIENCE = 30_000;
@@ -72,7 +73,7 @@ function streamOf(leader: string): string {
   return leader.split(".")[2] ?? "";
 }
 
-/** What elections work with. */
+/** The parts that elections share. */
 interface Store {
   readonly settings: Settings;
   readonly scout: Scout;

@@ -1,5 +1,5 @@
 /**
- * What the server's and the client's errors mean here.
+ * The meaning of the server's and the client's errors.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export interface ApiFault {
   readonly description?: string | undefined;
 }
 
-/** The server's numbers for what is dealt with here. */
+/** The server's numbers of the faults that this transport handles. */
 export const FAULT = {
   consumerNotFound: 10014,
   sequenceNotFound: 10043,
@@ -30,9 +30,9 @@ export const FAULT = {
   duplicateInBatch: 10201,
 } as const;
 
-/** What a cluster says that lacks servers for the copies of a stream: one may be about to come back. */
+/** The fault of a cluster that lacks servers for the copies of a stream: one may be about to come back. */
 const NO_PEERS = 10005;
-/** What a cluster says while it chooses a leader: the same may be asked again, as nothing was done. */
+/** The faults of a cluster that chooses a leader: the same may be asked again, as nothing was done. */
 const PASSING: ReadonlySet<number> = new Set([10004, 10008, 10009, 10163]);
 
 const FULL: ReadonlySet<number> = new Set([
@@ -48,7 +48,7 @@ const FULL: ReadonlySet<number> = new Set([
 ]);
 const OFF: ReadonlySet<number> = new Set([10008, 10035, 10039, 10076]);
 
-/** What keeps a connection from being made, by the words in which the runtimes and the client tell it. */
+/** The causes that keep a connection from being made, by the words in which the runtimes and the client tell it. */
 const KINDS: readonly (readonly [words: RegExp, kind: string])[] = [
   [/refused|tcp connect error|failed to connect$/i, "connection refused"],
   [/resolve|ENOTFOUND|dns/i, "its name cannot be resolved"],
@@ -61,7 +61,7 @@ const KINDS: readonly (readonly [words: RegExp, kind: string])[] = [
   ],
 ];
 
-/** A push or a move whose answer was lost: what became of it is unknown. */
+/** A push or a move whose answer was lost: whether it was stored is unknown. */
 export class AnswerLost extends Error {
   override readonly name: string = "AnswerLost";
 
@@ -91,7 +91,7 @@ export function isGone(error: unknown): boolean {
   return [FAULT.sequenceNotFound, FAULT.deleteFailed, FAULT.noMessage].some((fault) => isFault(error, fault));
 }
 
-/** What a server's refusal is called by this library. `what` completes "Cannot ...". */
+/** This library's error for a server's refusal. `what` completes "Cannot ...". */
 export function refusal(fault: ApiFault, what: string): Error {
   const cause = new ApiError(fault);
   const { description = "", err_code: code = 0 } = fault;
@@ -118,7 +118,7 @@ export function refusal(fault: ApiFault, what: string): Error {
   );
 }
 
-/** Something of a queue's place is not there any more: it is looked at anew by the next call. */
+/** A stream or a consumer of a queue is not there any more: the next call checks anew. */
 export class StreamGone extends TransportError {
   constructor(what: string, why: string) {
     super("TRANSPORT_UNAVAILABLE", `Cannot ${what} as ${why}`);
@@ -153,7 +153,7 @@ export function isStreamGone(error: unknown): boolean {
     isFault(error, FAULT.consumerNotFound);
 }
 
-/** A refusal of the API as what this library calls it; any other error as it is. */
+/** A refusal of the API as this library's error; any other error as it is. */
 export function typed(error: unknown, what: string): unknown {
   if (!(error instanceof ApiError)) return error;
   if (isStreamGone(error)) return new StreamGone(what, `it is gone: ${error.message}`);
@@ -165,7 +165,7 @@ export function unavailable(message: string, cause?: unknown): TransportError {
   return new TransportError("TRANSPORT_UNAVAILABLE", message, cause === undefined ? undefined : { cause });
 }
 
-/** What keeps a connection from being made; nothing of a URL is in its message. */
+/** The error of a connection that cannot be made; nothing of a URL is in its message. */
 export function connectFault(error: unknown): Error {
   if (error instanceof RelevoError || error instanceof RangeError || error instanceof TypeError) return error;
   const name = error instanceof Error ? error.name : "";

@@ -23,9 +23,9 @@ export interface Inbox {
   /** Ends it at once: nothing is on its way. */
   drop(): void;
   /**
-   * Ends it when what is on its way has come. Another server of a cluster may not have heard of a message yet, or that
-   * this subject is not listened to any more: what it still sends there would be lost until a lease is over. So it ends
-   * some seconds later there, unless that is to be `now`.
+   * Ends it when the messages on their way have come. Another server of a cluster may not have heard of a message yet,
+   * or that this subject is not listened to any more: a job that it still sends there would be lost until a lease is
+   * over. So it ends some seconds later there, unless that is to be `now`.
    */
   end(now: boolean): Promise<void>;
 }
@@ -37,14 +37,17 @@ export interface Link {
   readonly alarms: Alarms;
   /** Whether messages can be sent now. */
   readonly up: boolean;
-  /** The server's words about itself, once there was one. */
+  /** The server's information about itself, once there was one. */
   readonly info: NatsInfo | undefined;
-  /** Counts connections: what was asked of an earlier one is not known to a later one. */
+  /** Counts connections: a question to an earlier one is not known to a later one. */
   readonly epoch: number;
   readonly listeners: Set<Listener>;
   /** Resolves when messages can be sent; rejects when they cannot by `until` (on the monotonic clock). */
   ready(until: number, action: string): Promise<void>;
-  /** Resolves when the server has got what was sent before, and all has come that it sent before its answer. */
+  /**
+   * Resolves when the server has got all messages that were sent before, and all have come that it sent before its
+   * answer.
+   */
   flush(): Promise<void>;
   /** Sends a message that is not answered. */
   send(message: Outgoing, reply?: string): void;
@@ -54,14 +57,16 @@ export interface Link {
   request(message: Outgoing, until: number): Promise<NatsMessage>;
   /** The subject of a call of the JetStream API. */
   apiSubject(subject: string): string;
-  /** Calls the JetStream API; rejects with an `ApiError` for what the server refuses. */
+  /** Calls the JetStream API; rejects with an `ApiError` when the server refuses the call. */
   api<T>(subject: string, body: object | undefined, until: number): Promise<T>;
-  /** Whether several servers keep what is stored, so that one may die and the others go on. */
+  /** Whether several servers keep the stored messages, so that one may die and the others go on. */
   readonly clustered: boolean;
   readonly elections: Elections;
-  /** Ends something when the link breaks or its time is over; returns what calls that off. */
+  /** Calls `end` when the link breaks or the time is over; returns a function that ends the watch. */
   watch(subject: string, until: number, end: (error: Error) => void): () => void;
-  /** A subject with a subscription of its own, so that the server hears when it ends; `refused` where it permits none. */
+  /**
+   * A subject with a subscription of its own, so that the server hears when it ends; `refused` where it permits none.
+   */
   subscribe(hear: (message: NatsMessage) => void, refused?: (error: Error) => void): Inbox;
   close(): Promise<void>;
 }

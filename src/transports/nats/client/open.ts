@@ -26,20 +26,20 @@ export interface Opened {
   readonly headers: () => NatsHeaders;
 }
 
-/** Milliseconds between two attempts to come back, and what is added to them by chance. */
+/** Milliseconds between two attempts to come back, and those that are added to them by chance. */
 const RECONNECT_WAIT = 100;
 const RECONNECT_JITTER = 150;
-/** Milliseconds between two looks whether the server still answers; after two without an answer the link is cut. */
+/** Milliseconds between two checks whether the server still answers; after two without an answer the link is cut. */
 const PING_INTERVAL = 2_500;
-/** Milliseconds for which a server that has not greeted may answer what others than NATS understand, too. */
+/** Milliseconds for which a server that has not greeted may answer a question that others than NATS understand, too. */
 const ANSWERING = 1_000;
 /** Milliseconds for which a server is waited for that has yet to say that it lets a connection go. */
 const CLOSING = 1_000;
-/** The oldest server that is taken, and the oldest that our tests ran on. */
+/** The oldest server that is accepted, and the oldest that our tests ran on. */
 const LEAST = "2.12";
 const TESTED = "2.15";
 
-/** Connects, or takes the connection that was handed over. */
+/** Connects, or uses the connection that was handed over. */
 export async function open(settings: Settings, timeout: number): Promise<Opened> {
   const { connection, servers, credentials, name, runtime } = settings;
   const [scheme] = servers.flatMap((server) => /^wss?:\/\//i.exec(server) ?? []);

@@ -1,5 +1,5 @@
 /**
- * What a user may say to `nats()`, and what is wrong with it.
+ * The options of `nats()`, and the check of their values.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface NatsOptions {
    * password, or a token, may stand before an `@`.
    */
   readonly servers?: string | readonly string[] | undefined;
-  /** A connection that you already hold, of any `@nats-io` transport; it is never closed here. */
+  /** A connection that you already hold, of any `@nats-io` transport; this library never closes it. */
   readonly connection?: NatsConnection | undefined;
   /** User name. */
   readonly user?: string | undefined;
@@ -25,13 +25,18 @@ export interface NatsOptions {
   readonly token?: string | undefined;
   /** An authenticator of `@nats-io`: nkeys, JWTs, credentials files. */
   readonly authenticator?: object | undefined;
-  /** TLS settings as the client takes them, such as `ca`; over WebSocket the runtime alone says what it trusts. */
+  /**
+   * TLS settings as the client accepts them, such as `ca`; over WebSocket the runtime alone says which certificates it
+   * trusts.
+   */
   readonly tls?: object | undefined;
-  /** What streams and subjects begin with: letters, digits, `-` and `_`, at most 64. Default `relevo`. */
+  /**
+   * The beginning of the names of streams and of subjects: letters, digits, `-` and `_`, at most 64. Default `relevo`.
+   */
   readonly prefix?: string | undefined;
   /**
-   * The durable consumer of each queue; letters, digits, `-` and `_`, at most 64. One that an operator made is used as it
-   * is, unless it has a `max_deliver`, at which the server would give jobs up. Default `relevo`.
+   * The durable consumer of each queue; letters, digits, `-` and `_`, at most 64. One that an operator made is used as
+   * it is, unless it has a `max_deliver`, at which the server would give jobs up. Default `relevo`.
    */
   readonly group?: string | undefined;
   /** Milliseconds after which the server hands an unsettled job to another, from 50. Default 30,000. */
@@ -41,35 +46,37 @@ export interface NatsOptions {
    * end. Default: the core's, 3.
    */
   readonly maxDeliver?: number | undefined;
-  /** Copies of a stream that is made here, from 1 to 5. Default 1. */
+  /** Copies of a stream that the transport makes, from 1 to 5. Default 1. */
   readonly replicas?: number | undefined;
   /**
-   * Bytes that the stream of a queue may take, from 1,048,576: a dispatch is refused with `TransportFull` while less than
-   * a twentieth is left, which moves may use. It is looked at once a second while jobs are dispatched. Default: no limit
-   * but that of the account, which is looked at as well.
+   * Bytes that the stream of a queue may take, from 1,048,576: a dispatch is refused with `TransportFull` while less
+   * than a twentieth is left, which moves may use. The use is checked once a second while jobs are dispatched. Default:
+   * no limit but that of the account, which is checked as well.
    */
   readonly maxBytes?: number | undefined;
   /** The domain of JetStream, as that of a leaf node: its API is asked under `$JS.<domain>.API`. Default: none. */
   readonly domain?: string | undefined;
-  /** What the subjects of JetStream's API begin with, where an account imports it by another name. Default `$JS.API`. */
+  /**
+   * The beginning of the subjects of JetStream's API, where an account imports it by another name. Default `$JS.API`.
+   */
   readonly apiPrefix?: string | undefined;
-  /** Where a stream that is made here is kept. Default `file`. */
+  /** Where a stream that the transport makes is kept. Default `file`. */
   readonly storage?: "file" | "memory" | undefined;
   /**
-   * Told in words what an operator should know: once for each stream that was made otherwise than these options ask for
-   * and is used as it is, or loses its jobs with the server; and of each message that is too large to be stored anew.
-   * Default: `console.warn`.
+   * Gets warnings for an operator: one for each stream that was made otherwise than these options ask for and is used
+   * as it is, or loses its jobs with the server; and one for each message that is too large to be stored anew. Default:
+   * `console.warn`.
    */
   readonly warn?: ((message: string) => void) | undefined;
-  /** What the subjects of answers begin with, where permissions ask for it. Default `_INBOX`. */
+  /** The beginning of the subjects of answers, where permissions ask for it. Default `_INBOX`. */
   readonly inboxPrefix?: string | undefined;
-  /** What errors and reports call the transport. Default `nats`. */
+  /** The transport's name in errors and reports. Default `nats`. */
   readonly name?: string | undefined;
   /** Clock, timer and die. Default: the real ones. */
   readonly runtime?: Runtime | undefined;
 }
 
-/** What a caller said of streams and consumers, which those that are there may be otherwise. */
+/** The options that a caller gave for streams and consumers, from which existing ones may differ. */
 export type Asked = Pick<NatsOptions, "ackWait" | "replicas" | "storage">;
 
 /** Options without gaps. */
@@ -85,7 +92,7 @@ export interface Settings {
   readonly storage: "file" | "memory";
   readonly maxBytes: number | undefined;
   readonly apiPrefix: string;
-  /** What the caller said of streams and consumers. */
+  /** The options that the caller gave for streams and consumers. */
   readonly asked: Asked;
   readonly warn: (message: string) => void;
   readonly inboxPrefix: string;
@@ -120,7 +127,7 @@ const MOST_ACK_WAIT = 24 * 3_600_000;
 const MAX_REPLICAS = 5;
 const LEAST_BYTES = 1024 * 1024;
 
-/** Fills the gaps; throws a `TypeError` or `RangeError` that says what is wrong. */
+/** Fills the gaps; throws a `TypeError` or `RangeError` that says which option is wrong, and why. */
 export function settingsOf(options: NatsOptions): Settings {
   if (typeof options === "string" || options instanceof URL) {
     throw new TypeError(
@@ -220,7 +227,7 @@ function serversOf({ servers, tls }: NatsOptions): readonly string[] {
   return [...list];
 }
 
-/** What is wrong with a server's address, without what may be a secret in it. */
+/** The fault of a server's address, without the part of it that may be a secret. */
 function faultOf(server: unknown): string | undefined {
   if (typeof server !== "string") return `one is ${quote(server)}`;
   if (server === "") return "one is empty";
@@ -230,7 +237,7 @@ function faultOf(server: unknown): string | undefined {
   return /\s/.test(server) || !URL.canParse(`http://${host}`) ? "the host or port of one is none" : undefined;
 }
 
-/** Servers as the client takes them, and the user, password or token that stood in the first URL that has one. */
+/** Servers as the client accepts them, and the user, password or token of the first URL that has one. */
 function addressesOf(urls: readonly string[], given: object): Pick<Settings, "servers" | "credentials"> {
   let found: object = {};
   const servers = urls.map((url) => {

@@ -1,5 +1,5 @@
 /**
- * Ports that speak something else than NATS: most wait for the first word, as the client here waits for the server's
+ * Ports that speak something else than NATS: most wait for the first word, as the client waits for the server's
  * greeting. So a server that is silent for long is asked `PING`, which Redis answers, and web servers refuse.
  *
  * @module
@@ -17,17 +17,20 @@ export interface Asker {
 }
 
 const QUESTION = new TextEncoder().encode("PING\r\n");
-/** What the first bytes of an answer say of the port. */
+/** The protocol of a port, by the first bytes of its answer. */
 const SPEAKS: readonly (readonly [RegExp, string])[] = [
   [/^(\+PONG|-(NOAUTH|ERR|DENIED|LOADING|MOVED|WRONG))/, "this port speaks Redis, not NATS"],
   [/^HTTP\/|^<(!DOCTYPE|html)/i, "this port speaks HTTP, not NATS"],
   [/^(SSH-|220 |\* OK|\+OK)/, "this port does not speak NATS"],
 ];
-/** The first byte of an answer of TLS to what is none. */
+/** The first byte of an answer of TLS to a message that is none of TLS. */
 const TLS_ALERT = 0x15;
 const WANTS_TLS = "this port wants TLS before its first word";
 
-/** Waits for a way over TCP to connect, and asks where nothing comes. Rejects with what answered instead of NATS. */
+/**
+ * Waits for a way over TCP to connect, and asks where nothing comes. Rejects with an error that names the protocol that
+ * answered instead of NATS.
+ */
 export async function askSilent(
   way: object,
   connecting: Promise<void>,

@@ -1,6 +1,6 @@
 /**
- * Requests that are not answered yet: each is ended when its time is over. In a cluster the server that was to answer may
- * have died: what may be sent more than once is sent again when no answer comes.
+ * Requests that are not answered yet: each is ended when its time is over. In a cluster the server that was to answer
+ * may have died: a message that may be sent more than once is sent again when no answer comes.
  *
  * @module
  */
@@ -11,7 +11,10 @@ import type { Runtime } from "../../../runtime.ts";
 import { createSlots } from "../../../slots.ts";
 import type { NatsMessage } from "./connection.ts";
 
-/** What an answer is, or why none comes. `again` says that the message was sent before, and perhaps taken. */
+/**
+ * Gets an answer, or the error for which none comes. `again` says that the message was sent before, and perhaps
+ * accepted.
+ */
 export type Answered = (message: NatsMessage | undefined, error: Error | undefined, again: boolean) => void;
 
 /** A message to be sent. */
@@ -20,15 +23,15 @@ export interface Outgoing {
   readonly data?: Uint8Array | string | undefined;
   /** Header lines; absent when there are none. */
   readonly lines?: readonly (readonly [string, string])[] | undefined;
-  /** The leader that takes it in a cluster, as `Elections` name them: with none, it waits for the next. */
+  /** The leader that gets it in a cluster, as `Elections` name them: with none, it waits for the next. */
   readonly leader?: string | undefined;
-  /** To take it twice is the same as to take it once: in a cluster it is sent again when no answer comes. */
+  /** To carry it out twice is the same as to carry it out once: in a cluster it is sent again when no answer comes. */
   readonly again?: boolean | undefined;
 }
 
 /** A message that was sent, or is to be. */
 export interface Ask {
-  /** Under which it waits: its slot, and what tells it from those that had the slot before. */
+  /** The token under which it waits: its slot, and a count that tells it from those that had the slot before. */
   token: string;
   readonly message: Outgoing;
   readonly since: number;
@@ -38,7 +41,7 @@ export interface Ask {
   pause: number;
   /** When it is sent again. */
   next: number;
-  /** It was sent, and may have been taken. */
+  /** It was sent, and may have been accepted. */
   again: boolean;
 }
 

@@ -1,7 +1,7 @@
 /**
- * The client stops listening to a socket before it destroys it, and between two steps of connecting. What the socket
- * fails with then is nobody's, and ends the process where such an error comes late: on Deno, of a server that resets what
- * it refuses.
+ * The client stops listening to a socket before it destroys it, and between two steps of connecting. An error of the
+ * socket then has no listener, and ends the process where it comes late: on Deno, of a server that resets the
+ * connections that it refuses.
  *
  * @module
  */
@@ -12,7 +12,7 @@ interface Emitter {
   removeAllListeners: (event?: string) => unknown;
 }
 
-/** Hears the errors of every socket that a way over TCP ever has, beside whoever else does. */
+/** Hears the errors of every socket that a way over TCP ever has, beside all other listeners. */
 export function hearSockets(way: object): void {
   let socket: Emitter | undefined;
   Object.defineProperty(way, "socket", {

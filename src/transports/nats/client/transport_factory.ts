@@ -1,7 +1,7 @@
 /**
- * The client keeps one way out for all connections of a process, and looks at it whenever one of them dials: whoever
- * connected last would decide how the others come back. So here is a way that chooses for each connection by itself, and
- * is set again before each dial of ours, as the client's own calls replace it.
+ * The client keeps one way out for all connections of a process, and reads it whenever one of them dials: the
+ * connection that was made last would decide how the others come back. So here is a way that chooses for each
+ * connection by itself, and is set again before each dial of ours, as the client's own calls replace it.
  *
  * @module
  */
@@ -68,7 +68,10 @@ export interface Core {
 const KNOWN: unique symbol = Symbol.for("relevo.nats.ways");
 const WEB = /^wss?:/i;
 
-/** What sets the way of the process; it must be called before and after the client's own calls, and before each dial. */
+/**
+ * Makes the function that sets the way of the process; it must be called before and after the client's own calls, and
+ * before each dial.
+ */
 export function createWays(core: Core, asker: Asker): () => void {
   const mine: Known = {};
   return () => {
@@ -106,8 +109,8 @@ function current({ ProtocolHandler }: Core): Way | undefined {
 
 /**
  * A way that is TCP or WebSocket, as the connection wants it that dials. It ends when the client wants that, whether or
- * not there is still somebody at the other end: the client's own ways wait until what was sent has gone out, or until the
- * other end has said that it closes, and a connection that waits for that does not come back.
+ * not the other end is still there: the client's own ways wait until all that was sent has gone out, or until the other
+ * end has said that it closes, and a connection that waits for that does not come back.
  */
 function either(known: Known, asker: Asker): Way {
   const { promise: closed, resolve } = Promise.withResolvers<void | Error>();

@@ -1,7 +1,7 @@
 /**
  * A WebSocket whose first words are one message. The client sends its credentials and a ping behind them, and a server
- * that refuses credentials ends the connection when it has read them: what it has not read by then makes the system here
- * throw away its refusal, and no error says why the connection ended.
+ * that refuses credentials ends the connection when it has read them: a message that it has not read by then makes the
+ * client's system throw away the refusal, and no error says why the connection ended.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export interface Socket {
   readonly encrypted: boolean;
 }
 
-/** Opens a socket; what is sent in the first turn goes out together when that is over. */
+/** Opens a socket; messages that are sent in the first turn go out together when that is over. */
 export function openSocket(url: string): Socket {
   const socket = new WebSocket(url);
   const send = socket.send.bind(socket);

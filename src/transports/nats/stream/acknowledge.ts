@@ -1,5 +1,5 @@
 /**
- * Acknowledgements: what the server is told about messages that it has handed over.
+ * Acknowledgements: the client's words to the server about messages that were handed over.
  *
  * @module
  */
@@ -13,14 +13,14 @@ import type { QueueStream } from "./queue_stream.ts";
 import { deleteMessage, each, storedAt } from "./read.ts";
 import type { PullState } from "./subjects.ts";
 
-/** Takes a message out of the stream. Encoded once, as it is sent for each job. */
+/** Removes a message from the stream. Encoded once, as it is sent for each job. */
 export const ACK: Uint8Array = new TextEncoder().encode("+ACK");
 /** Tells the server that a message is still worked on. */
 export const WORKING: Uint8Array = new TextEncoder().encode("+WPI");
 
-/** Milliseconds after which an acknowledgement that is not answered is looked into. */
+/** Milliseconds after which the cause of an acknowledgement without an answer is sought. */
 const PATIENCE = 1_000;
-/** Milliseconds between two looks whether a message has left its stream, at first and at most, and for how long. */
+/** Milliseconds between two checks whether a message has left its stream, at first and at most, and for how long. */
 const PAUSE_MIN = 2;
 const PAUSE_MAX = 50;
 const LEAVING = 1_000;
@@ -39,8 +39,8 @@ export function replyOf({ stream, consumers }: QueueStream, state: PullState, se
 }
 
 /**
- * Sends a word about messages; in the place of each an error where it is not known that the server has heard it. In a
- * cluster it is not said again after the instant `last`, when it could be taken for another delivery's.
+ * Sends an acknowledgement of messages; answers an error for each of which it is not known that the server has heard
+ * it. In a cluster it is not sent again after the instant `last`, when it could be taken for another delivery's.
  */
 export async function tellAll(
   link: Link,
@@ -75,12 +75,13 @@ export async function tellAll(
 }
 
 /**
- * Those of one consumer are answered by the last, which has the highest number: a server that knows of that delivery
- * knows of the others. One that was killed may have forgotten what it handed over in its last moment, and says nothing
- * to a word about that; a leader that died has heard nothing. So after a while the consumer's leader must show that there
- * is one, and is told once more. In a cluster that goes on until there is an answer, as a leader may know less than the
- * one before it, and catches up. One server will not know more: what has ended is taken out of the stream then, as it
- * would be handed over again, and what is still worked on is not held.
+ * Acknowledgements of one consumer's messages are answered by the last, which has the highest number: a server that
+ * knows of that delivery knows of the others. A server that was killed may have forgotten the messages that it handed
+ * over in its last moment, and does not answer their acknowledgements; a leader that died has heard nothing. So after a
+ * while the consumer's leader must show that there is one, and is told once more. In a cluster that goes on until there
+ * is an answer, as a leader may know less than the one before it, and catches up. A single server will not know more: a
+ * message that has ended is removed from the stream then, as it would be handed over again, and one that is still
+ * worked on is not held.
  */
 async function tell(
   link: Link,
@@ -118,7 +119,7 @@ async function tell(
   }
 }
 
-/** Takes a message out of its stream, unless another has its number by now, as the stream was made anew. */
+/** Removes a message from its stream, unless another has its number by now, as the stream was made anew. */
 async function takeOut(link: Link, { queueStream, seq, reply }: Handed, until: number): Promise<void> {
   const stored = await storedAt({ link }, queueStream, { seq }, until);
   const { time } = deliveredOf(reply);
@@ -127,11 +128,11 @@ async function takeOut(link: Link, { queueStream, seq, reply }: Handed, until: n
 }
 
 /**
- * Resolves when those are out of their streams that were acknowledged, or when they have been waited for long enough.
+ * Resolves when the acknowledged messages have left their streams, or when they have been waited for long enough.
  *
  * The server answers once most servers know of the acknowledgement; the stream's leader hears of it a moment later, and
- * has most of them take the message out then. Until that is so an id looks taken whose job is done, and a job looks
- * reserved that waits for its next run. Of each state the one with the highest number is looked at, as it was
+ * has most of them remove the message then. Until that is so an id seems taken whose job is done, and a job seems
+ * reserved that waits for its next run. Of each state the message with the highest number is checked, as it was
  * acknowledged last, and they leave in that order.
  */
 export async function haveLeft(

@@ -8,9 +8,9 @@ import type { Link } from "../client/link.ts";
 import { linesOf, type Message, type Receipt, receiptOf, store } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
-/** Messages that the server takes in one batch. */
+/** Messages that the server accepts in one batch. */
 export const MAX_BATCH = 1_000;
-/** Batches of one stream that are under way at a time: the server takes 50 of all clients. */
+/** Batches of one stream that are under way at a time: the server accepts 50 of all clients. */
 const AT_ONCE = 8;
 
 /** A message of a batch. */
@@ -37,7 +37,7 @@ interface Lane {
   readonly waiting: (() => void)[];
 }
 
-/** Makes what stores a link's batches. */
+/** Makes the store of a link's batches. */
 export function createBatches(link: Link): Batches {
   const lanes = new Map<string, Lane>();
 

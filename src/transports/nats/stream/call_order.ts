@@ -1,11 +1,11 @@
 /**
- * The order of calls on queues: the server takes messages, pulls and acknowledgements by different ways, so that one
+ * The order of calls on queues: the server gets messages, pulls and acknowledgements by different ways, so that one
  * that was sent later may be carried out sooner. Calls of one kind may overlap; those of the other kind wait.
  *
  * @module
  */
 
-/** What a call does with a queue. */
+/** The kind of a call: it puts messages into a queue, or takes them from it. */
 export type Kind = "put" | "take";
 
 /** The calls under way on one queue. */

@@ -1,5 +1,5 @@
 /**
- * Messages that stand alone on their subject, each replaced only by a write that knows its number.
+ * Messages that are alone on their subjects, each replaced only by a write that knows its number.
  *
  * @module
  */
@@ -13,11 +13,11 @@ import { lastOf } from "./read.ts";
 /** Such a message. */
 export interface Single {
   readonly seq: number;
-  /** What our header line says. */
+  /** The text of our header line. */
   readonly text: string;
 }
 
-/** What is to be written. */
+/** The message that is to be written. */
 export interface Replacement {
   readonly subject: string;
   readonly text: string;
@@ -51,8 +51,8 @@ export function replacing({ text, expected, ttl }: Replacement): [string, string
 }
 
 /**
- * Puts a message in the place of the one with that number; the number of the new one, or undefined when another stands
- * there. In a cluster it bears a message id of its own, so that it is known again when it is sent again.
+ * Replaces the message with that number; answers the number of the new one, or undefined when another message is there.
+ * In a cluster it bears a message id of its own, so that it is known again when it is sent again.
  */
 export async function replace(
   { link }: { readonly link: Link },

@@ -1,6 +1,6 @@
 /**
- * Streams and consumers that are there: whether they can do what a queue needs, and how they differ from what was asked
- * for. They are never changed.
+ * Streams and consumers that are there: whether they meet the needs of a queue, and how they differ from the caller's
+ * options. They are never changed.
  *
  * @module
  */
@@ -54,10 +54,10 @@ export interface ConsumerInfo {
 const NANOS = 1_000_000;
 /** Leases at least for which a server remembers the ids of messages. */
 export const WINDOW_LEASES = 10;
-/** What the description of a stream of ours begins with; the queue follows. */
+/** The beginning of the description of a stream of ours; the queue follows. */
 export const DESCRIPTION = "Relevo queue ";
 
-/** What a stream must allow, as its settings and in words. */
+/** Features that a stream must allow, as its settings and in words. */
 const ALLOWED: readonly (readonly [setting: keyof StreamConfig, what: string])[] = [
   ["allow_direct", "direct gets"],
   ["allow_rollup_hdrs", "rollup headers"],
@@ -84,7 +84,7 @@ export function queueOf(description: string | undefined): string | undefined {
   }
 }
 
-/** What is not as a caller asked for, and what loses jobs unasked. */
+/** Settings that are not as a caller asked for, and those that lose jobs unasked. */
 export function differencesOf(
   asked: Asked,
   { ackWait }: QueueStream,
@@ -104,7 +104,7 @@ export function differencesOf(
   return differs;
 }
 
-/** Refuses a stream that cannot do what a queue needs; says what differs. */
+/** Refuses a stream that does not meet the needs of a queue; the error says how it differs. */
 export function checkStream({ stream, root, owner, ackWait }: QueueStream, config: StreamConfig): void {
   const described = queueOf(config.description);
   const window = (config.duplicate_window ?? 0) / NANOS;
@@ -137,7 +137,7 @@ export function filtersOf({ base }: QueueStream, state: PullState): readonly str
   return state === "w" ? [`${base}j.w.>`, `${base}in.>`] : [`${base}j.b.>`];
 }
 
-/** Refuses a consumer that cannot do what a state needs; else its `ack_wait` in milliseconds. */
+/** Refuses a consumer that does not meet the needs of a state; else its `ack_wait` in milliseconds. */
 export function checkConsumer(queueStream: QueueStream, state: PullState, { config }: ConsumerInfo): number {
   const { filter_subject: one, filter_subjects: several, max_ack_pending: pending = 0 } = config;
   const { max_deliver: most = -1, replay_policy: replay = "instant" } = config;

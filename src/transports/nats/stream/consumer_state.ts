@@ -1,6 +1,6 @@
 /**
- * What the consumers of a queue say of themselves. Where a stream has copies each consumer is led by one of their servers,
- * which knows what its own copy has, and that may lag behind the stream's.
+ * The consumer states of a queue. Where a stream has copies each consumer is led by one of their servers, which knows
+ * the messages of its own copy, and that may lag behind the stream's.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Counted, QueueStream } from "./queue_stream.ts";
 import { nextOf } from "./read.ts";
 import type { PullState } from "./subjects.ts";
 
-/** What a consumer says of itself. */
+/** The server's counts of a consumer. */
 export interface ConsumerState {
   readonly delivered: { readonly stream_seq: number };
   readonly num_ack_pending: number;
@@ -33,19 +33,19 @@ interface Copies {
   };
 }
 
-/** Milliseconds after which a consumer has heard of what its stream has stored. */
+/** Milliseconds after which a consumer has heard of a message that its stream has stored. */
 export const HEARD_OF = 20;
 /**
- * Milliseconds for which a copy that lags behind is waited for at most. One that was begun a moment later than the others
- * hears of what it missed with the next message, or a second or two later.
+ * Milliseconds for which a copy that lags behind is waited for at most. One that was begun a moment later than the
+ * others hears of the messages that it missed with the next one, or a second or two later.
  */
 export const LAG = 5_000;
-/** Milliseconds between two looks at it at most. */
+/** Milliseconds between two questions about it at most. */
 const PAUSE_MAX = 160;
 const STATES = ["w", "b"] as const;
 const COUNTED = { d: "delayed", f: "failed", t: "timeout" } as const;
 
-/** What the consumer of a state says of itself. */
+/** The consumer state of `w` or of `b`. */
 export async function stateOf(
   { link }: { readonly link: Link },
   queueStream: QueueStream,
@@ -105,7 +105,7 @@ export async function nextIn(
   return found.reduce((a, b) => a === undefined || (b !== undefined && b.seq < a.seq) ? b : a);
 }
 
-/** What the consumers say once they know all that the stream had when this was asked: of `w` and of `b`. */
+/** The consumer states of `w` and of `b`, once the consumers know all that the stream had when this was asked. */
 export async function statesOf(
   reader: { readonly link: Link },
   queueStream: QueueStream,

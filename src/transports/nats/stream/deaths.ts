@@ -1,5 +1,6 @@
 /**
- * When jobs died, as it stands at the end of their subjects: those of one process in their order, and no two the same.
+ * The times of deaths, with which the subjects of dead jobs end: those of one process in their order, and no two the
+ * same.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * Deliveries of this process: each with its token, and until when the server keeps it from other workers for sure. A
- * lease that outlasts the server's own is kept up from here; it is as long as the server has answered.
+ * lease that outlasts the server's own is kept up by this process; it is as long as the server has answered.
  *
  * @module
  */
@@ -16,8 +16,8 @@ import type { Received } from "./received.ts";
 import type { PullState } from "./subjects.ts";
 
 /**
- * A delivery that was handed over. Made by a constructor, as are its like: V8 puts what literals make straight among what
- * lives long once a few hundred of them did, as a worker's jobs do while it warms up.
+ * A delivery that was handed over. Made by a constructor, as are its like: V8 puts objects of literals straight among
+ * the long-lived ones once a few hundred of them lived long, as a worker's jobs do while it warms up.
  */
 export class Held {
   /** Its slot among the deliveries; -1: it is none any more. */
@@ -68,7 +68,7 @@ export class Held {
 
 /** The deliveries of one process. */
 export interface Deliveries {
-  /** Takes in what is handed over, and gives it its token. */
+  /** Takes in a delivery that is handed over, and gives it its token. */
   add(held: Held): void;
   /** The delivery with a token, whether or not its lease is over. */
   find(queue: string, token: string): Held | undefined;
@@ -82,16 +82,16 @@ export interface Deliveries {
   take(held: Held): void;
   /** Puts one back whose end was sent and the answer lost. */
   restore(held: Held): void;
-  /** It is another worker's by now, or none's. */
+  /** Drops a delivery that is another worker's by now, or none's. */
   lose(queueStream: QueueStream, seq: number): void;
-  /** Moves the end of a lease; the server has answered what it was told at that time. */
+  /** Moves the end of a lease; the server has answered the extension that was sent at that time. */
   extended(held: Held, at: number, ms: number): void;
   /** Goes on with a delivery that the server has handed over again though its holder extended its lease. */
   renew(held: Held, received: Received): void;
   close(): void;
 }
 
-/** What is left of the server's lease when ours is taken as over: the time for an answer to travel. */
+/** The rest of the server's lease when ours counts as over: the time for an answer to travel. */
 export function marginOf(ackWait: number): number {
   return Math.min(MOST_MARGIN, ackWait * MARGIN_PART);
 }
@@ -107,11 +107,11 @@ const BEAT_PART = 1 / 3;
 /** Milliseconds for which a delivery is known behind the end of its lease, and leases at least. */
 const KNOWN = 600_000;
 const KNOWN_LEASES = 10;
-/** Milliseconds between two looks for those. */
+/** Milliseconds between two sweeps of those. */
 const SWEEP = 60_000;
 const ZERO = 48;
 
-/** What is kept of all deliveries. */
+/** The state of all deliveries. */
 interface Store {
   readonly link: Link;
   readonly alarms: Alarms;
@@ -131,7 +131,7 @@ export function createDeliveries(link: Link): Deliveries {
   const alarms = createAlarms(runtime);
   const restored = new Map<string, Held>();
   const store: Store = { link, alarms, slots, restored, kept: new Set(), beating: false, sweptAt: 0 };
-  /** What tells the tokens of this process from others'. */
+  /** The part that tells the tokens of this process from others'. */
   let mark: string | undefined;
   let count = 0;
 
@@ -241,13 +241,15 @@ async function keepUp(store: Store, told: readonly Held[], at: number, until: nu
   }
 }
 
-/** What the server has not answered may not have reached it, and it may have heard as late as it answered. */
+/**
+ * An extension that the server has not answered may not have reached it, and it may have heard as late as it answered.
+ */
 function prolong({ link }: Store, held: Held, at: number): void {
   if (link.settings.runtime.monotonic() >= held.safe) held.doubtful = true;
   held.safe = Math.max(held.safe, at + held.queueStream.ackWait);
 }
 
-/** What a token says of its message, for a client that did not make it. */
+/** The part of a token that identifies its message, for a client that did not make it. */
 export function messageToken(
   { state, seq, received, queueStream, record }: Pick<
     Held,
@@ -257,14 +259,14 @@ export function messageToken(
   return `${state}${seq}.${Math.floor(received.time)}.${checksum(`${queueStream.queue} ${record.id}`)}`;
 }
 
-/** A number that differs for what differs, most likely (FNV-1a): two streams have messages of the same number. */
+/** A number that differs for texts that differ, most likely (FNV-1a): two streams have messages of the same number. */
 function checksum(text: string): string {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return (hash >>> 0).toString(36);
 }
 
-/** What is read of a token. */
+/** The parts of a token that are read. */
 export interface TokenParts {
   readonly state: PullState;
   readonly seq: number;

@@ -1,6 +1,6 @@
 /**
- * What is taken out of a message as it lies in the client's memory, which it shares with all that came in one piece: our
- * header line, without reading the others, and the body, without keeping its neighbours.
+ * Parts that are read out of a message as it lies in the client's memory, which it shares with all that came in one
+ * piece: our header line, without reading the others, and the body, without keeping its neighbours.
  *
  * @module
  */
@@ -12,7 +12,9 @@ const LF = 10;
 const CR = 13;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-/** What header lines begin with, on a line of its own; behind it stand those of a message that was stored. */
+/**
+ * The first line of a header, which holds nothing else; behind it follow the header lines of a message that was stored.
+ */
 const VERSION = encoder.encode("NATS/1.0");
 const NAME = encoder.encode(`${HEADER}:`);
 
@@ -58,7 +60,7 @@ function isAt(bytes: Uint8Array, start: number, word: Uint8Array): boolean {
   return true;
 }
 
-/** Makes what keeps bodies. Memory of its own would cost a small one more than all else that is done with it. */
+/** Makes the keeper of bodies. Memory of its own would cost a small one more than all else that is done with it. */
 export function createKeeper(): (body: Uint8Array) => Uint8Array {
   let slab = new Uint8Array(0);
   let used = 0;

@@ -1,5 +1,5 @@
 /**
- * The window that bounds what is on its way to the server, which refuses what it cannot keep up with.
+ * The window that bounds the jobs on their way to the server, which refuses those that it cannot keep up with.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * How a job is written as a message: the body is exactly the payload, and one header line holds the rest,
  * `Relevo: ["<id>","<name>","<meta>",{...}]`. A message without it is another program's: named after its queue, with
- * its number in the stream as its id. Every field may be another program's, so that each is taken only if it is of its
- * type.
+ * its number in the stream as its id. Every field may be another program's, so that each is accepted only if it is of
+ * its type.
  *
  * @module
  */
@@ -15,7 +15,9 @@ export const HEADER = "Relevo";
 /** Makes a message one of a kind within the stream's window. */
 export const MESSAGE_ID = "Nats-Msg-Id";
 
-/** What is written about a job beside its id, its name and the core's metadata; absent where it would be 0 or false. */
+/**
+ * The facts about a job beside its id, its name and the core's metadata; each is absent where it would be 0 or false.
+ */
 export interface Marks {
   /** Leases that ran out. */
   readonly lost?: number | undefined;
@@ -65,7 +67,7 @@ export function unpack(header: string, rawName: string, seq: number): JobRecord 
   };
 }
 
-/** What is no mark is left out: a count of losses that is a text would never end. */
+/** A value that is no mark is left out: a count of losses that is a text would never end. */
 function marksOf({ lost, frail, reset, due, until, reason, died }: Record<string, unknown>): Marks {
   const marks: { -readonly [K in keyof Marks]: Marks[K] } = {};
   if (Number.isSafeInteger(lost) && (lost as number) > 0) marks.lost = lost as number;
@@ -91,7 +93,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** What a delivered message's reply subject tells. */
+/** The facts in the reply subject of a delivered message. */
 export interface Delivered {
   /** How often it was delivered. */
   readonly count: number;
@@ -110,8 +112,8 @@ const ZERO = 48;
 const FINER = 6;
 
 /**
- * Reads `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<count>.<seq>.<delivery>.<time>.<pending>`; of the longer form
- * another token may follow. It is read where it lies, as this is done for each job.
+ * Reads `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<count>.<seq>.<delivery>.<time>.<pending>`; of the longer
+ * form another token may follow. It is read where it lies, as this is done for each job.
  */
 export function deliveredOf(reply: string): Delivered {
   const starts: number[] = [0];
@@ -133,7 +135,7 @@ function numberIn(text: string, starts: readonly number[], token: number, droppe
   return number;
 }
 
-/** What a message that was asked for by its number or subject says of itself. */
+/** A message that was asked for by its number or subject. */
 export interface Stored extends JobRecord {
   readonly subject: string;
   readonly seq: number;
@@ -163,7 +165,7 @@ export function storedOf(message: NatsMessage, rawName: string): Stored | undefi
   };
 }
 
-/** A message as the API tells it; what is bytes is in base64. */
+/** A message as the API tells it; bytes are in base64. */
 export interface Kept {
   readonly subject: string;
   readonly seq: number;
@@ -172,7 +174,7 @@ export interface Kept {
   readonly data?: string;
 }
 
-/** Reads what the API tells of a message. */
+/** Reads a message as the API tells it. */
 export function keptOf({ subject, seq, time, hdrs = "", data = "" }: Kept, rawName: string): Stored {
   const lines = new TextDecoder().decode(bytesOf(hdrs)).split("\r\n");
   const valueOf = (name: string): string =>

@@ -1,7 +1,7 @@
 /**
  * Moves: a job goes from one message to the next in two writes. First the successor is published, on the condition that
- * its predecessor is the last of all that bears the job's id; then the predecessor is acknowledged. So a message has one
- * successor, whatever time has passed, and a process that finds half a move finishes it.
+ * its predecessor is the last of all that bears the job's id; then the predecessor is acknowledged. So a message has
+ * one successor, whatever time has passed, and a process that finds half a move finishes it.
  *
  * @module
  */
@@ -15,20 +15,20 @@ import { liveOf, storedAt } from "./read.ts";
 import { idFilter } from "./subjects.ts";
 
 /**
- * The message id of a message's one successor. It tells of a successor that has ended by now, or is dead and not found by
- * the id's filter, for as long as the server remembers it.
+ * The message id of a message's one successor. It tells of a successor that has ended by now, or is dead and not found
+ * by the id's filter, for as long as the server remembers it.
  */
 export function successorOf(seq: number): string {
   return `m${seq}`;
 }
 
-/** What is to be moved, and where to. */
+/** A message that is to be moved, and its successor. */
 export interface Move extends Handed, Omit<Message, "once" | "expected"> {
   /** It is no job of ours yet: it becomes one under the id of its number. */
   readonly adopts?: boolean;
 }
 
-/** What became of a move: it was made now, or before by another, or the job is not there any more; or it is not known. */
+/** How a move ended: it was made now, or before by another, or the job is not there any more; or it is not known. */
 export type Moved = "moved" | "before" | "gone" | Error;
 
 /** The message that a move publishes. */
@@ -44,7 +44,7 @@ export async function publishSuccessor(link: Link, move: Move, until: number): P
     const { state, twin, seq } = await published(link, successor(move), until);
     if (state === "stored") return "moved";
     if (!twin) return state === "refused" && seq === 0 ? "gone" : "before";
-    // It may be what was sent before: then it is this very message.
+    // It may be the message that was sent before: then it is this very one.
     const { queueStream, record } = move;
     const found = state === "duplicate" && seq > 0
       ? await storedAt({ link }, queueStream, { seq }, until)
@@ -65,7 +65,7 @@ export async function moveAll(link: Link, moves: readonly Move[], until: number)
   return results;
 }
 
-/** Whether a message is what a move has stored. */
+/** Whether a move has stored this message. */
 export function isOurs({ subject, header }: Stored, move: Move): boolean {
   return subject === move.subject && header === pack(move.record);
 }

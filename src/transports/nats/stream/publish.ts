@@ -21,43 +21,46 @@ export interface Message {
   readonly subject: string;
   readonly payload: Uint8Array;
   readonly record: JobRecord;
-  /** What makes it one of a kind within the stream's window. */
+  /** The message id that makes it one of a kind within the stream's window. */
   readonly once?: string | undefined;
   /** Refuses it unless the last message of a filter has this number; 0: unless there is none. */
   readonly expected?: { readonly seq: number; readonly filter: string } | undefined;
   /** Seconds after which the server removes it. */
   readonly ttl?: number | undefined;
-  /** When the server moves it on to those that wait; of a delayed job. */
+  /** When the server moves it on to the waiting ones; of a delayed job. */
   readonly due?: number | undefined;
-  /** Whether it takes the place of all that has its subject. */
+  /** Whether it replaces all messages of its subject. */
   readonly replaces?: boolean;
-  /** Whether the job is new: then room is kept for what is written about it later. */
+  /** Whether the job is new: then room is kept for the text that is written about it later. */
   readonly isNew?: boolean;
 }
 
-/** What the server says of a message: `refused` where another stands in its way, whose number is `seq`; 0: none does. */
+/** The server's receipt for a message: `refused` where another bars it, whose number is `seq`; 0: none does. */
 export interface Receipt {
   readonly state: "stored" | "duplicate" | "refused";
   readonly seq: number;
-  /** The message in its way, or the one that is the same, may be this one: it was sent more than once. */
+  /** The message that bars it, or the one that is the same, may be this one: it was sent more than once. */
   readonly twin: boolean;
 }
 
 /** Bytes of a message beside its payload and the header's text: the other header lines. */
 const OVERHEAD = 768;
-/** Bytes that are kept free for a new job: for its attempts, its losses, why and when it died, and a little of its error. */
+/**
+ * Bytes that are kept free for a new job: for its attempts, its losses, why and when it died, and a little of its
+ * error.
+ */
 const ROOM = 1_536;
-/** Bytes that a server takes as header lines. */
+/** Bytes that a server accepts as header lines. */
 const MAX_HEADER = 65_000;
 const MAX_PAYLOAD = 1024 * 1024;
 const decoder = new TextDecoder();
 
-/** Bytes of payload and metadata that the server takes. */
+/** Bytes of payload and metadata that the server accepts. */
 export function payloadLimit(link: Link): number {
   return (link.info?.max_payload ?? MAX_PAYLOAD) - OVERHEAD - ROOM;
 }
 
-/** What refuses a message unless its id is as it was. */
+/** The header lines of a message, with the conditions under which the server stores it. */
 export function linesOf(message: Message): [string, string][] {
   const { queueStream, record, once, expected, ttl, due, replaces = false } = message;
   const lines: [string, string][] = [[HEADER, pack(record)]];
@@ -103,7 +106,7 @@ export function published(link: Link, message: Message, until: number): Promise<
   );
 }
 
-/** Sends what is to be stored; `what` completes "Cannot ...". */
+/** Sends a message that is to be stored; `what` completes "Cannot ...". */
 export function store(
   link: Link,
   message: Outgoing,
@@ -117,7 +120,7 @@ export function store(
     before ||= again;
     const receipt = receiptOf(what, answer, error, before);
     if (receipt !== "undecided") return told(receipt);
-    // A cluster says so of what it has not yet stored: once it has, this one is refused, or a duplicate.
+    // A cluster says so of a message that it has not yet stored: once it has, this one is refused, or a duplicate.
     if (link.settings.runtime.monotonic() + pause >= until) return told(refusal(UNDECIDED, what));
     link.elections.rest(pause).then(send, told);
     pause = pauseAfter(pause);
@@ -128,15 +131,15 @@ export function store(
 
 const UNDECIDED: ApiFault = { code: 503, description: "another write to the same id is under way" };
 
-/** The server's refusal behind what a store failed with. */
+/** The server's refusal behind the error of a store. */
 export function refusalOf(error: Error): unknown {
   const refused = error instanceof AnswerLost ? error.cause : error;
   return refused instanceof Error ? refused.cause : undefined;
 }
 
 /**
- * Reads a server's receipt. What was sent `before` may have been taken then, whatever is said of the second; and the
- * first of its kind is likely to be what was sent before.
+ * Reads a server's receipt. A message that was sent `before` may have been accepted then, whatever is said of the
+ * second; and the first of its kind is likely to be the message that was sent before.
  */
 export function receiptOf(
   what: string,

@@ -1,5 +1,6 @@
 /**
- * Pulls: how messages come. A poll takes what is there and ends; an open pull waits at the server until something comes.
+ * Pulls: how messages come. A poll gets the messages that are there and ends; an open pull waits at the server until a
+ * message comes.
  *
  * @module
  */
@@ -22,7 +23,7 @@ import { createPulse, type Pulse } from "./pulse.ts";
 
 /** Brings messages in. */
 export interface Pulls {
-  /** Takes what is there, at most `batch`. What comes behind its end goes to `stray`. */
+  /** Gets the messages that are there, at most `batch`. Those that come behind its end go to `stray`. */
   poll(queueStream: QueueStream, state: PullState, batch: number, until: number): Promise<Received[]>;
   /** Waits at the server for one message. */
   open(queueStream: QueueStream, state: PullState, listener: PullListener): OpenPull;
@@ -30,7 +31,7 @@ export interface Pulls {
   readonly roundTrip: number;
 }
 
-/** What an open pull tells. */
+/** Hears of an open pull. */
 export interface PullListener {
   arrived(received: Received): void;
   /** It waits no more: a message came, its time is over, or the server dropped it. */
@@ -39,23 +40,26 @@ export interface PullListener {
 
 /** A pull that waits. */
 export interface OpenPull {
-  /** Gives up waiting, unless it is over; what is on its way still arrives, or hardly any of it where that is to be `now`. */
+  /**
+   * Gives up waiting, unless it is over; messages on their way still arrive, or hardly any of them where that is to be
+   * `now`.
+   */
   end(now: boolean): Promise<void>;
 }
 
-/** What pulls work with. */
+/** The parts that pulls share. */
 interface Puller {
   readonly link: Link;
   readonly streams: QueueStreams;
   readonly pulse: Pulse;
   readonly keep: (body: Uint8Array) => Uint8Array;
-  /** Takes what comes behind the end of its poll. */
+  /** Takes in messages that come behind the end of their poll. */
   readonly stray: (received: Received) => void;
 }
 
 /**
- * Milliseconds without a word from the server: where another took what it saw, it waits for more, and says nothing. So
- * it is asked again, half as often each time: its silence never means that nothing is there.
+ * Milliseconds without a word from the server: where another pull got the message that it saw, it waits for more, and
+ * says nothing. So it is asked again, half as often each time: its silence never means that nothing is there.
  */
 const SILENCE = 250;
 /** As long at most in a cluster, where the server that was asked may have died. */
@@ -64,7 +68,9 @@ const SILENCE_MOST = 2_000;
 const OPEN = 120_000;
 /** Milliseconds after which it is taken for over, though the server has not said so. */
 const FORGOTTEN = OPEN + 5_000;
-/** Milliseconds between two signs that an open pull is still known to its leader in a cluster, and until it is given up. */
+/**
+ * Milliseconds between two signs that an open pull is still known to its leader in a cluster, and until it is given up.
+ */
 const BEAT = 3_000;
 const MISSED = 7_500;
 /** Bytes of messages that a poll asks for: a server cuts a connection that it cannot empty. */
@@ -112,15 +118,15 @@ function receivedOf(
   const header = headerOf(message, data);
   const record = unpack(header, queueStream.rawName, seq);
   if (seq > queueStream.seen[state]) queueStream.seen[state] = seq;
-  // What another program published may share its subject with others, which no condition tells apart. Through an account
-  // that imports JetStream a message bears the subject of the answer.
+  // A foreign entry may share its subject with others, which no condition tells apart. Through an account that imports
+  // JetStream a message bears the subject of the answer.
   const isForeign = subject.startsWith(queueStream.base)
     ? subject !== liveSubject(queueStream.base, state, record.id)
     : header === "";
   const again = count > 1 ? "lost" : undefined;
   if (!isForeign) return new Received(queueStream, state, at, again, reply, delivered, record, keep(data));
   const own = { ...record, id: rawId(seq) };
-  // One that fills all that the server takes finds no room for our header line: it is handed over as it lies there.
+  // One that fills all that the server accepts finds no room for our header line: it is handed over as it lies there.
   const returns = tooLarge(link, queueStream, pack(own), data, 0) === undefined ? "raw" : again;
   return new Received(queueStream, state, at, returns, reply, delivered, own, keep(data));
 }
@@ -161,7 +167,7 @@ class Poll {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#at = puller.link.settings.runtime.monotonic();
-    // What comes bears the subject it was published to, so that each pull needs a subscription of its own.
+    // A message bears the subject it was published to, so that each pull needs a subscription of its own.
     this.#inbox = puller.link.subscribe((message) => this.#hear(message));
   }
 
@@ -184,7 +190,10 @@ class Poll {
     link.send({ subject, data: JSON.stringify({ ...body, no_wait: true }) }, this.#inbox.subject);
   }
 
-  /** What a second question brings, or a server that was silent, comes late: it is heard while it is on its way. */
+  /**
+   * Messages that a second question brings, or a server that was silent, come late: they are heard while they are on
+   * their way.
+   */
   #end(error?: Error): void {
     if (this.#over) return;
     this.#over = true;
@@ -284,7 +293,7 @@ class Open {
     this.#state = state;
     this.#listener = listener;
     this.#begun = this.#heard = puller.link.settings.runtime.monotonic();
-    // Without its inbox it would wait for what it cannot hear until its time is over.
+    // Without its inbox it would wait for a message that it cannot hear until its time is over.
     this.#inbox = puller.link.subscribe(
       (message) => this.#hear(message),
       (refusal) => this.#left || this.#ended(refusal),
@@ -346,7 +355,7 @@ class Open {
     this.#ended(statusError(this.#queueStream, headers));
   }
 
-  /** A leader that died has told nothing, nor one that found no way to here for a moment. */
+  /** A leader that died has told nothing, nor has one that could not reach this process for a moment. */
   #watch(): void {
     const { link } = this.#puller;
     const end = link.clustered ? this.#heard + MISSED : this.#begun + FORGOTTEN;
@@ -372,7 +381,7 @@ function pullOf(link: Link, { stream, consumers }: QueueStream, state: PullState
   return link.apiSubject(`CONSUMER.MSG.NEXT.${stream}.${consumers[state]}`);
 }
 
-/** Whether a pull ended because its consumer has another leader: that says nothing of what is there. */
+/** Whether a pull ended because its consumer has another leader: that says nothing of the jobs that are there. */
 function isMoved(headers: NatsHeaders | undefined): boolean {
   return headers?.code === CONFLICT && /leadership/i.test(headers.description);
 }
@@ -387,7 +396,10 @@ function isComplete(headers: NatsHeaders | undefined): boolean {
   return headers?.code === CONFLICT && /batch completed/i.test(headers.description);
 }
 
-/** What ends a pull for a reason other than its time, its size or that nothing is there; that a consumer moved is none. */
+/**
+ * The error of a pull that ends for a reason other than its time, its size or that nothing is there; that a consumer
+ * moved is none.
+ */
 function statusError({ stream }: QueueStream, headers: NatsHeaders | undefined): Error | undefined {
   const { code = 0, description = "" } = headers ?? {};
   const what = `take jobs from stream '${stream}'`;

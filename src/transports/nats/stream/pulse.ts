@@ -1,7 +1,8 @@
 /**
- * When what comes cannot have been sent. Bytes may lie in a socket while this thread is busy, or be under way on a link
- * that stalls, and the lease of what they bring runs meanwhile. A server answers a PING behind all that it has sent
- * before: so what comes behind an answer was sent later than its PING.
+ * The instant before which a message that comes cannot have been sent. Bytes may lie in a socket while this thread is
+ * busy, or be under way on a link that stalls, and the lease of the job that they bring runs meanwhile. A server
+ * answers a PING behind all that it has sent before: so a message that comes behind an answer was sent later than its
+ * PING.
  *
  * @module
  */
@@ -18,7 +19,7 @@ export interface Pulse {
   readonly roundTrip: number;
   /** Takes in how long a question and its answer took. */
   took(ms: number): void;
-  /** Says once in words where the leases of a stream are short for the link. */
+  /** Warns once where the leases of a stream are short for the link. */
   compare(queueStream: Pick<QueueStream, "stream" | "ackWait">): void;
   /** A pull waits, of a queue with that lease. */
   add(pull: object, lease: number): void;
@@ -31,7 +32,10 @@ const PAUSE_MIN = 20;
 const PAUSE_MAX = 2_000;
 /** Round trips by which the time of one is judged: the others may have waited for this thread. */
 const LAST = 5;
-/** Round trips that a lease must be as long as at least: a delivery comes, its end or its extension goes, and is answered. */
+/**
+ * Round trips that a lease must be as long as at least: a delivery comes, its end or its extension goes, and is
+ * answered.
+ */
 const TRIPS = 3;
 
 /** Makes the pulse of a link. */

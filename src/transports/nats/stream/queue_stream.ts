@@ -1,5 +1,5 @@
 /**
- * What is known of a queue's stream.
+ * A queue's stream, as far as it is known.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { CallOrder } from "./call_order.ts";
 import type { PullState, QueueNames } from "./subjects.ts";
 
-/** What a consumer that is never pulled counts: delayed jobs, and the dead of each channel. */
+/** Jobs that a consumer counts which is never pulled: delayed ones, and the dead of each channel. */
 export type Counted = "d" | "f" | "t";
 
 /** A queue's stream; that of its topic for a group's. */
@@ -23,17 +23,17 @@ export interface QueueStream extends QueueNames {
   replicas: number;
   /** Milliseconds after which its server hands an unsettled job to another worker. */
   ackWait: number;
-  /** Bytes that a message may have at most; Infinity: as many as the server takes. */
+  /** Bytes that a message may have at most; Infinity: as many as the server accepts. */
   largest: number;
   /** Milliseconds for which the server remembers messages' ids. */
   window: number;
   /** When it was made, in milliseconds since the epoch. */
   created: number;
-  /** The last number of each state that came here. */
+  /** The last number of each state that this process received. */
   readonly seen: Record<PullState, number>;
   /** Pulls that were ended while an answer may be on its way. */
   late: number;
-  /** When it was last asked for what is there, on the monotonic clock. */
+  /** When it was last asked for the jobs that are there, on the monotonic clock. */
   askedAt: number;
   /** The minute up to which no delayed job is overdue; undefined until it is known. */
   checked: number | undefined;

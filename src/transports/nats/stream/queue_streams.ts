@@ -33,7 +33,7 @@ export interface QueueStreams {
   find(queue: string, until: number): Promise<QueueStream | undefined>;
   /** The stream of a queue that was made or found before on this connection. */
   known(queue: string): QueueStream | undefined;
-  /** Looks anew at the next call: something of it is gone. */
+  /** Has the next call check the stream anew: a part of it is gone. */
   forget(queueStream: QueueStream): void;
   /** The same for all. */
   forgetAll(): void;
@@ -49,12 +49,12 @@ interface StreamInfo {
 const NANOS = 1_000_000;
 /** Milliseconds at least for which a server remembers the ids of messages. */
 const LEAST_WINDOW = 120_000;
-/** Milliseconds that a look may take which no call waits for. */
+/** Milliseconds that a check may take which no call waits for. */
 const BACKGROUND = 30_000;
 /** Pulls that may wait at one consumer. */
 const MAX_WAITING = 4_096;
 
-/** What the finder of streams works with. */
+/** The parts of the finder of streams. */
 interface Finder {
   readonly link: Link;
   readonly clock: ServerClock;
@@ -66,7 +66,7 @@ interface Finder {
 export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams {
   const finder: Finder = { link, clock, told: new Set() };
   const all = new Map<string, QueueStream>();
-  /** Those that were looked at, and on which connection. */
+  /** Streams that were checked, and on which connection. */
   const looked = new Map<QueueStream, number>();
   const looking = new Map<QueueStream, Promise<boolean>>();
 
@@ -80,8 +80,8 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
     await lookAt(finder, looked, queueStream, make, until);
 
   /**
-   * Whether a stream was looked at on this connection. Another server of the same cluster has what the one before had: a
-   * look that waits there for a leader holds no call up.
+   * Whether a stream was checked on this connection. Another server of the same cluster has the same streams as the one
+   * before: a check that waits there for a leader holds no call up.
    */
   function isKnown(queueStream: QueueStream): boolean {
     const { epoch } = link;
@@ -98,7 +98,7 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
     return true;
   }
 
-  /** Whether a stream is there; calls that ask at once share the look. */
+  /** Whether a stream is there; calls that ask at once share the check. */
   async function there(queueStream: QueueStream, make: boolean, until: number): Promise<boolean> {
     if (isKnown(queueStream)) return true;
     const under = looking.get(queueStream);
@@ -132,7 +132,7 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
   };
 }
 
-/** What is known of a queue's stream before it was looked at. */
+/** A queue's stream before it was checked. */
 function unseen({ settings: { prefix, group, replicas, ackWait } }: Link, queue: string): QueueStream {
   const names = namesOf(prefix, queue);
   const consumer = group + names.suffix;
@@ -156,7 +156,7 @@ function unseen({ settings: { prefix, group, replicas, ackWait } }: Link, queue:
   };
 }
 
-/** Looks at a stream; `looked` takes in on which connection it was found. */
+/** Checks a stream; `looked` takes in on which connection it was found. */
 async function lookAt(
   finder: Finder,
   looked: Map<QueueStream, number>,

@@ -1,5 +1,5 @@
 /**
- * Reading a stream, message by message, and taking messages out of it.
+ * Reading a stream, message by message, and removing messages from it.
  *
  * @module
  */
@@ -42,9 +42,9 @@ export async function subjectsOf(
 }
 
 /**
- * Asks for a message; undefined when there is none. Of several copies of a stream the nearest would answer a direct get,
- * which may not know yet what was stored, or know still what was removed: so the leader is asked. That is one server for
- * all, it sends a third more bytes, and all servers of the cluster read the question.
+ * Asks for a message; undefined when there is none. Of several copies of a stream the nearest would answer a direct
+ * get, which may not know a stored message yet, or still know a removed one: so the leader is asked. That is one server
+ * for all, it sends a third more bytes, and all servers of the cluster read the question.
  */
 export async function storedAt(
   { link }: Reader,
@@ -92,7 +92,7 @@ export function lastOf(
   return storedAt(reader, queueStream, { last_by_subj: subject }, until);
 }
 
-/** The live message of an id, or what keeps the id taken. */
+/** The live message of an id, or the message that keeps the id taken. */
 export function liveOf(
   reader: Reader,
   queueStream: QueueStream,
@@ -113,7 +113,7 @@ export function nextOf(
   return storedAt(reader, queueStream, { seq, next_by_subj: subject }, until);
 }
 
-/** What is wanted of messages that are read one behind the other. */
+/** The wanted ones of the messages that are read one behind the other. */
 export interface Scan {
   readonly filter: string;
   /** The first number, from 1. */
@@ -271,7 +271,7 @@ export async function each<T, R>(items: readonly T[], ask: (item: T) => Promise<
   return results;
 }
 
-/** Takes a message out of a stream; false when it is not there any more. */
+/** Removes a message from a stream; false when it is not there any more. */
 export async function deleteMessage(
   { link }: Reader,
   { stream }: QueueStream,

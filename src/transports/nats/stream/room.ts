@@ -1,7 +1,8 @@
 /**
- * Room in the store. A server whose store is full refuses moves, too, and drops the schedules of delayed jobs that are due
- * just then. So what can be known of a limit is looked at while jobs are dispatched: the option `maxBytes` for a queue's
- * stream, and the account's limit. A dispatch is refused while less than a reserve is left, which moves may use.
+ * Room in the store. A server whose store is full refuses moves, too, and drops the schedules of delayed jobs that are
+ * due just then. So the limits that can be known are checked while jobs are dispatched: the option `maxBytes` for a
+ * queue's stream, and the account's limit. A dispatch is refused while less than a reserve is left, which moves may
+ * use.
  *
  * @module
  */
@@ -10,9 +11,11 @@ import { TransportFull } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
-/** Looks whether there is room. */
+/** Checks whether there is room. */
 export interface Room {
-  /** Undefined where there was room a moment ago; else a promise that rejects with `TransportFull` where there is none. */
+  /**
+   * Undefined where there was room a moment ago; else a promise that rejects with `TransportFull` where there is none.
+   */
   check(queueStream: QueueStream, until: number): Promise<void> | undefined;
 }
 
@@ -20,11 +23,11 @@ export interface Room {
 interface Use {
   readonly used: number;
   readonly limit: number;
-  /** What sets the limit, in words. */
+  /** The owner of the limit, in words. */
   readonly of: string;
 }
 
-/** What the API tells of an account. */
+/** An account, as the API tells it. */
 interface Account {
   readonly storage: number;
   readonly memory: number;
@@ -37,22 +40,22 @@ interface Limits {
   readonly max_memory?: number;
 }
 
-/** What the last look at a stream found. */
+/** The result of the last check of a stream. */
 interface Found {
   readonly at: number;
   readonly full: Use | undefined;
 }
 
-/** Milliseconds between two looks at most. */
+/** Milliseconds between two checks at most. */
 const PAUSE = 1_000;
-/** Milliseconds that a look may take. */
+/** Milliseconds that a check may take. */
 const PATIENCE = 1_000;
 /** The part of a limit that dispatches leave to moves, and its bytes at least and at most. */
 const PART = 1 / 20;
 const LEAST = 64 * 1024;
 const MOST = 64 * 1024 * 1024;
 
-/** Makes what looks for room. */
+/** Makes the check for room. */
 export function createRoom(link: Link): Room {
   const { runtime } = link.settings;
   const found = new Map<string, Found>();
@@ -60,7 +63,7 @@ export function createRoom(link: Link): Room {
 
   async function look({ stream }: QueueStream, until: number): Promise<Found> {
     const soon = Math.min(until, runtime.monotonic() + PATIENCE);
-    // What cannot be known, as the server does not answer or permits it not, keeps no dispatch from being tried.
+    // A use that cannot be known, as the server does not answer or permits it not, keeps no dispatch from being tried.
     const unknown = (): undefined => undefined;
     const uses = await Promise.all([
       accountUse(link, soon).catch(unknown),

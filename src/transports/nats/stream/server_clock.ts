@@ -1,8 +1,8 @@
 /**
  * The server's clock, by which due times are judged: read for each connection and every two minutes, and carried on by
- * the monotonic clock of this process, so that no jump of the wall clock here moves a job. Two good clocks drift apart by
- * as much as 12 ms in two minutes, and an answer travels for a while: so it is known between which two instants the
- * server's clock stands.
+ * the monotonic clock of this process, so that no jump of its wall clock moves a job. Two good clocks drift apart by as
+ * much as 12 ms in two minutes, and an answer travels for a while: so it is known between which two instants the
+ * server's clock is.
  *
  * @module
  */
@@ -17,8 +17,8 @@ export interface ServerClock {
   /** The same, and not behind the server's: a delay that begins there is not over early. */
   latest(): number;
   /**
-   * Takes the instant that stands in an answer which has just come to what was sent at that time (on the monotonic
-   * clock), if the clock was not read on this connection.
+   * Sets the clock by the instant in an answer which has just come to a message that was sent at that time (on the
+   * monotonic clock), if the clock was not read on this connection.
    */
   tell(instant: string, sentAt: number): void;
   /** Reads it anew, if that was long ago. */

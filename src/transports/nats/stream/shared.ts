@@ -1,6 +1,6 @@
 /**
- * Batches that jobs share: each job is several messages, and a batch costs the server as much as ten messages. They share
- * no fate: what is refused together is to be sent one by one.
+ * Batches that jobs share: each job is several messages, and a batch costs the server as much as ten messages. They
+ * share no fate: jobs that are refused together are to be sent one by one.
  *
  * @module
  */
@@ -9,18 +9,18 @@ import type { Batches, Part } from "./batch.ts";
 import { isRefused, type Receipt } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
-/** What became of a job's messages; `alone`: nothing, they are to be sent by themselves. */
+/** The receipt for a job's messages; `alone`: none, they are to be sent by themselves. */
 export type Sent = Receipt | "alone";
 
 /** Collects the messages of jobs. */
 export interface Shared {
   /** Takes in the messages of one job. Its receipt has the number of its last message. */
   add(queueStream: QueueStream, parts: readonly Part[]): Promise<Sent>;
-  /** Sends what was taken in. */
+  /** Sends the messages that were taken in. */
   send(): void;
 }
 
-/** What was taken in of one job. */
+/** The messages of one job. */
 interface Entry {
   readonly queueStream: QueueStream;
   readonly parts: readonly Part[];
@@ -32,10 +32,10 @@ interface Entry {
 const MOST = 256;
 const MOST_BYTES = 512 * 1024;
 
-/** Makes an empty collection; `until` ends what is sent. */
+/** Makes an empty collection; `until` is the end of the time of the batch that is sent. */
 export function createShared(batches: Batches, until: () => number): Shared {
   let entries: Entry[] = [];
-  /** The subjects of all: the server would take two messages of one subject, whatever their conditions. */
+  /** The subjects of all: the server would accept two messages of one subject, whatever their conditions. */
   let subjects = new Set<string>();
   let bytes = 0;
   const shared: Shared = {

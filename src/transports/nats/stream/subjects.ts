@@ -1,10 +1,10 @@
 /**
  * Names in JetStream: a stream for each queue or topic, a subject for each job.
  *
- * `<prefix>.<queue>.` is the base of a queue, `<prefix>.<topic>.q.<group>.` that of a topic's group. Behind it stand
- * `j.<state>.<minute>.<id>` for a live job, `x.<channel>.<id>.<death>` for a dead one and `in.` for what other programs
- * publish. The state is `w` waiting, `b` back (released, or lost and to be run again), `d` delayed, `i` an id that stays
- * taken though its job has ended. The minute is that in which a delayed job is due, else 0.
+ * `<prefix>.<queue>.` is the base of a queue, `<prefix>.<topic>.q.<group>.` that of a topic's group. Behind it follow
+ * `j.<state>.<minute>.<id>` for a live job, `x.<channel>.<id>.<death>` for a dead one and `in.` for the messages that
+ * other programs publish. The state is `w` waiting, `b` back (released, or lost and to be run again), `d` delayed, `i`
+ * an id that stays taken though its job has ended. The minute is that in which a delayed job is due, else 0.
  *
  * @module
  */
@@ -18,12 +18,12 @@ export type PullState = "w" | "b";
 /** Where a live job is. */
 export type LiveState = PullState | "d";
 
-/** The states that are pulled: what came back first. */
+/** The states that are pulled: returned jobs first. */
 export const PULL_STATES: readonly PullState[] = ["b", "w"];
 /** The token of each dead channel. */
 export const DEAD_TOKEN: Readonly<Record<DeadChannel, "f" | "t">> = { failed: "f", timeout: "t" };
 
-/** What the id of a raw entry begins with; its number follows. */
+/** The beginning of the id of a foreign entry; its number follows. */
 const RAW = "#";
 const MINUTE = 60_000;
 const RADIX = 36;
@@ -35,8 +35,8 @@ const decoder = new TextDecoder();
 
 /**
  * A queue's name as a part of a stream's name: letters, digits, `-` and `_` are kept, any other character becomes `_`,
- * and a name that was changed or cut ends in the first digits of its hash. So does one that looks as if it did, as it
- * would be another's (seed 001).
+ * and a name that was changed or cut ends in the first digits of its hash. So does a name that has such an ending
+ * itself, as it would be another's (seed 001).
  */
 export function safeName(queue: string): string {
   const kept = queue.replace(/[^\p{L}\p{Nd}_-]/gu, "_");
@@ -57,20 +57,22 @@ function cutTo(text: string, most: number): string {
   return kept;
 }
 
-/** What a queue is in JetStream. */
+/** The names of a queue in JetStream. */
 export interface QueueNames {
   /** The queue whose stream this is: the topic's own for a group's. */
   readonly owner: string;
   readonly stream: string;
-  /** What the stream's subjects begin with, the last dot included. */
+  /** The beginning of the stream's subjects, the last dot included. */
   readonly root: string;
-  /** What the queue's subjects begin with, the last dot included. */
+  /** The beginning of the queue's subjects, the last dot included. */
   readonly base: string;
-  /** What the names of the queue's consumers end in; empty for a plain queue and for a topic's own. */
+  /** The end of the names of the queue's consumers; empty for a plain queue and for a topic's own. */
   readonly suffix: string;
 }
 
-/** The names of a queue. A topic's groups share its stream, so that a job's copies are stored together or not at all. */
+/**
+ * The names of a queue. A topic's groups share its stream, so that a job's copies are stored together or not at all.
+ */
 export function namesOf(prefix: string, queue: string): QueueNames {
   const { topic, group = "" } = partsOf(queue);
   const owner = topic === undefined ? queue : `${topic}@`;
@@ -82,7 +84,7 @@ export function namesOf(prefix: string, queue: string): QueueNames {
   return { owner, stream, root, base: `${root}q.${member}.`, suffix: `_${member}` };
 }
 
-/** An id as one token of a subject: what a token cannot hold is written as `=` and the byte in hexadecimal. */
+/** An id as one token of a subject: a byte that a token cannot hold is written as `=` and its hexadecimal digits. */
 export function idToken(id: string): string {
   if (/^[A-Za-z0-9_-]+$/.test(id)) return id;
   let token = "";
@@ -129,8 +131,8 @@ export function liveSubject(base: string, state: LiveState | "i", id: string, du
 }
 
 /**
- * All states of one id. Each conditional write of an id names this very text: the server keeps writes that are under way
- * apart by it.
+ * All states of one id. Each conditional write of an id names this very text: the server keeps writes that are under
+ * way apart by it.
  */
 export function idFilter(base: string, id: string): string {
   return `${base}j.*.*.${idToken(id)}`;
