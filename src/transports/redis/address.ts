@@ -1,6 +1,6 @@
 /**
- * Where servers are: what an option or the environment says, taken apart here, as the driver's errors would repeat a
- * whole URL with its password.
+ * Addresses of servers: the text of an option or of the environment, parsed in this file, as the driver's errors would
+ * repeat a whole URL with its password.
  *
  * @module
  */
@@ -25,7 +25,10 @@ const ACTION = "use Redis";
 const PORT = 6379;
 const FALLBACK = "redis://127.0.0.1:6379";
 
-/** Where to go: as the options say, else the environment, else here. `several`: these are nodes of a Cluster. */
+/**
+ * The addresses of the options, else of the environment, else of a server on this machine. `several`: these are nodes
+ * of a Cluster.
+ */
 export function addressesOf(
   url: string | undefined,
   nodes: readonly string[] | undefined,

@@ -13,7 +13,7 @@ import type { Connection } from "./connection.ts";
 import { explain, isPassing, isReplica, isScriptUnknown } from "./errors.ts";
 import type { Argument, Reply, Script } from "./link.ts";
 
-/** What is to be sent over a connection. */
+/** A command or script to be sent over a connection. */
 export type Question = (connection: Connection) => Promise<Reply>;
 
 /** Where and how to ask. */
@@ -27,7 +27,7 @@ export interface Asking {
   readonly source?: string | undefined;
   /** The connection to ask over; anew for each try. */
   readonly reach: (ticket: Ticket) => Promise<Connection>;
-  /** Whether what the server said has another way out, which was taken: then it is asked again at once. */
+  /** Whether the server's error had another way out, which was followed: then the question is asked again at once. */
   readonly elsewhere?: ((error: unknown, connection: Connection) => Promise<boolean>) | undefined;
 }
 
@@ -97,9 +97,10 @@ export async function rest(runtime: Runtime, ms: number, ticket: Ticket): Promis
  * Makes questions of scripts. The first time over a connection a script goes whole, then by its hash: were the hash
  * tried first, a server that does not know it yet would let the calls that were made later overtake this one.
  *
- * In a Cluster each brings one key more, which no client has. For while a slot moves, its keys lie here and there, and
- * a script with one key that is missing would be carried out where the slot goes to, beside what has not come yet. Of
- * two keys that are missing both servers say that it must be tried again.
+ * In a Cluster each brings one key more, which no client has. For while a slot moves, its keys are spread over two
+ * servers, and a script with one key that is missing would be carried out at the server to which the slot moves,
+ * although other keys have not come there yet. Of two keys that are missing both servers say that it must be tried
+ * again.
  */
 export function createScripts(clustered: boolean): (
   script: Script,

@@ -1,23 +1,23 @@
 /**
- * The seam between one look for jobs (a script, which never waits) and the waiting for them.
+ * The seam between one poll for jobs (a script, which never waits) and the waiting for them.
  *
  * @module
  */
 
 import type { Call, Delivery, ReserveOptions } from "../../exchange.ts";
 
-/** What an attempt to reserve learnt about a queue in which it found nothing. */
+/** The state of a queue in which a poll found nothing. */
 export interface Quiet {
   /**
-   * The earliest instant at which the queue needs a hand (a due time, a lease end), by the server's clock; else
+   * The earliest instant at which the queue needs maintenance (a due time, a lease end), by the server's clock; else
    * Infinity.
    */
   readonly next: number;
-  /** The newest entry of its waiting stream that was ever read for the group: what comes later is fresh. */
+  /** The newest entry of its waiting stream that was ever read for the group: later entries are fresh. */
   readonly seen: string;
 }
 
-/** One look, without waiting. */
+/** The answer of one poll, which does not wait. */
 export interface Attempt {
   readonly deliveries: readonly Delivery[];
   /**
@@ -25,7 +25,7 @@ export interface Attempt {
    * among those that wait at each of them, if that was asked for. Empty where it found something.
    */
   readonly quiet: readonly Quiet[];
-  /** Why a queue could not be used; what was taken of others is to be given back then. */
+  /** Why a queue could not be used; deliveries of other queues are to be given back then. */
   readonly fault?: Error | undefined;
   /** The server's clock at that moment, in milliseconds since the epoch. */
   readonly now: number;
@@ -33,7 +33,7 @@ export interface Attempt {
 
 /** The questions of the waiting to the part that knows the keys. */
 export interface Looks {
-  /** One look; `register`: when nothing is there, be rung for what comes. */
+  /** One poll; `register`: where it finds nothing, this client is notified of jobs that come. */
   attempt(
     queues: readonly string[],
     options: Omit<ReserveOptions, "wait"> & { readonly register: boolean },
@@ -42,7 +42,7 @@ export interface Looks {
   bell(queue: string): string;
   /** The key of the waiting stream. */
   waiting(queue: string): string;
-  /** The key with the earliest instant at which the queue needs a hand: milliseconds since the epoch as text. */
+  /** The key with the earliest instant at which the queue needs maintenance: milliseconds since the epoch as text. */
   next(queue: string): string;
   /**
    * The clock of the server at which a queue lives, in milliseconds since the epoch; asked as by a write, which a
@@ -51,9 +51,9 @@ export interface Looks {
   clock(queue: string, call: Call): Promise<number>;
   /** Registers anew, so that the registration does not run out; by plain commands, as few as can be. */
   renew(queues: readonly string[], call: Call): Promise<void>;
-  /** Takes this client out of those that wait. */
+  /** Removes this client from those that wait. */
   unregister(queues: readonly string[], call: Call): Promise<void>;
-  /** Notifies another client, after a bell that this client cannot heed. */
+  /** Notifies another client, after a notification that this client cannot use. */
   pass(queue: string, call: Call): Promise<void>;
 }
 

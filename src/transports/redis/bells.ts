@@ -1,5 +1,5 @@
 /**
- * Bells: shard channels that are heard through reconnects, and where their slot has moved to.
+ * Notifications: shard channels that are heard through reconnects, and at the node to which their slot has moved.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Connection } from "./connection.ts";
 import { isForbidden } from "./errors.ts";
 import type { Listener, Listening } from "./link.ts";
 
-/** Hears bells. */
+/** Hears notifications. */
 export interface Bells {
   /** As in `link.ts`. */
   listen(channel: string, listener: Listener): Listening;
@@ -19,12 +19,12 @@ export interface Bells {
   close(): void;
 }
 
-/** Where bells are heard. */
+/** Where notifications are heard. */
 export interface BellsOptions {
   readonly runtime: Runtime;
   /** The connection over which a channel can be heard now. */
   readonly reach: (channel: string, ticket: Ticket) => Promise<Connection>;
-  /** What a server said against a channel; it may have moved. */
+  /** Told of a server's error about a channel; its slot may have moved. */
   readonly refused: (error: unknown) => void;
 }
 
@@ -40,7 +40,7 @@ interface Bell {
 /** Milliseconds between two tries to hear a channel that a server does not let be heard. */
 const PAUSE = 500;
 
-/** Makes bells. */
+/** Makes the notifications of a link; no channel is heard yet. */
 export function createBells({ runtime, reach, refused }: BellsOptions): Bells {
   const bells = new Map<string, Bell>();
 

@@ -19,7 +19,7 @@ export interface Ticket {
   readonly deadline: number;
   /** Milliseconds that are left. */
   left(): number;
-  /** What it is to be told when its deadline passes now. */
+  /** Makes the error of the call, should its deadline pass now. */
   late: () => unknown;
   /** It is with the server, which may carry it out, and no answer has come. */
   sent: boolean;
@@ -32,14 +32,14 @@ export interface Calls {
   /** Runs `work`; answers as it does, unless the deadline, the signal or the end of all calls comes first. */
   run<T>(call: Call, action: string, work: (ticket: Ticket) => Promise<T>): Promise<T>;
   /**
-   * Rejects whatever comes, and what was not sent, with `TransportClosed`. What was sent has a moment for its answer;
-   * then its outcome will not be known.
+   * Rejects new calls, and those that were not sent, with `TransportClosed`. A call that was sent has a moment for its
+   * answer; then its outcome will not be known.
    */
   close(): Promise<void>;
   readonly closed: boolean;
 }
 
-/** Milliseconds that what was sent has for its answer at the end. */
+/** Milliseconds that a call that was sent has for its answer at the end. */
 const FAREWELL = 1_000;
 
 /** Why a sleep ends early. No caller sees it. */

@@ -15,7 +15,7 @@ export interface Watched {
   readonly seen: string;
 }
 
-/** What became of it. */
+/** The state of a queue, as a check found it. */
 export interface Sight {
   readonly queue: string;
   /** As in `attempt.ts`. */
@@ -24,7 +24,7 @@ export interface Sight {
   readonly fresh: boolean;
 }
 
-/** What became of each, within `deadline` milliseconds. */
+/** The state of each queue, within `deadline` milliseconds. */
 export async function check(
   link: Link,
   looks: Looks,

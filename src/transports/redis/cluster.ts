@@ -1,6 +1,6 @@
 /**
- * A link to a Cluster, of lines of our own: one to each master for commands, and one for the bells of its slots, as a
- * bell whose slot moves away would be taken for the answer to a command.
+ * A link to a Cluster, of lines of our own: one to each master for commands, and one for the notifications of its
+ * slots, as the message of a channel whose slot moves away would be mistaken for the answer to a command.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { Link, Reply } from "./link.ts";
 import { slotOf } from "./slots.ts";
 import { addressOf, createTopology, partsOf } from "./topology.ts";
 
-/** What a link to a Cluster is made of. */
+/** The parts of a link to a Cluster. */
 export interface ClusterOptions extends ClusterPattern {
   readonly name: string;
   readonly runtime: Runtime;
@@ -28,7 +28,7 @@ export interface ClusterOptions extends ClusterPattern {
   readonly opened: (connection: Connection) => void;
 }
 
-/** A node: its line for commands, and its line for bells once there is one to hear. */
+/** A node: its line for commands, and its line for notifications once there is a channel to hear. */
 interface Node {
   readonly host: string;
   readonly commands: Line;
@@ -244,7 +244,7 @@ export function createClusterLink(options: ClusterOptions): Link {
   };
 }
 
-/** Each command behind an ASKING, so that a node takes it for a slot that is on its way there. */
+/** Each command behind an ASKING, so that a node accepts it for a slot that is on its way there. */
 function askingOver(connection: Connection): Connection {
   return {
     ...connection,

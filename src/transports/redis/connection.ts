@@ -1,6 +1,6 @@
 /**
- * One connection of our own to one server: opened, looked at, and gone for good when it ends. Nothing here connects
- * anew, so that it is always known what was sent over which connection.
+ * One connection of our own to one server: opened, checked, and gone for good when it ends. Nothing in this file
+ * connects anew, so that it is always known which command was sent over which connection.
  *
  * @module
  */
@@ -15,15 +15,15 @@ import type { Argument, Reply } from "./link.ts";
 /** A connection that is ready for commands, or has ended. */
 export interface Connection {
   readonly alive: boolean;
-  /** It was ended because another node serves what it was for: nothing else is wrong. */
+  /** It was ended because another node serves its commands or its channels: nothing else is wrong. */
   readonly moved: boolean;
-  /** What the server says of itself; empty where it may not be asked. */
+  /** The facts of the server's INFO; empty where it may not be asked. */
   readonly facts: ReadonlyMap<string, string>;
   /** Rejects with the server's error as it is, or with `ConnectionLost`. */
   send(args: readonly Argument[]): Promise<Reply>;
   /** Hears a shard channel for as long as the connection lasts, or until the answered function is called. */
   subscribe(channel: string, heard: (message: string) => void): Promise<() => Promise<void>>;
-  /** An answer is overdue: if nothing at all is heard for a while, the connection is taken for dead. */
+  /** An answer is overdue: if nothing at all is heard for a while, the connection counts as dead. */
   suspect(): void;
   /** Another server is to be asked from now on: it ends when the answers are there that are still awaited. */
   retire(): void;
@@ -35,7 +35,7 @@ export interface Connection {
 
 /** How to open one. */
 export interface OpenOptions extends Recipe {
-  /** What messages call the transport. */
+  /** The transport's name in messages. */
   readonly name: string;
   readonly alarms: Alarms;
   /** Whether the server must be a node of a Cluster, or must be none. */
@@ -46,17 +46,17 @@ export interface OpenOptions extends Recipe {
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds without a sign of life, with an answer overdue, after which a connection is taken for dead. */
+/** Milliseconds without a sign of life, with an answer overdue, after which a connection counts as dead. */
 const SILENCE = 2_000;
 /** Milliseconds that a connection that is given up has for the answers that are still awaited. */
 const RETIREMENT = 1_000;
-/** Milliseconds of silence after which the system looks whether the other side is there; costs no command. */
+/** Milliseconds of silence after which the system checks whether the other side is there; costs no command. */
 const KEEP_ALIVE = 10_000;
 
 /** Why a socket is cut; no caller sees it. */
 const CUT = new Error("cut");
 
-/** Opens a connection; rejects with what keeps it from being used, having left nothing behind. */
+/** Opens a connection; rejects with the error that keeps it from being used, having left nothing behind. */
 export async function openConnection(options: OpenOptions): Promise<Connection> {
   const { name, create, alarms, patience, signal } = options;
   signal.throwIfAborted();
@@ -67,7 +67,7 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     disableOfflineQueue: true,
     disableClientInfo: true,
     maintNotifications: "disabled",
-    // What the client that was handed over keeps for itself.
+    // Options that the client that was handed over keeps for itself.
     clientSideCache: undefined,
     commandsQueueMaxLength: undefined,
     emitInvalidate: false,
@@ -103,7 +103,7 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     const other = otherProtocol(connection.reported, name) ?? otherProtocol(error, name);
     if (other !== undefined) throw other;
     if (!late && !isTimeout(error)) throw explainOpening(error, name);
-    // A server without TLS waits for the end of what it takes for a command.
+    // A server without TLS reads the handshake as a command, and waits for its end.
     const { tls }: { readonly tls?: unknown } = options.client.socket ?? {};
     const silent = tls === true ? ": this port may be one without TLS" : "";
     throw new TransportError(
@@ -123,7 +123,7 @@ function isTimeout(error: unknown): boolean {
   return cause instanceof Error && cause.message === "Connection timeout";
 }
 
-/** What keeps a connection from being made: told as it is where it may pass, and as ours where it will not. */
+/** The error that keeps a connection from being made: as it is where it may pass, and as ours where it will not. */
 function explainOpening(error: unknown, name: string): unknown {
   const cause = error instanceof ConnectionLost ? error.cause : error;
   if (isAnswer(cause)) return explain(cause, name);
@@ -135,12 +135,14 @@ function explainOpening(error: unknown, name: string): unknown {
   );
 }
 
-/** What a NATS server answers to HELLO, and what the driver says of the greeting that it sends first: `INFO {`. */
+/** A NATS server's answer to HELLO, and the driver's error about the greeting that it sends first: `INFO {`. */
 const NATS_SAYS = /Unknown Protocol Operation|Unknown RESP type 73\b/i;
-/** What the runtimes say of a port that answers a TLS handshake in clear text. */
+/** The runtimes' errors of a port that answers a TLS handshake in clear text. */
 const CLEAR_TEXT = /wrong.version.number|InvalidContentType/i;
 
-/** That something else than Redis, or Redis without TLS, is behind the port; undefined where nothing says so. */
+/**
+ * The error that something else than Redis, or Redis without TLS, is behind the port; undefined where nothing says so.
+ */
 function otherProtocol(error: unknown, name: string): TransportError | undefined {
   const cause = error instanceof ConnectionLost ? error.cause : error;
   const said = messageOf(cause);
@@ -156,7 +158,7 @@ function otherProtocol(error: unknown, name: string): TransportError | undefined
 
 /** A connection whose facts are still being asked for. */
 interface Opening extends Connection {
-  /** What the driver said first of a broken connection. */
+  /** The driver's first error of a broken connection. */
   readonly reported: unknown;
   readonly facts: Map<string, string>;
 }
@@ -205,7 +207,7 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
     }
   }
 
-  // Whatever the driver reports here, a broken answer too, leaves it open which answer is whose.
+  // Any error that the driver reports, also that of a broken answer, leaves it open to which command an answer belongs.
   client.on("error", (error: unknown) => {
     reported ??= error;
     lose();
@@ -257,12 +259,12 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
   };
 }
 
-/** What the server says of itself. One INFO tells version, role, loading and what may lose jobs. */
+/** The facts of the server. One INFO tells version, role, loading and the settings that may lose jobs. */
 export async function factsOf(connection: Connection): Promise<ReadonlyMap<string, string>> {
   try {
     return factsIn(textOf(await connection.send(["INFO"])));
   } catch (error) {
-    // A user that may not ask is no worse off: what does not work says so when it is tried.
+    // A user that may not ask is no worse off: a command that does not work says so when it is tried.
     if (!isForbidden(error)) throw error;
     return new Map();
   }

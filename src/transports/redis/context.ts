@@ -1,5 +1,5 @@
 /**
- * What every verb needs, and how a batch that mixes queues becomes as few scripts as the server allows.
+ * The context: the parts of the transport that its verbs share, and the limits and answers of their scripts.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { Link, Reply, Script } from "./link.ts";
 import type { Packer } from "./pack.ts";
 import type { Registry } from "./registry.ts";
 
-/** What every verb needs. */
+/** The parts of the transport that its verbs share. */
 export interface Context {
   /** The transport's, for errors. */
   readonly name: string;
@@ -26,7 +26,10 @@ export interface Context {
   readonly registry: Registry;
   /** The queues that it reserved from, and may have left consumers in. */
   readonly visited: Set<string>;
-  /** What the server's clock was ahead of the monotonic one at the last look; undefined before the first. */
+  /**
+   * Milliseconds by which the server's clock was ahead of the monotonic one at the last poll; undefined before the
+   * first.
+   */
   ahead: number | undefined;
   /** The verbs that this user was found to have the rights for; empty again when something is forbidden. */
   readonly proven: Set<"push" | "reserve">;
@@ -38,7 +41,7 @@ export function learn({ proven }: Context, verb: "push" | "reserve", error?: unk
   else if (error instanceof TransportError && error.code === "TRANSPORT_FORBIDDEN") proven.clear();
 }
 
-/** Bytes of a payload and its metadata together: what a script moves without holding the server up. */
+/** Bytes of a payload and its metadata together: as many as a script moves without holding the server up. */
 export const MAX_BYTES: number = 16 * 1024 * 1024;
 /** Items of one batch, all in one script where it must be whole. */
 export const MAX_ITEMS = 10_000;
@@ -59,12 +62,12 @@ export function replies(reply: Reply | undefined): readonly Reply[] {
   throw new TypeError(`Cannot read an answer as a list must be there: current type is ${typeof reply}`);
 }
 
-/** A call without what belongs to one verb only. */
+/** A call without the options of one verb only. */
 export function callOf({ signal, deadline }: Call): Call {
   return { signal, deadline };
 }
 
-/** Says what is left of a call for its next page. */
+/** Tells the rest of a call's time for its next page. */
 export function timer(runtime: Runtime, action: string, call: Call): () => Call {
   const until = runtime.monotonic() + call.deadline;
   return () => {

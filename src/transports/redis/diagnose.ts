@@ -1,5 +1,5 @@
 /**
- * What may lose jobs that are in Redis, or refuse them, as `relevo doctor` tells it: of each master of a Cluster.
+ * Causes of lost or refused jobs in Redis, as `relevo doctor` tells them: of each master of a Cluster.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { dangersOf, type Facts, factsIn, type Setting } from "./health.ts";
 import type { Link, Reply } from "./link.ts";
 import { slotOf, SLOTS } from "./slots.ts";
 
-/** What is asked. */
+/** The link that is asked, and the bounds of the questions. */
 interface Asked {
   readonly link: Link;
   /** Bounds of the next question. */
@@ -21,7 +21,7 @@ interface Asked {
 
 /** A node that is asked: by a key of a slot that it serves. */
 interface Node {
-  /** What stands before its findings; empty where there is one server. */
+  /** The words before its findings; empty where there is one server. */
   readonly label: string;
   readonly key: string;
 }
@@ -29,7 +29,7 @@ interface Node {
 /** Seconds that a replica may be behind. */
 const LAG = 10;
 
-/** What tells of the writes to the disk, and what is written. */
+/** The facts that tell of the writes to the disk, and the names of the files that are written. */
 const WRITES = [
   ["rdb_last_bgsave_status", "snapshot"],
   ["aof_last_write_status", "append-only file"],
@@ -37,7 +37,7 @@ const WRITES = [
 /** The part of a machine's memory from which there is little left. */
 const MUCH = 0.8;
 
-/** What is the case; `key` is one of ours. */
+/** The findings; `key` is one of ours. */
 export async function diagnose(asked: Asked, key: string): Promise<Diagnosis> {
   const clock = await clockOf(asked, key);
   const nodes = asked.link.clustered ? await nodesOf(asked, key) : [{ label: "", key }];
@@ -54,7 +54,7 @@ async function ask({ link, rest }: Asked, key: string, args: readonly string[]):
   try {
     return await link.command(key, args, rest());
   } catch (error) {
-    // Services that run Redis for others forbid much: what may not be asked is told as that.
+    // Services that run Redis for others forbid much: a fact that may not be asked for is told as that.
     if (error instanceof RelevoError && error.code === "TRANSPORT_FORBIDDEN") return undefined;
     throw error;
   }
@@ -106,7 +106,7 @@ async function findingsOf(asked: Asked, { key }: Node): Promise<readonly Finding
   return [...await dangersFound(facts, setting), memory(facts), ...replication(facts)];
 }
 
-/** Eviction and persistence: what the first connection warns of, and what is well. */
+/** Eviction and persistence: the dangers that the first connection warns of, and the parts that are well. */
 async function dangersFound(facts: Facts, setting: Setting): Promise<readonly Finding[]> {
   const found = await dangersOf(facts, setting);
   const policy = facts.get("maxmemory_policy");

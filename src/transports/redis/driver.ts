@@ -1,5 +1,5 @@
 /**
- * What is used of node-redis, as the shapes that are needed, and how it is found.
+ * The part of node-redis that this adapter uses, as types, and how node-redis is found.
  *
  * @module
  */
@@ -59,7 +59,7 @@ export interface Recipe {
   readonly client: { readonly socket: object; readonly [option: string]: unknown };
 }
 
-/** RESP's types by their first bytes, and what each is to become: texts bytes, maps flat lists. */
+/** RESP's types by their first bytes, for {@linkcode COMMAND}: texts are to become bytes, maps flat lists. */
 const TYPES = { SIMPLE_STRING: 43, BLOB_STRING: 36, VERBATIM_STRING: 61, MAP: 37 };
 
 /** Every command's options; node-redis's own timer for each command would tell neither a lost answer nor its cause. */
@@ -73,7 +73,7 @@ export const COMMAND: CommandOptions = {
   timeout: undefined,
 };
 
-/** What node-redis 5 brought, and what 6 did: clients of older ones are told by its absence. */
+/** Methods that came with node-redis 5, and with 6: clients of older versions are told by their absence. */
 const SINCE_5 = "withTypeMapping";
 const SINCE_6 = "clientUnblock";
 const METHODS = ["sendCommand", "sSubscribe", "sUnsubscribe", "duplicate", "on", "off", SINCE_5, SINCE_6];
@@ -177,7 +177,7 @@ export function argumentsOf(args: readonly Argument[]): readonly Argument[] {
   );
 }
 
-/** A driver's answer as the contract of links has it; what it knows beyond that (booleans, doubles) as text. */
+/** A driver's answer as the contract of links has it; values that the contract lacks (booleans, doubles) as text. */
 export function replyOf(value: unknown): Reply {
   if (value === null || value === undefined || typeof value === "number") return value ?? null;
   if (value instanceof Uint8Array) return value;
@@ -185,7 +185,7 @@ export function replyOf(value: unknown): Reply {
   return Buffer.from(String(value));
 }
 
-/** Most answers are what they should be, and need no copy. */
+/** Most answers have the right types already, and need no copy. */
 function isReply(values: readonly unknown[]): values is readonly Reply[] {
   return values.every((value) =>
     value === null || typeof value === "number" || value instanceof Uint8Array ||

@@ -1,7 +1,7 @@
 /**
  * Clients that were handed over, as patterns for our own: each connection is a duplicate of one. So they are sent
- * nothing, whatever state they are in, and a connection that ends, falls silent or leads to a replica is replaced as any
- * other is, which the owner of a client alone could do for it.
+ * nothing, whatever state they are in, and a connection that ends, falls silent or leads to a replica is replaced as
+ * any other is, which the owner of a client alone could do for it.
  *
  * Not the other way round, own connections as clients that reconnect by themselves: measured on node-redis 6.3, a
  * Cluster's client let writes of one caller overtake each other in three of five moves of a slot, came back after a
@@ -33,7 +33,10 @@ export function duplicatesOf(
   };
 }
 
-/** The database that a client has chosen since it was made, which its duplicates would not know of; undefined where it does not say. */
+/**
+ * The database that a client has chosen since it was made, which its duplicates would not know of; undefined where it
+ * does not say.
+ */
 async function databaseOf(client: Client, alarms: Alarms, patience: number): Promise<number | undefined> {
   if (!client.isReady) return undefined;
   return await new Promise((resolve) => {
@@ -48,7 +51,7 @@ async function databaseOf(client: Client, alarms: Alarms, patience: number): Pro
   });
 }
 
-/** What a duplicate must not share, as it is changed. */
+/** A copy of the socket's options, which a duplicate must not share, as they are changed. */
 function socketOf({ options }: Client): object {
   const socket: unknown = options === undefined ? undefined : Reflect.get(options, "socket");
   return typeof socket === "object" && socket !== null ? { ...socket } : {};

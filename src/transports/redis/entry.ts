@@ -1,5 +1,5 @@
 /**
- * What an entry of a stream says of its job, with what other programs left out.
+ * The job of a stream's entry, with defaults for fields that other programs left out.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import type { Reader } from "./pack.ts";
 /** A job as its entry has it. */
 export interface Stored {
   readonly id: string;
-  /** Its id is in the index, unless a program took it out; not so for entries of other programs. */
+  /** Its id is in the index, unless a program removed it; not so for entries of other programs. */
   readonly listed: boolean;
   readonly name: string;
-  /** A window into what the server answered. */
+  /** A window into the server's answer. */
   readonly payload: Uint8Array;
   /** There is no payload, not even an empty one. */
   readonly bare: boolean;
@@ -91,7 +91,7 @@ export function jobOf(queue: string, entry: string, reader: Reader): Stored {
   };
 }
 
-/** Milliseconds since the epoch; NaN for what is no such number. */
+/** Milliseconds since the epoch; NaN for a text that is no such number. */
 function instantIn(text: string): number {
   return /^\d{1,16}$/.test(text) ? Number(text) : NaN;
 }

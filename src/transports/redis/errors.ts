@@ -1,5 +1,5 @@
 /**
- * What a server's or a connection's error means here, and above all: whether the command may have been carried out.
+ * The meaning of a server's or a connection's error, and above all: whether the command may have been carried out.
  *
  * @module
  */
@@ -20,16 +20,16 @@ export class ConnectionLost extends Error {
   /** Stable, as the codes of `RelevoError`; it is none, as those say that nothing was done. */
   readonly code = "CONNECTION_LOST";
 
-  /** `name` is the transport's; `cause` is what the connection said. */
+  /** `name` is the transport's; `cause` is the connection's error. */
   constructor(name: string, cause: unknown) {
     super(`The ${name} transport lost its connection before the answer came: ${messageOf(cause)}`, { cause });
   }
 }
 
-/** What a reply says; `moved` and `noscript` are handled where the command was sent. */
+/** The kind of a server's error; `moved` and `noscript` are handled where the command was sent. */
 type Kind = "busy" | "full" | "moved" | "noscript" | TransportFault;
 
-/** By the first word of what the server says. */
+/** The kind by the first word of the server's error. */
 const KINDS: Readonly<Record<string, Kind>> = {
   OOM: "full",
   MISCONF: "full",
@@ -60,7 +60,7 @@ const SAYS: Readonly<Record<TransportFault, string>> = {
   TRANSPORT_FORBIDDEN: "its user may not do this",
 };
 
-/** What a server says of a command that its user may not run, or that it does not know, as it may be renamed. */
+/** A server's errors about a command that its user may not run, or that it does not know, as it may be renamed. */
 const FORBIDDEN = [
   /^ERR The user executing the script can't/i,
   /^ERR unknown (command|subcommand)/i,
@@ -68,7 +68,7 @@ const FORBIDDEN = [
   /^ERR .*(has|have) no permissions/i,
 ] as const;
 
-/** The first word of what a server says; undefined for errors of the connection or the driver. */
+/** The first word of a server's error; undefined for errors of the connection or the driver. */
 function wordOf(error: unknown): string | undefined {
   // Sockets' errors have a code; servers' have none, and begin with a word in capitals.
   if (!(error instanceof Error) || error instanceof RelevoError || "code" in error) return undefined;
@@ -144,8 +144,8 @@ function lastingCause(error: unknown): boolean {
 }
 
 /**
- * The error that a caller sees for what a server said; it names the transport, never a payload. `source` is that of the
- * script where one was run: of a command in it a server tells the line only.
+ * The error that a caller sees for an error of the server; it names the transport, never a payload. `source` is that of
+ * the script where one was run: of a command in it a server tells the line only.
  */
 export function explain(error: unknown, name: string, source = ""): unknown {
   const kind = kindOf(error);
@@ -187,7 +187,7 @@ function commandIn(message: string, source: string): string | undefined {
   return part === undefined ? command : `${command} ${part}`;
 }
 
-/** What a server says that has no meaning of its own here. Not of a push: it may have been carried out in part. */
+/** The error for a server's error that has no kind of its own. Not of a push: it may have been carried out in part. */
 export function refusedBy(name: string, error: unknown): TransportError {
   return new TransportError(
     "TRANSPORT_UNAVAILABLE",

@@ -1,5 +1,5 @@
 /**
- * What a server's settings may do to jobs: said once, in words, when the first connection is there, and to operators
+ * Settings of a server that may lose jobs: told once, in words, when the first connection is there, and to operators
  * whenever they ask.
  *
  * @module
@@ -9,13 +9,13 @@ import { type Finding, unseen } from "../../diagnosis.ts";
 import { textOf } from "./driver.ts";
 import type { Argument, Reply } from "./link.ts";
 
-/** What a server says of itself. */
+/** The facts of a server, as its INFO tells them. */
 export type Facts = ReadonlyMap<string, string>;
 
 /** A setting of the server; undefined where it may not be asked. */
 export type Setting = (name: string) => Promise<string | undefined>;
 
-/** What a setting is asked over. */
+/** The connection over which a setting is asked for. */
 interface Asked {
   send(args: readonly Argument[]): Promise<Reply>;
 }
@@ -41,7 +41,7 @@ export async function settingOf(connection: Asked, setting: string): Promise<str
   }
 }
 
-/** What evicts or forgets jobs, and what of that cannot be seen; empty when nothing does. */
+/** Settings that evict or forget jobs, and those that cannot be seen; empty when no setting does. */
 export async function dangersOf(facts: Facts, setting: Setting): Promise<readonly Finding[]> {
   const found: Finding[] = [];
   const policy = facts.get("maxmemory_policy") ?? "";

@@ -1,5 +1,5 @@
 /**
- * What an operator sees: counts, listings, single jobs.
+ * The operator's reads: counts, listings, single jobs.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { Script } from "./link.ts";
 import { type Reader, readerOf } from "./pack.ts";
 import { CHANNEL } from "./scripts/inspect.ts";
 
-/** Ids that one script looks for. */
+/** Ids that one script searches for. */
 const MAX_IDS = 200;
 
 /** Exact counts, all of one moment. */
@@ -59,9 +59,12 @@ export async function getJobs(
   return (await Promise.all(pages)).flat();
 }
 
-/** Where a listing stands. */
+/** The position of a listing. */
 interface Place {
-  /** `s`: in a stream; `z`: among the due times; `b`, `r`: what came back, or is reserved, of delayed jobs; empty at the start. */
+  /**
+   * `s`: in a stream; `z`: among the due times; `b`, `r`: among the delayed jobs that came back, or are reserved; empty
+   * at the start.
+   */
   readonly phase: string;
   readonly entry: string;
   readonly due: string;
@@ -69,7 +72,7 @@ interface Place {
 
 const START: Place = { phase: "", entry: "", due: "0" };
 
-/** A page of a listing, of as many looks as it takes. */
+/** A page of a listing, by as many scripts as it needs. */
 export async function listJobs(
   { link, keys, runtime }: Context,
   script: Script,

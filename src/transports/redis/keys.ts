@@ -6,7 +6,7 @@
 
 import { partsOf } from "../../names.ts";
 
-/** The parts of a queue, and of a topic, by what their keys end in. */
+/** The parts of a queue, and of a topic, by the ends of their keys. */
 export interface Parts {
   /** Stream: jobs that wait or are reserved. */
   readonly waiting: string;
@@ -18,23 +18,23 @@ export interface Parts {
   readonly timeout: string;
   /** Sorted set: delayed jobs by due time. */
   readonly due: string;
-  /** Hash: the place of each live job by its id. */
+  /** Hash: the entry of each live job by its id. */
   readonly ids: string;
   /** Sorted set: callers' ids by the end of their windows. */
   readonly windows: string;
-  /** Hash: the places of dead jobs by their id. */
+  /** Hash: the entries of dead jobs by their id. */
   readonly dead: string;
-  /** Text: the earliest instant at which the queue needs a hand. */
+  /** Text: the earliest instant at which the queue needs maintenance. */
   readonly next: string;
-  /** Text: the earliest instant at which a lease may end; so that due jobs are promoted without a look at all leases. */
+  /** Text: the earliest instant at which a lease may end; so that due jobs are promoted without reading all leases. */
   readonly leases: string;
   /** Sorted set: clients that wait for a job. */
   readonly waiters: string;
-  /** What the shard channels begin with over which those clients are notified. */
+  /** The beginning of the shard channels over which those clients are notified. */
   readonly bell: string;
   /** Set: the groups of a topic. */
   readonly groups: string;
-  /** Text: the first group of a topic, while it is given what the topic held. */
+  /** Text: the first group of a topic, while it is given the jobs that the topic held. */
   readonly heir: string;
   /** Hash: recurring jobs by their key. */
   readonly schedules: string;
@@ -62,9 +62,9 @@ export const PARTS: Parts = {
   ticks: "ticks",
 };
 
-/** What the names in Redis are made of. */
+/** The parts of names in Redis. */
 export interface Naming {
-  /** What all keys begin with, after a brace. */
+  /** The beginning of all keys, after a brace. */
   readonly prefix: string;
   /** The consumer group of the waiting streams. */
   readonly group: string;
@@ -77,7 +77,7 @@ export interface Keys extends Naming {
   readonly queues: string;
   /** The set of all queues that ever had a recurring job. */
   readonly scheduled: string;
-  /** What the keys of a queue begin with; the braces keep them in one slot of a Cluster, groups beside their topic. */
+  /** The beginning of a queue's keys; the braces keep them in one slot of a Cluster, groups beside their topic. */
   base(queue: string): string;
   /** The key of a queue's part. */
   key(queue: string, part: keyof Parts): string;
@@ -106,7 +106,7 @@ export function createKeys(naming: Naming): Keys {
   };
 }
 
-/** A name without a colon, which is what parts it from a prefix that may have some; no two names become one. */
+/** A name without a colon, as a colon parts it from a prefix that may have some; no two names become one. */
 function escaped(name: string): string {
   return name.replaceAll("%", "%25").replaceAll(":", "%3A");
 }

@@ -22,7 +22,7 @@ export interface Line {
   close(reason: unknown): void;
 }
 
-/** What a line is made of. */
+/** The parts of a line. */
 export interface LineOptions {
   readonly name: string;
   readonly runtime: Runtime;

@@ -1,5 +1,5 @@
 /**
- * The seam between what the jobs mean in Redis (scripts) and how a server or a Cluster of them is reached.
+ * The seam between the meaning of jobs in Redis (scripts) and the way to a server or a Cluster of them.
  *
  * @module
  */
@@ -17,8 +17,8 @@ export interface Script {
 export type Argument = string | Uint8Array;
 
 /**
- * What a server answers. Texts come as bytes, integers as numbers, nothing as null; a map comes flat, as a list of keys
- * and values, whatever protocol the connection speaks.
+ * The answer of a server. Texts come as bytes, integers as numbers, nothing as null; a map comes flat, as a list of
+ * keys and values, whatever protocol the connection speaks.
  */
 export type Reply = Uint8Array | number | null | readonly Reply[];
 
@@ -42,19 +42,21 @@ export interface Listening {
 export interface Link {
   /** Keys live in slots, and a script or command may touch one slot only. */
   readonly clustered: boolean;
-  /** What is listened to before a script is sent is heard before its answer, as both go over one connection. */
+  /**
+   * A channel that is listened to before a script is sent is heard before its answer, as both go over one connection.
+   */
   readonly ordered: boolean;
   /** A server can be asked at this moment. */
   readonly reachable: boolean;
   /**
    * Runs a script where its first key's slot lives. Waits for a connection within the call's deadline; rejects with
-   * what `errors.ts` makes of it, or with the signal's reason.
+   * the error that `errors.ts` makes of it, or with the signal's reason.
    */
   run(script: Script, keys: readonly string[], args: readonly Argument[], call: Call): Promise<Reply>;
   /** A plain command; `key` says where. It rejects as {@linkcode run} does. */
   command(key: string, args: readonly Argument[], call: Call): Promise<Reply>;
   /** Hears a shard channel, through reconnects and moves of its slot. */
   listen(channel: string, listener: Listener): Listening;
-  /** Ends every call, gives what was sent a moment for its answer before, and closes what is ours. */
+  /** Ends every call, gives those that were sent a moment for their answer before, and closes our connections. */
   close(): Promise<void>;
 }

@@ -35,7 +35,7 @@ import { createWaiting, typed } from "./waiting.ts";
 export type { Parts } from "./keys.ts";
 export type { RedisClient, RedisKeys, RedisOptions };
 
-/** Milliseconds that giving something back may take for which no caller waits. */
+/** Milliseconds that it may take to give deliveries back, for which no caller waits. */
 const PATIENCE = 5_000;
 /** The same at the end. */
 const FAREWELL = 1_000;
@@ -44,10 +44,11 @@ const FAREWELL = 1_000;
  * A transport that keeps jobs in Redis.
  *
  * It connects with the first call, and anew whenever a connection ends and a call wants one. A call waits for a
- * connection until its deadline is over, and rejects with a `TransportError` then: nothing was sent. What a wrong
- * password, an old server, a wrong type of a key or a read-only replica keep from working rejects at once, with a
- * `code` that says why; a server that is loading or busy is waited for, and `TransportBusy` after the deadline. Full
- * memory rejects pushes with `TransportFull`; nothing of them was stored, and what runs can be settled all the same.
+ * connection until its deadline is over, and rejects with a `TransportError` then: nothing was sent. A call that a
+ * wrong password, an old server, a wrong type of a key or a read-only replica keeps from working rejects at once, with
+ * a `code` that says why; a server that is loading or busy is waited for, and the call rejects with `TransportBusy`
+ * after the deadline. Full memory rejects pushes with `TransportFull`; nothing of them was stored, and jobs that run
+ * can be settled all the same.
  *
  * Relevo never deletes jobs, but a server may: set `maxmemory-policy noeviction` and `appendonly yes`. Where the
  * server's settings may lose jobs, `warn` is told so once.
@@ -72,7 +73,7 @@ export function redis(options: RedisOptions = {}): Transport {
     if (told) return;
     told = true;
     dangersOf(connection.facts, (setting) => settingOf(connection, setting)).then((found) => {
-      // What is not known is not warned of, nor what would only be a danger with other settings.
+      // A setting that is not known is not warned of, nor one that would be a danger only with other settings.
       const dangers = found.filter(({ check, severity }) =>
         severity === "danger" || (severity === "warning" && check !== "eviction")
       ).map(({ says }) => `${says}.`);
@@ -83,7 +84,7 @@ export function redis(options: RedisOptions = {}): Transport {
   }
 
   const link = createLink(settings, opened);
-  // No dot, as what follows one in a consumer's name is its lease.
+  // No dot, as a dot in a consumer's name is followed by its lease.
   const instance = `${hostname().replace(/[^\w-]/g, "_")}-${runtime.id()}`;
   const model = createModel({ name, instance, runtime, link, prefix, parts, group });
   const waiting = createWaiting({
@@ -96,13 +97,16 @@ export function redis(options: RedisOptions = {}): Transport {
   });
   let closing: Promise<void> | undefined;
 
-  /** What cannot be given back comes back when its lease ends. */
+  /** A delivery that cannot be given back comes back when its lease ends. */
   async function giveBack(deliveries: readonly Delivery[]): Promise<void> {
     const releases = deliveries.map(({ queue, token }) => ({ queue, token, to: "release" as const }));
     await model.settle(releases, { deadline: PATIENCE }).catch(() => undefined);
   }
 
-  /** Refuses what must not begin; what a lost connection leaves open is told as that only where it matters. */
+  /**
+   * Refuses a call that must not begin; an outcome that a lost connection leaves open is told as such only where it
+   * matters.
+   */
   async function admitted<T>({ signal }: Call, work: () => Promise<T>): Promise<T> {
     if (closing !== undefined) throw new TransportClosed(name);
     signal?.throwIfAborted();
@@ -115,7 +119,7 @@ export function redis(options: RedisOptions = {}): Transport {
 
   async function close(): Promise<void> {
     await waiting.close();
-    // Consumers that stay are taken out by the next sweep of the queue.
+    // Consumers that stay are removed by the next sweep of the queue.
     if (link.reachable) await model.leave({ deadline: FAREWELL }).catch(() => undefined);
     await link.close();
   }
@@ -157,8 +161,8 @@ export function redis(options: RedisOptions = {}): Transport {
       admitted(call, () => model.remove(queue, channel, select, call)),
     diagnose: (call) => admitted(call, () => model.diagnose(call)),
     topics: {
-      // What the waiting knows of the group's stream may be of another: the topic's was renamed, or the store forgot
-      // it.
+      // The state that waiting calls know of the group's stream may be another stream's: the topic's was renamed, or
+      // the store forgot it.
       bind: (topic, each, call) =>
         admitted(call, () => model.topics.bind(topic, each, call)).then(() =>
           void waiting.notify([groupQueue(topic, each)])

@@ -1,5 +1,5 @@
 /**
- * What jobs are in Redis, and every verb upon them, over a link and without any waiting.
+ * The model of jobs in Redis, and every verb upon them, over a link and without any waiting.
  *
  * @module
  */
@@ -35,23 +35,23 @@ import { createSchedules, schedulingQueues } from "./schedules.ts";
 import { extendAll, settleAll } from "./settle.ts";
 import { createTopics } from "./topics.ts";
 
-/** The verbs, as {@linkcode Transport} has them; `reserve` is one look at a time. */
+/** The verbs, as {@linkcode Transport} has them; `reserve` is one poll at a time. */
 export interface Model
   extends
     Looks,
     Pick<Transport, "extend" | "settle" | "info" | "queues" | "list" | "get" | "reload" | "remove"> {
-  /** As a transport's; of the queues that were foretold this client looks by itself. */
+  /** As a transport's; this client polls foretold queues by itself. */
   push(
     ...rest: [...Parameters<Transport["push"]>, foretold?: ReadonlySet<string>]
   ): ReturnType<Transport["push"]>;
   diagnose(call: Call): Promise<Diagnosis>;
   readonly topics: Topics;
   readonly schedules: Schedules;
-  /** Takes out this client's consumers that hold nothing, from the queues that it reserved from. */
+  /** Removes this client's consumers that hold nothing from the queues that it reserved from. */
   leave(call: Call): Promise<void>;
 }
 
-/** What a model is made of. */
+/** The parts of a model. */
 export interface ModelOptions extends Naming {
   /** The transport's name, for errors. */
   readonly name: string;

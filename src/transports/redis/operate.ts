@@ -1,5 +1,5 @@
 /**
- * What an operator does: jobs reloaded or removed, page by page, so that no page holds others up.
+ * The operator's writes: jobs reloaded or removed, page by page, so that no page holds other calls up.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { type Context, replies, timer } from "./context.ts";
 import type { Argument, Reply, Script } from "./link.ts";
 import { CHANNEL } from "./scripts/inspect.ts";
 
-/** Ids that one script looks for: their payloads may be large. */
+/** Ids that one script searches for: their payloads may be large. */
 const MAX_IDS = 100;
 
-/** What all pages did together. */
+/** The counts of all pages together. */
 interface Walked {
   readonly changed: number;
   readonly taken: number;
@@ -90,7 +90,7 @@ async function walk(
   return { changed, taken };
 }
 
-/** What is meant, in pages. */
+/** The chosen jobs, in pages. */
 function choices(
   select: Selection,
 ): readonly (readonly [kind: string, chosen: readonly (string | number | undefined)[]])[] {

@@ -1,5 +1,5 @@
 /**
- * What a user may say to `redis()`, and what is wrong with it.
+ * The options of `redis()`, and the errors of wrong ones.
  *
  * @module
  */
@@ -24,8 +24,8 @@ export interface RedisClient {
 /** Options of {@linkcode redis}. Give at most one of `url`, `nodes` and `client`. */
 export interface RedisOptions {
   /**
-   * Where the server is: `redis://user:password@host:port/database`, or `rediss://...` for TLS. Default: what the
-   * environment says in `REDIS_URL`, else in `REDIS_ADDR` (`host:port`, several with commas are nodes of a Cluster),
+   * Where the server is: `redis://user:password@host:port/database`, or `rediss://...` for TLS. Default: the value of
+   * `REDIS_URL` in the environment, else of `REDIS_ADDR` (`host:port`, several with commas are nodes of a Cluster),
    * else `redis://127.0.0.1:6379`.
    */
   readonly url?: string | undefined;
@@ -35,13 +35,13 @@ export interface RedisOptions {
   readonly cluster?: boolean | undefined;
   /**
    * A connected client of node-redis, of one server or of a Cluster. It is a pattern: all connections are duplicates of
-   * it, made anew where one ends or falls silent, and closed with the transport. The client itself is never closed
-   * here, and nothing of ours waits behind its commands.
+   * it, made anew where one ends or falls silent, and closed with the transport. The client itself is never closed by
+   * the transport, and none of the transport's commands waits behind the client's.
    */
   readonly client?: RedisClient | undefined;
   /** Options of `node:tls`, such as `ca` or `servername`, for `rediss:`. */
   readonly tls?: object | undefined;
-  /** What all keys begin with: those of queue `default` with `{relevo:default}:`. Default `relevo`. */
+  /** The beginning of all keys: those of queue `default` begin with `{relevo:default}:`. Default `relevo`. */
   readonly prefix?: string | undefined;
   /** Other names for the parts of a queue, so that its keys end in them. Default: `waiting`, `delayed`, and so on. */
   readonly keys?: RedisKeys | undefined;
@@ -49,7 +49,7 @@ export interface RedisOptions {
   readonly group?: string | undefined;
   /**
    * Milliseconds at most between two polls for jobs without a notification, while a reserve call waits, from 100 to
-   * 60,000. Default 2,000: one command a second for all queues of a server. What Relevo stores wakes at once.
+   * 60,000. Default 2,000: one command a second for all queues of a server. A job that Relevo stores wakes it at once.
    */
   readonly check?: number | undefined;
   /** Runs of a job in all where neither it nor the worker says. Default: the core's, 3. */
@@ -58,7 +58,7 @@ export interface RedisOptions {
   readonly connectTimeout?: number | undefined;
   /** Told once, in words, when the server's settings may lose jobs. Default: `console.warn`. */
   readonly warn?: ((message: string) => void) | undefined;
-  /** What errors and reports call the transport. Default `redis`. */
+  /** The transport's name in errors and reports. Default `redis`. */
   readonly name?: string | undefined;
   /** Clock, timer and die. Default: the real ones. Due times and leases are judged by the server's clock. */
   readonly runtime?: Runtime | undefined;
@@ -103,7 +103,7 @@ const KNOWN = [
 const CHECK = 2_000;
 const PATIENCE = 5_000;
 
-/** Fills the gaps; throws a `TypeError` or `RangeError` that says what is wrong. */
+/** Fills the gaps; throws a `TypeError` or `RangeError` that tells the mistake. */
 export function settingsOf(options: RedisOptions): Settings {
   if (typeof options === "string" || options instanceof URL) {
     throw new TypeError(

@@ -1,6 +1,6 @@
 /**
- * The order of polls of one client: what a poll still brings for a call that was aborted goes back first. A poll that was
- * sent meanwhile would hand over the jobs behind those.
+ * The order of polls of one client: jobs that a poll still brings for a call that was aborted go back first. A poll
+ * that was sent meanwhile would hand over the jobs behind those.
  *
  * @module
  */

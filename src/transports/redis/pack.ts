@@ -9,7 +9,7 @@
 import { Buffer } from "node:buffer";
 import type { Reply } from "./link.ts";
 
-/** What can be packed. Numbers are integers; absent is nil. */
+/** A value that can be packed. Numbers are integers; absent is nil. */
 export type Packable = string | number | undefined | Uint8Array | readonly Packable[];
 
 /** Packs values into memory of its own, which it uses again. */
@@ -18,9 +18,9 @@ export type Packer = (value: Packable) => Uint8Array;
 const FIRST_SIZE = 16 * 1024;
 /** Memory above this is given back at once. */
 const KEPT_SIZE = 1024 * 1024;
-/** Up to here a text's head is of two bytes whatever is in it: a UTF-16 unit takes at most three bytes. */
+/** Up to this length a text's head is of two bytes whatever is in it: a UTF-16 unit takes at most three bytes. */
 const SHORT = 0xffff / 3;
-/** The longest text whose units are looked at one by one. */
+/** The longest text whose units are written one by one. */
 const BRIEF = 48;
 
 const NIL = 0xc0;
@@ -35,7 +35,7 @@ const INT8 = 0xd0;
 const INT16 = 0xd1;
 const INT32 = 0xd2;
 const INT64 = 0xd3;
-/** The server writes it; what is sent begins at 16 bits. */
+/** The server writes it; heads of texts that are sent begin at 16 bits. */
 const RAW8 = 0xd9;
 const RAW16 = 0xda;
 const RAW32 = 0xdb;
@@ -120,19 +120,19 @@ export function createPacker(): Packer {
   return (value) => {
     end = 0;
     put(value);
-    // A copy, as the client may keep what it is given for a while.
+    // A copy, as the client may keep its arguments for a while.
     const packed = Buffer.from(memory.subarray(0, end));
     if (memory.length > KEPT_SIZE) memory = Buffer.allocUnsafeSlow(FIRST_SIZE);
     return packed;
   };
 }
 
-/** Reads what a script packed, part after part; the reader knows what must come. */
+/** Reads a script's packed answer, part after part; its user knows which part must come. */
 export class Reader {
   readonly #memory: Buffer;
   readonly #beside: readonly Reply[];
   #at = 0;
-  /** The text that {@linkcode Reader.repeated} gave last, and where it stands. */
+  /** The text that {@linkcode Reader.repeated} gave last, and where it is. */
   #text = "";
   #start = 0;
   #end = 0;
@@ -142,7 +142,7 @@ export class Reader {
     this.#memory = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
   }
 
-  /** Whether a list comes; where none does, what stands there instead is passed over. */
+  /** Whether a list comes; where none does, the value that comes instead is passed over. */
   isList(): boolean {
     const head = this.#memory[this.#at] ?? NIL;
     if ((head >= 0x90 && head < 0xa0) || head === ARRAY16 || head === ARRAY32) return true;
@@ -194,14 +194,14 @@ export class Reader {
     return this.#text;
   }
 
-  /** A window into what was packed. */
+  /** A window into the packed bytes. */
   bytes(): Uint8Array {
     const length = this.#head();
     const { buffer, byteOffset } = this.#memory;
     return new Uint8Array(buffer, byteOffset + this.#pass(length), length);
   }
 
-  /** The same, or where a number stands instead, what was answered beside it. */
+  /** The same, or where a number comes instead, the payload of that number beside the packed text. */
   payload(): Uint8Array {
     const head = this.#memory[this.#at] ?? NIL;
     if ((head >= 0xa0 && head < 0xc0) || head === RAW8 || head === RAW16 || head === RAW32) {
@@ -212,7 +212,7 @@ export class Reader {
     throw this.#wrong("a payload");
   }
 
-  /** Which of these words comes, by its place; -1 for another text. */
+  /** The index of the word that comes; -1 for another text. */
   word(words: readonly string[]): number {
     const length = this.#head();
     const start = this.#pass(length);
@@ -223,14 +223,14 @@ export class Reader {
     return -1;
   }
 
-  /** Goes on by so many bytes; where it was. */
+  /** Goes on by so many bytes; answers where it was. */
   #pass(size: number): number {
     const start = this.#at;
     this.#at += size;
     return start;
   }
 
-  /** Passes over the head of a text; its length. */
+  /** Passes over the head of a text; answers the text's length. */
   #head(): number {
     const head = this.#memory[this.#at] ?? NIL;
     if (head >= 0xa0 && head < 0xc0) {
@@ -289,7 +289,7 @@ export class Reader {
   }
 }
 
-/** Begins to read what a script answered: one packed text, or a list of it and what is beside it. */
+/** Begins to read a script's answer: one packed text, or a list of it and the payloads beside it. */
 export function readerOf(reply: Reply): Reader {
   const [packed, ...beside] = Array.isArray(reply) ? reply as readonly Reply[] : [reply];
   if (packed instanceof Uint8Array) return new Reader(packed, beside);

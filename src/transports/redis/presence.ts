@@ -18,16 +18,16 @@ export interface PresenceScripts {
   readonly clock: Script;
 }
 
-/** What a client does beside its jobs. */
+/** The calls of a client beside those for its jobs. */
 export interface Presence extends Pick<Looks, "renew" | "unregister" | "pass" | "clock"> {
-  /** Takes out its consumers that hold nothing. */
+  /** Removes its consumers that hold nothing. */
   leave(call: Call): Promise<void>;
 }
 
-/** Queues that one script looks at. */
+/** Queues of one script. */
 const MAX_QUEUES = 500;
 
-/** Makes what a client does beside its jobs. */
+/** Makes the calls of a client beside those for its jobs. */
 export function createPresence(context: Context, scripts: PresenceScripts): Presence {
   const { link, keys, instance } = context;
 

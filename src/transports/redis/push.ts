@@ -15,9 +15,12 @@ import type { Packable } from "./pack.ts";
 const MAX_JOBS = 1_000;
 /** Bytes of one script's jobs, unless they are to be stored all or none, and of one of its arguments. */
 const MAX_CHUNK = 8 * 1024 * 1024;
-/** Bytes of a job, in the mean, from which on each is an argument by itself and not a part of a list: at 400 KB that costs a server a third less. */
+/**
+ * Bytes of a job, in the mean, from which on each is an argument by itself and not a part of a list: at 400 KB that
+ * costs a server a third less.
+ */
 const HEAVY = 2 * 1024;
-/** What a job takes beside its payload and metadata. */
+/** Bytes of a job beside its payload and metadata. */
 const OVERHEAD = 128;
 
 /** When a job may run, for a script. */
@@ -27,9 +30,9 @@ export const DELAY = 2;
 /** Jobs that travel together. */
 interface Chunk {
   readonly queues: string[];
-  /** Places in the batch, in order. */
+  /** Indexes in the batch, in order. */
   readonly indexes: number[];
-  /** Lists of jobs, one of them an argument: for each job the number of its key and its place in the batch. */
+  /** Lists of jobs, one of them an argument: for each job the number of its key and its index in the batch. */
   readonly lists: number[][];
   bytes: number;
   timed: boolean;
@@ -42,7 +45,7 @@ export interface PushScripts {
   readonly pushPlain: Script;
 }
 
-/** Stores jobs. Of queues that were foretold this client looks by itself, and need not be rung for. */
+/** Stores jobs. This client polls foretold queues by itself, and need not be notified of their jobs. */
 export async function pushJobs(
   context: Context,
   scripts: PushScripts,
@@ -69,7 +72,7 @@ export async function pushJobs(
   return results;
 }
 
-/** What is said of a batch that was not stored, as not all of it could be. */
+/** The results of a batch that was not stored, as not all of it could be. */
 function withheld(results: readonly Pushed[]): readonly Pushed[] {
   return results.map((result) => result === "stored" ? "withheld" : result);
 }
@@ -111,7 +114,7 @@ function add(chunk: Chunk, index: number, size: number, queue: string): void {
   chunk.indexes.push(index);
 }
 
-/** A list of jobs as the script reads it; each takes eight places where some have due times or windows, else five. */
+/** A list of jobs as the script reads it; each is eight values where some have due times or windows, else five. */
 function packedJobs(chunk: Chunk, list: readonly number[], jobs: readonly PushJob[]): Packable {
   const plain = !chunk.timed && !chunk.windowed;
   const flat: Packable[] = [];
@@ -133,7 +136,7 @@ export function whenOf(
   return delay === undefined || delay <= 0 ? [0, 0] : [DELAY, Math.ceil(delay)];
 }
 
-/** Sends a chunk, and writes down what became of its jobs. */
+/** Sends a chunk, and writes down the results of its jobs. */
 async function send(
   context: Context,
   scripts: PushScripts,
@@ -179,7 +182,7 @@ async function sendPlain(
     const job = jobs[index];
     if (job !== undefined) flat.push(job.id, job.name, job.meta, job.payload);
   }
-  // A list has a price of its own, which a lone job need not pay, and copies what is in it several times.
+  // A list has a price of its own, which a lone job need not pay, and copies its jobs several times.
   const apart = indexes.length === 1 || bytes / indexes.length > HEAVY;
   const args = apart ? [looks, ...flat] : [looks, pack(flat)];
   const answer = await link.run(script, [keys.base(queue)], args, callOf(call));
@@ -227,7 +230,7 @@ function blame(
   if (fault !== undefined) results[index] = fault;
 }
 
-/** What is wrong with queues, by their names; an answer has a number and a text for each. */
+/** The errors of queues, by their names; an answer has a number and a text for each. */
 export function faultsIn(
   context: Context,
   script: Script,

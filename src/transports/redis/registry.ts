@@ -16,7 +16,7 @@ export interface Registry {
   knows(queues: Iterable<string>): boolean;
   /** Puts queues into the set, or those of them that are not known to be in it; `anew`: all of them. */
   enter(queues: readonly string[], call: Call, anew?: boolean): Promise<void>;
-  /** Has {@linkcode Registry.names} wait for what may put queues into the set. */
+  /** Has {@linkcode Registry.names} wait for work that may put queues into the set. */
   follow<T>(work: Promise<T>): Promise<T>;
   /** The queues in the set, sorted. */
   names(call: Call): Promise<readonly string[]>;
@@ -50,7 +50,7 @@ export function createRegistry(link: Link, runtime: Runtime, key: string): Regis
         if (known.size + names.length > MAX_KNOWN) known.clear();
         for (const name of names) known.add(name);
       } catch {
-        // The jobs are stored, and that is what was asked for; the next call enters the queue.
+        // The jobs are stored, as the call asked for; the next call enters the queue.
         for (const name of names) known.delete(name);
       }
     },

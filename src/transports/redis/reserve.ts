@@ -1,5 +1,5 @@
 /**
- * Reserve: one look for jobs in one queue after the other, without waiting.
+ * Reserve: one poll for jobs in one queue after the other, without waiting.
  *
  * @module
  */
@@ -14,12 +14,12 @@ import { type Reader, readerOf } from "./pack.ts";
 import { LOST } from "./scripts/lua.ts";
 import { consumerOf, placeIn, tokenOf } from "./token.ts";
 
-/** Queues that one script looks at: some 10 ms of a slow machine. */
+/** Queues that one script polls: some 10 ms of a slow machine. */
 const MAX_QUEUES = 250;
 
 type Wanted = Omit<ReserveOptions, "wait"> & { readonly register: boolean };
 
-/** One look. */
+/** One poll. */
 export async function attempt(
   context: Context,
   script: Script,
@@ -48,7 +48,7 @@ export async function attempt(
     const reply = await link.run(script, asked.map((queue) => keys.base(queue)), args, callOf(options)).catch(
       (error: unknown) => {
         learn(context, "reserve", error);
-        // What other nodes of a Cluster gave is in hand already: it must not wait for its lease to end.
+        // Deliveries of other nodes of a Cluster have come already: they must not wait for their leases to end.
         if (deliveries.length === 0) throw error;
         fault = errorOf(error);
         return undefined;
@@ -118,7 +118,7 @@ function countsIn(reader: Reader): readonly number[] {
   return Array.from({ length: reader.length() }, () => reader.number());
 }
 
-/** The server's time at which a look is issued, as far as it is known: it may be sent after the thread was away. */
+/** The server's time at which a poll is issued, as far as it is known: it may be sent after the thread was away. */
 function issuedAt({ ahead, runtime }: Context): string {
   return ahead === undefined ? "" : (runtime.monotonic() + ahead).toFixed(0);
 }

@@ -1,5 +1,5 @@
 /**
- * Recurring jobs: what is pushed again and again, moved on in the script that stores its job.
+ * Recurring jobs: schedules, each moved on in the script that stores its job.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Values that a script answers for each schedule. */
 const WIDTH = 7;
 
-/** Milliseconds for which it is taken to be so that no other queue has a recurring job. */
+/** Milliseconds for which the transport assumes that no other queue has a recurring job. */
 const REMEMBERED = 1_500;
 
 /** Makes the ability to store recurring jobs. */
@@ -45,7 +45,7 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
   return {
     async put({ queue, key, tick, text, payload, from }, call) {
       call.signal?.throwIfAborted();
-      // Before the schedule, so that a process which dies in between leaves none that no worker looks at.
+      // Before the schedule, so that a process which dies in between leaves none that no worker asks for.
       await link.command(keys.scheduled, ["SADD", keys.scheduled, queue], callOf(call));
       had = undefined;
       const wanted = typeof from === "number" ? instant(from) : from ?? "";
@@ -130,7 +130,7 @@ export async function schedulingQueues(
   return have.flat();
 }
 
-/** What the script that pushes takes for one job. */
+/** The arguments of the script that pushes, for one job. */
 function pushOf({ pack }: Context, job: PushJob | undefined): readonly Argument[] {
   if (job === undefined) return [];
   const window = job.idWindow === undefined ? -1 : Math.ceil(job.idWindow);

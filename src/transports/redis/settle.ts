@@ -1,5 +1,5 @@
 /**
- * Settle and extend: deliveries out of hand again, a queue's together, so that their fence costs one look.
+ * Settle and extend: deliveries that end or go on, a queue's together, so that their fence costs one query.
  *
  * @module
  */
@@ -33,7 +33,7 @@ class Batch {
   readonly queue: string;
   /** The stream is that of delayed jobs. */
   readonly late: boolean;
-  /** Places in the call. */
+  /** Indexes in the call. */
   readonly indexes: number[] = [];
   readonly entries: string[] = [];
   readonly counts: number[] = [];
@@ -63,7 +63,7 @@ class Batch {
     return this.indexes.push(index);
   }
 
-  /** Looks that find the deliveries of one consumer each; where there is but one, it is asked for by itself. */
+  /** Queries that find the deliveries of one consumer each; where there is but one, it is asked for by itself. */
   ranges(): Packable {
     const ranges: Packable[] = [];
     for (const [n, { first, last, size }] of this.#ranges.entries()) {
@@ -74,7 +74,7 @@ class Batch {
   }
 }
 
-/** Sends batches, and has those told that were stale or could not be looked at. */
+/** Sends batches, and tells of the deliveries that were stale or could not be checked. */
 async function send<B extends Batch>(
   context: Context,
   script: Script,
@@ -245,7 +245,7 @@ function extraOf(settlement: Settlement): Packable {
   return [meta, settlement.reason, error, attempts];
 }
 
-/** Fields for people that look with a client of their own; the core reads its metadata instead. */
+/** Fields for people that read the store with a client of their own; the core reads its metadata instead. */
 function toldBy(meta: string): { readonly error: string; readonly attempts: string } {
   try {
     const { lastError, attempts } = JSON.parse(meta) as {
@@ -302,7 +302,7 @@ export async function extendAll(
   return results;
 }
 
-/** The consumer that is to hold an entry, and for how long it is taken to be idle already. */
+/** The consumer that is to hold an entry, and for how long it counts as idle already. */
 function placeFor(
   { consumer, lease }: Held,
   ms: number,

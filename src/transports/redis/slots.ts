@@ -9,7 +9,7 @@ export const SLOTS = 16_384;
 
 const encoder = new TextEncoder();
 
-/** The slot of a key: of what stands in its first braces, where there is something, else of all of it. */
+/** The slot of a key: of the text in its first braces, where there is some, else of all of it. */
 export function slotOf(key: string): number {
   const open = key.indexOf("{");
   const close = open < 0 ? -1 : key.indexOf("}", open + 1);

@@ -1,5 +1,5 @@
 /**
- * A link to one server: one connection that carries commands and bells, made anew whenever it ends.
+ * A link to one server: one connection that carries commands and notifications, made anew whenever it ends.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { Recipe } from "./driver.ts";
 import { createLine } from "./line.ts";
 import type { Link, Reply } from "./link.ts";
 
-/** What a link to one server is made of. */
+/** The parts of a link to one server. */
 export interface StandaloneOptions {
   readonly name: string;
   readonly runtime: Runtime;

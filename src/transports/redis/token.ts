@@ -1,5 +1,5 @@
 /**
- * Tokens: what the scripts need to tell a delivery from all others, in one text.
+ * Tokens: all that the scripts need to tell a delivery from others, in one text.
  *
  * @module
  */
@@ -11,7 +11,7 @@ export interface Held {
   /** The two parts of its number, which only sort: they may have more digits than are exact. */
   readonly ms: number;
   readonly seq: number;
-  /** The stream is that of delayed jobs, not that of what waits. */
+  /** The stream is that of delayed jobs, not that of waiting ones. */
   readonly late: boolean;
   /** The count of its entry's deliveries, this one included. */
   readonly count: number;
@@ -19,22 +19,22 @@ export interface Held {
   readonly consumer: string;
   /** Milliseconds of that lease. */
   readonly lease: number;
-  /** What to take out of the index of ids when the job is done; empty where it is not in it. */
+  /** The id to remove from the index of ids when the job is done; empty where the index does not have it. */
   readonly id: string;
 }
 
-/** What follows a lease in a consumer's name. */
+/** The unit behind a lease in a consumer's name. */
 const UNIT = "ms";
 
 /**
- * Names a consumer: whose it is, a dot, the lease in milliseconds, and the unit, without which `worker.1` of another
- * program would be taken for ours, with a lease of a millisecond.
+ * Names a consumer: its instance, a dot, the lease in milliseconds, and the unit, without which `worker.1` of another
+ * program would count as ours, with a lease of a millisecond.
  */
 export function consumerOf(instance: string, lease: number): string {
   return `${instance}.${lease}${UNIT}`;
 }
 
-/** What stands before the number of an entry of the stream of delayed jobs. */
+/** The letter before the number of an entry of the stream of delayed jobs. */
 const LATE = "d";
 
 /** Writes an entry's number for a token. */
@@ -50,7 +50,10 @@ export function tokenOf(entry: string, count: number, consumer: string, queue: s
 /** Reads a token; undefined for a text that is none, or that is another queue's. */
 export type TokenReader = (token: string, queue: string) => Held | undefined;
 
-/** Makes a reader of tokens, which reads once what those of a batch have in common: all between their entry and their id. */
+/**
+ * Makes a reader of tokens, which reads once the part that those of a batch have in common: all between their entry and
+ * their id.
+ */
 export function createTokenReader(): TokenReader {
   let middle = "";
   let known: Middle | undefined;
@@ -74,7 +77,7 @@ export function createTokenReader(): TokenReader {
   };
 }
 
-/** What stands between the entry and the id, and where that ends. */
+/** The part of a token between the entry and the id, and where it ends. */
 interface Middle extends Pick<Held, "count" | "consumer" | "lease"> {
   readonly queue: string;
   readonly end: number;
@@ -92,7 +95,7 @@ function middleOf(token: string, first: number, queue: string): Middle | undefin
   return { queue, count, consumer, lease, end: end + 1 };
 }
 
-/** The number that stands there in so many digits at most, and nothing else; -1 where none does. */
+/** The number of so many digits at most between two positions, and nothing else; -1 where there is none. */
 function numberIn(text: string, from: number, to: number, digits = EXACT): number {
   if (to <= from || to - from > digits) return -1;
   let number = 0;

@@ -27,7 +27,7 @@ export interface Topology {
   during<T>(waiting: Promise<T>): Promise<T>;
 }
 
-/** What a map is made of. */
+/** The parts of a map. */
 export interface TopologyOptions {
   readonly name: string;
   readonly runtime: Runtime;
@@ -69,7 +69,7 @@ export function createTopology({ name, runtime, ask, drawn }: TopologyOptions): 
   }
 
   function refresh(): void {
-    // What keeps it from being drawn is told to the calls that cannot do without it.
+    // The error that keeps it from being drawn is told to the calls that cannot do without it.
     drawOnce().catch(() => undefined);
   }
 

@@ -1,6 +1,7 @@
 /**
- * Reserve calls that wait, and what tells them of jobs: notifications over the shard channels of their queues, and, as any
- * of these may be missed, a check every now and then that costs two commands for all queues together.
+ * Reserve calls that wait, and the ways in which they learn of jobs: notifications over the shard channels of their
+ * queues, and, as any of these may be missed, a check every now and then that costs two commands for all queues
+ * together.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import { ConnectionLost, isAnswer, refusedBy } from "./errors.ts";
 import type { Link, Listening } from "./link.ts";
 import { createOrder } from "./order.ts";
 
-/** What the waiting is made of. */
+/** The parts of the waiting. */
 export interface WaitingOptions {
   readonly name: string;
   readonly runtime: Runtime;
@@ -28,18 +29,18 @@ export interface WaitingOptions {
   readonly giveBack: (deliveries: readonly Delivery[]) => Promise<void>;
 }
 
-/** Reserve calls, and how they are woken from here. */
+/** Reserve calls, and how they are woken by this process. */
 export interface Waiting extends Pick<Waiters, "reserve" | "notify" | "called"> {
   /**
-   * The queues of these jobs for which a call sleeps here: once they are sent, it is woken by `called`, and polls right
-   * behind them, without the way of a notification there and back.
+   * The queues of these jobs for which a call of this process sleeps: once they are sent, it is woken by `called`, and
+   * polls right behind them, without the way of a notification there and back.
    */
   awaited(jobs: readonly PushJob[]): ReadonlySet<string>;
-  /** Ends all of them, and resolves when what was still under way has been given back. */
+  /** Ends all of them, and resolves when the deliveries that were still under way have been given back. */
   close(): Promise<void>;
 }
 
-/** What is known of a queue that is waited for. */
+/** The known state of a queue that is waited for. */
 interface Station {
   readonly queue: string;
   readonly listening: Listening;
@@ -83,11 +84,11 @@ export function createWaiting(
 
   async function poll({ queues, options, waits, done }: Poll): Promise<void> {
     const { limit, slots, lease, deadline } = options;
-    // Not the caller's signal: the answer to what was sent is wanted in any case.
+    // Not the caller's signal: the answer to a script that was sent is wanted in any case.
     const found = await looks.attempt(queues, { limit, slots, lease, deadline, register: waits });
     const { deliveries, quiet, now, fault } = found;
     if (fault !== undefined) {
-      // What was taken of other queues goes back.
+      // Deliveries of other queues go back.
       if (deliveries.length > 0) await giveBack(deliveries);
       throw fault;
     }
@@ -163,7 +164,7 @@ function unavailable(name: string, cause?: unknown): TransportError {
   });
 }
 
-/** A reserve that was not answered has no outcome that a caller must know: it failed, and what it took comes back. */
+/** A reserve that was not answered has no outcome that a caller must know: it failed, and its jobs come back. */
 export function typed(name: string, error: unknown): unknown {
   if (isAnswer(error)) return refusedBy(name, error);
   if (!(error instanceof ConnectionLost)) return error;

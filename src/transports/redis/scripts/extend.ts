@@ -1,6 +1,6 @@
 /**
- * Ends of leases moved. A lease is its consumer's, less what the entry is idle already; one that is longer needs
- * another consumer of the same instance.
+ * Ends of leases moved. A lease is its consumer's, less the time for which the entry is idle already; one that is
+ * longer needs another consumer of the same instance.
  *
  * KEYS: bases of queues. ARGV: one list of batches, each of one queue, and of one of its streams as in `settle.ts`:
  * `{key, consumers, ranges, entries, counts, owners, moves, late}`, a move `{consumer, idle, ms, numbers}`.

@@ -1,5 +1,5 @@
 /**
- * What an operator sees. Reads only, each page of one moment.
+ * The operator's reads. They write nothing; each page is of one moment.
  *
  * An entry is answered as `{channel, place, fields, lost, time, size}`; time is the end of a lease, else 0.
  *
@@ -13,7 +13,7 @@ import { BACK, FOREIGN_LEASE, FREE, LOST, script } from "./lua.ts";
 /** Channels as numbers, in the order of a job's life. */
 export const CHANNEL = { waiting: 0, delayed: 1, reserved: 2, failed: 3, timeout: 4 } as const;
 
-/** Entries that are looked at in one script at most, bytes of them after which it is content, and the first look's. */
+/** Entries that one script reads at most, bytes of them after which it is content, and entries of its first page. */
 const SCANNED = 2_000;
 export const BYTES: number = 8 * 1024 * 1024;
 const FIRST_LOOK = 16;
@@ -48,7 +48,7 @@ local function pendingIn(stream, entries)
   return map
 end
 
--- Goes through a stream from behind a place, in looks that grow while entries are small, until told to stop.
+-- Goes through a stream from behind an entry, in pages that grow while entries are small, until told to stop.
 -- Answers where it stopped, or nothing at the end.
 local function scan(verb, stream, from, to, visit)
   local page, seen, bytes = ${FIRST_LOOK}, 0, 0
@@ -161,7 +161,10 @@ return { waiting, call('ZCARD', base .. DUE) - due, reserved + lent, call('XLEN'
   call('XLEN', base .. TIMEOUT), waiting > 0 and oldest or -1, now }
 `;
 
-/** The job of each id: KEYS the base, ARGV a list of ids. Answers packed entries, or false, of as many as it is content with. */
+/**
+ * The job of each id: KEYS the base, ARGV a list of ids. Answers packed entries, or false, of as many as it is content
+ * with.
+ */
 export function getScript(naming: Naming): Script {
   return script(naming, "get", ["no-writes"], LOOK, SHOW, GET);
 }
@@ -206,7 +209,7 @@ return cmsgpack.pack(answers)
 
 /**
  * A page of a listing: KEYS the base, ARGV channel, phase, cursor (place, due time), limit, preview. Answers packed
- * entries, each with its own cursor, and where the next look begins: phase, place, due time, or nothing at the end.
+ * entries, each with its own cursor, and where the next page begins: phase, place, due time, or nothing at the end.
  */
 export function listScript(naming: Naming): Script {
   return script(naming, "list", ["no-writes"], LOOK, SHOW, LIST);
@@ -234,8 +237,8 @@ local function showEntry(key, phase, place, score, channel, lost, time)
   return put(phase, place, score, show(channel, entry, lost, time, preview))
 end
 
--- What came back of jobs that were delayed stands in no order of due times: it is handed over first. Answers where it
--- stopped, or nothing at the end.
+-- Delayed jobs that came back are in no order of due times: they are handed over first. Answers where it stopped, or
+-- nothing at the end.
 local function back()
   local rows = redis.pcall('XPENDING', later, GROUP, place == '' and '-' or '(' .. place, '+', 500, '${BACK}')
   if rows.err then return nil end
@@ -247,8 +250,8 @@ local function back()
   return #rows == 500 and { 'b', place, '0' } or nil
 end
 
--- Entries of the stream and jobs that fell due, by due time; of equal times that of the delayed one comes first. A place
--- is an entry of the stream, or a due time and its member.
+-- Entries of the stream and jobs that fell due, by due time; of equal times that of the delayed one comes first. A
+-- place is an entry of the stream, or a due time and its member.
 local function waiting()
   local from, at
   if phase == 'z' then

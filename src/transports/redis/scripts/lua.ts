@@ -1,5 +1,5 @@
 /**
- * What scripts are made of: a head with the names, the words that several of them use, and a body of their own.
+ * The parts of scripts: a head with the names, the words that several of them use, and a body of their own.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import type { Naming, Parts } from "../keys.ts";
 import type { Script } from "../link.ts";
 
-/** What a script may do that others may not. */
+/** A right of a script that others do not have. */
 export type Flag = "allow-oom" | "no-writes";
 
-/** The consumer that holds what was released before any of its leases was lost. */
+/** The consumer that holds jobs that were released before any of their leases was lost. */
 export const FREE = "free";
-/** The consumer that holds what came back from lost leases. */
+/** The consumer that holds jobs that came back from lost leases. */
 export const BACK = "back";
-/** What a lost lease adds to the count of deliveries, whose lower digits tell deliveries apart. */
+/** The number that a lost lease adds to the count of deliveries, whose lower digits tell deliveries apart. */
 export const LOST = 1_000_000;
 /** Milliseconds of lease that are granted to consumers of others, whose names do not say it. */
 export const FOREIGN_LEASE = 30_000;
@@ -63,8 +63,9 @@ function luaText(text: string): string {
 }
 
 /**
- * Asks whether a user may run what a script writes with, before it writes anything: a script that is refused in its
- * middle has done what stands before. Each command is given arguments with which it changes nothing.
+ * Asks whether a user may run the commands with which a script writes, before it writes anything: a script that is
+ * refused in its middle has carried out the commands before. Each command is given arguments with which it changes
+ * nothing.
  */
 export const PROBE: string = `
 function probe(base, worker)
@@ -117,8 +118,8 @@ end
 -- Asks for the rights of a script, where that may be asked: see PROBE.
 local probe
 
--- What an error says, and the line of the script, which says the command. Of an error that was caught some servers tell
--- neither, so that a command that is refused is looked for.
+-- The message of an error, and the line of the script, which tells the command. Of an error that was caught some
+-- servers tell neither, so that a command that is refused is searched for.
 local function why(fault)
   local said = type(fault) == 'table' and fault.err or tostring(fault)
   if type(fault) == 'table' and fault.line then return said .. ' on @user_script:' .. fault.line end
@@ -150,7 +151,7 @@ local function each(verb, key, list, first)
   return sum
 end
 
--- Whose a consumer is, and its lease; nothing for one of another program's, whatever its name ends in.
+-- The instance and the lease of a consumer; nothing for one of another program's, whatever its name ends in.
 local function ownerOf(consumer)
   local instance, lease = string.match(consumer, '^([%w_-]+)%.(%d+)ms$')
   return instance, tonumber(lease or nil)
@@ -167,7 +168,7 @@ local function read(entry, queue)
   if not job.id or job.id == '' then job.id = '#' .. entry[1] end
   if not job.name or job.name == '' then job.name = queue end
   job.meta = job.meta or ''
-  -- What is stored again of it: an entry without a payload stays one.
+  -- The payload that is stored again: an entry without one stays so.
   job.body = job.payload or false
   job.payload = job.payload or ''
   job.due = string.find(job.due or '', '^%d+$') and tonumber(job.due) or millis(entry[1])
@@ -218,7 +219,7 @@ local function lend(base, at)
 end
 
 -- Notifies as many waiting clients as there are jobs, and one more, each over a channel of its own. A channel that
--- nobody hears is that of a client that died: it does not count, so that no notification to a dead client is the last.
+-- no client hears is that of one that died: it does not count, so that no notification to a dead client is the last.
 local function ring(base, count, now, looks)
   local wanted = math.min(count + 1, 100)
   while wanted > 0 do
@@ -228,7 +229,7 @@ local function ring(base, count, now, looks)
     for _, name in ipairs(names) do
       local heard = 1
       if name ~= looks then heard = redis.pcall('SPUBLISH', base .. BELL .. '.' .. name, '1') end
-      -- Where the rights of this user do not allow it, those that wait find the jobs at their next look.
+      -- Where the rights of this user do not allow it, waiting clients find the jobs at their next poll.
       if type(heard) == 'table' then return end
       wanted = wanted - math.min(heard, 1)
     end
@@ -254,7 +255,7 @@ local function find(base, id)
     local entry = call('XRANGE', base .. DELAYED, place, place)[1]
     if entry then return entry, place end
   elseif place or (#id < 44 and string.find(id, '^#%d+%-%d+$')) then
-    -- An entry that another program put in has no place written down, and is found by its own number.
+    -- An entry that another program put in is in no index, and is found by its own number.
     local number = place or string.sub(id, 2)
     local entries = redis.pcall('XRANGE', base .. WAITING, number, number)
     local entry = not entries.err and entries[1]

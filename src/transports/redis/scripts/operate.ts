@@ -1,8 +1,8 @@
 /**
- * What an operator does to the jobs of a channel, a page at a time, up to what was there when it began.
+ * The operator's writes upon the jobs of a channel, a page at a time, up to the last job that was there at the start.
  *
- * KEYS: the base. ARGV: channel, where to go on (phase, place, due time) or three empty texts, what was last when it
- * began (in the stream, among the delayed, the time) or three empty texts, and what is meant: one list, of ids, or of
+ * KEYS: the base. ARGV: channel, where to go on (phase, place, due time) or three empty texts, the last at the start
+ * (in the stream, among the delayed, the time) or three empty texts, and the selection: one list, of ids, or of
  * `{name, reason, before}` each of which may be absent; then `ids` or `filter`, and for a reload `1` for a full life.
  * Answers `{changed, taken, next, last}`, next absent at the end.
  *
@@ -47,7 +47,7 @@ local function fits(job)
   return true
 end
 
--- One of the places of an id's dead jobs is empty now.
+-- One of an id's dead jobs is gone now.
 local function forget(id, entry)
   local left = {}
   for one in string.gmatch(call('HGET', base .. DEAD, id) or '', '%S+') do

@@ -1,10 +1,10 @@
 /**
- * Plain jobs in: all of one queue that is no topic's, to run at once, with generated ids, as most of what is pushed. It
- * does for them what `push.ts` does for all, without the words and tables that only the others need.
+ * Plain jobs in: all of one queue that is no topic's, to run at once, with generated ids, as most jobs are. It stores
+ * them as `push.ts` does, without the words and tables that only other jobs need.
  *
- * KEYS: the base of the queue. ARGV: the instance that looks for them anyway, or nothing; then either one list of jobs
- * `id, name, meta, payload`, or the same four of each job as arguments of their own. Answers whether the queue is new, or
- * why it cannot be used.
+ * KEYS: the base of the queue. ARGV: the instance that polls for them anyway, or nothing; then either one list of jobs
+ * `id, name, meta, payload`, or the same four of each job as arguments of their own. Answers whether the queue is new,
+ * or why it cannot be used.
  *
  * @module
  */

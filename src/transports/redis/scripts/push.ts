@@ -1,12 +1,11 @@
 /**
- * Jobs in. What could refuse the batch comes before the first write, and what grows before what shrinks: a server
- * whose memory is full refuses it whole.
+ * Jobs in. Commands that could refuse the batch come before the first write, and writes that grow a key before those
+ * that shrink one: a server whose memory is full refuses it whole.
  *
  * KEYS: bases of queues. ARGV: `a` (all or none), `d` (some have due times), `w` (some have windows), `p` (whether the
- * user may is to be asked first); the
- * instance that looks for them anyway, or nothing; then lists of jobs without any bounds between them, as tables cost
- * more than what is in them: `key, id, name, meta, payload`, and with `d` or `w` also `kind, time, window`: kind 1 for
- * an instant, 2 for a delay, else 0; window -1 for none.
+ * user may is to be asked first); the instance that polls for them anyway, or nothing; then lists of jobs without any
+ * bounds between them, as tables cost more than their values: `key, id, name, meta, payload`, and with `d` or `w` also
+ * `kind, time, window`: kind 1 for an instant, 2 for a delay, else 0; window -1 for none.
  * Answers the numbers of those refused, of the queues that are new, each with its group, and of the queues that cannot
  * be used, each with the reason.
  *
@@ -22,7 +21,7 @@ export function pushScript(naming: Naming): Script {
   return script(naming, "push", [], PROBE, PUSH);
 }
 
-/** What the script does, behind `PROBE`. */
+/** The body of the script, behind `PROBE`. */
 export const PUSH: string = `
 local now = clock()
 local atomic = string.find(ARGV[1], 'a') ~= nil
@@ -49,7 +48,7 @@ local function enter(queue)
   local topic = string.sub(base, -2) == '@:'
   local groups = topic and call('SMEMBERS', base .. GROUPS) or {}
   table.sort(groups)
-  -- Jobs may be where no new ones go: with the first group, while it is given what the topic held.
+  -- Jobs may be where no new ones go: with the first group, while it is given those that the topic held.
   local heir = topic and call('GET', base .. HEIR)
   if heir then queue.places[1] = groupBase(base, heir) end
   if #groups > 0 then queue.places[#queue.places + 1] = base end
@@ -92,7 +91,7 @@ local function open(target, key)
   fresh[#fresh + 1] = target.group
 end
 
--- What most batches are made of: jobs that may run at once, whose ids nobody chose.
+-- Most batches are such: jobs that may run at once, whose ids no caller chose.
 local function addPlain(jobs)
   local stream, places, count
   local last, only

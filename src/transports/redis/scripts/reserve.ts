@@ -1,16 +1,15 @@
 /**
- * Jobs out: those that came back from lost leases as far as there are slots, then the others by due time: what was
- * released or is fresh in the stream of what waits, whose entries are due at the time in their numbers, merged with what
- * fell due in the stream of delayed jobs. There an entry is claimed where it is (`XCLAIM ... FORCE`), and never read by
- * the group.
+ * Jobs out: those that came back from lost leases as far as there are slots, then the others by due time: released and
+ * fresh entries of the waiting stream, which are due at the time in their numbers, merged with entries of the stream of
+ * delayed jobs that fell due. There an entry is claimed where it is (`XCLAIM ... FORCE`), and never read by the group.
  *
- * KEYS: bases of queues. ARGV: instance, lease, limit, slots, milliseconds for which to be registered among those who
- * wait (0: not at all), consumer, `1` where it is to be asked first whether the user may, and when the look was issued,
- * or an empty text. Answers, packed, the time;
- * sections of `{key, late, counts, entries}` (late: 1 for entries of the stream of delayed jobs, else 0; counts of
- * deliveries before, one for each entry, or 0 for fresh ones); where there are none what is known of each queue:
- * `{next, seen}`; last why a queue cannot be used, or an empty text. Where payloads are large the answer is a list, and
- * they follow behind what is packed, in which their numbers stand in their place.
+ * KEYS: bases of queues. ARGV: instance, lease, limit, slots, milliseconds for which to be registered among the waiting
+ * clients (0: not at all), consumer, `1` where it is to be asked first whether the user may, and when the poll was
+ * issued, or an empty text. Answers, packed, the time; sections of `{key, late, counts, entries}` (late: 1 for entries
+ * of the stream of delayed jobs, else 0; counts of deliveries before, one for each entry, or 0 for fresh ones); where
+ * there are none the state of each queue: `{next, seen}`; last why a queue cannot be used, or an empty text. Where
+ * payloads are large the answer is a list, and they follow behind the packed text, which has their numbers instead of
+ * them.
  *
  * @module
  */
@@ -22,7 +21,9 @@ import { TEND } from "./tend.ts";
 
 /** Bytes of payloads after which an answer is long enough. */
 const ENOUGH = 8 * 1024 * 1024;
-/** Bytes from which on a payload is answered beside what is packed, and how many are at most: Lua takes 8,000 values. */
+/**
+ * Bytes from which on a payload is answered beside the packed text, and how many are at most: Lua unpacks 8,000 values.
+ */
 const HEAVY = 2 * 1024;
 const MAX_HEAVY = 1_000;
 /** Jobs that are read before it is known how large they are. */
@@ -32,7 +33,7 @@ const GROWTH = 8;
 /** Entries of one command at most. */
 const PAGE = 1_000;
 
-/** The part of a lease by which a look must be late to spare the leases of its own process. */
+/** The part of a lease by which a poll must be late to spare the leases of its own process. */
 const LATE = 3;
 
 /** Makes the script. */
@@ -48,9 +49,9 @@ local limit = tonumber(ARGV[3])
 local slots = tonumber(ARGV[4])
 local register = tonumber(ARGV[5])
 local consumer = ARGV[6]
--- What is reserved must be settled, too.
+-- A job that is reserved must be settled, too.
 if ARGV[7] == '1' then probe(KEYS[1], true) end
--- A look that its process sent late, as its thread was away, must not take back what that process has had no turn to extend.
+-- A poll that its process sent late, as its thread was away, must not reclaim leases that it had no turn to extend.
 if ARGV[8] ~= '' and now - tonumber(ARGV[8]) > lease / ${LATE} then spared = instance end
 local taken = 0
 local bytes = 0
@@ -86,7 +87,7 @@ local function hand(key, counts, entries, late)
   end
 end
 
--- Entries that a consumer of nobody's holds, up to a place.
+-- Entries that a consumer without a client holds, up to a number.
 local function claim(key, stream, late, from, most, to)
   local handed = 0
   while most > 0 do
@@ -123,7 +124,7 @@ local function fresh(key, stream)
   end
 end
 
--- Where the group has read to.
+-- The last entry that the group has read.
 local function placeOf(stream)
   for _, group in ipairs(call('XINFO', 'GROUPS', stream)) do
     if group[2] == GROUP then return group[8] end
@@ -131,7 +132,7 @@ local function placeOf(stream)
   return '0-0'
 end
 
--- Fresh entries up to a place.
+-- Fresh entries up to a number.
 local function freshTo(key, stream, to)
   local page = math.min(room(), ${PAGE})
   while page > 0 do
@@ -143,7 +144,7 @@ local function freshTo(key, stream, to)
   end
 end
 
--- The due time of the first entry of the stream that nobody has taken.
+-- The due time of the first entry of the stream that no client has reserved.
 local function headOf(stream)
   local row = call('XPENDING', stream, GROUP, '-', '+', 1, '${FREE}')[1]
   local entry = call('XRANGE', stream, '(' .. placeOf(stream), '+', 'COUNT', 1)[1]
@@ -244,7 +245,7 @@ local function answer(quiet, fault)
   return { packed, unpack(heavy) }
 end
 
--- A queue that cannot be used is told together with what was taken of others, which is given back then.
+-- A queue that cannot be used is told together with the deliveries of others, which are given back then.
 local fault
 for key, base in ipairs(KEYS) do
   if room() == 0 then break end
@@ -253,7 +254,7 @@ for key, base in ipairs(KEYS) do
 end
 if fault then return answer({}, why(fault)) end
 
--- A queue whose instants are lost would be looked after by nobody, nor would leases that others took.
+-- A queue whose instants are lost would get no maintenance, nor would leases of other clients.
 local function isForgotten(base, next, ends, pending)
   if pending > 0 then return not next or not ends end
   return not next and (call('EXISTS', base .. DUE) == 1 or call('XLEN', base .. DELAYED) > 0)

@@ -1,5 +1,5 @@
 /**
- * Recurring jobs: a hash of what they are, and a sorted set of the ticks of those that do not rest.
+ * Recurring jobs: a hash of the schedules, and a sorted set of the ticks of those that do not rest.
  *
  * @module
  */
@@ -34,8 +34,8 @@ export function scheduleScripts(naming: Naming): ScheduleScripts {
 }
 
 /**
- * What is kept of a schedule: its tick, whether it rests (1), its text, its payload, and the note of its rest. One that
- * another program spoilt is shown with what it holds as its text, and hides no other.
+ * A stored schedule: its tick, whether it rests (1), its text, its payload, and the note of its rest. One that another
+ * program spoilt is shown with its stored value as its text, and hides no other.
  */
 const BOOK = `
 local function look(base, key)
@@ -112,14 +112,17 @@ keep(KEYS[1], ARGV[1], kept)
 return 1
 `;
 
-/** KEYS bases of queues; ARGV how many of each. Answers the time, the first tick to come, and what has come of each queue. */
+/**
+ * KEYS bases of queues; ARGV how many of each. Answers the time, the first tick to come, and the schedules of each
+ * queue that are due.
+ */
 const DUE = `
 local now = clock()
 local list, first = {}, nil
 for number, base in ipairs(KEYS) do
   local earliest = call('ZRANGE', base .. TICKS, 0, 0, 'WITHSCORES')
   local tick = tonumber(earliest[2])
-  -- Most looks find that nothing is due.
+  -- Most polls find that nothing is due.
   if tick and tick <= now then
     local come = call('ZRANGE', base .. TICKS, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[1]))
     for _, key in ipairs(come) do
@@ -135,8 +138,8 @@ return { text(now), first and text(first) or '', list }
 `;
 
 /**
- * KEYS the queue's base; ARGV what a push of one job takes, or nothing; then key, tick, and the next tick or an empty
- * text. Answers nothing when the tick is another one by now; else what the push did.
+ * KEYS the queue's base; ARGV the arguments of a push of one job, or none; then key, tick, and the next tick or an
+ * empty text. Answers nothing when the tick is another one by now; else the answer of the push.
  */
 const ADVANCE = `
 local after = table.remove(ARGV)

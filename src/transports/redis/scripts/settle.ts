@@ -1,10 +1,10 @@
 /**
- * Deliveries out of hand again. A delivery is the current one while its entry is pending with its count of deliveries
- * and with its instance.
+ * Deliveries settled. A delivery is the current one while its entry is pending with its count of deliveries and with
+ * its instance.
  *
  * KEYS: bases of queues. ARGV: one list of batches, each of one queue, and of one of its streams (late: 1 for that of
- * delayed jobs, else 0): `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras, late}`. Of counts
- * and owners one number may stand for all.
+ * delayed jobs, else 0): `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras, late}`. Counts
+ * and owners may be one number for all.
  * Answers for each batch the numbers of those that were stale, or why its queue cannot be used.
  *
  * @module
@@ -14,18 +14,18 @@ import type { Naming } from "../keys.ts";
 import type { Script } from "../link.ts";
 import { BACK, FREE, LOST, PROBE, script } from "./lua.ts";
 
-/** What becomes of a delivery, as numbers. */
+/** The ways to settle a delivery, as numbers. */
 export const VERBS = { done: 0, release: 1, again: 2, failed: 3, timeout: 4 } as const;
 
 /**
- * Tells current deliveries: all of a consumer's in one look, and one by one those that it did not show. A look that
+ * Tells current deliveries: all of a consumer's in one query, and one by one those that it did not show. A query that
  * brings much else besides is cut short.
  */
 export const FENCE: string = `
 -- Says of every delivery that it is current.
 local ALL = setmetatable({}, { __index = function() return true end })
 
--- A number stands for a list of as many of it as are wanted.
+-- A number means a list of as many of it as are wanted.
 local function spread(list, size)
   if type(list) ~= 'number' then return list end
   local all = {}
@@ -105,7 +105,7 @@ local function again(base, job, extra)
   if extra[3] == 1 then due = extra[4] elseif extra[3] == 2 then due = now + extra[4] end
   local payload = job.body
   if extra[2] ~= 0 then payload = extra[2] end
-  -- An instant that is over counts too: what was dispatched later comes later.
+  -- An instant that is over counts too: a job that was dispatched later comes later.
   if due then return defer(base, job.id, job.name, extra[1], payload, due), due end
   return store(base .. WAITING, job.id, job.name, extra[1], payload)
 end
@@ -118,7 +118,7 @@ local function park(stream, consumer, entries)
   end
 end
 
--- What is given back of delayed jobs is due when it was.
+-- Delayed jobs that are given back are due when they were.
 local function putBack(base, stream, entries)
   for _, entry in ipairs(entries) do
     local kept = call('XRANGE', stream, entry, entry)[1]
@@ -130,7 +130,7 @@ local function putBack(base, stream, entries)
   end
 end
 
--- An entry that somebody took out of the stream may have had its id taken by another job since.
+-- The id of an entry that another program removed from the stream may be another job's by now.
 local function free(base, ids, entries, whole, late)
   if whole then return each('HDEL', base .. IDS, ids) end
   local gone = {}
@@ -197,7 +197,7 @@ local function settle(batch)
   park(stream, '${FREE}', released)
   if late then putBack(base, stream, released) end
   park(stream, '${BACK}', back)
-  -- What is given back is no fresh entry: who is not rung, as those who were are dead, finds it by the time.
+  -- A job given back is no fresh entry: a client not notified, as those that were are dead, finds it by the time.
   if #released + #back > 0 then lower(base, now) end
   if ready > 0 then ring(base, ready, now) end
   if earliest and lower(base, earliest) then ring(base, 0, now) end

@@ -1,24 +1,24 @@
 /**
- * What a queue needs from time to time: lost leases to be taken back, consumers of clients that are gone to be
- * forgotten, due times to be mended. Each in bounded pages; `next` says when it is needed again, or which due time is
- * over of a job that no worker has taken.
+ * Maintenance of a queue from time to time: jobs of lost leases are reclaimed, consumers of clients that are gone are
+ * deleted, due times are mended. Each in bounded pages; `next` says when it is needed again, or which due time is over
+ * of a job that no worker has reserved.
  *
  * @module
  */
 
 import { BACK, FOREIGN_LEASE, FREE, LOST } from "./lua.ts";
 
-/** Leases that are taken back at once. */
+/** Jobs that are reclaimed at once. */
 const SWEEP = 1_000;
-/** Leases whose ends are looked at one by one. */
+/** Leases whose ends are read one by one. */
 const EXACT = 512;
 /** Delayed jobs without a due time that are put off anew at once. */
 const MENDED = 500;
 /** Bytes of payloads that are put off anew at once. */
 const PAGE_BYTES = 8 * 1024 * 1024;
-/** Milliseconds after which leases that were left alone are looked at again. */
+/** Milliseconds after which leases that were left alone are checked again. */
 const AGAIN = 20;
-/** A queue with more leases than can be looked at is looked after this often in the time of one. */
+/** A queue with more leases than can be read gets maintenance this often in the time of one. */
 const LOOKS = 10;
 
 /** Words for scripts that reserve. */
@@ -26,8 +26,8 @@ export const TEND: string = `
 -- The client whose leases are left alone, if there is one.
 local spared
 
--- Where somebody deleted the due times, those delayed jobs stand in their stream that nothing else would ever find:
--- they are put off anew. Answers whether there may be more of them.
+-- Where due times were deleted, the stream has delayed jobs that nothing else would ever find: they are put off anew.
+-- Answers whether there may be more of them.
 local function mend(base)
   local stream = base .. DELAYED
   local missing = call('XLEN', stream) - call('ZCARD', base .. DUE)
@@ -100,7 +100,7 @@ local function sweepStream(key, now, state)
         state.lost = state.lost + #rows
         pending = pending - #rows
         if state.left == 0 and pending > 0 then
-          -- There may be more of them: the next look goes on.
+          -- There may be more of them: the next poll goes on.
           ends = now
         elseif pending > state.exact then
           ends = now + math.max(20, math.floor(lease / ${LOOKS}))
@@ -122,12 +122,12 @@ local function sweep(base, now)
   local state = { left = ${SWEEP}, exact = ${EXACT}, lost = 0 }
   sweepStream(base .. WAITING, now, state)
   sweepStream(base .. DELAYED, now, state)
-  -- Whoever looks now may have no slot for what came back.
+  -- The client that polls now may have no slot for the jobs that came back.
   if state.lost > 0 then ring(base, state.lost - 1, now) end
   return state.earliest
 end
 
--- Answers when the queue needs a hand next, and the earliest due time.
+-- Answers when the queue needs maintenance next, and the earliest due time.
 local function tend(base, now)
   local torn = mend(base)
   local ends = tonumber(call('GET', base .. LEASES) or nil)

@@ -1,6 +1,6 @@
 /**
- * The groups that get a topic's jobs. The first group is the heir of what waited; until it has all of that, page by
- * page, pushes go on to the topic itself, behind the rest. The next bind goes on where a process died that was at it.
+ * The groups that get a topic's jobs. The first group gets the jobs that waited; until it has all of them, page by
+ * page, pushes go on to the topic itself, behind the rest. The next bind goes on where a process died that moved them.
  *
  * @module
  */
@@ -14,7 +14,10 @@ const PAGE = 1_000;
 /** Bytes of them. */
 const BYTES = 8 * 1024 * 1024;
 
-/** Binds a group: KEYS the topic's base, ARGV the group. Answers whether it is done, and the heir if there was one. */
+/**
+ * Binds a group: KEYS the topic's base, ARGV the group. Answers whether it is done, and the first group if there was
+ * one.
+ */
 export function bindScript(naming: Naming): Script {
   return script(naming, "bind", [], BIND);
 }

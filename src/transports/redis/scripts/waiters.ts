@@ -1,5 +1,5 @@
 /**
- * Clients that wait for a job, and what is left of them.
+ * Clients that wait for a job: their registrations, and the consumers that they leave behind.
  *
  * @module
  */
@@ -19,7 +19,7 @@ for _, base in ipairs(KEYS) do call('ZADD', base .. WAITERS, till, ARGV[1]) end
 return 1
 `;
 
-/** Takes a client out of those that wait: KEYS bases, ARGV the instance. */
+/** Removes a client from those that wait: KEYS bases, ARGV the instance. */
 export function unregisterScript(naming: Naming): Script {
   return script(naming, "unregister", ["allow-oom"], UNREGISTER);
 }
@@ -39,7 +39,7 @@ ring(KEYS[1], 0, clock())
 return 1
 `;
 
-/** Takes out a client's consumers that hold nothing: KEYS bases, ARGV the instance. */
+/** Removes a client's consumers that hold nothing: KEYS bases, ARGV the instance. */
 export function leaveScript(naming: Naming): Script {
   return script(naming, "leave", ["allow-oom"], LEAVE);
 }
