@@ -18,12 +18,7 @@ const AIM: Ceiling = { person: 1, what: 5 };
 
 /** Folders that are not there yet, with what they may have meanwhile: each number may only fall. */
 const CEILINGS: Readonly<Record<string, Ceiling>> = {
-  "README.md, mod.ts": { person: 1, what: 13 },
-
-  "docs": { person: 1, what: 15 },
-  "docs/from": { person: 1, what: 24 },
-  "docs/guide": { person: 1, what: 16 },
-  "docs/transports": { person: 1, what: 15 },
+  "docs": { person: 1, what: 7 },
 };
 
 const PERSON = /\b(?:whoever|who|whom|somebody|nobody|anybody)\b/gi;
