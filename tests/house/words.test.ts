@@ -18,7 +18,7 @@ const AIM: Ceiling = { person: 1, what: 5 };
 
 /** Folders that are not there yet, with what they may have meanwhile: each number may only fall. */
 const CEILINGS: Readonly<Record<string, Ceiling>> = {
-  "docs": { person: 1, what: 7 },
+  "docs": { person: 1, what: 7 }, // docs/features.md is made of the names of tests
 };
 
 const PERSON = /\b(?:whoever|who|whom|somebody|nobody|anybody)\b/gi;
