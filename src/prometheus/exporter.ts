@@ -9,7 +9,8 @@ import { type Channel, CHANNELS } from "../job.ts";
 import { checkKnown, checkTime, quote } from "../options.ts";
 import type { Relay } from "../relay.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
-import { createRuns, MAX_SERIES } from "./runs.ts";
+import { createRuns } from "./runs.ts";
+import { MAX_SERIES } from "./series.ts";
 import { CONTENT_TYPE, exposition, type Family } from "./text.ts";
 import { INTERVAL, look, type Reading } from "./watch.ts";
 

@@ -6,27 +6,17 @@
 
 import type { EventMap, EventName, JobEvents } from "../events.ts";
 import { observe } from "../events.ts";
-import { createHistogram, type Histogram } from "./histogram.ts";
-import type { Family, Sample } from "./text.ts";
+import {
+  createSeriesTable,
+  familiesOf,
+  MAX_SERIES,
+  OTHER,
+  type Outcome,
+  type Series,
+  type SeriesTable,
+} from "./series.ts";
+import type { Family } from "./text.ts";
 import { createThroughput, type Throughput } from "./throughput.ts";
-
-/** Pairs of a queue and a job's name that are told apart; the rest are counted together. */
-export const MAX_SERIES: number = 1_000;
-/** The stand-in for those. */
-const OTHER = "other";
-
-const OUTCOMES = ["completed", "retrying", "failed", "rescheduled", "released", "stale"] as const;
-type Outcome = (typeof OUTCOMES)[number];
-
-/** The counts of one queue and name. */
-interface Series {
-  readonly labels: { readonly queue: string; readonly job_type: string };
-  readonly outcomes: Record<Outcome, number>;
-  readonly dispatched: { stored: number; duplicate: number };
-  readonly duration: Histogram;
-  readonly wait: Histogram;
-  running: number;
-}
 
 /** Counts the events of relays. */
 export interface Runs extends Disposable {
@@ -37,88 +27,36 @@ export interface Runs extends Disposable {
   perMinute(queue: string): number;
 }
 
+/** The counts so far. */
+interface State {
+  readonly monotonic: () => number;
+  readonly table: SeriesTable;
+  /** The series in which runs that have begun count. */
+  readonly running: Map<string, Series>;
+  /** Ends of runs by queue. */
+  readonly rates: Map<string, Throughput>;
+  readonly heard: Map<JobEvents, readonly Disposable[]>;
+  errors: number;
+  lost: number;
+}
+
 /** Makes one that has heard nothing. */
 export function createRuns(monotonic: () => number): Runs {
-  const all = new Map<string, Map<string, Series>>();
-  const running = new Map<string, Series>();
-  const rates = new Map<string, Throughput>();
-  const heard = new Map<JobEvents, readonly Disposable[]>();
-  let size = 0;
-  let errors = 0;
-  let lost = 0;
-
-  function seriesOf(queue: string, name: string): Series {
-    const known = all.get(queue)?.get(name);
-    if (known !== undefined) return known;
-    if (size >= MAX_SERIES && queue !== OTHER) return seriesOf(OTHER, OTHER);
-    const series: Series = {
-      labels: { queue, job_type: name },
-      outcomes: { completed: 0, retrying: 0, failed: 0, rescheduled: 0, released: 0, stale: 0 },
-      dispatched: { stored: 0, duplicate: 0 },
-      duration: createHistogram(),
-      wait: createHistogram(),
-      running: 0,
-    };
-    const names = all.get(queue) ?? new Map<string, Series>();
-    all.set(queue, names.set(name, series));
-    size++;
-    return series;
-  }
-
-  function rateOf(queue: string): Throughput {
-    const known = rates.get(queue);
-    if (known !== undefined) return known;
-    const rate = createThroughput(monotonic);
-    if (rates.size < MAX_SERIES) rates.set(queue, rate);
-    return rate;
-  }
-
-  function begin({ job, wait }: EventMap["started"]): void {
-    const series = seriesOf(job.queue, job.name);
-    series.wait.observe(wait);
-    series.running++;
-    running.set(keyOf(job), series);
-  }
-
-  /** Ends a run, if it was one: a job that is dead or given back without a run has no time. */
-  function end(
-    outcome: Outcome,
-    queue: string,
-    id: string,
-    name: string | undefined,
-    duration?: number,
-  ): void {
-    const key = keyOf({ queue, id });
-    const begun = running.get(key);
-    const series = begun ?? seriesOf(queue, name ?? OTHER);
-    series.outcomes[outcome]++;
-    if (begun === undefined) return;
-    running.delete(key);
-    begun.running--;
-    if (duration !== undefined) begun.duration.observe(duration);
-    if (outcome === "completed" || outcome === "failed") rateOf(queue).add(1);
-  }
-
-  function hear(events: JobEvents): void {
-    if (heard.has(events)) return;
-    const on = <Name extends EventName>(type: Name, listen: (detail: EventMap[Name]) => void): Disposable =>
-      observe(events, type, listen);
-    heard.set(events, [
-      on("dispatched", ({ queue, name, status }) => void seriesOf(queue, name).dispatched[status]++),
-      on("started", begin),
-      ...(["completed", "retrying", "failed", "rescheduled"] as const).map((type) =>
-        on(type, ({ job, duration }) => end(type, job.queue, job.id, job.name, duration))
-      ),
-      on("released", ({ job }) => end("released", job.queue, job.id, job.name)),
-      on("stale", ({ queue, id }) => end("stale", queue, id, undefined)),
-      on("lost", () => void lost++),
-      on("error", () => void errors++),
-    ]);
-  }
-
+  const state: State = {
+    monotonic,
+    table: createSeriesTable(),
+    running: new Map(),
+    rates: new Map(),
+    heard: new Map(),
+    errors: 0,
+    lost: 0,
+  };
+  const { table, rates, heard } = state;
   return {
-    hear,
-    families: () => familiesOf([...all.values()].flatMap((names) => [...names.values()]), { errors, lost }),
+    hear(events) {
+      if (!heard.has(events)) heard.set(events, observersOf(state, events));
+    },
+    families: () => familiesOf(table.list(), state),
     perMinute: (queue) => rates.get(queue)?.perMinute() ?? 0,
     [Symbol.dispose]() {
       for (const each of [...heard.values()].flat()) each[Symbol.dispose]();
@@ -127,65 +65,58 @@ export function createRuns(monotonic: () => number): Runs {
   };
 }
 
-function keyOf({ queue, id }: { readonly queue: string; readonly id: string }): string {
-  return `${queue}\n${id}`;
+function observersOf(state: State, events: JobEvents): readonly Disposable[] {
+  const on = <Name extends EventName>(type: Name, listen: (detail: EventMap[Name]) => void): Disposable =>
+    observe(events, type, listen);
+  return [
+    on("dispatched", ({ queue, name, status }) => void state.table.of(queue, name).dispatched[status]++),
+    on("started", (started) => begin(state, started)),
+    ...(["completed", "retrying", "failed", "rescheduled"] as const).map((type) =>
+      on(type, ({ job, duration }) => end(state, type, job, duration))
+    ),
+    on("released", ({ job }) => end(state, "released", job)),
+    on("stale", ({ queue, id }) => end(state, "stale", { queue, id })),
+    on("lost", () => void state.lost++),
+    on("error", () => void state.errors++),
+  ];
 }
 
-function familiesOf(
-  all: readonly Series[],
-  { errors, lost }: { readonly errors: number; readonly lost: number },
-): readonly Family[] {
-  const outcomes = (series: Series): readonly Sample[] =>
-    OUTCOMES.filter((outcome) => series.outcomes[outcome] > 0).map((outcome) => ({
-      labels: { ...series.labels, outcome },
-      value: series.outcomes[outcome],
-    }));
-  const dispatched = ({ labels, dispatched: counts }: Series): readonly Sample[] =>
-    (["stored", "duplicate"] as const).filter((status) => counts[status] > 0)
-      .map((status) => ({ labels: { ...labels, status }, value: counts[status] }));
-  const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
-  return [
-    {
-      name: "relevo_jobs_dispatched_total",
-      help: "Jobs that this process dispatched.",
-      type: "counter",
-      samples: all.flatMap(dispatched),
-    },
-    {
-      name: "relevo_job_runs_total",
-      help: "Runs and other ends of deliveries, by what became of the job.",
-      type: "counter",
-      samples: all.flatMap(outcomes),
-    },
-    {
-      name: "relevo_job_run_seconds",
-      help: "How long handlers ran.",
-      type: "histogram",
-      samples: all.flatMap(({ labels, duration }) => duration.samples(labels)),
-    },
-    {
-      name: "relevo_job_wait_seconds",
-      help: "How long jobs had been due when their handlers were called.",
-      type: "histogram",
-      samples: all.flatMap(({ labels, wait }) => wait.samples(labels)),
-    },
-    {
-      name: "relevo_jobs_in_flight",
-      help: "Handlers that run now in this process.",
-      type: "gauge",
-      samples: all.map(({ labels, running }) => ({ labels, value: running })),
-    },
-    {
-      name: "relevo_leases_lost_total",
-      help: "Jobs that came back to this process from lost leases.",
-      type: "counter",
-      samples: one(lost),
-    },
-    {
-      name: "relevo_errors_total",
-      help: "Errors that no caller waited for.",
-      type: "counter",
-      samples: one(errors),
-    },
-  ];
+function begin({ table, running }: State, { job, wait }: EventMap["started"]): void {
+  const series = table.of(job.queue, job.name);
+  series.wait.observe(wait);
+  series.running++;
+  running.set(keyOf(job), series);
+}
+
+/** The job of a delivery. A run that is stale is told without its name. */
+interface Ended {
+  readonly queue: string;
+  readonly id: string;
+  readonly name?: string;
+}
+
+/** Ends a run, if it was one: a job that is dead or given back without a run has no time. */
+function end(state: State, outcome: Outcome, job: Ended, duration?: number): void {
+  const { queue, name = OTHER } = job;
+  const key = keyOf(job);
+  const begun = state.running.get(key);
+  const series = begun ?? state.table.of(queue, name);
+  series.outcomes[outcome]++;
+  if (begun === undefined) return;
+  state.running.delete(key);
+  begun.running--;
+  if (duration !== undefined) begun.duration.observe(duration);
+  if (outcome === "completed" || outcome === "failed") rateOf(state, queue).add(1);
+}
+
+function rateOf({ rates, monotonic }: State, queue: string): Throughput {
+  const known = rates.get(queue);
+  if (known !== undefined) return known;
+  const rate = createThroughput(monotonic);
+  if (rates.size < MAX_SERIES) rates.set(queue, rate);
+  return rate;
+}
+
+function keyOf({ queue, id }: { readonly queue: string; readonly id: string }): string {
+  return `${queue}\n${id}`;
 }

@@ -9,7 +9,6 @@ const MOST = 70;
 const LONGER: Readonly<Record<string, number>> = {
   "src/batch.ts createBatcher": 90,
   "src/dispatcher.ts createDispatcher": 90,
-  "src/prometheus/runs.ts createRuns": 90,
   "src/relay.ts createRelay": 170,
   "src/testing/conformance/lab.ts createLab": 90,
   "src/testing/fake_runtime.ts createFakeRuntime": 120,
