@@ -6,10 +6,10 @@
 
 import type { Call, Delivery, Entry, Pushed, PushJob, ReserveOptions, Settled } from "../../exchange.ts";
 import { type Channel, CHANNELS, type DeadChannel, type QueueInfo } from "../../job.ts";
-import { systemRuntime } from "../../runtime.ts";
 import type { Transport } from "../../transport.ts";
-import { ClaimError, equal, only } from "./assert.ts";
+import { equal, only } from "./assert.ts";
 import type { Subject } from "./subject.ts";
+import { createTime, STEP, type Time } from "./time.ts";
 
 /** Counts per channel, without those that depend on the clock. */
 export type Counts = Omit<QueueInfo, "oldest">;
@@ -29,28 +29,14 @@ export type Ending =
   | { readonly to: DeadChannel; readonly meta: string; readonly reason: string };
 
 /** The means of a case. */
-export interface Lab {
+export interface Lab extends Time {
   readonly subject: Subject;
   readonly store: string;
   /** The first client of the store. */
   readonly t: Transport;
   readonly call: Call;
-  /** A lease that a case lets run out. */
-  readonly brief: number;
-  /** A lease or a wait that outlasts the case. */
-  readonly long: number;
   /** How far apart two readings of one instant may be. */
   readonly slack: number;
-  now(): number;
-  /** A time of the suite, scaled. */
-  ms(time: number): number;
-  elapse(ms: number): Promise<void>;
-  /** Lets leases of `brief` run out. */
-  expire(): Promise<void>;
-  /** Lets time go by until a promise settles, but no more than `ms`. */
-  within<T>(promise: Promise<T>, ms: number, what: string): Promise<T>;
-  /** Repeats a call until the server of the store, or the link to it, is found alive again. */
-  eventually<T>(run: () => Promise<T>): Promise<T>;
   /** Another client of the same store. */
   open(): Promise<Transport>;
   push(...jobs: readonly Partial<PushJob>[]): Promise<readonly Pushed[]>;
@@ -74,11 +60,7 @@ export interface Lab {
 
 /** The queue of a job that names none. */
 export const QUEUE = "work";
-const STEP = 20;
 const MOMENT = 3_000;
-/** How long whatever serves the store may take to be found alive again, and between two looks. */
-const RECOVERY = 20_000;
-const PAUSE = 50;
 const encoder = new TextEncoder();
 
 /** A text's bytes. */
@@ -115,93 +97,80 @@ export async function inLab(subject: Subject, check: (lab: Lab) => Promise<void>
   equal(subject.alive?.() ?? 0, 0, "timers, sockets and the like that are alive when all is closed");
 }
 
+/** The values that the words of a lab work with. */
+interface Means extends Time {
+  readonly t: Transport;
+  readonly call: Call;
+}
+
 function createLab(subject: Subject, store: string, t: Transport, open: () => Promise<Transport>): Lab {
-  const scale = subject.scale ?? 1;
-  const ms = (time: number): number => time * scale;
+  const time = createTime(subject);
+  const { ms } = time;
   const call: Call = { deadline: ms(30_000) };
-  const brief = ms(400);
-  const long = ms(600_000);
-  const { now: wall, sleep } = systemRuntime();
-  const now = (): number => subject.now?.() ?? wall();
-  const elapse = (time: number): Promise<void> => subject.elapse?.(time) ?? sleep(time);
-  const take: Lab["take"] = async (limit = 1, { queues = [QUEUE], from = t, ...rest } = {}) => {
-    const options = { slots: limit, lease: long, wait: 0, ...call, ...rest };
-    const found = [...await from.reserve(queues, { ...options, limit })];
-    // Where counts are exact at rest only one look may miss a job that another finds.
-    while (!from.features.exactInfo && found.length > 0 && found.length < limit) {
-      const slots = options.slots - found.filter(({ lost }) => lost > 0).length;
-      const more = await from.reserve(queues, { ...options, limit: limit - found.length, slots, wait: 0 });
-      if (more.length === 0) break;
-      found.push(...more);
-    }
-    return found;
-  };
-  const within: Lab["within"] = async (promise, most, what) => {
-    let pending = true;
-    const end = (): void => void (pending = false);
-    promise.then(end, end);
-    await elapse(0);
-    for (let spent = 0; pending; spent += ms(STEP)) {
-      if (spent > most) throw new ClaimError(`${what}: nothing happened within ${most} ms`);
-      await elapse(ms(STEP));
-    }
-    return await promise;
-  };
-  const eventually: Lab["eventually"] = async (run) => {
-    for (let spent = 0;; spent += PAUSE) {
-      try {
-        return await run();
-      } catch (reason) {
-        if (spent >= RECOVERY) throw reason;
-        await elapse(ms(PAUSE));
-      }
-    }
-  };
-  const counts: Lab["counts"] = async (queue = QUEUE, from = t) => {
-    const { waiting, delayed, reserved, failed, timeout } = await from.info(queue, call);
-    return { waiting, delayed, reserved, failed, timeout };
-  };
-  const countsOnce: Lab["countsOnce"] = async (wanted, queue, from) => {
-    let found = await counts(queue, from);
-    for (let spent = 0; !isSame(found, wanted) && spent < MOMENT; spent += STEP) {
-      await elapse(ms(STEP));
-      found = await counts(queue, from);
-    }
-    return found;
-  };
+  const means: Means = { ...time, t, call };
   return {
+    ...means,
     subject,
     store,
-    t,
-    call,
-    brief,
-    long,
     slack: t.features.clock === "server" ? 2_000 : 5,
-    now,
-    ms,
-    elapse,
-    within,
-    eventually,
     open,
-    take,
-    expire: () => elapse(brief + ms(50)),
     push: (...jobs) => t.push(jobs.map(job), call),
-    one: async (options) => only(await take(1, options), "deliveries"),
+    take: (limit, options) => take(means, limit, options),
+    one: async (options) => only(await take(means, 1, options), "deliveries"),
     come: (limit, options) =>
-      within(take(limit, { wait: ms(MOMENT), ...options }), ms(2 * MOMENT), "reserve"),
+      time.within(take(means, limit, { wait: ms(MOMENT), ...options }), ms(2 * MOMENT), "reserve"),
     settle: async (delivery, ending, from = t) => {
       const { queue, token } = delivery;
       return only(await from.settle([{ queue, token, ...ending }], call), "results of settle");
     },
-    counts,
-    countsOnce,
+    counts: (queue, from) => counts(means, queue, from),
+    countsOnce: (wanted, queue, from) => countsOnce(means, wanted, queue, from),
     async holds(wanted, what, queue, from) {
-      const found = t.features.exactInfo ? counts(queue, from) : countsOnce(wanted, queue, from);
+      const found = t.features.exactInfo
+        ? counts(means, queue, from)
+        : countsOnce(means, wanted, queue, from);
       equal(await found, wanted, what);
     },
     entries: (channel, queue = QUEUE) => all(t, queue, channel, call),
     entry: async (id, queue = QUEUE) => (await t.get(queue, [id], call))[0],
   };
+}
+
+async function take(
+  { t, call, long }: Means,
+  limit = 1,
+  { queues = [QUEUE], from = t, ...rest }: Options = {},
+): Promise<readonly Delivery[]> {
+  const options = { slots: limit, lease: long, wait: 0, ...call, ...rest };
+  const found = [...await from.reserve(queues, { ...options, limit })];
+  // Where counts are exact at rest only one look may miss a job that another finds.
+  while (!from.features.exactInfo && found.length > 0 && found.length < limit) {
+    const slots = options.slots - found.filter(({ lost }) => lost > 0).length;
+    const more = await from.reserve(queues, { ...options, limit: limit - found.length, slots, wait: 0 });
+    if (more.length === 0) break;
+    found.push(...more);
+  }
+  return found;
+}
+
+async function counts({ t, call }: Means, queue: string = QUEUE, from: Transport = t): Promise<Counts> {
+  const { waiting, delayed, reserved, failed, timeout } = await from.info(queue, call);
+  return { waiting, delayed, reserved, failed, timeout };
+}
+
+async function countsOnce(
+  means: Means,
+  wanted: Counts,
+  queue: string | undefined,
+  from: Transport | undefined,
+): Promise<Counts> {
+  const { ms, elapse } = means;
+  let found = await counts(means, queue, from);
+  for (let spent = 0; !isSame(found, wanted) && spent < MOMENT; spent += STEP) {
+    await elapse(ms(STEP));
+    found = await counts(means, queue, from);
+  }
+  return found;
 }
 
 async function all(t: Transport, queue: string, channel: Channel, call: Call): Promise<readonly Entry[]> {
