@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHeap } from "../heap.ts";
+import { createHeap, type Heap } from "../heap.ts";
 import { type Runtime, sleepBy } from "../runtime.ts";
 import { turn } from "./turns.ts";
 
@@ -52,6 +52,20 @@ interface Sleeper {
   gone: boolean;
 }
 
+/** The clocks, and the signs of life that a runtime waits to cease. */
+interface State {
+  readonly outside: Outside | undefined;
+  readonly asleep: Heap<Sleeper>;
+  monotonic: number;
+  /** Milliseconds from `monotonic` to the wall clock. */
+  wall: number;
+  /** Calls of the runtime, and ends of sleepers. */
+  calls: number;
+  sleepers: number;
+  /** Sleeps of 0 ms that have not ended. */
+  hops: number;
+}
+
 const START = Date.UTC(2026, 0, 1);
 /** `monotonic` does not begin at 0, so that an instant taken for a duration shows. */
 const MONOTONIC_START = 10_000;
@@ -82,117 +96,125 @@ const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
  */
 export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime {
   const { seed = 1, outside } = options;
-  const asleep = createHeap<Sleeper>((a, b) => a.due < b.due || (a.due === b.due && a.order < b.order));
-  let monotonic = MONOTONIC_START;
-  let wall = (options.now ?? START) - monotonic;
-  let calls = 0;
-  let sleepers = 0;
-  let hops = 0;
-
-  const random = createRandom(seed);
-  const id = createIds(() => Math.floor(wall + monotonic), seed);
-
-  function timer(ms: number, ring: () => void): () => void {
-    calls++;
-    const end = (): boolean => {
-      if (sleeper.gone) return false;
-      sleeper.gone = true;
-      sleepers--;
-      calls++;
-      return true;
-    };
-    const wake = (): void => {
-      if (end()) ring();
-    };
-    const sleeper: Sleeper = { due: monotonic + Math.max(0, ms), order: calls, wake, gone: false };
-    sleepers++;
-    if (ms > 0) asleep.push(sleeper);
-    else {
-      hops++;
-      turn().then(() => {
-        hops--;
-        wake();
-      });
-    }
-    return () => void end();
-  }
-
-  /**
-   * Chains of awaits need no turn each, but code that hops through the event loop does; each call restarts the count.
-   */
-  async function settle(): Promise<void> {
-    let seen = calls;
-    for (let quiet = 0, turns = 0; quiet < QUIET_TURNS; turns++) {
-      if (turns > MAX_TURNS) {
-        throw new Error(
-          `Cannot settle: the code under test still calls the runtime after ${MAX_TURNS} turns`,
-        );
-      }
-      await turn();
-      quiet = calls === seen && hops === 0 ? quiet + 1 : 0;
-      if (quiet === QUIET_TURNS && outside !== undefined && !await outside.quiet()) quiet = 0;
-      seen = calls;
-    }
-  }
-
-  function earliest(): Sleeper | undefined {
-    while (asleep.peek()?.gone) asleep.pop();
-    return asleep.peek();
-  }
-
-  function move(to: number): void {
-    monotonic = Math.max(monotonic, to);
-    outside?.moved(wall + monotonic);
-  }
-
-  async function wakeEarliest(sleeper: Sleeper): Promise<void> {
-    asleep.pop();
-    move(sleeper.due);
-    sleeper.wake();
-    await settle();
-  }
-
-  async function advance(ms: number): Promise<void> {
-    if (!(ms >= 0)) throw new RangeError(`Cannot advance as 'ms' must be 0 or more: current value is ${ms}`);
-    const target = monotonic + ms;
-    await settle();
-    for (let first = earliest(); first !== undefined && first.due <= target; first = earliest()) {
-      await wakeEarliest(first);
-    }
-    move(target);
-    await settle();
-  }
-
-  async function next(): Promise<boolean> {
-    await settle();
-    const first = earliest();
-    if (first === undefined) return false;
-    await wakeEarliest(first);
-    return true;
-  }
-
-  function turnWall(to: number): void {
-    wall = to;
-    outside?.moved(wall + monotonic);
-  }
-
-  outside?.moved(wall + monotonic);
-  return {
-    now: () => (calls++, wall + monotonic),
-    monotonic: () => (calls++, monotonic),
-    sleep: sleepBy(timer),
-    timer,
-    random: () => (calls++, random()),
-    id: () => (calls++, id()),
-    get sleepers(): number {
-      return sleepers;
-    },
-    advance,
-    next,
-    settle,
-    setWall: (ms) => turnWall(ms - monotonic),
-    step: (ms) => turnWall(wall + ms),
+  const state: State = {
+    outside,
+    asleep: createHeap((a, b) => a.due < b.due || (a.due === b.due && a.order < b.order)),
+    monotonic: MONOTONIC_START,
+    wall: (options.now ?? START) - MONOTONIC_START,
+    calls: 0,
+    sleepers: 0,
+    hops: 0,
   };
+  const random = createRandom(seed);
+  const id = createIds(() => Math.floor(wallClock(state)), seed);
+  const startTimer: Runtime["timer"] = (ms, ring) => timer(state, ms, ring);
+  outside?.moved(wallClock(state));
+  return {
+    now: () => (state.calls++, wallClock(state)),
+    monotonic: () => (state.calls++, state.monotonic),
+    sleep: sleepBy(startTimer),
+    timer: startTimer,
+    random: () => (state.calls++, random()),
+    id: () => (state.calls++, id()),
+    get sleepers(): number {
+      return state.sleepers;
+    },
+    advance: (ms) => advance(state, ms),
+    next: () => next(state),
+    settle: () => settle(state),
+    setWall: (ms) => turnWall(state, ms - state.monotonic),
+    step: (ms) => turnWall(state, state.wall + ms),
+  };
+}
+
+function wallClock({ wall, monotonic }: State): number {
+  return wall + monotonic;
+}
+
+function timer(state: State, ms: number, ring: () => void): () => void {
+  state.calls++;
+  const end = (): boolean => {
+    if (sleeper.gone) return false;
+    sleeper.gone = true;
+    state.sleepers--;
+    state.calls++;
+    return true;
+  };
+  const wake = (): void => {
+    if (end()) ring();
+  };
+  const due = state.monotonic + Math.max(0, ms);
+  const sleeper: Sleeper = { due, order: state.calls, wake, gone: false };
+  state.sleepers++;
+  if (ms > 0) state.asleep.push(sleeper);
+  else {
+    state.hops++;
+    turn().then(() => {
+      state.hops--;
+      wake();
+    });
+  }
+  return () => void end();
+}
+
+/**
+ * Chains of awaits need no turn each, but code that hops through the event loop does; each call restarts the count.
+ */
+async function settle(state: State): Promise<void> {
+  const { outside } = state;
+  let seen = state.calls;
+  for (let quiet = 0, turns = 0; quiet < QUIET_TURNS; turns++) {
+    if (turns > MAX_TURNS) {
+      throw new Error(
+        `Cannot settle: the code under test still calls the runtime after ${MAX_TURNS} turns`,
+      );
+    }
+    await turn();
+    quiet = state.calls === seen && state.hops === 0 ? quiet + 1 : 0;
+    if (quiet === QUIET_TURNS && outside !== undefined && !await outside.quiet()) quiet = 0;
+    seen = state.calls;
+  }
+}
+
+function earliest({ asleep }: State): Sleeper | undefined {
+  while (asleep.peek()?.gone) asleep.pop();
+  return asleep.peek();
+}
+
+function move(state: State, to: number): void {
+  state.monotonic = Math.max(state.monotonic, to);
+  state.outside?.moved(wallClock(state));
+}
+
+async function wakeEarliest(state: State, sleeper: Sleeper): Promise<void> {
+  state.asleep.pop();
+  move(state, sleeper.due);
+  sleeper.wake();
+  await settle(state);
+}
+
+async function advance(state: State, ms: number): Promise<void> {
+  if (!(ms >= 0)) throw new RangeError(`Cannot advance as 'ms' must be 0 or more: current value is ${ms}`);
+  const target = state.monotonic + ms;
+  await settle(state);
+  for (let first = earliest(state); first !== undefined && first.due <= target; first = earliest(state)) {
+    await wakeEarliest(state, first);
+  }
+  move(state, target);
+  await settle(state);
+}
+
+async function next(state: State): Promise<boolean> {
+  await settle(state);
+  const first = earliest(state);
+  if (first === undefined) return false;
+  await wakeEarliest(state, first);
+  return true;
+}
+
+function turnWall(state: State, to: number): void {
+  state.wall = to;
+  state.outside?.moved(wallClock(state));
 }
 
 /** Mulberry32: small, fast, and the same everywhere. */

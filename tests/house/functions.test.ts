@@ -10,7 +10,6 @@ const LONGER: Readonly<Record<string, number>> = {
   "src/batch.ts createBatcher": 90,
   "src/dispatcher.ts createDispatcher": 90,
   "src/relay.ts createRelay": 170,
-  "src/testing/fake_runtime.ts createFakeRuntime": 120,
   "src/transports/redis/cluster.ts createClusterLink": 200,
   "src/transports/redis/connection.ts createConnection": 100,
   "src/transports/redis/line.ts createLine": 120,
