@@ -45,96 +45,126 @@ interface Pending<Item, Result> {
   gone: boolean;
 }
 
+/** The items that wait, and the counts of all. */
+interface State<Item, Result> {
+  readonly options: BatchOptions<Item, Result>;
+  /** Made once: a function for each timer would be one for each batch. */
+  readonly flush: () => void;
+  gathered: Pending<Item, Result>[];
+  size: number;
+  /** Items among the gathered that were taken back: sorted out all at once, as thousands may share a signal. */
+  withdrawn: number;
+  inFlight: number;
+  hopping: boolean;
+}
+
 /** Makes a batcher. */
 export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>): Batcher<Item, Result> {
-  let gathered: Pending<Item, Result>[] = [];
-  let size = 0;
-  /** Items among the gathered that were taken back: sorted out all at once, as thousands may share a signal. */
-  let withdrawn = 0;
-  let inFlight = 0;
-  let hopping = false;
-
-  function schedule(): void {
-    if (hopping || gathered.length === 0 || inFlight >= MAX_IN_FLIGHT) return;
-    hopping = true;
-    options.runtime.timer(0, flush);
-  }
-
-  function flush(): void {
-    hopping = false;
-    const all = withdrawn === 0 ? gathered : gathered.filter((pending) => !pending.gone);
-    gathered = [];
-    withdrawn = 0;
-    let start = expire(all);
-    while (start < all.length && inFlight < MAX_IN_FLIGHT) {
-      const end = endOfBatch(all, start);
-      travel(all.slice(start, end));
-      start = end;
-    }
-    if (start < all.length) gathered = [...all.slice(start), ...gathered];
-  }
-
-  /** Refuses the items that waited too long behind others; returns where the rest begins. */
-  function expire(all: readonly Pending<Item, Result>[]): number {
-    const { runtime, deadline } = options;
-    const oldest = runtime.monotonic() - deadline;
-    let end = 0;
-    for (let pending = all[0]; pending !== undefined && pending.since <= oldest; pending = all[++end]) {
-      size--;
-      pending.gone = true;
-      pending.done(
-        new TransportBusy(`The transport took nothing for ${deadline} ms, and others were before this call`),
-      );
-    }
-    return end;
-  }
-
-  function endOfBatch(all: readonly Pending<Item, Result>[], start: number): number {
-    let bytes = 0;
-    let end = start;
-    for (; end < all.length && end - start < options.maxItems; end++) {
-      bytes += options.sizeOf((all[end] as Pending<Item, Result>).item);
-      if (bytes > options.maxBytes && end > start) break;
-    }
-    return end;
-  }
-
-  async function travel(batch: readonly Pending<Item, Result>[]): Promise<void> {
-    inFlight++;
-    const first = batch[0]?.since ?? 0;
-    const left = options.deadline - (options.runtime.monotonic() - first);
-    let results: readonly (Result | Error)[] | Error;
-    try {
-      results = await options.send(batch.map(itemOf), left);
-    } catch (error) {
-      results = errorOf(error);
-    }
-    inFlight--;
-    size -= batch.length;
-    batch.forEach((pending, index) => pending.done(resultAt(results, index)));
-    schedule();
-  }
-
+  const state: State<Item, Result> = {
+    options,
+    flush: () => flush(state),
+    gathered: [],
+    size: 0,
+    withdrawn: 0,
+    inFlight: 0,
+    hopping: false,
+  };
   return {
     get size(): number {
-      return size;
+      return state.size;
     },
     add(item, done) {
       const pending = { item, done, since: options.runtime.monotonic(), gone: false };
-      size++;
-      gathered.push(pending);
-      schedule();
+      state.size++;
+      state.gathered.push(pending);
+      schedule(state);
       return pending;
     },
     withdraw(ticket) {
       const pending = ticket as Pending<Item, Result>;
       if (pending.gone) return false;
       pending.gone = true;
-      withdrawn++;
-      size--;
+      state.withdrawn++;
+      state.size--;
       return true;
     },
   };
+}
+
+function schedule<Item, Result>(state: State<Item, Result>): void {
+  if (state.hopping || state.gathered.length === 0 || state.inFlight >= MAX_IN_FLIGHT) return;
+  state.hopping = true;
+  state.options.runtime.timer(0, state.flush);
+}
+
+function flush<Item, Result>(state: State<Item, Result>): void {
+  state.hopping = false;
+  const { gathered, withdrawn } = state;
+  const all = withdrawn === 0 ? gathered : gathered.filter((pending) => !pending.gone);
+  state.gathered = [];
+  state.withdrawn = 0;
+  let start = expire(state, all);
+  while (start < all.length && state.inFlight < MAX_IN_FLIGHT) {
+    const end = endOfBatch(state.options, all, start);
+    travel(state, all.slice(start, end));
+    start = end;
+  }
+  if (start < all.length) state.gathered = [...all.slice(start), ...state.gathered];
+}
+
+/** Refuses the items that waited too long behind others; returns where the rest begins. */
+function expire<Item, Result>(state: State<Item, Result>, all: readonly Pending<Item, Result>[]): number {
+  const { runtime, deadline } = state.options;
+  const oldest = runtime.monotonic() - deadline;
+  let end = 0;
+  for (let pending = all[0]; pending !== undefined && pending.since <= oldest; pending = all[++end]) {
+    state.size--;
+    pending.gone = true;
+    pending.done(
+      new TransportBusy(`The transport took nothing for ${deadline} ms, and others were before this call`),
+    );
+  }
+  return end;
+}
+
+function endOfBatch<Item, Result>(
+  { sizeOf, maxItems, maxBytes }: BatchOptions<Item, Result>,
+  all: readonly Pending<Item, Result>[],
+  start: number,
+): number {
+  let bytes = 0;
+  let end = start;
+  for (; end < all.length && end - start < maxItems; end++) {
+    bytes += sizeOf((all[end] as Pending<Item, Result>).item);
+    if (bytes > maxBytes && end > start) break;
+  }
+  return end;
+}
+
+async function travel<Item, Result>(
+  state: State<Item, Result>,
+  batch: readonly Pending<Item, Result>[],
+): Promise<void> {
+  state.inFlight++;
+  const left = timeLeft(state.options, batch);
+  let results: readonly (Result | Error)[] | Error;
+  try {
+    results = await state.options.send(batch.map(itemOf), left);
+  } catch (error) {
+    results = errorOf(error);
+  }
+  state.inFlight--;
+  state.size -= batch.length;
+  batch.forEach((pending, index) => pending.done(resultAt(results, index)));
+  schedule(state);
+}
+
+/** Milliseconds that the first item of a batch has left. */
+function timeLeft<Item, Result>(
+  { runtime, deadline }: BatchOptions<Item, Result>,
+  batch: readonly Pending<Item, Result>[],
+): number {
+  return deadline - (runtime.monotonic() - (batch[0]?.since ?? 0));
 }
 
 /** The item, which is on its way from now on. */
