@@ -43,8 +43,8 @@ export interface RelayOptions<
   readonly runtime?: Runtime | undefined;
   /**
    * Where the relay writes its events: `false`: nowhere; a logger: everything, at its level; else the console: one line
-   * for each `failed`, `error` and `connection` event of a type that the program does not listen to, at most ten a
-   * second of each type and then their count. Default: the console, and silent with a runtime that prints nothing.
+   * for each `failed`, `error`, `connection` and `queue` event of a type that the program does not listen to, at most
+   * ten a second of each type and then their count. Default: the console, and silent with a runtime that prints nothing.
    */
   readonly log?: Log | undefined;
   /**

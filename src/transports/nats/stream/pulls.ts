@@ -40,10 +40,7 @@ export interface PullListener {
 
 /** A pull that waits. */
 export interface OpenPull {
-  /**
-   * Gives up waiting, unless it is over; messages on their way still arrive, or hardly any of them where that is to be
-   * `now`.
-   */
+  /** Gives up waiting, unless it is over; messages on their way still arrive, or few of them with `now`. */
   end(now: boolean): Promise<void>;
 }
 
@@ -68,9 +65,7 @@ const SILENCE_MOST = 2_000;
 const OPEN = 120_000;
 /** Milliseconds after which it is taken for over, though the server has not said so. */
 const FORGOTTEN = OPEN + 5_000;
-/**
- * Milliseconds between two signs that an open pull is still known to its leader in a cluster, and until it is given up.
- */
+/** Milliseconds between two signs of an open pull's leader in a cluster, and until the pull is given up. */
 const BEAT = 3_000;
 const MISSED = 7_500;
 /** Bytes of messages that a poll asks for: a server cuts a connection that it cannot empty. */
@@ -190,10 +185,7 @@ class Poll {
     link.send({ subject, data: JSON.stringify({ ...body, no_wait: true }) }, this.#inbox.subject);
   }
 
-  /**
-   * Messages that a second question brings, or a server that was silent, come late: they are heard while they are on
-   * their way.
-   */
+  /** Messages of a second question, or of a server that was silent, come late: they are heard meanwhile. */
   #end(error?: Error): void {
     if (this.#over) return;
     this.#over = true;
@@ -396,10 +388,7 @@ function isComplete(headers: NatsHeaders | undefined): boolean {
   return headers?.code === CONFLICT && /batch completed/i.test(headers.description);
 }
 
-/**
- * The error of a pull that ends for a reason other than its time, its size or that nothing is there; that a consumer
- * moved is none.
- */
+/** The error of a pull that ends otherwise than by time, by size, empty, or because its consumer moved. */
 function statusError({ stream }: QueueStream, headers: NatsHeaders | undefined): Error | undefined {
   const { code = 0, description = "" } = headers ?? {};
   const what = `take jobs from stream '${stream}'`;
