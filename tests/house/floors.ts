@@ -35,7 +35,7 @@ export const rooms: readonly Room[] = [
   {
     name: "relay",
     files:
-      /^src\/(relay|relay_options|known_queues|prepare|payload|dispatch|dispatcher|sending|bulk|gated|inspect|admin|groups|scheduler|schedule_(admin|draft|store|sync))\.ts$/,
+      /^src\/(relay|relay_(options|parts|workers)|known_queues|prepare|payload|dispatch|dispatcher|sending|bulk|gated|inspect|admin|groups|scheduler|schedule_(admin|draft|store|sync))\.ts$/,
     uses: ["ground", "contract", "guard", "transports", "schedules", "worker", "middleware"],
   },
   { name: "cron", files: /^src\/cron\//, uses: ["ground"] },
