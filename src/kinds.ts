@@ -18,8 +18,8 @@ export function kindOf(value: unknown): string {
 }
 
 /**
- * Whether an object can hold fields that somebody wrote: a Map, a Promise, a Date or the like has none, and all that it
- * holds would be overlooked.
+ * Whether the fields of an object are all that it holds: a Map, a Promise, a Date or the like keeps its contents
+ * elsewhere, and would be read as empty.
  */
 export function hasFields(value: object): boolean {
   const tag = tagOf(value);

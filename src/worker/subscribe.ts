@@ -1,5 +1,5 @@
 /**
- * The first round of a run's subscriptions, on a transport that has any: a refusal of its broker is then a mistake of
+ * The first round of a run's subscriptions, on a transport that subscribes: a refusal of its broker is then a mistake of
  * the program or of its setup, and ends the run. A later failure is waited for.
  *
  * @module

@@ -15,26 +15,28 @@ function settings(files: Readonly<Record<string, string>>): string {
 }
 
 test.each([
-  ["a line", { "sources.list": "deb http://mirror.test/debian stable main\n" }],
+  ["a line", { "sources.list": "deb http://packages.example/debian stable main\n" }],
   ["a line with options", {
-    "sources.list": "deb [signed-by=/k.gpg] http://mirror.test/debian/ stable main\n",
+    "sources.list": "deb [signed-by=/k.gpg] http://packages.example/debian/ stable main\n",
   }],
   ["a stanza", {
-    "sources.list.d/debian.sources": "Types: deb\nURIs: http://mirror.test/debian\nSuites: stable\n",
+    "sources.list.d/debian.sources": "Types: deb\nURIs: http://packages.example/debian\nSuites: stable\n",
   }],
   ["a line behind those of others", {
-    "sources.list": "deb http://other.test/ubuntu stable main\n",
-    "sources.list.d/own.list": "deb http://mirror.test/debian stable main\n",
+    "sources.list": "deb http://other.example/ubuntu stable main\n",
+    "sources.list.d/own.list": "deb http://packages.example/debian stable main\n",
   }],
 ])("the mirror is found in %s", (_, files) => {
-  expect(mirror(settings(files))).toBe("http://mirror.test/debian");
+  expect(mirror(settings(files))).toBe("http://packages.example/debian");
 });
 
 test.each([
   ["nothing", {}],
-  ["another distribution's mirror", { "sources.list": "deb http://other.test/ubuntu stable main\n" }],
-  ["a line that is commented out", { "sources.list": "# deb http://mirror.test/debian stable main\n" }],
-  ["another archive of Debian's", { "sources.list": "deb http://mirror.test/debian-security stable main\n" }],
+  ["another distribution's mirror", { "sources.list": "deb http://other.example/ubuntu stable main\n" }],
+  ["a line that is commented out", { "sources.list": "# deb http://packages.example/debian stable main\n" }],
+  ["another archive of Debian's", {
+    "sources.list": "deb http://packages.example/debian-security stable main\n",
+  }],
 ])("with %s configured there is no mirror, and no other is made up", (_, files) => {
   expect(() => mirror(settings(files))).toThrow(
     expect.objectContaining({ message: "no mirror of Debian is configured here", hopeless: true }),

@@ -20,7 +20,7 @@ async function setUp(): Promise<{ place: FilePlace; relay: Relay<typeof jobs>; d
 
 const count = (db: DatabaseSync): unknown => db.prepare("SELECT count(*) AS n FROM orders").get()?.["n"];
 
-test("F034: a job dispatched in a transaction is seen by nobody before its commit, and handled after it", async () => {
+test("F034: a job dispatched in a transaction is seen by no other connection before its commit, and handled after it", async () => {
   const { place, relay, db } = await setUp();
   const other = place.relay(jobs, { transport: place.connect() });
   const seen: number[] = [];

@@ -25,7 +25,7 @@ export interface OrderOptions {
 /** A poll under way, or deliveries that are being given back. */
 interface UnderWay {
   readonly queues: readonly string[];
-  /** Its jobs go back, if it has any. */
+  /** Whether the jobs that it brings go back. */
   readonly returns: () => boolean;
   /** Never rejects. */
   readonly ended: Promise<void>;

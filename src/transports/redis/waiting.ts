@@ -1,6 +1,6 @@
 /**
  * Reserve calls that wait, and the ways in which they learn of jobs: notifications over the shard channels of their
- * queues, and, as any of these may be missed, a check every now and then that costs two commands for all queues
+ * queues, and, as a notification may be missed, a check from time to time that costs two commands for all queues
  * together.
  *
  * @module

@@ -6,7 +6,7 @@ import { inRepository } from "../../../scripts/lib/paths.mjs";
 import * as defaults from "../../../src/defaults.ts";
 
 type Constant = keyof typeof defaults;
-/** What nobody sets. */
+/** A number that no option sets. */
 const FIXED = "fixed";
 
 type Unit = "ms" | "bytes" | "count" | "part" | "text";

@@ -61,7 +61,7 @@ describeOn(["redis7"], "Redis, beside redis-cli", () => {
     expect(JSON.parse(fields[fields.indexOf("payload") + 1] ?? "")).toEqual({ to: "ä" });
   });
 
-  test("F056: the group is made by whoever comes first, and starting twice is no error", async () => {
+  test("F056: the group is made by the first call that needs it, and starting twice is no error", async () => {
     const { relay: open, key } = ground();
     await using one = await open();
     await using two = await open();

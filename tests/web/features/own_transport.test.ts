@@ -11,7 +11,7 @@ interface Item extends PushJob {
   readonly dead?: { readonly channel: "failed" | "timeout"; readonly time: number };
 }
 
-/** Jobs in one map, by queue and id; whoever asks for jobs and finds none looks again when its wait is over. */
+/** Jobs in one map, by queue and id; a reserve that finds none polls again when its wait is over. */
 function mapped(runtime: FakeRuntime): { readonly transport: Transport; readonly items: Map<string, Item> } {
   const items = new Map<string, Item>();
   let tokens = 0;
