@@ -135,7 +135,7 @@ describeOn(["nats"], "A silent server of NATS", () => {
       const runs: number[] = [];
       far.handle("work", async (n) => {
         runs.push(n);
-        // One in four outlives its lease.
+        // One in four outlives its lease: the time is the handler's work, and nothing is expected at its end.
         if (n % 4 === 0) await new Promise((resolve) => setTimeout(resolve, 1_500));
       });
       const worker = running(far, { concurrency: 10, lease: 1_000, poll: 100 });

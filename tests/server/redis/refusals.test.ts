@@ -267,9 +267,10 @@ test(
     await expect.poll(() => seen).toEqual(["before"]);
     await server.send("FLUSHALL");
     const before = await commands(server);
+    // Commands in a time are the measure, which no event ends.
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect(await commands(server) - before).toBeLessThan(30);
-    // Nobody is registered any more, so that a look has to find it.
+    // No waiting call is registered any more, so that a poll has to find it.
     await relay.dispatch("greet", null, { id: "after" });
     await expect.poll(() => seen, { timeout: 5_000 }).toEqual(["before", "after"]);
     await worker.stop();

@@ -101,6 +101,7 @@ test("a worker that idles beside 500 schedules costs four commands a second at m
   const worker = relay.worker();
   const running = worker.run();
   await expect.poll(() => registered()).toBe(1);
+  // The worker's first polls are over by then; the seconds behind are the measure, which no event ends.
   await sleep(1_000);
   const start = await commands(server);
   const seconds = 6;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Poll } from "../../../src/store/poll.ts";
 import { createWaiters, type Waiters } from "../../../src/store/waiters.ts";
+import { turn } from "../../../src/testing/turns.ts";
 import { CLAIMS, type Make, type Scene, sceneOf, type WaitingClaim } from "./waiting.ts";
 
 describe("waiters", () => {
@@ -150,6 +151,13 @@ const MUTANTS: readonly { readonly fault: string; readonly found: string; readon
   },
 ];
 
+/** Turns of the event loop after which a claim is taken to hang. */
+const TURNS = 20_000;
+
+async function turns(count: number): Promise<void> {
+  for (let n = 0; n < count; n++) await turn();
+}
+
 async function tried(claim: WaitingClaim, make: Make): Promise<string> {
   try {
     await claim.run(sceneOf(make));
@@ -165,8 +173,8 @@ describe("waiters that are wrong are found", () => {
     if (claim === undefined) throw new Error(`No claim is called '${found}'`);
     const seen = await Promise.race([
       tried(claim, make),
-      // A claim that waits for ever has failed, too.
-      new Promise((resolve) => setTimeout(resolve, 500, "fails")),
+      // A claim that waits for ever has failed, too: many times the turns that a claim takes.
+      turns(TURNS).then(() => "fails"),
     ]);
     expect(seen).toBe("fails");
   });

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { becomes } from "../becomes.ts";
 import { connectNats, type Credentials, type RawNats } from "./nats_client.ts";
 import { type Server, startServer } from "./server.ts";
 
@@ -92,7 +93,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
       const before = await loaded();
       rewrite(config);
       process.kill(server.pid(), "SIGHUP");
-      while (await loaded() === before) await new Promise((resolve) => setTimeout(resolve, 10));
+      await becomes("the server has read its configuration anew", async () => await loaded() !== before);
     },
     async monitor(page) {
       const answer = await fetch(`http://127.0.0.1:${ports[2]}${page}`, {
