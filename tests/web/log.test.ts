@@ -11,11 +11,11 @@ import {
   memory,
   type PrintLevel,
   reschedule,
-  TransportError,
 } from "../../mod.ts";
 import { observe } from "../../src/events.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../src/testing/mod.ts";
-import { bytes, free, heard, running, thrown, wrapped } from "./support/kit.ts";
+import { fading } from "./support/fading.ts";
+import { bytes, free, heard, running, thrown } from "./support/kit.ts";
 
 const jobs = { job: free<string>(), other: { schema: free<string>(), queue: "elsewhere" } };
 
@@ -100,23 +100,17 @@ test("F167: with seed 003's levels a retry is an info and an abort a warning, in
 test("F112: an installed logger gets one entry each for a retry, an exhaustion, an unknown name and a broker's error", async () => {
   const { logger, entries } = writer();
   const runtime = createFakeRuntime();
-  let away = false;
-  const transport = wrapped(memory({ runtime }), (inner) => ({
-    reserve: (queues, options) =>
-      away
-        ? Promise.reject(new TransportError("TRANSPORT_UNAVAILABLE", "gone"))
-        : inner.reserve(queues, options),
-  }));
-  const relay = createRelay({ jobs, transport, runtime, log: logger });
+  const store = fading(memory({ runtime }));
+  const relay = createRelay({ jobs, transport: store.transport, runtime, log: logger });
   relay.handle("job", () => {
     throw new Error("always");
   });
   const unknown = { queue: "default", id: "u", name: "nobody's", payload: bytes("1"), meta: "" };
-  await transport.push([unknown], { deadline: 1_000 });
+  await store.transport.push([unknown], { deadline: 1_000 });
   await relay.dispatch("job", "x");
   const worker = running(relay, { maxRetry: 2, backoff: fixed(10), poll: 100 });
   await runtime.advance(500);
-  away = true;
+  store.away = true;
   await runtime.advance(500);
   await worker.abort();
   await relay.close();
@@ -157,19 +151,14 @@ test("without listeners the console gets one line for a dead job, with name, id,
 test("a transport that goes and comes again is two lines", async () => {
   const runtime = createFakeRuntime();
   const written: string[] = [];
-  let away = true;
-  const transport = wrapped(memory({ runtime }), (inner) => ({
-    reserve: (queues, options) =>
-      away
-        ? Promise.reject(new TransportError("TRANSPORT_UNAVAILABLE", "no"))
-        : inner.reserve(queues, options),
-  }));
+  const store = fading(memory({ runtime }), "no");
+  store.away = true;
   const print = (level: PrintLevel, line: string): void => void written.push(`${level} ${line}`);
-  const relay = createRelay({ jobs, transport, runtime: { ...runtime, print } });
+  const relay = createRelay({ jobs, transport: store.transport, runtime: { ...runtime, print } });
   relay.handle("job", () => undefined);
   const worker = running(relay);
   await runtime.advance(1_000);
-  away = false;
+  store.away = false;
   await runtime.advance(60_000);
   await worker.abort();
   await relay.close();

@@ -1,8 +1,9 @@
 /** Codecs and versions of payloads over NATS: F012. */
 import { expect, test } from "vitest";
-import { deadLetter, type Filter, from, json } from "../../../mod.ts";
+import { deadLetter, from, json } from "../../../mod.ts";
 import { aesGcm, gzip, keyRing, pipeline } from "../../../src/codecs/mod.ts";
-import { bytes, door, free, heard, textOf } from "../../web/support/kit.ts";
+import { bytes, free, heard, textOf } from "../../web/support/kit.ts";
+import { orderBehindSlowFilters } from "../../web/support/slow_filters.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Ground, groundOn, worksUntil } from "./ground.ts";
@@ -76,21 +77,9 @@ describeOn(["nats"], "Codecs and versions over NATS", () => {
   });
 
   row("jobs that pass filters are stored in the order of their dispatch", async (ground) => {
-    const doors = Array.from({ length: 6 }, door);
-    const slow: Filter = {
-      id: "slow",
-      apply: (given) => (doors[JSON.parse(textOf(given))] ?? door()).opened.then(() => given),
-      undo: (given) => given,
-    };
-    const relay = ground.relay({ job: { schema: free<number>(), codec: pipeline(json, slow) } });
-    const seen: number[] = [];
-    relay.handle("job", (n) => void seen.push(n));
-    const all = [0, 1, 2].map((n) => relay.dispatch("job", n));
-    const bulk = relay.dispatchMany([3, 4].map((payload) => ({ name: "job", payload })));
-    const last = relay.dispatch("job", 5);
-    for (const one of doors.toReversed()) one.open();
-    await Promise.all([...all, bulk, last]);
-    await relay.drain({ concurrency: 1 });
+    const seen = await orderBehindSlowFilters((codec) =>
+      ground.relay({ job: { schema: free<number>(), codec } })
+    );
     expect(seen).toEqual([0, 1, 2, 3, 4, 5]);
   });
 });

@@ -4,7 +4,6 @@ import {
   type Codec,
   complete,
   deadLetter,
-  type Filter,
   fixed,
   from,
   type HandledJob,
@@ -17,8 +16,9 @@ import { aesGcm, gzip, keyRing, pipeline } from "../../../src/codecs/mod.ts";
 import { rich } from "../../../src/codecs/rich.ts";
 import { readMeta } from "../../../src/record.ts";
 import { systemRuntime } from "../../../src/runtime.ts";
-import { bytes, door, free, heard, rejection, running, textOf } from "../support/kit.ts";
+import { bytes, free, heard, rejection, running, textOf } from "../support/kit.ts";
 import type { OpenPlace } from "../support/place.ts";
+import { orderBehindSlowFilters } from "../support/slow_filters.ts";
 
 const call = { deadline: 1_000 };
 const LONG = "compressed ".repeat(300);
@@ -200,21 +200,9 @@ export function payloads(open: OpenPlace): void {
 
   it("jobs that pass filters are stored in the order of their dispatch", async () => {
     const place = open();
-    const doors = Array.from({ length: 6 }, door);
-    const slow: Filter = {
-      id: "slow",
-      apply: (given) => (doors[JSON.parse(textOf(given))] ?? door()).opened.then(() => given),
-      undo: (given) => given,
-    };
-    const relay = place.relay({ job: { schema: free<number>(), codec: pipeline(json, slow) } });
-    const seen: number[] = [];
-    relay.handle("job", (n) => void seen.push(n));
-    const all = [0, 1, 2].map((n) => relay.dispatch("job", n));
-    const bulk = relay.dispatchMany([3, 4].map((payload) => ({ name: "job", payload })));
-    const last = relay.dispatch("job", 5);
-    for (const one of doors.toReversed()) one.open();
-    await Promise.all([...all, bulk, last]);
-    await relay.drain({ concurrency: 1 });
+    const seen = await orderBehindSlowFilters((codec) =>
+      place.relay({ job: { schema: free<number>(), codec } })
+    );
     expect(seen).toEqual([0, 1, 2, 3, 4, 5]);
   });
 

@@ -9,11 +9,11 @@ import {
   type PrintLevel,
   reschedule,
   retry,
-  TransportError,
 } from "../../../mod.ts";
 import { metrics, type MetricStorage, recovery } from "../../../src/middleware/mod.ts";
 import { createFakeRuntime } from "../../../src/testing/mod.ts";
-import { bytes, running, thrown, wrapped } from "../support/kit.ts";
+import { fading } from "../support/fading.ts";
+import { bytes, running, thrown } from "../support/kit.ts";
 import { counters, jobs } from "./support.ts";
 
 test("F137: metrics observe each run once with queue, type and time, also of one that fails or throws", async () => {
@@ -36,14 +36,8 @@ test("F137: metrics observe each run once with queue, type and time, also of one
 test("F138, W102: of two done, one retried, one dead, one rescheduled and one failure of the store each is counted", async () => {
   const { counts, storage } = counters();
   const runtime = createFakeRuntime();
-  let away = false;
-  const transport = wrapped(memory({ runtime }), (inner) => ({
-    reserve: (queues, options) =>
-      away
-        ? Promise.reject(new TransportError("TRANSPORT_UNAVAILABLE", "gone"))
-        : inner.reserve(queues, options),
-  }));
-  const relay = createRelay({ jobs, runtime, transport, use: [metrics(storage)] });
+  const store = fading(memory({ runtime }));
+  const relay = createRelay({ jobs, runtime, transport: store.transport, use: [metrics(storage)] });
   relay.handle("job", (payload) => {
     if (payload === "retry") throw new Error("no");
     if (payload === "dead") return deadLetter();
@@ -52,7 +46,7 @@ test("F138, W102: of two done, one retried, one dead, one rescheduled and one fa
   for (const payload of ["fine", "fine", "retry", "dead", "again"]) await relay.dispatch("job", payload);
   const worker = running(relay, { backoff: fixed(600_000), poll: 100 });
   await runtime.advance(1_000);
-  away = true;
+  store.away = true;
   await runtime.advance(1_000);
   await worker.abort();
   expect(counts).toEqual({ success: 2, retry: 1, dlq: 1, reschedule: 1, internal: 1 });
