@@ -54,8 +54,9 @@ interface Terminal {
 /** Runs a command line in a pseudo-terminal. */
 function inTerminal(argv: readonly string[], url: string): Terminal {
   const line = [...runtime, bin, ...argv].map((word) => `'${word}'`).join(" ");
-  // `script` gives its command a terminal, and passes on what it shows and what is typed.
-  const child: ChildProcess = spawn("script", ["-qefc", line, "/dev/null"], {
+  // `script` gives its command a terminal, and passes on what it shows and what is typed. `exec`: a shell that stays between
+  // them, as /bin/sh of Debian does, would be ended by Ctrl-C too, and its exit code would be told.
+  const child: ChildProcess = spawn("script", ["-qefc", `exec ${line}`, "/dev/null"], {
     env: { ...process.env, RELEVO_URL: url, NO_COLOR: "1" },
     stdio: ["pipe", "pipe", "inherit"],
   });
