@@ -18,7 +18,14 @@
  * @module
  */
 
-export type { Admin, AdminOptions, JobPage, ListOptions, ReloadOptions, ValidatedPage } from "./src/admin.ts";
+export type {
+  Admin,
+  AdminOptions,
+  JobPage,
+  ListOptions,
+  ReloadOptions,
+  ValidatedPage,
+} from "./src/relay/admin.ts";
 export {
   type Backoff,
   type BackoffOptions,
@@ -28,9 +35,9 @@ export {
   fixed,
   jittered,
   linear,
-} from "./src/backoff.ts";
-export { type Codec, type Filter, type FilterContext, type Pipeline, raw } from "./src/codec.ts";
-export type { HandledJob, HandlerContext } from "./src/context.ts";
+} from "./src/jobs/backoff.ts";
+export { type Codec, type Filter, type FilterContext, type Pipeline, raw } from "./src/payload/codec.ts";
+export type { HandledJob, HandlerContext } from "./src/jobs/context.ts";
 export type {
   Fitting,
   HandledOf,
@@ -40,10 +47,10 @@ export type {
   NameOf,
   PayloadOf,
   SchemaOf,
-} from "./src/definitions.ts";
-export type { PayloadFault } from "./src/stored_payload.ts";
-export type { Health } from "./src/health.ts";
-export type { Diagnosis, Finding, Severity } from "./src/diagnosis.ts";
+} from "./src/jobs/definitions.ts";
+export type { PayloadFault } from "./src/payload/stored_payload.ts";
+export type { Health } from "./src/events/health.ts";
+export type { Diagnosis, Finding, Severity } from "./src/contract/diagnosis.ts";
 export type {
   BulkJob,
   BulkOptions,
@@ -52,7 +59,7 @@ export type {
   Dispatched,
   DispatchMany,
   DispatchOptions,
-} from "./src/dispatch.ts";
+} from "./src/relay/dispatch.ts";
 export type { ErrorCode } from "./src/error_codes.ts";
 export {
   AtomicLimitError,
@@ -80,7 +87,7 @@ export {
   UnknownQueueError,
   UnknownScheduleError,
 } from "./src/errors.ts";
-export type { EventMap, EventName, JobEvents, ListenOptions, RunDetail, Timed } from "./src/events.ts";
+export type { EventMap, EventName, JobEvents, ListenOptions, RunDetail, Timed } from "./src/events/events.ts";
 export type {
   Call,
   Delivery,
@@ -97,10 +104,10 @@ export type {
   Selection,
   Settled,
   Settlement,
-} from "./src/exchange.ts";
-export type { Groups } from "./src/groups.ts";
+} from "./src/jobs/exchange.ts";
+export type { Groups } from "./src/relay/groups.ts";
 export type { Issue } from "./src/issues.ts";
-export type { Handle, HandleOptions } from "./src/handle.ts";
+export type { Handle, HandleOptions } from "./src/jobs/handle.ts";
 export type {
   Channel,
   DeadChannel,
@@ -110,11 +117,11 @@ export type {
   Job,
   QueueInfo,
   StoredJob,
-} from "./src/job.ts";
-export { json } from "./src/json.ts";
-export type { Handler, HandlerFunction, Listener, NamedListeners } from "./src/listeners.ts";
-export type { Log, Logger, LogLevel, LogLevels, LogMethod, LogOptions } from "./src/log.ts";
-export type { LogFields } from "./src/log_record.ts";
+} from "./src/jobs/job.ts";
+export { json } from "./src/payload/json.ts";
+export type { Handler, HandlerFunction, Listener, NamedListeners } from "./src/jobs/listeners.ts";
+export type { Log, Logger, LogLevel, LogLevels, LogMethod, LogOptions } from "./src/events/log.ts";
+export type { LogFields } from "./src/events/log_record.ts";
 export type {
   AddedBy,
   AddedOf,
@@ -127,7 +134,7 @@ export type {
   OutgoingAnswer,
   OutgoingJob,
   RunFunction,
-} from "./src/middleware.ts";
+} from "./src/sides/middleware.ts";
 export {
   type Complete,
   complete,
@@ -141,9 +148,9 @@ export {
   type Retry,
   retry,
   type RetryOptions,
-} from "./src/outcome.ts";
-export { PayloadVersionError, UnknownKeyError, UpcastError } from "./src/payload_errors.ts";
-export type { JobSettings } from "./src/prepare.ts";
+} from "./src/jobs/outcome.ts";
+export { PayloadVersionError, UnknownKeyError, UpcastError } from "./src/payload/payload_errors.ts";
+export type { JobSettings } from "./src/relay/prepare.ts";
 export type {
   Advanced,
   DueSchedules,
@@ -151,7 +158,7 @@ export type {
   Schedule,
   SchedulePage,
   Schedules,
-} from "./src/recurring.ts";
+} from "./src/contract/recurring.ts";
 export type {
   PauseOptions,
   ScheduleAdmin,
@@ -159,14 +166,14 @@ export type {
   ScheduleInfo,
   ScheduleListing,
   ScheduleListOptions,
-} from "./src/schedule_admin.ts";
-export type { ScheduleOptions } from "./src/schedule_draft.ts";
-export type { Scheduled } from "./src/schedule_store.ts";
-export type { ListedSchedule, Synced, SyncOptions } from "./src/schedule_sync.ts";
-export type { RelaySchedules, ScheduleJob } from "./src/scheduler.ts";
+} from "./src/relay/schedule_admin.ts";
+export type { ScheduleOptions } from "./src/relay/schedule_draft.ts";
+export type { Scheduled } from "./src/relay/schedule_store.ts";
+export type { ListedSchedule, Synced, SyncOptions } from "./src/relay/schedule_sync.ts";
+export type { RelaySchedules, ScheduleJob } from "./src/relay/scheduler.ts";
 export type { Missed, Overlap, Rest, WrittenWhen } from "./src/schedules/text.ts";
-export { createRelay, type Relay } from "./src/relay.ts";
-export type { RelayOptions } from "./src/relay_options.ts";
+export { createRelay, type Relay } from "./src/relay/relay.ts";
+export type { RelayOptions } from "./src/relay/relay_options.ts";
 export {
   after,
   at,
@@ -176,16 +183,16 @@ export {
   type RecurrenceKind,
   type StoredRecurrence,
   type Tick,
-} from "./src/schedule.ts";
+} from "./src/jobs/schedule.ts";
 export type { PrintLevel, Runtime } from "./src/runtime.ts";
-export type { InputOf, OutputOf, SchemaIssue, SchemaResult, StandardSchema } from "./src/schema.ts";
-export type { Flaw } from "./src/sound.ts";
-export type { Features, Limits, Topics, Transactions, Transport } from "./src/transport.ts";
-export { type BrokerOptions, fromBroker } from "./src/transports/broker.ts";
+export type { InputOf, OutputOf, SchemaIssue, SchemaResult, StandardSchema } from "./src/payload/schema.ts";
+export type { Flaw } from "./src/jobs/sound.ts";
+export type { Features, Limits, Topics, Transactions, Transport } from "./src/contract/transport.ts";
+export { type BrokerOptions, fromBroker } from "./src/transports/broker/mod.ts";
 export type { Publish } from "./src/transports/broker/publish.ts";
 export type { Receive, Subscribe, Unsubscribe } from "./src/transports/broker/subscriptions.ts";
-export { memory, type MemoryOptions } from "./src/transports/memory.ts";
-export { from, type Upcast, type UpcastSteps } from "./src/version.ts";
+export { memory, type MemoryOptions } from "./src/transports/memory/mod.ts";
+export { from, type Upcast, type UpcastSteps } from "./src/payload/version.ts";
 export type { DrainOptions } from "./src/worker/drain.ts";
 export type { WorkerOptions } from "./src/worker/settings.ts";
 export type { Drained } from "./src/worker/state.ts";

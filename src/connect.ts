@@ -20,7 +20,7 @@ import { CALL_TIMEOUT } from "./defaults.ts";
 import { checkKnown, checkRuntime, checkSignal, checkTime, quote } from "./options.ts";
 import { explainPermission } from "./permission.ts";
 import type { Runtime } from "./runtime.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport } from "./contract/transport.ts";
 
 /** Options of {@linkcode connect}. */
 export interface ConnectOptions {
@@ -110,7 +110,7 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
 async function openMemory({ rest, parameters }: Address, options: ConnectOptions): Promise<Transport> {
   if (rest !== "") throw wrong(`nothing may follow 'memory:': found ${rest.length} characters`);
   checkParameters("memory", parameters, []);
-  const { memory } = await import("./transports/memory.ts");
+  const { memory } = await import("./transports/memory/mod.ts");
   return memory(options.runtime === undefined ? {} : { runtime: options.runtime });
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Severity } from "../diagnosis.ts";
+import type { Severity } from "../contract/diagnosis.ts";
 import type { DoctorOutput } from "../operate/doctor.ts";
 import { operationOf } from "../operate/table.ts";
 import { type Command, STORE } from "./command.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Jobs } from "../definitions.ts";
+import type { Jobs } from "../jobs/definitions.ts";
 import { messageOf } from "../errors.ts";
-import type { Relay } from "../relay.ts";
+import type { Relay } from "../relay/relay.ts";
 import { UsageError } from "./terminal.ts";
 
 /**

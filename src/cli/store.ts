@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Jobs } from "../definitions.ts";
+import type { Jobs } from "../jobs/definitions.ts";
 import { messageOf } from "../errors.ts";
 import type { Desk } from "../operate/operation.ts";
-import type { Relay } from "../relay.ts";
+import type { Relay } from "../relay/relay.ts";
 import { systemRuntime } from "../runtime.ts";
 import type { Given } from "./arguments.ts";
 import { type Terminal, UsageError } from "./terminal.ts";
@@ -30,7 +30,7 @@ export function createStore({ env = {}, signal }: Terminal, given: Given): Store
       const options = { warn: () => undefined, ...(signal === undefined ? {} : { signal }) };
       const transport = await connected(() => connect(url, options));
       const { cron } = await import("../cron/mod.ts");
-      const { createRelay } = await import("../relay.ts");
+      const { createRelay } = await import("../relay/relay.ts");
       opened = createRelay({ jobs: {}, transport, log: false, recurrences: [cron] });
       return { relay: opened, now: systemRuntime().now };
     },

@@ -5,10 +5,10 @@
  */
 
 import { InvalidPayloadError } from "../errors.ts";
-import { type Channel, CHANNELS } from "../job.ts";
-import type { Jobs } from "../definitions.ts";
-import type { Relay } from "../relay.ts";
-import type { PayloadFault } from "../stored_payload.ts";
+import { type Channel, CHANNELS } from "../jobs/job.ts";
+import type { Jobs } from "../jobs/definitions.ts";
+import type { Relay } from "../relay/relay.ts";
+import type { PayloadFault } from "../payload/stored_payload.ts";
 import { progressOf } from "./ask.ts";
 import { type Command, QUEUE, type Session } from "./command.ts";
 import { withRelay } from "./module.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Jobs } from "../definitions.ts";
-import type { Relay } from "../relay.ts";
+import type { Jobs } from "../jobs/definitions.ts";
+import type { Relay } from "../relay/relay.ts";
 import { systemRuntime } from "../runtime.ts";
 import type { Command, Session } from "./command.ts";
 import { withRelay } from "./module.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Filter, FilterContext } from "../codec.ts";
+import type { Filter, FilterContext } from "../payload/codec.ts";
 import { quote } from "../options.ts";
-import { UnknownKeyError } from "../payload_errors.ts";
+import { UnknownKeyError } from "../payload/payload_errors.ts";
 import { webCrypto, type WebCryptoKey } from "../runtime.ts";
 import { readText, textBytes } from "../text.ts";
 import type { KeyRing } from "./key_ring.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Filter } from "../codec.ts";
+import type { Filter } from "../payload/codec.ts";
 import { COMPRESS_FROM, MAX_INFLATED } from "../defaults.ts";
 import { TooLargeError } from "../errors.ts";
 import { checkInteger, checkKnown } from "../options.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Codec, Filter } from "../codec.ts";
+import type { Codec, Filter } from "../payload/codec.ts";
 import { quote } from "../options.ts";
-import { checkCodec, compose } from "../pipeline.ts";
+import { checkCodec, compose } from "../payload/pipeline.ts";
 
 /**
  * A codec of a serializer and filters: `pipeline(json, gzip(), aesGcm(ring))`. Its id names them all, as

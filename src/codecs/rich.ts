@@ -18,7 +18,7 @@
  */
 
 import { defaultStringifyOperations, parse, stringify } from "devalue";
-import type { Codec } from "../codec.ts";
+import type { Codec } from "../payload/codec.ts";
 import { readText, textBytes } from "../text.ts";
 
 /**

@@ -17,11 +17,11 @@
  */
 
 import { connect } from "../connect.ts";
-import type { Fitting, Jobs } from "../definitions.ts";
+import type { Fitting, Jobs } from "../jobs/definitions.ts";
 import { errorOf } from "../errors.ts";
 import { checkKnown, checkSignal, quote, shown } from "../options.ts";
-import { createRelay, type Relay } from "../relay.ts";
-import type { Transport } from "../transport.ts";
+import { createRelay, type Relay } from "../relay/relay.ts";
+import type { Transport } from "../contract/transport.ts";
 import type { RunOptions } from "../worker/worker.ts";
 import { type Config, type Entry, readConfig } from "./read.ts";
 import { withQueue } from "./queue.ts";

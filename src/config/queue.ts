@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { JobDefinition, Jobs } from "../definitions.ts";
-import { isSchema, type StandardSchema } from "../schema.ts";
+import type { JobDefinition, Jobs } from "../jobs/definitions.ts";
+import { isSchema, type StandardSchema } from "../payload/schema.ts";
 
 /** The same jobs, each with a queue. A topic is left as it is: it is no queue. */
 export function withQueue(jobs: Jobs, queue: string): Jobs {

@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import type { BackoffPolicy } from "../backoff.ts";
+import type { BackoffPolicy } from "../jobs/backoff.ts";
 import { messageOf } from "../errors.ts";
 import { checkName } from "../names.ts";
 import { quote } from "../options.ts";

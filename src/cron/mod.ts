@@ -18,9 +18,9 @@
 
 import { Cron } from "croner";
 import { messageOf } from "../errors.ts";
-import { markMaker } from "../mistake.ts";
+import { markMaker } from "../jobs/mistake.ts";
 import { checkKnown, quote, shown } from "../options.ts";
-import { every, type RecurrenceKind, type StoredRecurrence, type Tick } from "../schedule.ts";
+import { every, type RecurrenceKind, type StoredRecurrence, type Tick } from "../jobs/schedule.ts";
 import { readExpression } from "./expression.ts";
 import { nextElapsed, nextOnce, type Walls } from "./walk.ts";
 import { createZone } from "./zone.ts";

@@ -6,8 +6,8 @@
  * @module
  */
 
-import type { Call, PageRequest, ReserveOptions, Selection } from "../exchange.ts";
-import { type Channel, CHANNELS, DEAD_CHANNELS } from "../job.ts";
+import type { Call, PageRequest, ReserveOptions, Selection } from "../jobs/exchange.ts";
+import { type Channel, CHANNELS, DEAD_CHANNELS } from "../jobs/job.ts";
 import { checkAnyId, checkId, checkQueueName, checkReservable } from "../names.ts";
 import {
   checkBoolean,

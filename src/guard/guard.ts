@@ -6,12 +6,12 @@
  */
 
 import { AtomicLimitError } from "../errors.ts";
-import type { Call } from "../exchange.ts";
-import { DEAD_CHANNELS } from "../job.ts";
+import type { Call } from "../jobs/exchange.ts";
+import { DEAD_CHANNELS } from "../jobs/job.ts";
 import { checkGroup, checkName, checkQueueName, isQueueName } from "../names.ts";
 import { checkBoolean, checkInteger, checkObject } from "../options.ts";
-import type { Schedules } from "../recurring.ts";
-import type { Topics, Transactions, Transport } from "../transport.ts";
+import type { Schedules } from "../contract/recurring.ts";
+import type { Topics, Transactions, Transport } from "../contract/transport.ts";
 import {
   checkBytes,
   checkCall,

@@ -5,10 +5,10 @@
  */
 
 import { errorOf, TooLargeError } from "../errors.ts";
-import type { Extension, Held, PushJob, Settlement } from "../exchange.ts";
+import type { Extension, Held, PushJob, Settlement } from "../jobs/exchange.ts";
 import { byteLength, checkId, checkQueueName, checkText } from "../names.ts";
 import { checkObject, checkTime, checkWord, quote } from "../options.ts";
-import type { Limits, Transport } from "../transport.ts";
+import type { Limits, Transport } from "../contract/transport.ts";
 import { checkBytes, checkInstant, checkString } from "./checks.ts";
 
 /** Whose limits count: a server tells its limits when it is first reached. */

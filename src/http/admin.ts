@@ -5,12 +5,12 @@
  */
 
 import { messageOf, RelevoError } from "../errors.ts";
-import type { Jobs } from "../definitions.ts";
+import type { Jobs } from "../jobs/definitions.ts";
 import type { Desk, JobView, Operation } from "../operate/operation.ts";
 import { Refusal } from "../operate/refusal.ts";
 import { operations } from "../operate/table.ts";
 import { checkBoolean, checkKnown, quote } from "../options.ts";
-import type { Relay } from "../relay.ts";
+import type { Relay } from "../relay/relay.ts";
 import { systemRuntime } from "../runtime.ts";
 import { bodyOf, crossSite, type Denial } from "./guard.ts";
 import { inputOfQuery } from "./query.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { observe } from "../events.ts";
-import type { Job } from "../job.ts";
-import { attaching, type Middleware } from "../middleware.ts";
+import { observe } from "../events/events.ts";
+import type { Job } from "../jobs/job.ts";
+import { attaching, type Middleware } from "../sides/middleware.ts";
 import { quote } from "../options.ts";
 
 /** Where metrics are kept (seed 004); `jobType` is the job's name. */

@@ -17,7 +17,7 @@
  * @module
  */
 
-import type { Middleware } from "../middleware.ts";
+import type { Middleware } from "../sides/middleware.ts";
 import { metrics, type MetricStorage } from "./metrics.ts";
 import { recovery } from "./recovery.ts";
 import { requestId, type RequestIdOptions } from "./request_id.ts";

@@ -5,9 +5,9 @@
  */
 
 import { errorOf } from "../errors.ts";
-import type { Middleware } from "../middleware.ts";
+import type { Middleware } from "../sides/middleware.ts";
 import { checkKnown, checkWord } from "../options.ts";
-import { deadLetter } from "../outcome.ts";
+import { deadLetter } from "../jobs/outcome.ts";
 
 /** The fate of a job whose handler threw: dead at once, or run again while attempts are left. */
 export type OnPanic = "dead" | "retry";

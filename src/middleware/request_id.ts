@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Middleware } from "../middleware.ts";
+import type { Middleware } from "../sides/middleware.ts";
 import { checkKnown, quote } from "../options.ts";
 
 /** Where the id of the running request is kept: as in Node's `AsyncLocalStorage<string>`, and whatever is like it. */

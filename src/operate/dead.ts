@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { DEAD_CHANNELS, type DeadChannel } from "../job.ts";
+import { DEAD_CHANNELS, type DeadChannel } from "../jobs/job.ts";
 import {
   type DeadInput,
   deadInput,

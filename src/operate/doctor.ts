@@ -6,8 +6,8 @@
  */
 
 import * as v from "valibot";
-import { type Finding, type Severity, unseen, well } from "../diagnosis.ts";
-import { DEAD_CHANNELS, type DeadChannel } from "../job.ts";
+import { type Finding, type Severity, unseen, well } from "../contract/diagnosis.ts";
+import { DEAD_CHANNELS, type DeadChannel } from "../jobs/job.ts";
 import { noInput } from "./input.ts";
 import { type Bounds, type Desk, type Operation, operation } from "./operation.ts";
 import { countsOf, type QueueView } from "./queues.ts";

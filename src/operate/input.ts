@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { type Channel, CHANNELS, DEAD_CHANNELS, type DeadChannel } from "../job.ts";
+import { type Channel, CHANNELS, DEAD_CHANNELS, type DeadChannel } from "../jobs/job.ts";
 import { Refusal } from "./refusal.ts";
 
 /** A page of a channel. */

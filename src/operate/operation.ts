@@ -6,8 +6,8 @@
  */
 
 import type { GenericSchema } from "valibot";
-import type { Jobs } from "../definitions.ts";
-import type { Relay } from "../relay.ts";
+import type { Jobs } from "../jobs/definitions.ts";
+import type { Relay } from "../relay/relay.ts";
 import { inputOf } from "./input.ts";
 
 /** The part of a relay that operations use: its public calls. */

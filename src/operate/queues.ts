@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import type { QueueInfo } from "../job.ts";
+import type { QueueInfo } from "../jobs/job.ts";
 import { noInput } from "./input.ts";
 import { type Bounds, type Desk, type Operation, operation } from "./operation.ts";
 

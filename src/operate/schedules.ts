@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import type { ScheduleInfo } from "../schedule_admin.ts";
+import type { ScheduleInfo } from "../relay/schedule_admin.ts";
 import {
   type KeyInput,
   keyInput,

@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import type { StoredJob } from "../job.ts";
+import type { StoredJob } from "../jobs/job.ts";
 import type { JobView } from "./operation.ts";
 
 /** The schema of a {@linkcode JobView}. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Channel, StoredJob } from "../job.ts";
+import type { Channel, StoredJob } from "../jobs/job.ts";
 import type { Bounds, Desk, Preview } from "./operation.ts";
 import { tokenOf } from "./preview.ts";
 import { viewOf } from "./view.ts";

@@ -26,11 +26,11 @@ import {
   trace,
   type Tracer,
 } from "@opentelemetry/api";
-import type { HandlerContext } from "../context.ts";
+import type { HandlerContext } from "../jobs/context.ts";
 import { errorOf } from "../errors.ts";
-import type { Middleware, OutgoingJob } from "../middleware.ts";
+import type { Middleware, OutgoingJob } from "../sides/middleware.ts";
 import { checkBoolean, checkKnown } from "../options.ts";
-import type { Outcome } from "../outcome.ts";
+import type { Outcome } from "../jobs/outcome.ts";
 import { ATTRIBUTE, PROCESS, SEND, SYSTEM } from "./conventions.ts";
 import { headersOf, spanOf } from "./headers.ts";
 

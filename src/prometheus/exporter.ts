@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Jobs } from "../definitions.ts";
-import { type Channel, CHANNELS } from "../job.ts";
+import type { Jobs } from "../jobs/definitions.ts";
+import { type Channel, CHANNELS } from "../jobs/job.ts";
 import { checkKnown, checkTime, quote } from "../options.ts";
-import type { Relay } from "../relay.ts";
+import type { Relay } from "../relay/relay.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 import { createRuns } from "./runs.ts";
 import { MAX_SERIES } from "./series.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { EventMap, EventName, JobEvents } from "../events.ts";
-import { observe } from "../events.ts";
+import type { EventMap, EventName, JobEvents } from "../events/events.ts";
+import { observe } from "../events/events.ts";
 import {
   createSeriesTable,
   familiesOf,

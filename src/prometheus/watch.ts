@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Jobs } from "../definitions.ts";
+import type { Jobs } from "../jobs/definitions.ts";
 import { RelevoError } from "../errors.ts";
-import { type Channel, CHANNELS, type QueueInfo } from "../job.ts";
+import { type Channel, CHANNELS, type QueueInfo } from "../jobs/job.ts";
 import { checkKnown, checkTime } from "../options.ts";
-import type { Relay } from "../relay.ts";
+import type { Relay } from "../relay/relay.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 
 /** Milliseconds between two looks (seed 003). */

@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { PushJob } from "../exchange.ts";
-import { type Meta, RECORD_VERSION } from "../job.ts";
-import { writeMeta } from "../record.ts";
-import type { Schedule } from "../recurring.ts";
+import type { PushJob } from "../jobs/exchange.ts";
+import { type Meta, RECORD_VERSION } from "../jobs/job.ts";
+import { writeMeta } from "../jobs/record.ts";
+import type { Schedule } from "../contract/recurring.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Definite } from "./text.ts";
 

@@ -6,7 +6,7 @@
  */
 
 import { quote } from "../options.ts";
-import { EVERY, type RecurrenceKind, type StoredRecurrence } from "../schedule.ts";
+import { EVERY, type RecurrenceKind, type StoredRecurrence } from "../jobs/schedule.ts";
 import type { WrittenWhen } from "./text.ts";
 
 /** Finds recurrences. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { nextOf, type Recurrence } from "../schedule.ts";
+import { nextOf, type Recurrence } from "../jobs/schedule.ts";
 import { LATE, type Missed, MOST_MISSED } from "./text.ts";
 
 /** One move of a schedule. */

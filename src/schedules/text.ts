@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Meta } from "../job.ts";
-import { RECORD_VERSION } from "../job.ts";
+import type { Meta } from "../jobs/job.ts";
+import { RECORD_VERSION } from "../jobs/job.ts";
 import { quote } from "../options.ts";
 
 /** The policy for ticks that are found due together. */

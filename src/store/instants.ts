@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHeap, type Heap } from "../heap.ts";
+import { createHeap, type Heap } from "../flow/heap.ts";
 
 /** An item with an instant. */
 export interface Timed {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Delivery, ReserveOptions } from "../exchange.ts";
+import type { Delivery, ReserveOptions } from "../jobs/exchange.ts";
 
 /** The findings of a poll. */
 export interface Found {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Alarm, Alarms } from "../alarms.ts";
-import type { Delivery, ReserveOptions } from "../exchange.ts";
+import type { Alarm, Alarms } from "../flow/alarms.ts";
+import type { Delivery, ReserveOptions } from "../jobs/exchange.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Instants } from "./instants.ts";
 import type { WaitersStore } from "./poll.ts";

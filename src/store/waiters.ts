@@ -9,8 +9,8 @@
  * @module
  */
 
-import { createAlarms } from "../alarms.ts";
-import type { Delivery, ReserveOptions } from "../exchange.ts";
+import { createAlarms } from "../flow/alarms.ts";
+import type { Delivery, ReserveOptions } from "../jobs/exchange.ts";
 import type { Runtime } from "../runtime.ts";
 import { createInstants } from "./instants.ts";
 import type { Found, Poll, WaitersStore } from "./poll.ts";

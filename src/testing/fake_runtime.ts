@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHeap, type Heap } from "../heap.ts";
+import { createHeap, type Heap } from "../flow/heap.ts";
 import { type Runtime, sleepBy } from "../runtime.ts";
 import { turn } from "./turns.ts";
 

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { callChain } from "../chain.ts";
-import type { HandlerContext } from "../context.ts";
-import type { Registered } from "../handle.ts";
-import { errorOfMistake, mistakeOf } from "../mistake.ts";
-import { complete, deadLetter, type Outcome, outcomeOf } from "../outcome.ts";
+import { callChain } from "../sides/chain.ts";
+import type { HandlerContext } from "../jobs/context.ts";
+import type { Registered } from "../jobs/handle.ts";
+import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
+import { complete, deadLetter, type Outcome, outcomeOf } from "../jobs/outcome.ts";
 import { isPromise } from "../promises.ts";
 import type { Run } from "./run.ts";
 

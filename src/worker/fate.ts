@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Delivery, Settlement } from "../exchange.ts";
-import type { DeadChannel } from "../job.ts";
+import type { Delivery, Settlement } from "../jobs/exchange.ts";
+import type { DeadChannel } from "../jobs/job.ts";
 
 /** Why a job is given back without counting. */
 export type ReleaseReason = "stop" | "busy" | "suspect" | "unknown" | "invalid" | "version" | "full";

@@ -6,7 +6,7 @@
 
 import { HEARTBEAT_PART, MAX_DELAY, MAX_UNSETTLED, POLL } from "../defaults.ts";
 import { errorOf, TransportClosed } from "../errors.ts";
-import type { Delivery } from "../exchange.ts";
+import type { Delivery } from "../jobs/exchange.ts";
 import { hush, unlessAborted } from "../promises.ts";
 import { partOut, tellAll } from "./apart.ts";
 import { keepBound } from "./bind.ts";

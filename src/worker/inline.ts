@@ -7,10 +7,10 @@
 
 import { GRACE } from "../defaults.ts";
 import { DeadlineExceeded } from "../errors.ts";
-import type { PushJob } from "../exchange.ts";
+import type { PushJob } from "../jobs/exchange.ts";
 import { partsOf } from "../names.ts";
-import { readMeta, writeMeta } from "../record.ts";
-import { liveSteps } from "../trail.ts";
+import { readMeta, writeMeta } from "../jobs/record.ts";
+import { liveSteps } from "../flow/trail.ts";
 import type { Fate } from "./fate.ts";
 import type { Leaving } from "./leaving.ts";
 import { perform } from "./perform.ts";

@@ -5,18 +5,18 @@
  * @module
  */
 
-import { checkBackoff, delayAfter, exponential } from "../backoff.ts";
+import { checkBackoff, delayAfter, exponential } from "../jobs/backoff.ts";
 import { MAX_DELAY, UNKNOWN_DELAY_MAX, UNKNOWN_DELAY_MIN } from "../defaults.ts";
-import type { Definition } from "../definitions.ts";
+import type { Definition } from "../jobs/definitions.ts";
 import { errorOf, JobTimeout, messageOf } from "../errors.ts";
-import { type DeadChannel, type Meta, RECORD_VERSION } from "../job.ts";
-import { errorOfMistake, mistakeOf } from "../mistake.ts";
+import { type DeadChannel, type Meta, RECORD_VERSION } from "../jobs/job.ts";
+import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
 import { checkTime } from "../options.ts";
-import { type Outcome, outcomeOf, type Reschedule, type Retry } from "../outcome.ts";
-import { errorRecordOf, writeMeta } from "../record.ts";
+import { type Outcome, outcomeOf, type Reschedule, type Retry } from "../jobs/outcome.ts";
+import { errorRecordOf, writeMeta } from "../jobs/record.ts";
 import type { Runtime } from "../runtime.ts";
-import type { Transport } from "../transport.ts";
-import { type Next, nextOf } from "../schedule.ts";
+import type { Transport } from "../contract/transport.ts";
+import { type Next, nextOf } from "../jobs/schedule.ts";
 import type { Buried, Fate } from "./fate.ts";
 import type { Run } from "./run.ts";
 import type { Settings } from "./settings.ts";

@@ -5,12 +5,12 @@
  * @module
  */
 
-import type { Alarms } from "../alarms.ts";
-import { createBatcher } from "../batch.ts";
-import { patiently } from "../deadline.ts";
+import type { Alarms } from "../flow/alarms.ts";
+import { createBatcher } from "../flow/batch.ts";
+import { patiently } from "../flow/deadline.ts";
 import { HEARTBEAT_PART, MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { LeaseLost } from "../errors.ts";
-import type { Extended, Extension } from "../exchange.ts";
+import type { Extended, Extension } from "../jobs/exchange.ts";
 import { noteBeat } from "./pulse.ts";
 import type { Run } from "./run.ts";
 import { settle, tellStale } from "./settle.ts";

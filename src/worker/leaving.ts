@@ -7,7 +7,7 @@
  */
 
 import { errorOf } from "../errors.ts";
-import { endingAs, liveSteps } from "../trail.ts";
+import { endingAs, liveSteps } from "../flow/trail.ts";
 import { tellStuck } from "./perform.ts";
 import type { Run } from "./run.ts";
 import type { State } from "./state.ts";

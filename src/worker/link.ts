@@ -6,7 +6,7 @@
  */
 
 import { errorOf } from "../errors.ts";
-import type { Events } from "../events.ts";
+import type { Events } from "../events/events.ts";
 
 /** The shortest and the longest pause after a failed call, in milliseconds. */
 const PAUSE_MIN = 100;

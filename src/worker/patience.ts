@@ -6,7 +6,7 @@
  */
 
 import { DeadlineExceeded, errorOf } from "../errors.ts";
-import type { Delivery } from "../exchange.ts";
+import type { Delivery } from "../jobs/exchange.ts";
 import type { State } from "./state.ts";
 
 /** Beyond the time that a transport was granted, it has as long again as a call may take: by then it has forgotten. */

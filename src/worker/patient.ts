@@ -7,12 +7,12 @@
  * @module
  */
 
-import type { Alarms } from "../alarms.ts";
+import type { Alarms } from "../flow/alarms.ts";
 import { CALL_TIMEOUT } from "../defaults.ts";
-import { patiently } from "../deadline.ts";
-import type { Call } from "../exchange.ts";
-import type { Schedules } from "../recurring.ts";
-import type { Topics, Transactions, Transport } from "../transport.ts";
+import { patiently } from "../flow/deadline.ts";
+import type { Call } from "../jobs/exchange.ts";
+import type { Schedules } from "../contract/recurring.ts";
+import type { Topics, Transactions, Transport } from "../contract/transport.ts";
 
 type Wait = <T>(action: string, call: Call, answer: Promise<T>) => Promise<T>;
 

@@ -5,15 +5,15 @@
  * @module
  */
 
-import { patiently } from "../deadline.ts";
+import { patiently } from "../flow/deadline.ts";
 import { errorOf, JobTimeout, LeaseLost, messageOf, NotCommitted, UnknownJobError } from "../errors.ts";
-import type { EventMap } from "../events.ts";
-import type { Registered } from "../handle.ts";
-import { errorOfMistake, mistakeOf } from "../mistake.ts";
+import type { EventMap } from "../events/events.ts";
+import type { Registered } from "../jobs/handle.ts";
+import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
 import { partsOf } from "../names.ts";
-import { type Outcome, outcomeOf } from "../outcome.ts";
-import { jobOf } from "../record.ts";
-import { createStep } from "../trail.ts";
+import { type Outcome, outcomeOf } from "../jobs/outcome.ts";
+import { jobOf } from "../jobs/record.ts";
+import { createStep } from "../flow/trail.ts";
 import { callListeners, callThrough } from "./call.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import {

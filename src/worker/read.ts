@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Codec } from "../codec.ts";
-import type { Definition } from "../definitions.ts";
+import type { Codec } from "../payload/codec.ts";
+import type { Definition } from "../jobs/definitions.ts";
 import {
   DeadlineExceeded,
   errorOf,
@@ -14,12 +14,12 @@ import {
   UndecodableError,
   UnknownJobError,
 } from "../errors.ts";
-import { contextOf } from "../filtering.ts";
-import { PayloadVersionError, UnknownKeyError, UpcastError } from "../payload_errors.ts";
-import { secretsOf } from "../pipeline.ts";
-import { validate } from "../schema.ts";
-import { openError, sealedIn } from "../sealing.ts";
-import { climbed, decodeWith, versionsOf } from "../stored_payload.ts";
+import { contextOf } from "../payload/filtering.ts";
+import { PayloadVersionError, UnknownKeyError, UpcastError } from "../payload/payload_errors.ts";
+import { secretsOf } from "../payload/pipeline.ts";
+import { validate } from "../payload/schema.ts";
+import { openError, sealedIn } from "../payload/sealing.ts";
+import { climbed, decodeWith, versionsOf } from "../payload/stored_payload.ts";
 import type { Fate } from "./fate.ts";
 import { buried, fateOfError, handedBack } from "./judge.ts";
 import type { Run } from "./run.ts";

@@ -5,14 +5,14 @@
  * @module
  */
 
-import type { Alarm } from "../alarms.ts";
-import type { HandledJob, HandlerContext } from "../context.ts";
-import type { Definition } from "../definitions.ts";
-import type { Delivery } from "../exchange.ts";
-import type { ErrorRecord, Meta } from "../job.ts";
-import type { Outcome } from "../outcome.ts";
-import { attemptsOf, jobOf, lostOf, readMeta } from "../record.ts";
-import type { Step } from "../trail.ts";
+import type { Alarm } from "../flow/alarms.ts";
+import type { HandledJob, HandlerContext } from "../jobs/context.ts";
+import type { Definition } from "../jobs/definitions.ts";
+import type { Delivery } from "../jobs/exchange.ts";
+import type { ErrorRecord, Meta } from "../jobs/job.ts";
+import type { Outcome } from "../jobs/outcome.ts";
+import { attemptsOf, jobOf, lostOf, readMeta } from "../jobs/record.ts";
+import type { Step } from "../flow/trail.ts";
 import type { Fate } from "./fate.ts";
 
 /** Settles a run inside a transaction of its handler's. */

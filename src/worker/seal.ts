@@ -4,7 +4,7 @@
  * @module
  */
 
-import { sealersOf, sealMeta } from "../sealing.ts";
+import { sealersOf, sealMeta } from "../payload/sealing.ts";
 import type { Fate } from "./fate.ts";
 import type { Run } from "./run.ts";
 import type { State } from "./state.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Backoff, checkBackoff, exponential } from "../backoff.ts";
+import { type Backoff, checkBackoff, exponential } from "../jobs/backoff.ts";
 import {
   ABORT_GRACE,
   CONCURRENCY,
@@ -17,7 +17,7 @@ import {
 } from "../defaults.ts";
 import { checkQueueName, isTopicQueue } from "../names.ts";
 import { checkInteger, checkKnown, checkTime, checkWord, quote } from "../options.ts";
-import type { Transport } from "../transport.ts";
+import type { Transport } from "../contract/transport.ts";
 
 /** How a worker works. Times are milliseconds. */
 export interface WorkerOptions {

@@ -5,14 +5,14 @@
  * @module
  */
 
-import type { Alarms } from "../alarms.ts";
-import { createBatcher } from "../batch.ts";
+import type { Alarms } from "../flow/alarms.ts";
+import { createBatcher } from "../flow/batch.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
-import { patiently } from "../deadline.ts";
+import { patiently } from "../flow/deadline.ts";
 import { errorOf, RelevoError, TooLargeError, TransportFull } from "../errors.ts";
-import type { RunDetail } from "../events.ts";
-import type { Settled, Settlement } from "../exchange.ts";
-import { jobOf, leastOf, lessOf } from "../record.ts";
+import type { RunDetail } from "../events/events.ts";
+import type { Settled, Settlement } from "../jobs/exchange.ts";
+import { jobOf, leastOf, lessOf } from "../jobs/record.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import { PASSING } from "./passing.ts";
 import type { Run } from "./run.ts";

@@ -4,22 +4,22 @@
  * @module
  */
 
-import type { Alarm, Alarms } from "../alarms.ts";
-import type { Batcher } from "../batch.ts";
-import type { Definitions } from "../definitions.ts";
-import type { Events } from "../events.ts";
-import type { Extended, Extension, Pushed, PushJob, Settled, Settlement } from "../exchange.ts";
-import type { Fifo } from "../fifo.ts";
-import type { Filtering } from "../filtering.ts";
-import type { Handlers } from "../handle.ts";
-import type { Vital, Vitals } from "../health.ts";
-import type { Latch } from "../latch.ts";
-import type { Readers } from "../readers.ts";
-import type { Schedules } from "../recurring.ts";
+import type { Alarm, Alarms } from "../flow/alarms.ts";
+import type { Batcher } from "../flow/batch.ts";
+import type { Definitions } from "../jobs/definitions.ts";
+import type { Events } from "../events/events.ts";
+import type { Extended, Extension, Pushed, PushJob, Settled, Settlement } from "../jobs/exchange.ts";
+import type { Fifo } from "../flow/fifo.ts";
+import type { Filtering } from "../payload/filtering.ts";
+import type { Handlers } from "../jobs/handle.ts";
+import type { Vital, Vitals } from "../events/health.ts";
+import type { Latch } from "../flow/latch.ts";
+import type { Readers } from "../events/readers.ts";
+import type { Schedules } from "../contract/recurring.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Kinds } from "../schedules/kinds.ts";
-import type { Trail, Way } from "../trail.ts";
-import type { Transport } from "../transport.ts";
+import type { Trail, Way } from "../flow/trail.ts";
+import type { Transport } from "../contract/transport.ts";
 import type { Fate } from "./fate.ts";
 import type { Judge } from "./judge.ts";
 import type { Link } from "./link.ts";
@@ -27,7 +27,7 @@ import type { Meter } from "./meter.ts";
 import type { Run, SettleWithin } from "./run.ts";
 import type { Settings } from "./settings.ts";
 import type { Troubles } from "./trouble.ts";
-import type { Slots } from "../slots.ts";
+import type { Slots } from "../flow/slots.ts";
 
 /** The parts that a worker needs to push the ticks of schedules. */
 export interface Ticks {

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { patiently } from "../deadline.ts";
+import { patiently } from "../flow/deadline.ts";
 import { messageOf } from "../errors.ts";
-import type { Pushed, PushJob } from "../exchange.ts";
+import type { Pushed, PushJob } from "../jobs/exchange.ts";
 import { hush, isPromise } from "../promises.ts";
-import type { Advanced, Schedule } from "../recurring.ts";
-import type { StoredRecurrence } from "../schedule.ts";
+import type { Advanced, Schedule } from "../contract/recurring.ts";
+import type { StoredRecurrence } from "../jobs/schedule.ts";
 import { jobOf } from "../schedules/job.ts";
 import { countOf, type Left, type Plan, planOf, type Step } from "../schedules/plan.ts";
 import { type Definite, readText } from "../schedules/text.ts";

@@ -8,13 +8,13 @@
  * @module
  */
 
-import type { Alarm } from "../alarms.ts";
-import { patiently } from "../deadline.ts";
+import type { Alarm } from "../flow/alarms.ts";
+import { patiently } from "../flow/deadline.ts";
 import { POLL } from "../defaults.ts";
 import { errorOf, TransportClosed } from "../errors.ts";
 import { topicQueue } from "../names.ts";
-import type { DueSchedules, Schedule } from "../recurring.ts";
-import { createLatch, type Latch } from "../latch.ts";
+import type { DueSchedules, Schedule } from "../contract/recurring.ts";
+import { createLatch, type Latch } from "../flow/latch.ts";
 import type { State, Ticker } from "./state.ts";
 import { moveOn } from "./tick.ts";
 

@@ -6,7 +6,7 @@
  */
 
 import { errorOf, RelevoError } from "../errors.ts";
-import type { Events } from "../events.ts";
+import type { Events } from "../events/events.ts";
 import { PASSING } from "./passing.ts";
 
 /** The verb that fails for a queue. */

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { createAlarms } from "../alarms.ts";
+import { createAlarms } from "../flow/alarms.ts";
 import { RelayClosed } from "../errors.ts";
-import { createFifo } from "../fifo.ts";
-import type { Gate } from "../gate.ts";
-import { createLatch } from "../latch.ts";
+import { createFifo } from "../flow/fifo.ts";
+import type { Gate } from "../flow/gate.ts";
+import { createLatch } from "../flow/latch.ts";
 import { checkKnown, checkSignal, checkTime } from "../options.ts";
-import { createSlots } from "../slots.ts";
+import { createSlots } from "../flow/slots.ts";
 import { fetchLoop, pump } from "./fetch.ts";
 import { tellIgnored } from "./ignored.ts";
 import { givenBack } from "./judge.ts";

@@ -1,8 +1,8 @@
 /** A cluster of three nodes: the contract, and that a delivery has ended everywhere when that is told, as on one. */
 import { expect, test } from "vitest";
-import type { Delivery, Settlement } from "../../src/exchange.ts";
+import type { Delivery, Settlement } from "../../src/jobs/exchange.ts";
 import { job } from "../../src/testing/conformance/lab.ts";
-import type { Transport } from "../../src/transport.ts";
+import type { Transport } from "../../src/contract/transport.ts";
 import { nats } from "../../src/transports/nats/mod.ts";
 import { becomes } from "../server/support/becomes.ts";
 import { examineTogether } from "../server/support/nats_examined.ts";

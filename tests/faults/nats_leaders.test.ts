@@ -1,9 +1,9 @@
 /** Leaders die on a cluster of three: calls wait for the next within their deadlines, and what they do is done once. */
 import { connect } from "@nats-io/transport-node";
 import { describe, expect, test } from "vitest";
-import type { ReserveOptions } from "../../src/exchange.ts";
+import type { ReserveOptions } from "../../src/jobs/exchange.ts";
 import { job } from "../../src/testing/conformance/lab.ts";
-import type { Transport } from "../../src/transport.ts";
+import type { Transport } from "../../src/contract/transport.ts";
 import { safeName } from "../../src/transports/nats/stream/subjects.ts";
 import { nats, type NatsConnection } from "../../src/transports/nats/mod.ts";
 import type { NatsServer } from "../server/support/servers/nats.ts";

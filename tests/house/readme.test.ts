@@ -78,8 +78,8 @@ test("the page of dispatch explains every option of a dispatch, and no other", (
   const page = readFileSync(inRepository("docs/guide/dispatch.md"), "utf8");
   const told = [...page.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name ?? "");
   const members = [
-    membersOf("src/prepare.ts", "JobSettings"),
-    membersOf("src/dispatch.ts", "DispatchOptions"),
+    membersOf("src/relay/prepare.ts", "JobSettings"),
+    membersOf("src/relay/dispatch.ts", "DispatchOptions"),
   ];
   expect(told.toSorted()).toEqual(members.flat().map(({ name }) => name).toSorted());
 });

@@ -41,19 +41,19 @@ function namesIn(file: string, start: string, pattern: RegExp): readonly string[
 test("W71: the reference explains every error code, every event and every option of a dispatch, and no other", () => {
   const member = /^ {2}readonly (\w+)\??:/gm;
   const codes = namesIn("src/error_codes.ts", "export type ErrorCode", /^ {2}\| "([A-Z_]+)"/gm);
-  const events = namesIn("src/events.ts", "export interface EventMap", member);
-  const settings = namesIn("src/prepare.ts", "export interface JobSettings", member);
+  const events = namesIn("src/events/events.ts", "export interface EventMap", member);
+  const settings = namesIn("src/relay/prepare.ts", "export interface JobSettings", member);
   expect(Math.min(codes.length, events.length, settings.length)).toBeGreaterThan(9);
   expect(cellsOf("docs/reference/errors.md")).toEqual(codes);
   expect(cellsOf("docs/reference/events.md")).toEqual(events);
-  expect(membersOf("src/prepare.ts", "JobSettings").map(({ name }) => name)).toEqual(settings);
+  expect(membersOf("src/relay/prepare.ts", "JobSettings").map(({ name }) => name)).toEqual(settings);
   expect(textsOf("src/error_codes.ts", "ErrorCode").map(({ name }) => name)).toEqual(codes);
 });
 
 test.each([
-  ["src/relay_options.ts", "RelayOptions"],
+  ["src/relay/relay_options.ts", "RelayOptions"],
   ["src/worker/settings.ts", "WorkerOptions"],
-  ["src/definitions.ts", "JobOptions"],
+  ["src/jobs/definitions.ts", "JobOptions"],
 ])("no member of %s, %s is left out of the page of options", (file, name) => {
   const found = namesIn(file, `export interface ${name}`, /^ {2}readonly (\w+)\??:/gm);
   expect(found.length).toBeGreaterThan(5);

@@ -1,8 +1,8 @@
 import { describe, test } from "vitest";
 import { bytes, QUEUE } from "../../src/testing/conformance/lab.ts";
 import { conformance, createFakeRuntime, type Subject } from "../../src/testing/mod.ts";
-import type { Features, Transport } from "../../src/transport.ts";
-import { fromBroker } from "../../src/transports/broker.ts";
+import type { Features, Transport } from "../../src/contract/transport.ts";
+import { fromBroker } from "../../src/transports/broker/mod.ts";
 import { type Bare, competing, subscribed } from "./support/bare_brokers.ts";
 
 /** What every bridge must declare. */

@@ -1,7 +1,7 @@
 import { describe, test } from "vitest";
 import { systemRuntime } from "../../src/runtime.ts";
 import { conformance } from "../../src/testing/mod.ts";
-import { memory } from "../../src/transports/memory.ts";
+import { memory } from "../../src/transports/memory/mod.ts";
 import { MEMORY_FEATURES, memorySubject, TOGETHER } from "./support/subjects.ts";
 
 describe("F072: memory keeps the contract", () => {

@@ -12,7 +12,7 @@ import {
   type PrintLevel,
   reschedule,
 } from "../../mod.ts";
-import { observe } from "../../src/events.ts";
+import { observe } from "../../src/events/events.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../src/testing/mod.ts";
 import { fading } from "./support/fading.ts";
 import { bytes, free, heard, running, thrown } from "./support/kit.ts";

@@ -2,10 +2,10 @@ import * as v from "valibot";
 import { describe, expect, test, vi } from "vitest";
 import { createRelay } from "../../mod.ts";
 import { TransportClosed, TransportFull } from "../../src/errors.ts";
-import type { PushJob, ReserveOptions } from "../../src/exchange.ts";
+import type { PushJob, ReserveOptions } from "../../src/jobs/exchange.ts";
 import { createFakeRuntime } from "../../src/testing/mod.ts";
-import type { Transport } from "../../src/transport.ts";
-import { memory, type MemoryOptions } from "../../src/transports/memory.ts";
+import type { Transport } from "../../src/contract/transport.ts";
+import { memory, type MemoryOptions } from "../../src/transports/memory/mod.ts";
 
 const HOUR = 3_600_000;
 const call = { deadline: 1_000 };

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../src/testing/fake_runtime.ts";
-import { Order, type Placed, precedes } from "../../src/transports/memory/order.ts";
-import { bury, createRoom, hand, prolong, put } from "../../src/transports/memory/room.ts";
-import { Windows } from "../../src/transports/memory/windows.ts";
+import { Order, type Placed, precedes } from "../../src/transports/memory/queue/order.ts";
+import { bury, createRoom, hand, prolong, put } from "../../src/transports/memory/queue/room.ts";
+import { Windows } from "../../src/transports/memory/queue/windows.ts";
 
 describe("an order", () => {
   test.each([1, 2, 3, 4])("is a sorted array, whatever is added and taken out (seed %i)", (seed) => {

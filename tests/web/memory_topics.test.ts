@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { PushJob } from "../../src/exchange.ts";
+import type { PushJob } from "../../src/jobs/exchange.ts";
 import { createFakeRuntime } from "../../src/testing/mod.ts";
-import { memory } from "../../src/transports/memory.ts";
+import { memory } from "../../src/transports/memory/mod.ts";
 
 const call = { deadline: 1_000 };
 

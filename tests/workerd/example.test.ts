@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import { nats } from "../../src/transports/nats/mod.ts";
-import type { QueueInfo } from "../../src/job.ts";
+import type { QueueInfo } from "../../src/jobs/job.ts";
 import { startNats } from "../server/support/servers/nats.ts";
 import { describeOn, owned } from "../server/support/servers/owned.ts";
 import { bundle, without } from "./support/bundle.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Selection } from "../../exchange.ts";
-import { type Channel, CHANNELS, DEAD_CHANNELS, type DeadChannel } from "../../job.ts";
+import type { Selection } from "../../jobs/exchange.ts";
+import { type Channel, CHANNELS, DEAD_CHANNELS, type DeadChannel } from "../../jobs/job.ts";
 import { at, between, equal, ok } from "./assert.ts";
 import { counted, type Counts, type Lab } from "./lab.ts";
 import { bury } from "./dead.ts";

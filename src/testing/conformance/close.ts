@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Transport } from "../../transport.ts";
+import type { Transport } from "../../contract/transport.ts";
 import { equal, ok, rejects } from "./assert.ts";
 import { counted, job, type Lab, QUEUE } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";

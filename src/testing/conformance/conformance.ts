@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Features } from "../../transport.ts";
+import type { Features } from "../../contract/transport.ts";
 import { ADMIN } from "./admin.ts";
 import { CLOCK } from "./clock.ts";
 import { CLOSE } from "./close.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Delivery } from "../../exchange.ts";
+import type { Delivery } from "../../jobs/exchange.ts";
 import { equal, ok } from "./assert.ts";
 import { counted, job, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";

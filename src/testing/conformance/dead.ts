@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { DeadChannel } from "../../job.ts";
-import { DEAD_CHANNELS } from "../../job.ts";
+import type { DeadChannel } from "../../jobs/job.ts";
+import { DEAD_CHANNELS } from "../../jobs/job.ts";
 import { between, equal, ok, only } from "./assert.ts";
 import { bytes, counted, type Lab } from "./lab.ts";
 import { loseOne } from "./lease.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Call } from "../../exchange.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import { equal, ok } from "./assert.ts";
 import { type Claim, claim } from "./claim.ts";
 import { counted, job, type Lab } from "./lab.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Diagnosis } from "../../diagnosis.ts";
+import type { Diagnosis } from "../../contract/diagnosis.ts";
 import { between, equal, ok } from "./assert.ts";
 import { type Claim, claim } from "./claim.ts";
 import { counted, type Lab } from "./lab.ts";

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Delivery, Pushed, PushJob } from "../../exchange.ts";
+import type { Delivery, Pushed, PushJob } from "../../jobs/exchange.ts";
 import { topicQueue } from "../../names.ts";
-import type { Topics, Transport } from "../../transport.ts";
+import type { Topics, Transport } from "../../contract/transport.ts";
 import { equal, ok } from "./assert.ts";
 import { counted, type Counts, type Lab } from "./lab.ts";
 

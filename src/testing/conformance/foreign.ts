@@ -6,11 +6,11 @@
  */
 
 import { messageOf } from "../../errors.ts";
-import { deadLetter, reschedule } from "../../outcome.ts";
-import { createRelay, type Relay } from "../../relay.ts";
-import { after } from "../../schedule.ts";
-import type { StandardSchema } from "../../schema.ts";
-import type { Transport } from "../../transport.ts";
+import { deadLetter, reschedule } from "../../jobs/outcome.ts";
+import { createRelay, type Relay } from "../../relay/relay.ts";
+import { after } from "../../jobs/schedule.ts";
+import type { StandardSchema } from "../../payload/schema.ts";
+import type { Transport } from "../../contract/transport.ts";
 import { ClaimError, equal, ok } from "./assert.ts";
 import { type Claim, claim } from "./claim.ts";
 import { bytes, counted, type Lab, QUEUE } from "./lab.ts";

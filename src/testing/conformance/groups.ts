@@ -8,7 +8,7 @@ import { equal, ok, rejects } from "./assert.ts";
 import { A, B, bind, C, gets, OWN, publish, shows, TOPIC, topicsOf } from "./fan.ts";
 import { bytes, counted, job, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";
-import type { Transport } from "../../transport.ts";
+import type { Transport } from "../../contract/transport.ts";
 
 const D = "orders@d";
 

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Call, Delivery, Entry, Pushed, PushJob, ReserveOptions, Settled } from "../../exchange.ts";
-import { type Channel, CHANNELS, type DeadChannel, type QueueInfo } from "../../job.ts";
-import type { Transport } from "../../transport.ts";
+import type { Call, Delivery, Entry, Pushed, PushJob, ReserveOptions, Settled } from "../../jobs/exchange.ts";
+import { type Channel, CHANNELS, type DeadChannel, type QueueInfo } from "../../jobs/job.ts";
+import type { Transport } from "../../contract/transport.ts";
 import { equal, only } from "./assert.ts";
 import type { Subject } from "./subject.ts";
 import { createTime, STEP, type Time } from "./time.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Delivery, Extended } from "../../exchange.ts";
+import type { Delivery, Extended } from "../../jobs/exchange.ts";
 import { between, equal, ok, only } from "./assert.ts";
 import { counted, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";

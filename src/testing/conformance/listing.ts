@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Page } from "../../exchange.ts";
-import { type Channel, CHANNELS } from "../../job.ts";
+import type { Page } from "../../jobs/exchange.ts";
+import { type Channel, CHANNELS } from "../../jobs/job.ts";
 import { at, equal, ok } from "./assert.ts";
 import { bury } from "./dead.ts";
 import type { Lab } from "./lab.ts";

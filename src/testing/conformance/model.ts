@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Reloaded } from "../../exchange.ts";
-import { type Channel, CHANNELS, type DeadChannel } from "../../job.ts";
+import type { Reloaded } from "../../jobs/exchange.ts";
+import { type Channel, CHANNELS, type DeadChannel } from "../../jobs/job.ts";
 import { counted, type Counts, type Ending } from "./lab.ts";
 
 /** A job in the model. */

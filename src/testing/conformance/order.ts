@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PushJob } from "../../exchange.ts";
+import type { PushJob } from "../../jobs/exchange.ts";
 import { between, equal, only } from "./assert.ts";
 import type { Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";

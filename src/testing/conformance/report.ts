@@ -5,7 +5,7 @@
  */
 
 import { messageOf } from "../../errors.ts";
-import type { Features } from "../../transport.ts";
+import type { Features } from "../../contract/transport.ts";
 import { allCases, conformance, has } from "./conformance.ts";
 import type { Need, Subject } from "./subject.ts";
 

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { NewSchedule, Schedule, Schedules } from "../../recurring.ts";
-import type { Transport } from "../../transport.ts";
+import type { NewSchedule, Schedule, Schedules } from "../../contract/recurring.ts";
+import type { Transport } from "../../contract/transport.ts";
 import { between, equal, ok, only } from "./assert.ts";
 import { bytes, counted, job, type Lab, QUEUE } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";

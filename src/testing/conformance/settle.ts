@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Delivery, Held } from "../../exchange.ts";
-import type { Channel } from "../../job.ts";
+import type { Delivery, Held } from "../../jobs/exchange.ts";
+import type { Channel } from "../../jobs/job.ts";
 import { at, between, equal, ok, only } from "./assert.ts";
 import { bytes, counted, type Ending, type Lab } from "./lab.ts";
 import { loseOne } from "./lease.ts";

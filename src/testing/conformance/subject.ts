@@ -5,7 +5,7 @@
  */
 
 import type { Runtime } from "../../runtime.ts";
-import type { Features, Transport } from "../../transport.ts";
+import type { Features, Transport } from "../../contract/transport.ts";
 
 /** A transport to be examined. */
 export interface Subject {

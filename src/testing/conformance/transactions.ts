@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Transactions } from "../../transport.ts";
+import type { Transactions } from "../../contract/transport.ts";
 import { equal, ok } from "./assert.ts";
 import { counted, job, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";

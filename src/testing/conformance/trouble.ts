@@ -4,8 +4,8 @@
  * @module
  */
 
-import { createRelay, type Relay } from "../../relay.ts";
-import type { StandardSchema } from "../../schema.ts";
+import { createRelay, type Relay } from "../../relay/relay.ts";
+import type { StandardSchema } from "../../payload/schema.ts";
 import { ClaimError, equal, ok } from "./assert.ts";
 import { type Claim, claim } from "./claim.ts";
 import { bytes, job, type Lab } from "./lab.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Delivery } from "../../exchange.ts";
+import type { Delivery } from "../../jobs/exchange.ts";
 import { between, equal, ok, only, rejects } from "./assert.ts";
 import { job, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";

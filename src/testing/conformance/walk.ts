@@ -5,7 +5,7 @@
  * @module
  */
 
-import { CHANNELS, DEAD_CHANNELS } from "../../job.ts";
+import { CHANNELS, DEAD_CHANNELS } from "../../jobs/job.ts";
 import { createRandom } from "../fake_runtime.ts";
 import { equal, ok } from "./assert.ts";
 import type { Ending, Lab } from "./lab.ts";

@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Call, Extension, PushJob, ReserveOptions, Settlement } from "../../exchange.ts";
-import type { Transport } from "../../transport.ts";
+import type { Call, Extension, PushJob, ReserveOptions, Settlement } from "../../jobs/exchange.ts";
+import type { Transport } from "../../contract/transport.ts";
 import { equal, ok, rejects } from "./assert.ts";
 import { type Claim, claim } from "./claim.ts";
 import { bytes, counted, job, type Lab, QUEUE } from "./lab.ts";

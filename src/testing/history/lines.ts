@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Channel, DeadChannel } from "../../job.ts";
+import type { Channel, DeadChannel } from "../../jobs/job.ts";
 
 /** The fields of every line. */
 export interface LineBase {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type EventMap, type JobEvents, observe } from "../../events.ts";
-import type { DeadChannel } from "../../job.ts";
+import { type EventMap, type JobEvents, observe } from "../../events/events.ts";
+import type { DeadChannel } from "../../jobs/job.ts";
 import type { Drained, Tally } from "../../worker/state.ts";
 
 /** The fate of one run. */

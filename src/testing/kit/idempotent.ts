@@ -6,8 +6,8 @@
  */
 
 import { messageOf } from "../../errors.ts";
-import type { HandledJob, HandlerContext } from "../../context.ts";
-import type { Listener } from "../../listeners.ts";
+import type { HandledJob, HandlerContext } from "../../jobs/context.ts";
+import type { Listener } from "../../jobs/listeners.ts";
 import { ClaimError, equal, ok } from "../conformance/assert.ts";
 import { watch } from "./watch.ts";
 

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Extended, Held, Settled } from "../../exchange.ts";
-import type { Transport } from "../../transport.ts";
+import type { Extended, Held, Settled } from "../../jobs/exchange.ts";
+import type { Transport } from "../../contract/transport.ts";
 import { pause } from "../turns.ts";
 
 /**

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Definitions } from "../../definitions.ts";
+import type { Definitions } from "../../jobs/definitions.ts";
 import { UnknownJobError } from "../../errors.ts";
-import type { AroundDispatch, OutgoingJob } from "../../middleware.ts";
+import type { AroundDispatch, OutgoingJob } from "../../sides/middleware.ts";
 import { shown } from "../../options.ts";
 import { ClaimError, differ, show } from "../conformance/assert.ts";
 

@@ -5,15 +5,15 @@
  * @module
  */
 
-import type { Jobs } from "../../definitions.ts";
-import type { AnyMiddleware } from "../../middleware.ts";
+import type { Jobs } from "../../jobs/definitions.ts";
+import type { AnyMiddleware } from "../../sides/middleware.ts";
 import { checkInteger, checkKnown, quote } from "../../options.ts";
-import type { JobSettings } from "../../prepare.ts";
-import { readMeta, writeMeta } from "../../record.ts";
-import { createRelay } from "../../relay.ts";
-import type { RelayOptions } from "../../relay_options.ts";
-import type { Transport } from "../../transport.ts";
-import { memory } from "../../transports/memory.ts";
+import type { JobSettings } from "../../relay/prepare.ts";
+import { readMeta, writeMeta } from "../../jobs/record.ts";
+import { createRelay } from "../../relay/relay.ts";
+import type { RelayOptions } from "../../relay/relay_options.ts";
+import type { Transport } from "../../contract/transport.ts";
+import { memory } from "../../transports/memory/mod.ts";
 import { type JobRun, watchEnds } from "./ends.ts";
 
 /** The options of {@linkcode TestRelay.runJob}. */

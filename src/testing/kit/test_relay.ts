@@ -5,16 +5,22 @@
  * @module
  */
 
-import { json } from "../../json.ts";
-import { raw } from "../../codec.ts";
-import { type Fitting, type Jobs, type NameOf, type PayloadOf, readDefinitions } from "../../definitions.ts";
+import { json } from "../../payload/json.ts";
+import { raw } from "../../payload/codec.ts";
+import {
+  type Fitting,
+  type Jobs,
+  type NameOf,
+  type PayloadOf,
+  readDefinitions,
+} from "../../jobs/definitions.ts";
 import { MAX_DELAY } from "../../defaults.ts";
-import type { HandleOptions } from "../../handle.ts";
-import type { AddedBy, AnyMiddleware } from "../../middleware.ts";
+import type { HandleOptions } from "../../jobs/handle.ts";
+import type { AddedBy, AnyMiddleware } from "../../sides/middleware.ts";
 import { checkInteger, checkTime, quote } from "../../options.ts";
-import { createRelay, type Relay } from "../../relay.ts";
-import type { RelayOptions } from "../../relay_options.ts";
-import { memory } from "../../transports/memory.ts";
+import { createRelay, type Relay } from "../../relay/relay.ts";
+import type { RelayOptions } from "../../relay/relay_options.ts";
+import { memory } from "../../transports/memory/mod.ts";
 import type { WorkerOptions } from "../../worker/settings.ts";
 import type { Drained } from "../../worker/state.ts";
 import { createFakeRuntime, type FakeRuntime, type FakeRuntimeOptions } from "../fake_runtime.ts";

@@ -5,13 +5,19 @@
  * @module
  */
 
-import { raw } from "../../codec.ts";
-import { type Definition, type Fitting, type Jobs, type NameOf, readDefinitions } from "../../definitions.ts";
+import { raw } from "../../payload/codec.ts";
+import {
+  type Definition,
+  type Fitting,
+  type Jobs,
+  type NameOf,
+  readDefinitions,
+} from "../../jobs/definitions.ts";
 import { errorOf, InvalidPayloadError, messageOf } from "../../errors.ts";
-import { json } from "../../json.ts";
+import { json } from "../../payload/json.ts";
 import { shown } from "../../options.ts";
-import { validate } from "../../schema.ts";
-import { StepFailed } from "../../version.ts";
+import { validate } from "../../payload/schema.ts";
+import { StepFailed } from "../../payload/version.ts";
 import { ClaimError } from "../conformance/assert.ts";
 
 /** Stored payloads by their job's name and their version, as the job's codec reads them. */

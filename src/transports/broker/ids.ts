@@ -6,7 +6,7 @@
  */
 
 import type { Runtime } from "../../runtime.ts";
-import { Windows } from "../memory/windows.ts";
+import { Windows } from "../memory/queue/windows.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** Ids that are taken. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Delivery, Settlement } from "../../exchange.ts";
+import type { Delivery, Settlement } from "../../jobs/exchange.ts";
 
 /** Messages under way. */
 export interface Ledger {

@@ -5,7 +5,7 @@
  */
 
 import { MAX_DELAY, MAX_NAME } from "../../defaults.ts";
-import type { PushJob } from "../../exchange.ts";
+import type { PushJob } from "../../jobs/exchange.ts";
 import { byteLength } from "../../names.ts";
 
 /** A job on its way, as its body says. */

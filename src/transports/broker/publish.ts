@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Alarms } from "../../alarms.ts";
+import type { Alarms } from "../../flow/alarms.ts";
 import { DeadlineExceeded, OutcomeUnknown, RelevoError, TransportError } from "../../errors.ts";
-import type { Call, Pushed, PushJob } from "../../exchange.ts";
+import type { Call, Pushed, PushJob } from "../../jobs/exchange.ts";
 import { isPromise } from "../../promises.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Ids } from "./ids.ts";

@@ -5,10 +5,10 @@
  * @module
  */
 
-import type { Alarms } from "../../alarms.ts";
-import { unlessLate } from "../../deadline.ts";
+import type { Alarms } from "../../flow/alarms.ts";
+import { unlessLate } from "../../flow/deadline.ts";
 import { DeadlineExceeded, errorOf, RelevoError, TransportError } from "../../errors.ts";
-import type { Call } from "../../exchange.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import { hush, isPromise } from "../../promises.ts";
 
 /** Takes a body; resolves when its job is done or dead. */

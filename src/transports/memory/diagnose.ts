@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type Finding, room, well } from "../../diagnosis.ts";
-import type { Store } from "./store.ts";
+import { type Finding, room, well } from "../../contract/diagnosis.ts";
+import type { Store } from "./context.ts";
 
 /** The findings. */
 export function findingsOf({ jobs, maxJobs }: Pick<Store, "jobs" | "maxJobs">): readonly Finding[] {

@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Pushed, PushJob } from "../../exchange.ts";
+import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import type { Moment } from "./clock.ts";
-import { put, type Room } from "./room.ts";
-import { dueOf, full, queuesIn, roomOf, type Store } from "./store.ts";
+import { put, type Room } from "./queue/room.ts";
+import { dueOf, full, queuesIn, roomOf, type Store } from "./context.ts";
 import { targetsOf, wake } from "./topics.ts";
 
 /** Why a job is not stored. */

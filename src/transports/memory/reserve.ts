@@ -5,7 +5,7 @@
  */
 
 import { errorOf } from "../../errors.ts";
-import type { Delivery, Extended, Extension, Held, Settled, Settlement } from "../../exchange.ts";
+import type { Delivery, Extended, Extension, Held, Settled, Settlement } from "../../jobs/exchange.ts";
 import type { Found, Poll } from "../../store/poll.ts";
 import type { Moment } from "./clock.ts";
 import {
@@ -20,8 +20,8 @@ import {
   reclaim,
   release,
   type Room,
-} from "./room.ts";
-import { checkSize, dueOf, LIMITS, queuesIn, type Store } from "./store.ts";
+} from "./queue/room.ts";
+import { checkSize, dueOf, LIMITS, queuesIn, type Store } from "./context.ts";
 import { wake } from "./topics.ts";
 
 /** Takes the jobs that are there. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PushJob } from "../../exchange.ts";
+import type { PushJob } from "../../jobs/exchange.ts";
 import type {
   Advanced,
   DueSchedules,
@@ -12,9 +12,9 @@ import type {
   Schedule,
   SchedulePage,
   Schedules,
-} from "../../recurring.ts";
+} from "../../contract/recurring.ts";
 import { push } from "./push.ts";
-import type { Store } from "./store.ts";
+import type { Store } from "./context.ts";
 
 /** As the contract has it, but at once. */
 export type Recurring =

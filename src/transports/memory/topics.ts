@@ -5,8 +5,8 @@
  */
 
 import { groupQueue, partsOf, topicQueue } from "../../names.ts";
-import { pour } from "./room.ts";
-import { roomOf, type Store } from "./store.ts";
+import { pour } from "./queue/room.ts";
+import { roomOf, type Store } from "./context.ts";
 
 /** Binds a group; the first gets the waiting jobs. */
 export function bind(store: Store, topic: string, group: string): void {

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { unlessLate } from "../../deadline.ts";
+import { unlessLate } from "../../flow/deadline.ts";
 import { DeadlineExceeded, TransportClosed, TransportError } from "../../errors.ts";
-import type { Call } from "../../exchange.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import { unlessAborted } from "../../promises.ts";
 import { AnswerLost, isStreamGone, typed } from "./client/errors.ts";
 import type { Context } from "./context.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Alarms } from "../../alarms.ts";
-import type { ReserveOptions } from "../../exchange.ts";
+import type { Alarms } from "../../flow/alarms.ts";
+import type { ReserveOptions } from "../../jobs/exchange.ts";
 import type { Link } from "./client/link.ts";
 import type { Batches } from "./stream/batch.ts";
 import type { Deaths } from "./stream/deaths.ts";

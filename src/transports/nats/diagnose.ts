@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Diagnosis, type Finding, room, unseen, well } from "../../diagnosis.ts";
+import { type Diagnosis, type Finding, room, unseen, well } from "../../contract/diagnosis.ts";
 import { FAULT, isFault } from "./client/errors.ts";
 import type { Context } from "./context.ts";
 import { streamNames } from "./inspect.ts";

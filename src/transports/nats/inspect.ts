@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Entry, Page, PageRequest } from "../../exchange.ts";
-import type { Channel, DeadChannel, QueueInfo } from "../../job.ts";
+import type { Entry, Page, PageRequest } from "../../jobs/exchange.ts";
+import type { Channel, DeadChannel, QueueInfo } from "../../jobs/job.ts";
 import { groupQueue, partsOf } from "../../names.ts";
 import { FAULT, isFault } from "./client/errors.ts";
 import { wrongCursor } from "../../guard/checks.ts";

@@ -29,7 +29,7 @@
 
 import { MAX_NAME } from "../../defaults.ts";
 import { guarded } from "../../guard/guard.ts";
-import type { Features, Transport } from "../../transport.ts";
+import type { Features, Transport } from "../../contract/transport.ts";
 import { reloadJobs, removeJobs } from "./admin.ts";
 import type {
   NatsConnection,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PushJob } from "../../exchange.ts";
+import type { PushJob } from "../../jobs/exchange.ts";
 import { groupQueue, partsOf } from "../../names.ts";
 import type { Context } from "./context.ts";
 import { isTopic, readGroups } from "./groups.ts";

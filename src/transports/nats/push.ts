@@ -5,7 +5,7 @@
  */
 
 import { errorOf, RelevoError } from "../../errors.ts";
-import type { Pushed, PushJob } from "../../exchange.ts";
+import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
 import type { Context } from "./context.ts";
 import { isTopic } from "./groups.ts";

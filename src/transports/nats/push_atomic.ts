@@ -5,7 +5,7 @@
  */
 
 import { AtomicLimitError, errorOf } from "../../errors.ts";
-import type { Pushed, PushJob } from "../../exchange.ts";
+import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import type { Context } from "./context.ts";
 import { freed, messagesOf, type Target } from "./new_jobs.ts";
 import { MAX_BATCH, partOf } from "./stream/batch.ts";

@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Alarm } from "../../alarms.ts";
-import { unlessLate } from "../../deadline.ts";
+import type { Alarm } from "../../flow/alarms.ts";
+import { unlessLate } from "../../flow/deadline.ts";
 import { DeadlineExceeded, RelevoError } from "../../errors.ts";
-import type { Delivery, ReserveOptions } from "../../exchange.ts";
+import type { Delivery, ReserveOptions } from "../../jobs/exchange.ts";
 import { hush } from "../../promises.ts";
 import { briefly } from "./client/briefly.ts";
 import { isStreamGone } from "./client/errors.ts";

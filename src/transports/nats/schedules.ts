@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { PushJob } from "../../exchange.ts";
+import type { PushJob } from "../../jobs/exchange.ts";
 import type {
   Advanced,
   DueSchedules,
@@ -13,7 +13,7 @@ import type {
   Schedule,
   SchedulePage,
   Schedules,
-} from "../../recurring.ts";
+} from "../../contract/recurring.ts";
 import type { Context } from "./context.ts";
 import { freed, messagesOf, targetOf } from "./new_jobs.ts";
 import { type Part, partOf } from "./stream/batch.ts";

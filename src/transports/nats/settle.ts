@@ -5,7 +5,7 @@
  */
 
 import { errorOf } from "../../errors.ts";
-import type { Settled, Settlement } from "../../exchange.ts";
+import type { Settled, Settlement } from "../../jobs/exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
 import type { Context } from "./context.ts";
 import { dropNote } from "./notes.ts";

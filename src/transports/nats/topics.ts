@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Call } from "../../exchange.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import { groupQueue, partsOf, topicQueue } from "../../names.ts";
-import type { Topics } from "../../transport.ts";
+import type { Topics } from "../../contract/transport.ts";
 import type { Context } from "./context.ts";
 import { type Bound, changeGroups, readGroups } from "./groups.ts";
 import { secondsUntil, windowOf } from "./new_jobs.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Alarm, type Alarms, createAlarms } from "../../alarms.ts";
+import { type Alarm, type Alarms, createAlarms } from "../../flow/alarms.ts";
 import { hush } from "../../promises.ts";
 import type { Runtime } from "../../runtime.ts";
 import { briefly } from "./client/briefly.ts";

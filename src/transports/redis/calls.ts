@@ -5,9 +5,9 @@
  * @module
  */
 
-import { type Alarm, createAlarms } from "../../alarms.ts";
+import { type Alarm, createAlarms } from "../../flow/alarms.ts";
 import { DeadlineExceeded, TransportClosed } from "../../errors.ts";
-import type { Call } from "../../exchange.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import { ConnectionLost } from "./errors.ts";
 

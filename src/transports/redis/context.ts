@@ -5,13 +5,13 @@
  */
 
 import { DeadlineExceeded, errorOf, TransportError } from "../../errors.ts";
-import type { Call } from "../../exchange.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import { explain } from "./errors.ts";
-import type { Keys } from "./keys.ts";
-import type { Link, Reply, Script } from "./link.ts";
-import type { Packer } from "./pack.ts";
-import type { Registry } from "./registry.ts";
+import type { Keys } from "./layout/keys.ts";
+import type { Link, Reply, Script } from "./client/link.ts";
+import type { Packer } from "./layout/pack.ts";
+import type { Registry } from "./layout/registry.ts";
 
 /** The parts of the transport that its verbs share. */
 export interface Context {

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { type Diagnosis, type Finding, room, unseen, well } from "../../diagnosis.ts";
+import { type Diagnosis, type Finding, room, unseen, well } from "../../contract/diagnosis.ts";
 import { RelevoError } from "../../errors.ts";
-import type { Call } from "../../exchange.ts";
-import { textOf } from "./driver.ts";
-import { dangersOf, type Facts, factsIn, type Setting } from "./health.ts";
-import type { Link, Reply } from "./link.ts";
-import { slotOf, SLOTS } from "./slots.ts";
+import type { Call } from "../../jobs/exchange.ts";
+import { textOf } from "./client/driver.ts";
+import { dangersOf, type Facts, factsIn, type Setting } from "./diagnose_settings.ts";
+import type { Link, Reply } from "./client/link.ts";
+import { slotOf, SLOTS } from "./client/slots.ts";
 
 /** The link that is asked, and the bounds of the questions. */
 interface Asked {

@@ -4,13 +4,13 @@
  * @module
  */
 
-import type { Call, Entry, Page, PageRequest } from "../../exchange.ts";
+import type { Call, Entry, Page, PageRequest } from "../../jobs/exchange.ts";
 import { wrongCursor } from "../../guard/checks.ts";
-import { type Channel, CHANNELS, type QueueInfo } from "../../job.ts";
+import { type Channel, CHANNELS, type QueueInfo } from "../../jobs/job.ts";
 import { callOf, type Context, replies, timer } from "./context.ts";
-import { jobOf } from "./entry.ts";
-import type { Script } from "./link.ts";
-import { type Reader, readerOf } from "./pack.ts";
+import { jobOf } from "./layout/entry.ts";
+import type { Script } from "./client/link.ts";
+import { type Reader, readerOf } from "./layout/pack.ts";
 import { CHANNEL } from "./scripts/inspect.ts";
 
 /** Ids that one script searches for. */

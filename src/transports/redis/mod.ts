@@ -20,19 +20,19 @@
 import { hostname } from "node:os";
 import { MAX_NAME } from "../../defaults.ts";
 import { TransportClosed } from "../../errors.ts";
-import type { Call, Delivery } from "../../exchange.ts";
+import type { Call, Delivery } from "../../jobs/exchange.ts";
 import { guarded } from "../../guard/guard.ts";
 import { groupQueue } from "../../names.ts";
-import type { Transport } from "../../transport.ts";
-import type { Connection } from "./connection.ts";
+import type { Transport } from "../../contract/transport.ts";
+import type { Connection } from "./client/connection.ts";
 import { MAX_BYTES, MAX_ITEMS } from "./context.ts";
-import { dangersOf, settingOf } from "./health.ts";
-import { createLink } from "./links.ts";
+import { dangersOf, settingOf } from "./diagnose_settings.ts";
+import { createLink } from "./client/links.ts";
 import { createModel } from "./model.ts";
 import { type RedisClient, type RedisKeys, type RedisOptions, settingsOf } from "./options.ts";
-import { createWaiting, typed } from "./waiting.ts";
+import { createWaiting, typed } from "./waiters.ts";
 
-export type { Parts } from "./keys.ts";
+export type { Parts } from "./layout/keys.ts";
 export type { RedisClient, RedisKeys, RedisOptions };
 
 /** Milliseconds that it may take to give deliveries back, for which no caller waits. */

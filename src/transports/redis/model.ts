@@ -4,26 +4,26 @@
  * @module
  */
 
-import type { Diagnosis } from "../../diagnosis.ts";
-import type { Call } from "../../exchange.ts";
+import type { Diagnosis } from "../../contract/diagnosis.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import type { Runtime } from "../../runtime.ts";
-import type { Schedules } from "../../recurring.ts";
-import type { Topics, Transport } from "../../transport.ts";
-import type { Looks } from "./attempt.ts";
+import type { Schedules } from "../../contract/recurring.ts";
+import type { Topics, Transport } from "../../contract/transport.ts";
+import type { Looks } from "./waiters_poll.ts";
 import { callOf, type Context, timer } from "./context.ts";
 import { diagnose } from "./diagnose.ts";
 import { getJobs, infoOf, listJobs } from "./inspect.ts";
-import { createKeys, type Naming } from "./keys.ts";
-import type { Link } from "./link.ts";
-import { reloadJobs, removeJobs } from "./operate.ts";
-import { createPacker } from "./pack.ts";
-import { createPresence } from "./presence.ts";
+import { createKeys, type Naming } from "./layout/keys.ts";
+import type { Link } from "./client/link.ts";
+import { reloadJobs, removeJobs } from "./admin.ts";
+import { createPacker } from "./layout/pack.ts";
+import { createPresence } from "./waiters_presence.ts";
 import { pushJobs } from "./push.ts";
-import { createRegistry } from "./registry.ts";
+import { createRegistry } from "./layout/registry.ts";
 import { attempt } from "./reserve.ts";
 import { extendScript } from "./scripts/extend.ts";
 import { getScript, infoScript, listScript } from "./scripts/inspect.ts";
-import { reloadScript, removeScript } from "./scripts/operate.ts";
+import { reloadScript, removeScript } from "./scripts/admin.ts";
 import { plainScript } from "./scripts/plain.ts";
 import { pushScript } from "./scripts/push.ts";
 import { reserveScript } from "./scripts/reserve.ts";

@@ -6,9 +6,9 @@
 
 import { checkBoolean, checkInteger, checkKnown, checkObject, checkRuntime, quote } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
-import { type Address, type Addresses, addressesOf } from "./address.ts";
-import { type Client, type ClusterClient, isClient, isCluster, wrongKind } from "./driver.ts";
-import { PARTS, type Parts } from "./keys.ts";
+import { type Address, type Addresses, addressesOf } from "./client/address.ts";
+import { type Client, type ClusterClient, isClient, isCluster, wrongKind } from "./client/driver.ts";
+import { PARTS, type Parts } from "./layout/keys.ts";
 
 /** The parts of a queue whose keys can be named; each default is the part's own name. */
 export type RedisKeys = { readonly [Part in keyof Parts]?: string | undefined };

@@ -5,11 +5,11 @@
  */
 
 import { errorOf } from "../../errors.ts";
-import type { Call, Pushed, PushJob } from "../../exchange.ts";
+import type { Call, Pushed, PushJob } from "../../jobs/exchange.ts";
 import { partsOf } from "../../names.ts";
 import { callOf, type Context, faultIn, learn, replies } from "./context.ts";
-import type { Reply, Script } from "./link.ts";
-import type { Packable } from "./pack.ts";
+import type { Reply, Script } from "./client/link.ts";
+import type { Packable } from "./layout/pack.ts";
 
 /** Jobs of one script, unless they are to be stored all or none: 1,000 take some 3 ms. */
 const MAX_JOBS = 1_000;

@@ -5,14 +5,14 @@
  */
 
 import { errorOf } from "../../errors.ts";
-import type { Delivery, ReserveOptions } from "../../exchange.ts";
-import { type Attempt, type Quiet, REGISTERED } from "./attempt.ts";
+import type { Delivery, ReserveOptions } from "../../jobs/exchange.ts";
+import { type Attempt, type Quiet, REGISTERED } from "./waiters_poll.ts";
 import { callOf, type Context, faultIn, learn, MAX_ITEMS } from "./context.ts";
-import { jobOf } from "./entry.ts";
-import type { Script } from "./link.ts";
-import { type Reader, readerOf } from "./pack.ts";
+import { jobOf } from "./layout/entry.ts";
+import type { Script } from "./client/link.ts";
+import { type Reader, readerOf } from "./layout/pack.ts";
 import { LOST } from "./scripts/lua.ts";
-import { consumerOf, placeIn, tokenOf } from "./token.ts";
+import { consumerOf, placeIn, tokenOf } from "./layout/token.ts";
 
 /** Queues that one script polls: some 10 ms of a slow machine. */
 const MAX_QUEUES = 250;

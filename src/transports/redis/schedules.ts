@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Call, PushJob } from "../../exchange.ts";
-import type { Schedule, Schedules } from "../../recurring.ts";
+import type { Call, PushJob } from "../../jobs/exchange.ts";
+import type { Schedule, Schedules } from "../../contract/recurring.ts";
 import { callOf, type Context, replies } from "./context.ts";
-import type { Argument, Reply } from "./link.ts";
+import type { Argument, Reply } from "./client/link.ts";
 import { faultsIn, newQueues, whenOf } from "./push.ts";
 import type { ScheduleScripts } from "./scripts/schedules.ts";
 

@@ -5,14 +5,14 @@
  */
 
 import { errorOf } from "../../errors.ts";
-import type { Call, Extended, Extension, Settled, Settlement } from "../../exchange.ts";
+import type { Call, Extended, Extension, Settled, Settlement } from "../../jobs/exchange.ts";
 import { partsOf } from "../../names.ts";
 import { callOf, type Context, faultIn, replies } from "./context.ts";
-import type { Reply, Script } from "./link.ts";
-import type { Packable } from "./pack.ts";
+import type { Reply, Script } from "./client/link.ts";
+import type { Packable } from "./layout/pack.ts";
 import { whenOf } from "./push.ts";
 import { VERBS } from "./scripts/settle.ts";
-import { consumerOf, createTokenReader, type Held } from "./token.ts";
+import { consumerOf, createTokenReader, type Held } from "./layout/token.ts";
 
 /** Deliveries of one script: 1,000 take some 4 ms. */
 const MAX_DELIVERIES = 1_000;

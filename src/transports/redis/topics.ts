@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Call } from "../../exchange.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import { groupQueue, topicQueue } from "../../names.ts";
-import type { Topics } from "../../transport.ts";
+import type { Topics } from "../../contract/transport.ts";
 import { callOf, type Context, replies, timer } from "./context.ts";
-import type { Script } from "./link.ts";
+import type { Script } from "./client/link.ts";
 
 /** The scripts that topics need. */
 export interface TopicScripts {

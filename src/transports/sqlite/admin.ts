@@ -5,12 +5,12 @@
  * @module
  */
 
-import type { Reloaded, Selection } from "../../exchange.ts";
-import type { Channel, DeadChannel } from "../../job.ts";
-import { byTime, DEAD_STATES, STRETCHES } from "./channels.ts";
-import { integerOf, type Row, textOf } from "./driver.ts";
-import { NO_LEASE, RESERVED, safe, WAITING } from "./schema.ts";
-import type { Session } from "./session.ts";
+import type { Reloaded, Selection } from "../../jobs/exchange.ts";
+import type { Channel, DeadChannel } from "../../jobs/job.ts";
+import { byTime, DEAD_STATES, STRETCHES } from "./model/channels.ts";
+import { integerOf, type Row, textOf } from "./engine/driver.ts";
+import { NO_LEASE, RESERVED, safe, WAITING } from "./model/schema.ts";
+import type { Session } from "./context.ts";
 
 /** Rows that one transaction looks at, whether they are chosen or not. */
 export const ADMIN_PAGE = 1_000;

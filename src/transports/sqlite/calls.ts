@@ -5,12 +5,12 @@
  */
 
 import { DeadlineExceeded, TransportClosed } from "../../errors.ts";
-import type { Call } from "../../exchange.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Walk, Walked } from "./admin.ts";
-import type { Committer } from "./commit.ts";
-import type { Session } from "./session.ts";
-import type { Operation } from "./transact.ts";
+import type { Committer } from "./engine/commit.ts";
+import type { Session } from "./context.ts";
+import type { Operation } from "./engine/transact.ts";
 
 /** The work of a call with the database. */
 export interface Work<T> {

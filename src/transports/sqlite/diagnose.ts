@@ -5,10 +5,10 @@
  */
 
 import { platform } from "node:process";
-import { type Finding, room, unseen, well } from "../../diagnosis.ts";
-import { integerOf, textOf } from "./driver.ts";
-import type { Session } from "./session.ts";
-import { type Disk, diskOf, keptOf } from "./space.ts";
+import { type Finding, room, unseen, well } from "../../contract/diagnosis.ts";
+import { integerOf, textOf } from "./engine/driver.ts";
+import type { Session } from "./context.ts";
+import { type Disk, diskOf, keptOf } from "./engine/space.ts";
 
 /** The value of SQLite's `synchronous` for a commit that survives a power cut. */
 const FULL = 2;

@@ -4,13 +4,13 @@
  * @module
  */
 
-import type { Entry, Page, PageRequest } from "../../exchange.ts";
+import type { Entry, Page, PageRequest } from "../../jobs/exchange.ts";
 import { wrongCursor } from "../../guard/checks.ts";
-import type { Channel, QueueInfo } from "../../job.ts";
-import { byTime, channelOf, DEAD_STATES, type Stretch, STRETCHES } from "./channels.ts";
-import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
-import { BACK, DELAYED, PAYLOAD, RESERVED, safe, WAITING } from "./schema.ts";
-import type { Session } from "./session.ts";
+import type { Channel, QueueInfo } from "../../jobs/job.ts";
+import { byTime, channelOf, DEAD_STATES, type Stretch, STRETCHES } from "./model/channels.ts";
+import { bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
+import { BACK, DELAYED, PAYLOAD, RESERVED, safe, WAITING } from "./model/schema.ts";
+import type { Session } from "./context.ts";
 
 const AT = (state: number): string =>
   `FROM relevo_entries WHERE queue = ?1 AND state = ${state} AND priority = 0`;

@@ -19,13 +19,13 @@
 import { MAX_NAME } from "../../defaults.ts";
 import { TransportClosed, TransportFull } from "../../errors.ts";
 import { guarded } from "../../guard/guard.ts";
-import type { Schedules } from "../../recurring.ts";
+import type { Schedules } from "../../contract/recurring.ts";
 import type { Waiters } from "../../store/waiters.ts";
-import type { Transport } from "../../transport.ts";
+import type { Transport } from "../../contract/transport.ts";
 import { reloadedOf, reloadPage, removePage } from "./admin.ts";
 import { type Calls, createCalls } from "./calls.ts";
-import { createCommitter } from "./commit.ts";
-import { createConnection } from "./connection.ts";
+import { createCommitter } from "./engine/commit.ts";
+import { createConnection } from "./engine/connection.ts";
 import { findingsOf } from "./diagnose.ts";
 import { getJobs, infoOf, listJobs, queueNames } from "./inspect.ts";
 import { settingsOf, type SqliteOptions } from "./options.ts";
@@ -41,13 +41,13 @@ import {
 } from "./schedules.ts";
 import { extendLeases, settleAll } from "./settle.ts";
 import { bindPart, groupsOf, unbind } from "./topics.ts";
-import { FEW, inParts } from "./parts.ts";
+import { FEW, inParts } from "./engine/parts.ts";
 import { createTransactions } from "./transactions.ts";
-import { createWaiting } from "./waiting.ts";
+import { createWaiting } from "./waiters.ts";
 
-export type { Database, Row, Statement, Value } from "./driver.ts";
+export type { Database, Row, Statement, Value } from "./engine/driver.ts";
 export type { SqliteOptions };
-export { type Transact, transactor, type TransactorOptions } from "./transactor.ts";
+export { type Transact, transactor, type TransactorOptions } from "./engine/transactor.ts";
 
 /**
  * A transport that keeps jobs in a SQLite database.

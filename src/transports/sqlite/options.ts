@@ -7,7 +7,7 @@
 import { resolve } from "node:path";
 import { checkInteger, checkKnown, checkRuntime, checkWord, quote } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
-import { type Database, isDatabase } from "./driver.ts";
+import { type Database, isDatabase } from "./engine/driver.ts";
 
 /** Options of {@linkcode sqlite}. Give `path` or `client`. */
 export interface SqliteOptions {

@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Pushed, PushJob } from "../../exchange.ts";
+import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import { isTopicQueue } from "../../names.ts";
-import { integerOf, textValue, type Value } from "./driver.ts";
-import { DELAYED, RESERVED, WAITING } from "./schema.ts";
-import type { Session } from "./session.ts";
+import { integerOf, textValue, type Value } from "./engine/driver.ts";
+import { DELAYED, RESERVED, WAITING } from "./model/schema.ts";
+import type { Session } from "./context.ts";
 import { type Route, routeOf } from "./topics.ts";
 
 /**

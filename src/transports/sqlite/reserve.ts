@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Delivery, ReserveOptions } from "../../exchange.ts";
+import type { Delivery, ReserveOptions } from "../../jobs/exchange.ts";
 import type { Found } from "../../store/poll.ts";
-import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
-import { BACK, DELAYED, NO_LEASE, PAYLOAD, RESERVED, safe, WAITING } from "./schema.ts";
-import type { Session } from "./session.ts";
+import { bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
+import { BACK, DELAYED, NO_LEASE, PAYLOAD, RESERVED, safe, WAITING } from "./model/schema.ts";
+import type { Session } from "./context.ts";
 import { tokenOf } from "./settle.ts";
 
 /** The request of a reserve. */

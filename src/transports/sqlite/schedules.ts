@@ -4,11 +4,17 @@
  * @module
  */
 
-import type { PushJob } from "../../exchange.ts";
-import type { Advanced, DueSchedules, NewSchedule, Schedule, SchedulePage } from "../../recurring.ts";
-import { bytesOf, integerOf, type Row, textOf } from "./driver.ts";
+import type { PushJob } from "../../jobs/exchange.ts";
+import type {
+  Advanced,
+  DueSchedules,
+  NewSchedule,
+  Schedule,
+  SchedulePage,
+} from "../../contract/recurring.ts";
+import { bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
 import { pushJobs } from "./push.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./context.ts";
 
 const COLUMNS = "queue, key, tick, paused, note, text, payload";
 const ONE = `SELECT ${COLUMNS} FROM relevo_schedules WHERE queue = ? AND key = ?`;

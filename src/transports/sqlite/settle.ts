@@ -5,11 +5,11 @@
  */
 
 import { TransportFull } from "../../errors.ts";
-import type { Extended, Extension, Held, Settled, Settlement } from "../../exchange.ts";
-import { textValue, type Value } from "./driver.ts";
+import type { Extended, Extension, Held, Settled, Settlement } from "../../jobs/exchange.ts";
+import { textValue, type Value } from "./engine/driver.ts";
 import { dueOf } from "./push.ts";
-import { BACK, DELAYED, FAILED, NO_LEASE, RESERVED, TIMEOUT, WAITING } from "./schema.ts";
-import type { Session } from "./session.ts";
+import { BACK, DELAYED, FAILED, NO_LEASE, RESERVED, TIMEOUT, WAITING } from "./model/schema.ts";
+import type { Session } from "./context.ts";
 
 const CURRENT = `WHERE seq = ? AND lease = ? AND queue = ? AND state = ${RESERVED}`;
 const EXTEND = `UPDATE relevo_entries SET time = ? ${CURRENT}`;

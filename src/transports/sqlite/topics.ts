@@ -5,9 +5,9 @@
  */
 
 import { groupQueue, partsOf, topicQueue } from "../../names.ts";
-import { integerOf, textOf } from "./driver.ts";
-import { DELAYED, WAITING } from "./schema.ts";
-import type { Session } from "./session.ts";
+import { integerOf, textOf } from "./engine/driver.ts";
+import { DELAYED, WAITING } from "./model/schema.ts";
+import type { Session } from "./context.ts";
 
 /** Rows that one transaction moves: as many as the largest push stores, so that no producer is faster. */
 const PAGE = 10_000;

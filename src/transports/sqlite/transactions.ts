@@ -6,14 +6,14 @@
  */
 
 import { TransportBusy, TransportClosed } from "../../errors.ts";
-import type { Call } from "../../exchange.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import type { Runtime } from "../../runtime.ts";
-import type { Transactions } from "../../transport.ts";
-import type { Connection } from "./connection.ts";
-import { type Database, fileOf, inTransaction, isDatabase } from "./driver.ts";
+import type { Transactions } from "../../contract/transport.ts";
+import type { Connection } from "./engine/connection.ts";
+import { type Database, fileOf, inTransaction, isDatabase } from "./engine/driver.ts";
 import { explainInside } from "./errors.ts";
 import { pushJobs } from "./push.ts";
-import { createSession, type Session } from "./session.ts";
+import { createSession, type Session } from "./context.ts";
 import { settleAll } from "./settle.ts";
 
 interface TransactionsOptions {

@@ -31,7 +31,7 @@ function page(title: string, lead: string, ...parts: readonly string[]): string 
 
 function errors(): string {
   const source = readFileSync(inRepository("src/errors.ts"), "utf8");
-  const sources = source + readFileSync(inRepository("src/payload_errors.ts"), "utf8");
+  const sources = source + readFileSync(inRepository("src/payload/payload_errors.ts"), "utf8");
   const classes = sources.split(/^(?=export class )/m).slice(1);
   const classOf = (code: string): string => {
     const faults = textsOf("src/errors.ts", "TransportFault").map(({ name }) => name);
@@ -54,10 +54,10 @@ function errors(): string {
 
 function events(): string {
   const shared = Object.fromEntries(
-    ["RunDetail", "Timed"].map((name) => [name, membersOf("src/events.ts", name)]),
+    ["RunDetail", "Timed"].map((name) => [name, membersOf("src/events/events.ts", name)]),
   );
-  const rows = membersOf("src/events.ts", "EventMap").map(({ name, type, comment }) => {
-    if (comment === "") throw new Error(`The event ${name} must have a comment in src/events.ts`);
+  const rows = membersOf("src/events/events.ts", "EventMap").map(({ name, type, comment }) => {
+    if (comment === "") throw new Error(`The event ${name} must have a comment in src/events/events.ts`);
     const whole = type.replace(
       /\b(RunDetail|Timed)\b( & )?/g,
       (_, part: string) => shared[part]?.map((member) => `readonly ${member.name}: x; `).join("") ?? "",
@@ -75,21 +75,21 @@ function events(): string {
 /** Which interfaces stand under which heading. */
 const OPTIONS: readonly (readonly [title: string, lead: string, ...types: (readonly [string, string])[]])[] =
   [
-    ["A relay", "`createRelay(options)`.", ["src/relay_options.ts", "RelayOptions"]],
+    ["A relay", "`createRelay(options)`.", ["src/relay/relay_options.ts", "RelayOptions"]],
     [
       "A job's definition",
       "A value of `jobs`: a schema, or an object with these. Read where the job runs, so that a deploy changes waiting jobs too.",
-      ["src/definitions.ts", "JobDefinition"],
-      ["src/definitions.ts", "JobOptions"],
+      ["src/jobs/definitions.ts", "JobDefinition"],
+      ["src/jobs/definitions.ts", "JobOptions"],
     ],
     [
       "A dispatch",
       "`relay.dispatch(name, payload, options)`. The first eleven also stand beside `name` and `payload` in `dispatchMany`, and travel with the job.",
-      ["src/prepare.ts", "JobSettings"],
-      ["src/dispatch.ts", "DispatchOptions"],
+      ["src/relay/prepare.ts", "JobSettings"],
+      ["src/relay/dispatch.ts", "DispatchOptions"],
     ],
-    ["Many dispatches", "`relay.dispatchMany(jobs, options)`.", ["src/dispatch.ts", "BulkOptions"]],
-    ["A handler", "`relay.handle(name, handler, options)`.", ["src/handle.ts", "HandleOptions"]],
+    ["Many dispatches", "`relay.dispatchMany(jobs, options)`.", ["src/relay/dispatch.ts", "BulkOptions"]],
+    ["A handler", "`relay.handle(name, handler, options)`.", ["src/jobs/handle.ts", "HandleOptions"]],
     [
       "A worker",
       "`relay.run(options)`, `relay.worker(options)`, `relay.drain(options)`. Times are milliseconds.",
@@ -104,37 +104,37 @@ const OPTIONS: readonly (readonly [title: string, lead: string, ...types: (reado
     [
       "A schedule",
       "`relay.schedule(name, payload, options)`; also `maxAttempts`, `timeout`, `backoff`, `queue`, `headers` and `requestId` as for a dispatch.",
-      ["src/schedule_draft.ts", "ScheduleOptions"],
+      ["src/relay/schedule_draft.ts", "ScheduleOptions"],
     ],
     [
       "Calls about schedules",
       "`relay.schedules.pause`, `list` and `sync`; each call takes `queue` and `signal`.",
-      ["src/schedule_admin.ts", "PauseOptions"],
-      ["src/schedule_admin.ts", "ScheduleListOptions"],
-      ["src/schedule_sync.ts", "SyncOptions"],
+      ["src/relay/schedule_admin.ts", "PauseOptions"],
+      ["src/relay/schedule_admin.ts", "ScheduleListOptions"],
+      ["src/relay/schedule_sync.ts", "SyncOptions"],
     ],
     [
       "An operator's calls",
       "`relay.list(queue, channel, options)`, `relay.reload(queue, channel, select, options)`; each call takes `signal`.",
-      ["src/admin.ts", "ListOptions"],
-      ["src/admin.ts", "ReloadOptions"],
+      ["src/relay/admin.ts", "ListOptions"],
+      ["src/relay/admin.ts", "ReloadOptions"],
     ],
     [
       "Outcomes",
       "`retry(options)`, `deadLetter(options)`, `reschedule(by, options)`.",
-      ["src/outcome.ts", "RetryOptions"],
-      ["src/outcome.ts", "DeadLetterOptions"],
-      ["src/outcome.ts", "RescheduleOptions"],
+      ["src/jobs/outcome.ts", "RetryOptions"],
+      ["src/jobs/outcome.ts", "DeadLetterOptions"],
+      ["src/jobs/outcome.ts", "RescheduleOptions"],
     ],
     ["Backoff", "`exponential(base, options)`, `linear`, `fixed` and `jittered`.", [
-      "src/backoff.ts",
+      "src/jobs/backoff.ts",
       "BackoffOptions",
     ]],
     ["A log", "`createRelay({ log })`, where it is neither `false` nor a logger.", [
-      "src/log.ts",
+      "src/events/log.ts",
       "LogOptions",
     ]],
-    ["Memory", "`memory(options)` of `@relevo/relevo`.", ["src/transports/memory.ts", "MemoryOptions"]],
+    ["Memory", "`memory(options)` of `@relevo/relevo`.", ["src/transports/memory/mod.ts", "MemoryOptions"]],
     [
       "SQLite",
       "`sqlite(options)` of `@relevo/relevo/sqlite`.",
@@ -149,7 +149,7 @@ const OPTIONS: readonly (readonly [title: string, lead: string, ...types: (reado
       "NatsOptions",
     ]],
     ["A broker of your own", "`fromBroker(options)` of `@relevo/relevo`.", [
-      "src/transports/broker.ts",
+      "src/transports/broker/mod.ts",
       "BrokerOptions",
     ]],
     ["The admin handler", "`admin(relay, options)` of `@relevo/relevo/admin`.", [

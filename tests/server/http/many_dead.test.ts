@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { createRelay, type Transport } from "../../../mod.ts";
 import { admin } from "../../../src/http/mod.ts";
-import { RECORD_VERSION } from "../../../src/job.ts";
-import { writeMeta } from "../../../src/record.ts";
+import { RECORD_VERSION } from "../../../src/jobs/job.ts";
+import { writeMeta } from "../../../src/jobs/record.ts";
 import { sqlite } from "../../../src/transports/sqlite/mod.ts";
 import { free } from "../../web/support/kit.ts";
 

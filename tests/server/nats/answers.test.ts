@@ -1,9 +1,9 @@
 /** What is told of a delivery whose settlement got no answer, and which is settled again when the server's lease is over. */
 import { expect, onTestFinished, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
-import type { Delivery, ReserveOptions, Settled, Settlement } from "../../../src/exchange.ts";
+import type { Delivery, ReserveOptions, Settled, Settlement } from "../../../src/jobs/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { free, heard } from "../../web/support/kit.ts";
 import { openProxy, type Proxy } from "../faults/support/proxy.ts";

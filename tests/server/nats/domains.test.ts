@@ -1,9 +1,9 @@
 /** JetStream under another name: of a domain behind a leaf node, and imported from another account. */
 import { expect, test } from "vitest";
 import { connect } from "../../../src/connect.ts";
-import type { Delivery } from "../../../src/exchange.ts";
+import type { Delivery } from "../../../src/jobs/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn } from "../support/servers/owned.ts";

@@ -1,7 +1,7 @@
 /** How messages are read: their header lines and bodies lie in memory that many share. */
 import { connect, headers, type NatsConnection as Client } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
-import type { Delivery } from "../../../src/exchange.ts";
+import type { Delivery } from "../../../src/jobs/exchange.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { idToken } from "../../../src/transports/nats/stream/subjects.ts";
 import { startNats } from "../support/servers/nats.ts";

@@ -1,9 +1,9 @@
 /** Processes that die between two writes of a move: the job is there once, and the next process finishes the move. */
 import { expect, test } from "vitest";
-import type { Delivery, Settlement } from "../../../src/exchange.ts";
-import type { QueueInfo } from "../../../src/job.ts";
+import type { Delivery, Settlement } from "../../../src/jobs/exchange.ts";
+import type { QueueInfo } from "../../../src/jobs/job.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { becomes } from "../support/becomes.ts";
 import { startNats } from "../support/servers/nats.ts";

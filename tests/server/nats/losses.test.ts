@@ -1,9 +1,9 @@
 /** What counts as a lost lease: jobs that a worker had, and not what was on its way to processes that died. */
 import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
-import type { Delivery, ReserveOptions } from "../../../src/exchange.ts";
+import type { Delivery, ReserveOptions } from "../../../src/jobs/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";

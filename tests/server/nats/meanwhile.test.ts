@@ -1,8 +1,8 @@
 /** What two calls make of one job at the same time, and calls that are ended before they have begun. */
 import { expect, test } from "vitest";
-import type { Delivery } from "../../../src/exchange.ts";
+import type { Delivery } from "../../../src/jobs/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { connect } from "@nats-io/transport-node";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { openProxy } from "../faults/support/proxy.ts";

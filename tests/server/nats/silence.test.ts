@@ -3,7 +3,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { connect as dial } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
-import type { ReserveOptions } from "../../../src/exchange.ts";
+import type { ReserveOptions } from "../../../src/jobs/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { free, heard, running } from "../../web/support/kit.ts";

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { connect } from "@nats-io/transport-node";
 import { type Runtime, systemRuntime } from "../../../src/runtime.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import type { NatsServer } from "../support/servers/nats.ts";
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { free, rejection } from "../../web/support/kit.ts";
 import { type Certificate, certificateFile, type NatsServer, startNats } from "../support/servers/nats.ts";

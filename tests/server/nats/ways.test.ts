@@ -3,7 +3,7 @@ import { connect as dial, createServer, type Socket } from "node:net";
 import { connect, wsconnect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import { job } from "../../../src/testing/conformance/lab.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";

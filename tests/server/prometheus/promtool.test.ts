@@ -5,7 +5,7 @@ import { createRelay, deadLetter } from "../../../mod.ts";
 import { serverOf } from "../../../scripts/lib/servers.mjs";
 import { prometheus } from "../../../src/prometheus/mod.ts";
 import { createFakeRuntime } from "../../../src/testing/mod.ts";
-import { memory } from "../../../src/transports/memory.ts";
+import { memory } from "../../../src/transports/memory/mod.ts";
 import { free } from "../../web/support/kit.ts";
 import { describeOn } from "../support/servers/owned.ts";
 

@@ -1,10 +1,10 @@
 /** Redis Cluster: slots that move, masters that die, and what it costs to wait. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
-import type { Delivery, PushJob } from "../../../src/exchange.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Delivery, PushJob } from "../../../src/jobs/exchange.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { redis, type RedisOptions } from "../../../src/transports/redis/mod.ts";
-import { slotOf } from "../../../src/transports/redis/slots.ts";
+import { slotOf } from "../../../src/transports/redis/client/slots.ts";
 import { free } from "../../web/support/kit.ts";
 import type { RedisServer } from "../support/servers/redis.ts";
 import { type RedisCluster, startRedisCluster } from "../support/servers/redis_cluster.ts";

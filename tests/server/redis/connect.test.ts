@@ -1,7 +1,7 @@
 /** Where Redis is: options, URLs and the environment, and what is wrong with them without repeating a secret. */
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { connect } from "../../../src/connect.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { redis, type RedisOptions } from "../../../src/transports/redis/mod.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { type RedisServer, startRedis } from "../support/servers/redis.ts";

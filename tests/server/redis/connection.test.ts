@@ -1,8 +1,8 @@
 /** What a link does while its connection comes, goes, hangs or is refused: every count is the server's own. */
 import { createServer, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { createLink } from "../../../src/transports/redis/links.ts";
-import type { Link } from "../../../src/transports/redis/link.ts";
+import { createLink } from "../../../src/transports/redis/client/links.ts";
+import type { Link } from "../../../src/transports/redis/client/link.ts";
 import { type RedisOptions, settingsOf } from "../../../src/transports/redis/options.ts";
 import { type RedisServer, startRedis } from "../support/servers/redis.ts";
 import { commands, connections, textOf } from "./support.ts";

@@ -1,8 +1,8 @@
 /** Clients that were handed over: every connection is a duplicate, whatever they are set to, and they are never closed. */
 import { createClient, createClientPool, createCluster, createSentinel } from "redis";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { Delivery, PushJob } from "../../../src/exchange.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Delivery, PushJob } from "../../../src/jobs/exchange.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
 import { type RedisServer, startRedis } from "../support/servers/redis.ts";
 import { startRedisCluster } from "../support/servers/redis_cluster.ts";

@@ -1,9 +1,9 @@
 /** After any mixture of calls by several clients the keys of a queue agree with each other. */
 import { expect, test } from "vitest";
-import type { Delivery, Settlement } from "../../../src/exchange.ts";
-import { type Channel, CHANNELS, DEAD_CHANNELS } from "../../../src/job.ts";
+import type { Delivery, Settlement } from "../../../src/jobs/exchange.ts";
+import { type Channel, CHANNELS, DEAD_CHANNELS } from "../../../src/jobs/job.ts";
 import { createRandom } from "../../../src/testing/fake_runtime.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { call, held, job, scene, take } from "./model_support.ts";
 import { fieldsOf } from "./support.ts";
 

@@ -1,7 +1,7 @@
 /** A transport on a server of the file's own, and short words for what its tests do all the time. */
 import { afterAll, afterEach, beforeAll } from "vitest";
-import type { Delivery, PushJob, ReserveOptions } from "../../../src/exchange.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Delivery, PushJob, ReserveOptions } from "../../../src/jobs/exchange.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { redis, type RedisOptions } from "../../../src/transports/redis/mod.ts";
 import {
   type RedisOptions as ServerOptions,

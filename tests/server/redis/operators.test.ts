@@ -1,7 +1,7 @@
 /** What operators and other programs do to the keys by hand: it may cost what they removed, and nothing else. */
 import { Buffer } from "node:buffer";
 import { expect, test, vi } from "vitest";
-import type { PushJob, Settlement } from "../../../src/exchange.ts";
+import type { PushJob, Settlement } from "../../../src/jobs/exchange.ts";
 import { systemRuntime } from "../../../src/runtime.ts";
 import { call, held, job, one, scene, take, text } from "./model_support.ts";
 

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { expect, test } from "vitest";
-import { createPacker, Reader } from "../../../src/transports/redis/pack.ts";
+import { createPacker, Reader } from "../../../src/transports/redis/layout/pack.ts";
 
 test("what was packed stays as it is when more is packed, as it may not have been sent yet", () => {
   const pack = createPacker();

@@ -1,9 +1,9 @@
 /** What takes more than one page: nothing is left behind, and order is kept. */
 import { Buffer } from "node:buffer";
 import { expect, test } from "vitest";
-import type { Delivery } from "../../../src/exchange.ts";
-import type { Channel } from "../../../src/job.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Delivery } from "../../../src/jobs/exchange.ts";
+import type { Channel } from "../../../src/jobs/job.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { call, held, job, scene, take } from "./model_support.ts";
 import { commands } from "./support.ts";
 

@@ -2,7 +2,7 @@
 import { createClient } from "redis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
 import { free } from "../../web/support/kit.ts";
 import { openProxy, type Proxy } from "../faults/support/proxy.ts";

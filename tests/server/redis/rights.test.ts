@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRelay, every, fixed, type Relay } from "../../../mod.ts";
 import { inRepository } from "../../../scripts/lib/paths.mjs";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
 import { free } from "../../web/support/kit.ts";
 import { type RedisName, type RedisServer, startRedis } from "../support/servers/redis.ts";

@@ -1,8 +1,8 @@
 /** What waiting costs the server, and how soon it ends: commands, connections and subscriptions as the server counts. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createRelay, every } from "../../../mod.ts";
-import type { Delivery, PushJob } from "../../../src/exchange.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Delivery, PushJob } from "../../../src/jobs/exchange.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { redis, type RedisOptions } from "../../../src/transports/redis/mod.ts";
 import { free } from "../../web/support/kit.ts";
 import { type RedisServer, startRedis } from "../support/servers/redis.ts";

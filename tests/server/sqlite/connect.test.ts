@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { connect, type ConnectOptions } from "../../../src/connect.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { call, connection, folder, job, newFile, rejection } from "./support.ts";
 
 async function connected(url: string, options?: ConnectOptions): Promise<Transport> {

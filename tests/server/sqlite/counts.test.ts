@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { CHANNELS } from "../../../src/job.ts";
+import { CHANNELS } from "../../../src/jobs/job.ts";
 import { createFakeRuntime } from "../../../src/testing/mod.ts";
-import type { Delivery } from "../../../src/exchange.ts";
+import type { Delivery } from "../../../src/jobs/exchange.ts";
 import { call, connection, job, newFile, now, open } from "./support.ts";
 
 test("counters equal counts after a random walk of 2,000 operations, lost leases and due times included", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { migrate, SCHEMA_VERSION } from "../../../src/transports/sqlite/schema.ts";
+import { migrate, SCHEMA_VERSION } from "../../../src/transports/sqlite/model/schema.ts";
 import { spawnScript } from "../support/spawn.ts";
 import { call, connection, job, newFile, now, open, rejection } from "./support.ts";
 

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { onTestFinished } from "vitest";
-import type { Call, Delivery, PushJob, ReserveOptions } from "../../../src/exchange.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Call, Delivery, PushJob, ReserveOptions } from "../../../src/jobs/exchange.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { sqlite, type SqliteOptions } from "../../../src/transports/sqlite/mod.ts";
 
 export const call: Call = { deadline: 10_000 };

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { PushJob } from "../../../src/exchange.ts";
-import type { Topics, Transport } from "../../../src/transport.ts";
-import { SCHEMA_VERSION } from "../../../src/transports/sqlite/schema.ts";
+import type { PushJob } from "../../../src/jobs/exchange.ts";
+import type { Topics, Transport } from "../../../src/contract/transport.ts";
+import { SCHEMA_VERSION } from "../../../src/transports/sqlite/model/schema.ts";
 import { call, connection, job, newFile, now, open } from "./support.ts";
 
 const FIRST_SCHEMA = new URL("./fixtures/schema-1.sql", import.meta.url);

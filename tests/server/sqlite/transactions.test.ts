@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
-import type { Transactions, Transport } from "../../../src/transport.ts";
+import type { Transactions, Transport } from "../../../src/contract/transport.ts";
 import { call, connection, job, newFile, now, open, rejection } from "./support.ts";
 
 function abilityOf(transport: Transport): Transactions {

@@ -1,7 +1,7 @@
 /** The conformance suite as tests on a Redis server that its cases share. */
 import { expect, test } from "vitest";
 import { type Case, conformance, type Need, type Subject } from "../../../src/testing/mod.ts";
-import type { Features } from "../../../src/transport.ts";
+import type { Features } from "../../../src/contract/transport.ts";
 import { TOGETHER } from "../../web/support/subjects.ts";
 import { kept } from "./not_yet.ts";
 import { casesOf } from "./real_clock.ts";

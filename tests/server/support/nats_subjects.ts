@@ -1,6 +1,6 @@
 /** NATS JetStream as a subject of the conformance suite. */
 import type { Subject } from "../../../src/testing/mod.ts";
-import type { Features } from "../../../src/transport.ts";
+import type { Features } from "../../../src/contract/transport.ts";
 import { liveSubject, namesOf } from "../../../src/transports/nats/stream/subjects.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import type { NatsServer } from "./servers/nats.ts";

@@ -1,6 +1,6 @@
 /** Redis as a place for cases: keys of its own for each test, on a server whose clock the test moves. */
 import type { FakeRuntime } from "../../../src/testing/mod.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
 import type { Pace } from "../../web/support/kit.ts";
 import { makePlace, type OpenPlace } from "../../web/support/place.ts";

@@ -1,7 +1,7 @@
 /** Redis, standalone and as a Cluster, as subjects of the conformance suite. */
 import type { Runtime } from "../../../src/runtime.ts";
 import type { FakeRuntime, Subject } from "../../../src/testing/mod.ts";
-import type { Features, Transport } from "../../../src/transport.ts";
+import type { Features, Transport } from "../../../src/contract/transport.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
 import type { RedisServer } from "./servers/redis.ts";
 import type { RedisCluster } from "./servers/redis_cluster.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type Runtime, systemRuntime } from "../../../src/runtime.ts";
 import { createFakeRuntime, type Subject } from "../../../src/testing/mod.ts";
-import type { Features } from "../../../src/transport.ts";
+import type { Features } from "../../../src/contract/transport.ts";
 import { sqlite } from "../../../src/transports/sqlite/mod.ts";
 
 /** What the SQLite transport must declare: the table of transports in the design. */

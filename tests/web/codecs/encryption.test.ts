@@ -13,7 +13,7 @@ import {
   UnknownKeyError,
 } from "../../../mod.ts";
 import { aesGcm, gzip, type KeyRing, keyRing, pipeline } from "../../../src/codecs/mod.ts";
-import { readMeta } from "../../../src/record.ts";
+import { readMeta } from "../../../src/jobs/record.ts";
 import { createFakeRuntime } from "../../../src/testing/fake_runtime.ts";
 import { bytes, free, heard, running, textOf } from "../support/kit.ts";
 import { key } from "./support.ts";

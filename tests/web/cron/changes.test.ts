@@ -1,7 +1,7 @@
 /** Which instants a cron expression means where clocks are put forward and back (F130). */
 import { expect, test } from "vitest";
 import { cron } from "../../../src/cron/mod.ts";
-import { nextOf } from "../../../src/schedule.ts";
+import { nextOf } from "../../../src/jobs/schedule.ts";
 
 /** The instants of an expression from `from` on until before `to`, as texts of minutes in UTC. */
 function between(expression: string, timeZone: string, from: string, to: string): readonly string[] {

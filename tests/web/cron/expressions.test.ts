@@ -1,7 +1,7 @@
 /** How cron expressions are read (F130, F133, W84, W85, W87). */
 import { describe, expect, test } from "vitest";
 import { cron } from "../../../src/cron/mod.ts";
-import { nextOf, type StoredRecurrence } from "../../../src/schedule.ts";
+import { nextOf, type StoredRecurrence } from "../../../src/jobs/schedule.ts";
 
 const START = Date.parse("2001-01-01T00:00:00Z");
 

@@ -1,7 +1,7 @@
 /** The transport by hand, as a driver of the seeds: F063 to F070, and the default one. */
 import { expect, it } from "vitest";
 import { createRelay, type Delivery, type Transport } from "../../../mod.ts";
-import { readMeta, writeMeta } from "../../../src/record.ts";
+import { readMeta, writeMeta } from "../../../src/jobs/record.ts";
 import { bytes, free, rejection, running } from "../support/kit.ts";
 import type { OpenPlace, Place } from "../support/place.ts";
 

@@ -14,7 +14,7 @@ import {
   TransportError,
   UnknownJobError,
 } from "../../../mod.ts";
-import { writeMeta } from "../../../src/record.ts";
+import { writeMeta } from "../../../src/jobs/record.ts";
 import { expectDue } from "../support/due.ts";
 import { bytes, free, heard, rejection, running, thrown, wrapped } from "../support/kit.ts";
 import type { OpenPlace } from "../support/place.ts";

@@ -14,7 +14,7 @@ import {
 } from "../../../mod.ts";
 import { aesGcm, gzip, keyRing, pipeline } from "../../../src/codecs/mod.ts";
 import { rich } from "../../../src/codecs/rich.ts";
-import { readMeta } from "../../../src/record.ts";
+import { readMeta } from "../../../src/jobs/record.ts";
 import { systemRuntime } from "../../../src/runtime.ts";
 import { bytes, free, heard, rejection, running, textOf } from "../support/kit.ts";
 import type { OpenPlace } from "../support/place.ts";

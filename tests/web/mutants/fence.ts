@@ -1,5 +1,5 @@
 /** Faults of tokens, leases and losses. */
-import { CHANNELS } from "../../../src/job.ts";
+import { CHANNELS } from "../../../src/jobs/job.ts";
 import { around, type Mutant, settling, watching } from "./mutants.ts";
 
 /** Leases that a reclaim looks at before it gives up. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { conformance } from "../../../src/testing/mod.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { memorySubject } from "../support/subjects.ts";
 import { CALL_MUTANTS } from "./calls.ts";
 import { DEAD_LINK_MUTANTS, pause } from "./dead_link.ts";

@@ -2,8 +2,8 @@
  * Transports with one fault each, made of the sound memory transport: the suite must find each fault, by the case
  * that names it.
  */
-import type { Delivery, PushJob, Settlement } from "../../../src/exchange.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Delivery, PushJob, Settlement } from "../../../src/jobs/exchange.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 
 /** One fault, and the case that must find it. */
 export interface Mutant {

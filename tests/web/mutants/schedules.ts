@@ -1,6 +1,6 @@
 /** Faults of schedules: how they are put, judged, paused and moved on. */
-import type { Schedules } from "../../../src/recurring.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Schedules } from "../../../src/contract/recurring.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { around, type Mutant } from "./mutants.ts";
 
 /** The transport with some of its verbs upon schedules replaced. */

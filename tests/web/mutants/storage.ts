@@ -1,5 +1,5 @@
 /** Faults of what is stored, when it is due, and who may have which id. */
-import type { Channel } from "../../../src/job.ts";
+import type { Channel } from "../../../src/jobs/job.ts";
 import { around, type Mutant, pushing, settling } from "./mutants.ts";
 
 const encoder = new TextEncoder();

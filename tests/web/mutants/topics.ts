@@ -1,8 +1,8 @@
 /** Faults of topics: who gets what, and what one group's doings do to another's. */
-import { CHANNELS } from "../../../src/job.ts";
-import type { Pushed } from "../../../src/exchange.ts";
+import { CHANNELS } from "../../../src/jobs/job.ts";
+import type { Pushed } from "../../../src/jobs/exchange.ts";
 import { groupQueue, partsOf, topicQueue } from "../../../src/names.ts";
-import type { Topics, Transport } from "../../../src/transport.ts";
+import type { Topics, Transport } from "../../../src/contract/transport.ts";
 import { around, type Mutant, watching } from "./mutants.ts";
 
 /** The transport with some of its verbs for topics replaced. */

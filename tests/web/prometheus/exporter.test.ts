@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { createRelay, deadLetter, every, memory, type Relay, reschedule } from "../../../mod.ts";
 import { prometheus, watchQueues } from "../../../src/prometheus/mod.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { free, thrown } from "../support/kit.ts";
 
 type Mails = { readonly mail: ReturnType<typeof free<string>> };

@@ -2,7 +2,7 @@
 import type { Codec, Filter, PushJob } from "../../../mod.ts";
 import { json } from "../../../mod.ts";
 import { pipeline } from "../../../src/codecs/mod.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { around } from "../mutants/mutants.ts";
 import type { Ground } from "./ground.ts";
 import { jobs } from "./tasks.ts";

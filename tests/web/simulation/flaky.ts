@@ -3,9 +3,9 @@
  * is lost. Which of it happens to which call is drawn from a die.
  */
 import { DeadlineExceeded, TransportBusy, TransportClosed } from "../../../src/errors.ts";
-import type { Call, Delivery } from "../../../src/exchange.ts";
+import type { Call, Delivery } from "../../../src/jobs/exchange.ts";
 import type { Runtime } from "../../../src/runtime.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { around } from "../mutants/mutants.ts";
 
 export interface Weather {

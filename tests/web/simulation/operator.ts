@@ -1,8 +1,8 @@
 /** The operator of a world: looks at the store, brings dead jobs back, removes others, and writes down what that did. */
-import { type Channel, CHANNELS, DEAD_CHANNELS, type QueueInfo } from "../../../src/job.ts";
-import { storedJobOf } from "../../../src/record.ts";
+import { type Channel, CHANNELS, DEAD_CHANNELS, type QueueInfo } from "../../../src/jobs/job.ts";
+import { storedJobOf } from "../../../src/jobs/record.ts";
 import type { HistoryLine } from "../../../src/testing/mod.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import type { Written } from "./recorder.ts";
 import { OWN, QUEUES } from "./tasks.ts";
 

@@ -1,6 +1,6 @@
 /** Plays a seed: which world it is, how long it goes on, and which promises its history breaks. */
 import { checkHistory, type HistoryLine } from "../../../src/testing/mod.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import type { Climate } from "./ground.ts";
 import { createWorld } from "./world.ts";
 

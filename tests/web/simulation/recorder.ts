@@ -2,12 +2,12 @@
  * Writes down what a worker or a producer does: a transport and handlers that note each step before they take it and
  * after it, so that a process that is killed in between leaves what it may have done.
  */
-import type { HandlerContext } from "../../../src/context.ts";
-import type { Delivery, Pushed, PushJob, Settled, Settlement } from "../../../src/exchange.ts";
-import { readMeta, writeMeta } from "../../../src/record.ts";
+import type { HandlerContext } from "../../../src/jobs/context.ts";
+import type { Delivery, Pushed, PushJob, Settled, Settlement } from "../../../src/jobs/exchange.ts";
+import { readMeta, writeMeta } from "../../../src/jobs/record.ts";
 import { TransportBusy } from "../../../src/errors.ts";
 import type { HistoryLine } from "../../../src/testing/mod.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { around } from "../mutants/mutants.ts";
 
 /** A line of a history; with `call`, it takes the place of an earlier one of the same call. */

@@ -3,7 +3,7 @@
  * go and are cut off and an operator pauses and resumes. The same seed is the same course.
  */
 import { createRelay, every, memory, type Relay, type Schedules, type Transport } from "../../../mod.ts";
-import { readMeta } from "../../../src/record.ts";
+import { readMeta } from "../../../src/jobs/record.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
 import { createRandom } from "../../../src/testing/fake_runtime.ts";
 import { free, running, wrapped } from "../support/kit.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Schedules } from "../../../src/recurring.ts";
-import type { Transport } from "../../../src/transport.ts";
+import type { Schedules } from "../../../src/contract/recurring.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { wrapped } from "../support/kit.ts";
 import { playSchedules } from "./schedule_world.ts";
 

@@ -1,6 +1,6 @@
 /** What reserve calls that wait are promised, over a store of the test's own, by the fake clock. */
 import { expect } from "vitest";
-import type { Delivery, ReserveOptions } from "../../../src/exchange.ts";
+import type { Delivery, ReserveOptions } from "../../../src/jobs/exchange.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
 import type { Poll, WaitersStore } from "../../../src/store/poll.ts";
 import type { createWaiters, Waiters } from "../../../src/store/waiters.ts";

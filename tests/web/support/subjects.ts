@@ -1,7 +1,7 @@
 /** The shipped transports that run everywhere, as subjects of the conformance suite. */
 import { createFakeRuntime, type Subject } from "../../../src/testing/mod.ts";
-import type { Features, Transport } from "../../../src/transport.ts";
-import { memory } from "../../../src/transports/memory.ts";
+import type { Features, Transport } from "../../../src/contract/transport.ts";
+import { memory } from "../../../src/transports/memory/mod.ts";
 
 /** Many cases at a time share two cores: what is to happen in time gets so many times more of it. */
 export const TOGETHER = 2;

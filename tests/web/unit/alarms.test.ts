@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createAlarms, createLazyAlarms } from "../../../src/alarms.ts";
+import { createAlarms, createLazyAlarms } from "../../../src/flow/alarms.ts";
 import { createFakeRuntime } from "../../../src/testing/fake_runtime.ts";
 
 describe("alarms", () => {

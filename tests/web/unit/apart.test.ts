@@ -1,7 +1,7 @@
 /** One queue in trouble costs the others nothing. */
 import { expect, test } from "vitest";
 import { type Relay, TransportError } from "../../../mod.ts";
-import { memory } from "../../../src/transports/memory.ts";
+import { memory } from "../../../src/transports/memory/mod.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
 import { free, heard, rejection, running, wrapped } from "../support/kit.ts";
 import { makePlace } from "../support/place.ts";

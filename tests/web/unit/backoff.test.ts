@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { delayAfter, exponential, fixed, jittered, linear } from "../../../src/backoff.ts";
+import { delayAfter, exponential, fixed, jittered, linear } from "../../../src/jobs/backoff.ts";
 
 const never = (): number => 0;
 const failure = (attempts: number, lastDelay = 0) => ({ attempts, lastDelay, error: new Error("no") });

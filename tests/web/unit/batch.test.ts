@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createBatcher } from "../../../src/batch.ts";
+import { createBatcher } from "../../../src/flow/batch.ts";
 import { createFakeRuntime } from "../../../src/testing/fake_runtime.ts";
 
 function createRig(options: { maxItems?: number; maxBytes?: number } = {}) {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { json } from "../../../src/json.ts";
+import { json } from "../../../src/payload/json.ts";
 
 test("texts of any length become their own bytes, whatever was written before and behind", () => {
   const values = Array.from({ length: 500 }, (_, number) => "aé€😀".repeat(number % 120) + number);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createEvents } from "../../../src/events.ts";
+import { createEvents } from "../../../src/events/events.ts";
 import { createLink } from "../../../src/worker/link.ts";
 import { heard } from "../support/kit.ts";
 

@@ -1,7 +1,7 @@
 /** What is to be done about a schedule that is due, by its stored tick and the store's clock alone. */
 import { expect, test } from "vitest";
 import { cron } from "../../../src/cron/mod.ts";
-import { every, type Recurrence } from "../../../src/schedule.ts";
+import { every, type Recurrence } from "../../../src/jobs/schedule.ts";
 import { countOf, type Plan, planOf, type Step } from "../../../src/schedules/plan.ts";
 import type { Missed } from "../../../src/schedules/text.ts";
 import { createRandom } from "../../../src/testing/fake_runtime.ts";

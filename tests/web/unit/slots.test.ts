@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createSlots } from "../../../src/slots.ts";
+import { createSlots } from "../../../src/flow/slots.ts";
 
 describe("slots", () => {
   it("keep items by their numbers, and give a number again only when it is free", () => {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { json, raw } from "../../../mod.ts";
-import { createFifo } from "../../../src/fifo.ts";
-import { createGate } from "../../../src/gate.ts";
-import { createHeap } from "../../../src/heap.ts";
-import { createLatch } from "../../../src/latch.ts";
+import { createFifo } from "../../../src/flow/fifo.ts";
+import { createGate } from "../../../src/flow/gate.ts";
+import { createHeap } from "../../../src/flow/heap.ts";
+import { createLatch } from "../../../src/flow/latch.ts";
 import { checkHeaders, checkId, checkName } from "../../../src/names.ts";
-import { errorRecordOf, readMeta } from "../../../src/record.ts";
+import { errorRecordOf, readMeta } from "../../../src/jobs/record.ts";
 import { systemRuntime } from "../../../src/runtime.ts";
-import { after, at, every, nextOf } from "../../../src/schedule.ts";
+import { after, at, every, nextOf } from "../../../src/jobs/schedule.ts";
 import { createMeter } from "../../../src/worker/meter.ts";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);

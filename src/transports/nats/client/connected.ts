@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Alarms, createAlarms } from "../../../alarms.ts";
+import { type Alarms, createAlarms } from "../../../flow/alarms.ts";
 import { errorOf, messageOf, TransportClosed, TransportError } from "../../../errors.ts";
 import { hush } from "../../../promises.ts";
 import { briefly } from "./briefly.ts";

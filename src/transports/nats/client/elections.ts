@@ -8,7 +8,7 @@
  */
 
 import { TransportClosed } from "../../../errors.ts";
-import { type Alarm, type Alarms, createAlarms } from "../../../alarms.ts";
+import { type Alarm, type Alarms, createAlarms } from "../../../flow/alarms.ts";
 import { hush } from "../../../promises.ts";
 import { isOff, isStreamGone, NoResponders, typed, unavailable } from "./errors.ts";
 import type { Settings } from "./options.ts";

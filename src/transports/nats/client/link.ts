@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Alarms } from "../../../alarms.ts";
+import type { Alarms } from "../../../flow/alarms.ts";
 import type { NatsInfo, NatsMessage } from "./connection.ts";
 import type { Elections } from "./elections.ts";
 import type { Settings } from "./options.ts";

@@ -5,10 +5,10 @@
  * @module
  */
 
-import type { Alarms } from "../../../alarms.ts";
+import type { Alarms } from "../../../flow/alarms.ts";
 import { DeadlineExceeded } from "../../../errors.ts";
 import type { Runtime } from "../../../runtime.ts";
-import { createSlots } from "../../../slots.ts";
+import { createSlots } from "../../../flow/slots.ts";
 import type { NatsMessage } from "./connection.ts";
 
 /**

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { type Alarms, createAlarms } from "../../../alarms.ts";
+import { type Alarms, createAlarms } from "../../../flow/alarms.ts";
 import { hush } from "../../../promises.ts";
-import { createSlots, type Slots } from "../../../slots.ts";
+import { createSlots, type Slots } from "../../../flow/slots.ts";
 import type { Link } from "../client/link.ts";
 import { tellAll, WORKING } from "./acknowledge.ts";
 import type { JobRecord } from "./message.ts";

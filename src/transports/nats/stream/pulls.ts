@@ -18,7 +18,7 @@ import type { QueueStream } from "./queue_stream.ts";
 import type { QueueStreams } from "./queue_streams.ts";
 import { Received } from "./received.ts";
 import { liveSubject, type PullState, rawId } from "./subjects.ts";
-import type { Alarm } from "../../../alarms.ts";
+import type { Alarm } from "../../../flow/alarms.ts";
 import { createPulse, type Pulse } from "./pulse.ts";
 
 /** Brings messages in. */

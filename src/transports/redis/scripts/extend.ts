@@ -9,8 +9,8 @@
  * @module
  */
 
-import type { Naming } from "../keys.ts";
-import type { Script } from "../link.ts";
+import type { Naming } from "../layout/keys.ts";
+import type { Script } from "../client/link.ts";
 import { PROBE, script } from "./lua.ts";
 import { FENCE } from "./settle.ts";
 

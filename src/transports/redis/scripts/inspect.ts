@@ -6,8 +6,8 @@
  * @module
  */
 
-import type { Naming } from "../keys.ts";
-import type { Script } from "../link.ts";
+import type { Naming } from "../layout/keys.ts";
+import type { Script } from "../client/link.ts";
 import { BACK, FOREIGN_LEASE, FREE, LOST, script } from "./lua.ts";
 
 /** Channels as numbers, in the order of a job's life. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Naming, Parts } from "../keys.ts";
-import type { Script } from "../link.ts";
+import type { Naming, Parts } from "../layout/keys.ts";
+import type { Script } from "../client/link.ts";
 
 /** A right of a script that others do not have. */
 export type Flag = "allow-oom" | "no-writes";

@@ -12,8 +12,8 @@
  * @module
  */
 
-import type { Naming } from "../keys.ts";
-import type { Script } from "../link.ts";
+import type { Naming } from "../layout/keys.ts";
+import type { Script } from "../client/link.ts";
 import { PROBE, script } from "./lua.ts";
 
 /** Makes the script. */

@@ -14,10 +14,10 @@
  * @module
  */
 
-import type { Naming } from "../keys.ts";
-import type { Script } from "../link.ts";
+import type { Naming } from "../layout/keys.ts";
+import type { Script } from "../client/link.ts";
 import { BACK, FREE, PROBE, script } from "./lua.ts";
-import { TEND } from "./tend.ts";
+import { TEND } from "./maintenance.ts";
 
 /** Bytes of payloads after which an answer is long enough. */
 const ENOUGH = 8 * 1024 * 1024;

@@ -10,8 +10,8 @@
  * @module
  */
 
-import type { Naming } from "../keys.ts";
-import type { Script } from "../link.ts";
+import type { Naming } from "../layout/keys.ts";
+import type { Script } from "../client/link.ts";
 import { BACK, FREE, LOST, PROBE, script } from "./lua.ts";
 
 /** The ways to settle a delivery, as numbers. */

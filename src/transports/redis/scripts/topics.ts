@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Naming } from "../keys.ts";
-import type { Script } from "../link.ts";
+import type { Naming } from "../layout/keys.ts";
+import type { Script } from "../client/link.ts";
 import { script } from "./lua.ts";
 
 /** Jobs that are moved at once. */

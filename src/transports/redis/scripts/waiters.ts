@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Naming } from "../keys.ts";
-import type { Script } from "../link.ts";
+import type { Naming } from "../layout/keys.ts";
+import type { Script } from "../client/link.ts";
 import { script } from "./lua.ts";
 
 /** Registers a client: KEYS bases, ARGV the instance and for how many milliseconds. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { createRelay, type QueueInfo, type Relay } from "../../../../mod.ts";
-import { CHANNELS } from "../../../../src/job.ts";
+import { CHANNELS } from "../../../../src/jobs/job.ts";
 import { systemRuntime } from "../../../../src/runtime.ts";
 import { checkHistory, type HistoryLine } from "../../../../src/testing/mod.ts";
 import { createRecorder } from "../../../web/simulation/recorder.ts";

@@ -1,0 +1,179 @@
+/**
+ * Calls of one tick share a round trip, but never a fate: items gather until the next macrotask and travel together,
+ * and each is told its own result.
+ *
+ * @module
+ */
+
+import { errorOf, TransportBusy } from "../errors.ts";
+import type { Runtime } from "../runtime.ts";
+
+/** How a batch is made up and sent. */
+export interface BatchOptions<Item, Result> {
+  readonly runtime: Runtime;
+  /** Sends a batch within `left` milliseconds; answers in the order of the items. A rejection is every item's result. */
+  readonly send: (items: readonly Item[], left: number) => Promise<readonly (Result | Error)[]>;
+  /** Milliseconds from an item's coming to its result; one that could not be sent in time gets `TransportBusy`. */
+  readonly deadline: number;
+  /** Bytes of an item, which a batch adds up. */
+  readonly sizeOf: (item: Item) => number;
+  readonly maxItems: number;
+  readonly maxBytes: number;
+}
+
+/** An item on its way; opaque. */
+export type Ticket = object;
+
+/** Gathers items. */
+export interface Batcher<Item, Result> {
+  /** Sends the item with the next batch; `done` must not throw, nor take an item back. */
+  add(item: Item, done: (result: Result | Error) => void): Ticket;
+  /** Takes an item back; false when it was sent already. */
+  withdraw(ticket: Ticket): boolean;
+  /** Items that wait or travel. */
+  readonly size: number;
+}
+
+/** Batches under way at once; more gather meanwhile. */
+const MAX_IN_FLIGHT = 4;
+
+interface Pending<Item, Result> {
+  readonly item: Item;
+  readonly since: number;
+  readonly done: (result: Result | Error) => void;
+  /** Sent, or taken back: it can be taken back no more. */
+  gone: boolean;
+}
+
+/** The items that wait, and the counts of all. */
+interface State<Item, Result> {
+  readonly options: BatchOptions<Item, Result>;
+  /** Made once: a function for each timer would be one for each batch. */
+  readonly flush: () => void;
+  gathered: Pending<Item, Result>[];
+  size: number;
+  /** Items among the gathered that were taken back: sorted out all at once, as thousands may share a signal. */
+  withdrawn: number;
+  inFlight: number;
+  hopping: boolean;
+}
+
+/** Makes a batcher. */
+export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>): Batcher<Item, Result> {
+  const state: State<Item, Result> = {
+    options,
+    flush: () => flush(state),
+    gathered: [],
+    size: 0,
+    withdrawn: 0,
+    inFlight: 0,
+    hopping: false,
+  };
+  return {
+    get size(): number {
+      return state.size;
+    },
+    add(item, done) {
+      const pending = { item, done, since: options.runtime.monotonic(), gone: false };
+      state.size++;
+      state.gathered.push(pending);
+      schedule(state);
+      return pending;
+    },
+    withdraw(ticket) {
+      const pending = ticket as Pending<Item, Result>;
+      if (pending.gone) return false;
+      pending.gone = true;
+      state.withdrawn++;
+      state.size--;
+      return true;
+    },
+  };
+}
+
+function schedule<Item, Result>(state: State<Item, Result>): void {
+  if (state.hopping || state.gathered.length === 0 || state.inFlight >= MAX_IN_FLIGHT) return;
+  state.hopping = true;
+  state.options.runtime.timer(0, state.flush);
+}
+
+function flush<Item, Result>(state: State<Item, Result>): void {
+  state.hopping = false;
+  const { gathered, withdrawn } = state;
+  const all = withdrawn === 0 ? gathered : gathered.filter((pending) => !pending.gone);
+  state.gathered = [];
+  state.withdrawn = 0;
+  let start = expire(state, all);
+  while (start < all.length && state.inFlight < MAX_IN_FLIGHT) {
+    const end = endOfBatch(state.options, all, start);
+    travel(state, all.slice(start, end));
+    start = end;
+  }
+  if (start < all.length) state.gathered = [...all.slice(start), ...state.gathered];
+}
+
+/** Refuses the items that waited too long behind others; returns where the rest begins. */
+function expire<Item, Result>(state: State<Item, Result>, all: readonly Pending<Item, Result>[]): number {
+  const { runtime, deadline } = state.options;
+  const oldest = runtime.monotonic() - deadline;
+  let end = 0;
+  for (let pending = all[0]; pending !== undefined && pending.since <= oldest; pending = all[++end]) {
+    state.size--;
+    pending.gone = true;
+    pending.done(
+      new TransportBusy(`The transport took nothing for ${deadline} ms, and others were before this call`),
+    );
+  }
+  return end;
+}
+
+function endOfBatch<Item, Result>(
+  { sizeOf, maxItems, maxBytes }: BatchOptions<Item, Result>,
+  all: readonly Pending<Item, Result>[],
+  start: number,
+): number {
+  let bytes = 0;
+  let end = start;
+  for (; end < all.length && end - start < maxItems; end++) {
+    bytes += sizeOf((all[end] as Pending<Item, Result>).item);
+    if (bytes > maxBytes && end > start) break;
+  }
+  return end;
+}
+
+async function travel<Item, Result>(
+  state: State<Item, Result>,
+  batch: readonly Pending<Item, Result>[],
+): Promise<void> {
+  state.inFlight++;
+  const left = timeLeft(state.options, batch);
+  let results: readonly (Result | Error)[] | Error;
+  try {
+    results = await state.options.send(batch.map(itemOf), left);
+  } catch (error) {
+    results = errorOf(error);
+  }
+  state.inFlight--;
+  state.size -= batch.length;
+  batch.forEach((pending, index) => pending.done(resultAt(results, index)));
+  schedule(state);
+}
+
+/** Milliseconds that the first item of a batch has left. */
+function timeLeft<Item, Result>(
+  { runtime, deadline }: BatchOptions<Item, Result>,
+  batch: readonly Pending<Item, Result>[],
+): number {
+  return deadline - (runtime.monotonic() - (batch[0]?.since ?? 0));
+}
+
+/** The item, which is on its way from now on. */
+function itemOf<Item>(pending: Pending<Item, never>): Item {
+  pending.gone = true;
+  return pending.item;
+}
+
+function resultAt<Result>(results: readonly (Result | Error)[] | Error, index: number): Result | Error {
+  if (results instanceof Error) return results;
+  return results[index] ?? new Error(`A transport answered only ${results.length} items of a batch`);
+}

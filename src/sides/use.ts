@@ -1,0 +1,82 @@
+/**
+ * The list `use` of a relay or handler: checked, and taken apart into its sides.
+ *
+ * @module
+ */
+
+import type { Chain } from "./chain.ts";
+import type { JobEvents } from "../events/events.ts";
+import { type AnyMiddleware, type AroundDispatch, attachTo, isAttaching } from "./middleware.ts";
+import { quote } from "../options.ts";
+
+/** A list by its sides, each in the order of the list. */
+export interface Used {
+  readonly runs: Chain;
+  readonly dispatches: readonly AroundDispatch[];
+  /** Lets those that hear events hear these; of one job, where a name is given. */
+  attach(events: JobEvents, name: string | undefined): Disposable;
+}
+
+/**
+ * Reads a list of middlewares.
+ *
+ * @throws {TypeError} for a value that is no list of them.
+ */
+export function readUse(use: unknown, action: string): Used {
+  if (use === undefined) return NONE;
+  if (!Array.isArray(use)) {
+    throw new TypeError(
+      `Cannot ${action} as 'use' must be a list of middlewares: current value is ${quote(use)}`,
+    );
+  }
+  const list: readonly unknown[] = use;
+  const read = list.map((middleware, index) => readOne(middleware, `${action} as 'use[${index}]'`));
+  return {
+    runs: read.flatMap(({ run }) => run === undefined ? [] : [run]),
+    dispatches: read.flatMap(({ dispatch }) => dispatch === undefined ? [] : [dispatch]),
+    attach: (events, name) => {
+      const attached = read.map(({ middleware }) => attachTo(middleware, events, name));
+      return { [Symbol.dispose]: () => attached.forEach((each) => each?.[Symbol.dispose]()) };
+    },
+  };
+}
+
+const NONE: Used = { runs: [], dispatches: [], attach: () => ({ [Symbol.dispose]: () => undefined }) };
+
+/** The sides, bound to the object that they may be methods of. */
+function readOne(value: unknown, action: string): AnyMiddleware & { readonly middleware: AnyMiddleware } {
+  if (typeof value !== "object" || value === null) {
+    throw new TypeError(`Cannot ${action} must be a middleware: current value is ${quote(value)}`);
+  }
+  const middleware: AnyMiddleware = value;
+  const { run, dispatch } = middleware;
+  for (const [name, side] of Object.entries({ run, dispatch })) {
+    if (side !== undefined && typeof side !== "function") {
+      throw new TypeError(`Cannot ${action} must have a function '${name}': current value is ${quote(side)}`);
+    }
+  }
+  if (run === undefined && dispatch === undefined && !isAttaching(middleware)) {
+    throw new TypeError(`Cannot ${action} must have a side 'run' or 'dispatch', and has neither`);
+  }
+  return {
+    middleware,
+    run: run === undefined ? undefined : sideOf(run.bind(middleware), "run"),
+    dispatch: dispatch === undefined ? undefined : sideOf(dispatch.bind(middleware), "dispatch"),
+  };
+}
+
+/** A side whose answer for `next` is a function. */
+function sideOf<Next, Around>(side: (next: Next) => Around, name: string): (next: Next) => Around {
+  return (next) => {
+    const around = side(next);
+    return typeof around === "function" ? around : refuse(around, name);
+  };
+}
+
+function refuse(side: unknown, name: string): never {
+  throw new TypeError(
+    `Cannot go on as the side '${name}' of a middleware must return a function of its own: current value is ${
+      quote(side)
+    }`,
+  );
+}

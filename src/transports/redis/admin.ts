@@ -1,0 +1,109 @@
+/**
+ * The operator's writes: jobs reloaded or removed, page by page, so that no page holds other calls up.
+ *
+ * @module
+ */
+
+import type { Call, Reloaded, Selection } from "../../jobs/exchange.ts";
+import { type Channel, DEAD_CHANNELS, type DeadChannel } from "../../jobs/job.ts";
+import { partsOf } from "../../names.ts";
+import { type Context, replies, timer } from "./context.ts";
+import type { Argument, Reply, Script } from "./client/link.ts";
+import { CHANNEL } from "./scripts/inspect.ts";
+
+/** Ids that one script searches for: their payloads may be large. */
+const MAX_IDS = 100;
+
+/** The counts of all pages together. */
+interface Walked {
+  readonly changed: number;
+  readonly taken: number;
+}
+
+/** Removes jobs of a channel; how many. */
+export async function removeJobs(
+  context: Context,
+  script: Script,
+  queue: string,
+  channel: Channel,
+  select: Selection,
+  call: Call,
+): Promise<number> {
+  if (isNone(channel, select)) return 0;
+  return (await walk(context, script, "remove jobs", queue, channel, select, "0", call)).changed;
+}
+
+/** Live jobs have no reason and no time of death. */
+function isNone(channel: Channel, select: Selection): boolean {
+  if (select === "all" || "ids" in select || DEAD_CHANNELS.some((dead) => dead === channel)) return false;
+  return select.reason !== undefined || select.before !== undefined;
+}
+
+/** Returns dead jobs to work. */
+export async function reloadJobs(
+  context: Context,
+  script: Script,
+  queue: string,
+  channel: DeadChannel,
+  select: Selection,
+  call: Call & { readonly reset: boolean },
+): Promise<Reloaded> {
+  const reset = call.reset ? "1" : "0";
+  const { changed, taken } = await walk(context, script, "reload jobs", queue, channel, select, reset, call);
+  return { reloaded: changed, taken };
+}
+
+async function walk(
+  context: Context,
+  script: Script,
+  action: string,
+  queue: string,
+  channel: Channel,
+  select: Selection,
+  reset: string,
+  call: Call,
+): Promise<Walked> {
+  call.signal?.throwIfAborted();
+  const rest = timer(context.runtime, action, call);
+  let changed = 0;
+  let taken = 0;
+  for (const [kind, chosen] of choices(select)) {
+    let next: readonly Argument[] | undefined = ["", "", "0"];
+    let last: readonly Argument[] = ["", "", ""];
+    while (next !== undefined) {
+      const args: readonly Argument[] = [
+        String(CHANNEL[channel]),
+        ...next,
+        ...last,
+        context.pack(chosen),
+        kind,
+        reset,
+        partsOf(queue).topic ?? queue,
+      ];
+      const reply = replies(await context.link.run(script, [context.keys.base(queue)], args, rest()));
+      changed += Number(reply[0]);
+      taken += Number(reply[1]);
+      next = Array.isArray(reply[2]) ? textsIn(reply[2]) : undefined;
+      last = textsIn(replies(reply[3]));
+    }
+  }
+  return { changed, taken };
+}
+
+/** The chosen jobs, in pages. */
+function choices(
+  select: Selection,
+): readonly (readonly [kind: string, chosen: readonly (string | number | undefined)[]])[] {
+  if (select === "all") return [["filter", []]];
+  if (!("ids" in select)) return [["filter", [select.name, select.reason, select.before]]];
+  const ids = [...new Set(select.ids)];
+  const pages: (readonly [string, readonly string[]])[] = [];
+  for (let start = 0; start < ids.length; start += MAX_IDS) {
+    pages.push(["ids", ids.slice(start, start + MAX_IDS)]);
+  }
+  return pages;
+}
+
+function textsIn(values: readonly Reply[]): readonly Argument[] {
+  return values.map((value) => value instanceof Uint8Array ? value : String(value));
+}

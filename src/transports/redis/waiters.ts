@@ -1,0 +1,173 @@
+/**
+ * Reserve calls that wait, and the ways in which they learn of jobs: notifications over the shard channels of their
+ * queues, and, as a notification may be missed, a check from time to time that costs two commands for all queues
+ * together.
+ *
+ * @module
+ */
+
+import { TransportClosed, TransportError } from "../../errors.ts";
+import type { Delivery, PushJob } from "../../jobs/exchange.ts";
+import type { Runtime } from "../../runtime.ts";
+import type { Poll, Slept } from "../../store/poll.ts";
+import { createWaiters, type Waiters } from "../../store/waiters.ts";
+import { type Looks, REGISTERED } from "./waiters_poll.ts";
+import { check } from "./waiters_checks.ts";
+import { ConnectionLost, isAnswer, refusedBy } from "./errors.ts";
+import type { Link, Listening } from "./client/link.ts";
+import { createOrder } from "./reserve_order.ts";
+
+/** The parts of the waiting. */
+export interface WaitingOptions {
+  readonly name: string;
+  readonly runtime: Runtime;
+  readonly link: Link;
+  readonly looks: Looks;
+  /** Milliseconds at most between two checks while a call waits. */
+  readonly check: number;
+  /** Gives deliveries back that no call waits for any more. */
+  readonly giveBack: (deliveries: readonly Delivery[]) => Promise<void>;
+}
+
+/** Reserve calls, and how they are woken by this process. */
+export interface Waiting extends Pick<Waiters, "reserve" | "notify" | "called"> {
+  /**
+   * The queues of these jobs for which a call of this process sleeps: once they are sent, it is woken by `called`, and
+   * polls right behind them, without the way of a notification there and back.
+   */
+  awaited(jobs: readonly PushJob[]): ReadonlySet<string>;
+  /** Ends all of them, and resolves when the deliveries that were still under way have been given back. */
+  close(): Promise<void>;
+}
+
+/** The known state of a queue that is waited for. */
+interface Station {
+  readonly queue: string;
+  readonly listening: Listening;
+  /** As in `attempt.ts`. */
+  seen: string;
+  /** When this client registered as waiting, by the monotonic clock; 0: never. */
+  registered: number;
+}
+
+/** Milliseconds that commands may take that no call waits for, and the same at the end. */
+const PATIENCE = 5_000;
+const FAREWELL = 1_000;
+/**
+ * A server's clock may be set, a machine that sleeps stops ours, and a master may become a replica, which answers the
+ * checks as before: every so many checks the clock is asked for.
+ */
+const CLOCK_CHECKS = 6;
+/** Milliseconds after which a queue is polled again that a poll left with something to do, as that is done in pages. */
+const BREATH = 25;
+
+/** Makes the waiting of a transport. */
+export function createWaiting(
+  { name, runtime, link, looks, check: every, giveBack }: WaitingOptions,
+): Waiting {
+  const stations = new Map<string, Station>();
+  /** Checks since the server's clock was seen. */
+  let unclocked = 0;
+
+  const order = createOrder({ poll, giveBack });
+  const waiters = createWaiters(runtime, {
+    poll: (asked) => void order.poll(asked).catch((error) => asked.failed(error)),
+    giveBack: order.giveBack,
+    check: { every: () => every, run: (slept) => checkNow(slept()) },
+    watch(queues) {
+      for (const queue of queues) stations.set(queue, stationOf(queue));
+    },
+    leave,
+    // A notification that is not passed on is made up for by the checks of the others.
+    pass: (queue) => void looks.pass(queue, { deadline: PATIENCE }).catch(() => undefined),
+  });
+
+  async function poll({ queues, options, waits, done }: Poll): Promise<void> {
+    const { limit, slots, lease, deadline } = options;
+    // Not the caller's signal: the answer to a script that was sent is wanted in any case.
+    const found = await looks.attempt(queues, { limit, slots, lease, deadline, register: waits });
+    const { deliveries, quiet, now, fault } = found;
+    if (fault !== undefined) {
+      // Deliveries of other queues go back.
+      if (deliveries.length > 0) await giveBack(deliveries);
+      throw fault;
+    }
+    unclocked = 0;
+    const registered = runtime.monotonic();
+    const next = quiet.map(({ next, seen }, index) => {
+      const station = stations.get(queues[index] ?? "");
+      if (station !== undefined) Object.assign(station, { seen, registered });
+      return next <= now ? now + BREATH : next;
+    });
+    done({ deliveries, now, next: deliveries.length > 0 ? undefined : next });
+  }
+
+  function stationOf(queue: string): Station {
+    const listening = link.listen(looks.bell(queue), {
+      heard: (message) => message === "" ? waiters.notify([queue]) : waiters.called([queue]),
+      lost: () => waiters.fail(queue, unavailable(name)),
+    });
+    // A poll that may have come to the server before the channel could be heard has to be repeated.
+    void listening.known.then((heard) => {
+      if (heard && (!link.ordered || waiters.isEmpty(queue))) waiters.notify([queue]);
+    });
+    return { queue, listening, seen: "0-0", registered: 0 };
+  }
+
+  async function checkNow({ queues, deadline: left }: Slept): Promise<void> {
+    const deadline = Math.min(PATIENCE, left);
+    const [first] = queues;
+    if (first !== undefined && ++unclocked >= CLOCK_CHECKS) {
+      waiters.tell(await looks.clock(first, { deadline }));
+      unclocked = 0;
+    }
+    const watched = queues.flatMap((queue) => stations.get(queue) ?? []);
+    for (const { queue, next, fresh } of await check(link, looks, watched, deadline)) {
+      waiters.expect(queue, next);
+      if (fresh) waiters.notify([queue]);
+    }
+    const now = runtime.monotonic();
+    const old = watched.filter(({ registered }) => registered < now - REGISTERED / 2);
+    if (old.length === 0) return;
+    for (const station of old) station.registered = now;
+    await looks.renew(old.map(({ queue }) => queue), { deadline: PATIENCE });
+  }
+
+  async function leave(queues: readonly string[], closing: boolean): Promise<void> {
+    const left = queues.flatMap((queue) => stations.get(queue) ?? []);
+    for (const { queue, listening } of left) {
+      stations.delete(queue);
+      listening.leave();
+    }
+    const registered = left.filter((station) => station.registered > 0).map(({ queue }) => queue);
+    if (registered.length === 0 || !link.reachable) return;
+    // A registration that stays runs out by itself.
+    await looks.unregister(registered, { deadline: closing ? FAREWELL : PATIENCE }).catch(() => undefined);
+  }
+
+  return {
+    reserve: waiters.reserve,
+    notify: waiters.notify,
+    called: waiters.called,
+    awaited(jobs) {
+      const queues = new Set<string>();
+      for (const { queue, at, delay = 0 } of jobs) if (at === undefined && delay <= 0) queues.add(queue);
+      return new Set([...queues].filter(waiters.isAwaited));
+    },
+    close: () => waiters.close(new TransportClosed(name)),
+  };
+}
+
+function unavailable(name: string, cause?: unknown): TransportError {
+  return new TransportError("TRANSPORT_UNAVAILABLE", `Cannot use ${name} as its connection was lost`, {
+    cause,
+  });
+}
+
+/** A reserve that was not answered has no outcome that a caller must know: it failed, and its jobs come back. */
+export function typed(name: string, error: unknown): unknown {
+  if (isAnswer(error)) return refusedBy(name, error);
+  if (!(error instanceof ConnectionLost)) return error;
+  if (error.cause instanceof TransportClosed) return error.cause;
+  return unavailable(name, error);
+}

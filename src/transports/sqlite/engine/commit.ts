@@ -1,0 +1,146 @@
+/**
+ * One transaction, and so one fsync, for all calls that are there. They are carried out in the order in which they
+ * were made; when one fails, nothing was done, and each is done alone.
+ *
+ * @module
+ */
+
+import { explain, isBusy, isFull, isLost } from "../errors.ts";
+import type { Session } from "../context.ts";
+import { type Operation, type Place, transact } from "./transact.ts";
+
+/** Carries out operations. */
+export interface Committer {
+  submit(operation: Operation): void;
+  /** Ends everything; waiting calls fail with the error that `reason` makes. */
+  close(reason: () => unknown): Promise<void>;
+}
+
+interface Item {
+  readonly operation: Operation;
+  /** It failed in company, and now goes alone. */
+  alone: boolean;
+  /** It found the disk full once. */
+  relieved: boolean;
+}
+
+/** Items of one transaction, unless a single call has more: some milliseconds, in which no timer fires. */
+const MAX_ITEMS = 2_000;
+/** The first and the longest pause before a locked database is tried again, in milliseconds. */
+const FIRST_PAUSE = 0.5;
+const LAST_PAUSE = 8;
+const PAUSE_GROWTH = 1.6;
+
+/** Makes a committer. */
+export function createCommitter(place: Place): Committer {
+  const { connection, runtime, waiting: calls } = place;
+  const closing = new AbortController();
+  let waiting: Item[] = [];
+  let working: Promise<void> | undefined;
+
+  async function work(): Promise<void> {
+    try {
+      for (let pause = FIRST_PAUSE; waiting.length > 0;) {
+        // Lets everything that belongs to this tick come along, and timers fire between two transactions.
+        await runtime.sleep(0, closing.signal);
+        if (attempt()) {
+          pause = FIRST_PAUSE;
+          continue;
+        }
+        const first = waiting.reduce((least, { operation }) => Math.min(least, operation.deadline), Infinity);
+        const jittered = pause * (0.5 + runtime.random());
+        await runtime.sleep(Math.max(0, Math.min(jittered, first - runtime.monotonic())), closing.signal);
+        pause = Math.min(LAST_PAUSE, pause * PAUSE_GROWTH);
+      }
+    } catch (error) {
+      if (!closing.signal.aborted) throw error;
+    } finally {
+      working = undefined;
+    }
+  }
+
+  /** Carries out the next group; false when the database is locked. */
+  function attempt(): boolean {
+    const group = take();
+    if (group.length === 0) return true;
+    let session: Session | undefined;
+    try {
+      session = connection.session();
+      const operations = group.map(({ operation }) => operation);
+      try {
+        transact(place, session, operations);
+        connection.space.forget();
+        if (connection.space.isTight()) connection.relieve();
+      } finally {
+        for (const operation of operations.slice(group.length)) group.push(itemOf(operation));
+      }
+    } catch (error) {
+      if (isBusy(error)) return postpone(group, error);
+      excuse(group, error, session);
+    }
+    if (session !== undefined) calls.rest(session);
+    return true;
+  }
+
+  function take(): Item[] {
+    waiting = waiting.filter(({ operation }) => !operation.over);
+    let count = 0;
+    for (let size = 0; count < waiting.length; count++) {
+      const item = waiting[count];
+      if (item === undefined || (count > 0 && item.alone)) break;
+      size += item.operation.size;
+      if (count > 0 && size > MAX_ITEMS) break;
+      if (item.alone) return waiting.splice(0, 1);
+    }
+    return waiting.splice(0, count);
+  }
+
+  function postpone(group: Item[], error: unknown): false {
+    const now = runtime.monotonic();
+    waiting = [...group, ...waiting].filter(({ operation }) => {
+      if (operation.over) return false;
+      if (operation.deadline > now) return true;
+      operation.fail(explain(error, connection.label));
+      return false;
+    });
+    return false;
+  }
+
+  /**
+   * A group that failed goes one by one; a call that fails alone is told so, but for a full disk that may yield some
+   * space.
+   */
+  function excuse(group: Item[], error: unknown, session: Session | undefined): void {
+    const [first] = group;
+    if (first === undefined) return;
+    if (session !== undefined && group.length > 1) {
+      for (const item of group) item.alone = true;
+      waiting.unshift(...group);
+      return;
+    }
+    if (isFull(error) && !first.relieved) {
+      connection.relieve();
+      for (const item of group) item.relieved = item.alone = true;
+      waiting.unshift(...group);
+      return;
+    }
+    if (isLost(error)) connection.drop();
+    for (const { operation } of group) operation.fail(explain(error, connection.label));
+  }
+
+  return {
+    submit(operation) {
+      waiting.push(itemOf(operation));
+      working ??= work();
+    },
+    async close(reason) {
+      closing.abort();
+      for (const { operation } of waiting.splice(0)) if (!operation.over) operation.fail(reason());
+      await working;
+    },
+  };
+}
+
+function itemOf(operation: Operation): Item {
+  return { operation, alone: false, relieved: false };
+}

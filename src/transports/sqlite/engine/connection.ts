@@ -1,0 +1,189 @@
+/**
+ * The connection: opened by the first call that needs it and anew after it was lost, so that a wrong path is told by a
+ * rejection, and mended by making it right.
+ *
+ * @module
+ */
+
+import { statSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { TransportBusy, TransportError } from "../../../errors.ts";
+import { type Database, fileOf, integerOf, inTransaction, textOf } from "./driver.ts";
+import type { Settings } from "../options.ts";
+import { migrate } from "../model/schema.ts";
+import { createSession, type Session } from "../context.ts";
+import { createSpace, type Space } from "./space.ts";
+
+/** The way to the database. */
+export interface Connection {
+  /** The name in messages of the database. */
+  readonly label: string;
+  /** Whether other connections see it. */
+  readonly shared: boolean;
+  /**
+   * Opens, brings the schema up to date, or throws SQLite's error; busy while a user's transaction is in the way.
+   * Opens anew when another file stands where the open one stood: SQLite would go on with the one that was deleted, and
+   * jobs that are stored there are lost.
+   */
+  session(): Session;
+  /** Whether other connections can put something in. */
+  readonly probes: boolean;
+  /** The absolute path of the file that is open; empty for a database in memory. */
+  file(): string;
+  /** A number that changes when others committed; the number before, where it cannot be told now. */
+  version(): number;
+  /** The room that is left. */
+  readonly space: Space;
+  /** Empties the log into the file, which gives a full disk its space back where that can be. */
+  relieve(): void;
+  /** Empties a log that has grown, where nothing else is to be done. */
+  tidy(): void;
+  /** Drops a connection that is of no more use. */
+  drop(): void;
+  close(): void;
+}
+
+/** Kibibytes of pages in memory: the hot ends of the indexes of a queue of a million. */
+const CACHE = 16 * 1024;
+/** Bytes to which the log is cut when it begins anew, and beyond which it is emptied where nothing is to be done. */
+const LOG_BYTES = 4 * 1024 * 1024;
+/** The version of a file that is not there any more: none that SQLite gives. */
+const REPLACED = -1;
+
+/** Makes a connection; opens nothing yet. */
+export function createConnection(settings: Settings): Connection {
+  const { client, runtime } = settings;
+  const clientFile = client === undefined ? "" : fileOf(client);
+  const path = clientFile === "" ? settings.path : clientFile;
+  const borrowed = client !== undefined && clientFile === "" ? client : undefined;
+  const shared = borrowed === undefined && !isMemory(path);
+  const label = path === "" ? ":memory:" : path;
+
+  let session: Session | undefined;
+  let file = "";
+  let identity: Identity | undefined;
+  let version = 0;
+  const space = createSpace({ maxBytes: settings.maxBytes, label, file: () => file, runtime });
+
+  function open(): Session {
+    const database = borrowed ?? openFile(path);
+    try {
+      if (borrowed === undefined) prepareFile(database, settings.durability);
+      migrate(database, label, Math.floor(runtime.now()));
+      file = fileOf(database);
+      identity = identityOf(file);
+      return createSession(database, space);
+    } catch (error) {
+      if (borrowed === undefined) database.close();
+      throw error;
+    }
+  }
+
+  function isReplaced(): boolean {
+    return shared && !isSame(identity, identityOf(file));
+  }
+
+  function emptyLog(): void {
+    space.forget();
+    try {
+      if (shared) session?.database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // Others are at it, or there is no space: it is emptied another time.
+    }
+  }
+
+  function drop(): void {
+    const dropped = session?.database;
+    session = undefined;
+    if (dropped === undefined || dropped === borrowed) return;
+    try {
+      dropped.close();
+    } catch {
+      // It was closed before.
+    }
+  }
+
+  return {
+    label,
+    shared,
+    probes: shared || borrowed !== undefined,
+    session() {
+      if (borrowed !== undefined && inTransaction(borrowed)) {
+        throw new TransportBusy(
+          "Cannot use the database as a transaction of its owner is open on the only connection to it",
+        );
+      }
+      if (session !== undefined && isReplaced()) {
+        drop();
+        throw new TransportError(
+          "TRANSPORT_UNAVAILABLE",
+          `Cannot use '${label}' as the file was moved or deleted while it was open: the next call opens what stands there now, or makes it anew`,
+        );
+      }
+      session ??= open();
+      return session;
+    },
+    file: () => file,
+    version() {
+      if (session === undefined || (borrowed !== undefined && inTransaction(borrowed))) return version;
+      // Waiting reserve calls shall ask, and so open the other file.
+      if (isReplaced()) return version = REPLACED;
+      // On a connection of its own only others' commits count; on a borrowed one the owner's statements do.
+      const sql = borrowed === undefined ? "PRAGMA data_version" : "SELECT total_changes() AS data_version";
+      version = integerOf(session.statement(sql).get()?.data_version);
+      return version;
+    },
+    space,
+    relieve: emptyLog,
+    tidy() {
+      const log = shared && session !== undefined
+        ? statSync(`${file}-wal`, { throwIfNoEntry: false })
+        : undefined;
+      if (log !== undefined && log.size > LOG_BYTES) emptyLog();
+    },
+    drop,
+    close() {
+      emptyLog();
+      drop();
+    },
+  };
+}
+
+/** A file that no other connection can see. */
+function isMemory(path: string): boolean {
+  return path === "" || path === ":memory:" || /^file::memory:|^file:.*[?&]mode=memory\b/.test(path);
+}
+
+/** The identity of a file, as another may stand at the same path. */
+interface Identity {
+  readonly dev: number;
+  readonly ino: number;
+}
+
+/** Undefined for a file that is not there, or must not be looked at. */
+function identityOf(file: string): Identity | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+function isSame(a: Identity | undefined, b: Identity | undefined): boolean {
+  return a?.dev === b?.dev && a?.ino === b?.ino;
+}
+
+function openFile(path: string): Database {
+  return new DatabaseSync(path);
+}
+
+function prepareFile(database: Database, durability: "full" | "normal"): void {
+  // The driver is synchronous: to wait inside of it would stop every heartbeat of this process.
+  database.exec("PRAGMA busy_timeout = 0");
+  database.exec(`PRAGMA cache_size = -${CACHE}`);
+  const mode = textOf(database.prepare("PRAGMA journal_mode").get()?.journal_mode);
+  if (mode !== "wal" && mode !== "memory") database.prepare("PRAGMA journal_mode = WAL").get();
+  database.exec(`PRAGMA synchronous = ${durability}`);
+  // SQLite would keep the log at the greatest size that it ever had.
+  database.prepare(`PRAGMA journal_size_limit = ${LOG_BYTES}`).get();
+}
