@@ -13,6 +13,7 @@ const long = [
   "{accidents,promises}_sqlite.test.ts",
   "*_redis.test.ts",
   "blocked_nats.test.ts",
+  "codecs_process.test.ts",
   "servers/*.test.ts",
   "faults/{clock,crashed,killed,leases,locked,poison,revoked,throng,ticks}.test.ts",
   "examples/killed.test.ts",
@@ -28,11 +29,14 @@ const long = [
 const seeds = ["tests/web/simulation/**"];
 /** What another Node would say again: SQLite, sockets and TLS are what differs between its versions. */
 const again = [
+  "{adapter_attempts,blocked,config}.test.ts",
   "{bad-input,features}_*.test.ts",
+  "{cli,otel,prometheus}/*.test.ts",
   "examples/*.test.ts",
   "faults/*.test.ts",
   "nats/{bad_input,clock,frames,server}.test.ts",
-  "redis/{full,guest,pack}.test.ts",
+  "sqlite/full.test.ts",
+  "redis/{full,full_scene,guest,pack,replicas}.test.ts",
 ].map((files) => `tests/server/${files}`);
 const othersOfNode = ["node22", "node26"];
 
@@ -40,30 +44,29 @@ const othersOfNode = ["node22", "node26"];
  * Every suite, in the order of running: which folders, on which runtime, with which flags, for how long at most.
  * Under Deno the pool of threads reports false errors; under Bun the pool of forks fails.
  *
+ * `beside`: nothing in it goes by the real clock, so that it runs beside a suite that mostly waits.
  * `all`: the suite runs with `--all` only. `storms`: with `--all`, and when a file of that transport changed since the
  * last complete run.
  */
 export const suites = [
-  { name: "house", title: "house", runtime: "node24", folders: ["tests/house/"], timeout: 15 * minute },
-  ...["redis", "nats"].map((transport) => ({
-    // Servers are killed and links cut here, which takes minutes and says the same on every runtime.
-    name: `storms-${transport}`,
-    title: `storms, ${transport}`,
-    storms: transport,
+  {
+    name: "house",
+    title: "house",
     runtime: "node24",
-    folders: [`tests/faults/${transport}`],
-    args: ["--maxWorkers=2", "--testTimeout=180000"],
-    timeout: 20 * minute,
-  })),
+    folders: ["tests/house/"],
+    beside: true,
+    timeout: 15 * minute,
+  },
   ...["node22", "node24", "node26", "deno", "bun"].map((runtime) => ({
     // Nothing here outlives its test, so that files need no process or thread of their own.
     name: runtime,
     folders: ["tests/web/"],
     ...flagsOf(runtime, ["--no-isolate"]),
     spares: othersOfNode.includes(runtime) ? seeds : [],
+    beside: true,
     timeout: 15 * minute,
   })),
-  ...["node22", "node24", "node26", "deno", "bun"].map((runtime) => ({
+  ...["node24", "node22", "node26", "deno", "bun"].map((runtime) => ({
     // Half of it is waiting for servers and processes, so that more files run at a time than there are cores.
     name: `server-${runtime}`,
     title: `server, ${runtime}`,
@@ -96,6 +99,16 @@ export const suites = [
     all: true,
     timeout: 15 * minute,
   },
+  ...["redis", "nats"].map((transport) => ({
+    // Servers are killed and links cut here, which takes minutes and says the same on every runtime.
+    name: `storms-${transport}`,
+    title: `storms, ${transport}`,
+    storms: transport,
+    runtime: "node24",
+    folders: [`tests/faults/${transport}`],
+    args: ["--maxWorkers=2", "--testTimeout=180000"],
+    timeout: 20 * minute,
+  })),
   {
     // vitest itself runs on Node and drives workerd.
     name: "workerd",
@@ -104,6 +117,7 @@ export const suites = [
     args: ["--config", workerdConfig],
     // An error thrown by a timer after its test is printed by workerd and seen by nobody else.
     crash: /^uncaught exception/m,
+    beside: true,
     timeout: 15 * minute,
   },
   {
@@ -112,6 +126,7 @@ export const suites = [
     title: "least versions",
     runtime: "node24",
     folders: ["tests/least/"],
+    beside: true,
     timeout: 15 * minute,
   },
   {
@@ -120,6 +135,7 @@ export const suites = [
     runtime: "workerd",
     host: "node24",
     folders: ["tests/workerd/"],
+    beside: true,
     timeout: 5 * minute,
   },
 ];
