@@ -60,6 +60,23 @@ test("no file imports itself by a circle", () => {
   expect(circles).toEqual([]);
 });
 
+test("no chain of imports within the transport of NATS has more than nine files", () => {
+  const chains = new Map<string, readonly string[]>();
+  const chainOf = (file: string): readonly string[] => {
+    const known = chains.get(file);
+    if (known !== undefined) return known;
+    const below = [...house.get(file) ?? []].filter((target) => target.startsWith("src/transports/nats/"));
+    const longest = below.map(chainOf).reduce((a, b) => b.length > a.length ? b : a, []);
+    chains.set(file, [file, ...longest]);
+    return [file, ...longest];
+  };
+  expect(chainOf("src/transports/nats/mod.ts").length).toBeGreaterThan(1);
+  expect(
+    [...house.keys()].map(chainOf).filter(({ length }) => length > 9)
+      .filter(([file]) => file?.startsWith("src/transports/nats/")),
+  ).toEqual([]);
+});
+
 test("no file in src has more than 400 lines", () => {
   const lines = (file: string): number =>
     readFileSync(inRepository(file), "utf8").trimEnd().split("\n").length;

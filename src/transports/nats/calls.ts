@@ -10,7 +10,7 @@ import { DeadlineExceeded, TransportClosed, TransportError } from "../../errors.
 import type { Call } from "../../jobs/exchange.ts";
 import { unlessAborted } from "../../promises.ts";
 import { AnswerLost, isStreamGone, typed } from "./client/errors.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "./stream/context.ts";
 import { inOrder } from "./stream/call_order.ts";
 
 /** Listens for the end of a wait from outside; returns a function that ends the listening. */

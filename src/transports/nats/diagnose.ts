@@ -6,7 +6,7 @@
 
 import { type Diagnosis, type Finding, room, unseen, well } from "../../contract/diagnosis.ts";
 import { FAULT, isFault } from "./client/errors.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "./stream/context.ts";
 import { streamNames } from "./inspect.ts";
 import { queueOf, type StreamConfig } from "./stream/config_check.ts";
 import { timeOf } from "./stream/message.ts";

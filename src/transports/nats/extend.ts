@@ -5,11 +5,11 @@
  */
 
 import { errorOf } from "../../errors.ts";
-import type { Extended, Extension } from "../../jobs/exchange.ts";
-import type { Context } from "./context.ts";
+import type { Extended, Extension } from "../../exchange.ts";
+import type { Context } from "./stream/context.ts";
 import { tellAll, WORKING } from "./stream/acknowledge.ts";
-import type { Held } from "./stream/deliveries.ts";
 import { each, storedAt } from "./stream/read.ts";
+import type { Held } from "./stream/received.ts";
 
 /** A lease that the server was told of. */
 interface Told {

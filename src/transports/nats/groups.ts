@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Context } from "./context.ts";
+import type { Context } from "./stream/context.ts";
 import { replace, single } from "./stream/compare_and_set.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 

@@ -9,7 +9,7 @@ import type { Channel, DeadChannel, QueueInfo } from "../../jobs/job.ts";
 import { groupQueue, partsOf } from "../../names.ts";
 import { FAULT, isFault } from "./client/errors.ts";
 import { wrongCursor } from "../../guard/checks.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "./stream/context.ts";
 import { readGroups } from "./groups.ts";
 import { queueOf } from "./stream/config_check.ts";
 import { countOf, nextIn, stateOf, statesOf } from "./stream/consumer_state.ts";

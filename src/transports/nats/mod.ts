@@ -39,9 +39,10 @@ import type {
   NatsSubscription,
 } from "./client/connection.ts";
 import { createLink } from "./client/connected.ts";
-import { type NatsOptions, type Settings, settingsOf } from "./client/options.ts";
+import type { Settings } from "./client/link.ts";
+import { type NatsOptions, settingsOf } from "./client/options.ts";
 import { type Calls, createCalls } from "./calls.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "./stream/context.ts";
 import { diagnose } from "./diagnose.ts";
 import { extendAll } from "./extend.ts";
 import { getJobs, infoOf, listJobs, queueNames } from "./inspect.ts";

@@ -6,7 +6,7 @@
 
 import type { PushJob } from "../../jobs/exchange.ts";
 import { groupQueue, partsOf } from "../../names.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "./stream/context.ts";
 import { isTopic, readGroups } from "./groups.ts";
 import type { JobRecord, Marks } from "./stream/message.ts";
 import type { Message } from "./stream/publish.ts";

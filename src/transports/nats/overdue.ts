@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Context } from "./context.ts";
+import type { Context } from "./stream/context.ts";
 import { replace, single } from "./stream/compare_and_set.ts";
 import { type Stored } from "./stream/message.ts";
 import { successorOf } from "./stream/moves.ts";

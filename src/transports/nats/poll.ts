@@ -5,13 +5,12 @@
  * @module
  */
 
-import type { Context } from "./context.ts";
+import type { Context } from "./stream/context.ts";
 import { giveBack, takeBack } from "./returned.ts";
 import { HEARD_OF, LAG, longer, nextIn, stateOf } from "./stream/consumer_state.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import type { Received } from "./stream/received.ts";
+import { isWorthHanding, type Received, worthUntil } from "./stream/received.ts";
 import type { PullState } from "./stream/subjects.ts";
-import { isWorthHanding, worthUntil } from "./waiters.ts";
 
 /** The jobs that are wanted of one queue. */
 interface Want {

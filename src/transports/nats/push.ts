@@ -4,21 +4,23 @@
  * @module
  */
 
-import { errorOf, RelevoError } from "../../errors.ts";
-import type { Pushed, PushJob } from "../../jobs/exchange.ts";
+import { AtomicLimitError, errorOf, RelevoError } from "../../errors.ts";
+import type { Pushed, PushJob } from "../../exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
-import type { Context } from "./context.ts";
+import type { Context } from "./stream/context.ts";
 import { isTopic } from "./groups.ts";
 import { freed, messagesOf, type Target, targetOf } from "./new_jobs.ts";
-import { checkAtomic, pushAtomic } from "./push_atomic.ts";
-import { partOf } from "./stream/batch.ts";
-import { type Message, publish, type Receipt } from "./stream/publish.ts";
+import { createShared, MAX_BATCH, partOf, type Shared } from "./stream/batch.ts";
+import { pack } from "./stream/message.ts";
+import { type Message, publish, type Receipt, tooLarge } from "./stream/publish.ts";
 import { liveOf } from "./stream/read.ts";
-import { createShared, type Shared } from "./stream/shared.ts";
 import { sweepTopic } from "./topics.ts";
 
 /** Times that a job is sent which is refused though its id is free by the time that its live message is read. */
 const TRIES = 10;
+
+/** Times that a batch is sent which is refused though no id is taken. */
+const BATCH_TRIES = 20;
 
 /** Stores jobs; an answer for each. */
 export async function pushJobs(
@@ -156,4 +158,61 @@ async function afterwards(
       if (!(error instanceof RelevoError) && !(error instanceof AnswerLost)) throw error;
     }
   }
+}
+
+/** Refuses jobs of several streams, before anything is sent. */
+function checkAtomic({ streams }: Context, jobs: readonly PushJob[]): void {
+  const owners = new Set(jobs.map(({ queue }) => streams.of(queue).owner));
+  if (owners.size > 1) throw new AtomicLimitError(MAX_BATCH, `${owners.size} queues and topics`);
+}
+
+/** Stores all jobs as one batch; an answer for each. */
+async function pushAtomic(
+  context: Context,
+  jobs: readonly PushJob[],
+  targets: ReadonlyMap<string, Target | Error>,
+  until: number,
+): Promise<Pushed[]> {
+  if (jobs.length === 0) return [];
+  const ids = new Set<string>();
+  const prepared = jobs.map((job) => preparedOnce(context, job, targets.get(job.queue), ids));
+  let current: readonly (readonly Message[])[] = prepared.flatMap((one) => isAnswer(one) ? [] : [one]);
+  if (current.length < jobs.length) return prepared.map((one) => isAnswer(one) ? one : "withheld");
+  const count = current.flat().length;
+  if (count > MAX_BATCH) throw new AtomicLimitError(MAX_BATCH, `${count} messages`);
+  for (let tries = 1;; tries++) {
+    const [first] = current.flat();
+    if (first === undefined) return [];
+    const receipt = await context.batches.store(first.queueStream, current.flat().map(partOf), until);
+    if (receipt.state === "stored") return jobs.map(() => "stored");
+    const next = await Promise.all(current.map((messages) => freed(context, messages, until)));
+    const free = next.filter((messages) => messages !== undefined);
+    if (free.length < next.length) return next.map((one) => one === undefined ? "duplicate" : "withheld");
+    if (tries === BATCH_TRIES) throw new Error("Cannot push jobs as others keep changing what has their ids");
+    await context.link.elections.rest(20 * tries);
+    current = free;
+  }
+}
+
+function isAnswer(value: readonly Message[] | Pushed): value is Pushed {
+  return value instanceof Error || typeof value === "string";
+}
+
+/** The messages of a job of a batch, or why there can be none; `ids` are those of the jobs before it. */
+function preparedOnce(
+  context: Context,
+  job: PushJob,
+  target: Target | Error | undefined,
+  ids: Set<string>,
+): readonly Message[] | Pushed {
+  const key = JSON.stringify([job.queue, job.id]);
+  // The server would accept both.
+  if (job.idWindow !== undefined && ids.has(key)) return "duplicate";
+  ids.add(key);
+  const messages = prepare(context, job, target);
+  if (messages instanceof Error) return messages;
+  const sizes = messages.map(({ queueStream, record, payload }) =>
+    tooLarge(context.link, queueStream, pack(record), payload, 0)
+  );
+  return sizes.find((refused) => refused !== undefined) ?? messages;
 }

@@ -11,17 +11,14 @@ import type { Delivery, ReserveOptions } from "../../jobs/exchange.ts";
 import { hush } from "../../promises.ts";
 import { briefly } from "./client/briefly.ts";
 import { isStreamGone } from "./client/errors.ts";
-import type { Context, Waiter } from "./context.ts";
-import { dropNote, type Noted, noteFrail } from "./notes.ts";
+import type { Context, Waiter } from "./stream/context.ts";
 import { isPressing, look, round } from "./poll.ts";
-import { giveBack } from "./returned.ts";
+import { dropNote, giveBack, type Noted, noteFrail } from "./returned.ts";
 import { tellAll, WORKING } from "./stream/acknowledge.ts";
 import { inOrder } from "./stream/call_order.ts";
-import { Held, marginOf } from "./stream/deliveries.ts";
 import { isFrail } from "./stream/message.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import type { Received } from "./stream/received.ts";
-import { worthUntil } from "./waiters.ts";
+import { Held, marginOf, type Received, worthUntil } from "./stream/received.ts";
 
 /** Milliseconds for which the poll before a wait is waited for in a cluster. */
 const FIRST = 500;

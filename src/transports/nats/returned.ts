@@ -2,18 +2,30 @@
  * Jobs on their way back to the waiting ones: lost jobs, jobs that are given back, and foreign entries, which become
  * jobs.
  *
+ * The server counts its own deliveries, and not the hand-overs to workers: a job that lay in the socket of a process
+ * that died comes again like one whose handler ended the process. A job's first loss is counted without proof. From
+ * then on a note is written before each hand-over, under the number of the job's message: so a job that never ran loses
+ * no more than that one lease, however many processes die beside it.
+ *
  * @module
  */
 
-import { TooLargeError } from "../../errors.ts";
-import type { Context } from "./context.ts";
-import { dropNote, lossOf } from "./notes.ts";
+import { DeadlineExceeded, TooLargeError } from "../../errors.ts";
+import { hush } from "../../promises.ts";
+import type { Context } from "./stream/context.ts";
 import { ACK, tellAll } from "./stream/acknowledge.ts";
+import { replace, single } from "./stream/compare_and_set.ts";
+import { isFrail } from "./stream/message.ts";
 import { type Move, moveAll, successorOf } from "./stream/moves.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { each, lastOf } from "./stream/read.ts";
+import { deleteMessage, each, lastOf } from "./stream/read.ts";
 import type { Received } from "./stream/received.ts";
 import { idToken, liveSubject } from "./stream/subjects.ts";
+
+/** Milliseconds that the removal of a note may take. */
+const LATEST = 10_000;
+/** Seconds for which a note is kept. */
+const DAY = 86_400;
 
 /**
  * Moves messages that are not handed over as they came, to the state of returned jobs: jobs that the server delivered
@@ -89,4 +101,57 @@ function backTo(received: Received, lost?: number): Move {
 function stuck({ stream }: QueueStream, seq: number, { size, limit }: TooLargeError): string {
   return `Message ${seq} of stream '${stream}' stays reserved until it is removed, as it cannot be stored anew: ` +
     `that would take ${size} bytes of ${limit}`;
+}
+
+function noteOf({ base }: QueueStream, seq: number): string {
+  return `${base}h.${seq}`;
+}
+
+/** The notes that were written, and the jobs without an answer about theirs. */
+export interface Noted {
+  /** The number of each note. */
+  readonly notes: ReadonlyMap<Received, number>;
+  /** Jobs of whose notes the server said nothing in time: they are not to be handed over. */
+  readonly unheard: ReadonlySet<Received>;
+}
+
+/** Writes the notes of the jobs that lost a lease before. */
+export async function noteFrail(
+  context: Context,
+  all: readonly Received[],
+  until: number,
+): Promise<Noted> {
+  const notes = new Map<Received, number>();
+  const unheard = new Set<Received>();
+  await each(all.filter(({ record }) => isFrail(record)), async (received) => {
+    const { queueStream, seq } = received;
+    const wanted = { subject: noteOf(queueStream, seq), text: "", expected: 0, ttl: DAY };
+    const note = await replace(context, queueStream, wanted, until).catch((error) => {
+      if (!context.link.up) throw error;
+      if (error instanceof DeadlineExceeded) unheard.add(received);
+      // A store that is full still gives out its jobs: a loss of this one may go uncounted.
+      return undefined;
+    });
+    if (note !== undefined) notes.set(received, note);
+  });
+  return { notes, unheard };
+}
+
+/** Removes a note that is of no use any more. */
+export function dropNote(context: Context, queueStream: QueueStream, note: number | undefined): void {
+  if (note === undefined || !context.link.up) return;
+  const until = context.link.settings.runtime.monotonic() + LATEST;
+  hush(deleteMessage(context, queueStream, note, until));
+}
+
+/** How many leases a job lost that the server delivered again, and its note. */
+export async function lossOf(
+  context: Context,
+  { queueStream, seq, record }: Received,
+  until: number,
+): Promise<{ readonly lost: number; readonly note: number | undefined }> {
+  const { marks: { lost = 0 } } = record;
+  if (!isFrail(record)) return { lost: lost + 1, note: undefined };
+  const note = await single(context, queueStream, noteOf(queueStream, seq), until);
+  return { lost: note === undefined ? lost : lost + 1, note: note?.seq };
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Context } from "./context.ts";
+import type { Context } from "./stream/context.ts";
 import type { Stored } from "./stream/message.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { pagesOf } from "./stream/read.ts";

@@ -13,17 +13,16 @@ import type {
   Schedule,
   SchedulePage,
   Schedules,
-} from "../../contract/recurring.ts";
-import type { Context } from "./context.ts";
+} from "../../recurring.ts";
+import type { Context, Part } from "./stream/context.ts";
 import { freed, messagesOf, targetOf } from "./new_jobs.ts";
-import { type Part, partOf } from "./stream/batch.ts";
+import { createShared, partOf } from "./stream/batch.ts";
 import { replace, replacing } from "./stream/compare_and_set.ts";
 import type { Message, Receipt } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { createScheduleIndex, type Entry, type ScheduleIndex } from "./schedule_index.ts";
 import type { Stored } from "./stream/message.ts";
 import { deleteMessage, each, lastOf, subjectsOf } from "./stream/read.ts";
-import { createShared } from "./stream/shared.ts";
 import { idOfToken, idToken } from "./stream/subjects.ts";
 import type { Run } from "./topics.ts";
 

@@ -7,17 +7,17 @@
 import { errorOf } from "../../errors.ts";
 import type { Settled, Settlement } from "../../jobs/exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
-import type { Context } from "./context.ts";
-import { dropNote } from "./notes.ts";
+import type { Context } from "./stream/context.ts";
 import { secondsUntil, whenOf, windowOf } from "./new_jobs.ts";
+import { dropNote } from "./returned.ts";
 import { ACK, type Handed, haveLeft, replyOf, tellAll } from "./stream/acknowledge.ts";
-import { Held, isSafe, marginOf, messageToken, partsOfToken, type TokenParts } from "./stream/deliveries.ts";
+import { isSafe, messageToken, partsOfToken, type TokenParts } from "./stream/deliveries.ts";
 import { isFrail, type JobRecord, type Marks } from "./stream/message.ts";
 import { isOurs, type Move, publishSuccessor, successorOf } from "./stream/moves.ts";
 import { published } from "./stream/publish.ts";
 import { stateOf } from "./stream/consumer_state.ts";
 import { deleteMessage, lastOf, liveOf, storedAt } from "./stream/read.ts";
-import { Received } from "./stream/received.ts";
+import { Held, marginOf, Received } from "./stream/received.ts";
 import { deadSubject, idFilter, idToken, liveSubject, stateOfSubject } from "./stream/subjects.ts";
 
 /** A delivery on its way to its end. */

@@ -7,16 +7,15 @@
 
 import type { Call } from "../../jobs/exchange.ts";
 import { groupQueue, partsOf, topicQueue } from "../../names.ts";
-import type { Topics } from "../../contract/transport.ts";
-import type { Context } from "./context.ts";
+import type { Topics } from "../../transport.ts";
+import type { Context } from "./stream/context.ts";
 import { type Bound, changeGroups, readGroups } from "./groups.ts";
 import { secondsUntil, windowOf } from "./new_jobs.ts";
-import { partOf } from "./stream/batch.ts";
+import { createShared, partOf, type Shared } from "./stream/batch.ts";
 import type { Stored } from "./stream/message.ts";
 import type { Message } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { deleteMessage, liveOf, pagesOf } from "./stream/read.ts";
-import { createShared, type Shared } from "./stream/shared.ts";
 import { idFilter, isRawSubject, liveSubject, rawId } from "./stream/subjects.ts";
 
 /** Bounds a call and waits for a connection. */

@@ -10,12 +10,10 @@ import { type Alarm, type Alarms, createAlarms } from "../../flow/alarms.ts";
 import { hush } from "../../promises.ts";
 import type { Runtime } from "../../runtime.ts";
 import { briefly } from "./client/briefly.ts";
-import type { Context, Waiter, Waiters } from "./context.ts";
+import type { Context, OpenPull, Waiter, Waiters } from "./stream/context.ts";
 import { giveBack, takeBack } from "./returned.ts";
-import { marginOf } from "./stream/deliveries.ts";
-import type { OpenPull } from "./stream/pulls.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import type { Received } from "./stream/received.ts";
+import { isWorthHanding, type Received } from "./stream/received.ts";
 import type { PullState } from "./stream/subjects.ts";
 
 /** The waiters and the open pulls of one queue. */
@@ -46,19 +44,6 @@ interface Store {
 const LINGER = 250;
 /** Milliseconds that a move of our own may take. */
 const MOVE = 10_000;
-/** The part of its lease that a job must have left to be handed over. */
-const LEAST_LEASE = 1 / 4;
-
-/** Until when the server keeps a job for long enough to hand it over. */
-export function worthUntil({ queueStream: { ackWait }, at }: Received): number {
-  return at + ackWait * (1 - LEAST_LEASE) - marginOf(ackWait);
-}
-
-/** Whether the server keeps a job for long enough to hand it over. */
-export function isWorthHanding(received: Received, now: number): boolean {
-  return now < worthUntil(received);
-}
-
 /** Makes waiters; no call waits yet. */
 export function createWaiters(runtime: Runtime, context: () => Context): Waiters {
   const alarms = createAlarms(runtime);

@@ -10,7 +10,7 @@ import { errorOf, messageOf, TransportClosed, TransportError } from "../../../er
 import { hush } from "../../../promises.ts";
 import { briefly } from "./briefly.ts";
 import type { NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
-import { createElections, type Elections, PAUSE_MIN, pauseAfter } from "./elections.ts";
+import { createElections } from "./elections.ts";
 import {
   AnswerLost,
   ApiError,
@@ -21,10 +21,19 @@ import {
   NoResponders,
   unavailable,
 } from "./errors.ts";
-import type { Inbox, Link, Listener } from "./link.ts";
+import {
+  type Answered,
+  type Elections,
+  type Inbox,
+  type Link,
+  type Listener,
+  type Outgoing,
+  PAUSE_MIN,
+  pauseAfter,
+  type Settings,
+} from "./link.ts";
 import { leave, open, type Opened } from "./open.ts";
-import type { Settings } from "./options.ts";
-import { type Answered, type Ask, askOf, type Asks, createAsks, type Outgoing } from "./requests.ts";
+import { type Ask, askOf, type Asks, createAsks } from "./requests.ts";
 
 /** Milliseconds that one attempt to connect may take, and where another server may be tried instead. */
 const CONNECT_TIMEOUT = 5_000;

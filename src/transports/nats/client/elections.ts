@@ -11,22 +11,7 @@ import { TransportClosed } from "../../../errors.ts";
 import { type Alarm, type Alarms, createAlarms } from "../../../flow/alarms.ts";
 import { hush } from "../../../promises.ts";
 import { isOff, isStreamGone, NoResponders, typed, unavailable } from "./errors.ts";
-import type { Settings } from "./options.ts";
-
-/** Waits for elections. */
-export interface Elections {
-  /** Whether a call waits for this one: a message that is sent to it now would be for nothing. */
-  missing(leader: string): boolean;
-  /**
-   * Resolves when a leader answers, named by the API's subject of its state: `STREAM.INFO.<stream>` or
-   * `CONSUMER.INFO.<stream>.<consumer>`. Rejects when there is nothing to be led, or `until` is over; at once where
-   * there is one server.
-   */
-  elected(leader: string, until: number): Promise<void>;
-  /** Lets about so many milliseconds pass; rejects when the link is closed. */
-  rest(ms: number): Promise<void>;
-  close(): void;
-}
+import { type Elections, PAUSE_MIN, pauseAfter, type Settings } from "./link.ts";
 
 /** Asks whether a leader answers. */
 export interface Scout {
@@ -35,9 +20,6 @@ export interface Scout {
   readonly look: (leader: string, until: number) => Promise<unknown>;
 }
 
-/** Milliseconds between two questions at first and at most, half of which are left to chance. */
-export const PAUSE_MIN = 50;
-const PAUSE_MAX = 1_000;
 /** Milliseconds for which an answer is waited for. */
 const LOOK = 1_000;
 /** Milliseconds after which a leader that goes missing is asked for as often as at first. */
@@ -52,21 +34,6 @@ interface Vacancy {
   /** When it was last waited for, on the monotonic clock. */
   at: number;
   looking: boolean;
-}
-
-/** The pause that comes after a pause. */
-export function pauseAfter(pause: number): number {
-  return Math.min(PAUSE_MAX, 2 * pause);
-}
-
-/** The leader of a stream. */
-export function streamLeader(stream: string): string {
-  return `STREAM.INFO.${stream}`;
-}
-
-/** The leader of a consumer. */
-export function consumerLeader(stream: string, consumer: string): string {
-  return `CONSUMER.INFO.${stream}.${consumer}`;
 }
 
 function streamOf(leader: string): string {

@@ -1,14 +1,73 @@
 /**
- * The one connection, as the rest of the transport sees it.
+ * The one connection, as the rest of the transport sees it: its settings, its messages, and waits for elections.
  *
  * @module
  */
 
-import type { Alarms } from "../../../flow/alarms.ts";
-import type { NatsInfo, NatsMessage } from "./connection.ts";
-import type { Elections } from "./elections.ts";
-import type { Settings } from "./options.ts";
-import type { Answered, Outgoing } from "./requests.ts";
+import type { Alarms } from "../../../alarms.ts";
+import type { Runtime } from "../../../runtime.ts";
+import type { NatsConnection, NatsInfo, NatsMessage } from "./connection.ts";
+
+/** The options that a caller gave for streams and consumers, from which existing ones may differ. */
+export interface Asked {
+  readonly ackWait: number | undefined;
+  readonly replicas: number | undefined;
+  readonly storage: "file" | "memory" | undefined;
+}
+
+/** Options without gaps. */
+export interface Settings {
+  readonly servers: readonly string[];
+  readonly connection: NatsConnection | undefined;
+  readonly credentials: object;
+  readonly prefix: string;
+  readonly group: string;
+  readonly ackWait: number;
+  readonly maxDeliver: number | undefined;
+  readonly replicas: number;
+  readonly storage: "file" | "memory";
+  readonly maxBytes: number | undefined;
+  readonly apiPrefix: string;
+  /** The options that the caller gave for streams and consumers. */
+  readonly asked: Asked;
+  readonly warn: (message: string) => void;
+  readonly inboxPrefix: string;
+  readonly name: string;
+  readonly runtime: Runtime;
+}
+
+/**
+ * Gets an answer, or the error for which none comes. `again` says that the message was sent before, and perhaps
+ * accepted.
+ */
+export type Answered = (message: NatsMessage | undefined, error: Error | undefined, again: boolean) => void;
+
+/** A message to be sent. */
+export interface Outgoing {
+  readonly subject: string;
+  readonly data?: Uint8Array | string | undefined;
+  /** Header lines; absent when there are none. */
+  readonly lines?: readonly (readonly [string, string])[] | undefined;
+  /** The leader that gets it in a cluster, as `Elections` name them: with none, it waits for the next. */
+  readonly leader?: string | undefined;
+  /** To carry it out twice is the same as to carry it out once: in a cluster it is sent again when no answer comes. */
+  readonly again?: boolean | undefined;
+}
+
+/** Waits for elections. */
+export interface Elections {
+  /** Whether a call waits for this one: a message that is sent to it now would be for nothing. */
+  missing(leader: string): boolean;
+  /**
+   * Resolves when a leader answers, named by the API's subject of its state: `STREAM.INFO.<stream>` or
+   * `CONSUMER.INFO.<stream>.<consumer>`. Rejects when there is nothing to be led, or `until` is over; at once where
+   * there is one server.
+   */
+  elected(leader: string, until: number): Promise<void>;
+  /** Lets about so many milliseconds pass; rejects when the link is closed. */
+  rest(ms: number): Promise<void>;
+  close(): void;
+}
 
 /** Hears when the link breaks. */
 export interface Listener {
@@ -69,4 +128,23 @@ export interface Link {
    */
   subscribe(hear: (message: NatsMessage) => void, refused?: (error: Error) => void): Inbox;
   close(): Promise<void>;
+}
+
+/** Milliseconds between two questions at first and at most, half of which are left to chance. */
+export const PAUSE_MIN = 50;
+const PAUSE_MAX = 1_000;
+
+/** The pause that comes after a pause. */
+export function pauseAfter(pause: number): number {
+  return Math.min(PAUSE_MAX, 2 * pause);
+}
+
+/** The leader of a stream. */
+export function streamLeader(stream: string): string {
+  return `STREAM.INFO.${stream}`;
+}
+
+/** The leader of a consumer. */
+export function consumerLeader(stream: string, consumer: string): string {
+  return `CONSUMER.INFO.${stream}.${consumer}`;
 }

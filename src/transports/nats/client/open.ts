@@ -8,10 +8,9 @@ import { messageOf, TransportError } from "../../../errors.ts";
 import { briefly } from "./briefly.ts";
 import type { NatsConnection, NatsHeaders } from "./connection.ts";
 import { unavailable } from "./errors.ts";
-import type { Settings } from "./options.ts";
-import { holdsBack, prompt } from "./deno_nagle.ts";
+import type { Settings } from "./link.ts";
 import { type Core, createWays } from "./transport_factory.ts";
-import { openSocket, type Socket } from "./websocket.ts";
+import { holdsBack, openSocket, prompt, type Socket } from "./sockets.ts";
 
 /** A client's module. */
 interface Module extends Core {

@@ -7,6 +7,7 @@
 import { checkInteger, checkKnown, checkRuntime, checkWord, quote } from "../../../options.ts";
 import { type Runtime, systemRuntime } from "../../../runtime.ts";
 import type { NatsConnection } from "./connection.ts";
+import type { Settings } from "./link.ts";
 
 /** Options of {@linkcode nats}. Give `servers` or `connection`. */
 export interface NatsOptions {
@@ -74,30 +75,6 @@ export interface NatsOptions {
   readonly name?: string | undefined;
   /** Clock, timer and die. Default: the real ones. */
   readonly runtime?: Runtime | undefined;
-}
-
-/** The options that a caller gave for streams and consumers, from which existing ones may differ. */
-export type Asked = Pick<NatsOptions, "ackWait" | "replicas" | "storage">;
-
-/** Options without gaps. */
-export interface Settings {
-  readonly servers: readonly string[];
-  readonly connection: NatsConnection | undefined;
-  readonly credentials: object;
-  readonly prefix: string;
-  readonly group: string;
-  readonly ackWait: number;
-  readonly maxDeliver: number | undefined;
-  readonly replicas: number;
-  readonly storage: "file" | "memory";
-  readonly maxBytes: number | undefined;
-  readonly apiPrefix: string;
-  /** The options that the caller gave for streams and consumers. */
-  readonly asked: Asked;
-  readonly warn: (message: string) => void;
-  readonly inboxPrefix: string;
-  readonly name: string;
-  readonly runtime: Runtime;
 }
 
 const ACTION = "use NATS";

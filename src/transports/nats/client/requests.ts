@@ -8,26 +8,8 @@
 import type { Alarms } from "../../../flow/alarms.ts";
 import { DeadlineExceeded } from "../../../errors.ts";
 import type { Runtime } from "../../../runtime.ts";
-import { createSlots } from "../../../flow/slots.ts";
-import type { NatsMessage } from "./connection.ts";
-
-/**
- * Gets an answer, or the error for which none comes. `again` says that the message was sent before, and perhaps
- * accepted.
- */
-export type Answered = (message: NatsMessage | undefined, error: Error | undefined, again: boolean) => void;
-
-/** A message to be sent. */
-export interface Outgoing {
-  readonly subject: string;
-  readonly data?: Uint8Array | string | undefined;
-  /** Header lines; absent when there are none. */
-  readonly lines?: readonly (readonly [string, string])[] | undefined;
-  /** The leader that gets it in a cluster, as `Elections` name them: with none, it waits for the next. */
-  readonly leader?: string | undefined;
-  /** To carry it out twice is the same as to carry it out once: in a cluster it is sent again when no answer comes. */
-  readonly again?: boolean | undefined;
-}
+import { createSlots } from "../../../slots.ts";
+import type { Answered, Outgoing } from "./link.ts";
 
 /** A message that was sent, or is to be. */
 export interface Ask {

@@ -7,7 +7,7 @@
  */
 
 import { type Asker, askSilent } from "./other_protocol.ts";
-import { hearSockets } from "./socket_errors.ts";
+import { hearSockets } from "./sockets.ts";
 
 /** How bytes travel, as the client wants it. */
 interface Way extends AsyncIterable<Uint8Array> {

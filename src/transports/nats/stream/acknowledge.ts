@@ -5,9 +5,8 @@
  */
 
 import { DeadlineExceeded, errorOf } from "../../../errors.ts";
-import { consumerLeader } from "../client/elections.ts";
 import { AnswerLost, NoResponders } from "../client/errors.ts";
-import type { Link } from "../client/link.ts";
+import { consumerLeader, type Link } from "../client/link.ts";
 import { deliveredOf, isSameTime } from "./message.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { deleteMessage, each, storedAt } from "./read.ts";

@@ -6,7 +6,7 @@
  */
 
 import { TransportError } from "../../../errors.ts";
-import type { Asked } from "../client/options.ts";
+import type { Asked } from "../client/link.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import type { PullState } from "./subjects.ts";
 

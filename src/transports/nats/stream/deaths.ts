@@ -6,12 +6,7 @@
  */
 
 import type { Runtime } from "../../../runtime.ts";
-
-/** Gives deaths their times. */
-export interface Deaths {
-  /** The time of a death now, later than the one before. */
-  next(now: number): { readonly time: number; readonly stamp: string };
-}
+import type { Deaths } from "./context.ts";
 
 const TIME_DIGITS = 9;
 const COUNT_DIGITS = 4;

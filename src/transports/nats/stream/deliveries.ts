@@ -10,99 +10,15 @@ import { hush } from "../../../promises.ts";
 import { createSlots, type Slots } from "../../../flow/slots.ts";
 import type { Link } from "../client/link.ts";
 import { tellAll, WORKING } from "./acknowledge.ts";
-import type { JobRecord } from "./message.ts";
-import type { QueueStream } from "./queue_stream.ts";
-import type { Received } from "./received.ts";
+import type { Deliveries } from "./context.ts";
+import { type Held, marginOf } from "./received.ts";
 import type { PullState } from "./subjects.ts";
-
-/**
- * A delivery that was handed over. Made by a constructor, as are its like: V8 puts objects of literals straight among
- * the long-lived ones once a few hundred of them lived long, as a worker's jobs do while it warms up.
- */
-export class Held {
-  /** Its slot among the deliveries; -1: it is none any more. */
-  slot = -1;
-  token = "";
-  readonly received: Received;
-  /** The number of the note that it was handed over, if there is one. */
-  readonly note: number | undefined;
-  /** Where its acknowledgement goes. */
-  reply: string;
-  /** When the holder's lease ends, on the monotonic clock. */
-  until: number;
-  /** When the server's ends at the soonest, as far as it has answered. */
-  safe: number;
-  /** The server heard of it so late that it may have been another worker's in between: its end needs a condition. */
-  doubtful = false;
-  /** Its end was sent before, and the answer lost. */
-  tried = false;
-
-  constructor(received: Received, note: number | undefined, until: number, safe: number) {
-    this.received = received;
-    this.reply = received.reply;
-    this.note = note;
-    this.until = until;
-    this.safe = safe;
-  }
-
-  get queueStream(): QueueStream {
-    return this.received.queueStream;
-  }
-
-  get state(): PullState {
-    return this.received.state;
-  }
-
-  get seq(): number {
-    return this.received.seq;
-  }
-
-  get record(): JobRecord {
-    return this.received.record;
-  }
-
-  get payload(): Uint8Array {
-    return this.received.payload;
-  }
-}
-
-/** The deliveries of one process. */
-export interface Deliveries {
-  /** Takes in a delivery that is handed over, and gives it its token. */
-  add(held: Held): void;
-  /** The delivery with a token, whether or not its lease is over. */
-  find(queue: string, token: string): Held | undefined;
-  /** Whether this process gave a token out. */
-  isOwn(token: string): boolean;
-  /** Settlements under way, by their tokens: each resolves when it was answered, or its delivery was put back. */
-  readonly ending: Map<string, Promise<void>>;
-  /** The delivery of a message. */
-  of(queueStream: QueueStream, seq: number): Held | undefined;
-  /** Takes one out: it is being settled. */
-  take(held: Held): void;
-  /** Puts one back whose end was sent and the answer lost. */
-  restore(held: Held): void;
-  /** Drops a delivery that is another worker's by now, or none's. */
-  lose(queueStream: QueueStream, seq: number): void;
-  /** Moves the end of a lease; the server has answered the extension that was sent at that time. */
-  extended(held: Held, at: number, ms: number): void;
-  /** Goes on with a delivery that the server has handed over again though its holder extended its lease. */
-  renew(held: Held, received: Received): void;
-  close(): void;
-}
-
-/** The rest of the server's lease when ours counts as over: the time for an answer to travel. */
-export function marginOf(ackWait: number): number {
-  return Math.min(MOST_MARGIN, ackWait * MARGIN_PART);
-}
 
 /** Whether the server keeps it for its holder still. */
 export function isSafe({ safe, doubtful, queueStream }: Held, now: number): boolean {
   return !doubtful && now < safe - marginOf(queueStream.ackWait);
 }
 
-const MOST_MARGIN = 1_000;
-const MARGIN_PART = 1 / 20;
 const BEAT_PART = 1 / 3;
 /** Milliseconds for which a delivery is known behind the end of its lease, and leases at least. */
 const KNOWN = 600_000;

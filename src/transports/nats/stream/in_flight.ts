@@ -4,12 +4,7 @@
  * @module
  */
 
-/** Bounds the jobs and bytes that were sent and not answered. */
-export interface InFlight {
-  /** Undefined when there is room, else a promise of room; counted from then on. */
-  enter(bytes: number): Promise<void> | undefined;
-  leave(bytes: number): void;
-}
+import type { InFlight } from "./context.ts";
 
 const MAX_JOBS = 1_000;
 const MAX_BYTES = 16 * 1024 * 1024;

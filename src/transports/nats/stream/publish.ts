@@ -7,10 +7,8 @@
 import { TooLargeError } from "../../../errors.ts";
 import { byteLength } from "../../../names.ts";
 import type { NatsMessage } from "../client/connection.ts";
-import { PAUSE_MIN, pauseAfter } from "../client/elections.ts";
 import { AnswerLost, type ApiFault, FAULT, refusal } from "../client/errors.ts";
-import type { Link } from "../client/link.ts";
-import type { Answered, Outgoing } from "../client/requests.ts";
+import { type Answered, type Link, type Outgoing, PAUSE_MIN, pauseAfter } from "../client/link.ts";
 import { HEADER, type JobRecord, MESSAGE_ID, pack } from "./message.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { liveSubject } from "./subjects.ts";

@@ -8,41 +8,17 @@
 import { errorOf } from "../../../errors.ts";
 import { hush } from "../../../promises.ts";
 import type { NatsHeaders, NatsMessage } from "../client/connection.ts";
-import { consumerLeader } from "../client/elections.ts";
 import { isStreamGone, NoResponders, StreamGone } from "../client/errors.ts";
-import type { Inbox, Link } from "../client/link.ts";
+import { consumerLeader, type Inbox, type Link } from "../client/link.ts";
 import { createKeeper, headerOf } from "./header.ts";
 import { deliveredOf, pack, unpack } from "./message.ts";
 import { tooLarge } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
-import type { QueueStreams } from "./queue_streams.ts";
+import type { OpenPull, PullListener, Pulls, QueueStreams } from "./context.ts";
 import { Received } from "./received.ts";
 import { liveSubject, type PullState, rawId } from "./subjects.ts";
 import type { Alarm } from "../../../flow/alarms.ts";
 import { createPulse, type Pulse } from "./pulse.ts";
-
-/** Brings messages in. */
-export interface Pulls {
-  /** Gets the messages that are there, at most `batch`. Those that come behind its end go to `stray`. */
-  poll(queueStream: QueueStream, state: PullState, batch: number, until: number): Promise<Received[]>;
-  /** Waits at the server for one message. */
-  open(queueStream: QueueStream, state: PullState, listener: PullListener): OpenPull;
-  /** Milliseconds that a question and its answer take; 0 while that is not known. */
-  readonly roundTrip: number;
-}
-
-/** Hears of an open pull. */
-export interface PullListener {
-  arrived(received: Received): void;
-  /** It waits no more: a message came, its time is over, or the server dropped it. */
-  over(gone?: Error): void;
-}
-
-/** A pull that waits. */
-export interface OpenPull {
-  /** Gives up waiting, unless it is over; messages on their way still arrive, or few of them with `now`. */
-  end(now: boolean): Promise<void>;
-}
 
 /** The parts that pulls share. */
 interface Puller {

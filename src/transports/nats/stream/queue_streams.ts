@@ -6,9 +6,8 @@
 
 import { partsOf } from "../../../names.ts";
 import { hush } from "../../../promises.ts";
-import { streamLeader } from "../client/elections.ts";
 import { FAULT, isFault, typed } from "../client/errors.ts";
-import type { Link } from "../client/link.ts";
+import { type Link, streamLeader } from "../client/link.ts";
 import { createCallOrder } from "./call_order.ts";
 import {
   checkConsumer,
@@ -20,24 +19,8 @@ import {
   WINDOW_LEASES,
 } from "./config_check.ts";
 import type { QueueStream } from "./queue_stream.ts";
-import type { ServerClock } from "./server_clock.ts";
+import type { QueueStreams, ServerClock } from "./context.ts";
 import { namesOf, type PullState } from "./subjects.ts";
-
-/** Finds and makes queues' streams. */
-export interface QueueStreams {
-  /** The stream of a queue, whether it is there or not. */
-  of(queue: string): QueueStream;
-  /** The stream of a queue, made when missing. */
-  make(queue: string, until: number): Promise<QueueStream>;
-  /** The stream of a queue, unless there is none. */
-  find(queue: string, until: number): Promise<QueueStream | undefined>;
-  /** The stream of a queue that was made or found before on this connection. */
-  known(queue: string): QueueStream | undefined;
-  /** Has the next call check the stream anew: a part of it is gone. */
-  forget(queueStream: QueueStream): void;
-  /** The same for all. */
-  forgetAll(): void;
-}
 
 interface StreamInfo {
   readonly config: StreamConfig;

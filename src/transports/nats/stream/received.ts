@@ -1,5 +1,5 @@
 /**
- * A job as it came from the server.
+ * A job as it came from the server, and as a worker of this process holds it.
  *
  * @module
  */
@@ -51,4 +51,75 @@ export class Received {
   get due(): number {
     return this.record.marks.due ?? this.time;
   }
+}
+
+/**
+ * A delivery that was handed over. Made by a constructor, as are its like: V8 puts objects of literals straight among
+ * the long-lived ones once a few hundred of them lived long, as a worker's jobs do while it warms up.
+ */
+export class Held {
+  /** Its slot among the deliveries; -1: it is none any more. */
+  slot = -1;
+  token = "";
+  readonly received: Received;
+  /** The number of the note that it was handed over, if there is one. */
+  readonly note: number | undefined;
+  /** Where its acknowledgement goes. */
+  reply: string;
+  /** When the holder's lease ends, on the monotonic clock. */
+  until: number;
+  /** When the server's ends at the soonest, as far as it has answered. */
+  safe: number;
+  /** The server heard of it so late that it may have been another worker's in between: its end needs a condition. */
+  doubtful = false;
+  /** Its end was sent before, and the answer lost. */
+  tried = false;
+
+  constructor(received: Received, note: number | undefined, until: number, safe: number) {
+    this.received = received;
+    this.reply = received.reply;
+    this.note = note;
+    this.until = until;
+    this.safe = safe;
+  }
+
+  get queueStream(): QueueStream {
+    return this.received.queueStream;
+  }
+
+  get state(): PullState {
+    return this.received.state;
+  }
+
+  get seq(): number {
+    return this.received.seq;
+  }
+
+  get record(): JobRecord {
+    return this.received.record;
+  }
+
+  get payload(): Uint8Array {
+    return this.received.payload;
+  }
+}
+
+const MOST_MARGIN = 1_000;
+const MARGIN_PART = 1 / 20;
+/** The part of its lease that a job must have left to be handed over. */
+const LEAST_LEASE = 1 / 4;
+
+/** The rest of the server's lease when ours counts as over: the time for an answer to travel. */
+export function marginOf(ackWait: number): number {
+  return Math.min(MOST_MARGIN, ackWait * MARGIN_PART);
+}
+
+/** Until when the server keeps a job for long enough to hand it over. */
+export function worthUntil({ queueStream: { ackWait }, at }: Received): number {
+  return at + ackWait * (1 - LEAST_LEASE) - marginOf(ackWait);
+}
+
+/** Whether the server keeps a job for long enough to hand it over. */
+export function isWorthHanding(received: Received, now: number): boolean {
+  return now < worthUntil(received);
 }

@@ -9,15 +9,8 @@
 
 import { TransportFull } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
+import type { Room } from "./context.ts";
 import type { QueueStream } from "./queue_stream.ts";
-
-/** Checks whether there is room. */
-export interface Room {
-  /**
-   * Undefined where there was room a moment ago; else a promise that rejects with `TransportFull` where there is none.
-   */
-  check(queueStream: QueueStream, until: number): Promise<void> | undefined;
-}
 
 /** Bytes of a limit that are used. */
 interface Use {

@@ -8,22 +8,8 @@
  */
 
 import type { Link } from "../client/link.ts";
+import type { ServerClock } from "./context.ts";
 import { timeOf } from "./message.ts";
-
-/** Tells the server's time. */
-export interface ServerClock {
-  /** Milliseconds since the epoch; not ahead of the server's. */
-  now(): number;
-  /** The same, and not behind the server's: a delay that begins there is not over early. */
-  latest(): number;
-  /**
-   * Sets the clock by the instant in an answer which has just come to a message that was sent at that time (on the
-   * monotonic clock), if the clock was not read on this connection.
-   */
-  tell(instant: string, sentAt: number): void;
-  /** Reads it anew, if that was long ago. */
-  renew(stream: { readonly stream: string }, until: number): Promise<void>;
-}
 
 /** Milliseconds after which the clock is read anew, and the part of them that clocks drift apart. */
 const AGE = 110_000;

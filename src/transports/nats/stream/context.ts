@@ -1,0 +1,181 @@
+/**
+ * The context of a transport: the parts that its calls share.
+ *
+ * @module
+ */
+
+import type { Alarms } from "../../../alarms.ts";
+import type { ReserveOptions } from "../../../exchange.ts";
+import type { Link } from "../client/link.ts";
+import type { Receipt } from "./publish.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import type { Held, Received } from "./received.ts";
+import type { PullState } from "./subjects.ts";
+
+/** Tells the server's time. */
+export interface ServerClock {
+  /** Milliseconds since the epoch; not ahead of the server's. */
+  now(): number;
+  /** The same, and not behind the server's: a delay that begins there is not over early. */
+  latest(): number;
+  /**
+   * Sets the clock by the instant in an answer which has just come to a message that was sent at that time (on the
+   * monotonic clock), if the clock was not read on this connection.
+   */
+  tell(instant: string, sentAt: number): void;
+  /** Reads it anew, if that was long ago. */
+  renew(stream: { readonly stream: string }, until: number): Promise<void>;
+}
+
+/** Finds and makes queues' streams. */
+export interface QueueStreams {
+  /** The stream of a queue, whether it is there or not. */
+  of(queue: string): QueueStream;
+  /** The stream of a queue, made when missing. */
+  make(queue: string, until: number): Promise<QueueStream>;
+  /** The stream of a queue, unless there is none. */
+  find(queue: string, until: number): Promise<QueueStream | undefined>;
+  /** The stream of a queue that was made or found before on this connection. */
+  known(queue: string): QueueStream | undefined;
+  /** Has the next call check the stream anew: a part of it is gone. */
+  forget(queueStream: QueueStream): void;
+  /** The same for all. */
+  forgetAll(): void;
+}
+
+/** Brings messages in. */
+export interface Pulls {
+  /** Gets the messages that are there, at most `batch`. Those that come behind its end go to `stray`. */
+  poll(queueStream: QueueStream, state: PullState, batch: number, until: number): Promise<Received[]>;
+  /** Waits at the server for one message. */
+  open(queueStream: QueueStream, state: PullState, listener: PullListener): OpenPull;
+  /** Milliseconds that a question and its answer take; 0 while that is not known. */
+  readonly roundTrip: number;
+}
+
+/** Hears of an open pull. */
+export interface PullListener {
+  arrived(received: Received): void;
+  /** It waits no more: a message came, its time is over, or the server dropped it. */
+  over(gone?: Error): void;
+}
+
+/** A pull that waits. */
+export interface OpenPull {
+  /** Gives up waiting, unless it is over; messages on their way still arrive, or few of them with `now`. */
+  end(now: boolean): Promise<void>;
+}
+
+/** The deliveries of one process. */
+export interface Deliveries {
+  /** Takes in a delivery that is handed over, and gives it its token. */
+  add(held: Held): void;
+  /** The delivery with a token, whether or not its lease is over. */
+  find(queue: string, token: string): Held | undefined;
+  /** Whether this process gave a token out. */
+  isOwn(token: string): boolean;
+  /** Settlements under way, by their tokens: each resolves when it was answered, or its delivery was put back. */
+  readonly ending: Map<string, Promise<void>>;
+  /** The delivery of a message. */
+  of(queueStream: QueueStream, seq: number): Held | undefined;
+  /** Takes one out: it is being settled. */
+  take(held: Held): void;
+  /** Puts one back whose end was sent and the answer lost. */
+  restore(held: Held): void;
+  /** Drops a delivery that is another worker's by now, or none's. */
+  lose(queueStream: QueueStream, seq: number): void;
+  /** Moves the end of a lease; the server has answered the extension that was sent at that time. */
+  extended(held: Held, at: number, ms: number): void;
+  /** Goes on with a delivery that the server has handed over again though its holder extended its lease. */
+  renew(held: Held, received: Received): void;
+  close(): void;
+}
+
+/** A message of a batch. */
+export interface Part {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly lines: readonly (readonly [string, string])[];
+}
+
+/** Stores batches. */
+export interface Batches {
+  /** Stores all parts or none; a batch that the server refuses for another reason than its conditions rejects. */
+  store(queueStream: QueueStream, parts: readonly Part[], until: number): Promise<Receipt>;
+}
+
+/** Checks whether there is room. */
+export interface Room {
+  /**
+   * Undefined where there was room a moment ago; else a promise that rejects with `TransportFull` where there is none.
+   */
+  check(queueStream: QueueStream, until: number): Promise<void> | undefined;
+}
+
+/** Bounds the jobs and bytes that were sent and not answered. */
+export interface InFlight {
+  /** Undefined when there is room, else a promise of room; counted from then on. */
+  enter(bytes: number): Promise<void> | undefined;
+  leave(bytes: number): void;
+}
+
+/** Gives deaths their times. */
+export interface Deaths {
+  /** The time of a death now, later than the one before. */
+  next(now: number): { readonly time: number; readonly stamp: string };
+}
+
+/** A reserve call that waits. */
+export interface Waiter {
+  readonly queueStreams: readonly QueueStream[];
+  readonly slots: number;
+  /**
+   * Waited for before this process takes back a delivery that it holds itself: the worker may settle or extend it
+   * first.
+   */
+  readonly ready: ReserveOptions["ready"];
+  /** A first job came: it is the waiter's, which waits no more. */
+  got(received: Received): void;
+  /** There is nothing to wait for any more. */
+  failed(error: Error): void;
+}
+
+/** The reserve calls that wait, and their open pulls. */
+export interface Waiters {
+  readonly alarms: Alarms;
+  /** Whether a state is known to be empty, as a pull is open for it. */
+  isOpen(queueStream: QueueStream, state: PullState): boolean;
+  /** Opens pulls for states of a queue. */
+  open(queueStream: QueueStream, states: readonly PullState[]): void;
+  join(waiter: Waiter): void;
+  leave(waiter: Waiter): void;
+  /** Takes out jobs that came while no call waited. */
+  spare(queueStream: QueueStream, limit: number, slots: number): Received[];
+  /** Resolves when something comes while no call waits, or so many milliseconds later. */
+  comes(queueStream: QueueStream, ms: number): Promise<void>;
+  /** Resolves when the moves that this process makes by itself have ended; undefined when it makes none. */
+  moving(queueStream: QueueStream): Promise<unknown> | undefined;
+  /** Takes in a job that came for no call in particular. */
+  stray(received: Received): void;
+  /** Forgets the open pulls, as the link to their server is lost. */
+  reset(): void;
+  /** Opens pulls anew where a consumer has another leader. */
+  moved(stream: string, consumer: string): void;
+  close(): Promise<void>;
+}
+
+/** The parts of one transport. */
+export interface Context {
+  readonly link: Link;
+  readonly clock: ServerClock;
+  readonly streams: QueueStreams;
+  readonly deliveries: Deliveries;
+  readonly pulls: Pulls;
+  readonly batches: Batches;
+  readonly waiters: Waiters;
+  readonly inFlight: InFlight;
+  readonly deaths: Deaths;
+  readonly room: Room;
+  /** Maintains queues now and then. */
+  readonly tend: (queueStreams: readonly QueueStream[]) => void;
+}
