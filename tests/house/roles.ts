@@ -41,13 +41,6 @@ export const extras: Readonly<Record<string, Readonly<Record<string, string>>>> 
   nats: {
     "client/": "connections, and requests with their answers",
     "stream/": "streams, subjects, consumers and messages",
-    groups: "to be part of `topics`",
-    new_jobs: "to be part of `push`",
-    notes: "to be part of `settle`",
-    overdue: "to be part of `maintenance`",
-    poll: "to be part of `reserve`",
-    returned: "to be part of `reserve`",
-    schedule_index: "to be part of `schedules`",
   },
 };
 

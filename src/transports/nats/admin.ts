@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Reloaded, Selection } from "../../exchange.ts";
-import type { Channel, DeadChannel } from "../../job.ts";
+import type { Reloaded, Selection } from "../../jobs/exchange.ts";
+import type { Channel, DeadChannel } from "../../jobs/job.ts";
 import type { Context } from "./stream/context.ts";
 import { channelOf, deliveredTo, diedAt, jobOf, scanState, type Seen } from "./inspect.ts";
-import { secondsUntil } from "./new_jobs.ts";
+import { secondsUntil } from "./push_jobs.ts";
 import { endOf } from "./settle.ts";
 import { ACK, replyOf } from "./stream/acknowledge.ts";
 import type { Stored } from "./stream/message.ts";

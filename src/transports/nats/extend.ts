@@ -5,7 +5,7 @@
  */
 
 import { errorOf } from "../../errors.ts";
-import type { Extended, Extension } from "../../exchange.ts";
+import type { Extended, Extension } from "../../jobs/exchange.ts";
 import type { Context } from "./stream/context.ts";
 import { tellAll, WORKING } from "./stream/acknowledge.ts";
 import { each, storedAt } from "./stream/read.ts";

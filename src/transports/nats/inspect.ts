@@ -10,7 +10,7 @@ import { groupQueue, partsOf } from "../../names.ts";
 import { FAULT, isFault } from "./client/errors.ts";
 import { wrongCursor } from "../../guard/checks.ts";
 import type { Context } from "./stream/context.ts";
-import { readGroups } from "./groups.ts";
+import { readGroups } from "./topics_groups.ts";
 import { queueOf } from "./stream/config_check.ts";
 import { countOf, nextIn, stateOf, statesOf } from "./stream/consumer_state.ts";
 import { isStamp, timeOfDeath } from "./stream/deaths.ts";

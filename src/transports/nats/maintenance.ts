@@ -8,7 +8,7 @@
 import { partsOf, topicQueue } from "../../names.ts";
 import { hush } from "../../promises.ts";
 import type { Context } from "./stream/context.ts";
-import { moveOverdue } from "./overdue.ts";
+import { moveOverdue } from "./maintenance_overdue.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { sweepTopic } from "./topics.ts";
 

@@ -5,11 +5,11 @@
  */
 
 import { AtomicLimitError, errorOf, RelevoError } from "../../errors.ts";
-import type { Pushed, PushJob } from "../../exchange.ts";
+import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
 import type { Context } from "./stream/context.ts";
-import { isTopic } from "./groups.ts";
-import { freed, messagesOf, type Target, targetOf } from "./new_jobs.ts";
+import { isTopic } from "./topics_groups.ts";
+import { freed, messagesOf, type Target, targetOf } from "./push_jobs.ts";
 import { createShared, MAX_BATCH, partOf, type Shared } from "./stream/batch.ts";
 import { pack } from "./stream/message.ts";
 import { type Message, publish, type Receipt, tooLarge } from "./stream/publish.ts";

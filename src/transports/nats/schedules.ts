@@ -13,14 +13,14 @@ import type {
   Schedule,
   SchedulePage,
   Schedules,
-} from "../../recurring.ts";
+} from "../../contract/recurring.ts";
 import type { Context, Part } from "./stream/context.ts";
-import { freed, messagesOf, targetOf } from "./new_jobs.ts";
+import { freed, messagesOf, targetOf } from "./push_jobs.ts";
 import { createShared, partOf } from "./stream/batch.ts";
 import { replace, replacing } from "./stream/compare_and_set.ts";
 import type { Message, Receipt } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { createScheduleIndex, type Entry, type ScheduleIndex } from "./schedule_index.ts";
+import { createScheduleIndex, type Entry, type ScheduleIndex } from "./schedules_index.ts";
 import type { Stored } from "./stream/message.ts";
 import { deleteMessage, each, lastOf, subjectsOf } from "./stream/read.ts";
 import { idOfToken, idToken } from "./stream/subjects.ts";

@@ -7,10 +7,10 @@
 
 import type { Call } from "../../jobs/exchange.ts";
 import { groupQueue, partsOf, topicQueue } from "../../names.ts";
-import type { Topics } from "../../transport.ts";
+import type { Topics } from "../../contract/transport.ts";
 import type { Context } from "./stream/context.ts";
-import { type Bound, changeGroups, readGroups } from "./groups.ts";
-import { secondsUntil, windowOf } from "./new_jobs.ts";
+import { type Bound, changeGroups, readGroups } from "./topics_groups.ts";
+import { secondsUntil, windowOf } from "./push_jobs.ts";
 import { createShared, partOf, type Shared } from "./stream/batch.ts";
 import type { Stored } from "./stream/message.ts";
 import type { Message } from "./stream/publish.ts";

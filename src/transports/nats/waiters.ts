@@ -11,7 +11,7 @@ import { hush } from "../../promises.ts";
 import type { Runtime } from "../../runtime.ts";
 import { briefly } from "./client/briefly.ts";
 import type { Context, OpenPull, Waiter, Waiters } from "./stream/context.ts";
-import { giveBack, takeBack } from "./returned.ts";
+import { giveBack, takeBack } from "./reserve_returned.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { isWorthHanding, type Received } from "./stream/received.ts";
 import type { PullState } from "./stream/subjects.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Alarms } from "../../../alarms.ts";
+import type { Alarms } from "../../../flow/alarms.ts";
 import type { Runtime } from "../../../runtime.ts";
 import type { NatsConnection, NatsInfo, NatsMessage } from "./connection.ts";
 

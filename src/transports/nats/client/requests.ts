@@ -8,7 +8,7 @@
 import type { Alarms } from "../../../flow/alarms.ts";
 import { DeadlineExceeded } from "../../../errors.ts";
 import type { Runtime } from "../../../runtime.ts";
-import { createSlots } from "../../../slots.ts";
+import { createSlots } from "../../../flow/slots.ts";
 import type { Answered, Outgoing } from "./link.ts";
 
 /** A message that was sent, or is to be. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Alarms } from "../../../alarms.ts";
-import type { ReserveOptions } from "../../../exchange.ts";
+import type { Alarms } from "../../../flow/alarms.ts";
+import type { ReserveOptions } from "../../../jobs/exchange.ts";
 import type { Link } from "../client/link.ts";
 import type { Receipt } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";

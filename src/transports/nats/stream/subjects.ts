@@ -10,7 +10,7 @@
  */
 
 import { partsOf } from "../../../names.ts";
-import type { DeadChannel } from "../../../job.ts";
+import type { DeadChannel } from "../../../jobs/job.ts";
 
 /** Where a job is that can be reserved: each has a consumer of its own. */
 export type PullState = "w" | "b";

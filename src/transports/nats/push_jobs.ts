@@ -7,7 +7,7 @@
 import type { PushJob } from "../../jobs/exchange.ts";
 import { groupQueue, partsOf } from "../../names.ts";
 import type { Context } from "./stream/context.ts";
-import { isTopic, readGroups } from "./groups.ts";
+import { isTopic, readGroups } from "./topics_groups.ts";
 import type { JobRecord, Marks } from "./stream/message.ts";
 import type { Message } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";

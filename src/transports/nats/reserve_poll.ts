@@ -6,7 +6,7 @@
  */
 
 import type { Context } from "./stream/context.ts";
-import { giveBack, takeBack } from "./returned.ts";
+import { giveBack, takeBack } from "./reserve_returned.ts";
 import { HEARD_OF, LAG, longer, nextIn, stateOf } from "./stream/consumer_state.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { isWorthHanding, type Received, worthUntil } from "./stream/received.ts";
