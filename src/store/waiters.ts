@@ -49,6 +49,8 @@ export interface Waiters {
   isEmpty(queue: string): boolean;
   /** The time of the store's clock. */
   tell(now: number): void;
+  /** Has the store's `check` run now, if a call sleeps; says whether one does. */
+  check(): boolean;
   /** The calls that wait for a queue end with an error. */
   fail(queue: string, error: unknown): void;
   /** Ends all calls, and resolves when the deliveries of polls under way have been given back. */
@@ -96,6 +98,11 @@ export function createWaiters(runtime: Runtime, store: WaitersStore): Waiters {
     notifyAll: () => void notify(state, [...state.watched.keys()]),
     isEmpty: (queue) => (state.watched.get(queue)?.empty ?? 0) > 0,
     tell: (now) => tell(state, now),
+    check() {
+      if (state.asleep === 0) return false;
+      if (state.checking !== "now") check(state);
+      return true;
+    },
     fail: (queue, error) => fail(state, state.watched.get(queue), error),
     close: (error) => close(state, error),
   };

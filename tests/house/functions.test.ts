@@ -19,7 +19,6 @@ const LONGER: Readonly<Record<string, number>> = {
   "src/transports/sqlite/engine/commit.ts createCommitter": 110,
   "src/transports/sqlite/engine/connection.ts createConnection": 100,
   "src/transports/sqlite/mod.ts sqlite": 110,
-  "src/transports/sqlite/waiters.ts createWaiting": 120,
 };
 
 const long = filesBelow("src", ".ts").flatMap((file) => functionsOver(file, MOST));

@@ -89,7 +89,7 @@ export function sqlite(options: SqliteOptions): Transport {
 
   async function close(): Promise<void> {
     calls.close();
-    await waiting.waiters.close(new TransportClosed(name));
+    await waiting.close(new TransportClosed(name));
     await committer.close(() => new TransportClosed(name));
     connection.close();
   }

@@ -30,9 +30,10 @@ export interface SqliteOptions {
    */
   readonly maxBytes?: number | undefined;
   /**
-   * Milliseconds at most between two polls for other processes' jobs while a reserve call waits, from 1 to 1,000.
-   * Default 25, with which waiting takes less than one percent of a core. For some seconds after others were at work
-   * it looks as often as every 2 ms; a job that this process stores wakes at once.
+   * Milliseconds at most between two checks for other processes' jobs while a reserve call waits, where the system does
+   * not notify of writes to the file; from 1 to 1,000. Default 25; for some seconds after others were at work as often
+   * as every 2 ms. Where the system notifies, as all local disks do, a job is noticed at once, and checks are 250 ms
+   * apart (or `probe`, if that is more). A job that this process stores wakes at once.
    */
   readonly probe?: number | undefined;
   /** The transport's name in errors and reports. Default `sqlite`. */

@@ -1,6 +1,6 @@
 /**
  * Reserve calls that wait: each poll is an operation, in the transaction of the push that woke its call where there is
- * one. While a call sleeps it is looked for other processes' commits.
+ * one. While a call sleeps, commits of other processes are looked for.
  *
  * @module
  */
@@ -9,111 +9,124 @@ import type { Runtime } from "../../runtime.ts";
 import type { Poll } from "../../store/poll.ts";
 import { createWaiters, type Waiters } from "../../store/waiters.ts";
 import type { Connection } from "./engine/connection.ts";
+import { createForeignCommits, type ForeignCommits } from "./waiters_commits.ts";
+import { watchFile } from "./engine/log_watch.ts";
 import { hasWork, nextTimes, queuesInUse, reserveJobs } from "./reserve.ts";
+import type { Session } from "./context.ts";
 import type { Operation, Wakes } from "./engine/transact.ts";
 
 /** The calls that wait, and how a transaction wakes them. */
 export interface Waiting extends Wakes {
   readonly waiters: Waiters;
+  /** Ends all calls; as {@linkcode Waiters.close}. */
+  close(error: unknown): Promise<void>;
 }
 
 /** What waiting needs. */
 export interface WaitingOptions {
   readonly connection: Connection;
   readonly runtime: Runtime;
-  /** Milliseconds at most between two looks for commits. */
+  /** Milliseconds at most between two checks for commits, where the system does not notify of them. */
   readonly probe: number;
   readonly submit: (operation: Operation) => void;
 }
 
-/** Milliseconds at least between two looks, and the part of the time since others were seen at work that they are. */
-const FIRST_PROBE = 2;
-const QUIET_PART = 1 / 250;
-/** Milliseconds between two looks where no other process can be at work, as a wall clock may jump. */
-const ALONE = 1_000;
 /** Milliseconds without a change in the store after which its log is emptied. */
 const IDLE = 5_000;
 
-/** Makes the waiting of a transport. */
-export function createWaiting({ connection, runtime, probe, submit }: WaitingOptions): Waiting {
-  let seen = connection.version();
-  let busyAt = runtime.monotonic();
-  let storedAt = busyAt;
-  let tidied = true;
+interface State extends WaitingOptions {
+  readonly waiters: Waiters;
+  readonly foreign: ForeignCommits;
   /** Operations of calls that a transaction wakes, while it does. */
-  let woken: Operation[] | undefined;
+  woken: Operation[] | undefined;
+  storedAt: number;
+  tidied: boolean;
+}
 
+/** Makes the waiting of a transport. */
+export function createWaiting(options: WaitingOptions): Waiting {
+  const { connection, runtime, probe, submit } = options;
   const waiters = createWaiters(runtime, {
     poll(poll) {
       const operation = operationOf(poll, runtime, submit);
-      if (woken === undefined) submit(operation);
-      else woken.push(operation);
+      if (state.woken === undefined) submit(operation);
+      else state.woken.push(operation);
     },
-    check: {
-      first: true,
-      every: () =>
-        connection.probes
-          ? Math.min(probe, Math.max(FIRST_PROBE, (runtime.monotonic() - busyAt) * QUIET_PART))
-          : ALONE,
-      run() {
-        waiters.tell(runtime.now());
-        if (!othersCommitted()) return tidyWhenIdle();
-        busyAt = runtime.monotonic();
-        tidied = false;
-        notifyInUse();
-      },
-    },
+    check: { first: true, every: () => foreign.every(), run: () => check(state) },
   });
-
-  function othersCommitted(): boolean {
-    const before = seen;
-    try {
-      seen = connection.version();
-    } catch {
-      // What keeps the database from being read is told to the call that comes next.
-    }
-    return seen !== before;
-  }
-
-  /** A commit does not say where: it may be in any queue that holds something now. */
-  function notifyInUse(): void {
-    // Of another file at this place the calls that wait shall hear by themselves.
-    if (seen < 0) return waiters.notifyAll();
-    try {
-      waiters.notify(queuesInUse(connection.session()));
-    } catch {
-      waiters.notifyAll();
-    }
-  }
-
-  /** Once for each time that something was stored, when nothing was for a while. */
-  function tidyWhenIdle(): void {
-    if (tidied || runtime.monotonic() - Math.max(busyAt, storedAt) < IDLE) return;
-    tidied = true;
-    try {
-      connection.tidy();
-    } catch {
-      // The log can be neither seen nor emptied now: SQLite goes on with it as it is.
-    }
-  }
-
+  const foreign = createForeignCommits({
+    connection,
+    runtime,
+    probe,
+    watch: watchFile,
+    checkNow: waiters.check,
+  });
+  const state: State = {
+    ...options,
+    waiters,
+    foreign,
+    woken: undefined,
+    storedAt: runtime.monotonic(),
+    tidied: true,
+  };
   return {
     waiters,
-    wake({ came }) {
-      if (came.size === 0) return [];
-      woken = [];
-      waiters.notify(came.keys(), came);
-      const operations = woken;
-      woken = undefined;
-      return operations;
-    },
-    rest({ came, expected }) {
-      for (const [queue, time] of expected) waiters.expect(queue, time);
-      if (came.size + expected.size === 0) return;
-      storedAt = runtime.monotonic();
-      tidied = false;
+    wake: ({ came }) => wake(state, came),
+    rest: (session) => rest(state, session),
+    close(error) {
+      foreign.close();
+      return waiters.close(error);
     },
   };
+}
+
+function check(state: State): void {
+  const { waiters, foreign, runtime } = state;
+  waiters.tell(runtime.now());
+  if (!foreign.check()) return tidyWhenIdle(state);
+  state.tidied = false;
+  notifyInUse(state);
+}
+
+/** A commit does not say where: it may be in any queue that holds something now. */
+function notifyInUse({ waiters, foreign, connection }: State): void {
+  // Of another file at this place the calls that wait shall hear by themselves.
+  if (foreign.replaced) return waiters.notifyAll();
+  try {
+    waiters.notify(queuesInUse(connection.session()));
+  } catch {
+    waiters.notifyAll();
+  }
+}
+
+/** Once for each time that something was stored, when nothing was for a while. */
+function tidyWhenIdle(state: State): void {
+  const { foreign, connection, runtime, storedAt } = state;
+  if (state.tidied || runtime.monotonic() - Math.max(foreign.busyAt, storedAt) < IDLE) return;
+  state.tidied = true;
+  try {
+    connection.tidy();
+  } catch {
+    // The log can be neither seen nor emptied now: SQLite goes on with it as it is.
+  }
+}
+
+function wake(state: State, came: Session["came"]): readonly Operation[] {
+  state.foreign.wrote();
+  if (came.size === 0) return [];
+  const operations: Operation[] = [];
+  state.woken = operations;
+  state.waiters.notify(came.keys(), came);
+  state.woken = undefined;
+  return operations;
+}
+
+function rest(state: State, { came, expected }: Session): void {
+  for (const [queue, time] of expected) state.waiters.expect(queue, time);
+  if (came.size + expected.size === 0) return;
+  state.storedAt = state.runtime.monotonic();
+  state.tidied = false;
+  state.foreign.stored();
 }
 
 function operationOf(poll: Poll, runtime: Runtime, submit: (operation: Operation) => void): Operation {

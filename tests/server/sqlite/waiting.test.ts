@@ -1,44 +1,82 @@
 import { expect, test } from "vitest";
-import { createFakeRuntime } from "../../../src/testing/mod.ts";
+import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
 import { call, connection, job, newFile, now, open, rejection } from "./support.ts";
 
 const wait = 60_000;
 
-test("a minute of waiting looks a bounded number of times, however many wait for however many queues", async () => {
-  const looks: number[] = [];
+/** A fake runtime that counts its timers. */
+function counting(): { runtime: FakeRuntime; timers: () => number } {
+  const fake = createFakeRuntime();
+  let timers = 0;
+  const runtime = {
+    ...fake,
+    // Its own getter would be read but once.
+    get sleepers() {
+      return fake.sleepers;
+    },
+    sleep: (ms: number, signal?: AbortSignal) => (timers++, fake.sleep(ms, signal)),
+    timer: (ms: number, ring: () => void) => (timers++, fake.timer(ms, ring)),
+  };
+  return { runtime, timers: () => timers };
+}
+
+test("a minute of waiting checks four times a second, however many calls wait for however many queues", async () => {
   for (const [waiters, queues] of [[1, 1], [20, 20]] as const) {
-    const runtime = createFakeRuntime();
-    let sleeps = 0;
-    const counting = {
-      ...runtime,
-      sleep: (ms: number, signal?: AbortSignal) => (sleeps++, runtime.sleep(ms, signal)),
-      timer: (ms: number, ring: () => void) => (sleeps++, runtime.timer(ms, ring)),
-    };
-    const transport = open({ path: newFile(), runtime: counting });
+    const { runtime, timers } = counting();
+    const transport = open({ path: newFile(), runtime });
     const names = Array.from({ length: queues }, (_, n) => `q${n}`);
     const all = Array.from({ length: waiters }, () => transport.reserve(names, { ...now, wait }));
     await runtime.advance(wait);
     expect((await Promise.all(all)).flat()).toEqual([]);
-    expect(runtime.sleepers, "nothing sleeps when nobody waits").toBe(0);
-    looks.push(sleeps);
+    expect(runtime.sleepers, "nothing sleeps when no call waits").toBe(0);
+    expect(timers()).toBeLessThan(300 + waiters);
   }
-  // 25 ms apart, after some seconds in which it looks more often.
-  for (const count of looks) expect(count).toBeLessThan(4_000);
 });
 
-test("without a file there is nobody to look out for", async () => {
-  const runtime = createFakeRuntime();
-  let sleeps = 0;
-  const counting = {
-    ...runtime,
-    sleep: (ms: number, signal?: AbortSignal) => (sleeps++, runtime.sleep(ms, signal)),
-    timer: (ms: number, ring: () => void) => (sleeps++, runtime.timer(ms, ring)),
-  };
-  const transport = open({ path: ":memory:", runtime: counting });
+test("waiting beside 300 schedules checks no more often than beside one", async () => {
+  const counts: number[] = [];
+  for (const schedules of [1, 300]) {
+    const { runtime, timers } = counting();
+    const transport = open({ path: newFile(), runtime });
+    for (let n = 0; n < schedules; n++) {
+      const schedule = {
+        queue: "q",
+        key: `${n}`,
+        tick: runtime.now() + 1e9,
+        text: "",
+        payload: new Uint8Array(),
+      };
+      await transport.schedules?.put(schedule, call);
+    }
+    const before = timers();
+    const waiting = transport.reserve(["q"], { ...now, wait });
+    await runtime.advance(wait);
+    expect(await waiting).toEqual([]);
+    counts.push(timers() - before);
+  }
+  const [one = 0, many = Infinity] = counts;
+  expect(one).toBeLessThan(300);
+  expect(many).toBeLessThanOrEqual(one + 10);
+});
+
+test("a database of this process alone is checked once a second", async () => {
+  const { runtime, timers } = counting();
+  const transport = open({ path: ":memory:", runtime });
   const waiting = transport.reserve(["q"], { ...now, wait });
   await runtime.advance(wait);
   expect(await waiting).toEqual([]);
-  expect(sleeps).toBeLessThan(100);
+  expect(timers()).toBeLessThan(100);
+});
+
+test("the system's notification of a commit wakes a call that waits, without a timer", async () => {
+  const path = newFile();
+  const [waits, stores] = [open({ path, runtime: createFakeRuntime() }), open({ path })];
+  const waiting = waits.reserve(["q"], { ...now, wait });
+  // A call behind it has begun to wait only when this is answered.
+  await waits.queues(call);
+  await stores.push([job({ id: "1" })], call);
+  // The clock stands still, so that no check but a notified one can find it.
+  expect(await waiting).toMatchObject([{ id: "1" }]);
 });
 
 test("an idle reserve takes no write lock", async () => {

@@ -30,6 +30,8 @@ export interface Connection {
   readonly probes: boolean;
   /** The absolute path of the file that is open; empty for a database in memory. */
   file(): string;
+  /** How often it was opened. */
+  opened(): number;
   /** A number that changes when others committed; the number before, where it cannot be told now. */
   version(): number;
   /** The room that is left. */
@@ -63,6 +65,7 @@ export function createConnection(settings: Settings): Connection {
   let file = "";
   let identity: Identity | undefined;
   let version = 0;
+  let opened = 0;
   const space = createSpace({ maxBytes: settings.maxBytes, label, file: () => file, runtime });
 
   function open(): Session {
@@ -72,6 +75,7 @@ export function createConnection(settings: Settings): Connection {
       migrate(database, label, Math.floor(runtime.now()));
       file = fileOf(database);
       identity = identityOf(file);
+      opened++;
       return createSession(database, space);
     } catch (error) {
       if (borrowed === undefined) database.close();
@@ -124,6 +128,7 @@ export function createConnection(settings: Settings): Connection {
       return session;
     },
     file: () => file,
+    opened: () => opened,
     version() {
       if (session === undefined || (borrowed !== undefined && inTransaction(borrowed))) return version;
       // Waiting reserve calls shall ask, and so open the other file.
