@@ -7,7 +7,7 @@
 
 import { MAX_HEADERS, MAX_ID, MAX_NAME } from "./defaults.ts";
 import { hasFields } from "./kinds.ts";
-import { quote } from "./options.ts";
+import { quote, wrongType } from "./options.ts";
 
 const encoder = new TextEncoder();
 
@@ -89,9 +89,7 @@ export function checkReservable(queues: readonly string[]): void {
 /** Refuses an id that some transport could not store. Any other text will do, line breaks included. */
 export function checkId(id: string, action: string, option = "id"): void {
   if (typeof id !== "string" || id.length === 0) {
-    throw new TypeError(
-      `Cannot ${action} as '${option}' must be a non-empty string: current value is ${quote(id)}`,
-    );
+    throw wrongType(action, `'${option}'`, "a non-empty string", id);
   }
   // A UTF-16 unit takes at most three bytes, so that most ids need not be encoded here.
   if (id.length * 3 > MAX_ID && byteLength(id) > MAX_ID) {
@@ -100,9 +98,7 @@ export function checkId(id: string, action: string, option = "id"): void {
     );
   }
   if (!id.isWellFormed() || id.includes("\0")) {
-    throw new TypeError(
-      `Cannot ${action} as '${option}' must be well-formed text without NUL: current value is ${quote(id)}`,
-    );
+    throw wrongType(action, `'${option}'`, "well-formed text without NUL", id);
   }
 }
 
@@ -115,9 +111,7 @@ export function isId(value: unknown): value is string {
 /** Refuses a text that can be no job's id; other programs may have given theirs longer ones than a caller may. */
 export function checkAnyId(id: string, action: string, option = "id"): void {
   if (typeof id === "string" && id !== "") return;
-  throw new TypeError(
-    `Cannot ${action} as '${option}' must be a non-empty string: current value is ${quote(id)}`,
-  );
+  throw wrongType(action, `'${option}'`, "a non-empty string", id);
 }
 
 /**
@@ -144,9 +138,7 @@ export function checkHeaders(
   if (
     typeof headers !== "object" || headers === null || Array.isArray(headers) || !hasFields(headers)
   ) {
-    throw new TypeError(
-      `Cannot ${action} as 'headers' must be an object of strings: current value is ${quote(headers)}`,
-    );
+    throw wrongType(action, "'headers'", "an object of strings", headers);
   }
   let bytes = 0;
   for (const [name, value] of Object.entries(headers)) {
@@ -170,9 +162,7 @@ export function checkHeaders(
  */
 export function checkText(what: string, text: string, action: string, limit: number): void {
   if (typeof text !== "string" || text.length === 0) {
-    throw new TypeError(
-      `Cannot ${action} as the ${what} must be a non-empty string: current value is ${quote(text)}`,
-    );
+    throw wrongType(action, `the ${what}`, "a non-empty string", text);
   }
   if (text.length * 3 > limit && byteLength(text) > limit) {
     throw new RangeError(
@@ -180,10 +170,6 @@ export function checkText(what: string, text: string, action: string, limit: num
     );
   }
   if (!text.isWellFormed() || /\p{Cc}/u.test(text)) {
-    throw new TypeError(
-      `Cannot ${action} as the ${what} must be text without control characters: current value is ${
-        quote(text)
-      }`,
-    );
+    throw wrongType(action, `the ${what}`, "text without control characters", text);
   }
 }

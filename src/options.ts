@@ -9,6 +9,20 @@ import { messageOf } from "./errors.ts";
 import { hasFields, tagOf } from "./kinds.ts";
 import { ourWordFor } from "./other_words.ts";
 
+/** The error of a value of the wrong kind; `what` is the value's place, `wanted` ends "must be ...". */
+export function wrongType(action: string, what: string, wanted: string, value: unknown): TypeError {
+  return new TypeError(wrong(action, what, wanted, value));
+}
+
+/** The error of a value out of its range; as {@linkcode wrongType}. */
+export function wrongRange(action: string, what: string, wanted: string, value: unknown): RangeError {
+  return new RangeError(wrong(action, what, wanted, value));
+}
+
+function wrong(action: string, what: string, wanted: string, value: unknown): string {
+  return `Cannot ${action} as ${what} must be ${wanted}: current value is ${quote(value)}`;
+}
+
 /** Refuses a value that is no whole number from `least` to `most`. */
 export function checkInteger(
   action: string,
@@ -21,19 +35,13 @@ export function checkInteger(
   const wanted = most === Number.MAX_SAFE_INTEGER
     ? `a whole number from ${least}`
     : `a whole number from ${least} to ${most}`;
-  throw new RangeError(
-    `Cannot ${action} as '${option}' must be ${wanted}: current value is ${quote(value)}`,
-  );
+  throw wrongRange(action, `'${option}'`, wanted, value);
 }
 
 /** Refuses a value that is no time in milliseconds from `least` to a century. */
 export function checkTime(action: string, option: string, value: unknown, least = 0): number {
   if (typeof value === "number" && value >= least && value <= MAX_DELAY) return value;
-  throw new RangeError(
-    `Cannot ${action} as '${option}' must be milliseconds from ${least} to a century: current value is ${
-      quote(value)
-    }`,
-  );
+  throw wrongRange(action, `'${option}'`, `milliseconds from ${least} to a century`, value);
 }
 
 /** Refuses a value that is none of the words. */
@@ -46,9 +54,7 @@ export function checkWord<Word extends string>(
   const found = words.find((word) => word === value);
   if (found !== undefined) return found;
   const wanted = words.map((word) => `'${word}'`).join(", ");
-  throw new TypeError(
-    `Cannot ${action} as '${option}' must be one of ${wanted}: current value is ${quote(value)}`,
-  );
+  throw wrongType(action, `'${option}'`, `one of ${wanted}`, value);
 }
 
 /** Refuses a value that is no `AbortSignal`, of whatever realm; where one is optional, `undefined` is one too. */
@@ -59,9 +65,7 @@ export function checkSignal(action: string, signal: unknown): void {
     typeof aborted === "boolean" && typeof addEventListener === "function" &&
     typeof throwIfAborted === "function"
   ) return;
-  throw new TypeError(
-    `Cannot ${action} as 'signal' must be an AbortSignal: current value is ${quote(signal)}`,
-  );
+  throw wrongType(action, "'signal'", "an AbortSignal", signal);
 }
 
 /** Refuses a value that is no clock, timer and die, such as `createFakeRuntime` of `./testing` gives. */
@@ -83,15 +87,13 @@ export function checkRuntime(action: string, runtime: unknown): void {
 /** Refuses a value that has no properties to read. */
 export function checkObject(action: string, what: string, value: unknown): void {
   if (typeof value === "object" && value !== null) return;
-  throw new TypeError(`Cannot ${action} as ${what} must be an object: current value is ${quote(value)}`);
+  throw wrongType(action, what, "an object", value);
 }
 
 /** Refuses a value that is neither `true` nor `false`: a string that says no would be taken for yes. */
 export function checkBoolean(action: string, option: string, value: unknown): void {
   if (typeof value === "boolean") return;
-  throw new TypeError(
-    `Cannot ${action} as '${option}' must be true or false: current value is ${quote(value)}`,
-  );
+  throw wrongType(action, `'${option}'`, "true or false", value);
 }
 
 /**

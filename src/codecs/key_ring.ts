@@ -4,7 +4,7 @@
  * @module
  */
 
-import { quote } from "../options.ts";
+import { wrongType } from "../options.ts";
 import { webCrypto, type WebCryptoKey } from "../runtime.ts";
 
 /** A key of a ring. */
@@ -42,9 +42,7 @@ export function keyRing(name: string, keys: readonly RingKey[]): KeyRing {
   const action = "make a key ring";
   checkWord(action, "its name", name);
   if (!Array.isArray(keys) || keys.length === 0) {
-    throw new TypeError(
-      `Cannot ${action} as 'keys' must be a list of at least one key: current value is ${quote(keys)}`,
-    );
+    throw wrongType(action, "'keys'", "a list of at least one key", keys);
   }
   const byId = new Map<string, () => Promise<WebCryptoKey>>();
   let newest = "";
@@ -58,11 +56,7 @@ export function keyRing(name: string, keys: readonly RingKey[]): KeyRing {
 
 function checkWord(action: string, what: string, text: unknown): string {
   if (typeof text === "string" && WORD.test(text)) return text;
-  throw new TypeError(
-    `Cannot ${action} as ${what} must be 1 to 64 letters, digits, '.', '_' or '-': current value is ${
-      quote(text)
-    }`,
-  );
+  throw wrongType(action, what, "1 to 64 letters, digits, '.', '_' or '-'", text);
 }
 
 /** A key that is made ready when it is wanted first: nothing may wait, or draw, while a ring is made. */

@@ -19,7 +19,7 @@
 import { connect } from "../connect.ts";
 import type { Fitting, Jobs } from "../jobs/definitions.ts";
 import { errorOf } from "../errors.ts";
-import { checkKnown, checkSignal, quote, shown } from "../options.ts";
+import { checkKnown, checkSignal, shown, wrongType } from "../options.ts";
 import { createRelay, type Relay } from "../relay/relay.ts";
 import type { Transport } from "../contract/transport.ts";
 import type { RunOptions } from "../worker/worker.ts";
@@ -162,11 +162,7 @@ export function relays<const J extends Jobs>(
 
 function checkMaker(action: string, transportFor: unknown): void {
   if (transportFor === undefined || typeof transportFor === "function") return;
-  throw new TypeError(
-    `Cannot ${action} as 'transportFor' must be a function of a name: current value is ${
-      quote(transportFor)
-    }`,
-  );
+  throw wrongType(action, "'transportFor'", "a function of a name", transportFor);
 }
 
 /** The workers of one `run`. */

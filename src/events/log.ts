@@ -9,7 +9,7 @@ import type { Alarm, Alarms } from "../flow/alarms.ts";
 import { messageOf } from "../errors.ts";
 import { type EventMap, type EventName, type Events, observe, type Report } from "./events.ts";
 import { type LogFields, plain, recordOf } from "./log_record.ts";
-import { checkKnown, checkWord, quote } from "../options.ts";
+import { checkKnown, checkWord, quote, wrongType } from "../options.ts";
 import { isPromise } from "../promises.ts";
 import type { PrintLevel, Runtime } from "../runtime.ts";
 
@@ -171,9 +171,7 @@ function readLog(log: unknown): LogOptions {
   const action = "make a relay";
   if (log === undefined || log === false) return {};
   if (typeof log !== "object" || log === null) {
-    throw new TypeError(
-      `Cannot ${action} as 'log' must be false, a logger or options: current value is ${quote(log)}`,
-    );
+    throw wrongType(action, "'log'", "false, a logger or options", log);
   }
   if (isLogger(log)) return { logger: log };
   checkKnown(action, log, ["logger", "levels"]);

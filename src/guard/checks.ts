@@ -18,6 +18,8 @@ import {
   checkTime,
   checkWord,
   quote,
+  wrongRange,
+  wrongType,
 } from "../options.ts";
 
 /** Refuses a call without a deadline, or with a signal that is none. */
@@ -35,7 +37,7 @@ export function checkList(
   most: number = Number.MAX_SAFE_INTEGER,
 ): void {
   if (!Array.isArray(items)) {
-    throw new TypeError(`Cannot ${action} as '${what}' must be a list: current value is ${quote(items)}`);
+    throw wrongType(action, `'${what}'`, "a list", items);
   }
   if (items.length <= most) return;
   throw new RangeError(
@@ -58,9 +60,7 @@ export function checkReserve(queues: readonly string[], options: ReserveOptions)
   checkTime(action, "lease", lease, 1);
   checkTime(action, "wait", wait);
   if (options.ready === undefined || typeof options.ready === "function") return;
-  throw new TypeError(
-    `Cannot ${action} as 'ready' must be a function: current value is ${quote(options.ready)}`,
-  );
+  throw wrongType(action, "'ready'", "a function", options.ready);
 }
 
 /** Refuses a value that is no list of queues. */
@@ -104,9 +104,7 @@ export function checkIds(action: string, ids: readonly string[], most?: number):
 export function checkSelection(action: string, select: Selection, channel: Channel): void {
   if (select === "all") return;
   if (typeof select !== "object" || select === null) {
-    throw new TypeError(
-      `Cannot ${action} as the selection must be 'all', ids or properties: current value is ${quote(select)}`,
-    );
+    throw wrongType(action, "the selection", "'all', ids or properties", select);
   }
   if (Array.isArray(select)) {
     throw new TypeError(
@@ -146,23 +144,17 @@ export function checkKey(action: string, key: string): void {
 /** Refuses a value that is no instant in milliseconds since the epoch. */
 export function checkInstant(action: string, option: string, value: unknown): void {
   if (typeof value === "number" && Math.abs(value) <= 8.64e15) return;
-  throw new RangeError(
-    `Cannot ${action} as '${option}' must be an instant in milliseconds since the epoch: current value is ${
-      quote(value)
-    }`,
-  );
+  throw wrongRange(action, `'${option}'`, "an instant in milliseconds since the epoch", value);
 }
 
 /** Refuses a value that is no bytes, of whatever realm. */
 export function checkBytes(action: string, option: string, value: unknown): void {
   if (value instanceof Uint8Array || Object.prototype.toString.call(value) === "[object Uint8Array]") return;
-  throw new TypeError(
-    `Cannot ${action} as '${option}' must be a Uint8Array: current value is ${quote(value)}`,
-  );
+  throw wrongType(action, `'${option}'`, "a Uint8Array", value);
 }
 
 /** Refuses a value that is no text. */
 export function checkString(action: string, option: string, value: unknown): void {
   if (typeof value === "string") return;
-  throw new TypeError(`Cannot ${action} as '${option}' must be a string: current value is ${quote(value)}`);
+  throw wrongType(action, `'${option}'`, "a string", value);
 }

@@ -7,7 +7,7 @@
 import { errorOf, TooLargeError } from "../errors.ts";
 import type { Extension, Held, PushJob, Settlement } from "../jobs/exchange.ts";
 import { byteLength, checkId, checkQueueName, checkText } from "../names.ts";
-import { checkObject, checkTime, checkWord, quote } from "../options.ts";
+import { checkObject, checkTime, checkWord, wrongType } from "../options.ts";
 import type { Limits, Transport } from "../contract/transport.ts";
 import { checkBytes, checkInstant, checkString } from "./checks.ts";
 
@@ -81,7 +81,7 @@ function checkDead(
   checkSize(limits, 0, meta);
   checkId(reason, action, "reason");
   if (failure === undefined || failure instanceof Error) return;
-  throw new TypeError(`Cannot ${action} as 'failure' must be an Error: current value is ${quote(failure)}`);
+  throw wrongType(action, "'failure'", "an Error", failure);
 }
 
 /** Refuses a text that names no delivery; a token that no delivery has is only stale. */

@@ -9,7 +9,7 @@ import type { Jobs } from "../jobs/definitions.ts";
 import type { Desk, JobView, Operation } from "../operate/operation.ts";
 import { Refusal } from "../operate/refusal.ts";
 import { operations } from "../operate/table.ts";
-import { checkBoolean, checkKnown, quote } from "../options.ts";
+import { checkBoolean, checkKnown, quote, wrongType } from "../options.ts";
 import type { Relay } from "../relay/relay.ts";
 import { systemRuntime } from "../runtime.ts";
 import { bodyOf, crossSite, type Denial } from "./guard.ts";
@@ -83,14 +83,10 @@ export function admin<J extends Jobs>(relay: Relay<J>, options: AdminHandlerOpti
   }
   checkBoolean(ACTION, "readOnly", readOnly);
   if (redact !== undefined && typeof redact !== "function") {
-    throw new TypeError(`Cannot ${ACTION} as 'redact' must be a function: current value is ${quote(redact)}`);
+    throw wrongType(ACTION, "'redact'", "a function", redact);
   }
   if (!/^(\/[^/?#]+)*$/.test(basePath)) {
-    throw new TypeError(
-      `Cannot ${ACTION} as 'basePath' must be a path without a slash at its end: current value is ${
-        quote(basePath)
-      }`,
-    );
+    throw wrongType(ACTION, "'basePath'", "a path without a slash at its end", basePath);
   }
   const desk: Desk = { relay, now: systemRuntime().now };
   return async (request) => {

@@ -5,7 +5,7 @@
  */
 
 import { BACKOFF_BASE, BACKOFF_JITTER, BACKOFF_MAX, MAX_DELAY } from "../defaults.ts";
-import { checkKnown, quote } from "../options.ts";
+import { checkKnown, quote, wrongRange, wrongType } from "../options.ts";
 import { hush } from "../promises.ts";
 
 /** A named policy with its numbers; all times are milliseconds. */
@@ -110,7 +110,7 @@ export function isBackoff(value: unknown): value is BackoffPolicy {
 /** Refuses a policy that could give a delay that is none; used where one is made and where one arrives. */
 export function checkBackoff(backoff: BackoffPolicy, action: string): void {
   if (typeof backoff !== "object" || backoff === null) {
-    throw new TypeError(`Cannot ${action} as 'backoff' must be a policy: current value is ${quote(backoff)}`);
+    throw wrongType(action, "'backoff'", "a policy", backoff);
   }
   const { type, base, max, jitter } = backoff;
   if (!["exponential", "fixed", "linear", "jittered"].includes(type)) {
@@ -124,9 +124,7 @@ export function checkBackoff(backoff: BackoffPolicy, action: string): void {
     );
   }
   const refuse = (option: string, wanted: string, value: unknown): never => {
-    throw new RangeError(
-      `Cannot ${action} as '${option}' must be ${wanted}: current value is ${quote(value)}`,
-    );
+    throw wrongRange(action, `'${option}'`, wanted, value);
   };
   // A string compares as the number that it looks like, and is none.
   const isWithin = (value: unknown, least: number, most: number): boolean =>

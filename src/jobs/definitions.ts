@@ -11,7 +11,7 @@ import { QUEUE } from "../defaults.ts";
 import { json } from "../payload/json.ts";
 import { hasFields } from "../kinds.ts";
 import { checkName, topicQueue } from "../names.ts";
-import { checkBoolean, checkInteger, checkKnown, checkTime, quote } from "../options.ts";
+import { checkBoolean, checkInteger, checkKnown, checkTime, quote, wrongType } from "../options.ts";
 import { checkCodec, type Codecs, createCodecs, secretsOf } from "../payload/pipeline.ts";
 import { type InputOf, isSchema, type OutputOf, type StandardSchema } from "../payload/schema.ts";
 import { checkUpcast, type Upcast } from "../payload/version.ts";
@@ -141,9 +141,7 @@ const KNOWN = [
  */
 export function readDefinitions(jobs: Jobs, codecs: readonly Codec[]): Definitions {
   if (typeof jobs !== "object" || jobs === null || Array.isArray(jobs) || !hasFields(jobs)) {
-    throw new TypeError(
-      `Cannot make a relay as 'jobs' must be an object of schemas: current value is ${quote(jobs)}`,
-    );
+    throw wrongType("make a relay", "'jobs'", "an object of schemas", jobs);
   }
   const byName = new Map<string, Definition>();
   const queues = new Set([QUEUE]);
@@ -193,9 +191,7 @@ function readDefinition(name: string, written: StandardSchema | JobDefinition): 
   if (topic !== undefined) checkName("topic", topic, action);
   else if (options.queue !== undefined) checkName("queue", options.queue, action);
   if (options.aliases !== undefined && !Array.isArray(options.aliases)) {
-    throw new TypeError(
-      `Cannot ${action} as 'aliases' must be a list of names: current value is ${quote(options.aliases)}`,
-    );
+    throw wrongType(action, "'aliases'", "a list of names", options.aliases);
   }
   if (options.maxAttempts !== undefined) {
     checkInteger(action, "maxAttempts", options.maxAttempts, 1, Number.MAX_SAFE_INTEGER);

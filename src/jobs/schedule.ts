@@ -6,7 +6,7 @@
 
 import { MAX_DELAY } from "../defaults.ts";
 import { markMaker } from "./mistake.ts";
-import { quote } from "../options.ts";
+import { quote, wrongRange } from "../options.ts";
 import { hush, isPromise } from "../promises.ts";
 
 /** The instants that a recurrence may look at. */
@@ -60,9 +60,7 @@ export function at(instant: number | Date): Recurrence {
  */
 export function every(period: number): StoredRecurrence {
   if (!(typeof period === "number" && period >= 1 && period <= MAX_DELAY)) {
-    throw new RangeError(
-      `Cannot repeat as 'period' must be milliseconds from 1 to a century: current value is ${quote(period)}`,
-    );
+    throw wrongRange("repeat", "'period'", "milliseconds from 1 to a century", period);
   }
   return {
     kind: EVERY.kind,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, quote } from "../options.ts";
+import { checkInteger, wrongType } from "../options.ts";
 import { hush, isPromise } from "../promises.ts";
 
 /** The versions of a definition's payloads, made by {@linkcode from}. `Last` is the type of the newest one. */
@@ -94,16 +94,12 @@ function climb(steps: readonly Step[], below: number, payload: unknown): unknown
 
 function checkStep(step: unknown): Step {
   if (typeof step === "function") return step as Step;
-  throw new TypeError(
-    `Cannot give a payload's version as each step must be a function: current value is ${quote(step)}`,
-  );
+  throw wrongType("give a payload's version", "each step", "a function", step);
 }
 
 /** Refuses an object that {@linkcode from} did not make. */
 export function checkUpcast(upcast: unknown, action: string): void {
   const { first, last, climb: walk }: Partial<Upcast> = Object(upcast);
   if (Number.isInteger(first) && Number.isInteger(last) && typeof walk === "function") return;
-  throw new TypeError(
-    `Cannot ${action} as 'upcast' must be made by 'from': current value is ${quote(upcast)}`,
-  );
+  throw wrongType(action, "'upcast'", "made by 'from'", upcast);
 }

@@ -8,7 +8,7 @@ import type { Codec } from "../payload/codec.ts";
 import type { Jobs } from "../jobs/definitions.ts";
 import type { Log } from "../events/log.ts";
 import type { AnyMiddleware } from "../sides/middleware.ts";
-import { checkBoolean, checkKnown, quote } from "../options.ts";
+import { checkBoolean, checkKnown, quote, wrongType } from "../options.ts";
 import { hush, isPromise } from "../promises.ts";
 import type { Runtime } from "../runtime.ts";
 import type { RecurrenceKind } from "../jobs/schedule.ts";
@@ -93,13 +93,9 @@ export function checkParts(
   }
   if (inline !== undefined) checkBoolean(action, "inline", inline);
   if (codecs !== undefined && !Array.isArray(codecs)) {
-    throw new TypeError(
-      `Cannot ${action} as 'codecs' must be a list of codecs: current value is ${quote(codecs)}`,
-    );
+    throw wrongType(action, "'codecs'", "a list of codecs", codecs);
   }
   if (requestId !== undefined && typeof requestId !== "function") {
-    throw new TypeError(
-      `Cannot ${action} as 'requestId' must be a function: current value is ${quote(requestId)}`,
-    );
+    throw wrongType(action, "'requestId'", "a function", requestId);
   }
 }

@@ -9,7 +9,7 @@ import { messageOf } from "../errors.ts";
 import type { PushJob } from "../jobs/exchange.ts";
 import { contextOf } from "../payload/filtering.ts";
 import { checkText } from "../names.ts";
-import { checkKnown, checkTime, checkWord, quote, shown } from "../options.ts";
+import { checkKnown, checkTime, checkWord, quote, shown, wrongRange } from "../options.ts";
 import { filterPayload } from "./payload.ts";
 import { type Desk, type JobSettings, prepare } from "./prepare.ts";
 import { readMeta } from "../jobs/record.ts";
@@ -156,11 +156,7 @@ function checkSpan(action: string, start: number | Date | undefined, end: number
     if (value === undefined) continue;
     const instant = value instanceof Date || typeof value === "number" ? Number(value) : Number.NaN;
     if (Math.abs(instant) <= 8.64e15) continue;
-    throw new RangeError(
-      `Cannot ${action} as '${option}' must be a Date or milliseconds since the epoch: current value is ${
-        quote(value)
-      }`,
-    );
+    throw wrongRange(action, `'${option}'`, "a Date or milliseconds since the epoch", value);
   }
   if (start !== undefined && end !== undefined && Number(end) < Number(start)) {
     throw new RangeError(

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { quote } from "../options.ts";
+import { quote, wrongType } from "../options.ts";
 import { EVERY, type RecurrenceKind, type StoredRecurrence } from "../jobs/schedule.ts";
 import type { WrittenWhen } from "./text.ts";
 
@@ -30,11 +30,7 @@ const MAX_READ = 10_000;
 export function createKinds(given: readonly RecurrenceKind[], action: string): Kinds {
   const byName = new Map<string, RecurrenceKind>([[EVERY.kind, EVERY]]);
   if (!Array.isArray(given)) {
-    throw new TypeError(
-      `Cannot ${action} as 'recurrences' must be a list of kinds, such as [cron]: current value is ${
-        quote(given)
-      }`,
-    );
+    throw wrongType(action, "'recurrences'", "a list of kinds, such as [cron]", given);
   }
   for (const one of given) {
     const { kind, read }: Partial<RecurrenceKind> = Object(one);

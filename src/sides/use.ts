@@ -7,7 +7,7 @@
 import type { Chain } from "./chain.ts";
 import type { JobEvents } from "../events/events.ts";
 import { type AnyMiddleware, type AroundDispatch, attachTo, isAttaching } from "./middleware.ts";
-import { quote } from "../options.ts";
+import { quote, wrongType } from "../options.ts";
 
 /** A list by its sides, each in the order of the list. */
 export interface Used {
@@ -25,9 +25,7 @@ export interface Used {
 export function readUse(use: unknown, action: string): Used {
   if (use === undefined) return NONE;
   if (!Array.isArray(use)) {
-    throw new TypeError(
-      `Cannot ${action} as 'use' must be a list of middlewares: current value is ${quote(use)}`,
-    );
+    throw wrongType(action, "'use'", "a list of middlewares", use);
   }
   const list: readonly unknown[] = use;
   const read = list.map((middleware, index) => readOne(middleware, `${action} as 'use[${index}]'`));

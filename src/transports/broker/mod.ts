@@ -11,7 +11,7 @@ import { TransportClosed } from "../../errors.ts";
 import type { Call, Delivery, ReserveOptions, Settlement } from "../../jobs/exchange.ts";
 import { guarded } from "../../guard/guard.ts";
 import { groupQueue, NUMBERED, partsOf, topicQueue } from "../../names.ts";
-import { checkBoolean, checkKnown, checkRuntime, quote } from "../../options.ts";
+import { checkBoolean, checkKnown, checkRuntime, wrongType } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import type { Features, Topics, Transport } from "../../contract/transport.ts";
 import { createIds } from "./ids.ts";
@@ -204,15 +204,11 @@ function checkOptions(
   checkRuntime(action, runtime);
   for (const [option, value] of Object.entries({ publish, subscribe })) {
     if (typeof value === "function") continue;
-    throw new TypeError(
-      `Cannot ${action} as '${option}' must be a function: current value is ${quote(value)}`,
-    );
+    throw wrongType(action, `'${option}'`, "a function", value);
   }
   checkBoolean(action, "handlesRetries", handlesRetries);
   if (typeof name !== "string" || name === "") {
-    throw new TypeError(
-      `Cannot ${action} as 'name' must be a non-empty string: current value is ${quote(name)}`,
-    );
+    throw wrongType(action, "'name'", "a non-empty string", name);
   }
   // Bound, as a broker may be an object with methods.
   return {
@@ -240,9 +236,7 @@ function accept(
 ): Promise<void> {
   if (!(body instanceof Uint8Array)) {
     return Promise.reject(
-      new TypeError(
-        `Cannot receive from '${topic}' as a body must be a Uint8Array: current value is ${quote(body)}`,
-      ),
+      wrongType(`receive from '${topic}'`, "a body", "a Uint8Array", body),
     );
   }
   const message = read(body) ?? foreign(runtime, topic, body);

@@ -8,7 +8,7 @@
 import { TransportClosed } from "../../errors.ts";
 import type { Call } from "../../jobs/exchange.ts";
 import { guarded } from "../../guard/guard.ts";
-import { checkInteger, checkKnown, checkRuntime, quote } from "../../options.ts";
+import { checkInteger, checkKnown, checkRuntime, wrongRange } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { createWaiters } from "../../store/waiters.ts";
 import type { Features, Transport } from "../../contract/transport.ts";
@@ -140,9 +140,7 @@ function checkOptions(options: MemoryOptions): { runtime: Runtime; maxJobs: numb
   const { runtime = systemRuntime(), maxJobs, name = "memory" } = options;
   checkRuntime(action, runtime);
   if (typeof name !== "string" || name === "") {
-    throw new RangeError(
-      `Cannot ${action} as 'name' must be a non-empty string: current value is ${quote(name)}`,
-    );
+    throw wrongRange(action, "'name'", "a non-empty string", name);
   }
   return {
     runtime,

@@ -4,7 +4,14 @@
  * @module
  */
 
-import { checkBoolean, checkInteger, checkKnown, checkObject, checkRuntime, quote } from "../../options.ts";
+import {
+  checkBoolean,
+  checkInteger,
+  checkKnown,
+  checkObject,
+  checkRuntime,
+  wrongType,
+} from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { type Address, type Addresses, addressesOf } from "./client/address.ts";
 import { type Client, type ClusterClient, isClient, isCluster, wrongKind } from "./client/driver.ts";
@@ -126,7 +133,7 @@ export function settingsOf(options: RedisOptions): Settings {
   checkObject(ACTION, "'tls'", tls);
   checkRuntime(ACTION, runtime);
   if (typeof warn !== "function") {
-    throw new TypeError(`Cannot ${ACTION} as 'warn' must be a function: current value is ${quote(warn)}`);
+    throw wrongType(ACTION, "'warn'", "a function", warn);
   }
   return {
     target: targetOf(options),
@@ -174,11 +181,7 @@ function wordOf(option: string, value: string): string {
   if (typeof value === "string" && value !== "" && !/[{}\p{Cc}]/u.test(value) && value.isWellFormed()) {
     return value;
   }
-  throw new TypeError(
-    `Cannot ${ACTION} as '${option}' must be a non-empty string without braces: current value is ${
-      quote(value)
-    }`,
-  );
+  throw wrongType(ACTION, `'${option}'`, "a non-empty string without braces", value);
 }
 
 function partsOf(keys: RedisKeys): Parts {

@@ -5,7 +5,7 @@
  */
 
 import { resolve } from "node:path";
-import { checkInteger, checkKnown, checkRuntime, checkWord, quote } from "../../options.ts";
+import { checkInteger, checkKnown, checkRuntime, checkWord, quote, wrongType } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { type Database, isDatabase } from "./engine/driver.ts";
 
@@ -82,19 +82,13 @@ export function settingsOf(options: SqliteOptions): Settings {
     throw new TypeError(`Cannot ${ACTION} as exactly one of 'path' and 'client' must be given`);
   }
   if (path !== undefined && (typeof path !== "string" || path === "" || path.includes("\0"))) {
-    throw new TypeError(
-      `Cannot ${ACTION} as 'path' must be a non-empty string without NUL: current value is ${quote(path)}`,
-    );
+    throw wrongType(ACTION, "'path'", "a non-empty string without NUL", path);
   }
   if (client !== undefined && !isDatabase(client)) {
-    throw new TypeError(
-      `Cannot ${ACTION} as 'client' must be a DatabaseSync of node:sqlite: current value is ${quote(client)}`,
-    );
+    throw wrongType(ACTION, "'client'", "a DatabaseSync of node:sqlite", client);
   }
   if (typeof name !== "string" || name === "") {
-    throw new TypeError(
-      `Cannot ${ACTION} as 'name' must be a non-empty string: current value is ${quote(name)}`,
-    );
+    throw wrongType(ACTION, "'name'", "a non-empty string", name);
   }
   checkRuntime(ACTION, runtime);
   return {

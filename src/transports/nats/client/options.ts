@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInteger, checkKnown, checkRuntime, checkWord, quote } from "../../../options.ts";
+import { checkInteger, checkKnown, checkRuntime, checkWord, quote, wrongType } from "../../../options.ts";
 import { type Runtime, systemRuntime } from "../../../runtime.ts";
 import type { NatsConnection } from "./connection.ts";
 import type { Settings } from "./link.ts";
@@ -120,20 +120,14 @@ export function settingsOf(options: NatsOptions): Settings {
   const { ackWait = ACK_WAIT, replicas = 1, storage = "file", inboxPrefix = "_INBOX" } = options;
   const { runtime = systemRuntime(), warn = (message) => console.warn(message) } = options;
   if (typeof name !== "string" || name === "") {
-    throw new TypeError(
-      `Cannot ${ACTION} as 'name' must be a non-empty string: current value is ${quote(name)}`,
-    );
+    throw wrongType(ACTION, "'name'", "a non-empty string", name);
   }
   if (!/^[\w-]+(\.[\w-]+)*$/.test(inboxPrefix)) {
-    throw new TypeError(
-      `Cannot ${ACTION} as 'inboxPrefix' must be a subject without wildcards: current value is ${
-        quote(inboxPrefix)
-      }`,
-    );
+    throw wrongType(ACTION, "'inboxPrefix'", "a subject without wildcards", inboxPrefix);
   }
   checkRuntime(ACTION, runtime);
   if (typeof warn !== "function") {
-    throw new TypeError(`Cannot ${ACTION} as 'warn' must be a function: current value is ${quote(warn)}`);
+    throw wrongType(ACTION, "'warn'", "a function", warn);
   }
   const given = CREDENTIALS.flatMap((key) => options[key] === undefined ? [] : [[key, options[key]]]);
   return {
@@ -166,20 +160,12 @@ function apiPrefixOf({ domain, apiPrefix }: NatsOptions): string {
   if (domain !== undefined) return `$JS.${checkToken("domain", domain)}.API`;
   if (apiPrefix === undefined) return "$JS.API";
   if (typeof apiPrefix === "string" && /^[\w$-]+(\.[\w$-]+)*$/.test(apiPrefix)) return apiPrefix;
-  throw new TypeError(
-    `Cannot ${ACTION} as 'apiPrefix' must be a subject without wildcards: current value is ${
-      quote(apiPrefix)
-    }`,
-  );
+  throw wrongType(ACTION, "'apiPrefix'", "a subject without wildcards", apiPrefix);
 }
 
 function checkToken(option: string, value: unknown): string {
   if (typeof value === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(value)) return value;
-  throw new TypeError(
-    `Cannot ${ACTION} as '${option}' must be 1 to 64 letters, digits, '-' and '_': current value is ${
-      quote(value)
-    }`,
-  );
+  throw wrongType(ACTION, `'${option}'`, "1 to 64 letters, digits, '-' and '_'", value);
 }
 
 /** No message repeats a server: it may hold a password. */

@@ -6,7 +6,7 @@
  */
 
 import { env } from "node:process";
-import { quote } from "../../../options.ts";
+import { quote, wrongType } from "../../../options.ts";
 
 /** One server. */
 export interface Address {
@@ -36,11 +36,7 @@ export function addressesOf(
   if (url !== undefined) return { list: [addressOf("'url'", url)], several: false };
   if (nodes !== undefined) {
     if (!Array.isArray(nodes) || nodes.length === 0) {
-      throw new TypeError(
-        `Cannot ${ACTION} as 'nodes' must be an array of at least one address: current value is ${
-          quote(nodes)
-        }`,
-      );
+      throw wrongType(ACTION, "'nodes'", "an array of at least one address", nodes);
     }
     return { list: all("each of 'nodes'", nodes), several: true };
   }
