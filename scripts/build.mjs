@@ -1,18 +1,27 @@
-/** `npm run build [-- folder]`: compiles what npm ships, into `dist` by default. */
+/** `npm run build [-- folder]`: compiles what npm ships, into `dist` by default: types file by file, code in one file for each entry. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { bundle } from "./lib/bundle.mjs";
 import { inRepository, root } from "./lib/paths.mjs";
 
 const out = process.argv[2] === undefined ? inRepository("dist") : resolve(process.argv[2]);
 rmSync(out, { recursive: true, force: true });
 const { status } = spawnSync(
   process.execPath,
-  [inRepository("node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json", "--outDir", out],
+  [
+    inRepository("node_modules/typescript/bin/tsc"),
+    "-p",
+    "tsconfig.build.json",
+    "--emitDeclarationOnly",
+    "--outDir",
+    out,
+  ],
   { cwd: root, stdio: "inherit" },
 );
-if (status === 0) nameLibraries();
-process.exit(status ?? 1);
+if (status !== 0) process.exit(status ?? 1);
+nameLibraries();
+await bundle(out);
 
 /**
  * Types that only the newest of TypeScript's own libraries have are asked for where they stand, so that a program

@@ -36,6 +36,30 @@ test("the package holds compiled code, its types, docs, examples, a licence and 
     );
 });
 
+test("the code is a file for each entry point and parts that they share, none with another entry's transport", () => {
+  const { exports: entries, bin } = JSON.parse(readFileSync(inRepository("package.json"), "utf8")) as {
+    readonly exports: Readonly<Record<string, { readonly default: string }>>;
+    readonly bin: Readonly<Record<string, string>>;
+  };
+  const wanted = [...Object.values(entries).map((entry) => entry.default), ...Object.values(bin)];
+  const dist = join(installed, "dist");
+  const code = readdirSync(dist, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".js"))
+    .map((file) => `./dist/${file.replaceAll("\\", "/")}`);
+  const shared = code.filter((file) => file.startsWith("./dist/chunks/"));
+  expect(code.filter((file) => !shared.includes(file)).sort()).toEqual(wanted.sort());
+  expect(shared.length).toBeLessThan(2 * wanted.length);
+  const held = code.flatMap((file) => {
+    const sources = readFileSync(join(installed, file), "utf8").matchAll(
+      /^\/\/(?:#region)? ?src\/transports\/(nats|redis|sqlite)\//gm,
+    );
+    return [...new Set([...sources].map(([, transport]) => `${transport} in ${file}`))];
+  });
+  expect(held.sort()).toEqual(
+    ["nats", "redis", "sqlite"].map((name) => `${name} in ./dist/src/transports/${name}/mod.js`),
+  );
+});
+
 test("whatever the README links to is shipped, to npm and to JSR", () => {
   const { publish } = JSON.parse(readFileSync(inRepository("jsr.json"), "utf8")) as {
     readonly publish: { readonly include: readonly string[] };

@@ -48,13 +48,17 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The subjects of the server tests as JavaScript over the packed package. */
+/** The subjects of the server tests as JavaScript over the packed package; its own clock is no public name. */
 function packedSubjects(): string {
-  const code = stripTypeScriptTypes(readFileSync(inRepository("tests/server/support/subjects.ts"), "utf8"));
-  return code.replaceAll("../../../src/", "./node_modules/@relevo/relevo/dist/src/").replaceAll(
-    '.ts";',
-    '.js";',
-  );
+  writeFileSync(join(project, "runtime.mjs"), javaScript("src/runtime.ts"));
+  return javaScript("tests/server/support/subjects.ts")
+    .replace("../../../src/runtime.ts", "./runtime.mjs")
+    .replace("../../../src/testing/mod.ts", "@relevo/relevo/testing")
+    .replace("../../../src/transports/sqlite/mod.ts", "@relevo/relevo/sqlite");
+}
+
+function javaScript(file: string): string {
+  return stripTypeScriptTypes(readFileSync(inRepository(file), "utf8"));
 }
 
 /** The quotes, breaks and commas with which `console.log` shows an object are each runtime's own. */
