@@ -103,7 +103,11 @@ export interface Topics {
   groups(topic: string, call: Call): Promise<readonly string[]>;
 }
 
-/** An adapter to a broker or store. Disposing of it ends every call under way with `TransportClosed`. */
+/**
+ * An adapter to a broker or store. Disposing of it ends every call under way with `TransportClosed`. The core counts the
+ * relays on it, and disposes of it with the last: a copy with some calls replaced, as `{ ...transport, push }`, is the
+ * same transport, and one with a function of its own to dispose of it is another.
+ */
 export interface Transport extends AsyncDisposable {
   /** Its name in events and errors; no part of a URL that may hold a credential. */
   readonly name: string;
@@ -113,8 +117,6 @@ export interface Transport extends AsyncDisposable {
   readonly limits: Limits;
   /** Runs of a job in all where neither it nor the worker says. Default: the core's. */
   readonly maxAttempts?: number | undefined;
-  /** The relays that use it; the last to leave disposes of it. */
-  readonly users: Set<object>;
   /** Stores jobs; `atomic`: all or, when one is refused, none. */
   push(jobs: readonly PushJob[], call: Call & { readonly atomic?: boolean }): Promise<readonly Pushed[]>;
   /**

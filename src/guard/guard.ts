@@ -31,7 +31,7 @@ import { type FaultOf, faultOfExtension, faultOfJob, faultOfSettlement } from ".
 
 /** A transport whose calls reject, or answer with an error for an item, where their input is wrong. */
 export function guarded(inner: Transport): Transport {
-  const { name, features, maxAttempts, users, topics, schedules, transactions } = inner;
+  const { name, features, maxAttempts, topics, schedules, transactions } = inner;
   return {
     name,
     features,
@@ -40,7 +40,6 @@ export function guarded(inner: Transport): Transport {
       return inner.limits;
     },
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
-    users,
     ...jobs(inner),
     ...operator(inner),
     ...(inner.subscribe === undefined ? {} : { subscribe: guardedSubscribe(inner.subscribe) }),
@@ -48,7 +47,7 @@ export function guarded(inner: Transport): Transport {
     ...(topics === undefined ? {} : { topics: guardedTopics(topics) }),
     ...(schedules === undefined ? {} : { schedules: guardedSchedules(schedules, inner) }),
     ...(transactions === undefined ? {} : { transactions: guardedTransactions(transactions, inner) }),
-    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: inner[Symbol.asyncDispose],
   };
 }
 

@@ -83,9 +83,10 @@ export function checkParts(
   { codecs, requestId, inline }: Pick<RelayOptions<Jobs>, "codecs" | "requestId" | "inline">,
   transport: unknown,
 ): void {
-  const { push, reserve, limits, users }: Partial<Transport> = Object(transport);
+  const { push, reserve, limits, features }: Partial<Transport> = Object(transport);
   if (
-    typeof push !== "function" || typeof reserve !== "function" || limits === undefined || users === undefined
+    typeof push !== "function" || typeof reserve !== "function" || limits === undefined ||
+    features === undefined
   ) {
     hush(transport);
     const given = isPromise(transport) ? "a promise of one: await it" : quote(transport);

@@ -36,6 +36,7 @@ import { createTrail } from "../flow/trail.ts";
 import type { Transport } from "../contract/transport.ts";
 import { memory } from "../transports/memory/mod.ts";
 import { createTurns } from "../flow/turns.ts";
+import { type User, usersOf } from "../flow/users.ts";
 import { readUse, type Used } from "../sides/use.ts";
 import { createInline, type Inline } from "../worker/inline.ts";
 import { patient } from "../worker/patient.ts";
@@ -47,6 +48,8 @@ export interface RelayParts {
   readonly bench: Bench;
   /** The transport, with calls that end soon after their deadline. */
   readonly patience: Transport;
+  /** The relays on the transport. */
+  readonly users: Set<User>;
   readonly gate: Gate;
   readonly logbook: Logbook;
   /** Runs jobs in the caller; undefined: they are stored. */
@@ -84,6 +87,7 @@ export function createParts(options: RelayOptions<Jobs>): RelayParts {
   });
   const scheduler = createScheduler({
     desk,
+    users: checked.users,
     events,
     callTimeout,
     kinds: createKinds(options.recurrences === undefined ? [] : options.recurrences, action),
@@ -94,6 +98,7 @@ export function createParts(options: RelayOptions<Jobs>): RelayParts {
   return {
     bench,
     patience,
+    users: checked.users,
     gate,
     logbook,
     inline,
@@ -119,6 +124,7 @@ interface Checked {
   readonly runtime: Runtime;
   readonly alarms: Alarms;
   readonly transport: Transport;
+  readonly users: Set<User>;
   readonly use: Used;
   readonly maxPayload: number;
   readonly callTimeout: number;
@@ -152,7 +158,17 @@ function readOptions(action: string, options: RelayOptions<Jobs>): Checked {
       `Cannot ${action} with topic '${topic}' as the ${transport.name} transport has no topics`,
     );
   }
-  return { runtime, alarms, transport, use, maxPayload, callTimeout, berths, definitions };
+  return {
+    runtime,
+    alarms,
+    transport,
+    users: usersOf(transport),
+    use,
+    maxPayload,
+    callTimeout,
+    berths,
+    definitions,
+  };
 }
 
 /** The events of a relay, which its middlewares hear before its log does. */
@@ -168,7 +184,7 @@ function createLog(
 }
 
 function createBench(
-  { transport, runtime, definitions, callTimeout, use }: Checked,
+  { transport, users, runtime, definitions, callTimeout, use }: Checked,
   desk: Desk,
   events: Events,
   { ticks }: Scheduler,
@@ -176,6 +192,7 @@ function createBench(
   return {
     ticks,
     transport,
+    users,
     runtime,
     events,
     definitions,

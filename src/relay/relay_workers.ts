@@ -5,6 +5,7 @@
  */
 
 import { RelayClosed } from "../errors.ts";
+import type { User } from "../flow/users.ts";
 import { checkKnown, checkOptions, checkTime } from "../options.ts";
 import type { RelayParts } from "./relay_parts.ts";
 import { drain, type DrainOptions } from "../worker/drain.ts";
@@ -26,7 +27,7 @@ export interface RelayWorkers {
   /** Those that run, drains among them. */
   readonly engines: Set<Engine>;
   /** This relay among the users of its transport. */
-  readonly self: object;
+  readonly self: User;
   /** Adds an engine until it is done. */
   readonly track: (engine: Engine) => void;
   /** The worker of `run`, while it runs. */
@@ -37,8 +38,8 @@ export interface RelayWorkers {
 /** Joins the users of the transport; no worker is there yet. */
 export function createWorkers(parts: RelayParts): RelayWorkers {
   const engines = new Set<Engine>();
-  const self = { orderly: () => allOrderly(engines), scheduled: parts.scheduler.scheduled };
-  parts.bench.transport.users.add(self);
+  const self: User = { orderly: () => allOrderly(engines), scheduled: parts.scheduler.scheduled };
+  parts.users.add(self);
   const track = (engine: Engine): void => {
     engines.add(engine);
     const forget = (): void => void engines.delete(engine);
@@ -100,13 +101,13 @@ function checkStop(options: StopOptions): void {
 }
 
 async function closeAll({ parts, engines, self }: RelayWorkers, { grace }: StopOptions): Promise<void> {
-  const { patience, gate, inline } = parts;
+  const { patience, users, gate, inline } = parts;
   gate.announce();
   // A handler that still runs may dispatch until it has ended: a handler that is refused would fail for no fault of its
   // own.
   await Promise.allSettled([...engines].map((engine) => engine.stop(grace)));
   await inline?.ended();
   await gate.close();
-  patience.users.delete(self);
-  if (patience.users.size === 0) await patience[Symbol.asyncDispose]();
+  users.delete(self);
+  if (users.size === 0) await patience[Symbol.asyncDispose]();
 }

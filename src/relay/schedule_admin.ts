@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { User } from "../flow/users.ts";
 import type { AdminOptions } from "./admin.ts";
 import { MAX_NAME, MAX_PAGE, PAGE, PREVIEW } from "../defaults.ts";
 import type { Dispatched } from "./dispatch.ts";
@@ -127,6 +128,8 @@ export interface ScheduleAdmin {
 /** The parts of the calls upon schedules. */
 export interface ScheduleParts {
   readonly desk: Desk;
+  /** The relays on the same transport. */
+  readonly users: Iterable<User>;
   readonly events: Events;
   readonly callTimeout: number;
   readonly kinds: Kinds;

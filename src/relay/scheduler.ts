@@ -46,14 +46,11 @@ export interface Scheduler {
 
 /** Makes the scheduler of a relay. */
 export function createScheduler(parts: ScheduleParts, gate: Gate): Scheduler {
-  const { desk, callTimeout, kinds, outgoing } = parts;
+  const { desk, users, callTimeout, kinds, outgoing } = parts;
   const watchers = new Set<() => void>();
   /** Workers of other relays on the same transport are told, too: they need not look to see it. */
   const told = <T>(answer: T): T => {
-    for (const user of desk.transport.users) {
-      const { scheduled }: { readonly scheduled?: unknown } = user;
-      if (typeof scheduled === "function") scheduled();
-    }
+    for (const user of users) user.scheduled?.();
     return answer;
   };
   const admin = createScheduleAdmin(parts);

@@ -204,9 +204,9 @@ async function ask(
   wait: number,
   signal: AbortSignal,
 ): Promise<Catch> {
-  const { bench: { transport, callTimeout }, settings: { lease } } = state;
+  const { bench: { transport, users, callTimeout }, settings: { lease } } = state;
   // Jobs that this process holds must not be reclaimed by a reserve of its own that comes first after a block.
-  const ready = (): Promise<void> | undefined => allOrderly(transport.users);
+  const ready = (): Promise<void> | undefined => allOrderly(users);
   for (let order = ready(); order !== undefined; order = ready()) await unlessAborted(order, signal);
   const call = { limit, slots, lease, wait, deadline: callTimeout, signal, ready };
   const deliveries = await inTime(state, transport.reserve(queues, call), {

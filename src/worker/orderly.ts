@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { User } from "../flow/users.ts";
 import { beat } from "./lease.ts";
 import { isLate, noteBeat } from "./pulse.ts";
 import type { State } from "./state.ts";
@@ -13,27 +14,17 @@ import type { State } from "./state.ts";
 /** Milliseconds at most in which other transports of this process may do the same: their jobs are not known here. */
 const ELSEWHERE = 50;
 
-/** A user of a transport that may hold deliveries of it. */
-export interface Holder {
-  /** Undefined when all is in order; else resolves when it may be, and is asked again then. Never rejects. */
-  orderly(): Promise<void> | undefined;
-}
-
-/** Whether all users of a transport are in order. */
-export function allOrderly(users: Iterable<object>): Promise<void> | undefined {
+/** Whether all of these are in order: relays on one transport, or workers of one relay. */
+export function allOrderly(users: Iterable<User>): Promise<void> | undefined {
   let waiting: Promise<void>[] | undefined;
   for (const user of users) {
-    const order = isHolder(user) ? user.orderly() : undefined;
+    const order = user.orderly?.();
     if (order !== undefined) (waiting ??= []).push(order);
   }
   return waiting === undefined ? undefined : Promise.all(waiting).then(() => undefined);
 }
 
-function isHolder(user: object): user is Holder {
-  return "orderly" in user && typeof user.orderly === "function";
-}
-
-/** Whether a worker is in order; as {@linkcode Holder.orderly}. */
+/** Whether a worker is in order; as {@linkcode User.orderly}. */
 export function orderly(state: State): Promise<void> | undefined {
   if (state.ordering === undefined && !state.over && isLate(state)) state.ordering = putInOrder(state);
   return state.ordering;

@@ -19,7 +19,7 @@ type Wait = <T>(action: string, call: Call, answer: Promise<T>) => Promise<T>;
 /** Makes one; its timer is one of the alarms. */
 export function patient(transport: Transport, alarms: Alarms): Transport {
   const wait: Wait = (action, call, answer) => patiently(alarms, action, call, answer);
-  const { name, features, maxAttempts, users, diagnose, topics, schedules, transactions } = transport;
+  const { name, features, maxAttempts, diagnose, topics, schedules, transactions } = transport;
   return {
     name,
     features,
@@ -28,7 +28,6 @@ export function patient(transport: Transport, alarms: Alarms): Transport {
       return transport.limits;
     },
     maxAttempts,
-    users,
     push: (jobs, call) => wait("push jobs", call, transport.push(jobs, call)),
     reserve: (queues, options) => transport.reserve(queues, options),
     extend: (leases, call) => wait("extend leases", call, transport.extend(leases, call)),

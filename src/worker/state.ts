@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { User } from "../flow/users.ts";
 import type { Alarm, Alarms } from "../flow/alarms.ts";
 import type { Batcher } from "../flow/batch.ts";
 import type { Definitions } from "../jobs/definitions.ts";
@@ -49,6 +50,8 @@ const REARM = new Error("asked anew");
 export interface Bench {
   readonly ticks: Ticks;
   readonly transport: Transport;
+  /** The relays on the transport. */
+  readonly users: Iterable<User>;
   readonly runtime: Runtime;
   readonly events: Events;
   readonly definitions: Definitions;

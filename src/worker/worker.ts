@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { User } from "../flow/users.ts";
 import { createAlarms } from "../flow/alarms.ts";
 import { RelayClosed } from "../errors.ts";
 import { createFifo } from "../flow/fifo.ts";
@@ -18,7 +19,7 @@ import { createExtensions, startHeartbeat } from "./lease.ts";
 import { heldOnly, type Leaving, untilEnded } from "./leaving.ts";
 import { createLink } from "./link.ts";
 import { createMeter } from "./meter.ts";
-import { type Holder, orderly } from "./orderly.ts";
+import { orderly } from "./orderly.ts";
 import { settleWithin, tellStuck } from "./perform.ts";
 import { defaultSettings, type Settings, withOptions, type WorkerOptions } from "./settings.ts";
 import { createSettlements, settle } from "./settle.ts";
@@ -143,7 +144,7 @@ export interface Engine extends Leaving {
   /** Lets running handlers finish; after `grace` milliseconds their signals abort. */
   stop(grace?: number): Promise<Tally>;
   /** Whether its leases are looked after, after a block of the thread. */
-  readonly orderly: Holder["orderly"];
+  readonly orderly: NonNullable<User["orderly"]>;
   update(settings: Settings): void;
 }
 

@@ -135,7 +135,6 @@ export function fromBroker(options: BrokerOptions): Transport {
     name,
     features: featuresOf(handlesRetries),
     limits: inner.limits,
-    users: new Set(),
     push: (jobs, call) => answer(call, () => publisher.push(jobs, call)),
     reserve: (queues, wanted) => answer(wanted, () => reserve(parts, queues, wanted)),
     subscribe: (queues, call) =>

@@ -96,7 +96,6 @@ export function unguarded(options: MemoryOptions): Transport {
     name,
     features: FEATURES,
     limits: LIMITS,
-    users: new Set(),
     push: (jobs, call) => answer(call, () => push(store, jobs, call.atomic ?? false)),
     reserve: (queues, options) => answer(options, () => store.waiters.reserve(queues, options)),
     extend: (leases, call) => answer(call, () => extend(store, leases)),

@@ -126,7 +126,6 @@ export function nats(options: NatsOptions): Transport {
       return { payload: payloadLimit(link), bulk: MAX_ITEMS, atomic: MAX_BATCH, name: MAX_NAME };
     },
     maxAttempts: settings.maxDeliver,
-    users: new Set(),
     ...jobs(context, calls),
     ...operator(context, calls),
     topics: createTopics(context, calls.ask),

@@ -139,7 +139,6 @@ export function redis(options: RedisOptions = {}): Transport {
     },
     limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
     maxAttempts: settings.maxRetries,
-    users: new Set(),
     async push(jobs, call) {
       if (closing !== undefined) throw new TransportClosed(name);
       call.signal?.throwIfAborted();

@@ -44,7 +44,7 @@ export interface Waiting extends Pick<Waiters, "reserve" | "notify" | "called"> 
 interface Station {
   readonly queue: string;
   readonly listening: Listening;
-  /** As in `attempt.ts`. */
+  /** As in `waiters_poll.ts`. */
   seen: string;
   /** When this client registered as waiting, by the monotonic clock; 0: never. */
   registered: number;

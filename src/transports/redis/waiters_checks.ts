@@ -18,7 +18,7 @@ export interface Watched {
 /** The state of a queue, as a check found it. */
 export interface Sight {
   readonly queue: string;
-  /** As in `attempt.ts`. */
+  /** As in `waiters_poll.ts`. */
   readonly next: number;
   /** Whether there are entries that were not seen. */
   readonly fresh: boolean;

@@ -108,7 +108,6 @@ export function sqlite(options: SqliteOptions): Transport {
       idWindow: true,
     },
     limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
-    users: new Set(),
     async push(jobs, call) {
       const { atomic = false } = call;
       const run = pushJobs;

@@ -48,7 +48,6 @@ function mapped(runtime: FakeRuntime): { readonly transport: Transport; readonly
       idWindow: false,
     },
     limits: { payload: 1_000_000, bulk: 100, name: 255 },
-    users: new Set(),
     push: (jobs) =>
       Promise.resolve(jobs.map((job) => {
         const key = keyOf(job.queue, job.id);

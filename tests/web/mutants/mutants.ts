@@ -19,7 +19,6 @@ export function around(inner: Transport, part: Partial<Transport>): Transport {
     name: inner.name,
     features: inner.features,
     limits: inner.limits,
-    users: inner.users,
     push: (jobs, call) => inner.push(jobs, call),
     reserve: (queues, options) => inner.reserve(queues, options),
     extend: (leases, call) => inner.extend(leases, call),
@@ -33,7 +32,8 @@ export function around(inner: Transport, part: Partial<Transport>): Transport {
     ...(inner.diagnose === undefined ? {} : { diagnose: inner.diagnose }),
     ...(inner.topics === undefined ? {} : { topics: inner.topics }),
     ...(inner.schedules === undefined ? {} : { schedules: inner.schedules }),
-    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+    // The same function, as the relays on it are users of the one inside.
+    [Symbol.asyncDispose]: inner[Symbol.asyncDispose],
     ...part,
   };
 }

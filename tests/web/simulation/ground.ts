@@ -1,4 +1,5 @@
 /** What a world stands on: one clock, one die, one store, and one list of what happened. */
+import { usersOf } from "../../../src/flow/users.ts";
 import { type AnyMiddleware, memory, type Transport } from "../../../mod.ts";
 import { createRandom } from "../../../src/testing/fake_runtime.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
@@ -66,8 +67,8 @@ export async function createGround(seed: number, climate: Climate): Promise<Grou
       return delivery;
     }),
   });
-  // Whoever leaves must not take the store away from the others.
-  store.users.add(runtime);
+  // A relay that is closed must not take the store away from the others.
+  usersOf(store).add({});
   return {
     climate,
     runtime,

@@ -102,6 +102,5 @@ export function subscribed(transport: Transport, look: Look = {}): Transport {
       if (fresh.size > 0) await Promise.allSettled([...fresh].map(subscribe));
       return await push(jobs, options);
     },
-    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
 }

@@ -104,7 +104,7 @@ export function door(): Door {
 
 /** A transport with some of its calls replaced; the rest goes to the one inside. */
 export function wrapped(inner: Transport, replaced: (inner: Transport) => Partial<Transport>): Transport {
-  return { ...inner, [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](), ...replaced(inner) };
+  return { ...inner, ...replaced(inner) };
 }
 
 /** How exactly a store keeps time; one in this process is exact in everything. */

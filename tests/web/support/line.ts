@@ -65,7 +65,6 @@ export function createLine(inner: Transport): Line {
     name: inner.name,
     features: inner.features,
     limits: inner.limits,
-    users: new Set(),
     ...(inner.transactions === undefined ? {} : { transactions: inner.transactions }),
     ...(inner.topics === undefined ? {} : { topics: inner.topics }),
     pending,

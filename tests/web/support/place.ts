@@ -2,6 +2,7 @@
  * Where a case's jobs are kept: a store under a clock of its own, the relays upon it, and the promise that nothing of
  * them is alive when the test is over.
  */
+import { usersOf } from "../../../src/flow/users.ts";
 import { expect, onTestFinished } from "vitest";
 import {
   createRelay,
@@ -51,11 +52,10 @@ export function makePlace(ground: Ground): Place {
   const { runtime, pace = EXACT } = ground;
   const relays: { close(options: { grace: number }): Promise<void> }[] = [];
   const transports = new Set<Transport>();
-  const keeper = {};
   const connect = (): Transport => {
     const transport = ground.connect();
     // Else the last relay of a test would take the memory away that another is to go on with.
-    transport.users.add(keeper);
+    usersOf(transport).add({});
     transports.add(transport);
     return transport;
   };

@@ -57,7 +57,6 @@ test.runIf(canTell).each(WAYS)(
     let open = true;
     const transport = {
       ...place.transport,
-      users: new Set<object>(),
       [Symbol.asyncDispose]: () => {
         order.push("closed");
         open = false;

@@ -17,7 +17,6 @@ function createLife(inner: Transport): { transport: Transport; die: () => void; 
     die: () => dead = true,
     transport: {
       ...inner,
-      users: new Set(),
       reserve: alive(inner.reserve),
       extend: alive(inner.extend),
       settle: alive(inner.settle),
