@@ -187,7 +187,15 @@ export {
 export type { PrintLevel, Runtime } from "./src/runtime.ts";
 export type { InputOf, OutputOf, SchemaIssue, SchemaResult, StandardSchema } from "./src/payload/schema.ts";
 export type { Flaw } from "./src/jobs/sound.ts";
-export type { Features, Limits, Topics, Transactions, Transport } from "./src/contract/transport.ts";
+export type {
+  Features,
+  Lacks,
+  Limits,
+  Topics,
+  Transactions,
+  Transport,
+  TransportAbility,
+} from "./src/contract/transport.ts";
 export { type BrokerOptions, fromBroker } from "./src/transports/broker/mod.ts";
 export type { Publish } from "./src/transports/broker/publish.ts";
 export type { Receive, Subscribe, Unsubscribe } from "./src/transports/broker/subscriptions.ts";

@@ -57,6 +57,16 @@ export interface Features {
   readonly handlesRetries?: boolean;
 }
 
+/** An ability: a feature that may be `false`, or a part of the contract that may be absent. */
+export type TransportAbility =
+  | { [Feature in keyof Features]-?: Features[Feature] extends boolean ? Feature : never }[keyof Features]
+  | "topics"
+  | "schedules"
+  | "transactions";
+
+/** Why each ability is missing, as a clause: "jobs are in the memory of this process". */
+export type Lacks = Readonly<Partial<Record<TransportAbility, string>>>;
+
 /** The limits of a transport. */
 export interface Limits {
   /** Bytes of payload and metadata together. */
@@ -113,6 +123,8 @@ export interface Transport extends AsyncDisposable {
   readonly name: string;
   /** The same for as long as it lives. */
   readonly features: Features;
+  /** Why it has not what its features deny, or the contract lets it leave out. */
+  readonly lacks?: Lacks | undefined;
   /** The same for as long as it lives, but for the limits that a server tells when it is first reached. */
   readonly limits: Limits;
   /** Runs of a job in all where neither it nor the worker says. Default: the core's. */

@@ -31,10 +31,11 @@ import { type FaultOf, faultOfExtension, faultOfJob, faultOfSettlement } from ".
 
 /** A transport whose calls reject, or answer with an error for an item, where their input is wrong. */
 export function guarded(inner: Transport): Transport {
-  const { name, features, maxAttempts, topics, schedules, transactions } = inner;
+  const { name, features, lacks, maxAttempts, topics, schedules, transactions } = inner;
   return {
     name,
     features,
+    lacks,
     // A server tells its limits when it is first reached.
     get limits() {
       return inner.limits;

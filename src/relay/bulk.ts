@@ -4,6 +4,7 @@
  * @module
  */
 
+import { lackOf } from "../contract/lacks.ts";
 import { MAX_BULK } from "../defaults.ts";
 import type { BulkOptions, Dispatched } from "./dispatch.ts";
 import {
@@ -55,7 +56,7 @@ export async function dispatchMany(
   }
   if (atomic && !sender.transport.features.atomicPush) {
     throw new TypeError(
-      `Cannot dispatch jobs with 'atomic' as the ${sender.transport.name} transport cannot`,
+      `Cannot dispatch jobs with 'atomic' as ${lackOf(sender.transport, "atomicPush", "cannot")}`,
     );
   }
   // All that the caller may change while this waits is read before.

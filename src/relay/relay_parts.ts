@@ -4,6 +4,7 @@
  * @module
  */
 
+import { lackOf } from "../contract/lacks.ts";
 import { type Admin, createAdmin } from "./admin.ts";
 import { type Alarms, createLazyAlarms } from "../flow/alarms.ts";
 import { type Berths, createBerths } from "../flow/berths.ts";
@@ -155,7 +156,7 @@ function readOptions(action: string, options: RelayOptions<Jobs>): Checked {
   const [topic] = definitions.topics;
   if (topic !== undefined && transport.topics === undefined) {
     throw new TypeError(
-      `Cannot ${action} with topic '${topic}' as the ${transport.name} transport has no topics`,
+      `Cannot ${action} with topic '${topic}' as ${lackOf(transport, "topics", "has no topics")}`,
     );
   }
   return {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { lackOf } from "../contract/lacks.ts";
 import { TransportBusy } from "../errors.ts";
 import type { Call } from "../jobs/exchange.ts";
 import { topicQueue } from "../names.ts";
@@ -24,9 +25,9 @@ const NEVER = 8.64e15;
 
 /** The transport's ability; refuses where it has none. */
 export function schedulesOf(desk: Desk, action: string): Schedules {
-  const { schedules, name } = desk.transport;
+  const { schedules } = desk.transport;
   if (schedules !== undefined) return schedules;
-  throw new TypeError(`Cannot ${action} as the ${name} transport has no schedules`);
+  throw new TypeError(`Cannot ${action} as ${lackOf(desk.transport, "schedules", "has no schedules")}`);
 }
 
 /** Does work for each of a list, some side by side; answers in their order. */

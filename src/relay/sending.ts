@@ -5,6 +5,7 @@
  * @module
  */
 
+import { lackOf } from "../contract/lacks.ts";
 import type { Berths } from "../flow/berths.ts";
 import type { Dispatched } from "./dispatch.ts";
 import { DuplicateJobError, errorOf, OutcomeUnknown, RelevoError } from "../errors.ts";
@@ -66,7 +67,9 @@ export async function pushWithin(
   atomic: boolean,
 ): Promise<readonly Pushed[]> {
   if (transport.transactions === undefined) {
-    throw new TypeError(`Cannot dispatch in a transaction as the ${transport.name} transport has none`);
+    throw new TypeError(
+      `Cannot dispatch in a transaction as ${lackOf(transport, "transactions", "has none")}`,
+    );
   }
   return await transport.transactions.push(transaction, jobs, { atomic, deadline: callTimeout });
 }

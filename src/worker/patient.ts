@@ -19,10 +19,11 @@ type Wait = <T>(action: string, call: Call, answer: Promise<T>) => Promise<T>;
 /** Makes one; its timer is one of the alarms. */
 export function patient(transport: Transport, alarms: Alarms): Transport {
   const wait: Wait = (action, call, answer) => patiently(alarms, action, call, answer);
-  const { name, features, maxAttempts, diagnose, topics, schedules, transactions } = transport;
+  const { name, features, lacks, maxAttempts, diagnose, topics, schedules, transactions } = transport;
   return {
     name,
     features,
+    lacks,
     // A server tells its limits when it is first reached.
     get limits() {
       return transport.limits;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { lackOf } from "../contract/lacks.ts";
 import { patiently } from "../flow/deadline.ts";
 import { errorOf, JobTimeout, LeaseLost, messageOf, NotCommitted, UnknownJobError } from "../errors.ts";
 import type { EventMap } from "../events/events.ts";
@@ -243,7 +244,7 @@ export async function settleWithin(
   const { id } = run.delivery;
   if (transport.transactions === undefined) {
     throw new TypeError(
-      `Cannot settle job '${id}' in a transaction as the ${transport.name} transport has none`,
+      `Cannot settle job '${id}' in a transaction as ${lackOf(transport, "transactions", "has none")}`,
     );
   }
   if (outcome !== undefined && outcomeOf(outcome) === undefined) {

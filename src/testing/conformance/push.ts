@@ -147,6 +147,7 @@ async function atomicTooLarge(lab: Lab): Promise<void> {
 export const PUSH: readonly Claim[] = [
   claim("the transport declares what its subject says", async ({ t, subject }) => {
     equal(t.features, subject.features, "features");
+    if (subject.lacks !== undefined) equal(t.lacks, subject.lacks, "reasons");
     equal(t.topics !== undefined, subject.topics === true, "that it has topics");
     equal(t.schedules !== undefined, subject.schedules === true, "that it has schedules");
     if (subject.diagnose) ok(t.diagnose !== undefined, "that it can be diagnosed");

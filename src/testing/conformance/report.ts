@@ -5,7 +5,7 @@
  */
 
 import { messageOf } from "../../errors.ts";
-import type { Features } from "../../contract/transport.ts";
+import type { Features, Lacks, TransportAbility } from "../../contract/transport.ts";
 import { allCases, conformance, has } from "./conformance.ts";
 import type { Need, Subject } from "./subject.ts";
 
@@ -23,6 +23,8 @@ export interface Examination {
   readonly name: string;
   /** The features that it declares. */
   readonly features: Features;
+  /** Why it lacks abilities. */
+  readonly lacks?: Lacks | undefined;
   /** Whether every case of a group passed. */
   readonly groups: ReadonlyMap<string, boolean>;
   /** Whether all needs are met and every case that needs it passed. */
@@ -48,6 +50,13 @@ const NEEDS: readonly (readonly [Need, string])[] = [
   ["raw", "other programs can put in entries"],
 ];
 
+/** The ability whose reason explains a need that is no ability itself. */
+const REASONS: Readonly<Partial<Record<Need, TransportAbility>>> = {
+  restart: "durable",
+  raw: "shared",
+  transaction: "transactions",
+};
+
 const CLOCKS: Readonly<Record<Features["clock"], string>> = {
   process: "the process",
   machine: "the machine",
@@ -72,12 +81,20 @@ export async function examine(subject: Subject): Promise<Examination> {
     if (good !== undefined) groups.set(one.group, good && groups.get(one.group) !== false);
     if (good === false) { for (const need of one.needs) needs.set(need, false); }
   }
-  return { name: subject.name, features: subject.features, groups, needs, passed, failures };
+  return {
+    name: subject.name,
+    features: subject.features,
+    lacks: subject.lacks,
+    groups,
+    needs,
+    passed,
+    failures,
+  };
 }
 
 /**
  * Writes a Markdown table of the results: one column for each transport, a row for each feature. A feature
- * is `yes` where it is declared and every case that needs it passed.
+ * is `yes` where it is declared and every case that needs it passed, else `no` with the transport's reason.
  *
  * @example
  * ```ts
@@ -88,6 +105,7 @@ export async function examine(subject: Subject): Promise<Examination> {
  * const examination = await examine({
  *   name: "memory",
  *   features: memory().features,
+ *   lacks: memory().lacks,
  *   topics: true,
  *   schedules: true,
  *   diagnose: true,
@@ -105,9 +123,17 @@ export function featureTable(examinations: readonly Examination[]): string {
     row("", ({ name }) => name),
     `|${"---|".repeat(examinations.length + 1)}`,
     row("keeps the contract", ({ failures }) => failures.length === 0 ? "yes" : "no"),
-    ...NEEDS.map(([need, title]) => row(title, ({ needs }) => needs.get(need) === true ? "yes" : "no")),
+    ...NEEDS.map(([need, title]) =>
+      row(title, (one) => one.needs.get(need) === true ? "yes" : noOf(one, need))
+    ),
     row("whose clock judges due times and leases", ({ features }) => CLOCKS[features.clock]),
     row("cases passed", ({ passed }) => `${passed}`),
     "",
   ].join("\n");
+}
+
+function noOf({ lacks }: Examination, need: Need): string {
+  const ability = REASONS[need] ?? need;
+  const reason = Object.entries(lacks ?? {}).find(([lack]) => lack === ability)?.[1];
+  return reason === undefined ? "no" : `no: ${reason}`;
 }

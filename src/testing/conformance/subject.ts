@@ -5,7 +5,7 @@
  */
 
 import type { Runtime } from "../../runtime.ts";
-import type { Features, Transport } from "../../contract/transport.ts";
+import type { Features, Lacks, Transport } from "../../contract/transport.ts";
 
 /** A transport to be examined. */
 export interface Subject {
@@ -16,6 +16,8 @@ export interface Subject {
    * a store.
    */
   readonly features: Features;
+  /** Why it lacks abilities, as the transport says it; a case compares. Absent: it gives no reasons. */
+  readonly lacks?: Lacks | undefined;
   /**
    * Opens a transport on the store of that name, ready for calls. A new name is an empty store. The same name again,
    * where `features.shared`, is another client of the same store. Names are of letters, digits and `-`, under 60 long.

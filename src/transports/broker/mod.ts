@@ -13,7 +13,7 @@ import { guarded } from "../../guard/guard.ts";
 import { groupQueue, NUMBERED, partsOf, topicQueue } from "../../names.ts";
 import { checkBoolean, checkKnown, checkRuntime, wrongType } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
-import type { Features, Topics, Transport } from "../../contract/transport.ts";
+import type { Features, Lacks, Topics, Transport } from "../../contract/transport.ts";
 import { createIds } from "./ids.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
 import { type Message, read, restOf } from "./message.ts";
@@ -134,6 +134,7 @@ export function fromBroker(options: BrokerOptions): Transport {
   return guarded({
     name,
     features: featuresOf(handlesRetries),
+    lacks: LACKS,
     limits: inner.limits,
     push: (jobs, call) => answer(call, () => publisher.push(jobs, call)),
     reserve: (queues, wanted) => answer(wanted, () => reserve(parts, queues, wanted)),
@@ -159,6 +160,19 @@ export function fromBroker(options: BrokerOptions): Transport {
     [Symbol.asyncDispose]: () => closing ??= close(),
   });
 }
+
+const IDS = "the broker does not say which jobs it keeps";
+const LACKS: Lacks = {
+  durable: "this library does not know how the broker keeps jobs",
+  shared: "each process counts and shows what was delivered to it",
+  remote: "delivered jobs are in the memory of this process",
+  exactInfo: "jobs are not seen before the broker delivers them",
+  atomicPush: "a broker takes one job at a time",
+  idLive: IDS,
+  idWindow: IDS,
+  schedules: "a broker that publishes and subscribes keeps no schedules",
+  transactions: "a broker that publishes and subscribes has none",
+};
 
 /** Carries out a call, unless the transport is closed. */
 type Answer = <T>(call: Call, work: () => Promise<T>) => Promise<T>;

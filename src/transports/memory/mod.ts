@@ -11,7 +11,7 @@ import { guarded } from "../../guard/guard.ts";
 import { checkInteger, checkKnown, checkRuntime, wrongRange } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { createWaiters } from "../../store/waiters.ts";
-import type { Features, Transport } from "../../contract/transport.ts";
+import type { Features, Lacks, Transport } from "../../contract/transport.ts";
 import { createClock } from "./clock.ts";
 import { findingsOf } from "./diagnose.ts";
 import { get, info, list, queueNames } from "./inspect.ts";
@@ -45,6 +45,13 @@ const FEATURES: Features = {
   clock: "process",
   idLive: true,
   idWindow: true,
+};
+
+const LACKS: Lacks = {
+  durable: "jobs are in the memory of this process",
+  shared: "jobs are in the memory of this process",
+  remote: "jobs are in the memory of this process",
+  transactions: "there is no database to begin one on",
 };
 
 /**
@@ -95,6 +102,7 @@ export function unguarded(options: MemoryOptions): Transport {
   return {
     name,
     features: FEATURES,
+    lacks: LACKS,
     limits: LIMITS,
     push: (jobs, call) => answer(call, () => push(store, jobs, call.atomic ?? false)),
     reserve: (queues, options) => answer(options, () => store.waiters.reserve(queues, options)),

@@ -29,7 +29,7 @@
 
 import { MAX_NAME } from "../../defaults.ts";
 import { guarded } from "../../guard/guard.ts";
-import type { Features, Transport } from "../../contract/transport.ts";
+import type { Features, Lacks, Transport } from "../../contract/transport.ts";
 import { reloadJobs, removeJobs } from "./admin.ts";
 import type {
   NatsConnection,
@@ -74,6 +74,10 @@ const FEATURES: Omit<Features, "durable"> = {
   clock: "server",
   idLive: true,
   idWindow: true,
+};
+const LACKS: Lacks = {
+  exactInfo: "they are asked for one after another, while jobs move",
+  transactions: "its servers have none",
 };
 const MAX_ITEMS = 10_000;
 
@@ -122,6 +126,9 @@ export function nats(options: NatsOptions): Transport {
   return guarded({
     name: settings.name,
     features: { ...FEATURES, durable: settings.storage === "file" },
+    lacks: settings.storage === "file"
+      ? LACKS
+      : { ...LACKS, durable: "its streams are in the servers' memory" },
     get limits() {
       return { payload: payloadLimit(link), bulk: MAX_ITEMS, atomic: MAX_BATCH, name: MAX_NAME };
     },

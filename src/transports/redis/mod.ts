@@ -23,7 +23,7 @@ import { TransportClosed } from "../../errors.ts";
 import type { Call, Delivery } from "../../jobs/exchange.ts";
 import { guarded } from "../../guard/guard.ts";
 import { groupQueue } from "../../names.ts";
-import type { Transport } from "../../contract/transport.ts";
+import type { Lacks, Transport } from "../../contract/transport.ts";
 import type { Connection } from "./client/connection.ts";
 import { MAX_BYTES, MAX_ITEMS } from "./context.ts";
 import { dangersOf, settingOf } from "./diagnose_settings.ts";
@@ -35,6 +35,9 @@ import { createWaiting, typed } from "./waiters.ts";
 export type { Parts } from "./layout/keys.ts";
 export type { RedisClient, RedisKeys, RedisOptions };
 
+const LACKS: Lacks = {
+  transactions: "its transactions are batches of commands, which end before they can be joined",
+};
 /** Milliseconds that it may take to give deliveries back, for which no caller waits. */
 const PATIENCE = 5_000;
 /** The same at the end. */
@@ -137,6 +140,7 @@ export function redis(options: RedisOptions = {}): Transport {
       idLive: true,
       idWindow: true,
     },
+    lacks: LACKS,
     limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
     maxAttempts: settings.maxRetries,
     async push(jobs, call) {

@@ -49,6 +49,9 @@ export type { Database, Row, Statement, Value } from "./engine/driver.ts";
 export type { SqliteOptions };
 export { type Transact, transactor, type TransactorOptions } from "./engine/transactor.ts";
 
+/** Why a database in memory lacks what a file has. */
+const PRIVATE = "its database is in the memory of this process";
+
 /**
  * A transport that keeps jobs in a SQLite database.
  *
@@ -106,6 +109,10 @@ export function sqlite(options: SqliteOptions): Transport {
       clock: "machine",
       idLive: true,
       idWindow: true,
+    },
+    lacks: {
+      remote: "the database is in a file that this process reads and writes itself",
+      ...(connection.shared ? {} : { durable: PRIVATE, shared: PRIVATE }),
     },
     limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
     async push(jobs, call) {

@@ -62,6 +62,7 @@ function examinedElsewhere(subject: Subject): Examination {
   return {
     name: subject.name,
     features: subject.features,
+    lacks: subject.lacks,
     groups: new Map(cases.map(({ group }) => [group, true])),
     needs: new Map(cases.flatMap(({ needs }) => needs).map((need) => [need, has(subject, need)])),
     passed: 0,

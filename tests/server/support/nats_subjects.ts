@@ -128,6 +128,7 @@ export function natsSubject(
   return {
     name,
     features: NATS_FEATURES,
+    lacks: nats({ servers: "nats://127.0.0.1:4222" }).lacks,
     scale,
     topics: true,
     schedules: true,

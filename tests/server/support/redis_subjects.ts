@@ -71,6 +71,7 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
   return {
     name: ground.name,
     features: REDIS_FEATURES,
+    lacks: redis().lacks,
     topics: true,
     schedules: true,
     diagnose: true,

@@ -27,6 +27,7 @@ function fileSubject(runtime: Runtime): Subject {
   return {
     name: "SQLite",
     features: SQLITE_FEATURES,
+    lacks: sqlite({ path: "jobs.db" }).lacks,
     topics: true,
     schedules: true,
     diagnose: true,
@@ -92,6 +93,7 @@ export function volatileSqliteSubject(): Subject {
   return {
     name: "SQLite in memory",
     features: { ...SQLITE_FEATURES, durable: false, shared: false },
+    lacks: sqlite({ path: ":memory:" }).lacks,
     topics: true,
     schedules: true,
     diagnose: true,

@@ -266,7 +266,7 @@ function relays(open: OpenPlace): void {
     const relay = open().relay({ report: jobs.report }, { transport });
     const options: ScheduleOptions = { when };
     expect((await rejection(relay.schedule("report", 1, options))).message).toBe(
-      `Cannot schedule 'report' as the ${transport.name} transport has no schedules`,
+      `Cannot schedule 'report' as the ${transport.name} transport has no schedules: a broker that publishes and subscribes keeps no schedules`,
     );
     expect((await rejection(relay.schedules.list())).message).toContain("transport has no schedules");
     expect((await rejection(relay.schedules.sync([], { owner: "x" }))).message).toContain("has no schedules");

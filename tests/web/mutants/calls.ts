@@ -127,6 +127,12 @@ const sizeOfPreview: Mutant = {
     }),
 };
 
+const deniesTopics: Mutant = {
+  fault: "a reason is given for an ability that is there",
+  found: "the transport declares what its subject says",
+  wrap: (inner) => around(inner, { lacks: { ...inner.lacks, topics: "there are none" } }),
+};
+
 const neverCloses: Mutant = {
   fault: "a closed transport goes on",
   found: "every call after closing rejects with the same error",
@@ -180,6 +186,7 @@ export const CALL_MUTANTS: readonly Mutant[] = [
   oldestFirst,
   cursorIsOffset,
   sizeOfPreview,
+  deniesTopics,
   neverCloses,
   takesAnyDelay,
   answersNothing,

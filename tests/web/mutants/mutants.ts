@@ -18,6 +18,7 @@ export function around(inner: Transport, part: Partial<Transport>): Transport {
   return {
     name: inner.name,
     features: inner.features,
+    lacks: inner.lacks,
     limits: inner.limits,
     push: (jobs, call) => inner.push(jobs, call),
     reserve: (queues, options) => inner.reserve(queues, options),

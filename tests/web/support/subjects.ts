@@ -26,6 +26,7 @@ export function memorySubject(wrap: (inner: Transport) => Transport = (inner) =>
   return {
     name: "memory",
     features: MEMORY_FEATURES,
+    lacks: memory().lacks,
     topics: true,
     schedules: true,
     diagnose: true,
