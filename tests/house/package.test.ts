@@ -14,6 +14,10 @@ import { installPacked, pack } from "./support/packed.ts";
 const folder = mkdtempSync(join(tmpdir(), "relevo package "));
 const installed = join(folder, "node_modules", "@relevo", "relevo");
 const env = toolEnvironment();
+const { exports: entries, bin } = JSON.parse(readFileSync(inRepository("package.json"), "utf8")) as {
+  readonly exports: Readonly<Record<string, { readonly default: string }>>;
+  readonly bin: Readonly<Record<string, string>>;
+};
 
 let tarball = "";
 
@@ -37,10 +41,6 @@ test("the package holds compiled code, its types, docs, examples, a licence and 
 });
 
 test("the code is a file for each entry point and parts that they share, none with another entry's transport", () => {
-  const { exports: entries, bin } = JSON.parse(readFileSync(inRepository("package.json"), "utf8")) as {
-    readonly exports: Readonly<Record<string, { readonly default: string }>>;
-    readonly bin: Readonly<Record<string, string>>;
-  };
   const wanted = [...Object.values(entries).map((entry) => entry.default), ...Object.values(bin)];
   const dist = join(installed, "dist");
   const code = readdirSync(dist, { recursive: true, encoding: "utf8" })
@@ -160,18 +160,58 @@ const worker :Workerd.Worker = (
   60_000,
 );
 
-test.each(["connect", "redis", "sqlite", "testing"])("the entry point ./%s can be imported", async (name) => {
+/** Its types and its calls are those of a package that a program which traces has. */
+const NEEDS_A_PEER = ["./otel"];
+
+test.each<[RuntimeName, readonly string[]]>([
+  ["node22", ["--disable-warning=ExperimentalWarning"]],
+  ["bun", []],
+  ["deno", ["run", "--node-modules-dir=manual", "-A"]],
+])("every entry point can be imported on %s, beside all others", async (name, before) => {
+  const names = Object.keys(entries).filter((entry) => !NEEDS_A_PEER.includes(entry));
+  const lines = names.map((entry) => `await show(${JSON.stringify(entry.replace(".", "@relevo/relevo"))});`);
+  writeFileSync(
+    join(folder, `entries-${name}.js`),
+    `const show = async (entry) => console.log(entry, Object.keys(await import(entry)).length > 0);
+${lines.join("\n")}`,
+  );
+  const { code, output } = await run(binaryOf(name) ?? name, [...before, `entries-${name}.js`], {
+    timeout: 30_000,
+    env,
+    cwd: folder,
+  });
+  const wanted = names.map((entry) => `${entry.replace(".", "@relevo/relevo")} true\n`).join("");
+  expect({ code, output }).toEqual({ code: 0, output: wanted });
+});
+
+test("an error of the core is the same class for every entry point", async () => {
+  const program = `import { RelevoError, TransportError } from "@relevo/relevo";
+    import { connect } from "@relevo/relevo/connect";
+    import { testRelay } from "@relevo/relevo/testing";
+    const thrown = await connect("redis://127.0.0.1:1").catch((error) => error);
+    const relay = testRelay({});
+    const refused = await relay.dispatch("none", 1).catch((error) => error);
+    console.log(thrown instanceof TransportError, refused instanceof RelevoError);`;
   const { code, output } = await run(
     binaryOf("node22") ?? toolNode(),
-    [
-      "--disable-warning=ExperimentalWarning",
-      "--input-type=module",
-      "-e",
-      `import "@relevo/relevo/${name}";`,
-    ],
-    { timeout: 10_000, env, cwd: folder },
+    ["--input-type=module", "-e", program],
+    {
+      timeout: 10_000,
+      env,
+      cwd: folder,
+    },
   );
-  expect({ code, output }).toEqual({ code: 0, output: "" });
+  expect({ code, output }).toEqual({ code: 0, output: "true true\n" });
+});
+
+test("the package's program runs where it is installed", async () => {
+  const program = join(installed, "dist", "src", "cli", "bin.js");
+  const { code, output } = await run(binaryOf("node22") ?? toolNode(), [program, "--help"], {
+    timeout: 10_000,
+    env,
+    cwd: folder,
+  });
+  expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining("Usage: relevo <command>") });
 });
 
 test("Redis without its package says what to install", async () => {
