@@ -7,7 +7,8 @@
 import type { Reloaded, Selection } from "../../jobs/exchange.ts";
 import type { Channel, DeadChannel } from "../../jobs/job.ts";
 import type { Context } from "./stream/context.ts";
-import { channelOf, deliveredTo, diedAt, jobOf, scanState, type Seen } from "./inspect.ts";
+import { channelOf, deliveredTo, diedAt, jobOf, type Seen } from "./inspect.ts";
+import { scanState } from "./inspect_list.ts";
 import { secondsUntil } from "./push_jobs.ts";
 import { endOf } from "./settle.ts";
 import { ACK, replyOf } from "./stream/acknowledge.ts";

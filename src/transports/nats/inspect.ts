@@ -4,19 +4,18 @@
  * @module
  */
 
-import type { Entry, Page, PageRequest } from "../../jobs/exchange.ts";
-import type { Channel, DeadChannel, QueueInfo } from "../../jobs/job.ts";
+import type { Entry } from "../../jobs/exchange.ts";
+import type { Channel, QueueInfo } from "../../jobs/job.ts";
 import { groupQueue, partsOf } from "../../names.ts";
 import { FAULT, isFault } from "./client/errors.ts";
-import { wrongCursor } from "../../guard/checks.ts";
 import type { Context } from "./stream/context.ts";
 import { readGroups } from "./topics_groups.ts";
 import { queueOf } from "./stream/config_check.ts";
 import { countOf, nextIn, stateOf, statesOf } from "./stream/consumer_state.ts";
-import { isStamp, timeOfDeath } from "./stream/deaths.ts";
+import { timeOfDeath } from "./stream/deaths.ts";
 import type { Stored } from "./stream/message.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { each, lastOf, lastOfAll, liveOf, nextOf, scan, storedAt, subjectsOf } from "./stream/read.ts";
+import { each, lastOf, liveOf, nextOf, storedAt } from "./stream/read.ts";
 import {
   DEAD_TOKEN,
   idToken,
@@ -212,126 +211,4 @@ function leaseEnd({ clock, link, deliveries }: Context, queueStream: QueueStream
 /** When a dead job died. */
 export function diedAt({ subject, marks }: Stored): number {
   return marks.died ?? timeOfDeath(subject.slice(subject.lastIndexOf(".") + 1));
-}
-
-/** A page of a channel. */
-export async function listJobs(
-  context: Context,
-  queue: string,
-  channel: Channel,
-  page: PageRequest,
-  until: number,
-): Promise<Page> {
-  const queueStream = await context.streams.find(queue, until);
-  if (queueStream === undefined) return { entries: [] };
-  if (channel === "failed" || channel === "timeout") {
-    return await listDead(context, queueStream, channel, page, until);
-  }
-  if (channel === "delayed") return await listDelayed(context, queueStream, page, until);
-  return await listLive(context, queueStream, channel, page, until);
-}
-
-async function listDead(
-  context: Context,
-  queueStream: QueueStream,
-  channel: DeadChannel,
-  { limit, cursor, preview }: PageRequest,
-  until: number,
-): Promise<Page> {
-  if (cursor !== undefined && !isStamp(cursor)) throw wrongCursor("list jobs", cursor);
-  const filter = `${queueStream.base}x.${DEAD_TOKEN[channel]}.>`;
-  const all = (await subjectsOf(context, queueStream, filter, until))
-    .map((subject) => ({ subject, stamp: subject.slice(subject.lastIndexOf(".") + 1) }))
-    .sort((a, b) => a.stamp > b.stamp ? -1 : a.stamp < b.stamp ? 1 : 0);
-  const rest = cursor === undefined ? all : all.filter(({ stamp }) => stamp < cursor);
-  const shown = rest.slice(0, limit);
-  const messages = await lastOfAll(context, queueStream, shown.map(({ subject }) => subject), until);
-  const entries = messages.map((message) => entryOf(context, queueStream, message, channel, preview));
-  const last = shown.at(-1);
-  return rest.length > shown.length && last !== undefined ? { entries, cursor: last.stamp } : { entries };
-}
-
-/** Delayed jobs by their due times: the subject of each names its minute. */
-async function listDelayed(
-  context: Context,
-  queueStream: QueueStream,
-  { limit, cursor, preview }: PageRequest,
-  until: number,
-): Promise<Page> {
-  if (cursor !== undefined && !/^-?\d{1,16}(\.\d+)?:\d{1,16}$/.test(cursor)) {
-    throw wrongCursor("list jobs", cursor);
-  }
-  const [after = -Infinity, seq = 0] = cursor === undefined ? [] : cursor.split(":").map(Number);
-  const start = `${queueStream.base}j.d.`;
-  const minuteOf = (subject: string): number =>
-    Number.parseInt(subject.slice(start.length, subject.indexOf(".", start.length)), 36);
-  const from = after / 60_000 - 1;
-  const subjects = (await subjectsOf(context, queueStream, `${start}>`, until))
-    .map((subject) => ({ subject, minute: minuteOf(subject) }))
-    .filter(({ minute }) => minute >= from)
-    .sort((a, b) => a.minute - b.minute);
-  const found: Stored[] = [];
-  for (let index = 0; index < subjects.length;) {
-    const { minute } = subjects[index] ?? { minute: 0 };
-    let end = index;
-    while (subjects[end]?.minute === minute) end++;
-    const page = subjects.slice(index, end).map(({ subject }) => subject);
-    const all = await lastOfAll(context, queueStream, page, until);
-    found.push(...all.filter((one) => dueAt(one) > after || (dueAt(one) === after && one.seq > seq)));
-    index = end;
-    if (found.length > limit) break;
-  }
-  found.sort((a, b) => dueAt(a) - dueAt(b) || a.seq - b.seq);
-  const shown = found.slice(0, limit);
-  const entries = shown.map((message) => entryOf(context, queueStream, message, "delayed", preview));
-  const last = shown.at(-1);
-  return found.length > limit && last !== undefined
-    ? { entries, cursor: `${dueAt(last)}:${last.seq}` }
-    : { entries };
-}
-
-/** The messages of a state from one number to another, foreign entries among them, in their order. */
-export async function scanState(
-  context: Context,
-  queueStream: QueueStream,
-  state: PullState,
-  range: { readonly from: number; readonly to?: number; readonly limit?: number },
-  until: number,
-): Promise<Stored[]> {
-  const { base } = queueStream;
-  const filters = state === "w" ? [`${base}j.w.>`, `${base}in.>`] : [`${base}j.b.>`];
-  const all = await Promise.all(
-    filters.map((filter) => scan(context, queueStream, { ...range, filter }, until)),
-  );
-  return all.flat().sort((a, b) => a.seq - b.seq).slice(0, range.limit);
-}
-
-/** Returned jobs first, then fresh ones, each in their order. */
-async function listLive(
-  context: Context,
-  queueStream: QueueStream,
-  channel: "waiting" | "reserved",
-  { limit, cursor, preview }: PageRequest,
-  until: number,
-): Promise<Page> {
-  if (cursor !== undefined && !/^[bw]:\d{1,16}$/.test(cursor)) throw wrongCursor("list jobs", cursor);
-  const [first, after] = cursor === undefined ? ["b", 0] : [cursor.slice(0, 1), Number(cursor.slice(2))];
-  const seen = await deliveredTo(context, queueStream, until);
-  const found: { readonly state: PullState; readonly message: Stored }[] = [];
-  for (const state of ["b", "w"] as const) {
-    if (first === "w" && state === "b") continue;
-    const from = Math.max(state === first ? after + 1 : 1, channel === "waiting" ? seen[state] + 1 : 1);
-    const to = channel === "waiting" ? Infinity : seen[state];
-    const range = { from, to, limit: limit + 1 - found.length };
-    for (const message of await scanState(context, queueStream, state, range, until)) {
-      found.push({ state, message });
-    }
-    if (found.length > limit) break;
-  }
-  const shown = found.slice(0, limit);
-  const entries = shown.map(({ message }) => entryOf(context, queueStream, message, channel, preview));
-  const last = shown.at(-1);
-  return found.length > limit && last !== undefined
-    ? { entries, cursor: `${last.state}:${last.message.seq}` }
-    : { entries };
 }

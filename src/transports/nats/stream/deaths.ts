@@ -41,8 +41,3 @@ export function timeOfDeath(stamp: string): number {
 function digits(value: number, length: number): string {
   return value.toString(36).padStart(length, "0");
 }
-
-/** Whether a text has the form of a death's stamp. */
-export function isStamp(text: string): boolean {
-  return text.length === TIME_DIGITS + COUNT_DIGITS + OWN_DIGITS && /^[0-9A-Za-z]+$/.test(text);
-}

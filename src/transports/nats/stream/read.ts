@@ -160,6 +160,40 @@ export async function scan(
   return found;
 }
 
+/**
+ * The last messages that a filter lets through whose numbers are below one, the highest first. The server reads upwards
+ * only, so a range of numbers is sought that holds enough of them and not many more, by how many lie behind its begin.
+ */
+export async function newestBelow(
+  reader: Reader,
+  queueStream: QueueStream,
+  filter: string,
+  { below, limit }: { readonly below: number; readonly limit: number },
+  until: number,
+): Promise<readonly Stored[]> {
+  const to = below < Infinity ? below - 1 : (await lastOf(reader, queueStream, filter, until))?.seq ?? 0;
+  const countFrom = (seq: number): Promise<number> =>
+    countBehind(reader.link, queueStream, filter, seq, until);
+  const above = await countFrom(to + 1);
+  /** Widths of ranges that hold too few, and too many. */
+  let few = 0;
+  let many: number | undefined;
+  for (let width = limit; to > 0; width = many === undefined ? 4 * few : Math.ceil((few + many) / 2)) {
+    const from = Math.max(1, to - width + 1);
+    const count = width === limit ? 0 : await countFrom(from) - above;
+    if (count > 2 * limit) many = width;
+    else if (from > 1 && width > limit && count < limit) few = width;
+    else {
+      const found = await scan(reader, queueStream, { filter, from, to, limit: width }, until);
+      if (from === 1 || found.length >= limit) return found.reverse().slice(0, limit);
+      few = width;
+    }
+    // Another copy of the stream may have counted messages that are gone.
+    if (many !== undefined && many - few <= 1) many = undefined;
+  }
+  return [];
+}
+
 /** The last message of each subject, as many at once as are likely to fit. */
 export async function lastOfAll(
   reader: Reader,
@@ -182,6 +216,18 @@ export async function lastOfAll(
   return found;
 }
 
+/** How many messages a filter lets through from a number on. */
+async function countBehind(
+  link: Link,
+  queueStream: QueueStream,
+  filter: string,
+  seq: number,
+  until: number,
+): Promise<number> {
+  const { messages, rest } = await pageAtOnce(link, queueStream, filter, seq, 1, until);
+  return messages.length + rest;
+}
+
 /** Messages behind a number, and the number with which the next page begins. */
 interface Batch {
   readonly messages: readonly Stored[];
@@ -196,7 +242,7 @@ function pageAtOnce(
   seq: number,
   batch: number,
   until: number,
-): Promise<Batch> {
+): Promise<Batch & { readonly rest: number }> {
   const subject = link.apiSubject(`DIRECT.GET.${stream}`);
   const question = { seq, next_by_subj: filter, batch, max_bytes: BYTES_AT_ONCE };
   const messages: Stored[] = [];
@@ -214,7 +260,7 @@ function pageAtOnce(
       if (code === NO_MORE || code === NONE) {
         const rest = Number(message.headers?.get("Nats-Num-Pending") ?? "0");
         return end(() =>
-          resolve({ messages, next: last === undefined || rest === 0 ? undefined : last.seq + 1 })
+          resolve({ messages, rest, next: last === undefined || rest === 0 ? undefined : last.seq + 1 })
         );
       }
       end(() => reject(new Error(`The server says '${description}' (${code}) to a direct get`)));

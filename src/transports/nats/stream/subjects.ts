@@ -24,7 +24,8 @@ export const DEAD_TOKEN: Readonly<Record<DeadChannel, "f" | "t">> = { failed: "f
 
 /** The beginning of the id of a foreign entry; its number follows. */
 const RAW = "#";
-const MINUTE = 60_000;
+/** Milliseconds of the minute that a delayed job's subject names. */
+export const MINUTE = 60_000;
 const RADIX = 36;
 /** Bytes of a queue's name that are kept: with the longest prefix a stream's name stays below the server's 255. */
 const MAX_KEPT = 170;
