@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Chain } from "../sides/chain.ts";
+import type { Chain, RunSides } from "../sides/chain.ts";
 import type { Definition, Definitions, HandledOf, Jobs, NameOf } from "./definitions.ts";
 import { UnknownJobError } from "../errors.ts";
 import type { JobEvents } from "../events/events.ts";
@@ -77,7 +77,7 @@ export interface Handlers {
 }
 
 /** Makes an empty table. */
-export function createHandlers(definitions: Definitions, outer: Chain, events: JobEvents): Handlers {
+export function createHandlers(definitions: Definitions, outer: RunSides, events: JobEvents): Handlers {
   const byKey = new Map<string, Registered>();
   const watchers = new Set<() => void>();
   const tell = (): void => watchers.forEach((changed) => changed());
@@ -104,12 +104,12 @@ export function createHandlers(definitions: Definitions, outer: Chain, events: J
         );
       }
       const { listeners, names } = readHandler(name, handler, remember);
-      const chain = [...outer, ...use.runs];
+      const sides = [...outer, ...use.runs];
       const entry = {
         queue,
         listeners,
         names: remember ? names : undefined,
-        chain: chain.length === 0 ? undefined : chain,
+        chain: sides.length === 0 ? undefined : { sides, looked: false },
       };
       const heard = use.attach(events, name);
       byKey.set(key, entry);

@@ -11,27 +11,33 @@ import { quote } from "../options.ts";
 import { type Outcome, outcomeOf } from "../jobs/outcome.ts";
 
 /** The run sides of a list, the first of which is outermost. */
-export type Chain = readonly NonNullable<AnyMiddleware["run"]>[];
+export type RunSides = readonly NonNullable<AnyMiddleware["run"]>[];
 
-/** The call that the chain stands around; rejects with the error of a listener. */
-export type Innermost = (context: HandlerContext) => Promise<Outcome>;
+/** The middlewares around the runs of one handler. */
+export interface Chain {
+  readonly sides: RunSides;
+  /** Whether one of them has looked at the answer of `next`, and has not only handed it on. */
+  looked: boolean;
+}
+
+/** A run on its way through a chain. */
+export interface Walk {
+  readonly sides: RunSides;
+  readonly payload: unknown;
+  /** Makes the call that the chain stands around; rejects with the error of a listener. */
+  arrive(context: HandlerContext): Promise<Outcome>;
+}
 
 /** Names that a context has from the core. */
-const OWN: readonly string[] = ["signal", "attempt", "job", "settle"] satisfies (keyof HandlerContext)[];
+const OWN: readonly PropertyKey[] = ["signal", "attempt", "job", "settle"] satisfies (keyof HandlerContext)[];
 
 /**
  * Calls a chain, from the one at `index` on; never throws. A middleware that hands on the answer of `next` costs no
  * promise of ours.
  */
-export function callChain(
-  chain: Chain,
-  index: number,
-  payload: unknown,
-  context: HandlerContext,
-  innermost: Innermost,
-): Promise<Outcome> {
-  const around = chain[index];
-  if (around === undefined) return innermost(context);
+export function callChain(walk: Walk, index: number, context: HandlerContext): Promise<Outcome> {
+  const around = walk.sides[index];
+  if (around === undefined) return walk.arrive(context);
   let given: Promise<Outcome> | undefined;
   let passage: Passage | undefined;
   const next = (added?: object): Promise<Outcome> => {
@@ -45,14 +51,14 @@ export function callChain(
       );
       return refused(passage.fault);
     }
-    given = enter(chain, index + 1, payload, context, innermost, added);
+    given = enter(walk, index + 1, context, added);
     // Heard here, as a middleware may look away; one that has not returned yet may hand it on as it is.
     if (passage !== undefined) hear(passage, given);
     return given;
   };
   let result: unknown;
   try {
-    result = around(next)(payload, context);
+    result = around(next)(walk.payload, context);
   } catch (error) {
     result = refused(error);
   }
@@ -90,26 +96,28 @@ function hear(passage: Passage, given: Promise<Outcome>): void {
 
 /** Waits for a middleware's answer, and for the call that it began: a settled job's handler must not go on. */
 function concluded(answer: unknown, passage: Passage): Promise<Outcome> {
-  const end = (then: () => Outcome | Promise<Outcome>): Outcome | Promise<Outcome> => {
-    passage.over = true;
-    const { given, settled } = passage;
-    return given === undefined || settled ? then() : given.then(then, then);
-  };
   return Promise.resolve(answer).then(
-    (result) =>
-      end(() => {
-        if (passage.fault !== undefined) throw passage.fault;
-        return answerOf(result, passage.given);
-      }),
-    (error) =>
-      end(() => {
-        throw passage.fault ?? error;
-      }),
+    (result) => end(passage)?.then(() => answerOf(result, passage)) ?? answerOf(result, passage),
+    (error) => end(passage)?.then(() => fail(error, passage)) ?? fail(error, passage),
   );
 }
 
+/** Marks the end of a middleware; the end of the call that it began, where that is still to come. */
+function end(passage: Passage): Promise<void> | undefined {
+  passage.over = true;
+  const { given, settled } = passage;
+  return given === undefined || settled ? undefined : given.then(ignore, ignore);
+}
+
+function ignore(): void {}
+
+function fail(error: unknown, { fault }: Passage): never {
+  throw fault ?? error;
+}
+
 /** The meaning of a middleware's answer. */
-function answerOf(result: unknown, given: Promise<Outcome> | undefined): Outcome | Promise<Outcome> {
+function answerOf(result: unknown, { fault, given }: Passage): Outcome | Promise<Outcome> {
+  if (fault !== undefined) throw fault;
   if (result === undefined) {
     if (given !== undefined) return given;
     throw new TypeError("A middleware returned nothing and did not call 'next': the handler was not run");
@@ -121,17 +129,9 @@ function answerOf(result: unknown, given: Promise<Outcome> | undefined): Outcome
   );
 }
 
-function enter(
-  chain: Chain,
-  index: number,
-  payload: unknown,
-  context: HandlerContext,
-  innermost: Innermost,
-  added: unknown,
-): Promise<Outcome> {
+function enter(walk: Walk, index: number, context: HandlerContext, added: unknown): Promise<Outcome> {
   try {
-    const laid = added === undefined ? context : layOver(context, added);
-    return callChain(chain, index, payload, laid, innermost);
+    return callChain(walk, index, added === undefined ? context : layOver(context, added));
   } catch (error) {
     return refused(error);
   }
@@ -142,12 +142,25 @@ function layOver(context: HandlerContext, added: unknown): HandlerContext {
   if (typeof added !== "object" || added === null) {
     throw new TypeError(`A middleware must add an object to the context: current value is ${quote(added)}`);
   }
-  for (const name of OWN) {
-    if (Object.hasOwn(added, name)) {
-      throw new TypeError(`A middleware cannot add '${name}' to the context as the context has one`);
+  // An object whose prototype is made anew for each run is slow to make and slow to read: ten times a copy.
+  let plain = Object.hasOwn(context, "attempt");
+  for (const name of Reflect.ownKeys(added)) {
+    if (OWN.includes(name)) {
+      throw new TypeError(
+        `A middleware cannot add '${String(name)}' to the context as the context has one`,
+      );
     }
+    plain &&= isPlain(added, name);
   }
-  return Object.create(context, Object.getOwnPropertyDescriptors(added));
+  return plain
+    ? Object.assign(Object.create(Object.getPrototypeOf(context)), context, added)
+    : Object.create(context, Object.getOwnPropertyDescriptors(added));
+}
+
+/** Whether a property can be copied by assigning it: a getter would be read. */
+function isPlain(added: object, name: PropertyKey): boolean {
+  const { get, set, enumerable } = Object.getOwnPropertyDescriptor(added, name) ?? {};
+  return enumerable === true && get === undefined && set === undefined && name !== "__proto__";
 }
 
 function refused(error: unknown): Promise<never> {

@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { Chain } from "./chain.ts";
+import type { RunSides } from "./chain.ts";
 import type { JobEvents } from "../events/events.ts";
 import { type AnyMiddleware, type AroundDispatch, attachTo, isAttaching } from "./middleware.ts";
 import { quote, wrongType } from "../options.ts";
 
 /** A list by its sides, each in the order of the list. */
 export interface Used {
-  readonly runs: Chain;
+  readonly runs: RunSides;
   readonly dispatches: readonly AroundDispatch[];
   /** Lets those that hear events hear these; of one job, where a name is given. */
   attach(events: JobEvents, name: string | undefined): Disposable;

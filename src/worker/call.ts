@@ -4,7 +4,7 @@
  * @module
  */
 
-import { callChain } from "../sides/chain.ts";
+import { callChain, type Chain, type RunSides, type Walk } from "../sides/chain.ts";
 import type { HandlerContext } from "../jobs/context.ts";
 import type { Registered } from "../jobs/handle.ts";
 import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
@@ -46,33 +46,113 @@ async function callEach(
 
 /**
  * Calls a handler inside its middlewares; never throws. The handler's own result is kept beside the outcome that
- * its middlewares see of it, as it is judged as it would be without them.
+ * its middlewares see of it, as it is judged as it would be without them: where all of them hand on the answer of
+ * `next`, that result is returned.
  */
 export function callThrough(
   run: Run,
   handler: Registered,
+  chain: Chain,
   payload: unknown,
   context: HandlerContext,
-): Promise<Outcome> {
-  const conclude = (result: unknown): Outcome => {
-    const outcome = outcomeOf(result);
-    if (outcome !== undefined) return outcome;
-    const mistake = mistakeOf(result);
-    if (mistake === undefined && isOver(run)) throw run.signal.reason;
-    run.shown = outcomeFor(mistake);
-    run.given = result;
-    return run.shown;
-  };
-  const innermost = (laid: HandlerContext): Promise<Outcome> => {
+): unknown {
+  const answer = callChain(new Call(run, handler, chain, payload), 0, context);
+  return answer instanceof Call ? answer.handedOn : answer;
+}
+
+/**
+ * The call of a handler behind its middlewares, and the answer of the innermost `next`, as long as no middleware of the
+ * chain was seen to look at it: a promise of it is made when one is asked for. Most middlewares hand it on as it is,
+ * and a promise more is a part of a quick job's time.
+ */
+class Call implements Promise<Outcome>, Walk {
+  readonly #payload: unknown;
+  readonly #run: Run;
+  readonly #handler: Registered;
+  readonly #chain: Chain;
+  #result: unknown;
+  #asked: Promise<Outcome> | undefined;
+
+  static {
+    // A promise for programs that ask whether it is one.
+    Object.setPrototypeOf(Call.prototype, Promise.prototype);
+  }
+
+  constructor(run: Run, handler: Registered, chain: Chain, payload: unknown) {
+    this.#payload = payload;
+    this.#run = run;
+    this.#handler = handler;
+    this.#chain = chain;
+  }
+
+  get sides(): RunSides {
+    return this.#chain.sides;
+  }
+
+  get payload(): unknown {
+    return this.#payload;
+  }
+
+  arrive(context: HandlerContext): Promise<Outcome> {
     try {
-      if (isOver(run)) throw run.signal.reason;
-      const result = callListeners(run, handler, payload, laid);
-      return isPromise(result) ? Promise.resolve(result).then(conclude) : Promise.resolve(conclude(result));
+      if (isOver(this.#run)) throw this.#run.signal.reason;
+      this.#result = callListeners(this.#run, this.#handler, this.#payload, context);
+      return this.#chain.looked ? outcomeOfResult(this.#run, this.#result) : this;
     } catch (error) {
       return Promise.reject(error);
     }
-  };
-  return callChain(handler.chain ?? [], 0, payload, context, innermost);
+  }
+
+  /** The handler's result, or its outcome where a middleware has begun to wait for that. */
+  get handedOn(): unknown {
+    return this.#asked ?? this.#result;
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "Promise";
+  }
+
+  then<Heard = Outcome, Refused = never>(
+    heard?: ((outcome: Outcome) => Heard | PromiseLike<Heard>) | null,
+    refused?: ((reason: unknown) => Refused | PromiseLike<Refused>) | null,
+  ): Promise<Heard | Refused> {
+    return this.#outcome().then(heard, refused);
+  }
+
+  catch<Refused = never>(
+    refused?: ((reason: unknown) => Refused | PromiseLike<Refused>) | null,
+  ): Promise<Outcome | Refused> {
+    return this.#outcome().catch(refused);
+  }
+
+  finally(ended?: (() => void) | null): Promise<Outcome> {
+    return this.#outcome().finally(ended);
+  }
+
+  #outcome(): Promise<Outcome> {
+    this.#chain.looked = true;
+    return this.#asked ??= outcomeOfResult(this.#run, this.#result);
+  }
+}
+
+/** The outcome that middlewares see of a handler's result; rejects as that does. */
+function outcomeOfResult(run: Run, result: unknown): Promise<Outcome> {
+  if (isPromise(result)) return Promise.resolve(result).then((settled) => concluded(run, settled));
+  try {
+    return Promise.resolve(concluded(run, result));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function concluded(run: Run, result: unknown): Outcome {
+  const outcome = outcomeOf(result);
+  if (outcome !== undefined) return outcome;
+  const mistake = mistakeOf(result);
+  if (mistake === undefined && isOver(run)) throw run.signal.reason;
+  run.shown = outcomeFor(mistake);
+  run.given = result;
+  return run.shown;
 }
 
 /** The outcome that middlewares see of each run that completed by itself. */

@@ -143,7 +143,7 @@ function invoke(state: State, run: Run, { handler, payload }: Extract<Ready, { p
       const context = run.context(state.settleWithin);
       return handler.chain === undefined
         ? callListeners(run, handler, payload, context)
-        : callThrough(run, handler, payload, context);
+        : callThrough(run, handler, handler.chain, payload, context);
     }));
   } catch (error) {
     given = Promise.reject(error);

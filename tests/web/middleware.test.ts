@@ -114,6 +114,36 @@ test("what a middleware adds is laid over the context for all inside, and the co
   await relay.close();
 });
 
+test("the answer of next is a promise like any other, whether a middleware looks at it, hands it on, or both", async () => {
+  const seen: string[] = [];
+  const { relay, failed } = make({
+    run: (next) => () => {
+      const answer = next();
+      seen.push(String(answer instanceof Promise), Object.prototype.toString.call(answer));
+      answer.then(({ kind }) => seen.push(kind), () => seen.push("refused"));
+      answer.catch(() => seen.push("caught"));
+      answer.finally(() => seen.push("over")).catch(() => undefined);
+      return answer;
+    },
+  });
+  relay.handle("job", async (payload) => {
+    if (payload === "bad") throw new Error("bad");
+    await Promise.resolve();
+  });
+  const run = async (payload: string): Promise<readonly string[]> => {
+    await relay.dispatch("job", payload, { maxAttempts: 1 });
+    await relay.drain();
+    return seen.splice(0);
+  };
+  // The first run finds a chain of which it is not known that it looks, the others one of which it is.
+  for (let times = 0; times < 2; times++) {
+    expect(await run("good")).toEqual(["true", "[object Promise]", "complete", "over"]);
+    expect(await run("bad")).toEqual(["true", "[object Promise]", "refused", "caught", "over"]);
+  }
+  expect(failed.map(({ error }) => error.message)).toEqual(["bad", "bad"]);
+  await relay.close();
+});
+
 /** Middlewares of programs that no compiler has seen. */
 const untyped = (
   run: (next: (added?: unknown) => Promise<unknown>, context: HandlerContext) => unknown,
@@ -123,6 +153,20 @@ const untyped = (
   };
   return middleware as Middleware;
 };
+
+test("an addition with a symbol, a hidden name or a getter is the handler's as it was given", async () => {
+  const [mark, given] = [Symbol("mark"), { plain: 1 }];
+  const added = Object.defineProperty({ [mark]: given, own: given }, "hidden", { value: 2 });
+  const { relay } = make(untyped((next) => next(added)), untyped((next) => next({ later: 3 })));
+  const seen: unknown[] = [];
+  relay.handle("job", (_, context) => {
+    for (const name of [mark, "own", "hidden", "later", "attempt"]) seen.push(Reflect.get(context, name));
+  });
+  await relay.dispatch("job", "x");
+  expect((await relay.drain()).completed).toBe(1);
+  expect(seen).toEqual([given, given, 2, 3, 1]);
+  await relay.close();
+});
 
 test.each<[string, Middleware, string | undefined]>([
   ["returns nothing after next", untyped(async (next) => void (await next())), undefined],
