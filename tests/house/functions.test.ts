@@ -15,10 +15,6 @@ const LONGER: Readonly<Record<string, number>> = {
   "src/transports/redis/schedules.ts createSchedules": 100,
   "src/transports/redis/client/topology.ts createTopology": 80,
   "src/transports/redis/waiters.ts createWaiting": 150,
-  "src/transports/sqlite/calls.ts createCalls": 90,
-  "src/transports/sqlite/engine/commit.ts createCommitter": 110,
-  "src/transports/sqlite/engine/connection.ts createConnection": 100,
-  "src/transports/sqlite/mod.ts sqlite": 110,
 };
 
 const long = filesBelow("src", ".ts").flatMap((file) => functionsOver(file, MOST));

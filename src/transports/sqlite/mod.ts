@@ -21,7 +21,7 @@ import { TransportClosed, TransportFull } from "../../errors.ts";
 import { guarded } from "../../guard/guard.ts";
 import type { Schedules } from "../../contract/recurring.ts";
 import type { Waiters } from "../../store/waiters.ts";
-import type { Transport } from "../../contract/transport.ts";
+import type { Topics, Transport } from "../../contract/transport.ts";
 import { reloadedOf, reloadPage, removePage } from "./admin.ts";
 import { type Calls, createCalls } from "./calls.ts";
 import { createCommitter } from "./engine/commit.ts";
@@ -78,12 +78,12 @@ const PRIVATE = "its database is in the memory of this process";
  */
 export function sqlite(options: SqliteOptions): Transport {
   const settings = settingsOf(options);
-  const { name, runtime, client, probe } = settings;
+  const { name, runtime, client } = settings;
   const connection = createConnection(settings);
   const waiting = createWaiting({
     connection,
     runtime,
-    probe,
+    probe: settings.probe,
     submit: (operation) => committer.submit(operation),
   });
   const committer = createCommitter({ connection, runtime, waiting });
@@ -115,65 +115,15 @@ export function sqlite(options: SqliteOptions): Transport {
       ...(connection.shared ? {} : { durable: PRIVATE, shared: PRIVATE }),
     },
     limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
-    async push(jobs, call) {
-      const { atomic = false } = call;
-      const run = pushJobs;
-      return await calls.call(call, {
-        size: jobs.length,
-        writes: jobs.length > 0,
-        run: (session) => run(session, jobs, atomic),
-      });
-    },
     reserve: reserveOf(waiting.waiters),
-    extend: (leases, call) =>
-      inParts(leases, (part) =>
-        calls.call(call, {
-          size: part.length,
-          writes: part.length > 0,
-          run: (session) => extendLeases(session, part),
-        })),
-    settle: (settlements, call) =>
-      inParts(settlements, (part) =>
-        calls.call(call, {
-          size: part.length,
-          writes: part.length > 0,
-          run: (session) => settleAll(session, part),
-        })),
-    info: (queue, call) => calls.call(call, { writes: false, run: (session) => infoOf(session, queue) }),
-    queues: (call) => calls.call(call, { writes: false, run: queueNames }),
-    list: (queue, channel, page, call) =>
-      calls.call(call, { writes: false, run: (session) => listJobs(session, queue, channel, page) }),
-    get: (queue, ids, call) =>
-      calls.call(call, { size: ids.length, writes: false, run: (session) => getJobs(session, queue, ids) }),
-    async reload(queue, channel, select, call) {
-      const walked = await calls.walk(
-        "reload jobs",
-        call,
-        (session, walk) => reloadPage(session, queue, channel, select, call.reset, walk),
-      );
-      return reloadedOf(walked);
-    },
-    async remove(queue, channel, select, call) {
-      const walked = await calls.walk(
-        "remove jobs",
-        call,
-        (session, walk) => removePage(session, queue, channel, select, walk),
-      );
-      return walked.changed;
-    },
+    ...exchangeOf(calls),
+    ...operatorOf(calls),
     diagnose: (call) =>
       calls.call(call, {
         writes: false,
         run: (session) => ({ findings: findingsOf(session, connection.file(), settings.maxBytes) }),
       }),
-    topics: {
-      bind: (topic, group, call) =>
-        calls.repeat("bind a group", call, (session) => bindPart(session, topic, group), (done) => !done),
-      unbind: (topic, group, call) =>
-        calls.call(call, { writes: true, run: (session) => unbind(session, topic, group) }),
-      groups: (topic, call) =>
-        calls.call(call, { writes: false, run: (session) => groupsOf(session, topic) }),
-    },
+    topics: topicsOf(calls),
     schedules: schedulesOf(calls),
     transactions: createTransactions({
       name,
@@ -184,6 +134,72 @@ export function sqlite(options: SqliteOptions): Transport {
     }),
     [Symbol.asyncDispose]: () => closing ??= close(),
   });
+}
+
+/** The verbs of jobs on their way. */
+function exchangeOf({ call }: Calls): Pick<Transport, "push" | "extend" | "settle"> {
+  return {
+    push: (jobs, bounds) =>
+      call(bounds, {
+        size: jobs.length,
+        writes: jobs.length > 0,
+        run: (session) => pushJobs(session, jobs, bounds.atomic ?? false),
+      }),
+    extend: (leases, bounds) =>
+      inParts(leases, (part) =>
+        call(bounds, {
+          size: part.length,
+          writes: part.length > 0,
+          run: (session) => extendLeases(session, part),
+        })),
+    settle: (settlements, bounds) =>
+      inParts(settlements, (part) =>
+        call(bounds, {
+          size: part.length,
+          writes: part.length > 0,
+          run: (session) => settleAll(session, part),
+        })),
+  };
+}
+
+/** The operator's verbs. */
+function operatorOf(
+  { call, walk }: Calls,
+): Pick<Transport, "info" | "queues" | "list" | "get" | "reload" | "remove"> {
+  return {
+    info: (queue, bounds) => call(bounds, { writes: false, run: (session) => infoOf(session, queue) }),
+    queues: (bounds) => call(bounds, { writes: false, run: queueNames }),
+    list: (queue, channel, page, bounds) =>
+      call(bounds, { writes: false, run: (session) => listJobs(session, queue, channel, page) }),
+    get: (queue, ids, bounds) =>
+      call(bounds, { size: ids.length, writes: false, run: (session) => getJobs(session, queue, ids) }),
+    async reload(queue, channel, select, bounds) {
+      const walked = await walk(
+        "reload jobs",
+        bounds,
+        (session, walk) => reloadPage(session, queue, channel, select, bounds.reset, walk),
+      );
+      return reloadedOf(walked);
+    },
+    async remove(queue, channel, select, bounds) {
+      const walked = await walk(
+        "remove jobs",
+        bounds,
+        (session, walk) => removePage(session, queue, channel, select, walk),
+      );
+      return walked.changed;
+    },
+  };
+}
+
+function topicsOf({ call, repeat }: Calls): Topics {
+  return {
+    bind: (topic, group, bounds) =>
+      repeat("bind a group", bounds, (session) => bindPart(session, topic, group), (done) => !done),
+    unbind: (topic, group, bounds) =>
+      call(bounds, { writes: true, run: (session) => unbind(session, topic, group) }),
+    groups: (topic, bounds) => call(bounds, { writes: false, run: (session) => groupsOf(session, topic) }),
+  };
 }
 
 /** Where little is left of the disk, a reserve of many takes few: what is done frees the space for more. */

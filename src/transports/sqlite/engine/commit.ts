@@ -31,114 +31,126 @@ const FIRST_PAUSE = 0.5;
 const LAST_PAUSE = 8;
 const PAUSE_GROWTH = 1.6;
 
+interface State extends Place {
+  readonly closing: AbortController;
+  items: Item[];
+  working: Promise<void> | undefined;
+}
+
 /** Makes a committer. */
 export function createCommitter(place: Place): Committer {
-  const { connection, runtime, waiting: calls } = place;
-  const closing = new AbortController();
-  let waiting: Item[] = [];
-  let working: Promise<void> | undefined;
-
-  async function work(): Promise<void> {
-    try {
-      for (let pause = FIRST_PAUSE; waiting.length > 0;) {
-        // Lets everything that belongs to this tick come along, and timers fire between two transactions.
-        await runtime.sleep(0, closing.signal);
-        if (attempt()) {
-          pause = FIRST_PAUSE;
-          continue;
-        }
-        const first = waiting.reduce((least, { operation }) => Math.min(least, operation.deadline), Infinity);
-        const jittered = pause * (0.5 + runtime.random());
-        await runtime.sleep(Math.max(0, Math.min(jittered, first - runtime.monotonic())), closing.signal);
-        pause = Math.min(LAST_PAUSE, pause * PAUSE_GROWTH);
-      }
-    } catch (error) {
-      if (!closing.signal.aborted) throw error;
-    } finally {
-      working = undefined;
-    }
-  }
-
-  /** Carries out the next group; false when the database is locked. */
-  function attempt(): boolean {
-    const group = take();
-    if (group.length === 0) return true;
-    let session: Session | undefined;
-    try {
-      session = connection.session();
-      const operations = group.map(({ operation }) => operation);
-      try {
-        transact(place, session, operations);
-        connection.space.forget();
-        if (connection.space.isTight()) connection.relieve();
-      } finally {
-        for (const operation of operations.slice(group.length)) group.push(itemOf(operation));
-      }
-    } catch (error) {
-      if (isBusy(error)) return postpone(group, error);
-      excuse(group, error, session);
-    }
-    if (session !== undefined) calls.rest(session);
-    return true;
-  }
-
-  function take(): Item[] {
-    waiting = waiting.filter(({ operation }) => !operation.over);
-    let count = 0;
-    for (let size = 0; count < waiting.length; count++) {
-      const item = waiting[count];
-      if (item === undefined || (count > 0 && item.alone)) break;
-      size += item.operation.size;
-      if (count > 0 && size > MAX_ITEMS) break;
-      if (item.alone) return waiting.splice(0, 1);
-    }
-    return waiting.splice(0, count);
-  }
-
-  function postpone(group: Item[], error: unknown): false {
-    const now = runtime.monotonic();
-    waiting = [...group, ...waiting].filter(({ operation }) => {
-      if (operation.over) return false;
-      if (operation.deadline > now) return true;
-      operation.fail(explain(error, connection.label));
-      return false;
-    });
-    return false;
-  }
-
-  /**
-   * A group that failed goes one by one; a call that fails alone is told so, but for a full disk that may yield some
-   * space.
-   */
-  function excuse(group: Item[], error: unknown, session: Session | undefined): void {
-    const [first] = group;
-    if (first === undefined) return;
-    if (session !== undefined && group.length > 1) {
-      for (const item of group) item.alone = true;
-      waiting.unshift(...group);
-      return;
-    }
-    if (isFull(error) && !first.relieved) {
-      connection.relieve();
-      for (const item of group) item.relieved = item.alone = true;
-      waiting.unshift(...group);
-      return;
-    }
-    if (isLost(error)) connection.drop();
-    for (const { operation } of group) operation.fail(explain(error, connection.label));
-  }
-
+  const state: State = { ...place, closing: new AbortController(), items: [], working: undefined };
   return {
     submit(operation) {
-      waiting.push(itemOf(operation));
-      working ??= work();
+      state.items.push(itemOf(operation));
+      state.working ??= work(state);
     },
     async close(reason) {
-      closing.abort();
-      for (const { operation } of waiting.splice(0)) if (!operation.over) operation.fail(reason());
-      await working;
+      state.closing.abort();
+      for (const { operation } of state.items.splice(0)) if (!operation.over) operation.fail(reason());
+      await state.working;
     },
   };
+}
+
+async function work(state: State): Promise<void> {
+  const { runtime, closing } = state;
+  try {
+    for (let pause = FIRST_PAUSE; state.items.length > 0;) {
+      // Lets everything that belongs to this tick come along, and timers fire between two transactions.
+      await runtime.sleep(0, closing.signal);
+      if (attempt(state)) {
+        pause = FIRST_PAUSE;
+        continue;
+      }
+      const first = state.items.reduce(
+        (least, { operation }) => Math.min(least, operation.deadline),
+        Infinity,
+      );
+      const jittered = pause * (0.5 + runtime.random());
+      await runtime.sleep(Math.max(0, Math.min(jittered, first - runtime.monotonic())), closing.signal);
+      pause = Math.min(LAST_PAUSE, pause * PAUSE_GROWTH);
+    }
+  } catch (error) {
+    if (!closing.signal.aborted) throw error;
+  } finally {
+    state.working = undefined;
+  }
+}
+
+/** Carries out the next group; false when the database is locked. */
+function attempt(state: State): boolean {
+  const { connection, waiting } = state;
+  const group = take(state);
+  if (group.length === 0) return true;
+  let session: Session | undefined;
+  try {
+    session = connection.session();
+    const operations = group.map(({ operation }) => operation);
+    try {
+      transact(state, session, operations);
+      connection.space.forget();
+      if (connection.space.isTight()) connection.relieve();
+    } finally {
+      for (const operation of operations.slice(group.length)) group.push(itemOf(operation));
+    }
+  } catch (error) {
+    if (isBusy(error)) return postpone(state, group, error);
+    excuse(state, group, error, session);
+  }
+  if (session !== undefined) waiting.rest(session);
+  return true;
+}
+
+function take(state: State): Item[] {
+  const items = state.items = state.items.filter(({ operation }) => !operation.over);
+  let count = 0;
+  for (let size = 0; count < items.length; count++) {
+    const item = items[count];
+    if (item === undefined || (count > 0 && item.alone)) break;
+    size += item.operation.size;
+    if (count > 0 && size > MAX_ITEMS) break;
+    if (item.alone) return items.splice(0, 1);
+  }
+  return items.splice(0, count);
+}
+
+function postpone(state: State, group: Item[], error: unknown): false {
+  const now = state.runtime.monotonic();
+  state.items = [...group, ...state.items].filter(({ operation }) => {
+    if (operation.over) return false;
+    if (operation.deadline > now) return true;
+    operation.fail(explain(error, state.connection.label));
+    return false;
+  });
+  return false;
+}
+
+/**
+ * A group that failed goes one by one; a call that fails alone is told so, but for a full disk that may yield some
+ * space.
+ */
+function excuse(
+  { items, connection }: State,
+  group: readonly Item[],
+  error: unknown,
+  session: Session | undefined,
+): void {
+  const [first] = group;
+  if (first === undefined) return;
+  if (session !== undefined && group.length > 1) {
+    for (const item of group) item.alone = true;
+    items.unshift(...group);
+    return;
+  }
+  if (isFull(error) && !first.relieved) {
+    connection.relieve();
+    for (const item of group) item.relieved = item.alone = true;
+    items.unshift(...group);
+    return;
+  }
+  if (isLost(error)) connection.drop();
+  for (const { operation } of group) operation.fail(explain(error, connection.label));
 }
 
 function itemOf(operation: Operation): Item {

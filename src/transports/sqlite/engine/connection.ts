@@ -52,106 +52,136 @@ const LOG_BYTES = 4 * 1024 * 1024;
 /** The version of a file that is not there any more: none that SQLite gives. */
 const REPLACED = -1;
 
+interface State {
+  readonly settings: Settings;
+  readonly path: string;
+  /** The user's connection to a database in memory, to which there is no other. */
+  readonly borrowed: Database | undefined;
+  readonly shared: boolean;
+  readonly label: string;
+  readonly space: Space;
+  session: Session | undefined;
+  file: string;
+  identity: Identity | undefined;
+  version: number;
+  opened: number;
+}
+
 /** Makes a connection; opens nothing yet. */
 export function createConnection(settings: Settings): Connection {
-  const { client, runtime } = settings;
-  const clientFile = client === undefined ? "" : fileOf(client);
-  const path = clientFile === "" ? settings.path : clientFile;
-  const borrowed = client !== undefined && clientFile === "" ? client : undefined;
-  const shared = borrowed === undefined && !isMemory(path);
-  const label = path === "" ? ":memory:" : path;
-
-  let session: Session | undefined;
-  let file = "";
-  let identity: Identity | undefined;
-  let version = 0;
-  let opened = 0;
-  const space = createSpace({ maxBytes: settings.maxBytes, label, file: () => file, runtime });
-
-  function open(): Session {
-    const database = borrowed ?? openFile(path);
-    try {
-      if (borrowed === undefined) prepareFile(database, settings.durability);
-      migrate(database, label, Math.floor(runtime.now()));
-      file = fileOf(database);
-      identity = identityOf(file);
-      opened++;
-      return createSession(database, space);
-    } catch (error) {
-      if (borrowed === undefined) database.close();
-      throw error;
-    }
-  }
-
-  function isReplaced(): boolean {
-    return shared && !isSame(identity, identityOf(file));
-  }
-
-  function emptyLog(): void {
-    space.forget();
-    try {
-      if (shared) session?.database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    } catch {
-      // Others are at it, or there is no space: it is emptied another time.
-    }
-  }
-
-  function drop(): void {
-    const dropped = session?.database;
-    session = undefined;
-    if (dropped === undefined || dropped === borrowed) return;
-    try {
-      dropped.close();
-    } catch {
-      // It was closed before.
-    }
-  }
-
+  const state = begin(settings);
+  const { label, shared, borrowed, space } = state;
   return {
     label,
     shared,
     probes: shared || borrowed !== undefined,
-    session() {
-      if (borrowed !== undefined && inTransaction(borrowed)) {
-        throw new TransportBusy(
-          "Cannot use the database as a transaction of its owner is open on the only connection to it",
-        );
-      }
-      if (session !== undefined && isReplaced()) {
-        drop();
-        throw new TransportError(
-          "TRANSPORT_UNAVAILABLE",
-          `Cannot use '${label}' as the file was moved or deleted while it was open: the next call opens what stands there now, or makes it anew`,
-        );
-      }
-      session ??= open();
-      return session;
-    },
-    file: () => file,
-    opened: () => opened,
-    version() {
-      if (session === undefined || (borrowed !== undefined && inTransaction(borrowed))) return version;
-      // Waiting reserve calls shall ask, and so open the other file.
-      if (isReplaced()) return version = REPLACED;
-      // On a connection of its own only others' commits count; on a borrowed one the owner's statements do.
-      const sql = borrowed === undefined ? "PRAGMA data_version" : "SELECT total_changes() AS data_version";
-      version = integerOf(session.statement(sql).get()?.data_version);
-      return version;
-    },
+    session: () => sessionOf(state),
+    file: () => state.file,
+    opened: () => state.opened,
+    version: () => versionOf(state),
     space,
-    relieve: emptyLog,
+    relieve: () => emptyLog(state),
     tidy() {
-      const log = shared && session !== undefined
-        ? statSync(`${file}-wal`, { throwIfNoEntry: false })
+      const log = shared && state.session !== undefined
+        ? statSync(`${state.file}-wal`, { throwIfNoEntry: false })
         : undefined;
-      if (log !== undefined && log.size > LOG_BYTES) emptyLog();
+      if (log !== undefined && log.size > LOG_BYTES) emptyLog(state);
     },
-    drop,
+    drop: () => drop(state),
     close() {
-      emptyLog();
-      drop();
+      emptyLog(state);
+      drop(state);
     },
   };
+}
+
+function begin(settings: Settings): State {
+  const { client, runtime, maxBytes } = settings;
+  const clientFile = client === undefined ? "" : fileOf(client);
+  const path = clientFile === "" ? settings.path : clientFile;
+  const borrowed = client !== undefined && clientFile === "" ? client : undefined;
+  const label = path === "" ? ":memory:" : path;
+  const state: State = {
+    settings,
+    path,
+    borrowed,
+    shared: borrowed === undefined && !isMemory(path),
+    label,
+    space: createSpace({ maxBytes, label, file: () => state.file, runtime }),
+    session: undefined,
+    file: "",
+    identity: undefined,
+    version: 0,
+    opened: 0,
+  };
+  return state;
+}
+
+function sessionOf(state: State): Session {
+  const { borrowed, label } = state;
+  if (borrowed !== undefined && inTransaction(borrowed)) {
+    throw new TransportBusy(
+      "Cannot use the database as a transaction of its owner is open on the only connection to it",
+    );
+  }
+  if (state.session !== undefined && isReplaced(state)) {
+    drop(state);
+    throw new TransportError(
+      "TRANSPORT_UNAVAILABLE",
+      `Cannot use '${label}' as the file was moved or deleted while it was open: the next call opens what stands there now, or makes it anew`,
+    );
+  }
+  return state.session ??= open(state);
+}
+
+function open(state: State): Session {
+  const { borrowed, path, label, settings: { durability, runtime } } = state;
+  const database = borrowed ?? openFile(path);
+  try {
+    if (borrowed === undefined) prepareFile(database, durability);
+    migrate(database, label, Math.floor(runtime.now()));
+    state.file = fileOf(database);
+    state.identity = identityOf(state.file);
+    state.opened++;
+    return createSession(database, state.space);
+  } catch (error) {
+    if (borrowed === undefined) database.close();
+    throw error;
+  }
+}
+
+function versionOf(state: State): number {
+  const { session, borrowed, version } = state;
+  if (session === undefined || (borrowed !== undefined && inTransaction(borrowed))) return version;
+  // Waiting reserve calls shall ask, and so open the other file.
+  if (isReplaced(state)) return state.version = REPLACED;
+  // On a connection of its own only others' commits count; on a borrowed one the owner's statements do.
+  const sql = borrowed === undefined ? "PRAGMA data_version" : "SELECT total_changes() AS data_version";
+  return state.version = integerOf(session.statement(sql).get()?.data_version);
+}
+
+function isReplaced({ shared, identity, file }: State): boolean {
+  return shared && !isSame(identity, identityOf(file));
+}
+
+function emptyLog({ space, shared, session }: State): void {
+  space.forget();
+  try {
+    if (shared) session?.database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch {
+    // Others are at it, or there is no space: it is emptied another time.
+  }
+}
+
+function drop(state: State): void {
+  const dropped = state.session?.database;
+  state.session = undefined;
+  if (dropped === undefined || dropped === state.borrowed) return;
+  try {
+    dropped.close();
+  } catch {
+    // It was closed before.
+  }
 }
 
 /** A file that no other connection can see. */
