@@ -20,9 +20,10 @@
  * question, and the server itself keeps ids apart and refuses stale moves, on the condition that a message is the last
  * of its id.
  *
- * Pulls, publishes and calls of the API are spoken over `@nats-io/nats-core`, not by `@nats-io/jetstream` (3.4): that
- * publishes 40k and consumes 110k a second on the same machine, with a promise and a timer for each message, and one
- * subscription for each consumer; in this transport many jobs share a round trip, and many waiting calls one pull.
+ * Pulls, publishes and calls of the API are spoken over `@nats-io/nats-core`, not by `@nats-io/jetstream` (3.4), which has
+ * a promise and a timer for each message, and one subscription for each consumer. In turns on one server (Node 24, 100
+ * bytes, 500 under way) a publish took it 35 µs of CPU, and 8.5 µs here; a message consumed and acknowledged with an
+ * answer 44 µs, and 11.5 µs here: many jobs share a round trip, and many waiting calls one pull.
  *
  * @module
  */
