@@ -17,7 +17,7 @@ export const rooms: readonly Room[] = [
   {
     name: "bridge",
     files: /^src\/transports\/broker\//,
-    uses: ["ground", "contract", "guard", "transports"],
+    uses: ["ground", "contract", "guard", "store", "transports"],
   },
   { name: "nats client", files: /^src\/transports\/nats\/client\//, uses: ["ground"] },
   { name: "nats stream", files: /^src\/transports\/nats\/stream\//, uses: ["ground", "nats client"] },

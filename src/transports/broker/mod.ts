@@ -7,13 +7,14 @@
 
 import { createAlarms } from "../../flow/alarms.ts";
 import { CALL_TIMEOUT } from "../../defaults.ts";
-import { TransportClosed } from "../../errors.ts";
 import type { Call, Delivery, ReserveOptions, Settlement } from "../../jobs/exchange.ts";
+import { around, type Prompt } from "../../contract/around.ts";
 import { guarded } from "../../guard/guard.ts";
 import { groupQueue, NUMBERED, partsOf, topicQueue } from "../../names.ts";
 import { checkBoolean, checkKnown, checkRuntime, wrongType } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import type { Features, Lacks, Topics, Transport } from "../../contract/transport.ts";
+import { createAnswering } from "../../store/answering.ts";
 import { createIds } from "./ids.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
 import { type Message, read, restOf } from "./message.ts";
@@ -110,15 +111,11 @@ export function fromBroker(options: BrokerOptions): Transport {
     accept: (topic, body) => accept(parts, topic, body),
   });
   const parts: Parts = { name, runtime, inner, ledger, publisher, subscriptions, bound, copies };
+  const answering = createAnswering(name);
   let closing: Promise<void> | undefined;
 
-  const answer: Answer = ({ signal }, work) => {
-    if (closing !== undefined) return Promise.reject(new TransportClosed(name));
-    return atOnce(signal, work);
-  };
-
   async function close(): Promise<void> {
-    const error = new TransportClosed(name);
+    const error = answering.close();
     publisher.close(error);
     // Before callbacks are told: a broker that delivers again at once is to ask others.
     const unsubscribed = subscriptions.close(error, CALL_TIMEOUT);
@@ -131,21 +128,20 @@ export function fromBroker(options: BrokerOptions): Transport {
     }
   }
 
-  return guarded({
+  return guarded(around({
     name,
     features: featuresOf(handlesRetries),
     lacks: LACKS,
     limits: inner.limits,
-    push: (jobs, call) => answer(call, () => publisher.push(jobs, call)),
-    reserve: (queues, wanted) => answer(wanted, () => reserve(parts, queues, wanted)),
-    subscribe: (queues, call) =>
-      answer(call, () => subscriptions.need(queues.flatMap(sourcesOf), call) ?? Promise.resolve()),
-    extend: (leases, call) => inner.extend(leases, call),
-    settle: (settlements, call) => answer(call, () => settle(parts, settlements, call)),
-    info: (queue, call) => inner.info(queue, call),
-    queues: (call) => inner.queues(call),
-    list: (queue, channel, page, call) => inner.list(queue, channel, page, call),
-    get: (queue, ids, call) => inner.get(queue, ids, call),
+    push: publisher.push,
+    reserve: (queues, wanted) => reserve(parts, queues, wanted),
+    subscribe: (queues, call) => subscriptions.need(queues.flatMap(sourcesOf), call),
+    extend: inner.extend,
+    settle: (settlements, call) => settle(parts, settlements, call),
+    info: inner.info,
+    queues: inner.queues,
+    list: inner.list,
+    get: inner.get,
     async reload(queue, channel, select, call) {
       const reloaded = await inner.reload(queue, channel, select, call);
       if (reloaded.reloaded > 0) await noteWaiting(parts, queue);
@@ -156,9 +152,9 @@ export function fromBroker(options: BrokerOptions): Transport {
       if (removed > 0) await dropGone(parts, queue);
       return removed;
     },
-    ...(inner.topics === undefined ? {} : { topics: topicsOf(parts, inner.topics, answer) }),
+    ...(inner.topics && { topics: topicsOf(parts, inner.topics) }),
     [Symbol.asyncDispose]: () => closing ??= close(),
-  });
+  }, answering.answer));
 }
 
 const IDS = "the broker does not say which jobs it keeps";
@@ -173,19 +169,6 @@ const LACKS: Lacks = {
   schedules: "a broker that publishes and subscribes keeps no schedules",
   transactions: "a broker that publishes and subscribes has none",
 };
-
-/** Carries out a call, unless the transport is closed. */
-type Answer = <T>(call: Call, work: () => Promise<T>) => Promise<T>;
-
-/** Does at once all that can be done at once, so that calls are carried out in their order; a throw of it rejects. */
-function atOnce<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  try {
-    signal?.throwIfAborted();
-    return work();
-  } catch (error) {
-    return Promise.reject(error);
-  }
-}
 
 /** The topics that the jobs of a queue come from: a group's from its topic, too. */
 function sourcesOf(queue: string): readonly string[] {
@@ -339,11 +322,7 @@ async function dropGone({ inner, ledger }: Parts, queue: string): Promise<void> 
   }
 }
 
-function topicsOf(
-  { ledger, subscriptions, bound }: Parts,
-  topics: Topics,
-  answer: Answer,
-): Topics {
+function topicsOf({ ledger, subscriptions, bound }: Parts, topics: Topics): Prompt<Topics> {
   return {
     bind(topic, group, call) {
       const bind = (): Promise<void> => {
@@ -352,14 +331,12 @@ function topicsOf(
         bound.set(topic, groups.add(group));
         return topics.bind(topic, group, call);
       };
-      return answer(call, () => subscriptions.need([topicQueue(topic)], call)?.then(bind) ?? bind());
+      return subscriptions.need([topicQueue(topic)], call)?.then(bind) ?? bind();
     },
     unbind(topic, group, call) {
-      return answer(call, () => {
-        bound.get(topic)?.delete(group);
-        return topics.unbind(topic, group, call);
-      });
+      bound.get(topic)?.delete(group);
+      return topics.unbind(topic, group, call);
     },
-    groups: (topic, call) => answer(call, () => topics.groups(topic, call)),
+    groups: topics.groups,
   };
 }

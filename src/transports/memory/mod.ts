@@ -5,11 +5,11 @@
  * @module
  */
 
-import { TransportClosed } from "../../errors.ts";
-import type { Call } from "../../jobs/exchange.ts";
+import { around } from "../../contract/around.ts";
 import { guarded } from "../../guard/guard.ts";
 import { checkInteger, checkKnown, checkRuntime, wrongRange } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
+import { createAnswering } from "../../store/answering.ts";
 import { createWaiters } from "../../store/waiters.ts";
 import type { Features, Lacks, Transport } from "../../contract/transport.ts";
 import { createClock } from "./clock.ts";
@@ -17,7 +17,9 @@ import { findingsOf } from "./diagnose.ts";
 import { get, info, list, queueNames } from "./inspect.ts";
 import { reload, remove } from "./admin.ts";
 import { push } from "./push.ts";
-import { extend, poll, settle } from "./reserve.ts";
+import { extend } from "./extend.ts";
+import { poll } from "./reserve.ts";
+import { settle } from "./settle.ts";
 import { createRecurring } from "./schedules.ts";
 import { LIMITS, type Store } from "./context.ts";
 import { bind, groups, unbind } from "./topics.ts";
@@ -82,63 +84,35 @@ export function unguarded(options: MemoryOptions): Transport {
   const { runtime, maxJobs, name } = checkOptions(options);
   const store = createStore(runtime, maxJobs);
   const recurring = createRecurring(store);
-  let closed = false;
-
-  function admit({ signal }: Call): void {
-    if (closed) throw new TransportClosed(name);
-    signal?.throwIfAborted();
-  }
-
-  /** Does the work at once, so that calls are carried out in their order; an error of it rejects. */
-  function answer<T>(call: Call, work: () => T | Promise<T>): Promise<T> {
-    try {
-      admit(call);
-      return Promise.resolve(work());
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  return {
+  const { answer, close } = createAnswering(name);
+  return around({
     name,
     features: FEATURES,
     lacks: LACKS,
     limits: LIMITS,
-    push: (jobs, call) => answer(call, () => push(store, jobs, call.atomic ?? false)),
-    reserve: (queues, options) => answer(options, () => store.waiters.reserve(queues, options)),
-    extend: (leases, call) => answer(call, () => extend(store, leases)),
-    settle: (settlements, call) => answer(call, () => settle(store, settlements)),
-    info: (queue, call) => answer(call, () => info(store, queue)),
-    queues: (call) => answer(call, () => queueNames(store, recurring.queues())),
-    list: (queue, channel, page, call) => answer(call, () => list(store, queue, channel, page)),
-    get: (queue, ids, call) => answer(call, () => get(store, queue, ids)),
-    reload: (queue, channel, select, call) =>
-      answer(call, () => reload(store, queue, channel, select, call.reset)),
-    remove: (queue, channel, select, call) => answer(call, () => remove(store, queue, channel, select)),
-    diagnose: (call) => answer(call, () => ({ findings: findingsOf(store) })),
+    push: (jobs, { atomic = false }) => push(store, jobs, atomic),
+    reserve: store.waiters.reserve,
+    extend: (leases) => extend(store, leases),
+    settle: (settlements) => settle(store, settlements),
+    info: (queue) => info(store, queue),
+    queues: () => queueNames(store, recurring.queues()),
+    list: (queue, channel, page) => list(store, queue, channel, page),
+    get: (queue, ids) => get(store, queue, ids),
+    reload: (queue, channel, select, { reset }) => reload(store, queue, channel, select, reset),
+    remove: (queue, channel, select) => remove(store, queue, channel, select),
+    diagnose: () => ({ findings: findingsOf(store) }),
     topics: {
-      bind: (topic, group, call) => answer(call, () => bind(store, topic, group)),
-      unbind: (topic, group, call) => answer(call, () => unbind(store, topic, group)),
-      groups: (topic, call) => answer(call, () => groups(store, topic)),
+      bind: (topic, group) => bind(store, topic, group),
+      unbind: (topic, group) => unbind(store, topic, group),
+      groups: (topic) => groups(store, topic),
     },
-    schedules: {
-      put: (schedule, call) => answer(call, () => recurring.put(schedule)),
-      get: (queue, key, call) => answer(call, () => recurring.get(queue, key)),
-      list: (queue, page, call) => answer(call, () => recurring.list(queue, page)),
-      remove: (queue, key, call) => answer(call, () => recurring.remove(queue, key)),
-      pause: (queue, key, paused, note, call) =>
-        answer(call, () => recurring.pause(queue, key, paused, note)),
-      due: (queues, limit, call) => answer(call, () => recurring.due(queues, limit)),
-      advance: (queue, key, tick, next, job, call) =>
-        answer(call, () => recurring.advance(queue, key, tick, next, job)),
-    },
+    schedules: recurring,
     [Symbol.asyncDispose]() {
-      closed = true;
       store.rooms.clear();
       store.groups.clear();
-      return store.waiters.close(new TransportClosed(name));
+      return store.waiters.close(close());
     },
-  };
+  }, answer);
 }
 
 function checkOptions(options: MemoryOptions): { runtime: Runtime; maxJobs: number; name: string } {

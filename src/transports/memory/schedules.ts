@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Prompt } from "../../contract/around.ts";
 import type { PushJob } from "../../jobs/exchange.ts";
 import type {
   Advanced,
@@ -16,20 +17,10 @@ import type {
 import { push } from "./push.ts";
 import type { Store } from "./context.ts";
 
-/** As the contract has it, but at once. */
-export type Recurring =
-  & {
-    readonly [Verb in keyof Schedules]: (
-      ...rest: WithoutCall<Parameters<Schedules[Verb]>>
-    ) => Awaited<ReturnType<Schedules[Verb]>>;
-  }
-  & {
-    /** The queues that hold a schedule. */
-    queues(): Iterable<string>;
-  };
-
-type WithoutCall<All extends readonly unknown[]> = All extends readonly [...infer Rest, infer _Call] ? Rest
-  : never;
+/** The schedules, and the queues that hold one. */
+export interface Recurring extends Prompt<Schedules> {
+  queues(): Iterable<string>;
+}
 
 /** Makes an empty book of schedules over a store. */
 export function createRecurring(store: Store): Recurring {

@@ -63,7 +63,6 @@ async function walk(
   reset: string,
   call: Call,
 ): Promise<Walked> {
-  call.signal?.throwIfAborted();
   const rest = timer(context.runtime, action, call);
   let changed = 0;
   let taken = 0;

@@ -37,7 +37,6 @@ export async function getJobs(
   ids: readonly string[],
   call: Call,
 ): Promise<readonly (Entry | undefined)[]> {
-  call.signal?.throwIfAborted();
   const rest = timer(runtime, "get jobs", call);
 
   async function getPage(page: readonly string[]): Promise<readonly (Entry | undefined)[]> {
@@ -81,7 +80,6 @@ export async function listJobs(
   page: PageRequest,
   call: Call,
 ): Promise<Page> {
-  call.signal?.throwIfAborted();
   const rest = timer(runtime, "list jobs", call);
   const limit = Math.min(page.limit, 10_000);
   const found: { readonly place: Place; readonly entry: Entry }[] = [];

@@ -19,11 +19,12 @@
 
 import { hostname } from "node:os";
 import { MAX_NAME } from "../../defaults.ts";
-import { TransportClosed } from "../../errors.ts";
-import type { Call, Delivery } from "../../jobs/exchange.ts";
+import type { Delivery } from "../../jobs/exchange.ts";
+import { type Around, around } from "../../contract/around.ts";
 import { guarded } from "../../guard/guard.ts";
 import { groupQueue } from "../../names.ts";
-import type { Lacks, Transport } from "../../contract/transport.ts";
+import type { Features, Lacks, Transport } from "../../contract/transport.ts";
+import { createAnswering } from "../../store/answering.ts";
 import type { Connection } from "./client/connection.ts";
 import { MAX_BYTES, MAX_ITEMS } from "./context.ts";
 import { dangersOf, settingOf } from "./diagnose_settings.ts";
@@ -35,6 +36,17 @@ import { createWaiting, typed } from "./waiters.ts";
 export type { Parts } from "./layout/keys.ts";
 export type { RedisClient, RedisKeys, RedisOptions };
 
+const FEATURES: Features = {
+  durable: true,
+  shared: true,
+  exactFence: true,
+  exactInfo: true,
+  atomicPush: true,
+  remote: true,
+  clock: "server",
+  idLive: true,
+  idWindow: true,
+};
 const LACKS: Lacks = {
   transactions: "its transactions are batches of commands, which end before they can be joined",
 };
@@ -98,6 +110,7 @@ export function redis(options: RedisOptions = {}): Transport {
     check,
     giveBack: (deliveries) => giveBack(deliveries),
   });
+  const answering = createAnswering(name);
   let closing: Promise<void> | undefined;
 
   /** A delivery that cannot be given back comes back when its lease ends. */
@@ -106,84 +119,47 @@ export function redis(options: RedisOptions = {}): Transport {
     await model.settle(releases, { deadline: PATIENCE }).catch(() => undefined);
   }
 
-  /**
-   * Refuses a call that must not begin; an outcome that a lost connection leaves open is told as such only where it
-   * matters.
-   */
-  async function admitted<T>({ signal }: Call, work: () => Promise<T>): Promise<T> {
-    if (closing !== undefined) throw new TransportClosed(name);
-    signal?.throwIfAborted();
-    try {
-      return await work();
-    } catch (error) {
+  /** An outcome that a lost connection leaves open is told as such only where it matters. */
+  const answer: Around = (action, call, work) =>
+    answering.answer(action, call, work).catch((error) => {
       throw typed(name, error);
-    }
-  }
+    });
 
   async function close(): Promise<void> {
+    answering.close();
     await waiting.close();
     // Consumers that stay are removed by the next sweep of the queue.
     if (link.reachable) await model.leave({ deadline: FAREWELL }).catch(() => undefined);
     await link.close();
   }
 
-  return guarded({
-    name,
-    features: {
-      durable: true,
-      shared: true,
-      exactFence: true,
-      exactInfo: true,
-      atomicPush: true,
-      remote: true,
-      clock: "server",
-      idLive: true,
-      idWindow: true,
+  return guarded(around(
+    {
+      name,
+      features: FEATURES,
+      lacks: LACKS,
+      limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
+      maxAttempts: settings.maxRetries,
+      ...model,
+      reserve: waiting.reserve,
+      topics: {
+        ...model.topics,
+        // The state that waiting calls know of the group's stream may be another stream's: the topic's was renamed, or
+        // the store forgot it.
+        bind: (topic, each, call) =>
+          model.topics.bind(topic, each, call).then(() => void waiting.notify([groupQueue(topic, each)])),
+      },
+      [Symbol.asyncDispose]: () => closing ??= close(),
     },
-    lacks: LACKS,
-    limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
-    maxAttempts: settings.maxRetries,
-    async push(jobs, call) {
-      if (closing !== undefined) throw new TransportClosed(name);
-      call.signal?.throwIfAborted();
-      const awaited = waiting.awaited(jobs);
-      const answer = model.push(jobs, call, awaited);
-      waiting.called(awaited);
-      return await answer;
+    answer,
+    {
+      push: (jobs, call) =>
+        answering.answer("push jobs", call, () => {
+          const awaited = waiting.awaited(jobs);
+          const answer = model.push(jobs, call, awaited);
+          waiting.called(awaited);
+          return answer;
+        }),
     },
-    reserve: (queues, wanted) => admitted(wanted, () => waiting.reserve(queues, wanted)),
-    extend: (leases, call) => admitted(call, () => model.extend(leases, call)),
-    settle: (settlements, call) => admitted(call, () => model.settle(settlements, call)),
-    info: (queue, call) => admitted(call, () => model.info(queue, call)),
-    queues: (call) => admitted(call, () => model.queues(call)),
-    list: (queue, channel, page, call) => admitted(call, () => model.list(queue, channel, page, call)),
-    get: (queue, ids, call) => admitted(call, () => model.get(queue, ids, call)),
-    reload: (queue, channel, select, call) =>
-      admitted(call, () => model.reload(queue, channel, select, call)),
-    remove: (queue, channel, select, call) =>
-      admitted(call, () => model.remove(queue, channel, select, call)),
-    diagnose: (call) => admitted(call, () => model.diagnose(call)),
-    topics: {
-      // The state that waiting calls know of the group's stream may be another stream's: the topic's was renamed, or
-      // the store forgot it.
-      bind: (topic, each, call) =>
-        admitted(call, () => model.topics.bind(topic, each, call)).then(() =>
-          void waiting.notify([groupQueue(topic, each)])
-        ),
-      unbind: (topic, each, call) => admitted(call, () => model.topics.unbind(topic, each, call)),
-      groups: (topic, call) => admitted(call, () => model.topics.groups(topic, call)),
-    },
-    schedules: {
-      put: (schedule, call) => admitted(call, () => model.schedules.put(schedule, call)),
-      get: (queue, key, call) => admitted(call, () => model.schedules.get(queue, key, call)),
-      list: (queue, page, call) => admitted(call, () => model.schedules.list(queue, page, call)),
-      remove: (queue, key, call) => admitted(call, () => model.schedules.remove(queue, key, call)),
-      pause: (queue, key, paused, note, call) =>
-        admitted(call, () => model.schedules.pause(queue, key, paused, note, call)),
-      due: (queues, limit, call) => admitted(call, () => model.schedules.due(queues, limit, call)),
-      advance: (queue, key, tick, next, job, call) =>
-        admitted(call, () => model.schedules.advance(queue, key, tick, next, job, call)),
-    },
-    [Symbol.asyncDispose]: () => closing ??= close(),
-  });
+  ));
 }

@@ -44,7 +44,6 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
 
   return {
     async put({ queue, key, tick, text, payload, from }, call) {
-      call.signal?.throwIfAborted();
       // Before the schedule, so that a process which dies in between leaves none that no worker asks for.
       await link.command(keys.scheduled, ["SADD", keys.scheduled, queue], callOf(call));
       had = undefined;
@@ -54,12 +53,10 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
       return answer === 0 ? "created" : answer === 1 ? "replaced" : answer === 2 ? "same" : "stale";
     },
     async get(queue, key, call) {
-      call.signal?.throwIfAborted();
       const answer = await link.run(scripts.getSchedule, [keys.base(queue)], [key], callOf(call));
       return schedulesIn(replies(answer), [queue])[0];
     },
     async list(queue, { limit, cursor }, call) {
-      call.signal?.throwIfAborted();
       const args = [String(limit + 1), ...(cursor === undefined ? [] : [cursor])];
       const answer = await link.run(scripts.listSchedules, [keys.base(queue)], args, callOf(call));
       const all = schedulesIn(replies(answer), [queue]);
@@ -68,16 +65,13 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
       return all.length > limit && last !== undefined ? { schedules, cursor: last.key } : { schedules };
     },
     async remove(queue, key, call) {
-      call.signal?.throwIfAborted();
       return await link.run(scripts.removeSchedule, [keys.base(queue)], [key], callOf(call)) === 1;
     },
     async pause(queue, key, paused, note, call) {
-      call.signal?.throwIfAborted();
       const args = [key, paused ? "1" : "0", note];
       return await link.run(scripts.pauseSchedule, [keys.base(queue)], args, callOf(call)) === 1;
     },
     async due(asked, limit, call) {
-      call.signal?.throwIfAborted();
       const queues = await scheduled(asked, call);
       if (queues.length === 0 && asked.length > 0) return { now: runtime.now(), schedules: [] };
       const groups = link.clustered && queues.length > 0 ? queues.map((queue) => [queue]) : [queues];
@@ -99,7 +93,6 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
       return first === Infinity ? { now, schedules } : { now, schedules, next: Math.max(0, first - now) };
     },
     async advance(queue, key, tick, next, job, call) {
-      call.signal?.throwIfAborted();
       const args = [...pushOf(context, job), key, instant(tick), next === undefined ? "" : instant(next)];
       const answer = await link.run(scripts.advanceSchedule, [keys.base(queue)], args, callOf(call));
       if (answer === null) return "stale";

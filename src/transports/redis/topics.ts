@@ -21,7 +21,6 @@ export function createTopics(context: Context, scripts: TopicScripts): Topics {
   const { link, keys, registry, runtime } = context;
 
   async function bind(topic: string, group: string, call: Call): Promise<void> {
-    call.signal?.throwIfAborted();
     const rest = timer(runtime, "bind a group", call);
     const base = keys.base(topicQueue(topic));
     for (let done: unknown = 0; done !== 1;) {
@@ -36,11 +35,9 @@ export function createTopics(context: Context, scripts: TopicScripts): Topics {
   return {
     bind,
     async unbind(topic, group, call) {
-      call.signal?.throwIfAborted();
       return await link.run(scripts.unbind, [keys.base(topicQueue(topic))], [group], callOf(call)) === 1;
     },
     async groups(topic, call) {
-      call.signal?.throwIfAborted();
       const key = keys.key(topicQueue(topic), "groups");
       const members = replies(await link.command(key, ["SMEMBERS", key], callOf(call)));
       return members.map((member) => member instanceof Uint8Array ? new TextDecoder().decode(member) : "")

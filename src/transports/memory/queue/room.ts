@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Delivery, PushJob } from "../../../jobs/exchange.ts";
+import type { Delivery, Held, PushJob } from "../../../jobs/exchange.ts";
 import type { DeadChannel } from "../../../jobs/job.ts";
 import type { Moment } from "../clock.ts";
 import { Graveyard } from "./dead.ts";
@@ -261,4 +261,21 @@ export function deliveryOf(room: Room, item: Item, epoch: number, lease: number)
     due: epoch + item.due + item.skew,
     lease,
   };
+}
+
+/** The job that a token names, while the token is that of its current delivery. */
+export function find(room: Room, { token }: Held): Item | undefined {
+  const item = room.held.get(deliveryIn(token));
+  return item !== undefined && item.token === token ? item : undefined;
+}
+
+/**
+ * The number that a token of ours ends with; any number for another text. Read digit by digit, as a slice costs more.
+ */
+function deliveryIn(token: string): number {
+  let number = 0;
+  for (let i = token.lastIndexOf("-") + 1; i < token.length; i++) {
+    number = number * 10 + token.charCodeAt(i) - 48;
+  }
+  return number;
 }
