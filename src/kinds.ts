@@ -26,6 +26,16 @@ export function hasFields(value: object): boolean {
   return tag === "Object" || tag === "Module" || Object.keys(value).length > 0;
 }
 
+/** Whether a value is an object with fields of any kind, and no list. */
+export function isObject(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Whether two arrays of bytes are the same. */
+export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+}
+
 /** Whether a value is bytes, or a view of bytes. */
 export function isBytes(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;

@@ -41,6 +41,15 @@ export function readText(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
+/** The value of a text, if it is JSON; undefined where it is none, as the error of a parser would repeat the text. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The bytes of a text, in memory of their own. */
 export function textBytes(text: string): Uint8Array {
   return encoder.encode(text);

@@ -7,6 +7,8 @@
 import { isBackoff } from "./backoff.ts";
 import { MAX_ERROR_TEXT, MAX_META, MAX_META_DEPTH } from "../defaults.ts";
 import { errorOf } from "../errors.ts";
+import { isObject } from "../kinds.ts";
+import { jsonOf } from "../text.ts";
 import type { Delivery, Entry } from "./exchange.ts";
 import { type Death, type ErrorRecord, type Job, type Meta, RECORD_VERSION, type StoredJob } from "./job.ts";
 import { byteLength, isId } from "../names.ts";
@@ -38,7 +40,7 @@ export function readMeta(text: string): Meta {
   if (text.length * 3 > MAX_META && byteLength(text) > MAX_META) {
     throw wrongMeta(`longer than ${MAX_META} bytes`);
   }
-  const meta = parse(text);
+  const meta = jsonOf(text);
   if (isRecord(meta)) {
     if (!isShallow(meta, MAX_META_DEPTH)) throw wrongMeta(`deeper than ${MAX_META_DEPTH} levels`);
     if (isSound(meta)) return meta;
@@ -69,7 +71,7 @@ const SHORT_ERROR = 256;
  * beginning of the message, then without the error. Undefined when there is no error left.
  */
 export function lessOf(text: string): string | undefined {
-  const meta = parse(text);
+  const meta = jsonOf(text);
   if (!isRecord(meta)) return undefined;
   const { lastError, ...rest }: Meta = meta;
   if (lastError === undefined) return undefined;
@@ -91,7 +93,7 @@ export function lessOf(text: string): string | undefined {
  * job cannot do without.
  */
 export function leastOf(text: string): string | undefined {
-  const meta = parse(text);
+  const meta = jsonOf(text);
   if (!isRecord(meta)) return undefined;
   const { v, codec, version, createdAt, attempts, dead }: Meta = meta;
   const least = writeMeta({
@@ -103,15 +105,6 @@ export function leastOf(text: string): string | undefined {
     ...(dead === undefined ? {} : { dead }),
   });
   return least.length < text.length ? least : undefined;
-}
-
-/** The value of a text, if it is JSON: the error of a parser would repeat the text. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function isRecord(value: unknown): value is { readonly v: number } {
@@ -207,11 +200,9 @@ function clearOf(error: ErrorRecord & { readonly sealed?: unknown }): ErrorRecor
 /** A copy of those headers that are texts. */
 function headersOf(headers: unknown): Record<string, string> {
   if (!isObject(headers)) return {};
-  return Object.fromEntries(Object.entries(headers).filter(([, text]) => typeof text === "string"));
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return Object.fromEntries(
+    Object.entries(headers).filter((header): header is [string, string] => typeof header[1] === "string"),
+  );
 }
 
 function isError(value: unknown): value is ErrorRecord {

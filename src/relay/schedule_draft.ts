@@ -6,6 +6,7 @@
 
 import { MAX_NAME } from "../defaults.ts";
 import { messageOf } from "../errors.ts";
+import { sameBytes } from "../kinds.ts";
 import type { PushJob } from "../jobs/exchange.ts";
 import { contextOf } from "../payload/filtering.ts";
 import { checkText } from "../names.ts";
@@ -136,13 +137,9 @@ async function bytesOf(
   const context = contextOf({ name, queue, id: key }, key, "payload");
   if (kept?.text === text && kept.queue === queue) {
     const clear = await desk.filtering.undo(filters, kept.payload, context).catch(() => undefined);
-    if (clear !== undefined && isEqual(clear, payload)) return kept.payload;
+    if (clear !== undefined && sameBytes(clear, payload)) return kept.payload;
   }
   return await filterPayload(desk, definition, payload, context);
-}
-
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
 
 /** The metadata of every job of the schedule: nothing that differs from one start of a program to the next. */

@@ -7,6 +7,7 @@
 
 import { lackOf } from "../contract/lacks.ts";
 import { TransportBusy } from "../errors.ts";
+import { eachOf } from "../flow/abreast.ts";
 import type { Call } from "../jobs/exchange.ts";
 import { topicQueue } from "../names.ts";
 import type { Desk } from "./prepare.ts";
@@ -19,7 +20,7 @@ export type Scheduled = "created" | "replaced" | "same";
 /** Attempts to store a schedule that others change meanwhile. */
 const MAX_TRIES = 50;
 /** Calls that are under way side by side. */
-const ABREAST = 16;
+export const ABREAST = 16;
 /** An instant that no clock reaches: a schedule with this tick is not due. */
 const NEVER = 8.64e15;
 
@@ -28,20 +29,6 @@ export function schedulesOf(desk: Desk, action: string): Schedules {
   const { schedules } = desk.transport;
   if (schedules !== undefined) return schedules;
   throw new TypeError(`Cannot ${action} as ${lackOf(desk.transport, "schedules", "has no schedules")}`);
-}
-
-/** Does work for each of a list, some side by side; answers in their order. */
-export async function eachOf<Item, Result>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<Result>,
-): Promise<readonly Result[]> {
-  const results: Result[] = [];
-  let index = 0;
-  const one = async (): Promise<void> => {
-    for (let n = index++; n < items.length; n = index++) results[n] = await work(items[n] as Item);
-  };
-  await Promise.all(Array.from({ length: Math.min(ABREAST, items.length) }, one));
-  return results;
 }
 
 /** The queues that may hold schedules: those that hold anything, and those of the definitions. */
@@ -57,7 +44,7 @@ export async function holdersOf(
   key: string,
   call: Call,
 ): Promise<readonly Schedule[]> {
-  const found = await eachOf(await queuesOf(desk, call), (queue) => schedules.get(queue, key, call));
+  const found = await eachOf(ABREAST, await queuesOf(desk, call), (queue) => schedules.get(queue, key, call));
   return found.filter((one) => one !== undefined);
 }
 

@@ -7,13 +7,14 @@
 import { MAX_BULK, MAX_NAME, MAX_PAGE } from "../defaults.ts";
 import type { Jobs, NameOf, PayloadOf } from "../jobs/definitions.ts";
 import { errorOf } from "../errors.ts";
+import { eachOf } from "../flow/abreast.ts";
 import type { Call } from "../jobs/exchange.ts";
 import { checkText } from "../names.ts";
 import { checkKnown, checkObject, quote } from "../options.ts";
 import type { Desk } from "./prepare.ts";
 import type { Schedule, Schedules } from "../contract/recurring.ts";
 import { definiteOf, type Draft, draftOf, type ScheduleOptions } from "./schedule_draft.ts";
-import { eachOf, isMoved, moveAll, queuesOf, schedulesOf, storeDraft } from "./schedule_store.ts";
+import { ABREAST, isMoved, moveAll, queuesOf, schedulesOf, storeDraft } from "./schedule_store.ts";
 
 /** One schedule of a list. */
 export type ListedSchedule<J extends Jobs> = {
@@ -74,7 +75,7 @@ export async function sync(
   const drafts = await draftAll(desk, list, owner);
   const stock = stockOf(await allOf(desk, schedules, call), owner);
   refuseOthers(drafts, stock, owner);
-  const answers = await eachOf(drafts, async (draft) => {
+  const answers = await eachOf(ABREAST, drafts, async (draft) => {
     const moved = stock.before(draft);
     if (moved.length === 0) return await storeDraft(schedules, draft, stock.at(draft), call);
     await moveAll(schedules, draft, moved, stock.at(draft), call);
@@ -84,7 +85,7 @@ export async function sync(
     drafts.flatMap((draft) => [stock.at(draft), ...stock.before(draft)]),
   );
   const left = stock.all.filter((one) => ownerOf(one) === owner && !handled.has(one));
-  const gone = await eachOf(left, (one) => schedules.remove(one.queue, one.key, call));
+  const gone = await eachOf(ABREAST, left, (one) => schedules.remove(one.queue, one.key, call));
   const keysOf = (answer: string): readonly string[] =>
     drafts.filter((_, n) => answers[n] === answer).map(({ key }) => key);
   return {
@@ -155,7 +156,7 @@ async function draftAll(
 
 /** Every schedule of every queue. */
 async function allOf(desk: Desk, schedules: Schedules, call: Call): Promise<readonly Schedule[]> {
-  const pages = await eachOf(await queuesOf(desk, call), async (queue) => {
+  const pages = await eachOf(ABREAST, await queuesOf(desk, call), async (queue) => {
     const found: Schedule[] = [];
     let cursor: string | undefined;
     do {

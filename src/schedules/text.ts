@@ -7,7 +7,9 @@
 
 import type { Meta } from "../jobs/job.ts";
 import { RECORD_VERSION } from "../jobs/job.ts";
+import { isObject } from "../kinds.ts";
 import { quote } from "../options.ts";
+import { jsonOf } from "../text.ts";
 
 /** The policy for ticks that are found due together. */
 export type Missed = "once" | "skip" | "all";
@@ -74,7 +76,7 @@ export function writeText(
  * @throws {TypeError} when it is none, or one of a newer version.
  */
 export function readText(text: string): Definite {
-  const read = parse(text);
+  const read = jsonOf(text);
   if (isObject(read) && typeof read.v === "number" && read.v > RECORD_VERSION) {
     throw new TypeError(`a newer version of Relevo wrote it (format ${read.v})`);
   }
@@ -87,19 +89,6 @@ export function sameTicks(one: Definite, other: Definite): boolean {
   return one.when.kind === other.when.kind && one.when.text === other.when.text &&
     one.start === other.start &&
     one.end === other.end;
-}
-
-/** The value of a text, if it is JSON: the error of a parser would repeat the text. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is { readonly [key: string]: unknown } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isDefinite(read: object): read is Definite {
@@ -139,7 +128,7 @@ export function writeNote({ by, reason, since }: Rest): string {
 
 /** The contents of a note; another program may have written anything. */
 export function readNote(note: string): Rest {
-  const read = parse(note);
+  const read = jsonOf(note);
   if (!isObject(read)) return note === "" ? {} : { reason: quote(note) };
   const { by, reason, since } = read;
   return {

@@ -12,6 +12,7 @@ import type { Pushed, PushJob } from "../jobs/exchange.ts";
 import type { AroundDispatch, DispatchFunction, OutgoingAnswer, OutgoingJob } from "./middleware.ts";
 import { checkHeaders, checkId } from "../names.ts";
 import { quote } from "../options.ts";
+import { sameBytes } from "../kinds.ts";
 import { hush } from "../promises.ts";
 import { readMeta, writeMeta } from "../jobs/record.ts";
 
@@ -217,7 +218,7 @@ function readJob({ job, requested }: Parcel, shown: OutgoingJob | undefined, giv
   for (const [field, value] of Object.entries(same)) {
     if (value !== Reflect.get(job, field)) throw changed(action, field);
   }
-  if (!(payload instanceof Uint8Array) || !areEqual(payload, job.payload)) throw changed(action, "payload");
+  if (!(payload instanceof Uint8Array) || !sameBytes(payload, job.payload)) throw changed(action, "payload");
   const now = checkHeaders(headers ?? {}, action);
   for (const [header, text] of Object.entries(before)) {
     if (now[header] !== text) throw changed(action, `headers.${header}`);
@@ -241,8 +242,4 @@ function changed(action: string, field: string): TypeError {
   return new TypeError(
     `Cannot ${action} as a middleware changed '${field}': it may add headers and a request id, and change nothing else`,
   );
-}
-
-function areEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }

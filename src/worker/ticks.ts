@@ -9,6 +9,7 @@
  */
 
 import type { Alarm } from "../flow/alarms.ts";
+import { eachOf } from "../flow/abreast.ts";
 import { patiently } from "../flow/deadline.ts";
 import { POLL } from "../defaults.ts";
 import { errorOf, TransportClosed } from "../errors.ts";
@@ -111,7 +112,8 @@ async function pushDue(state: State, signal: AbortSignal | undefined): Promise<L
     );
     const fresh = due.schedules.filter((one) => !seen.has(nameOf(one)));
     for (const one of fresh) seen.add(nameOf(one));
-    for (const later of await inTurn(state, fresh, due.now)) {
+    const moves = await eachOf(ABREAST, fresh, (one) => moved(state, one, due.now), () => state.stopping);
+    for (const later of moves) {
       if (later === undefined) continue;
       pushed++;
       next = Math.min(next, later - due.now);
@@ -134,24 +136,6 @@ export async function pushDueOnce(state: State, signal: AbortSignal | undefined)
 
 function nameOf({ queue, key }: Schedule): string {
   return `${queue}\n${key}`;
-}
-
-/** Moves schedules on, some side by side; answers the next tick of each that could be. */
-async function inTurn(
-  state: State,
-  schedules: readonly Schedule[],
-  now: number,
-): Promise<readonly (number | undefined)[]> {
-  const answers: (number | undefined)[] = [];
-  let index = 0;
-  const one = async (): Promise<void> => {
-    for (let n = index++; n < schedules.length && !state.stopping; n = index++) {
-      const schedule = schedules[n];
-      if (schedule !== undefined) answers[n] = await moved(state, schedule, now);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(ABREAST, schedules.length) }, one));
-  return answers;
 }
 
 /** One that fails keeps no other from being moved on; it is told once, until it succeeds. */

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { jsonOf } from "../../../text.ts";
 import type { NatsMessage } from "../client/connection.ts";
 import { rawId } from "./subjects.ts";
 
@@ -56,7 +57,7 @@ export function pack({ id, name, meta, marks }: JobRecord): string {
 
 /** Reads a message of ours, or another program's. */
 export function unpack(header: string, rawName: string, seq: number): JobRecord {
-  const parts = header === "" ? undefined : parsed(header);
+  const parts = header === "" ? undefined : jsonOf(header);
   if (!Array.isArray(parts)) return { id: rawId(seq), name: rawName, meta: "", marks: {} };
   const [id, name, meta, marks] = parts;
   return {
@@ -83,14 +84,6 @@ function marksOf({ lost, frail, reset, due, until, reason, died }: Record<string
 /** Whether a value is an instant that a date can be. */
 function isInstant(value: unknown): value is number {
   return typeof value === "number" && Math.abs(value) <= 8.64e15;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The facts in the reply subject of a delivered message. */
