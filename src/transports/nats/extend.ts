@@ -9,12 +9,12 @@ import type { Extended, Extension } from "../../jobs/exchange.ts";
 import type { Context } from "./stream/context.ts";
 import { tellAll, WORKING } from "./stream/acknowledge.ts";
 import { each, storedAt } from "./stream/read.ts";
-import type { Held } from "./stream/received.ts";
+import type { Received } from "./stream/received.ts";
 
 /** A lease that the server was told of. */
 interface Told {
   readonly index: number;
-  readonly held: Held;
+  readonly held: Received;
   readonly ms: number;
 }
 

@@ -18,7 +18,7 @@ import { tellAll, WORKING } from "./stream/acknowledge.ts";
 import { inOrder } from "./stream/call_order.ts";
 import { isFrail } from "./stream/message.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { Held, marginOf, type Received, worthUntil } from "./stream/received.ts";
+import { marginOf, type Received, worthUntil } from "./stream/received.ts";
 
 /** Milliseconds for which the poll before a wait is waited for in a cluster. */
 const FIRST = 500;
@@ -258,9 +258,11 @@ function handed(
 ): Delivery {
   const { queueStream: { ackWait }, at } = received;
   const safe = at + ackWait;
-  const held = new Held(received, note, lease > ackWait ? now + lease : safe, safe);
-  deliveries.add(held);
-  return new Handed(held, Math.max(1, Math.floor(safe - now - marginOf(ackWait))));
+  received.note = note;
+  received.until = lease > ackWait ? now + lease : safe;
+  received.safe = safe;
+  deliveries.add(received);
+  return new Handed(received, Math.max(1, Math.floor(safe - now - marginOf(ackWait))));
 }
 
 /** A delivery as the worker gets it. */
@@ -277,7 +279,7 @@ class Handed implements Delivery {
   readonly lease: number;
 
   constructor(
-    { queueStream, token, record: { id, name, meta, marks }, payload, received }: Held,
+    { queueStream, token, record: { id, name, meta, marks }, payload, due }: Received,
     lease: number,
   ) {
     this.queue = queueStream.queue;
@@ -288,7 +290,7 @@ class Handed implements Delivery {
     this.meta = meta;
     this.lost = marks.lost ?? 0;
     this.reset = marks.reset ?? false;
-    this.due = received.due;
+    this.due = due;
     this.lease = lease;
   }
 }

@@ -7,7 +7,7 @@
 import { errorOf } from "../../errors.ts";
 import type { Settled, Settlement } from "../../jobs/exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
-import type { Context } from "./stream/context.ts";
+import type { Context, Settling } from "./stream/context.ts";
 import { secondsUntil, whenOf, windowOf } from "./push_jobs.ts";
 import { dropNote } from "./reserve_returned.ts";
 import { ACK, type Handed, haveLeft, replyOf, tellAll } from "./stream/acknowledge.ts";
@@ -17,16 +17,16 @@ import { isOurs, type Move, publishSuccessor, successorOf } from "./stream/moves
 import { published } from "./stream/publish.ts";
 import { stateOf } from "./stream/consumer_state.ts";
 import { deleteMessage, lastOf, liveOf, storedAt } from "./stream/read.ts";
-import { Held, marginOf, Received } from "./stream/received.ts";
+import { marginOf, Received } from "./stream/received.ts";
 import { deadSubject, idFilter, idToken, liveSubject, stateOfSubject } from "./stream/subjects.ts";
 
 /** A delivery on its way to its end. */
 class Ending {
   readonly index: number;
-  readonly held: Held;
+  readonly held: Received;
   readonly move: Move | undefined;
 
-  constructor(index: number, held: Held, move: Move | undefined) {
+  constructor(index: number, held: Received, move: Move | undefined) {
     this.index = index;
     this.held = held;
     this.move = move;
@@ -53,25 +53,33 @@ export async function settleAll(
   const now = link.settings.runtime.monotonic();
   const endings: Ending[] = [];
   const foreign: Promise<void>[] = [];
-  const over = Promise.withResolvers<void>();
-  settlements.forEach((settlement, index) => {
-    const held = deliveries.find(settlement.queue, settlement.token);
-    const end = (one: Held): void => {
-      try {
-        endings.push(new Ending(index, one, moveOf(context, one, settlement, now)));
-        deliveries.take(one);
-        deliveries.ending.set(one.token, over.promise);
-      } catch (error) {
-        answers[index] = errorOf(error);
-      }
-    };
-    if (held !== undefined) end(held);
-    else {
-      const found = heldAgain(context, settlement, over.promise) ?? heldElsewhere(context, settlement, until);
-      if (found === undefined) return;
-      foreign.push(found.then((one) => one && end(one), (error) => void (answers[index] = errorOf(error))));
+  const { promise: over, resolve: end } = Promise.withResolvers<void>();
+  const settling: Settling = { held: [], over };
+  deliveries.ending.add(settling);
+  const begin = (one: Received, index: number, settlement: Settlement): void => {
+    try {
+      endings.push(new Ending(index, one, moveOf(context, one, settlement, now)));
+      deliveries.take(one);
+      settling.held.push(one);
+    } catch (error) {
+      answers[index] = errorOf(error);
     }
-  });
+  };
+  for (const [index, settlement] of settlements.entries()) {
+    const held = deliveries.find(settlement.queue, settlement.token);
+    if (held !== undefined) {
+      begin(held, index, settlement);
+      continue;
+    }
+    const found = heldAgain(context, settlement, settling) ?? heldElsewhere(context, settlement, until);
+    if (found === undefined) continue;
+    foreign.push(
+      found.then(
+        (one) => one && begin(one, index, settlement),
+        (error) => void (answers[index] = errorOf(error)),
+      ),
+    );
+  }
   if (foreign.length > 0) await Promise.all(foreign);
   const fill = (some: readonly Ending[], results: readonly Settled[]): void => {
     some.forEach(({ index, held: { queueStream, note } }, n) => {
@@ -87,8 +95,8 @@ export async function settleAll(
       settleMoved(context, moved, until).then((results) => fill(moved, results)),
     ]);
   } finally {
-    for (const { held } of endings) deliveries.ending.delete(held.token);
-    over.resolve();
+    deliveries.ending.delete(settling);
+    end();
   }
   return answers;
 }
@@ -100,10 +108,13 @@ export async function settleAll(
 function heldAgain(
   { deliveries }: Context,
   { queue, token }: Pick<Settlement, "queue" | "token">,
-  own: Promise<void>,
-): Promise<Held | undefined> | undefined {
-  const other = deliveries.ending.get(token);
-  return other === undefined || other === own ? undefined : other.then(() => deliveries.find(queue, token));
+  own: Settling,
+): Promise<Received | undefined> | undefined {
+  for (const other of deliveries.ending) {
+    const isIt = other !== own && other.held.some((held) => held.token === token);
+    if (isIt) return other.over.then(() => deliveries.find(queue, token));
+  }
+  return undefined;
 }
 
 /** A delivery of another client, as its token tells it; undefined when there is none of the kind. */
@@ -111,7 +122,7 @@ function heldElsewhere(
   context: Context,
   { queue, token }: Pick<Settlement, "queue" | "token">,
   until: number,
-): Promise<Held | undefined> | undefined {
+): Promise<Received | undefined> | undefined {
   // One of ours that is not held any more has ended, or was lost.
   const parts = context.deliveries.isOwn(token) ? undefined : partsOfToken(token);
   return parts === undefined ? undefined : readHeld(context, queue, parts, until);
@@ -122,7 +133,7 @@ async function readHeld(
   queue: string,
   { state, seq, message }: TokenParts,
   until: number,
-): Promise<Held | undefined> {
+): Promise<Received | undefined> {
   const queueStream = await context.streams.find(queue, until);
   if (queueStream === undefined) return undefined;
   const stored = await storedAt(context, queueStream, { seq }, until);
@@ -136,8 +147,7 @@ async function readHeld(
   const reply = replyOf(queueStream, state, seq);
   const received = new Received(queueStream, state, 0, undefined, reply, delivered, record, payload);
   // This process knows nothing of its lease.
-  const held = new Held(received, undefined, -Infinity, -Infinity);
-  return messageToken(held) === message ? held : undefined;
+  return messageToken(received) === message ? received : undefined;
 }
 
 /** Deliveries that are done, within their leases. */
@@ -145,20 +155,24 @@ async function settleDone(context: Context, done: readonly Ending[], until: numb
   if (done.length === 0) return [];
   const { link, deliveries } = context;
   const held = done.map((ending) => ending.held);
-  const handed = held.map(handedOf);
   const last = Math.min(...held.map(({ safe, queueStream }) => safe - marginOf(queueStream.ackWait)));
-  const failed = await tellAll(link, handed, ACK, until, last);
+  const failed = await tellAll(link, held, ACK, until, last);
   const now = link.settings.runtime.monotonic();
-  const answers = await Promise.all(held.map((one, index): Settled | Promise<Settled> => {
+  const late: Promise<void>[] = [];
+  const answers = held.map((one, index): Settled => {
     const error = failed[index];
     if (error !== undefined) {
       deliveries.restore(one);
       return faultOf(error);
     }
     // The server may have heard of it as late as it answered.
-    return now < one.safe ? "settled" : endedLate(context, one, until);
-  }));
-  await haveLeft(link, handed.filter((_, index) => failed[index] === undefined), until);
+    if (now >= one.safe) {
+      late.push(endedLate(context, one, until).then((answer) => void (answers[index] = answer)));
+    }
+    return "settled";
+  });
+  await Promise.all(late);
+  await haveLeft(link, held.filter((_, index) => failed[index] === undefined), until);
   return answers;
 }
 
@@ -166,7 +180,7 @@ async function settleDone(context: Context, done: readonly Ending[], until: numb
  * The answer to a settlement whose acknowledgement was answered when its lease was over: where nothing lives under the
  * id, the job is done.
  */
-async function endedLate(context: Context, held: Held, until: number): Promise<Settled> {
+async function endedLate(context: Context, held: Received, until: number): Promise<Settled> {
   try {
     const { queueStream, record: { id }, seq } = held;
     const live = await liveOf(context, queueStream, id, until);
@@ -193,7 +207,7 @@ async function settleMoved(context: Context, moved: readonly Ending[], until: nu
 
 /** A delivery, and the move that ends it. */
 interface HeldMove {
-  readonly held: Held;
+  readonly held: Received;
   readonly move: Move;
 }
 
@@ -255,7 +269,7 @@ async function freeId(context: Context, move: Move, until: number): Promise<void
   await deleteMessage(context, queueStream, live.seq, until).catch(() => undefined);
 }
 
-function handedOf({ reply, queueStream, state, seq }: Held): Handed {
+function handedOf({ reply, queueStream, state, seq }: Received): Handed {
   return { reply, queueStream, state, seq };
 }
 
@@ -277,8 +291,13 @@ type Moving =
   | (Settlement & { readonly to: "release" });
 
 /** Where a delivery goes; undefined for one that is done within its lease and leaves nothing. */
-function moveOf(context: Context, held: Held, settlement: Settlement, monotonic: number): Move | undefined {
-  const { queueStream, record, received: { due } } = held;
+function moveOf(
+  context: Context,
+  held: Received,
+  settlement: Settlement,
+  monotonic: number,
+): Move | undefined {
+  const { queueStream, record, due } = held;
   const { marks, id } = record;
   const whole = handedOf(held);
   if (settlement.to === "done") {

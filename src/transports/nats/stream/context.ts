@@ -9,7 +9,7 @@ import type { ReserveOptions } from "../../../jobs/exchange.ts";
 import type { Link } from "../client/link.ts";
 import type { Receipt } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
-import type { Held, Received } from "./received.ts";
+import type { Received } from "./received.ts";
 import type { PullState } from "./subjects.ts";
 
 /** Tells the server's time. */
@@ -66,28 +66,35 @@ export interface OpenPull {
   end(now: boolean): Promise<void>;
 }
 
+/** Deliveries that one call settles. */
+export interface Settling {
+  readonly held: Received[];
+  /** Resolves when all were answered, or put back. */
+  readonly over: Promise<void>;
+}
+
 /** The deliveries of one process. */
 export interface Deliveries {
   /** Takes in a delivery that is handed over, and gives it its token. */
-  add(held: Held): void;
+  add(held: Received): void;
   /** The delivery with a token, whether or not its lease is over. */
-  find(queue: string, token: string): Held | undefined;
+  find(queue: string, token: string): Received | undefined;
   /** Whether this process gave a token out. */
   isOwn(token: string): boolean;
-  /** Settlements under way, by their tokens: each resolves when it was answered, or its delivery was put back. */
-  readonly ending: Map<string, Promise<void>>;
+  /** Settlements under way. */
+  readonly ending: Set<Settling>;
   /** The delivery of a message. */
-  of(queueStream: QueueStream, seq: number): Held | undefined;
+  of(queueStream: QueueStream, seq: number): Received | undefined;
   /** Takes one out: it is being settled. */
-  take(held: Held): void;
+  take(held: Received): void;
   /** Puts one back whose end was sent and the answer lost. */
-  restore(held: Held): void;
+  restore(held: Received): void;
   /** Drops a delivery that is another worker's by now, or none's. */
   lose(queueStream: QueueStream, seq: number): void;
   /** Moves the end of a lease; the server has answered the extension that was sent at that time. */
-  extended(held: Held, at: number, ms: number): void;
+  extended(held: Received, at: number, ms: number): void;
   /** Goes on with a delivery that the server has handed over again though its holder extended its lease. */
-  renew(held: Held, received: Received): void;
+  renew(held: Received, received: Received): void;
   close(): void;
 }
 

@@ -11,11 +11,11 @@ import { createSlots, type Slots } from "../../../flow/slots.ts";
 import type { Link } from "../client/link.ts";
 import { tellAll, WORKING } from "./acknowledge.ts";
 import type { Deliveries } from "./context.ts";
-import { type Held, marginOf } from "./received.ts";
+import { marginOf, type Received } from "./received.ts";
 import type { PullState } from "./subjects.ts";
 
 /** Whether the server keeps it for its holder still. */
-export function isSafe({ safe, doubtful, queueStream }: Held, now: number): boolean {
+export function isSafe({ safe, doubtful, queueStream }: Received, now: number): boolean {
   return !doubtful && now < safe - marginOf(queueStream.ackWait);
 }
 
@@ -31,11 +31,11 @@ const ZERO = 48;
 interface Store {
   readonly link: Link;
   readonly alarms: Alarms;
-  readonly slots: Slots<Held>;
+  readonly slots: Slots<Received>;
   /** Those that were put back, by their tokens: their slots may be others'. */
-  readonly restored: Map<string, Held>;
+  readonly restored: Map<string, Received>;
   /** Those whose lease outlasts the server's. */
-  readonly kept: Set<Held>;
+  readonly kept: Set<Received>;
   beating: boolean;
   sweptAt: number;
 }
@@ -43,9 +43,9 @@ interface Store {
 /** Makes an empty store of deliveries. */
 export function createDeliveries(link: Link): Deliveries {
   const { runtime } = link.settings;
-  const slots = createSlots<Held>();
+  const slots = createSlots<Received>();
   const alarms = createAlarms(runtime);
-  const restored = new Map<string, Held>();
+  const restored = new Map<string, Received>();
   const store: Store = { link, alarms, slots, restored, kept: new Set(), beating: false, sweptAt: 0 };
   /** The part that tells the tokens of this process from others'. */
   let mark: string | undefined;
@@ -65,9 +65,9 @@ export function createDeliveries(link: Link): Deliveries {
       return held?.queueStream.queue === queue ? held : undefined;
     },
     isOwn: (token) => mark !== undefined && token.includes(mark),
-    ending: new Map(),
+    ending: new Set(),
     of(queueStream, seq) {
-      const isIt = (held: Held): boolean => held.seq === seq && held.queueStream === queueStream;
+      const isIt = (held: Received): boolean => held.seq === seq && held.queueStream === queueStream;
       return slots.find(isIt) ?? (restored.size > 0 ? [...restored.values()].find(isIt) : undefined);
     },
     take: (held) => drop(store, held),
@@ -100,14 +100,14 @@ export function createDeliveries(link: Link): Deliveries {
   };
 }
 
-function drop({ slots, restored, kept }: Store, held: Held): void {
+function drop({ slots, restored, kept }: Store, held: Received): void {
   if (held.slot >= 0) slots.remove(held.slot);
   held.slot = -1;
   if (restored.size > 0) restored.delete(held.token);
   kept.delete(held);
 }
 
-function isHere({ restored }: Store, held: Held): boolean {
+function isHere({ restored }: Store, held: Received): boolean {
   return held.slot >= 0 || restored.get(held.token) === held;
 }
 
@@ -124,7 +124,7 @@ function sweep(store: Store): void {
 }
 
 /** Sees to the lease of a delivery. */
-function keep(store: Store, held: Held): void {
+function keep(store: Store, held: Received): void {
   if (held.until <= held.safe) return void store.kept.delete(held);
   store.kept.add(held);
   schedule(store);
@@ -148,7 +148,7 @@ function beat(store: Store, shortest: number): void {
   schedule(store);
 }
 
-async function keepUp(store: Store, told: readonly Held[], at: number, until: number): Promise<void> {
+async function keepUp(store: Store, told: readonly Received[], at: number, until: number): Promise<void> {
   const failed = await tellAll(store.link, told, WORKING, until);
   for (const [index, held] of told.entries()) {
     if (failed[index] !== undefined) continue;
@@ -160,19 +160,16 @@ async function keepUp(store: Store, told: readonly Held[], at: number, until: nu
 /**
  * An extension that the server has not answered may not have reached it, and it may have heard as late as it answered.
  */
-function prolong({ link }: Store, held: Held, at: number): void {
+function prolong({ link }: Store, held: Received, at: number): void {
   if (link.settings.runtime.monotonic() >= held.safe) held.doubtful = true;
   held.safe = Math.max(held.safe, at + held.queueStream.ackWait);
 }
 
 /** The part of a token that identifies its message, for a client that did not make it. */
 export function messageToken(
-  { state, seq, received, queueStream, record }: Pick<
-    Held,
-    "state" | "seq" | "received" | "queueStream" | "record"
-  >,
+  { state, seq, time, queueStream, record }: Received,
 ): string {
-  return `${state}${seq}.${Math.floor(received.time)}.${checksum(`${queueStream.queue} ${record.id}`)}`;
+  return `${state}${seq}.${Math.floor(time)}.${checksum(`${queueStream.queue} ${record.id}`)}`;
 }
 
 /** A number that differs for texts that differ, most likely (FNV-1a): two streams have messages of the same number. */

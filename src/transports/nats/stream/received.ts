@@ -8,7 +8,11 @@ import type { QueueStream } from "./queue_stream.ts";
 import type { Delivered, JobRecord } from "./message.ts";
 import type { PullState } from "./subjects.ts";
 
-/** A message that came from a consumer. */
+/**
+ * A message that came from a consumer, and once it was handed over a delivery of this process. Made by a constructor, as
+ * are its like: V8 puts objects of literals straight among the long-lived ones once a few hundred of them lived long,
+ * as a worker's jobs do while it warms up.
+ */
 export class Received {
   readonly queueStream: QueueStream;
   readonly state: PullState;
@@ -16,7 +20,8 @@ export class Received {
   at: number;
   /** It is not handed over: the server delivered it before, or it is another program's. */
   readonly returns: "lost" | "raw" | undefined;
-  readonly reply: string;
+  /** Where its acknowledgement goes. */
+  reply: string;
   readonly seq: number;
   /** When it was stored, by the server's clock. */
   readonly time: number;
@@ -24,6 +29,19 @@ export class Received {
   readonly pending: number;
   readonly record: JobRecord;
   readonly payload: Uint8Array;
+  /** Its slot among the deliveries; -1: it is none. */
+  slot = -1;
+  token = "";
+  /** The number of the note that it was handed over, if there is one. */
+  note: number | undefined = undefined;
+  /** When the holder's lease ends, on the monotonic clock. */
+  until: number = -Infinity;
+  /** When the server's ends at the soonest, as far as it has answered. */
+  safe: number = -Infinity;
+  /** The server heard of it so late that it may have been another worker's in between: its end needs a condition. */
+  doubtful = false;
+  /** Its end was sent before, and the answer lost. */
+  tried = false;
 
   constructor(
     queueStream: QueueStream,
@@ -50,57 +68,6 @@ export class Received {
   /** When it could first run. */
   get due(): number {
     return this.record.marks.due ?? this.time;
-  }
-}
-
-/**
- * A delivery that was handed over. Made by a constructor, as are its like: V8 puts objects of literals straight among
- * the long-lived ones once a few hundred of them lived long, as a worker's jobs do while it warms up.
- */
-export class Held {
-  /** Its slot among the deliveries; -1: it is none any more. */
-  slot = -1;
-  token = "";
-  readonly received: Received;
-  /** The number of the note that it was handed over, if there is one. */
-  readonly note: number | undefined;
-  /** Where its acknowledgement goes. */
-  reply: string;
-  /** When the holder's lease ends, on the monotonic clock. */
-  until: number;
-  /** When the server's ends at the soonest, as far as it has answered. */
-  safe: number;
-  /** The server heard of it so late that it may have been another worker's in between: its end needs a condition. */
-  doubtful = false;
-  /** Its end was sent before, and the answer lost. */
-  tried = false;
-
-  constructor(received: Received, note: number | undefined, until: number, safe: number) {
-    this.received = received;
-    this.reply = received.reply;
-    this.note = note;
-    this.until = until;
-    this.safe = safe;
-  }
-
-  get queueStream(): QueueStream {
-    return this.received.queueStream;
-  }
-
-  get state(): PullState {
-    return this.received.state;
-  }
-
-  get seq(): number {
-    return this.received.seq;
-  }
-
-  get record(): JobRecord {
-    return this.received.record;
-  }
-
-  get payload(): Uint8Array {
-    return this.received.payload;
   }
 }
 
