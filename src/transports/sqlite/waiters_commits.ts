@@ -62,6 +62,8 @@ interface State extends ForeignCommitsOptions {
   noticedAt: number;
   /** When the last notification came. */
   toldAt: number;
+  /** A notification is being dealt with. */
+  telling: boolean;
   /** This connection wrote since the last notification. */
   wrote: boolean;
   /** A commit of which no notification has told yet. */
@@ -77,11 +79,12 @@ export function createForeignCommits(options: ForeignCommitsOptions): ForeignCom
   const now = options.runtime.monotonic();
   const state: State = {
     ...options,
-    seen: options.connection.version(),
+    seen: options.connection.version(true),
     busyAt: now,
     checkedAt: now,
     noticedAt: now,
     toldAt: now,
+    telling: false,
     wrote: false,
     owed: undefined,
     unwatch: undefined,
@@ -115,13 +118,14 @@ function every({ connection, runtime, probe, unwatch, owed, noticedAt, busyAt }:
 }
 
 function check(state: State): boolean {
-  const { connection, runtime, probe, seen } = state;
+  const { connection, runtime, probe, seen, telling } = state;
   const now = state.checkedAt = runtime.monotonic();
   // First: a commit in between would be told of by no notification.
   watchLog(state);
   doubt(state, now);
   try {
-    state.seen = connection.version();
+    // A notification says nothing of another file: a call that comes in time, or a check that nothing asked for, finds it.
+    state.seen = connection.version(!telling);
   } catch {
     // The fault that keeps the database from being read is told to the call that comes next.
   }
@@ -150,7 +154,10 @@ function notified(state: State): void {
   state.wrote = false;
   // A write of its own is a commit when its notification comes; one of others that was told with it is found by checks.
   state.noticedAt = wrote ? now - probe : now;
-  if (checkNow() || now - state.checkedAt < LINGER) return;
+  state.telling = true;
+  const waits = checkNow();
+  state.telling = false;
+  if (waits || now - state.checkedAt < LINGER) return;
   unwatch(state);
   state.opened = 0;
 }

@@ -32,8 +32,11 @@ export interface Connection {
   file(): string;
   /** How often it was opened. */
   opened(): number;
-  /** A number that changes when others committed; the number before, where it cannot be told now. */
-  version(): number;
+  /**
+   * A number that changes when others committed; the number before, where it cannot be told now. `anew`: also when
+   * another file stands at the path.
+   */
+  version(anew: boolean): number;
   /** The room that is left. */
   readonly space: Space;
   /** Empties the log into the file, which gives a full disk its space back where that can be. */
@@ -78,7 +81,7 @@ export function createConnection(settings: Settings): Connection {
     session: () => sessionOf(state),
     file: () => state.file,
     opened: () => state.opened,
-    version: () => versionOf(state),
+    version: (anew) => versionOf(state, anew),
     space,
     relieve: () => emptyLog(state),
     tidy() {
@@ -150,11 +153,11 @@ function open(state: State): Session {
   }
 }
 
-function versionOf(state: State): number {
+function versionOf(state: State, anew: boolean): number {
   const { session, borrowed, version } = state;
   if (session === undefined || (borrowed !== undefined && inTransaction(borrowed))) return version;
   // Waiting reserve calls shall ask, and so open the other file.
-  if (isReplaced(state)) return state.version = REPLACED;
+  if (anew && isReplaced(state)) return state.version = REPLACED;
   // On a connection of its own only others' commits count; on a borrowed one the owner's statements do.
   const sql = borrowed === undefined ? "PRAGMA data_version" : "SELECT total_changes() AS data_version";
   return state.version = integerOf(session.statement(sql).get()?.data_version);
