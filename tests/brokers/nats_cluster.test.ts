@@ -4,6 +4,7 @@ import type { Delivery, Settlement } from "../../src/jobs/exchange.ts";
 import { job } from "../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../src/contract/transport.ts";
 import { nats } from "../../src/transports/nats/mod.ts";
+import { counted } from "../server/nats/counted.ts";
 import { becomes } from "../server/support/becomes.ts";
 import { examineTogether } from "../server/support/nats_examined.ts";
 import { natsCluster } from "../server/support/nats_subjects.ts";
@@ -53,6 +54,42 @@ describeOn(["nats"], "a cluster of three NATS servers keeps the contract", () =>
       await look(other, ids);
     }
   }
+
+  test.concurrent(
+    "dead jobs between which thousands are gone are listed by a few questions each",
+    async () => {
+      const { urls } = await cluster();
+      await using counter = await counted(urls, { prefix: `dead-${crypto.randomUUID()}`, replicas: 3 });
+      const { transport, traffic } = counter;
+      const [queue, died, others] = ["sparse", 30, 100];
+      for (let round = 0; round < died; round++) {
+        await transport.push(
+          Array.from({ length: others }, (_, n) => job({ id: `${round}-${n}`, queue })),
+          CALL,
+        );
+        for (let left = others; left > 0;) {
+          const taken = await transport.reserve([queue], { ...LOOK, limit: left, wait: 5_000 });
+          const ends = taken.map(({ id, token }): Settlement =>
+            id.endsWith("-0")
+              ? { queue, token, to: "failed", meta: "", reason: "no" }
+              : { queue, token, to: "done" }
+          );
+          expect(await transport.settle(ends, CALL)).toEqual(ends.map(() => "settled"));
+          left -= taken.length;
+        }
+      }
+      const before = traffic.sent;
+      const ids: string[] = [];
+      for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+        const page = await transport.list(queue, "failed", { limit: 10, cursor, preview: 0 }, CALL);
+        ids.push(...page.entries.map(({ id }) => id));
+        cursor = page.cursor;
+      }
+      expect(ids).toEqual(Array.from({ length: died }, (_, n) => `${died - 1 - n}-0`));
+      expect(traffic.sent - before).toBeLessThan(died * 20);
+    },
+    PATIENCE,
+  );
 
   test.concurrent("no delayed job comes early to another server's client, and all come", async () => {
     const { urls } = await cluster();

@@ -1,57 +1,15 @@
 /** Listings of many jobs: each page costs as much as the one before it, however long the list is. */
-import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import type { Channel } from "../../../mod.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
-import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { describeOn } from "../support/servers/owned.ts";
-import { type NatsServer, startNats } from "../support/servers/nats.ts";
+import { startNats } from "../support/servers/nats.ts";
+import { type Counted, counted, type Traffic } from "./counted.ts";
 
 const QUEUE = "work";
 const PAGE = 20;
 const DEADLINE = 30_000;
 const payload = new Uint8Array(50);
-
-/** What has gone through a connection. */
-interface Traffic {
-  sent: number;
-  bytes: number;
-}
-
-/** A transport on a connection of its own, whose traffic is counted. */
-interface Counted extends AsyncDisposable {
-  readonly transport: Transport;
-  readonly traffic: Traffic;
-}
-
-async function counted(server: NatsServer, prefix: string): Promise<Counted> {
-  const real = await connect({ servers: server.url.replace("nats://", "") });
-  const traffic: Traffic = { sent: 0, bytes: 0 };
-  const connection = new Proxy(real, {
-    get(target, key) {
-      const value: unknown = Reflect.get(target, key);
-      if (typeof value !== "function") return value;
-      if (key === "publish") traffic.sent++;
-      if (key !== "subscribe") return value.bind(target);
-      return (subject: string, { callback }: Parameters<NatsConnection["subscribe"]>[1]) =>
-        target.subscribe(subject, {
-          callback(error, message) {
-            traffic.bytes += message.data.length;
-            callback(error, message);
-          },
-        });
-    },
-  });
-  const transport = nats({ connection: connection as NatsConnection, prefix });
-  return {
-    transport,
-    traffic,
-    async [Symbol.asyncDispose]() {
-      await transport[Symbol.asyncDispose]();
-      await real.close();
-    },
-  };
-}
 
 function idsOf(from: number, count: number): readonly string[] {
   return Array.from({ length: count }, (_, n) => `${from + n}`);
@@ -98,7 +56,7 @@ async function read({ transport, traffic }: Counted, channel: Channel): Promise<
 describeOn(["nats"], "Long lists in NATS", () => {
   test("a hundred pages of dead jobs cost ten times as much as ten, whatever lies between them", async () => {
     await using server = await startNats();
-    await using counter = await counted(server, "long");
+    await using counter = await counted([server.url], { prefix: "long" });
     const { transport } = counter;
     const hour = (): number => 3_600_000;
     const early = idsOf(1, 150);
@@ -119,7 +77,7 @@ describeOn(["nats"], "Long lists in NATS", () => {
 
   test("a hundred pages of delayed jobs cost little more than ten times as much as ten", async () => {
     await using server = await startNats();
-    await using counter = await counted(server, "later");
+    await using counter = await counted([server.url], { prefix: "later" });
     const later = (n: number): number => 600_000 + n * 2_000;
     await push(counter.transport, idsOf(1, 200), later);
     const short = await read(counter, "delayed");

@@ -16,8 +16,9 @@ interface Reader {
   readonly link: Link;
 }
 
-/** Messages that are asked for at once. */
+/** Messages that are asked for at once, and numbers at first where it is not known how many have one. */
 const AT_ONCE = 256;
+const FIRST_STRIDE = 16;
 /** Bytes of messages that are asked for at once. */
 const BYTES_AT_ONCE = 512 * 1024;
 /** Subjects of one of the server's answers. */
@@ -131,10 +132,14 @@ export async function* pagesOf(
   { from, most = AT_ONCE }: { readonly from: number; readonly most?: number },
   until: number,
 ): AsyncGenerator<readonly Stored[]> {
+  /** Numbers that are asked for behind a message that is there. */
+  let stride = FIRST_STRIDE;
   for (let seq = from;;) {
     const page = queueStream.replicas > 1
-      ? await pageByNumbers(reader, queueStream, filter, seq, most, until)
+      ? await pageByNumbers(reader, queueStream, filter, seq, Math.min(most, stride), until)
       : await pageAtOnce(reader.link, queueStream, filter, seq, most, until);
+    // One without a message costs as much as one with it: where many are gone, fewer are asked for.
+    stride = page.messages.length > stride / 2 ? Math.min(AT_ONCE, 2 * stride + 1) : stride >> 1;
     yield page.messages;
     if (page.next === undefined) return;
     seq = page.next;
