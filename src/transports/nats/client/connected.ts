@@ -33,7 +33,7 @@ import {
   type Settings,
 } from "./link.ts";
 import { leave, open, type Opened } from "./open.ts";
-import { type Ask, askOf, type Asks, createAsks } from "./requests.ts";
+import { type Ask, askOf, Asks } from "./requests.ts";
 
 /** Milliseconds that one attempt to connect may take, and where another server may be tried instead. */
 const CONNECT_TIMEOUT = 5_000;
@@ -82,7 +82,7 @@ class Connected implements Link {
   constructor(settings: Settings) {
     this.settings = settings;
     this.alarms = createAlarms(settings.runtime);
-    this.#asks = createAsks(settings.runtime, this.alarms, (token, message) => {
+    this.#asks = new Asks(settings.runtime, this.alarms, (token, message) => {
       if (this.#up) this.send(message, this.#prefix + token);
     });
     this.elections = createElections(settings, {

@@ -27,18 +27,6 @@ export interface Ask {
   again: boolean;
 }
 
-/** All that wait for an answer. */
-export interface Asks {
-  /** Takes one in; the token under which it waits, which no other ever had. */
-  add(ask: Ask): string;
-  /** Takes out the one with a token. */
-  take(token: string): Ask | undefined;
-  /** Takes out all that fit. */
-  takeAll(fits: (ask: Ask) => boolean): Ask[];
-  /** Sends all again that may be. */
-  repeat(): void;
-}
-
 /** In which tokens are written. */
 const RADIX = 36;
 /** Milliseconds without an answer after which a message is sent again, at first and at most. */
@@ -67,16 +55,8 @@ function late({ message, since, until }: Ask): Error {
   return new DeadlineExceeded(`get NATS's answer for '${message.subject}'`, Math.round(until - since));
 }
 
-/** Makes an empty list; `send` sends a message under its token. */
-export function createAsks(
-  runtime: Runtime,
-  alarms: Alarms,
-  send: (token: string, message: Outgoing) => void,
-): Asks {
-  return new AskList(runtime, alarms, send);
-}
-
-class AskList implements Asks {
+/** All that wait for an answer. */
+export class Asks {
   readonly #runtime: Runtime;
   readonly #alarms: Alarms;
   readonly #send: (token: string, message: Outgoing) => void;
@@ -84,18 +64,21 @@ class AskList implements Asks {
   #count = 0;
   #ringAt = Infinity;
 
+  /** `send` sends a message under its token. */
   constructor(runtime: Runtime, alarms: Alarms, send: (token: string, message: Outgoing) => void) {
     this.#runtime = runtime;
     this.#alarms = alarms;
     this.#send = send;
   }
 
+  /** Takes one in; the token under which it waits, which no other ever had. */
   add(ask: Ask): string {
     ask.token = `${this.#asks.add(ask).toString(RADIX)}-${(this.#count++).toString(RADIX)}`;
     this.#arm(Math.min(ask.until, ask.next));
     return ask.token;
   }
 
+  /** Takes out the one with a token. */
   take(token: string): Ask | undefined {
     const slot = slotOf(token);
     const ask = this.#asks.get(slot);
@@ -104,12 +87,14 @@ class AskList implements Asks {
     return ask;
   }
 
+  /** Takes out all that fit. */
   takeAll(fits: (ask: Ask) => boolean): Ask[] {
     const taken = this.#asks.items().filter(fits);
     for (const { token } of taken) this.take(token);
     return taken;
   }
 
+  /** Sends all again that may be. */
   repeat(): void {
     const now = this.#runtime.monotonic();
     for (const ask of this.#asks.items()) if (ask.pause > 0) this.#resend(ask, now);
