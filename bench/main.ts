@@ -1,7 +1,8 @@
 /**
- * `npm run bench [-- --quick] [--million] [--minute] [--store <store>] [--only <workload>] [--with <contender>]`: measures
- * everything side by side, round after round, prints medians and ratios, and keeps all rounds in a JSON file a store.
- * Every load is bounded. With `--goals` nothing is measured: the goals that the kept rounds miss are printed.
+ * `npm run bench [-- --quick] [--million] [--minute] [--minutes <most>] [--store <store>] [--only <workload>]
+ * [--with <contender>]`: measures everything side by side, round after round, prints medians and ratios, keeps all
+ * rounds in a JSON file a store, and writes the tables of the README anew. Every load is bounded. Nothing is measured
+ * with `--goals`, which prints the goals that the kept rounds miss, and with `--tables`, which writes their tables.
  *
  * @module
  */
@@ -15,11 +16,13 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { foundOf, goalTableOf, missedTableOf } from "./lib/goals.ts";
-import type { Task } from "./lib/plan.ts";
+import { writePage } from "./lib/page.ts";
+import { type Task, turnsOf } from "./lib/plan.ts";
 import type { Measured, Result } from "./lib/result.ts";
 import { type Store, stores } from "./lib/stores.ts";
 import { tableOf } from "./lib/table.ts";
-import { start, versionOf } from "./servers/server.ts";
+import { proxyOf } from "./servers/proxy.ts";
+import { isThere, start, versionOf } from "./servers/server.ts";
 
 /** Milliseconds that one measurement may take; the plan's take seconds. */
 const TIMEOUT = 300_000;
@@ -30,6 +33,8 @@ const { values: choice } = parseArgs({
     million: { type: "boolean", default: false },
     minute: { type: "boolean", default: false },
     goals: { type: "boolean", default: false },
+    tables: { type: "boolean", default: false },
+    minutes: { type: "string" },
     store: { type: "string" },
     only: { type: "string" },
     with: { type: "string", multiple: true },
@@ -47,30 +52,48 @@ for (const [name, store] of Object.entries(stores)) {
     console.log(`## ${name}\n\n${missedTableOf(foundOf(name, kept(name)))}\n`);
     continue;
   }
+  if (choice.tables) {
+    const result = kept(name);
+    if (result.rounds.length > 0) writePage(name, result);
+    continue;
+  }
+  if (store.server !== undefined && !isThere(store.server)) {
+    console.error(`There is no ${store.server}-server on this machine: its part is left out`);
+    continue;
+  }
   const result = await run(store);
   writeFileSync(choice.out ?? fileOf(name), JSON.stringify(result, undefined, 1) + "\n");
   console.log(`## ${name}\n\n${JSON.stringify(result.settings)}\n`);
   console.log(tableOf(result));
   console.log(goalTableOf(foundOf(name, result)));
+  if (isWhole()) writePage(name, result);
+}
+
+/** Whether a run leaves nothing out, so that its tables may stand in the README. */
+function isWhole(): boolean {
+  const { quick, only, with: some, rounds, out } = choice;
+  return !quick && [only, some, rounds, out].every((option) => option === undefined);
 }
 
 async function run(store: Store): Promise<Result> {
   const rounds: Measured[] = [];
-  for (const stage of store.planOf(choice)) {
-    const tasks = stage.tasks.filter(({ workload, contender }) =>
+  const stages = store.planOf(choice).map((stage) => ({
+    ...stage,
+    tasks: stage.tasks.filter(({ workload, contender }) =>
       (choice.only ?? workload) === workload && (choice.with ?? [contender]).includes(contender)
-    );
-    for (let round = 0; round < Math.min(stage.rounds, Number(choice.rounds ?? Infinity)); round++) {
-      for (const task of tasks) {
-        process.stderr.write(`${task.workload}, ${task.contender}, ${task.durability}, round ${round + 1}\n`);
-        try {
-          rounds.push({ round, task, figures: await measure(store, task) });
-        } catch (error) {
-          // One contender that fails must not cost the others their rounds; the run is marked as failed.
-          process.exitCode = 1;
-          console.error(error);
-        }
-      }
+    ),
+  }));
+  const end = performance.now() + Number(choice.minutes ?? Infinity) * 60_000 * store.share;
+  for (const { round, task } of turnsOf(stages, Number(choice.rounds ?? Infinity))) {
+    // Out of time, but for the first round of everything.
+    if (round > 0 && performance.now() > end) continue;
+    process.stderr.write(`${task.workload}, ${task.contender}, ${task.durability}, round ${round + 1}\n`);
+    try {
+      rounds.push({ round, task, figures: await measure(store, task) });
+    } catch (error) {
+      // One contender that fails must not cost the others their rounds; the run is marked as failed.
+      process.exitCode = 1;
+      console.error(error);
     }
   }
   return { date: new Date().toISOString().slice(0, 10), settings: settings(store), rounds };
@@ -83,14 +106,18 @@ async function measure({ server: kind }: Store, task: Task): Promise<Measured["f
   const data = mkdtempSync(`${root}-server-`);
   const server = kind && await start(kind, data, task.durability);
   try {
+    const delay = task.counts.delay;
+    const proxy = server && delay !== undefined ? await proxyOf(server.address, delay) : undefined;
+    const address = proxy?.address ?? server?.address;
     const script = fileURLToPath(new URL("measure.ts", import.meta.url));
     const args = [
       "--expose-gc",
       "--disable-warning=ExperimentalWarning",
       script,
-      JSON.stringify({ task, root, address: server?.address }),
+      JSON.stringify({ task, root, address }),
     ];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: TIMEOUT });
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: TIMEOUT })
+      .finally(() => proxy?.stop());
     return JSON.parse(stdout);
   } finally {
     await server?.stop();

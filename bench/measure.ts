@@ -16,6 +16,7 @@ import { flow } from "./workloads/flow.ts";
 import { latency, processes } from "./workloads/latency.ts";
 import { middleware } from "./workloads/middleware.ts";
 import { payload } from "./workloads/payload.ts";
+import { queues } from "./workloads/queues.ts";
 import { beside, ticks } from "./workloads/recurring.ts";
 import { fsync, idle, memory, weight } from "./workloads/rest.ts";
 import { backlog, handlers } from "./workloads/scale.ts";
@@ -38,6 +39,9 @@ const workloads: Readonly<Record<Task["workload"], Workload>> = {
   codecs,
   middleware,
   payload,
+  queues,
+  far: flow,
+  "far latency": latency,
   fsync,
 };
 

@@ -65,6 +65,8 @@ export interface Contender {
   open(options: OpenOptions): Promise<Subject>;
   /** The URL of the store, as relays connect to it. Absent: it is no store of relays. */
   url?(options: OpenOptions): string;
+  /** Opens it with so many queues, over which its jobs are spread by their number. Absent: it has one queue. */
+  spread?(options: OpenOptions, queues: number): Promise<Subject>;
   /** Lets a worker wait for jobs of so many queues. */
   idle?(options: OpenOptions, queues: number): Promise<Stop>;
   /** Absent: it knows no schedules. */
@@ -89,6 +91,22 @@ export async function workOff(
   await all;
   while (await left() > Math.max(0, before - total)) await setImmediate();
   return stop;
+}
+
+/** Works as the contract above says, where a count of what is left would ask many queues: its worker is stopped. */
+export async function workThrough(
+  listen: Required<Subject>["listen"],
+  total: number,
+  concurrency: number,
+): Promise<Stop> {
+  const { promise: all, resolve: enough } = Promise.withResolvers<void>();
+  let handled = 0;
+  const stop = await listen(() => {
+    if (++handled === total) enough();
+  }, concurrency);
+  await all;
+  await stop();
+  return STOPPED;
 }
 
 /** For workers that stop by themselves. */

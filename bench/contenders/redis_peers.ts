@@ -15,6 +15,7 @@ import {
   type Stop,
   type Subject,
   workOff,
+  workThrough,
 } from "./contender.ts";
 
 type Counts = Readonly<Record<string, number>>;
@@ -61,7 +62,27 @@ interface BullMq {
 export const bullmq: Contender = {
   open: openBull,
   idle: (options, queues) => idle(queues, (name) => openBull(options, name)),
+  spread: (options, queues) => spread(queues, (name) => openBull(options, name)),
 };
+
+/** Many queues as one subject: a queue and a worker for each. */
+async function spread(queues: number, open: (name: string) => Promise<Required<Subject>>): Promise<Subject> {
+  const subjects: Required<Subject>[] = [];
+  for (let index = 0; index < queues; index++) subjects.push(await open(`queue-${index}`));
+  const of = ({ userId }: Payload): Subject | undefined => subjects[userId % queues];
+  const listen: Required<Subject>["listen"] = async (entered, concurrency) => {
+    const stops: Stop[] = [];
+    for (const subject of subjects) stops.push(await subject.listen(entered, concurrency));
+    return async () => void await Promise.all(stops.map((stop) => stop()));
+  };
+  return {
+    one: (payload) => of(payload)?.one(payload),
+    many: (payloads) => Promise.all(payloads.map((payload) => of(payload)?.one(payload))),
+    work: (total, concurrency) => workThrough(listen, total, concurrency),
+    listen,
+    close: async () => void await Promise.all(subjects.map((subject) => subject.close())),
+  };
+}
 
 async function openBull(options: OpenOptions, name = "welcome"): Promise<Required<Subject>> {
   const { Queue, Worker } = await load<BullMq>("bullmq");

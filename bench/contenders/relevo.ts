@@ -12,10 +12,12 @@ import { connect } from "../../src/connect.ts";
 import {
   type Contender,
   type OpenOptions,
+  type Payload,
   payloadOf,
   type Recurring,
   type Subject,
   workOff,
+  workThrough,
 } from "./contender.ts";
 import { serverOf } from "./redis_peers.ts";
 
@@ -45,6 +47,7 @@ function contender(urlOf: (options: OpenOptions) => string): Contender {
   return {
     url: urlOf,
     open: (options) => open(urlOf(options)),
+    spread: (options, queues) => spread(urlOf(options), queues),
     idle: (options, queues) => idle(urlOf(options), queues),
     recurring: (options) => recurring(urlOf(options)),
   };
@@ -110,11 +113,42 @@ async function recurring(url: string): Promise<Recurring> {
   };
 }
 
-async function idle(url: string, queues: number): Promise<() => Promise<void>> {
+/** One job for each of so many queues. */
+function jobsOf(queues: number): Record<string, { schema: typeof jobs["email.welcome"]; queue: string }> {
   const names = Array.from({ length: queues }, (_, index) => `queue-${index}`);
-  const jobs = Object.fromEntries(names.map((queue) => [`job.${queue}`, { schema: v.any(), queue }]));
+  return Object.fromEntries(names.map((queue) => [`job.${queue}`, { schema: jobs["email.welcome"], queue }]));
+}
+
+async function spread(url: string, queues: number): Promise<Subject> {
+  const jobs = jobsOf(queues);
   const relay = createRelay({ jobs, transport: await connect(url) });
-  for (const queue of names) relay.handle(`job.${queue}`, () => {});
+  let entered = (): void => {};
+  // deno-lint-ignore require-await
+  for (const name of Object.keys(jobs)) relay.handle(name, async () => entered());
+  const nameOf = ({ userId }: Payload): string => `job.queue-${userId % queues}`;
+  const listen: Required<Subject>["listen"] = async (listener, concurrency = 10) => {
+    entered = listener;
+    const worker = relay.worker({ concurrency });
+    const running = worker.run();
+    await setImmediate();
+    return async () => {
+      await worker.stop();
+      await running;
+    };
+  };
+  return {
+    one: (payload) => relay.dispatch(nameOf(payload), payload),
+    many: (payloads) => relay.dispatchMany(payloads.map((payload) => ({ name: nameOf(payload), payload }))),
+    work: (total, concurrency) => workThrough(listen, total, concurrency),
+    listen,
+    close: () => relay.close(),
+  };
+}
+
+async function idle(url: string, queues: number): Promise<() => Promise<void>> {
+  const jobs = jobsOf(queues);
+  const relay = createRelay({ jobs, transport: await connect(url) });
+  for (const name of Object.keys(jobs)) relay.handle(name, () => {});
   const running = relay.run();
   return async () => {
     await relay.close();

@@ -24,10 +24,13 @@ export interface Task {
     | "codecs"
     | "middleware"
     | "payload"
+    | "queues"
+    | "far"
+    | "far latency"
     | "fsync";
   readonly contender: string;
   readonly durability: Durability;
-  /** Sizes of the workload, by name. */
+  /** Sizes of the workload, by name; `delay`: milliseconds by which a round trip to the server takes longer. */
   readonly counts: Readonly<Record<string, number>>;
 }
 
@@ -70,6 +73,40 @@ export function flowOf(
     serial: Math.ceil(serial * scale),
     warm: Math.ceil(Math.min(jobs, 20_000) * scale),
   });
+}
+
+/** One worker of so many queues; a peer may have a bound, as each of its queues takes a worker. */
+export function queuesOf(
+  { quick }: Choice,
+  contender: string,
+  durability: Durability,
+  jobs: number,
+  most: number = Infinity,
+): Task[] {
+  return [1, 20, 200, 1_000].filter((queues) => queues <= most).map((queues) =>
+    taskOf("queues", contender, durability, { queues, jobs: quick ? 2_000 : jobs, alone: quick ? 100 : 500 })
+  );
+}
+
+/** One measurement of a run. */
+export interface Turn {
+  readonly round: number;
+  readonly task: Task;
+}
+
+/**
+ * The order of a run: each stage once, then the further rounds of the first stage, which says most, and of the others.
+ * So a run that is out of time has something of everything.
+ */
+export function turnsOf(stages: readonly Stage[], rounds: number): readonly Turn[] {
+  const of = ({ tasks }: Stage, round: number): Turn[] => tasks.map((task) => ({ round, task }));
+  const further = stages.flatMap((stage) =>
+    Array.from(
+      { length: Math.max(0, Math.min(stage.rounds, rounds) - 1) },
+      (_, index) => of(stage, index + 1),
+    )
+  );
+  return [...stages.flatMap((stage) => of(stage, 0)), ...further.flat()];
 }
 
 /** Jobs of each size of payload: so many, and no more than make so many bytes. */

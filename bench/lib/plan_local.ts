@@ -5,7 +5,7 @@
  */
 
 import type { Durability } from "../contenders/contender.ts";
-import { type Choice, flowOf, payloadsOf, type Stage, type Task, taskOf as task } from "./plan.ts";
+import { type Choice, flowOf, payloadsOf, queuesOf, type Stage, type Task, taskOf as task } from "./plan.ts";
 
 const MEMORY = ["ceiling array", "relevo memory", "fastq", "p-queue"];
 
@@ -44,6 +44,8 @@ export function planOfLocal(choice: Choice): readonly Stage[] {
         ...["relevo memory", "ceiling rows", "relevo sqlite", "plainjob"].map((name) =>
           task("payload", name, "full", payloadsOf(quick))
         ),
+        ...queuesOf(choice, "relevo memory", "full", 50_000),
+        ...queuesOf(choice, "relevo sqlite", "full", 20_000),
         ...MEMORY.map((name) => task("memory", name, "full", { jobs: quick ? 50_000 : 200_000 })),
       ],
     },

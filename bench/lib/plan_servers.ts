@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Choice, flowOf, payloadsOf, type Stage, type Task, taskOf as task } from "./plan.ts";
+import { type Choice, flowOf, payloadsOf, queuesOf, type Stage, type Task, taskOf as task } from "./plan.ts";
 
 /** A contender and what it can stand. */
 interface Entrant {
@@ -30,6 +30,21 @@ const NATS: readonly Entrant[] = [
   { name: "relevo nats", jobs: 20_000, all: true },
 ];
 
+/** On Valkey those that say something of it: the same, on another server. */
+const VALKEY: readonly Entrant[] = REDIS.filter(({ name }) =>
+  ["ceiling stream", "relevo redis", "bullmq"].includes(name)
+);
+
+/** Queues of one worker, by contender: BullMQ has a worker for each; NATS a stream for each. */
+const MOST_QUEUES: Readonly<Record<string, number>> = {
+  "relevo redis": 1_000,
+  "bullmq": 200,
+  "relevo nats": 200,
+};
+
+/** Milliseconds by which a round trip takes longer where the server is far. */
+const FAR = 1;
+
 /** Milliseconds from the first dispatch to the due time. */
 const LEAD = 20_000;
 
@@ -40,6 +55,11 @@ export function planOfRedis(choice: Choice): readonly Stage[] {
     tasks: REDIS.map(({ name, jobs }) => flowOf(choice, name, "full", jobs, 1_000)),
   }];
   return [...planOf(choice, REDIS), ...always];
+}
+
+/** The plan of a run on Valkey. */
+export function planOfValkey(choice: Choice): readonly Stage[] {
+  return [near(choice, VALKEY, choice.quick ? 1 : 5)];
 }
 
 /** The plan of a run on NATS. */
@@ -56,13 +76,8 @@ function planOf(choice: Choice, entrants: readonly Entrant[]): readonly Stage[] 
   const each = (some: readonly Entrant[], workload: Task["workload"], counts: Task["counts"]): Task[] =>
     some.map(({ name }) => task(workload, name, "normal", counts));
   return [
-    {
-      rounds: quick ? 3 : 7,
-      tasks: [
-        ...entrants.map(({ name, jobs }) => flowOf(choice, name, "normal", jobs, 1_000)),
-        ...each(entrants, "latency", { samples: quick ? 100 : 300 }),
-      ],
-    },
+    near(choice, entrants, quick ? 3 : 7),
+    far(choice, entrants),
     {
       rounds: quick ? 1 : 3,
       tasks: [
@@ -73,6 +88,11 @@ function planOf(choice: Choice, entrants: readonly Entrant[]): readonly Stage[] 
         }),
         ...each(ours, "middleware", { jobs: quick ? 5_000 : 20_000 }),
         ...each(entrants.filter(({ name }) => name !== "groupmq"), "payload", payloadsOf(quick)),
+        ...most.flatMap(({ name, jobs }) =>
+          MOST_QUEUES[name] === undefined
+            ? []
+            : queuesOf(choice, name, "normal", Math.min(jobs, 20_000), MOST_QUEUES[name])
+        ),
         ...each(entrants, "weight", { jobs: quick ? 10_000 : 50_000 }),
       ],
     },
@@ -111,4 +131,30 @@ function planOf(choice: Choice, entrants: readonly Entrant[]): readonly Stage[] 
       ],
     },
   ];
+}
+
+function near(choice: Choice, entrants: readonly Entrant[], rounds: number): Stage {
+  const samples = choice.quick ? 100 : 300;
+  return {
+    rounds,
+    tasks: [
+      ...entrants.map(({ name, jobs }) => flowOf(choice, name, "normal", jobs, 1_000)),
+      ...entrants.map(({ name }) => task("latency", name, "normal", { samples })),
+    ],
+  };
+}
+
+/** The same with a millisecond of network in between. */
+function far(choice: Choice, entrants: readonly Entrant[]): Stage {
+  const [serial, samples] = choice.quick ? [100, 50] : [300, 200];
+  return {
+    rounds: choice.quick ? 1 : 5,
+    tasks: [
+      ...entrants.map(({ name, jobs }) => {
+        const { contender, durability, counts } = flowOf(choice, name, "normal", jobs, serial);
+        return task("far", contender, durability, { ...counts, serial, delay: FAR });
+      }),
+      ...entrants.map(({ name }) => task("far latency", name, "normal", { samples, delay: FAR })),
+    ],
+  };
 }

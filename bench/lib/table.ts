@@ -1,5 +1,6 @@
 /**
- * A result as Markdown: medians, and beside each other contender's how many times that Relevo's is.
+ * A result as grids of contenders and figures, and these as Markdown: medians, and beside each other contender's how
+ * many times that Relevo's is.
  *
  * @module
  */
@@ -16,19 +17,30 @@ interface Part {
   readonly ratio?: "ours" | "theirs";
 }
 
+/** The tables of a flow. */
+const FLOW: readonly Part[] = [{
+  title:
+    "Throughput, jobs a second (in brackets: Relevo's rate as a multiple of this one, median of the rounds' ratios)",
+  shows: (figure) => figure.endsWith("/s"),
+  ratio: "ours",
+}, {
+  title:
+    "CPU of a job, client and server together, in microseconds (in brackets: as a multiple of Relevo's, median of the rounds' ratios)",
+  shows: (figure) => figure.endsWith(" µs") && !isOfOneSide(figure),
+  ratio: "theirs",
+}, { title: "CPU of a job, by sides, in microseconds", shows: isOfOneSide }];
+
 /** Workloads of more than one table. */
 const PARTS: Readonly<Partial<Record<Task["workload"], readonly Part[]>>> = {
-  flow: [{
-    title:
-      "Throughput, jobs a second (in brackets: Relevo's rate as a multiple of this one, median of the rounds' ratios)",
-    shows: (figure) => figure.endsWith("/s"),
-    ratio: "ours",
-  }, {
-    title:
-      "CPU of a job, client and server together, in microseconds (in brackets: as a multiple of Relevo's, median of the rounds' ratios)",
-    shows: (figure) => figure.endsWith(" µs") && !isOfOneSide(figure),
+  flow: FLOW,
+  far: FLOW.map((part) => ({ ...part, title: `With a millisecond of network in between. ${part.title}` })),
+  queues: ["dispatch", "drain", "lone"].map((name) => ({
+    title: `CPU of a job by the queues of one worker, in microseconds: ${
+      name === "lone" ? "jobs that come alone" : name
+    }`,
+    shows: (figure) => figure.endsWith(`${name} µs`),
     ratio: "theirs",
-  }, { title: "CPU of a job, by sides, in microseconds", shows: isOfOneSide }],
+  })),
   payload: [{
     title: "CPU of a job by the size of its payload, in microseconds: dispatch",
     shows: (figure) => figure.startsWith("dispatch"),
@@ -48,7 +60,10 @@ function isOfOneSide(figure: string): boolean {
 const TITLES: Readonly<Record<Task["workload"], string>> = {
   flow: "Throughput",
   payload: "Payloads",
+  far: "Throughput with a millisecond of network in between",
+  queues: "Many queues",
   latency: "Latency in one process, dispatch called to handler entered",
+  "far latency": "Latency with a millisecond of network in between, dispatch called to handler entered",
   processes: "Latency across two processes, a job every 20 ms (busy) and the first after a quiet (quiet)",
   scale: "Cost per job by handlers at once",
   workers: "Cost per job by worker processes",
@@ -88,29 +103,48 @@ const SIDES: Readonly<Record<string, Side>> = {
   "ceiling jetstream": NATS,
 };
 
-/** The whole result. */
-export function tableOf(result: Result): string {
+/** Some figures of a workload, for each contender and durability that took part. */
+export interface Grid extends Omit<Part, "shows"> {
+  readonly workload: Task["workload"];
+  readonly figures: readonly string[];
+  readonly rows: readonly Task[];
+}
+
+/** All of a result. */
+export function gridsOf(result: Result): readonly Grid[] {
   const workloads = Object.keys(TITLES) as Task["workload"][];
   return workloads.flatMap((workload) => {
-    const parts = PARTS[workload] ?? [{ title: TITLES[workload], shows: () => true }];
-    return parts.flatMap((part) => partOf(result, workload, part));
+    const rounds = result.rounds.filter(({ task }) => task.workload === workload);
+    const rows = new Map(rounds.map(({ task }) => [`${task.contender}, ${task.durability}`, task]));
+    const known = [...new Set(rounds.flatMap(({ figures }) => Object.keys(figures)))];
+    const parts: readonly Part[] = PARTS[workload] ?? [{ title: TITLES[workload], shows: () => true }];
+    return parts.map(({ shows, ...part }) => ({
+      ...part,
+      workload,
+      figures: known.filter(shows),
+      rows: [...rows.values()],
+    }));
+  }).filter(({ figures }) => figures.length > 0);
+}
+
+/** The whole result. */
+export function tableOf(result: Result): string {
+  return gridsOf(result).flatMap(({ title, figures, rows, ratio }) => {
+    const head = ["", ...figures];
+    const lines = [head, head.map(() => "---"), ...rows.map((task) => rowOf(result, task, figures, ratio))];
+    return [`### ${title}`, "", ...lines.map((cells) => `| ${cells.join(" | ")} |`), ""];
   }).join("\n");
 }
 
-function partOf(result: Result, workload: Task["workload"], part: Part): readonly string[] {
-  const rounds = result.rounds.filter(({ task }) => task.workload === workload);
-  const figures = [...new Set(rounds.flatMap((round) => Object.keys(round.figures).filter(part.shows)))];
-  if (figures.length === 0) return [];
-  const rows = new Map(rounds.map(({ task }) => [`${task.contender}, ${task.durability}`, task]));
-  const head = ["", ...figures];
-  const lines = [head, head.map(() => "---")];
-  for (const task of rows.values()) lines.push(rowOf(result, task, figures, part.ratio));
-  return [`### ${part.title}`, "", ...lines.map((cells) => `| ${cells.join(" | ")} |`), ""];
+/** A contender with its durability, where it has one. */
+export function labelOf({ contender, durability }: Task): string {
+  const { names } = SIDES[contender] ?? MEMORY;
+  return names === undefined ? contender : `${contender}, ${names[durability]}`;
 }
 
 function rowOf(result: Result, task: Task, figures: readonly string[], ratio: Part["ratio"]): string[] {
   const { workload, contender, durability } = task;
-  const { ours, names } = SIDES[contender] ?? MEMORY;
+  const { ours } = SIDES[contender] ?? MEMORY;
   const cells = figures.map((figure) => {
     const key = { workload, contender, durability, figure };
     const value = medianOf(result, key);
@@ -123,7 +157,7 @@ function rowOf(result: Result, task: Task, figures: readonly string[], ratio: Pa
       : ratioOf(result, key, own);
     return Number.isNaN(multiple) ? shown(value) : `${shown(value)} (${shown(multiple)} x)`;
   });
-  return [names === undefined ? contender : `${contender}, ${names[durability]}`, ...cells];
+  return [labelOf(task), ...cells];
 }
 
 /** Three digits that matter. */

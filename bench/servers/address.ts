@@ -4,12 +4,13 @@
  * @module
  */
 
-/** What can be started. */
-export type Kind = "redis" | "nats";
+/** The servers that can be started. */
+export type Kind = "redis" | "valkey" | "nats";
 
 /** Where a server listens. */
 export interface Address {
-  readonly kind: Kind;
+  /** The protocol that it speaks. */
+  readonly kind: "redis" | "nats";
   readonly host: string;
   readonly port: number;
   /** Its process. */

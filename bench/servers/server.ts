@@ -1,6 +1,7 @@
 /**
  * Servers that the benchmark starts for itself: one for each measurement, on a free port of the loopback, with its data
- * in a folder of the benchmark. `BENCH_REDIS` and `BENCH_NATS` name other binaries than those of the PATH.
+ * in a folder of the benchmark. `BENCH_REDIS`, `BENCH_VALKEY` and `BENCH_NATS` name other binaries than those that the
+ * tests run on.
  *
  * @module
  */
@@ -11,6 +12,7 @@ import { connect, createServer } from "node:net";
 import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import type { Durability } from "../contenders/contender.ts";
+import { serverOf } from "../../scripts/lib/servers.mjs";
 import type { Address, Kind } from "./address.ts";
 
 /** A server that runs. */
@@ -27,15 +29,18 @@ const HOST = "127.0.0.1";
 export async function start(kind: Kind, folder: string, durability: Durability): Promise<Server> {
   const port = await freePort();
   const monitor = await freePort();
-  const args = kind === "redis" ? redisArgs(port, folder, durability) : natsArgs(port, monitor, folder);
-  const child = spawn(binary(kind), args, { stdio: "ignore" });
+  const settings = kind === "nats" ? natsArgs(port, monitor, folder) : redisArgs(port, folder, durability);
+  const { command, args } = programOf(kind);
+  const child = spawn(command, [...args, ...settings], { stdio: "ignore" });
   const kill = (): void => void child.kill("SIGKILL");
   process.once("exit", kill);
   await listening(child, kind, port);
   const { pid } = child;
   if (pid === undefined) throw new Error(`The ${kind} server has no process`);
   return {
-    address: kind === "redis" ? { kind, host: HOST, port, pid } : { kind, host: HOST, port, pid, monitor },
+    address: kind === "nats"
+      ? { kind, host: HOST, port, pid, monitor }
+      : { kind: "redis", host: HOST, port, pid },
     async stop() {
       process.off("exit", kill);
       if (child.exitCode !== null) throw new Error(`The ${kind} server had ended with ${child.exitCode}`);
@@ -45,14 +50,35 @@ export async function start(kind: Kind, folder: string, durability: Durability):
   };
 }
 
-/** What the binary says of its version. */
+/** The version of a server, by its own word. */
 export function versionOf(kind: Kind): string {
-  const said = execFileSync(binary(kind), ["--version"], { encoding: "utf8" });
+  const { command, args } = programOf(kind);
+  const said = execFileSync(command, [...args, "--version"], { encoding: "utf8" });
   return said.match(/v=?(\d+\.\d+\.\d+)/)?.[1] ?? said.trim();
 }
 
-function binary(kind: Kind): string {
-  return process.env[`BENCH_${kind.toUpperCase()}`] ?? `${kind}-server`;
+/** Whether a server of this kind can be started on this machine. */
+export function isThere(kind: Kind): boolean {
+  try {
+    return versionOf(kind) !== "";
+  } catch {
+    return false;
+  }
+}
+
+/** The names of the servers that the tests run on. */
+const TESTED = { redis: "redis7", valkey: "valkey8", nats: "nats" } as const;
+
+interface Program {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+/** The binary that the environment names, else that of the tests, else that of the PATH. */
+function programOf(kind: Kind): Program {
+  const named = process.env[`BENCH_${kind.toUpperCase()}`];
+  if (named !== undefined) return { command: named, args: [] };
+  return serverOf(TESTED[kind]) ?? { command: `${kind}-server`, args: [] };
 }
 
 /** Append-only file: flushed every second, or before each answer. A rewrite in the midst of a round would disturb it. */
