@@ -54,18 +54,14 @@ export function guarded(inner: Transport): Transport {
 
 function guardedSubscribe(inner: NonNullable<Transport["subscribe"]>): NonNullable<Transport["subscribe"]> {
   const action = "subscribe to queues";
-  return refusing((queues, call) => {
+  return checked((queues, call) => {
     checkQueues(action, queues);
     checkCall(action, call);
-    return inner(queues, call);
-  });
+  }, inner);
 }
 
 function guardedDiagnose(inner: NonNullable<Transport["diagnose"]>): NonNullable<Transport["diagnose"]> {
-  return refusing((call) => {
-    checkCall("diagnose the store", call);
-    return inner(call);
-  });
+  return checked((call) => checkCall("diagnose the store", call), inner);
 }
 
 type Jobs = Pick<Transport, "push" | "reserve" | "extend" | "settle">;
@@ -112,36 +108,32 @@ function operator(inner: Transport): Operator {
       // A name that no call can ask for is no queue, whatever other programs put there: each call about it would fail.
       return (await inner.queues(call)).filter(isQueueName);
     }),
-    list: refusing((queue, channel, page, call) => {
+    list: checked((queue, channel, page, call) => {
       const action = "list jobs";
       checkPlace(action, queue, channel);
       checkPage(action, page);
       checkInteger(action, "preview", page.preview, 0, Number.MAX_SAFE_INTEGER);
       checkCall(action, call);
-      return inner.list(queue, channel, page, call);
-    }),
-    get: refusing((queue, ids, call) => {
+    }, inner.list),
+    get: checked((queue, ids, call) => {
       const action = "get jobs";
       checkQueueName(queue, action);
       checkIds(action, ids, inner.limits.bulk);
       checkCall(action, call);
-      return inner.get(queue, ids, call);
-    }),
-    reload: refusing((queue, channel, select, call) => {
+    }, inner.get),
+    reload: checked((queue, channel, select, call) => {
       const action = "reload jobs";
       checkPlace(action, queue, channel, DEAD_CHANNELS);
       checkSelection(action, select, channel);
       checkCall(action, call);
       checkBoolean(action, "reset", call.reset);
-      return inner.reload(queue, channel, select, call);
-    }),
-    remove: refusing((queue, channel, select, call) => {
+    }, inner.reload),
+    remove: checked((queue, channel, select, call) => {
       const action = "remove jobs";
       checkPlace(action, queue, channel);
       checkSelection(action, select, channel);
       checkCall(action, call);
-      return inner.remove(queue, channel, select, call);
-    }),
+    }, inner.remove),
   };
 }
 
@@ -152,19 +144,12 @@ function guardedTopics(inner: Topics): Topics {
     checkCall(action, call);
   };
   return {
-    bind: refusing((topic, group, call) => {
-      check("bind a group", topic, group, call);
-      return inner.bind(topic, group, call);
-    }),
-    unbind: refusing((topic, group, call) => {
-      check("unbind a group", topic, group, call);
-      return inner.unbind(topic, group, call);
-    }),
-    groups: refusing((topic, call) => {
+    bind: checked((topic, group, call) => check("bind a group", topic, group, call), inner.bind),
+    unbind: checked((topic, group, call) => check("unbind a group", topic, group, call), inner.unbind),
+    groups: checked((topic, call) => {
       checkName("topic", topic, "list the groups");
       checkCall("list the groups", call);
-      return inner.groups(topic, call);
-    }),
+    }, inner.groups),
   };
 }
 
@@ -176,7 +161,7 @@ function guardedSchedules(inner: Schedules, of: Transport): Schedules {
     checkCall(action, call);
   };
   return {
-    put: refusing((schedule, call) => {
+    put: checked((schedule, call) => {
       const action = "store a schedule";
       checkObject(action, "the schedule", schedule);
       check(action, schedule.queue, schedule.key, call);
@@ -185,44 +170,33 @@ function guardedSchedules(inner: Schedules, of: Transport): Schedules {
       if (from !== "none") checkInstant(action, "from", from);
       checkString(action, "text", schedule.text);
       checkBytes(action, "payload", schedule.payload);
-      return inner.put(schedule, call);
-    }),
-    get: refusing((queue, key, call) => {
-      check("get a schedule", queue, key, call);
-      return inner.get(queue, key, call);
-    }),
-    list: refusing((queue, page, call) => {
+    }, inner.put),
+    get: checked((queue, key, call) => check("get a schedule", queue, key, call), inner.get),
+    list: checked((queue, page, call) => {
       checkQueueName(queue, "list schedules");
       checkPage("list schedules", page);
       checkCall("list schedules", call);
-      return inner.list(queue, page, call);
-    }),
-    remove: refusing((queue, key, call) => {
-      check("remove a schedule", queue, key, call);
-      return inner.remove(queue, key, call);
-    }),
-    pause: refusing((queue, key, paused, note, call) => {
+    }, inner.list),
+    remove: checked((queue, key, call) => check("remove a schedule", queue, key, call), inner.remove),
+    pause: checked((queue, key, paused, note, call) => {
       check("pause a schedule", queue, key, call);
       checkBoolean("pause a schedule", "paused", paused);
       checkString("pause a schedule", "note", note);
-      return inner.pause(queue, key, paused, note, call);
-    }),
-    due: refusing((queues, limit, call) => {
+    }, inner.pause),
+    due: checked((queues, limit, call) => {
       const action = "look for due schedules";
       checkQueues(action, queues);
       checkInteger(action, "limit", limit, 1, Number.MAX_SAFE_INTEGER);
       checkCall(action, call);
-      return inner.due(queues, limit, call);
-    }),
-    advance: refusing((queue, key, tick, next, job, call) => {
+    }, inner.due),
+    advance: checked((queue, key, tick, next, job, call) => {
       const action = "move a schedule on";
       check(action, queue, key, call);
       checkInstant(action, "tick", tick);
       if (next !== undefined) checkInstant(action, "next", next);
       const fault = job === undefined ? undefined : faultOf(job);
       if (fault !== undefined) throw fault;
-      return inner.advance(queue, key, tick, next, job, call);
-    }),
+    }, inner.advance),
   };
 }
 
@@ -279,6 +253,17 @@ function refusing<Args extends readonly unknown[], T>(
       return Promise.reject(error);
     }
   };
+}
+
+/** A call that is made once its arguments were checked. */
+function checked<Args extends readonly unknown[], T>(
+  check: (...args: Args) => void,
+  call: (...args: Args) => Promise<T>,
+): (...args: Args) => Promise<T> {
+  return refusing((...args: Args) => {
+    check(...args);
+    return call(...args);
+  });
 }
 
 /** Sends the items without a fault, and answers for each in its place; `rest`: the answer of the others instead. */
