@@ -6,8 +6,8 @@
  */
 
 import type { Entry, Page, PageRequest } from "../../jobs/exchange.ts";
-import { wrongCursor } from "../../guard/checks.ts";
 import type { Channel, QueueInfo } from "../../jobs/job.ts";
+import { pageOf, placeIn } from "../../store/pages.ts";
 import type { Moment } from "./clock.ts";
 import type { Dead } from "./queue/dead.ts";
 import { type Placed, precedes } from "./queue/order.ts";
@@ -39,21 +39,16 @@ export function queueNames({ rooms }: Store, scheduled: Iterable<string>): reado
 }
 
 export function list(store: Store, queue: string, channel: Channel, request: PageRequest): Page {
-  const place = request.cursor === undefined ? undefined : placeOf(request.cursor);
+  const [time, seq] = placeIn(request.cursor, /^(-?\d+):(\d+)$/);
+  const place = time === undefined ? undefined : { time: Number(time), seq: Number(seq) };
   const room = store.rooms.get(queue);
   if (room === undefined) return { entries: [] };
   const limit = Math.min(request.limit, LIMITS.bulk);
   const moment = store.clock.moment();
-  const entries: Entry[] = [];
-  let last: Placed | undefined;
-  for (const job of jobsOf(room, channel, moment.now, place)) {
-    if (last !== undefined && entries.length === limit) {
-      return { entries, cursor: `${last.time}:${last.seq}` };
-    }
-    entries.push(entryOf(store, room, job, moment, request.preview));
-    last = job;
-  }
-  return { entries };
+  const found: (Item | Dead)[] = [];
+  for (const job of jobsOf(room, channel, moment.now, place)) if (found.push(job) > limit) break;
+  const entry = (job: Item | Dead): Entry => entryOf(store, room, job, moment, request.preview);
+  return pageOf(found, limit, entry, ({ time, seq }) => `${time}:${seq}`);
 }
 
 export function get(store: Store, queue: string, ids: readonly string[]): readonly (Entry | undefined)[] {
@@ -126,12 +121,4 @@ function entryOf({ clock }: Store, room: Room, job: Item | Dead, moment: Moment,
     reset: isDead ? false : job.reset,
     time: clock.epoch + job.time + skew,
   };
-}
-
-function placeOf(cursor: string): Placed {
-  const [, time, seq] = /^(-?\d+):(\d+)$/.exec(cursor) ?? [];
-  if (time === undefined || seq === undefined) {
-    throw wrongCursor("list jobs", cursor);
-  }
-  return { time: Number(time), seq: Number(seq) };
 }

@@ -6,14 +6,9 @@
 
 import type { Prompt } from "../../contract/around.ts";
 import type { PushJob } from "../../jobs/exchange.ts";
-import type {
-  Advanced,
-  DueSchedules,
-  NewSchedule,
-  Schedule,
-  SchedulePage,
-  Schedules,
-} from "../../contract/recurring.ts";
+import type { Advanced, DueSchedules, Schedule, SchedulePage, Schedules } from "../../contract/recurring.ts";
+import { schedulePage } from "../../store/pages.ts";
+import { fateOfPut } from "../../store/schedules.ts";
 import { push } from "./push.ts";
 import type { Store } from "./context.ts";
 
@@ -48,13 +43,13 @@ export function createRecurring(store: Store): Recurring {
     put(schedule) {
       const ofQueue = byQueue.get(schedule.queue) ?? new Map<string, Schedule>();
       const found = ofQueue.get(schedule.key);
-      if (found !== undefined && isSame(found, schedule)) return "same";
-      const { from, queue, key, tick, text, payload } = schedule;
-      if (from !== undefined && from !== (found?.tick ?? "none")) return "stale";
+      const fate = fateOfPut(found, schedule);
+      if (fate === "same" || fate === "stale") return fate;
+      const { queue, key, tick, text, payload } = schedule;
       const { paused, note } = found ?? { paused: false, note: "" };
       byQueue.set(queue, ofQueue);
       ofQueue.set(key, { queue, key, tick, paused, note, text, payload: payload.slice() });
-      return found === undefined ? "created" : "replaced";
+      return fate;
     },
     get: (queue, key) => byQueue.get(queue)?.get(key),
     list: (queue, page) => listed([...byQueue.get(queue)?.values() ?? []], page),
@@ -83,19 +78,12 @@ function pushOne(store: Store, job: PushJob): Advanced {
   return pushed === "duplicate" ? "duplicate" : "pushed";
 }
 
-function isSame(one: Schedule, other: NewSchedule): boolean {
-  return one.text === other.text && one.payload.length === other.payload.length &&
-    one.payload.every((byte, index) => byte === other.payload[index]);
-}
-
 function listed(
   all: readonly Schedule[],
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
 ): SchedulePage {
   const rest = all.filter(({ key }) => cursor === undefined || key > cursor).sort(byKey);
-  const schedules = rest.slice(0, limit);
-  const last = schedules.at(-1);
-  return rest.length > limit && last !== undefined ? { schedules, cursor: last.key } : { schedules };
+  return schedulePage(rest, limit);
 }
 
 /** Only due schedules are sorted: workers ask once a second, and most schedules are not due. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Page, PageRequest } from "../../jobs/exchange.ts";
+import type { Entry, Page, PageRequest } from "../../jobs/exchange.ts";
 import type { Channel, DeadChannel } from "../../jobs/job.ts";
-import { wrongCursor } from "../../guard/checks.ts";
+import { pageOf, placeIn } from "../../store/pages.ts";
 import { deliveredTo, dueAt, entryOf } from "./inspect.ts";
 import type { Context } from "./stream/context.ts";
 import type { Stored } from "./stream/message.ts";
@@ -43,14 +43,12 @@ async function listDead(
   { limit, cursor, preview }: PageRequest,
   until: number,
 ): Promise<Page> {
-  if (cursor !== undefined && !/^\d{1,16}$/.test(cursor)) throw wrongCursor("list jobs", cursor);
+  const [before] = placeIn(cursor, /^(\d{1,16})$/);
   const filter = `${queueStream.base}x.${DEAD_TOKEN[channel]}.>`;
-  const below = cursor === undefined ? Infinity : Number(cursor);
+  const below = before === undefined ? Infinity : Number(before);
   const found = await newestBelow(context, queueStream, filter, { below, limit: limit + 1 }, until);
-  const shown = found.slice(0, limit);
-  const entries = shown.map((message) => entryOf(context, queueStream, message, channel, preview));
-  const last = shown.at(-1);
-  return found.length > limit && last !== undefined ? { entries, cursor: `${last.seq}` } : { entries };
+  const entry = (message: Stored): Entry => entryOf(context, queueStream, message, channel, preview);
+  return pageOf(found, limit, entry, ({ seq }) => `${seq}`);
 }
 
 /** Delayed jobs by their due times: the subject of each names its minute. */
@@ -60,10 +58,7 @@ async function listDelayed(
   { limit, cursor, preview }: PageRequest,
   until: number,
 ): Promise<Page> {
-  if (cursor !== undefined && !/^-?\d{1,16}(\.\d+)?:\d{1,16}$/.test(cursor)) {
-    throw wrongCursor("list jobs", cursor);
-  }
-  const [after = -Infinity, seq = 0] = cursor === undefined ? [] : cursor.split(":").map(Number);
+  const [after = -Infinity, seq = 0] = placeIn(cursor, /^(-?\d{1,16}(?:\.\d+)?):(\d{1,16})$/).map(Number);
   const from = Math.floor(after / MINUTE);
   const subjects = (await delayedSubjects(context, queueStream, from, limit, until))
     .filter(({ minute }) => minute >= from)
@@ -80,12 +75,8 @@ async function listDelayed(
     if (found.length > limit) break;
   }
   found.sort((a, b) => dueAt(a) - dueAt(b) || a.seq - b.seq);
-  const shown = found.slice(0, limit);
-  const entries = shown.map((message) => entryOf(context, queueStream, message, "delayed", preview));
-  const last = shown.at(-1);
-  return found.length > limit && last !== undefined
-    ? { entries, cursor: `${dueAt(last)}:${last.seq}` }
-    : { entries };
+  const entry = (message: Stored): Entry => entryOf(context, queueStream, message, "delayed", preview);
+  return pageOf(found, limit, entry, (last) => `${dueAt(last)}:${last.seq}`);
 }
 
 /** A delayed job's subject, and the minute in it. */
@@ -144,8 +135,8 @@ async function listLive(
   { limit, cursor, preview }: PageRequest,
   until: number,
 ): Promise<Page> {
-  if (cursor !== undefined && !/^[bw]:\d{1,16}$/.test(cursor)) throw wrongCursor("list jobs", cursor);
-  const [first, after] = cursor === undefined ? ["b", 0] : [cursor.slice(0, 1), Number(cursor.slice(2))];
+  const [first = "b", last = 0] = placeIn(cursor, /^([bw]):(\d{1,16})$/);
+  const after = Number(last);
   const seen = await deliveredTo(context, queueStream, until);
   const found: { readonly state: PullState; readonly message: Stored }[] = [];
   for (const state of ["b", "w"] as const) {
@@ -158,10 +149,7 @@ async function listLive(
     }
     if (found.length > limit) break;
   }
-  const shown = found.slice(0, limit);
-  const entries = shown.map(({ message }) => entryOf(context, queueStream, message, channel, preview));
-  const last = shown.at(-1);
-  return found.length > limit && last !== undefined
-    ? { entries, cursor: `${last.state}:${last.message.seq}` }
-    : { entries };
+  type Found = (typeof found)[number];
+  const entry = ({ message }: Found): Entry => entryOf(context, queueStream, message, channel, preview);
+  return pageOf(found, limit, entry, ({ state, message }) => `${state}:${message.seq}`);
 }

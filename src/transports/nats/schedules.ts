@@ -5,6 +5,7 @@
  * @module
  */
 
+import { fateOfPut } from "../../store/schedules.ts";
 import type { PushJob } from "../../jobs/exchange.ts";
 import type {
   Advanced,
@@ -171,16 +172,17 @@ async function end(context: Context, queueStream: QueueStream, kept: Kept, until
 async function put(
   context: Context,
   queueStream: QueueStream,
-  { key, tick, text, payload, from }: NewSchedule,
+  schedule: NewSchedule,
   until: number,
 ): Promise<"created" | "replaced" | "same" | "stale"> {
+  const { key, tick, text, payload } = schedule;
   for (;;) {
     const kept = await look(context, queueStream, key, until);
-    if (kept !== undefined && kept.text === text && sameBytes(kept.payload, payload)) return "same";
-    if (from !== undefined && from !== (kept?.tick ?? "none")) return "stale";
+    const fate = fateOfPut(kept, schedule);
+    if (fate === "same" || fate === "stale") return fate;
     const { seq = 0, paused = false, note } = kept ?? {};
     const written = await write(context, queueStream, { key, tick, paused, note, text, payload, seq }, until);
-    if (written !== undefined) return kept === undefined ? "created" : "replaced";
+    if (written !== undefined) return fate;
   }
 }
 
@@ -315,8 +317,4 @@ function stepOf(queueStream: QueueStream, kept: Kept, next: number | undefined):
   const replacement = replacementOf(queueStream, ended);
   const lines = replacing(next === undefined ? { ...replacement, ttl: 1 } : replacement);
   return { subject: replacement.subject, data: replacement.data, lines };
-}
-
-function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }

@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { Call, Reloaded, Selection } from "../../jobs/exchange.ts";
-import { type Channel, DEAD_CHANNELS, type DeadChannel } from "../../jobs/job.ts";
+import type { Transport } from "../../contract/transport.ts";
+import type { Call, Selection } from "../../jobs/exchange.ts";
+import { type Channel, DEAD_CHANNELS } from "../../jobs/job.ts";
 import { partsOf } from "../../names.ts";
 import { type Context, replies, timer } from "./context.ts";
 import type { Argument, Reply, Script } from "./client/link.ts";
@@ -21,16 +22,11 @@ interface Walked {
 }
 
 /** Removes jobs of a channel; how many. */
-export async function removeJobs(
-  context: Context,
-  script: Script,
-  queue: string,
-  channel: Channel,
-  select: Selection,
-  call: Call,
-): Promise<number> {
-  if (isNone(channel, select)) return 0;
-  return (await walk(context, script, "remove jobs", queue, channel, select, "0", call)).changed;
+export function removeJobs(context: Context, script: Script): Transport["remove"] {
+  return async (queue, channel, select, call) => {
+    if (isNone(channel, select)) return 0;
+    return (await walk(context, script, "remove jobs", queue, channel, select, "0", call)).changed;
+  };
 }
 
 /** Live jobs have no reason and no time of death. */
@@ -40,17 +36,21 @@ function isNone(channel: Channel, select: Selection): boolean {
 }
 
 /** Returns dead jobs to work. */
-export async function reloadJobs(
-  context: Context,
-  script: Script,
-  queue: string,
-  channel: DeadChannel,
-  select: Selection,
-  call: Call & { readonly reset: boolean },
-): Promise<Reloaded> {
-  const reset = call.reset ? "1" : "0";
-  const { changed, taken } = await walk(context, script, "reload jobs", queue, channel, select, reset, call);
-  return { reloaded: changed, taken };
+export function reloadJobs(context: Context, script: Script): Transport["reload"] {
+  return async (queue, channel, select, call) => {
+    const reset = call.reset ? "1" : "0";
+    const { changed, taken } = await walk(
+      context,
+      script,
+      "reload jobs",
+      queue,
+      channel,
+      select,
+      reset,
+      call,
+    );
+    return { reloaded: changed, taken };
+  };
 }
 
 async function walk(

@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { Call, Entry, Page, PageRequest } from "../../jobs/exchange.ts";
-import { wrongCursor } from "../../guard/checks.ts";
-import { type Channel, CHANNELS, type QueueInfo } from "../../jobs/job.ts";
+import type { Transport } from "../../contract/transport.ts";
+import type { Entry } from "../../jobs/exchange.ts";
+import { pageOf, placeIn } from "../../store/pages.ts";
+import { CHANNELS } from "../../jobs/job.ts";
 import { callOf, type Context, replies, timer } from "./context.ts";
 import { jobOf } from "./layout/entry.ts";
 import type { Script } from "./client/link.ts";
@@ -17,45 +18,38 @@ import { CHANNEL } from "./scripts/inspect.ts";
 const MAX_IDS = 200;
 
 /** Exact counts, all of one moment. */
-export async function infoOf(
-  { link, keys }: Context,
-  script: Script,
-  queue: string,
-  call: Call,
-): Promise<QueueInfo> {
-  const answer = replies(await link.run(script, [keys.base(queue)], [], callOf(call))).map(Number);
-  const [waiting = 0, delayed = 0, reserved = 0, failed = 0, timeout = 0, oldest = -1, now = 0] = answer;
-  const counts = { waiting, delayed, reserved, failed, timeout };
-  return oldest < 0 ? counts : { ...counts, oldest: Math.max(0, now - oldest) };
+export function infoOf({ link, keys }: Context, script: Script): Transport["info"] {
+  return async (queue, call) => {
+    const answer = replies(await link.run(script, [keys.base(queue)], [], callOf(call))).map(Number);
+    const [waiting = 0, delayed = 0, reserved = 0, failed = 0, timeout = 0, oldest = -1, now = 0] = answer;
+    const counts = { waiting, delayed, reserved, failed, timeout };
+    return oldest < 0 ? counts : { ...counts, oldest: Math.max(0, now - oldest) };
+  };
 }
 
 /** The live job of each id, else its newest dead one. */
-export async function getJobs(
-  { link, keys, pack, runtime }: Context,
-  script: Script,
-  queue: string,
-  ids: readonly string[],
-  call: Call,
-): Promise<readonly (Entry | undefined)[]> {
-  const rest = timer(runtime, "get jobs", call);
+export function getJobs({ link, keys, pack, runtime }: Context, script: Script): Transport["get"] {
+  return async (queue, ids, call) => {
+    const rest = timer(runtime, "get jobs", call);
 
-  async function getPage(page: readonly string[]): Promise<readonly (Entry | undefined)[]> {
-    const found: (Entry | undefined)[] = [];
-    while (found.length < page.length) {
-      const left = pack(page.slice(found.length));
-      const reader = readerOf(await link.run(script, [keys.base(queue)], [left], rest()));
-      for (let answers = reader.length(); answers > 0; answers--) {
-        found.push(reader.isList() ? entryOf(queue, reader) : undefined);
+    async function getPage(page: readonly string[]): Promise<readonly (Entry | undefined)[]> {
+      const found: (Entry | undefined)[] = [];
+      while (found.length < page.length) {
+        const left = pack(page.slice(found.length));
+        const reader = readerOf(await link.run(script, [keys.base(queue)], [left], rest()));
+        for (let answers = reader.length(); answers > 0; answers--) {
+          found.push(reader.isList() ? entryOf(queue, reader) : undefined);
+        }
       }
+      return found;
     }
-    return found;
-  }
 
-  const pages: Promise<readonly (Entry | undefined)[]>[] = [];
-  for (let start = 0; start < ids.length; start += MAX_IDS) {
-    pages.push(getPage(ids.slice(start, start + MAX_IDS)));
-  }
-  return (await Promise.all(pages)).flat();
+    const pages: Promise<readonly (Entry | undefined)[]>[] = [];
+    for (let start = 0; start < ids.length; start += MAX_IDS) {
+      pages.push(getPage(ids.slice(start, start + MAX_IDS)));
+    }
+    return (await Promise.all(pages)).flat();
+  };
 }
 
 /** The position of a listing. */
@@ -69,57 +63,44 @@ interface Place {
   readonly due: string;
 }
 
-const START: Place = { phase: "", entry: "", due: "0" };
-
 /** A page of a listing, by as many scripts as it needs. */
-export async function listJobs(
-  { link, keys, runtime }: Context,
-  script: Script,
-  queue: string,
-  channel: Channel,
-  page: PageRequest,
-  call: Call,
-): Promise<Page> {
-  const rest = timer(runtime, "list jobs", call);
-  const limit = Math.min(page.limit, 10_000);
-  const found: { readonly place: Place; readonly entry: Entry }[] = [];
-  let place: Place | undefined = page.cursor === undefined ? START : placeOf(page.cursor);
-  while (place !== undefined && found.length <= limit) {
-    const wanted = [
-      CHANNEL[channel],
-      place.phase,
-      place.entry,
-      place.due,
-      limit + 1 - found.length,
-      page.preview,
-    ];
-    const reply = await link.run(script, [keys.base(queue)], wanted.map(String), rest());
-    const reader = readerOf(reply);
-    reader.length();
-    for (let shown = reader.length(); shown > 0; shown--) {
+export function listJobs({ link, keys, runtime }: Context, script: Script): Transport["list"] {
+  return async (queue, channel, page, call) => {
+    const rest = timer(runtime, "list jobs", call);
+    const limit = Math.min(page.limit, 10_000);
+    const found: { readonly place: Place; readonly entry: Entry }[] = [];
+    const [phase = "", entry = "", due = "0"] = placeIn(
+      page.cursor,
+      /^([bsrz])\.(\d{1,20}-\d{1,20})\.(-?\d{1,16})$/,
+    );
+    let place: Place | undefined = { phase, entry, due };
+    while (place !== undefined && found.length <= limit) {
+      const wanted = [
+        CHANNEL[channel],
+        place.phase,
+        place.entry,
+        place.due,
+        limit + 1 - found.length,
+        page.preview,
+      ];
+      const reply = await link.run(script, [keys.base(queue)], wanted.map(String), rest());
+      const reader = readerOf(reply);
       reader.length();
-      found.push({ place: nextPlace(reader), entry: entryOf(queue, reader) });
+      for (let shown = reader.length(); shown > 0; shown--) {
+        reader.length();
+        found.push({ place: nextPlace(reader), entry: entryOf(queue, reader) });
+      }
+      place = undefined;
+      if (reader.isList() && reader.length() > 0) place = nextPlace(reader);
     }
-    place = undefined;
-    if (reader.isList() && reader.length() > 0) place = nextPlace(reader);
-  }
-  const entries = found.slice(0, limit).map(({ entry }) => entry);
-  const last = found[limit - 1];
-  if (found.length <= limit || last === undefined) return { entries };
-  const { phase, entry, due } = last.place;
-  return { entries, cursor: `${phase}.${entry}.${due}` };
+    const cursorOf = ({ place }: { readonly place: Place }): string =>
+      `${place.phase}.${place.entry}.${place.due}`;
+    return pageOf(found, limit, ({ entry }) => entry, cursorOf);
+  };
 }
 
 function nextPlace(reader: Reader): Place {
   return { phase: reader.text(), entry: reader.text(), due: reader.text() };
-}
-
-function placeOf(cursor: string): Place {
-  const [, phase, entry, due] = /^([bsrz])\.(\d{1,20}-\d{1,20})\.(-?\d{1,16})$/.exec(cursor) ?? [];
-  if (phase === undefined || entry === undefined || due === undefined) {
-    throw wrongCursor("list jobs", cursor);
-  }
-  return { phase, entry, due };
 }
 
 function entryOf(queue: string, reader: Reader): Entry {

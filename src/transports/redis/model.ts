@@ -87,17 +87,15 @@ export function createModel(options: ModelOptions): Model {
     push: (jobs, call, foretold) => pushJobs(context, scripts, jobs, call, foretold),
     settle: (settlements, call) => settleAll(context, scripts.settle, settlements, call),
     extend: (leases, call) => extendAll(context, scripts.extend, leases, call),
-    info: (queue, call) => infoOf(context, scripts.info, queue, call),
+    info: infoOf(context, scripts.info),
     async queues(call) {
       const held = await context.registry.names(callOf(call));
       return [...held, ...await schedulingQueues(context, held, call)].sort();
     },
-    list: (queue, channel, page, call) => listJobs(context, scripts.list, queue, channel, page, call),
-    get: (queue, ids, call) => getJobs(context, scripts.get, queue, ids, call),
-    reload: (queue, channel, select, call) =>
-      reloadJobs(context, scripts.reload, queue, channel, select, call),
-    remove: (queue, channel, select, call) =>
-      removeJobs(context, scripts.remove, queue, channel, select, call),
+    list: listJobs(context, scripts.list),
+    get: getJobs(context, scripts.get),
+    reload: reloadJobs(context, scripts.reload),
+    remove: removeJobs(context, scripts.remove),
     diagnose: (call) => diagnose({ link, rest: timer(runtime, "diagnose the store", call) }, keys.queues),
     topics: createTopics(context, scripts),
     schedules: createSchedules(context, scripts),

@@ -5,7 +5,7 @@
  */
 
 import type { Entry, Page, PageRequest } from "../../jobs/exchange.ts";
-import { wrongCursor } from "../../guard/checks.ts";
+import { pageOf, placeIn } from "../../store/pages.ts";
 import type { Channel, QueueInfo } from "../../jobs/job.ts";
 import { byTime, channelOf, DEAD_STATES, type Stretch, STRETCHES } from "./model/channels.ts";
 import { bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
@@ -75,7 +75,7 @@ interface Place {
 export function listJobs(session: Session, queue: string, channel: Channel, page: PageRequest): Page {
   const newestFirst = channel in DEAD_STATES;
   const start = newestFirst ? { time: 9e15, seq: 9e15 } : { time: -1, seq: -1 };
-  const from: Place = page.cursor === undefined ? { group: 0, ...start } : placeOf(page.cursor);
+  const from = placeOf(page.cursor) ?? { group: 0, ...start };
   const groups = groupsOf(channel);
   const found: { readonly row: Row; readonly group: number }[] = [];
   for (let group = from.group; group < groups.length && found.length <= page.limit; group++) {
@@ -89,10 +89,13 @@ export function listJobs(session: Session, queue: string, channel: Channel, page
     if (newestFirst) rows.reverse();
     for (const row of rows) found.push({ row, group });
   }
-  const entries = found.slice(0, page.limit).map(({ row }) => entryOf(row, session.now, page.preview));
-  const last = found[page.limit - 1];
-  if (found.length <= page.limit || last === undefined) return { entries };
-  return { entries, cursor: `${last.group}.${integerOf(last.row.time)}.${integerOf(last.row.seq)}` };
+  const entry = ({ row }: { readonly row: Row }): Entry => entryOf(row, session.now, page.preview);
+  return pageOf(
+    found,
+    page.limit,
+    entry,
+    ({ group, row }) => `${group}.${integerOf(row.time)}.${integerOf(row.seq)}`,
+  );
 }
 
 /** Returned jobs go first; waiting jobs and those that fell due go by due time, whichever of the two they are. */
@@ -110,12 +113,9 @@ function listing({ state, time }: Stretch, newestFirst: boolean): string {
     AND (time, seq) ${beyond} (?3, ?4) ORDER BY relevo_entries.time ${direction}, seq ${direction} LIMIT ?5`;
 }
 
-function placeOf(cursor: string): Place {
-  const parts = /^([01])\.(\d{1,16})\.(\d{1,16})$/.exec(cursor);
-  if (parts === null) {
-    throw wrongCursor("list jobs", cursor);
-  }
-  return { group: Number(parts[1]), time: Number(parts[2]), seq: Number(parts[3]) };
+function placeOf(cursor: string | undefined): Place | undefined {
+  const [group, time, seq] = placeIn(cursor, /^([01])\.(\d{1,16})\.(\d{1,16})$/);
+  return group === undefined ? undefined : { group: Number(group), time: Number(time), seq: Number(seq) };
 }
 
 function entryOf(row: Row, now: number, preview: number): Entry {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { schedulePage } from "../../store/pages.ts";
+import { fateOfPut } from "../../store/schedules.ts";
 import type { PushJob } from "../../jobs/exchange.ts";
 import type {
   Advanced,
@@ -34,17 +36,15 @@ const MOVE = "UPDATE relevo_schedules SET tick = ? WHERE queue = ? AND key = ?";
 /** Stores a schedule, unless it is there as it is. */
 export function putSchedule(
   session: Session,
-  { queue, key, tick, text, payload, from }: NewSchedule,
+  schedule: NewSchedule,
 ): "created" | "replaced" | "same" | "stale" {
-  const row = session.statement(ONE).get(queue, key);
-  if (row !== undefined && textOf(row.text) === text && sameBytes(bytesOf(row.payload), payload)) {
-    return "same";
-  }
-  if (from !== undefined && from !== (row === undefined ? "none" : integerOf(row.tick))) return "stale";
+  const { queue, key, tick, text, payload } = schedule;
+  const fate = fateOfPut(getSchedule(session, queue, key), schedule);
+  if (fate === "same" || fate === "stale") return fate;
   session.space.checkPush(session);
   session.statement(PUT).run(queue, key, tick, text, payload);
   session.space.checkPush(session);
-  return row === undefined ? "created" : "replaced";
+  return fate;
 }
 
 /** The schedule with this key. */
@@ -60,9 +60,7 @@ export function listSchedules(
   { limit, cursor = "" }: { readonly limit: number; readonly cursor?: string | undefined },
 ): SchedulePage {
   const rows = session.statement(LIST).all(queue, cursor, limit + 1);
-  const schedules = rows.slice(0, limit).map(scheduleOf);
-  const last = schedules.at(-1);
-  return rows.length > limit && last !== undefined ? { schedules, cursor: last.key } : { schedules };
+  return schedulePage(rows.map(scheduleOf), limit);
 }
 
 /** Whether there was one. */
@@ -123,8 +121,4 @@ function scheduleOf(row: Row): Schedule {
     text: textOf(row.text),
     payload: bytesOf(row.payload),
   };
-}
-
-function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
