@@ -16,7 +16,7 @@ export interface ForeignCommits {
   every(): number;
   /** Whether others committed since the check before. */
   check(): boolean;
-  /** Whether another file than the open one stands at the path. */
+  /** Whether the last check found another file than the one before. */
   readonly replaced: boolean;
   /** When others were last seen to commit, on the monotonic clock. */
   readonly busyAt: number;
@@ -56,6 +56,10 @@ const LINGER = 1_000;
 
 interface State extends ForeignCommitsOptions {
   seen: number;
+  /** Another file stands at the path, or another call opened one since the check before. */
+  replaced: boolean;
+  /** Which opening of the file the last check saw. */
+  openedBefore: number;
   busyAt: number;
   checkedAt: number;
   /** When a notification came that may be of a commit under way, from which the checks behind it are counted. */
@@ -80,6 +84,8 @@ export function createForeignCommits(options: ForeignCommitsOptions): ForeignCom
   const state: State = {
     ...options,
     seen: options.connection.version(true),
+    replaced: false,
+    openedBefore: options.connection.opened(),
     busyAt: now,
     checkedAt: now,
     noticedAt: now,
@@ -94,7 +100,7 @@ export function createForeignCommits(options: ForeignCommitsOptions): ForeignCom
     every: () => every(state),
     check: () => check(state),
     get replaced() {
-      return state.seen < 0;
+      return state.replaced;
     },
     get busyAt() {
       return state.busyAt;
@@ -129,7 +135,11 @@ function check(state: State): boolean {
   } catch {
     // The fault that keeps the database from being read is told to the call that comes next.
   }
-  if (state.seen === seen) return false;
+  const { openedBefore } = state;
+  state.openedBefore = connection.opened();
+  // A new file may count from the number at which the old one was.
+  state.replaced = state.seen < 0 || (openedBefore > 0 && openedBefore !== state.openedBefore);
+  if (state.seen === seen && !state.replaced) return false;
   state.busyAt = now;
   state.noticedAt = now - probe;
   miss(state);

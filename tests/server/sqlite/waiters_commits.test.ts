@@ -149,6 +149,15 @@ test("the log of a file that was opened anew is watched anew", () => {
   expect([world.watched.length, world.unwatched]).toEqual([2, 1]);
 });
 
+test("a file that another call opened anew is found to be another one, though its version is the same number", () => {
+  const { foreign, world } = setup();
+  foreign.check();
+  expect([foreign.check(), foreign.replaced]).toEqual([false, false]);
+  world.opened++;
+  expect([foreign.check(), foreign.replaced]).toEqual([true, true]);
+  expect([foreign.check(), foreign.replaced]).toEqual([false, false]);
+});
+
 test("a second after no call waits any more the watching ends, and begins with the next check", async () => {
   const { foreign, runtime, world, notify } = setup();
   foreign.check();
