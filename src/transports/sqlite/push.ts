@@ -90,7 +90,7 @@ export function dueOf(
 
 /** Says of each job whether it can be stored, as if those before it were. */
 function examine(session: Session, jobs: readonly PushJob[], routes: Routes): Pushed[] {
-  const chosen = jobs.length > 1 && jobs.some(({ idWindow }) => idWindow !== undefined);
+  if (jobs.every(({ idWindow }) => idWindow === undefined)) return jobs.map(() => "stored");
   const taken = new Map<string, Set<string>>();
   return jobs.map((job) => {
     const { targets, places } = routes.get(job.queue) ?? { targets: [job.queue], places: [job.queue] };
@@ -98,12 +98,10 @@ function examine(session: Session, jobs: readonly PushJob[], routes: Routes): Pu
       job.idWindow !== undefined &&
       (isTaken(session, job, places) || targets.some((queue) => taken.get(queue)?.has(job.id)))
     ) return "duplicate";
-    if (chosen) {
-      for (const queue of targets) {
-        const ids = taken.get(queue);
-        if (ids === undefined) taken.set(queue, new Set([job.id]));
-        else ids.add(job.id);
-      }
+    for (const queue of targets) {
+      const ids = taken.get(queue);
+      if (ids === undefined) taken.set(queue, new Set([job.id]));
+      else ids.add(job.id);
     }
     return "stored";
   });

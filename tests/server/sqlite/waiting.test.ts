@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
+import type { Statement } from "../../../src/transports/sqlite/mod.ts";
 import { call, connection, job, newFile, now, open, rejection } from "./support.ts";
 
 const wait = 60_000;
@@ -105,11 +106,19 @@ test("a reserve whose wait runs out while its jobs are committed gets them", asy
   const fake = createFakeRuntime();
   let slow = 0;
   const client = {
-    exec(sql: string): void {
-      database.exec(sql);
-      if (sql === "COMMIT") slow += 1_000;
+    exec: (sql: string) => database.exec(sql),
+    prepare(sql: string): Statement {
+      const statement = database.prepare(sql);
+      return {
+        run(...values) {
+          const changes = statement.run(...values);
+          if (sql === "COMMIT") slow += 1_000;
+          return changes;
+        },
+        get: (...values) => statement.get(...values),
+        all: (...values) => statement.all(...values),
+      };
     },
-    prepare: (sql: string) => database.prepare(sql),
     close: () => database.close(),
   };
   const runtime = { ...fake, monotonic: () => fake.monotonic() + slow };
@@ -118,6 +127,7 @@ test("a reserve whose wait runs out while its jobs are committed gets them", asy
   const waiting = transport.reserve(["q"], { ...now, wait: 100 });
   await transport.push([job({ id: "1" })], call);
   expect(await waiting).toMatchObject([{ id: "1" }]);
+  expect(slow, "the commits").toBeGreaterThanOrEqual(1_000);
 });
 
 test("an abort or a close leaves nothing asleep", async () => {

@@ -45,6 +45,9 @@ export interface Place {
   readonly waiting: Wakes;
 }
 
+const BEGIN = "BEGIN IMMEDIATE";
+const COMMIT = "COMMIT";
+
 /** Carries out a group; those of the calls that it woke are added to it. Throws when nothing was done. */
 export function transact(place: Place, session: Session, group: Operation[]): void {
   begin(place, session);
@@ -68,7 +71,8 @@ function write(place: Place, session: Session, group: Operation[]): readonly (()
     return operation.run(session);
   };
   session.space.cap(session);
-  session.database.exec("BEGIN IMMEDIATE");
+  // Prepared: to compile the two for each call took a twentieth of a lone push.
+  session.statement(BEGIN).run();
   try {
     // The wait for the lock took time, and others may have committed in it.
     begin(place, session);
@@ -84,7 +88,7 @@ function write(place: Place, session: Session, group: Operation[]): readonly (()
       if (hungry[index] === true) ends[index] = run(operation);
     }
     session.flush();
-    session.database.exec("COMMIT");
+    session.statement(COMMIT).run();
     return ends;
   } catch (error) {
     rollback(session.database);
