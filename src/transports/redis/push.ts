@@ -10,6 +10,7 @@ import { partsOf } from "../../names.ts";
 import { callOf, type Context, faultIn, learn, replies } from "./context.ts";
 import type { Reply, Script } from "./client/link.ts";
 import type { Packable } from "./layout/pack.ts";
+import { type Plain, plainOf } from "./push_plain.ts";
 
 /** Jobs of one script, unless they are to be stored all or none: 1,000 take some 3 ms. */
 const MAX_JOBS = 1_000;
@@ -148,10 +149,10 @@ async function send(
 ): Promise<void> {
   const { queues, indexes } = chunk;
   const looks = queues.every((queue) => foretold.has(queue)) ? context.instance : "";
-  const plain = context.proven.has("push") && isPlain(chunk);
+  const plain = context.proven.has("push") ? plainIn(chunk, jobs) : undefined;
   try {
-    if (plain) await sendPlain(context, scripts.pushPlain, jobs, chunk, looks, call, results);
-    else await sendAny(context, scripts.push, jobs, chunk, looks, call, results);
+    if (plain === undefined) await sendAny(context, scripts.push, jobs, chunk, looks, call, results);
+    else await sendPlain(context, scripts.pushPlain, plain, chunk, looks, call, results);
     learn(context, "push");
   } catch (error) {
     learn(context, "push", error);
@@ -160,31 +161,29 @@ async function send(
   }
 }
 
-/** Whether all are of one queue that is no topic's, may run at once, and have generated ids. */
-function isPlain({ queues, lists, timed, windowed }: Chunk): boolean {
+/** The jobs where all are of one queue that is no topic's, may run at once, and have generated ids. */
+function plainIn(
+  { queues, indexes, lists, timed, windowed }: Chunk,
+  jobs: readonly PushJob[],
+): Plain | undefined {
   const [queue = "", ...others] = queues;
-  return others.length === 0 && lists.length === 1 && !timed && !windowed &&
-    partsOf(queue).topic === undefined;
+  if (others.length > 0 || lists.length > 1 || timed || windowed) return undefined;
+  return partsOf(queue).topic === undefined ? plainOf(indexes, jobs) : undefined;
 }
 
 async function sendPlain(
   context: Context,
   script: Script,
-  jobs: readonly PushJob[],
+  { flat, runs }: Plain,
   { queues: [queue = ""], indexes, bytes }: Chunk,
   looks: string,
   call: Call,
   results: Pushed[],
 ): Promise<void> {
   const { link, keys, pack, registry } = context;
-  const flat: (string | Uint8Array)[] = [];
-  for (const index of indexes) {
-    const job = jobs[index];
-    if (job !== undefined) flat.push(job.id, job.name, job.meta, job.payload);
-  }
   // A list has a price of its own, which a lone job need not pay, and copies its jobs several times.
   const apart = indexes.length === 1 || bytes / indexes.length > HEAVY;
-  const args = apart ? [looks, ...flat] : [looks, pack(flat)];
+  const args = apart ? [looks, "", ...flat] : [looks, pack(flat), ...runs];
   const answer = await link.run(script, [keys.base(queue)], args, callOf(call));
   const fault = faultIn(context, script, answer);
   if (fault !== undefined) { for (const index of indexes) results[index] = fault; }

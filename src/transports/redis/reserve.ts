@@ -103,8 +103,9 @@ function hand(
     const entry = reader.text();
     const count = (counts[n] ?? 0) + 1;
     const lost = Math.floor(count / LOST);
-    const { id, listed, name, payload, bare, meta, reset, due } = jobOf(queue, entry, reader);
-    const token = tokenOf(placeIn(entry, late), count, consumer, queue, listed ? id : "");
+    const { id, index, name, payload, bare, meta, reset, due } = jobOf(queue, entry, reader);
+    const kind = late ? "late" : index === "ranges" ? "covered" : "listed";
+    const token = tokenOf(placeIn(entry, kind), count, consumer, queue, index === "ids" ? id : "");
     if (lost > 0) back++;
     const delivery = { queue, token, id, name, payload, meta, lost, reset, due, lease };
     deliveries.push(bare ? { ...delivery, bare } : delivery);

@@ -11,8 +11,8 @@ import { callOf, type Context, faultIn, replies } from "./context.ts";
 import type { Reply, Script } from "./client/link.ts";
 import type { Packable } from "./layout/pack.ts";
 import { whenOf } from "./push.ts";
-import { VERBS } from "./scripts/settle.ts";
-import { consumerOf, createTokenReader, type Held } from "./layout/token.ts";
+import { KINDS, VERBS } from "./scripts/settle.ts";
+import { consumerOf, createTokenReader, type Held, type Kind } from "./layout/token.ts";
 
 /** Deliveries of one script: 1,000 take some 4 ms. */
 const MAX_DELIVERIES = 1_000;
@@ -28,11 +28,10 @@ function isBefore(one: Held, other: Held): boolean {
   return one.ms < other.ms || (one.ms === other.ms && one.seq < other.seq);
 }
 
-/** Deliveries of one stream of a queue, in columns. */
+/** Deliveries of one kind of a queue, in columns. */
 class Batch {
   readonly queue: string;
-  /** The stream is that of delayed jobs. */
-  readonly late: boolean;
+  readonly kind: Kind;
   /** Indexes in the call. */
   readonly indexes: number[] = [];
   readonly entries: string[] = [];
@@ -44,9 +43,9 @@ class Batch {
   /** One for each consumer. */
   readonly #ranges: Range[] = [];
 
-  constructor(queue: string, late: boolean) {
+  constructor(queue: string, kind: Kind) {
     this.queue = queue;
-    this.late = late;
+    this.kind = kind;
   }
 
   add(index: number, held: Held): number {
@@ -133,19 +132,19 @@ function groupsOf<B extends Batch>({ link }: Context, batches: readonly B[]): re
   return groups;
 }
 
-/** The batch that a delivery goes into: the last of its stream, while there is room in it. */
+/** The batch that a delivery goes into: the last of its kind, while there is room in it. */
 function batchOf<B extends Batch>(
   batches: B[],
   open: Map<string, B>,
   queue: string,
-  late: boolean,
+  kind: Kind,
   make: () => B,
 ): B {
-  const stream = late ? `${queue}\n` : queue;
-  let batch = open.get(stream);
+  const key = kind === "listed" ? queue : `${queue}\n${kind}`;
+  let batch = open.get(key);
   if (batch === undefined || batch.indexes.length >= MAX_DELIVERIES) {
     batch = make();
-    open.set(stream, batch);
+    open.set(key, batch);
     batches.push(batch);
   }
   return batch;
@@ -179,7 +178,7 @@ export async function settleAll(
       results[index] = "stale";
       continue;
     }
-    const batch = batchOf(batches, open, queue, held.late, () => new Endings(queue, held.late));
+    const batch = batchOf(batches, open, queue, held.kind, () => new Endings(queue, held.kind));
     batch.add(index, held);
     batch.verbs.push(VERBS[settlement.to]);
     batch.extras.push(extraOf(settlement));
@@ -202,7 +201,8 @@ function createRepeats(settlements: readonly Settlement[]): (index: number, held
     if (settlement === undefined) return false;
     if (seen === undefined) {
       const ascends = last === undefined ||
-        (settlement.queue === queue && held.late === last.late && isBefore(last, held));
+        (settlement.queue === queue && (held.kind === "late") === (last.kind === "late") &&
+          isBefore(last, held));
       last = held;
       queue = settlement.queue;
       if (ascends) return false;
@@ -230,10 +230,10 @@ function endings(batch: Endings, key: number): Packable {
     entries,
     uniform(counts),
     uniform(owners),
-    ids,
+    batch.kind === "covered" ? 0 : ids,
     done ? 0 : verbs,
     done ? 0 : extras,
-    batch.late ? 1 : 0,
+    KINDS[batch.kind],
   ];
 }
 
@@ -288,7 +288,7 @@ export async function extendAll(
       results[index] = { state: "stale" };
       continue;
     }
-    const batch = batchOf(batches, open, lease.queue, held.late, () => new Moves(lease.queue, held.late));
+    const batch = batchOf(batches, open, lease.queue, held.kind, () => new Moves(lease.queue, held.kind));
     const number = batch.add(index, held);
     const ms = Math.max(1, Math.ceil(lease.ms));
     const { consumer, idle } = placeFor(held, ms);
@@ -324,6 +324,6 @@ function moves(batch: Moves, key: number): Packable {
     uniform(batch.counts),
     uniform(batch.owners),
     list,
-    batch.late ? 1 : 0,
+    KINDS[batch.kind],
   ];
 }

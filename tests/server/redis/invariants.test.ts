@@ -39,11 +39,15 @@ async function agree(): Promise<void> {
   const taken = (await pendingOf("delayed")).filter(([, consumer]) => consumer !== "free");
   expect([...due.map(entryOf), ...taken.map(([entry]) => entry)].sort()).toEqual([...delayed.keys()].sort());
   const places = await hashOf("ids");
-  expect(places.length).toBe(waiting.size + delayed.size);
+  const covered = [...waiting.values()].flatMap((fields) => fields["relevo~"]?.split("\n")[1] ?? []);
+  expect(places.length + covered.length).toBe(waiting.size + delayed.size);
+  expect(Number(await send("GET", `${BASE}covered`) ?? 0)).toBe(covered.length);
   for (const [id, place] of places) {
     const entry = place.startsWith("d") ? delayed.get(entryOf(place.slice(1))) : waiting.get(place);
-    expect(entry?.id).toBe(id);
+    expect(entry?.["relevo"]?.split("\n")[1]).toBe(id);
   }
+  const found = await open().get("q", covered, call);
+  expect(found.map((entry) => entry?.id)).toEqual(covered);
   const pending = await pendingOf("waiting");
   expect(pending.filter(([entry]) => !waiting.has(entry))).toEqual([]);
   const dead = { f: await entriesOf("failed"), t: await entriesOf("timeout") };
@@ -77,6 +81,11 @@ for (const seed of [1, 2, 3]) {
           });
         }),
         { ...call, atomic: random() < 0.2 },
+      );
+    const pushPlain = (transport: Transport): Promise<unknown> =>
+      transport.push(
+        Array.from({ length: 1 + Math.floor(random() * 25) }, () => job(String(made++).padStart(26, "0"))),
+        call,
       );
     const ending = (named: { queue: string; token: string }): Settlement =>
       pick<Settlement>([
@@ -117,7 +126,8 @@ for (const seed of [1, 2, 3]) {
         (pick([
           push,
           push,
-          push,
+          pushPlain,
+          pushPlain,
           reserve,
           reserve,
           reserve,

@@ -6,12 +6,13 @@
 
 import { NUMBERED, partsOf } from "../../../names.ts";
 import type { Reader } from "./pack.ts";
+import { COVERED_HEAD, HEAD } from "../scripts/lua.ts";
 
 /** A job as its entry has it. */
 export interface Stored {
   readonly id: string;
-  /** Its id is in the index, unless a program removed it; not so for entries of other programs. */
-  readonly listed: boolean;
+  /** Which key has its id, unless a program removed it; none has those of other programs. */
+  readonly index: "ids" | "ranges" | undefined;
   readonly name: string;
   /** A window into the server's answer. */
   readonly payload: Uint8Array;
@@ -29,8 +30,19 @@ export interface Stored {
 
 const NOTHING: Uint8Array = new Uint8Array();
 
-/** The fields that we know; scripts write them in this order. */
-const FIELDS = ["id", "name", "meta", "payload", "due", "reset", "lost", "time"];
+/** The fields that we know, those of most entries first. */
+const FIELDS = [
+  COVERED_HEAD,
+  "payload",
+  HEAD,
+  "due",
+  "reset",
+  "id",
+  "name",
+  "meta",
+  "lost",
+  "time",
+];
 
 /** Reads the fields of an entry and their values. */
 export function jobOf(queue: string, entry: string, reader: Reader): Stored {
@@ -42,34 +54,43 @@ export function jobOf(queue: string, entry: string, reader: Reader): Stored {
   let lost = 0;
   let time = NaN;
   let reset = false;
-  let listed = false;
+  let index: Stored["index"];
   let bare = true;
   for (let left = reader.length(); left > 1; left -= 2) {
-    switch (reader.word(FIELDS)) {
+    const field = reader.word(FIELDS);
+    switch (field) {
       case 0:
-        id = reader.text();
+      case 2: {
+        const head = reader.head();
+        if (head === undefined) break;
+        ({ name, id, meta } = head);
+        index = field === 0 ? "ranges" : "ids";
         break;
+      }
       case 1:
-        name = reader.repeated();
-        break;
-      case 2:
-        meta = reader.text();
-        listed = id !== "";
-        break;
-      case 3:
         payload = reader.payload();
         bare = false;
         break;
-      case 4:
+      case 3:
         due = instantIn(reader.text());
         break;
-      case 5:
+      case 4:
         reset = reader.bytes().length > 0;
         break;
+      case 5:
+        id = reader.text();
+        break;
       case 6:
-        lost = Number(reader.text()) || 0;
+        name = reader.repeated();
         break;
       case 7:
+        meta = reader.text();
+        if (id !== "") index = "ids";
+        break;
+      case 8:
+        lost = Number(reader.text()) || 0;
+        break;
+      case 9:
         time = instantIn(reader.text());
         break;
       default:
@@ -79,7 +100,7 @@ export function jobOf(queue: string, entry: string, reader: Reader): Stored {
   const added = Number(entry.slice(0, entry.indexOf("-")));
   return {
     id: id === "" ? NUMBERED + entry : id,
-    listed,
+    index,
     name: name === "" ? partsOf(queue).topic ?? queue : name,
     payload,
     bare,

@@ -18,8 +18,12 @@ export interface Parts {
   readonly timeout: string;
   /** Sorted set: delayed jobs by due time. */
   readonly due: string;
-  /** Hash: the entry of each live job by its id. */
+  /** Hash: the entry of each live job by its id, but for those of `ranges`. */
   readonly ids: string;
+  /** Sorted set: first and last id and entry of jobs that were added at once, with generated ids that ascend. */
+  readonly ranges: string;
+  /** Text: how many live jobs `ranges` covers. */
+  readonly covered: string;
   /** Sorted set: callers' ids by the end of their windows. */
   readonly windows: string;
   /** Hash: the entries of dead jobs by their id. */
@@ -50,6 +54,8 @@ export const PARTS: Parts = {
   timeout: "timeout",
   due: "due",
   ids: "ids",
+  ranges: "ranges",
+  covered: "covered",
   windows: "windows",
   dead: "dead",
   next: "next",

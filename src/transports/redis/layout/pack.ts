@@ -23,6 +23,7 @@ const SHORT = 0xffff / 3;
 /** The longest text whose units are written one by one. */
 const BRIEF = 48;
 
+const LINE_END = 10;
 const NIL = 0xc0;
 const FALSE = 0xc2;
 const FLOAT32 = 0xca;
@@ -185,7 +186,24 @@ export class Reader {
   /** The same text as last time costs no new one. */
   repeated(): string {
     const length = this.#head();
+    return this.#repeatedAt(this.#pass(length), length);
+  }
+
+  /** A text of three lines, the third of which may have more; undefined for one of fewer. */
+  head(): { readonly name: string; readonly id: string; readonly meta: string } | undefined {
+    const length = this.#head();
     const start = this.#pass(length);
+    const end = start + length;
+    const memory = this.#memory;
+    const first = memory.indexOf(LINE_END, start);
+    const second = first < 0 ? -1 : memory.indexOf(LINE_END, first + 1);
+    if (second < 0 || second >= end) return undefined;
+    const name = this.#repeatedAt(start, first - start);
+    const id = memory.toString("utf8", first + 1, second);
+    return { name, id, meta: second + 1 === end ? "" : memory.toString("utf8", second + 1, end) };
+  }
+
+  #repeatedAt(start: number, length: number): string {
     if (this.#text === "" || !this.#isLast(start, length)) {
       this.#text = this.#memory.toString("utf8", start, start + length);
       this.#start = start;

@@ -4,6 +4,12 @@
  * @module
  */
 
+/**
+ * Where the entry and the id of a delivery are: in the waiting stream and in the index of ids or none; in the stream of
+ * delayed jobs; in the waiting stream and covered by a range of ids.
+ */
+export type Kind = "listed" | "late" | "covered";
+
 /** A delivery, as its token says. */
 export interface Held {
   /** Its entry in the stream. */
@@ -11,8 +17,7 @@ export interface Held {
   /** The two parts of its number, which only sort: they may have more digits than are exact. */
   readonly ms: number;
   readonly seq: number;
-  /** The stream is that of delayed jobs, not that of waiting ones. */
-  readonly late: boolean;
+  readonly kind: Kind;
   /** The count of its entry's deliveries, this one included. */
   readonly count: number;
   /** The consumer that it was handed to; see {@linkcode consumerOf}. */
@@ -34,12 +39,19 @@ export function consumerOf(instance: string, lease: number): string {
   return `${instance}.${lease}${UNIT}`;
 }
 
-/** The letter before the number of an entry of the stream of delayed jobs. */
+/** The letters before the number of an entry of another kind than `listed`. */
 const LATE = "d";
+const COVERED = "r";
 
 /** Writes an entry's number for a token. */
-export function placeIn(entry: string, late: boolean): string {
-  return late ? LATE + entry : entry;
+export function placeIn(entry: string, kind: Kind): string {
+  if (kind === "listed") return entry;
+  return kind === "late" ? LATE + entry : COVERED + entry;
+}
+
+function kindIn(token: string): Kind {
+  if (token.startsWith(LATE)) return "late";
+  return token.startsWith(COVERED) ? "covered" : "listed";
 }
 
 /** Writes a token; neither entries nor consumers have spaces in them, and a queue's name has no line end. */
@@ -65,15 +77,15 @@ export function createTokenReader(): TokenReader {
       if (known === undefined) return undefined;
       middle = token.slice(first, known.end);
     }
-    const late = token.startsWith(LATE);
-    const start = late ? LATE.length : 0;
+    const kind = kindIn(token);
+    const start = kind === "listed" ? 0 : 1;
     const dash = token.indexOf("-", start);
     const ms = numberIn(token, start, dash, ENTRY);
     const seq = numberIn(token, dash + 1, first, ENTRY);
     if (ms < 0 || seq < 0) return undefined;
     const { count, consumer, lease } = known;
     const id = token.slice(first + middle.length);
-    return { entry: token.slice(start, first), ms, seq, late, count, consumer, lease, id };
+    return { entry: token.slice(start, first), ms, seq, kind, count, consumer, lease, id };
   };
 }
 

@@ -103,10 +103,18 @@ export function removeScript(naming: Naming): Script {
 }
 
 const REMOVE = `
-local function erase(key, entries, ids)
+-- Ids are of entries that no range covers.
+local function erase(key, entries, ids, covered)
   each('XACK', key, entries, GROUP)
   changed = changed + each('XDEL', key, entries)
   each('HDEL', base .. IDS, ids)
+  if #entries > 0 then uncover(base, covered or 0) end
+end
+
+local function note(ids, id, isCovered, covered)
+  if isCovered then return covered + 1 end
+  ids[#ids + 1] = id
+  return covered
 end
 
 local function undo(places, ids)
@@ -122,7 +130,7 @@ local function channelOf(place)
 end
 
 local function removeIds()
-  local entries, places, held, put_off = {}, {}, {}, {}
+  local entries, places, held, put_off, covered = {}, {}, {}, {}, 0
   for _, id in ipairs(chosen) do
     local entry, place = findAny(base, id)
     if place then
@@ -132,24 +140,24 @@ local function removeIds()
       end
     elseif entry and stateOf(pendingOf(stream, entry[1]), now) == channel then
       entries[#entries + 1] = entry[1]
-      held[#held + 1] = id
+      covered = note(held, id, read(entry, queue).covered, covered)
     end
   end
-  erase(stream, entries, held)
+  erase(stream, entries, held, covered)
   undo(places, put_off)
 end
 
 local function removeWaiting()
-  local entries, ids = {}, {}
+  local entries, ids, covered = {}, {}, 0
   local stopped = scan('XRANGE', stream, place == '' and '-' or '(' .. place, last[1], function(entry, row)
     local job = read(entry, queue)
     if stateOf(row, now) == ${CHANNEL.waiting} and fits(job) then
       entries[#entries + 1] = entry[1]
-      ids[#ids + 1] = job.id
+      covered = note(ids, job.id, job.covered, covered)
     end
     return #entries >= ${PAGE}
   end)
-  erase(stream, entries, ids)
+  erase(stream, entries, ids, covered)
   if stopped then return { 's', stopped, '0' } end
   return { 'b', '', '0' }
 end
@@ -185,7 +193,7 @@ local function removeHeld(key, consumer)
   if consumer then rows = redis.pcall('XPENDING', key, GROUP, from, '+', ${PAGE}, consumer)
   else rows = redis.pcall('XPENDING', key, GROUP, from, key == stream and last[1] or '+', ${PAGE}) end
   if rows.err then return nil end
-  local entries, ids, bytes = {}, {}, 0
+  local entries, ids, bytes, covered = {}, {}, 0, 0
   for _, row in ipairs(rows) do
     if bytes > ${BYTES} then break end
     place = row[1]
@@ -195,11 +203,11 @@ local function removeHeld(key, consumer)
       bytes = bytes + (job and #job.payload or 0)
       if job and fits(job) then
         entries[#entries + 1] = row[1]
-        ids[#ids + 1] = job.id
+        covered = note(ids, job.id, job.covered, covered)
       end
     end
   end
-  erase(key, entries, ids)
+  erase(key, entries, ids, covered)
   if #rows < ${PAGE} and bytes <= ${BYTES} then return nil end
   return place
 end

@@ -2,8 +2,8 @@
  * Ends of leases moved. A lease is its consumer's, less the time for which the entry is idle already; one that is
  * longer needs another consumer of the same instance.
  *
- * KEYS: bases of queues. ARGV: one list of batches, each of one queue, and of one of its streams as in `settle.ts`:
- * `{key, consumers, ranges, entries, counts, owners, moves, late}`, a move `{consumer, idle, ms, numbers}`.
+ * KEYS: bases of queues. ARGV: one list of batches, each of one queue, and of one kind as in `settle.ts`:
+ * `{key, consumers, ranges, entries, counts, owners, moves, kind}`, a move `{consumer, idle, ms, numbers}`.
  * Answers for each batch the numbers of those that were stale, or why its queue cannot be used.
  *
  * @module
@@ -12,7 +12,7 @@
 import type { Naming } from "../layout/keys.ts";
 import type { Script } from "../client/link.ts";
 import { PROBE, script } from "./lua.ts";
-import { FENCE } from "./settle.ts";
+import { FENCE, KINDS } from "./settle.ts";
 
 /** Makes the script. */
 export function extendScript(naming: Naming): Script {
@@ -36,7 +36,7 @@ end
 
 local function extend(batch)
   local base = KEYS[batch[1]]
-  local stream = base .. (batch[8] == 1 and DELAYED or WAITING)
+  local stream = base .. (batch[8] == ${KINDS.late} and DELAYED or WAITING)
   local entries = batch[4]
   local holds = current(stream, batch[2], batch[3], entries, batch[5], batch[6])
   local stale = {}

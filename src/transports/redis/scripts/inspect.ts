@@ -72,12 +72,13 @@ local function scan(verb, stream, from, to, visit)
 end
 
 -- As find, and where that finds nothing among the first entries of other programs, whose own ids no index has; they are
--- there where the streams have more entries than the index.
+-- there where the streams have more entries than are indexed.
 local function findAny(base, id)
   local entry, place = find(base, id)
   if entry then return entry, place end
   local stream = base .. WAITING
-  if call('XLEN', stream) + call('XLEN', base .. DELAYED) <= call('HLEN', base .. IDS) then return nil end
+  local indexed = call('HLEN', base .. IDS) + tonumber(call('GET', base .. COVERED) or 0)
+  if call('XLEN', stream) + call('XLEN', base .. DELAYED) <= indexed then return nil end
   local found
   scan('XRANGE', stream, '-', '+', function(each)
     if read(each, '').id == id then found = each end

@@ -6,6 +6,7 @@
 
 import type { Naming, Parts } from "../layout/keys.ts";
 import type { Script } from "../client/link.ts";
+import { RANGES } from "./ranges.ts";
 
 /** A right of a script that others do not have. */
 export type Flag = "allow-oom" | "no-writes";
@@ -18,6 +19,11 @@ export const BACK = "back";
 export const LOST = 1_000_000;
 /** Milliseconds of lease that are granted to consumers of others, whose names do not say it. */
 export const FOREIGN_LEASE = 30_000;
+
+/** The field of an entry with name, id and metadata, a line each, of a job that `ids` has. */
+export const HEAD = "relevo";
+/** The same of a job that `ranges` covers. */
+export const COVERED_HEAD = "relevo~";
 
 /** Makes a script of words and a body, which is the last source. */
 export function script(
@@ -38,14 +44,19 @@ export function script(
  */
 function wordsFor(body: string, words: string): readonly string[] {
   const needed: string[] = [];
-  let users = body;
+  let users = withoutComments(body);
   for (const word of words.split(/\n\s*\n/).reverse()) {
     const [, name = ""] = /^local (?:function )?(\w+)/m.exec(word) ?? [];
     if (!new RegExp(`\\b${name}\\b`).test(users)) continue;
     needed.unshift(word);
-    users += `\n${word}`;
+    users += `\n${withoutComments(word)}`;
   }
   return needed;
+}
+
+/** Lua without its comments, which use the same words. */
+function withoutComments(source: string): string {
+  return source.replace(/--.*$/gm, "");
 }
 
 /** Every script of a transport is made with its names in it, which cost no arguments then. */
@@ -165,6 +176,12 @@ local function read(entry, queue)
   local job = {}
   local fields = entry[2]
   for n = 1, #fields, 2 do job[fields[n]] = fields[n + 1] end
+  local head = job['${HEAD}'] or job['${COVERED_HEAD}']
+  local name, id, meta = string.match(head or '', '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
+  if name then
+    job.id, job.name, job.meta = id, name, meta
+    job.covered = not job['${HEAD}']
+  end
   if not job.id or job.id == '' then job.id = '#' .. entry[1] end
   if not job.name or job.name == '' then job.name = queue end
   job.meta = job.meta or ''
@@ -176,22 +193,22 @@ local function read(entry, queue)
 end
 
 local function store(key, id, name, meta, payload, due, reset)
-  if not payload then
-    local fields = due and { 'due', text(due) } or {}
-    if reset then
-      fields[#fields + 1] = 'reset'
-      fields[#fields + 1] = '1'
-    end
-    return call('XADD', key, '*', 'id', id, 'name', name, 'meta', meta, unpack(fields))
+  local fields = { '${HEAD}', name .. '\\n' .. id .. '\\n' .. meta }
+  -- A name or an id of another program's may have a line end.
+  if string.find(name, '\\n', 1, true) or string.find(id, '\\n', 1, true) then
+    fields = { 'id', id, 'name', name, 'meta', meta }
   end
-  if reset then
-    return call('XADD', key, '*', 'id', id, 'name', name, 'meta', meta, 'payload', payload,
-      'due', text(due), 'reset', '1')
+  local size = #fields
+  if payload then
+    fields[size + 1], fields[size + 2] = 'payload', payload
+    size = size + 2
   end
   if due then
-    return call('XADD', key, '*', 'id', id, 'name', name, 'meta', meta, 'payload', payload, 'due', text(due))
+    fields[size + 1], fields[size + 2] = 'due', text(due)
+    size = size + 2
   end
-  return call('XADD', key, '*', 'id', id, 'name', name, 'meta', meta, 'payload', payload)
+  if reset then fields[size + 1], fields[size + 2] = 'reset', '1' end
+  return call('XADD', key, '*', unpack(fields))
 end
 
 local function member(entry)
@@ -248,6 +265,7 @@ local function begin(base)
   return true
 end
 
+${RANGES}
 local function find(base, id)
   local place = call('HGET', base .. IDS, id)
   if place and string.sub(place, 1, 1) == 'd' then
@@ -261,6 +279,6 @@ local function find(base, id)
     local entry = not entries.err and entries[1]
     if entry and read(entry, '').id == id then return entry end
   end
-  return nil
+  return findCovered(base, id)
 end
 `;

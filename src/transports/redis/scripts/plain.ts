@@ -1,22 +1,70 @@
 /**
  * Plain jobs in: all of one queue that is no topic's, to run at once, with generated ids, as most jobs are. It stores
- * them as `push.ts` does, without the words and tables that only other jobs need.
+ * them as `push.ts` does, without the words and tables that only other jobs need. A run of jobs whose ids ascend is one
+ * member of `ranges`, and none of them is in `ids`.
  *
- * KEYS: the base of the queue. ARGV: the instance that polls for them anyway, or nothing; then either one list of jobs
- * `id, name, meta, payload`, or the same four of each job as arguments of their own. Answers whether the queue is new,
- * or why it cannot be used.
+ * KEYS: the base of the queue. ARGV: the instance that polls for them anyway, or nothing; then an empty text, and head
+ * and payload of each job as arguments of their own; or one list of these, and of each run how many jobs it has, its
+ * first and its last id, or two empty texts where `ids` is to have them. Answers whether the queue is new, or why it
+ * cannot be used.
  *
  * @module
  */
 
 import type { Naming } from "../layout/keys.ts";
 import type { Script } from "../client/link.ts";
-import { PROBE, script } from "./lua.ts";
+import { COVERED_HEAD, HEAD, PROBE, script } from "./lua.ts";
+
+/** Ranges of which it is seen, with each run, whether all of their jobs are gone. */
+const SWEPT = 2;
+/** Ranges that are left alone while there are no more. */
+const KEPT = 8;
 
 /** Makes the script. */
 export function plainScript(naming: Naming): Script {
-  return script(naming, "push", [], PROBE, BODY);
+  return script(naming, "push", [], PROBE, WORDS, BODY);
 }
+
+const WORDS = `
+-- Of any two ranges those whose jobs are gone: with each run, so that as many of the others stay at most.
+local function sweepRanges(ranges, stream, place, size)
+  if size <= ${KEPT} then return end
+  local at = millis(place) % size
+  for _, range in ipairs(call('ZRANGE', ranges, at, at + ${SWEPT} - 1)) do
+    local from, to = string.match(range, '(%S+) (%S+)$')
+    if #call('XRANGE', stream, from, to, 'COUNT', 1) == 0 then call('ZREM', ranges, range) end
+  end
+end
+
+-- Adds jobs of a list up to a position, and the run as one range.
+local function addRun(base, jobs, n, to, first, last)
+  local stream, from, place = base .. WAITING, nil, nil
+  for n = n, to, 2 do
+    place = call('XADD', stream, '*', '${COVERED_HEAD}', jobs[n], 'payload', jobs[n + 1])
+    from = from or place
+  end
+  local ranges = base .. RANGES
+  call('ZADD', ranges, 0, first .. ' ' .. last .. ' ' .. from .. ' ' .. place)
+  sweepRanges(ranges, stream, place, call('ZCARD', ranges))
+end
+
+-- Adds runs of a list; answers how many jobs there are.
+local function addRuns(base, jobs, add)
+  local n, covered = 1, 0
+  for run = 3, #ARGV, 3 do
+    local size = tonumber(ARGV[run])
+    local to = n + 2 * size - 2
+    if ARGV[run + 1] == '' then
+      for each = n, to, 2 do add(jobs[each], jobs[each + 1]) end
+    else
+      addRun(base, jobs, n, to, ARGV[run + 1], ARGV[run + 2])
+      covered = covered + size
+    end
+    n = to + 2
+  end
+  return covered
+end
+`;
 
 const BODY = `
 local base = KEYS[1]
@@ -26,21 +74,34 @@ local length, index, waiting = redis.pcall('XLEN', stream), redis.pcall('HLEN', 
 if type(length) == 'table' then return why(length) end
 if type(index) == 'table' then return why(index) end
 if type(waiting) == 'table' then return why(waiting) end
+local jobs, count = {}, 1
+if ARGV[2] ~= '' then
+  jobs = cmsgpack.unpack(ARGV[2])
+  count = #jobs / 2
+  for _, size in ipairs({ redis.pcall('ZCARD', base .. RANGES), redis.pcall('STRLEN', base .. COVERED) }) do
+    if type(size) == 'table' then return why(size) end
+  end
+end
 local fresh = length == 0 and begin(base)
-local jobs, first = ARGV, 2
-if #ARGV == 2 then jobs, first = cmsgpack.unpack(ARGV[2]), 1 end
-local count = (#jobs - first + 1) / 4
-if count == 1 then
-  local place = call('XADD', stream, '*', 'id', jobs[first], 'name', jobs[first + 1], 'meta', jobs[first + 2],
-    'payload', jobs[first + 3])
-  call('HSET', ids, jobs[first], place)
+if count == 1 and ARGV[2] == '' and #ARGV == 4 then
+  local place = call('XADD', stream, '*', '${HEAD}', ARGV[3], 'payload', ARGV[4])
+  call('HSET', ids, string.match(ARGV[3], '\\n([^\\n]*)'), place)
 else
   local places, size = {}, 0
-  for n = first, #jobs, 4 do
-    places[size + 1] = jobs[n]
-    places[size + 2] = call('XADD', stream, '*', 'id', jobs[n], 'name', jobs[n + 1], 'meta', jobs[n + 2],
-      'payload', jobs[n + 3])
+  local function add(head, payload)
+    places[size + 1] = string.match(head, '\\n([^\\n]*)')
+    places[size + 2] = call('XADD', stream, '*', '${HEAD}', head, 'payload', payload)
     size = size + 2
+  end
+  if ARGV[2] == '' then
+    count = (#ARGV - 2) / 2
+    for n = 3, #ARGV, 2 do add(ARGV[n], ARGV[n + 1]) end
+  else
+    local covered = addRuns(base, jobs, add)
+    if covered > 0 then
+      local before = length > 0 and tonumber(call('GET', base .. COVERED) or 0) or 0
+      call('SET', base .. COVERED, text(before + covered))
+    end
   end
   each('HSET', ids, places)
 end

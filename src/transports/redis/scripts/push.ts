@@ -114,8 +114,7 @@ local function addPlain(jobs)
     if only then
       count = only.count
       places[count + 1] = id
-      places[count + 2] = call('XADD', stream, '*', 'id', id, 'name', jobs[n + 2], 'meta', jobs[n + 3],
-        'payload', jobs[n + 4])
+      places[count + 2] = store(stream, id, jobs[n + 2], jobs[n + 3], jobs[n + 4])
       only.count = count + 2
       only.ready = only.ready + 1
     else

@@ -72,12 +72,12 @@ local function hand(key, counts, entries, late)
   taken = taken + #entries
   for n = 1, #entries do
     local fields = entries[n][2]
-    if fields[7] == 'payload' then
-      local size = #fields[8]
-      bytes = bytes + 64 + #fields[6] + size
+    if fields[3] == 'payload' then
+      local size = #fields[4]
+      bytes = bytes + 64 + #fields[2] + size
       if size > ${HEAVY} and #heavy < ${MAX_HEAVY} then
-        heavy[#heavy + 1] = fields[8]
-        fields[8] = #heavy
+        heavy[#heavy + 1] = fields[4]
+        fields[4] = #heavy
       end
     else
       -- Other programs write their fields in whatever order.

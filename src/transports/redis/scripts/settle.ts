@@ -2,9 +2,10 @@
  * Deliveries settled. A delivery is the current one while its entry is pending with its count of deliveries and with
  * its instance.
  *
- * KEYS: bases of queues. ARGV: one list of batches, each of one queue, and of one of its streams (late: 1 for that of
- * delayed jobs, else 0): `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras, late}`. Counts
- * and owners may be one number for all.
+ * KEYS: bases of queues. ARGV: one list of batches, each of one queue, and of one kind (1 for entries of the stream of
+ * delayed jobs, 2 for entries of the other whose ids `ranges` covers, else 0):
+ * `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras, kind}`. Counts and owners may be one
+ * number for all; ids are 0 where `ranges` covers them.
  * Answers for each batch the numbers of those that were stale, or why its queue cannot be used.
  *
  * @module
@@ -16,6 +17,9 @@ import { BACK, FREE, LOST, PROBE, script } from "./lua.ts";
 
 /** The ways to settle a delivery, as numbers. */
 export const VERBS = { done: 0, release: 1, again: 2, failed: 3, timeout: 4 } as const;
+
+/** Where the entry and the id of a delivery are, as numbers. */
+export const KINDS = { listed: 0, late: 1, covered: 2 } as const;
 
 /**
  * Tells current deliveries: all of a consumer's in one query, and one by one those that it did not show. A query that
@@ -143,7 +147,7 @@ end
 
 local function settle(batch)
   local base, queue = KEYS[batch[1]], batch[2]
-  local late = batch[11] == 1
+  local late, covered = batch[11] == ${KINDS.late}, batch[11] == ${KINDS.covered}
   local stream = base .. (late and DELAYED or WAITING)
   local entries, counts, ids, verbs = batch[5], batch[6], batch[8], batch[9]
   local holds = current(stream, batch[3], batch[4], entries, counts, batch[7])
@@ -155,10 +159,15 @@ local function settle(batch)
     call('STRLEN', base .. NEXT)
   end
   call('HLEN', base .. IDS)
+  if covered then
+    call('ZCARD', base .. RANGES)
+    call('STRLEN', base .. COVERED)
+  end
   local stale, gone, freed, released, back, moved = {}, {}, {}, {}, {}, {}
   local ready, earliest = 0, nil
   if holds == ALL and verbs == 0 then
-    gone, freed, entries = entries, ids, {}
+    gone, entries = entries, {}
+    if not covered then freed = ids end
   end
   for n, entry in ipairs(entries) do
     local verb = verbs == 0 and 0 or verbs[n]
@@ -166,7 +175,7 @@ local function settle(batch)
       stale[#stale + 1] = n
     elseif verb == ${VERBS.done} then
       gone[#gone + 1] = entry
-      freed[#freed + 1] = ids[n]
+      if not covered then freed[#freed + 1] = ids[n] end
     elseif verb == ${VERBS.release} then
       if counts[n] < ${LOST} then released[#released + 1] = entry else back[#back + 1] = entry end
       ready = ready + 1
@@ -175,7 +184,7 @@ local function settle(batch)
       gone[#gone + 1] = entry
       if not kept then
         stale[#stale + 1] = n
-        freed[#freed + 1] = ids[n]
+        if not covered then freed[#freed + 1] = ids[n] end
       elseif verb == ${VERBS.again} then
         local job = read(kept, queue)
         local place, due = again(base, job, batch[10][n])
@@ -186,13 +195,14 @@ local function settle(batch)
       else
         local job = read(kept, queue)
         bury(base, verb, job, entry, counts[n], batch[10][n])
-        freed[#freed + 1] = job.id
+        if not covered then freed[#freed + 1] = job.id end
       end
     end
   end
   each('XACK', stream, gone, GROUP)
   local whole = each('XDEL', stream, gone) == #gone
   free(base, freed, gone, whole, late)
+  if not late and #gone > 0 then uncover(base, covered and #gone or 0) end
   each('HSET', base .. IDS, moved)
   park(stream, '${FREE}', released)
   if late then putBack(base, stream, released) end
