@@ -29,8 +29,8 @@ import type { Connection } from "./client/connection.ts";
 import { MAX_BYTES, MAX_ITEMS } from "./context.ts";
 import { dangersOf, settingOf } from "./diagnose_settings.ts";
 import { createLink } from "./client/links.ts";
-import { createModel } from "./model.ts";
-import { type RedisClient, type RedisKeys, type RedisOptions, settingsOf } from "./options.ts";
+import { createModel, type Model } from "./model.ts";
+import { type RedisClient, type RedisKeys, type RedisOptions, type Settings, settingsOf } from "./options.ts";
 import { createWaiting, typed } from "./waiters.ts";
 
 export type { Parts } from "./layout/keys.ts";
@@ -81,24 +81,8 @@ const FAREWELL = 1_000;
  */
 export function redis(options: RedisOptions = {}): Transport {
   const settings = settingsOf(options);
-  const { name, runtime, prefix, parts, group, check, warn } = settings;
-  let told = false;
-
-  function opened(connection: Connection): void {
-    if (told) return;
-    told = true;
-    dangersOf(connection.facts, (setting) => settingOf(connection, setting)).then((found) => {
-      // A setting that is not known is not warned of, nor one that would be a danger only with other settings.
-      const dangers = found.filter(({ check, severity }) =>
-        severity === "danger" || (severity === "warning" && check !== "eviction")
-      ).map(({ says }) => `${says}.`);
-      if (dangers.length > 0) warn(`Jobs in ${name} may be lost. ${dangers.join(" ")}`);
-    }).catch(() => {
-      // A function that is told must not bring down the rest.
-    });
-  }
-
-  const link = createLink(settings, opened);
+  const { name, runtime, prefix, parts, group, check } = settings;
+  const link = createLink(settings, dangersTold(settings));
   // No dot, as a dot in a consumer's name is followed by its lease.
   const instance = `${hostname().replace(/[^\w-]/g, "_")}-${runtime.id()}`;
   const model = createModel({ name, instance, runtime, link, prefix, parts, group });
@@ -108,16 +92,10 @@ export function redis(options: RedisOptions = {}): Transport {
     link,
     looks: model,
     check,
-    giveBack: (deliveries) => giveBack(deliveries),
+    giveBack: (deliveries) => giveBack(model, deliveries),
   });
   const answering = createAnswering(name);
   let closing: Promise<void> | undefined;
-
-  /** A delivery that cannot be given back comes back when its lease ends. */
-  async function giveBack(deliveries: readonly Delivery[]): Promise<void> {
-    const releases = deliveries.map(({ queue, token }) => ({ queue, token, to: "release" as const }));
-    await model.settle(releases, { deadline: PATIENCE }).catch(() => undefined);
-  }
 
   /** An outcome that a lost connection leaves open is told as such only where it matters. */
   const answer: Around = (action, call, work) =>
@@ -162,4 +140,28 @@ export function redis(options: RedisOptions = {}): Transport {
         }),
     },
   ));
+}
+
+/** Tells the dangers of the first server that is reached, once. */
+function dangersTold({ name, warn }: Settings): (connection: Connection) => void {
+  let told = false;
+  return (connection) => {
+    if (told) return;
+    told = true;
+    dangersOf(connection.facts, (setting) => settingOf(connection, setting)).then((found) => {
+      // A setting that is not known is not warned of, nor one that would be a danger only with other settings.
+      const dangers = found.filter(({ check, severity }) =>
+        severity === "danger" || (severity === "warning" && check !== "eviction")
+      ).map(({ says }) => `${says}.`);
+      if (dangers.length > 0) warn(`Jobs in ${name} may be lost. ${dangers.join(" ")}`);
+    }).catch(() => {
+      // A function that is told must not bring down the rest.
+    });
+  };
+}
+
+/** A delivery that cannot be given back comes back when its lease ends. */
+async function giveBack(model: Model, deliveries: readonly Delivery[]): Promise<void> {
+  const releases = deliveries.map(({ queue, token }) => ({ queue, token, to: "release" as const }));
+  await model.settle(releases, { deadline: PATIENCE }).catch(() => undefined);
 }

@@ -7,7 +7,7 @@
 import type { Call, PushJob } from "../../jobs/exchange.ts";
 import type { Schedule, Schedules } from "../../contract/recurring.ts";
 import { callOf, type Context, replies } from "./context.ts";
-import type { Argument, Reply } from "./client/link.ts";
+import type { Argument, Reply, Script } from "./client/link.ts";
 import { faultsIn, newQueues, whenOf } from "./push.ts";
 import type { ScheduleScripts } from "./scripts/schedules.ts";
 
@@ -18,94 +18,124 @@ const WIDTH = 7;
 /** Milliseconds for which the transport assumes that no other queue has a recurring job. */
 const REMEMBERED = 1_500;
 
-/** Makes the ability to store recurring jobs. */
-export function createSchedules(context: Context, scripts: ScheduleScripts): Schedules {
-  const { link, keys, registry, runtime } = context;
+/** The ability, and the queues that were last found to have recurring jobs. */
+interface Book {
+  readonly context: Context;
+  readonly scripts: ScheduleScripts;
   /** The last answer, when it was given, and the queues that were asked for. */
-  let had:
+  had:
     | { readonly all: ReadonlySet<string>; readonly asked: ReadonlySet<string>; readonly since: number }
     | undefined;
+}
 
-  /**
-   * Those of the queues that may have recurring jobs: one command for all, as most have none and are asked for every
-   * second.
-   */
-  async function scheduled(queues: readonly string[], call: Call): Promise<readonly string[]> {
-    const now = runtime.monotonic();
-    const known = had;
-    if (
-      known !== undefined && now - known.since < REMEMBERED && queues.every((queue) => known.asked.has(queue))
-    ) return queues.filter((queue) => known.all.has(queue));
-    const answer = await link.command(keys.scheduled, ["SMEMBERS", keys.scheduled], callOf(call));
-    const all = new Set(replies(answer).map(textOf));
-    had = { all, asked: new Set(queues), since: now };
-    return queues.filter((queue) => all.has(queue));
+/** Makes the ability to store recurring jobs. */
+export function createSchedules(context: Context, scripts: ScheduleScripts): Schedules {
+  const { link, keys } = context;
+  const book: Book = { context, scripts, had: undefined };
+
+  function run(script: Script, queue: string, args: readonly Argument[], call: Call): Promise<Reply> {
+    return link.run(script, [keys.base(queue)], args, callOf(call));
   }
 
   return {
-    async put({ queue, key, tick, text, payload, from }, call) {
-      // Before the schedule, so that a process which dies in between leaves none that no worker asks for.
-      await link.command(keys.scheduled, ["SADD", keys.scheduled, queue], callOf(call));
-      had = undefined;
-      const wanted = typeof from === "number" ? instant(from) : from ?? "";
-      const args = [key, instant(tick), text, payload, wanted];
-      const answer = await link.run(scripts.putSchedule, [keys.base(queue)], args, callOf(call));
-      return answer === 0 ? "created" : answer === 1 ? "replaced" : answer === 2 ? "same" : "stale";
-    },
+    put: (schedule, call) => put(book, schedule, call),
     async get(queue, key, call) {
-      const answer = await link.run(scripts.getSchedule, [keys.base(queue)], [key], callOf(call));
-      return schedulesIn(replies(answer), [queue])[0];
+      return schedulesIn(replies(await run(scripts.getSchedule, queue, [key], call)), [queue])[0];
     },
     async list(queue, { limit, cursor }, call) {
       const args = [String(limit + 1), ...(cursor === undefined ? [] : [cursor])];
-      const answer = await link.run(scripts.listSchedules, [keys.base(queue)], args, callOf(call));
-      const all = schedulesIn(replies(answer), [queue]);
+      const all = schedulesIn(replies(await run(scripts.listSchedules, queue, args, call)), [queue]);
       const schedules = all.slice(0, limit);
       const last = schedules.at(-1);
       return all.length > limit && last !== undefined ? { schedules, cursor: last.key } : { schedules };
     },
     async remove(queue, key, call) {
-      return await link.run(scripts.removeSchedule, [keys.base(queue)], [key], callOf(call)) === 1;
+      return await run(scripts.removeSchedule, queue, [key], call) === 1;
     },
     async pause(queue, key, paused, note, call) {
-      const args = [key, paused ? "1" : "0", note];
-      return await link.run(scripts.pauseSchedule, [keys.base(queue)], args, callOf(call)) === 1;
+      return await run(scripts.pauseSchedule, queue, [key, paused ? "1" : "0", note], call) === 1;
     },
-    async due(asked, limit, call) {
-      const queues = await scheduled(asked, call);
-      if (queues.length === 0 && asked.length > 0) return { now: runtime.now(), schedules: [] };
-      const groups = link.clustered && queues.length > 0 ? queues.map((queue) => [queue]) : [queues];
-      const answers = await Promise.all(groups.map(async (group) => {
-        const bases = group.length > 0 ? group.map((queue) => keys.base(queue)) : [keys.base("")];
-        const answer = await link.run(scripts.dueSchedules, bases, [String(limit + 1)], callOf(call));
-        const [now, next, list] = replies(answer);
-        const first = textOf(next);
-        return {
-          now: Number(textOf(now)),
-          next: first === "" ? Infinity : Number(first),
-          found: schedulesIn(replies(list), group),
-        };
-      }));
-      const now = Math.min(...answers.map((answer) => answer.now));
-      const come = answers.flatMap(({ found }) => found).sort((a, b) => a.tick - b.tick);
-      const schedules = come.filter(({ tick }) => tick <= now).slice(0, limit);
-      const first = Math.min(come[schedules.length]?.tick ?? Infinity, ...answers.map(({ next }) => next));
-      return first === Infinity ? { now, schedules } : { now, schedules, next: Math.max(0, first - now) };
-    },
-    async advance(queue, key, tick, next, job, call) {
-      const args = [...pushOf(context, job), key, instant(tick), next === undefined ? "" : instant(next)];
-      const answer = await link.run(scripts.advanceSchedule, [keys.base(queue)], args, callOf(call));
-      if (answer === null) return "stale";
-      const [refused, fresh, faults] = replies(answer);
-      const fault = faultsIn(context, scripts.advanceSchedule, [queue], replies(faults)).get(queue);
-      if (fault !== undefined) throw fault;
-      if (job !== undefined) await registry.enter([queue], call);
-      const begun = newQueues([queue], replies(fresh));
-      if (begun.length > 0) await registry.enter(begun, call, true);
-      if (job === undefined) return "none";
-      return replies(refused).length > 0 ? "duplicate" : "pushed";
-    },
+    due: (asked, limit, call) => due(book, asked, limit, call),
+    advance: (...move) => advance(book, ...move),
   };
+}
+
+async function put(
+  book: Book,
+  { queue, key, tick, text, payload, from }: Parameters<Schedules["put"]>[0],
+  call: Call,
+): ReturnType<Schedules["put"]> {
+  const { link, keys } = book.context;
+  // Before the schedule, so that a process which dies in between leaves none that no worker asks for.
+  await link.command(keys.scheduled, ["SADD", keys.scheduled, queue], callOf(call));
+  book.had = undefined;
+  const wanted = typeof from === "number" ? instant(from) : from ?? "";
+  const args = [key, instant(tick), text, payload, wanted];
+  const answer = await link.run(book.scripts.putSchedule, [keys.base(queue)], args, callOf(call));
+  return answer === 0 ? "created" : answer === 1 ? "replaced" : answer === 2 ? "same" : "stale";
+}
+
+/**
+ * Those of the queues that may have recurring jobs: one command for all, as most have none and are asked for every
+ * second.
+ */
+async function scheduled(book: Book, queues: readonly string[], call: Call): Promise<readonly string[]> {
+  const { link, keys, runtime } = book.context;
+  const now = runtime.monotonic();
+  const known = book.had;
+  if (
+    known !== undefined && now - known.since < REMEMBERED && queues.every((queue) => known.asked.has(queue))
+  ) return queues.filter((queue) => known.all.has(queue));
+  const answer = await link.command(keys.scheduled, ["SMEMBERS", keys.scheduled], callOf(call));
+  const all = new Set(replies(answer).map(textOf));
+  book.had = { all, asked: new Set(queues), since: now };
+  return queues.filter((queue) => all.has(queue));
+}
+
+async function due(
+  book: Book,
+  asked: readonly string[],
+  limit: number,
+  call: Call,
+): ReturnType<Schedules["due"]> {
+  const { link, keys, runtime } = book.context;
+  const queues = await scheduled(book, asked, call);
+  if (queues.length === 0 && asked.length > 0) return { now: runtime.now(), schedules: [] };
+  const groups = link.clustered && queues.length > 0 ? queues.map((queue) => [queue]) : [queues];
+  const answers = await Promise.all(groups.map(async (group) => {
+    const bases = group.length > 0 ? group.map((queue) => keys.base(queue)) : [keys.base("")];
+    const answer = await link.run(book.scripts.dueSchedules, bases, [String(limit + 1)], callOf(call));
+    const [now, next, list] = replies(answer);
+    const first = textOf(next);
+    return {
+      now: Number(textOf(now)),
+      next: first === "" ? Infinity : Number(first),
+      found: schedulesIn(replies(list), group),
+    };
+  }));
+  const now = Math.min(...answers.map((answer) => answer.now));
+  const come = answers.flatMap(({ found }) => found).sort((a, b) => a.tick - b.tick);
+  const schedules = come.filter(({ tick }) => tick <= now).slice(0, limit);
+  const first = Math.min(come[schedules.length]?.tick ?? Infinity, ...answers.map(({ next }) => next));
+  return first === Infinity ? { now, schedules } : { now, schedules, next: Math.max(0, first - now) };
+}
+
+async function advance(
+  { context, scripts }: Book,
+  ...[queue, key, tick, next, job, call]: Parameters<Schedules["advance"]>
+): ReturnType<Schedules["advance"]> {
+  const { link, keys, registry } = context;
+  const args = [...pushOf(context, job), key, instant(tick), next === undefined ? "" : instant(next)];
+  const answer = await link.run(scripts.advanceSchedule, [keys.base(queue)], args, callOf(call));
+  if (answer === null) return "stale";
+  const [refused, fresh, faults] = replies(answer);
+  const fault = faultsIn(context, scripts.advanceSchedule, [queue], replies(faults)).get(queue);
+  if (fault !== undefined) throw fault;
+  if (job !== undefined) await registry.enter([queue], call);
+  const begun = newQueues([queue], replies(fresh));
+  if (begun.length > 0) await registry.enter(begun, call, true);
+  if (job === undefined) return "none";
+  return replies(refused).length > 0 ? "duplicate" : "pushed";
 }
 
 /** Of queues that ever had a recurring job, but for those of `known`, the ones that have one now. */

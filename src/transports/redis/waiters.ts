@@ -61,90 +61,30 @@ const CLOCK_CHECKS = 6;
 /** Milliseconds after which a queue is polled again that a poll left with something to do, as that is done in pages. */
 const BREATH = 25;
 
-/** Makes the waiting of a transport. */
-export function createWaiting(
-  { name, runtime, link, looks, check: every, giveBack }: WaitingOptions,
-): Waiting {
-  const stations = new Map<string, Station>();
+/** The waiting, and the queues that are waited for. */
+interface State {
+  readonly options: WaitingOptions;
+  readonly stations: Map<string, Station>;
   /** Checks since the server's clock was seen. */
-  let unclocked = 0;
+  unclocked: number;
+}
 
-  const order = createOrder({ poll, giveBack });
+/** Makes the waiting of a transport. */
+export function createWaiting(options: WaitingOptions): Waiting {
+  const { name, runtime, looks, check: every, giveBack } = options;
+  const state: State = { options, stations: new Map(), unclocked: 0 };
+  const order = createOrder({ poll: (asked) => poll(state, asked), giveBack });
   const waiters = createWaiters(runtime, {
     poll: (asked) => void order.poll(asked).catch((error) => asked.failed(error)),
     giveBack: order.giveBack,
-    check: { every: () => every, run: (slept) => checkNow(slept()) },
+    check: { every: () => every, run: (slept) => checkNow(state, waiters, slept()) },
     watch(queues) {
-      for (const queue of queues) stations.set(queue, stationOf(queue));
+      for (const queue of queues) state.stations.set(queue, stationOf(state, waiters, queue));
     },
-    leave,
+    leave: (queues, closing) => leave(state, queues, closing),
     // A notification that is not passed on is made up for by the checks of the others.
     pass: (queue) => void looks.pass(queue, { deadline: PATIENCE }).catch(() => undefined),
   });
-
-  async function poll({ queues, options, waits, done }: Poll): Promise<void> {
-    const { limit, slots, lease, deadline } = options;
-    // Not the caller's signal: the answer to a script that was sent is wanted in any case.
-    const found = await looks.attempt(queues, { limit, slots, lease, deadline, register: waits });
-    const { deliveries, quiet, now, fault } = found;
-    if (fault !== undefined) {
-      // Deliveries of other queues go back.
-      if (deliveries.length > 0) await giveBack(deliveries);
-      throw fault;
-    }
-    unclocked = 0;
-    const registered = runtime.monotonic();
-    const next = quiet.map(({ next, seen }, index) => {
-      const station = stations.get(queues[index] ?? "");
-      if (station !== undefined) Object.assign(station, { seen, registered });
-      return next <= now ? now + BREATH : next;
-    });
-    done({ deliveries, now, next: deliveries.length > 0 ? undefined : next });
-  }
-
-  function stationOf(queue: string): Station {
-    const listening = link.listen(looks.bell(queue), {
-      heard: (message) => message === "" ? waiters.notify([queue]) : waiters.called([queue]),
-      lost: () => waiters.fail(queue, unavailable(name)),
-    });
-    // A poll that may have come to the server before the channel could be heard has to be repeated.
-    void listening.known.then((heard) => {
-      if (heard && (!link.ordered || waiters.isEmpty(queue))) waiters.notify([queue]);
-    });
-    return { queue, listening, seen: "0-0", registered: 0 };
-  }
-
-  async function checkNow({ queues, deadline: left }: Slept): Promise<void> {
-    const deadline = Math.min(PATIENCE, left);
-    const [first] = queues;
-    if (first !== undefined && ++unclocked >= CLOCK_CHECKS) {
-      waiters.tell(await looks.clock(first, { deadline }));
-      unclocked = 0;
-    }
-    const watched = queues.flatMap((queue) => stations.get(queue) ?? []);
-    for (const { queue, next, fresh } of await check(link, looks, watched, deadline)) {
-      waiters.expect(queue, next);
-      if (fresh) waiters.notify([queue]);
-    }
-    const now = runtime.monotonic();
-    const old = watched.filter(({ registered }) => registered < now - REGISTERED / 2);
-    if (old.length === 0) return;
-    for (const station of old) station.registered = now;
-    await looks.renew(old.map(({ queue }) => queue), { deadline: PATIENCE });
-  }
-
-  async function leave(queues: readonly string[], closing: boolean): Promise<void> {
-    const left = queues.flatMap((queue) => stations.get(queue) ?? []);
-    for (const { queue, listening } of left) {
-      stations.delete(queue);
-      listening.leave();
-    }
-    const registered = left.filter((station) => station.registered > 0).map(({ queue }) => queue);
-    if (registered.length === 0 || !link.reachable) return;
-    // A registration that stays runs out by itself.
-    await looks.unregister(registered, { deadline: closing ? FAREWELL : PATIENCE }).catch(() => undefined);
-  }
-
   return {
     reserve: waiters.reserve,
     notify: waiters.notify,
@@ -156,6 +96,78 @@ export function createWaiting(
     },
     close: () => waiters.close(new TransportClosed(name)),
   };
+}
+
+async function poll(state: State, { queues, options, waits, done }: Poll): Promise<void> {
+  const { looks, runtime, giveBack } = state.options;
+  const { limit, slots, lease, deadline } = options;
+  // Not the caller's signal: the answer to a script that was sent is wanted in any case.
+  const found = await looks.attempt(queues, { limit, slots, lease, deadline, register: waits });
+  const { deliveries, quiet, now, fault } = found;
+  if (fault !== undefined) {
+    // Deliveries of other queues go back.
+    if (deliveries.length > 0) await giveBack(deliveries);
+    throw fault;
+  }
+  state.unclocked = 0;
+  const registered = runtime.monotonic();
+  const next = quiet.map(({ next, seen }, index) => {
+    const station = state.stations.get(queues[index] ?? "");
+    if (station !== undefined) Object.assign(station, { seen, registered });
+    return next <= now ? now + BREATH : next;
+  });
+  done({ deliveries, now, next: deliveries.length > 0 ? undefined : next });
+}
+
+function stationOf({ options }: State, waiters: Waiters, queue: string): Station {
+  const { name, link, looks } = options;
+  const listening = link.listen(looks.bell(queue), {
+    heard: (message) => message === "" ? waiters.notify([queue]) : waiters.called([queue]),
+    lost: () => waiters.fail(queue, unavailable(name)),
+  });
+  // A poll that may have come to the server before the channel could be heard has to be repeated.
+  void listening.known.then((heard) => {
+    if (heard && (!link.ordered || waiters.isEmpty(queue))) waiters.notify([queue]);
+  });
+  return { queue, listening, seen: "0-0", registered: 0 };
+}
+
+async function checkNow(state: State, waiters: Waiters, { queues, deadline: left }: Slept): Promise<void> {
+  const { link, looks, runtime } = state.options;
+  const deadline = Math.min(PATIENCE, left);
+  const [first] = queues;
+  if (first !== undefined && ++state.unclocked >= CLOCK_CHECKS) {
+    waiters.tell(await looks.clock(first, { deadline }));
+    state.unclocked = 0;
+  }
+  const watched = queues.flatMap((queue) => state.stations.get(queue) ?? []);
+  for (const { queue, next, fresh } of await check(link, looks, watched, deadline)) {
+    waiters.expect(queue, next);
+    if (fresh) waiters.notify([queue]);
+  }
+  const now = runtime.monotonic();
+  const old = watched.filter(({ registered }) => registered < now - REGISTERED / 2);
+  if (old.length === 0) return;
+  for (const station of old) station.registered = now;
+  await looks.renew(old.map(({ queue }) => queue), { deadline: PATIENCE });
+}
+
+async function leave(
+  { options, stations }: State,
+  queues: readonly string[],
+  closing: boolean,
+): Promise<void> {
+  const left = queues.flatMap((queue) => stations.get(queue) ?? []);
+  for (const { queue, listening } of left) {
+    stations.delete(queue);
+    listening.leave();
+  }
+  const registered = left.filter((station) => station.registered > 0).map(({ queue }) => queue);
+  if (registered.length === 0 || !options.link.reachable) return;
+  // A registration that stays runs out by itself.
+  await options.looks.unregister(registered, { deadline: closing ? FAREWELL : PATIENCE }).catch(() =>
+    undefined
+  );
 }
 
 function unavailable(name: string, cause?: unknown): TransportError {

@@ -163,100 +163,130 @@ interface Opening extends Connection {
   readonly facts: Map<string, string>;
 }
 
+/** One connection's life. */
+interface Life {
+  readonly name: string;
+  readonly alarms: Alarms;
+  readonly cut: () => void;
+  readonly followers: Set<() => void>;
+  alive: boolean;
+  /** How many answers came. */
+  signs: number;
+  suspected: boolean;
+  moved: boolean;
+  lost: boolean;
+  reported: unknown;
+  /** Commands that have no answer yet. */
+  awaited: number;
+  retired: Alarm | undefined;
+}
+
 function createConnection(name: string, client: Client, alarms: Alarms, cut: () => void): Opening {
-  const followers = new Set<() => void>();
-  let alive = true;
-  let signs = 0;
-  let suspected = false;
-  let moved = false;
-  let lost = false;
-  let reported: unknown;
-  let awaited = 0;
-  let retired: Alarm | undefined;
-
-  function end(): void {
-    if (!alive) return;
-    alive = false;
-    for (const follower of followers) follower();
-    followers.clear();
-  }
-
-  function lose(): void {
-    if (lost) return;
-    lost = true;
-    retired?.cancel();
-    end();
-    cut();
-  }
-
-  async function tried<T>(sent: Promise<T>): Promise<T> {
-    awaited++;
-    try {
-      const answer = await sent;
-      signs++;
-      return answer;
-    } catch (error) {
-      if (isAnswer(error)) {
-        signs++;
-        throw error;
-      }
-      throw new ConnectionLost(name, error);
-    } finally {
-      awaited--;
-      if (retired !== undefined && awaited === 0) lose();
-    }
-  }
-
-  // Any error that the driver reports, also that of a broken answer, leaves it open to which command an answer belongs.
-  client.on("error", (error: unknown) => {
-    reported ??= error;
-    lose();
-  });
-  client.on("end", lose);
-  // A channel's slot went to another node: its listener finds it anew.
-  client.on("sharded-channel-moved", () => {
-    moved = true;
-    lose();
-  });
+  const life: Life = {
+    name,
+    alarms,
+    cut,
+    followers: new Set(),
+    alive: true,
+    signs: 0,
+    suspected: false,
+    moved: false,
+    lost: false,
+    reported: undefined,
+    awaited: 0,
+    retired: undefined,
+  };
+  watch(life, client);
   return {
     get alive() {
-      return alive;
+      return life.alive;
     },
     get moved() {
-      return moved;
+      return life.moved;
     },
     get reported() {
-      return reported;
+      return life.reported;
     },
     facts: new Map(),
-    send: async (args) => replyOf(await tried(client.sendCommand(argumentsOf(args), COMMAND))),
+    send: async (args) => replyOf(await tried(life, client.sendCommand(argumentsOf(args), COMMAND))),
     async subscribe(channel, heard) {
-      await tried(client.sSubscribe(channel, heard));
-      return () => tried(client.sUnsubscribe(channel, heard));
+      await tried(life, client.sSubscribe(channel, heard));
+      return () => tried(life, client.sUnsubscribe(channel, heard));
     },
-    suspect() {
-      if (suspected || !alive) return;
-      suspected = true;
-      const before = signs;
-      alarms.set(SILENCE, () => {
-        suspected = false;
-        if (signs === before) lose();
-      });
-    },
-    retire() {
-      if (!alive) return;
-      moved = true;
-      retired = alarms.set(RETIREMENT, lose);
-      end();
-      if (awaited === 0) lose();
-    },
+    suspect: () => suspect(life),
+    retire: () => retire(life),
     whenLost(then) {
-      if (alive) followers.add(then);
+      if (life.alive) life.followers.add(then);
       else then();
-      return () => followers.delete(then);
+      return () => life.followers.delete(then);
     },
-    close: lose,
+    close: () => lose(life),
   };
+}
+
+function watch(life: Life, client: Client): void {
+  // Any error that the driver reports, also that of a broken answer, leaves it open to which command an answer belongs.
+  client.on("error", (error: unknown) => {
+    life.reported ??= error;
+    lose(life);
+  });
+  client.on("end", () => lose(life));
+  // A channel's slot went to another node: its listener finds it anew.
+  client.on("sharded-channel-moved", () => {
+    life.moved = true;
+    lose(life);
+  });
+}
+
+function end(life: Life): void {
+  if (!life.alive) return;
+  life.alive = false;
+  for (const follower of life.followers) follower();
+  life.followers.clear();
+}
+
+function lose(life: Life): void {
+  if (life.lost) return;
+  life.lost = true;
+  life.retired?.cancel();
+  end(life);
+  life.cut();
+}
+
+async function tried<T>(life: Life, sent: Promise<T>): Promise<T> {
+  life.awaited++;
+  try {
+    const answer = await sent;
+    life.signs++;
+    return answer;
+  } catch (error) {
+    if (isAnswer(error)) {
+      life.signs++;
+      throw error;
+    }
+    throw new ConnectionLost(life.name, error);
+  } finally {
+    life.awaited--;
+    if (life.retired !== undefined && life.awaited === 0) lose(life);
+  }
+}
+
+function suspect(life: Life): void {
+  if (life.suspected || !life.alive) return;
+  life.suspected = true;
+  const before = life.signs;
+  life.alarms.set(SILENCE, () => {
+    life.suspected = false;
+    if (life.signs === before) lose(life);
+  });
+}
+
+function retire(life: Life): void {
+  if (!life.alive) return;
+  life.moved = true;
+  life.retired = life.alarms.set(RETIREMENT, () => lose(life));
+  end(life);
+  if (life.awaited === 0) lose(life);
 }
 
 /** The facts of the server. One INFO tells version, role, loading and the settings that may lose jobs. */

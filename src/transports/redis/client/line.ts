@@ -46,116 +46,139 @@ const STEADY = 1_000;
 /** Why a pause ends early. No caller sees it. */
 const DROPPED = "dropped";
 
+/** A line, and how far its next connection is. */
+interface State {
+  readonly options: LineOptions;
+  readonly waiters: Set<Waiter>;
+  connection: Connection | undefined;
+  busy: boolean;
+  failures: number;
+  /** No attempt before this instant, by the monotonic clock. */
+  earliest: number;
+  pausing: AbortController | undefined;
+  readonly ending: AbortController;
+  closed: { readonly reason: unknown } | undefined;
+  last: unknown;
+}
+
 /** Makes a line; nothing is opened yet. */
 export function createLine(options: LineOptions): Line {
-  const { name, runtime, open } = options;
-  const waiters = new Set<Waiter>();
-  let connection: Connection | undefined;
-  let busy = false;
-  let failures = 0;
-  /** No attempt before this instant, by the monotonic clock. */
-  let earliest = 0;
-  let pausing: AbortController | undefined;
-  const ending = new AbortController();
-  let closed: { readonly reason: unknown } | undefined;
-  let last: unknown;
-
-  function fail(): void {
-    const pause = Math.min(PAUSE_MAX, PAUSE_MIN * 2 ** Math.min(failures++, 16));
-    earliest = runtime.monotonic() + pause * (0.5 + runtime.random() / 2);
-  }
-
-  function adopt(made: Connection): void {
-    const since = runtime.monotonic();
-    connection = made;
-    last = undefined;
-    made.whenLost(() => {
-      if (connection === made) connection = undefined;
-      if (runtime.monotonic() - since >= STEADY) failures = 0;
-      fail();
-      work();
-    });
-    options.opened?.(made);
-    for (const waiter of [...waiters]) waiter.resolve(made);
-  }
-
-  function rejectAll(error: unknown): void {
-    for (const waiter of [...waiters]) waiter.reject(error);
-  }
-
-  async function attempt(): Promise<void> {
-    try {
-      const made = await open(ending.signal);
-      if (closed === undefined) adopt(made);
-      else made.close();
-    } catch (error) {
-      last = error;
-      fail();
-      if (isLasting(error)) rejectAll(error);
-    }
-  }
-
-  async function loop(): Promise<void> {
-    while (waiters.size > 0 && connection === undefined && closed === undefined) {
-      const pause = earliest - runtime.monotonic();
-      if (pause > 0) {
-        pausing = new AbortController();
-        // The last waiting call left, or the line is closed: the loop's head sees it.
-        await runtime.sleep(pause, pausing.signal).catch(() => undefined);
-        pausing = undefined;
-        continue;
-      }
-      await attempt();
-    }
-  }
-
-  function work(): void {
-    if (busy || waiters.size === 0) return;
-    busy = true;
-    void loop().finally(() => {
-      busy = false;
-      if (closed === undefined && connection === undefined) work();
-    });
-  }
-
+  const state: State = {
+    options,
+    waiters: new Set(),
+    connection: undefined,
+    busy: false,
+    failures: 0,
+    earliest: 0,
+    pausing: undefined,
+    ending: new AbortController(),
+    closed: undefined,
+    last: undefined,
+  };
   return {
     get connection() {
-      return connection;
+      return state.connection;
     },
     connected(ticket) {
-      if (closed !== undefined) return Promise.reject(closed.reason);
+      if (state.closed !== undefined) return Promise.reject(state.closed.reason);
       if (ticket.over) return Promise.reject(DROPPED);
-      if (connection?.alive) return Promise.resolve(connection);
-      ticket.late = () => unavailable(name, ticket.deadline, last);
-      return new Promise((resolve, reject) => {
-        const leave = (): void => {
-          waiters.delete(waiter);
-          stay();
-          if (waiters.size === 0) pausing?.abort(DROPPED);
-        };
-        const waiter: Waiter = {
-          resolve: (made) => {
-            leave();
-            resolve(made);
-          },
-          reject: (error) => {
-            leave();
-            reject(error);
-          },
-        };
-        // A call that is over is not answered by this promise any more, but must not be waited for in vain either.
-        const stay = ticket.whenOver(() => waiter.reject(DROPPED));
-        waiters.add(waiter);
-        work();
-      });
+      const { connection } = state;
+      return connection?.alive ? Promise.resolve(connection) : waited(state, ticket);
     },
-    dismiss: rejectAll,
+    dismiss: (reason) => rejectAll(state, reason),
     close(reason) {
-      closed = { reason };
-      rejectAll(reason);
-      pausing?.abort(DROPPED);
-      ending.abort(DROPPED);
-      connection?.close();
+      state.closed = { reason };
+      rejectAll(state, reason);
+      state.pausing?.abort(DROPPED);
+      state.ending.abort(DROPPED);
+      state.connection?.close();
     },
   };
+}
+
+function waited(state: State, ticket: Ticket): Promise<Connection> {
+  const { waiters, options } = state;
+  ticket.late = () => unavailable(options.name, ticket.deadline, state.last);
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      waiters.delete(waiter);
+      stay();
+      if (waiters.size === 0) state.pausing?.abort(DROPPED);
+    };
+    const waiter: Waiter = {
+      resolve: (made) => {
+        leave();
+        resolve(made);
+      },
+      reject: (error) => {
+        leave();
+        reject(error);
+      },
+    };
+    // A call that is over is not answered by this promise any more, but must not be waited for in vain either.
+    const stay = ticket.whenOver(() => waiter.reject(DROPPED));
+    waiters.add(waiter);
+    work(state);
+  });
+}
+
+function work(state: State): void {
+  if (state.busy || state.waiters.size === 0) return;
+  state.busy = true;
+  void loop(state).finally(() => {
+    state.busy = false;
+    if (state.closed === undefined && state.connection === undefined) work(state);
+  });
+}
+
+async function loop(state: State): Promise<void> {
+  const { runtime } = state.options;
+  while (state.waiters.size > 0 && state.connection === undefined && state.closed === undefined) {
+    const pause = state.earliest - runtime.monotonic();
+    if (pause > 0) {
+      state.pausing = new AbortController();
+      // The last waiting call left, or the line is closed: the loop's head sees it.
+      await runtime.sleep(pause, state.pausing.signal).catch(() => undefined);
+      state.pausing = undefined;
+      continue;
+    }
+    await attempt(state);
+  }
+}
+
+async function attempt(state: State): Promise<void> {
+  try {
+    const made = await state.options.open(state.ending.signal);
+    if (state.closed === undefined) adopt(state, made);
+    else made.close();
+  } catch (error) {
+    state.last = error;
+    fail(state);
+    if (isLasting(error)) rejectAll(state, error);
+  }
+}
+
+function adopt(state: State, made: Connection): void {
+  const { runtime, opened } = state.options;
+  const since = runtime.monotonic();
+  state.connection = made;
+  state.last = undefined;
+  made.whenLost(() => {
+    if (state.connection === made) state.connection = undefined;
+    if (runtime.monotonic() - since >= STEADY) state.failures = 0;
+    fail(state);
+    work(state);
+  });
+  opened?.(made);
+  for (const waiter of [...state.waiters]) waiter.resolve(made);
+}
+
+function fail(state: State): void {
+  const { runtime } = state.options;
+  const pause = Math.min(PAUSE_MAX, PAUSE_MIN * 2 ** Math.min(state.failures++, 16));
+  state.earliest = runtime.monotonic() + pause * (0.5 + runtime.random() / 2);
+}
+
+function rejectAll({ waiters }: State, error: unknown): void {
+  for (const waiter of [...waiters]) waiter.reject(error);
 }

@@ -40,78 +40,91 @@ export interface TopologyOptions {
 /** Milliseconds between two maps while a call waits for a node. */
 const PAUSE = 500;
 
+/** A map, and the calls that wait for another. */
+interface State {
+  readonly options: TopologyOptions;
+  owners: (string | undefined)[];
+  drawing: Promise<void> | undefined;
+  waiting: number;
+  watching: AbortController | undefined;
+}
+
 /** Makes a map that knows nothing yet. */
-export function createTopology({ name, runtime, ask, drawn }: TopologyOptions): Topology {
-  let owners: (string | undefined)[] = new Array<undefined>(SLOTS).fill(undefined);
-  let drawing: Promise<void> | undefined;
-  let waiting = 0;
-  let watching: AbortController | undefined;
-
-  async function draw(): Promise<void> {
-    const { host, reply } = await ask();
-    const made: (string | undefined)[] = new Array<undefined>(SLOTS).fill(undefined);
-    const masters = new Set<string>();
-    for (const range of listOf(reply)) {
-      const [from, to, master] = listOf(range);
-      const [at, port] = listOf(master);
-      if (typeof from !== "number" || typeof to !== "number" || typeof port !== "number") continue;
-      // A node that does not know its own address says none: it is where it was asked.
-      const address = addressOf(textOf(at).replace(/^\?$/, "") || host, port);
-      masters.add(address);
-      made.fill(address, from, to + 1);
-    }
-    owners = made;
-    drawn(masters);
-  }
-
-  function drawOnce(): Promise<void> {
-    return drawing ??= draw().finally(() => drawing = undefined);
-  }
-
-  function refresh(): void {
-    // The error that keeps it from being drawn is told to the calls that cannot do without it.
-    drawOnce().catch(() => undefined);
-  }
-
-  async function watch(controller: AbortController): Promise<void> {
-    while (waiting > 0) {
-      await runtime.sleep(PAUSE * (0.5 + runtime.random() / 2), controller.signal).catch(() => undefined);
-      if (waiting > 0) await drawOnce().catch(() => undefined);
-    }
-    watching = undefined;
-  }
-
+export function createTopology(options: TopologyOptions): Topology {
+  const state: State = {
+    options,
+    owners: new Array<undefined>(SLOTS).fill(undefined),
+    drawing: undefined,
+    waiting: 0,
+    watching: undefined,
+  };
   return {
-    owner: (slot) => owners[slot],
+    owner: (slot) => state.owners[slot],
     correct(slot, address) {
-      owners[slot] = address;
+      state.owners[slot] = address;
     },
-    refresh,
-    async renewed(slot, ticket) {
-      try {
-        await drawOnce();
-        // At once, so that calls go on in the order in which they were made.
-        if (owners[slot] !== undefined) return;
-      } catch (error) {
-        if (isLasting(error)) throw error;
-        ticket.late = () => unavailable(name, ticket.deadline, error);
-      }
-      await rest(runtime, PAUSE * runtime.random() / 2, ticket);
+    refresh() {
+      // The error that keeps it from being drawn is told to the calls that cannot do without it.
+      drawOnce(state).catch(() => undefined);
     },
+    renewed: (slot, ticket) => renewed(state, slot, ticket),
     async during(wait) {
-      waiting++;
-      if (watching === undefined) {
-        watching = new AbortController();
-        void watch(watching);
+      state.waiting++;
+      if (state.watching === undefined) {
+        state.watching = new AbortController();
+        void watch(state, state.watching);
       }
       try {
         return await wait;
       } finally {
-        waiting--;
-        if (waiting === 0) watching?.abort();
+        state.waiting--;
+        if (state.waiting === 0) state.watching?.abort();
       }
     },
   };
+}
+
+function drawOnce(state: State): Promise<void> {
+  return state.drawing ??= draw(state).finally(() => state.drawing = undefined);
+}
+
+async function draw(state: State): Promise<void> {
+  const { host, reply } = await state.options.ask();
+  const made: (string | undefined)[] = new Array<undefined>(SLOTS).fill(undefined);
+  const masters = new Set<string>();
+  for (const range of listOf(reply)) {
+    const [from, to, master] = listOf(range);
+    const [at, port] = listOf(master);
+    if (typeof from !== "number" || typeof to !== "number" || typeof port !== "number") continue;
+    // A node that does not know its own address says none: it is where it was asked.
+    const address = addressOf(textOf(at).replace(/^\?$/, "") || host, port);
+    masters.add(address);
+    made.fill(address, from, to + 1);
+  }
+  state.owners = made;
+  state.options.drawn(masters);
+}
+
+async function watch(state: State, controller: AbortController): Promise<void> {
+  const { runtime } = state.options;
+  while (state.waiting > 0) {
+    await runtime.sleep(PAUSE * (0.5 + runtime.random() / 2), controller.signal).catch(() => undefined);
+    if (state.waiting > 0) await drawOnce(state).catch(() => undefined);
+  }
+  state.watching = undefined;
+}
+
+async function renewed(state: State, slot: number, ticket: Ticket): Promise<void> {
+  const { name, runtime } = state.options;
+  try {
+    await drawOnce(state);
+    // At once, so that calls go on in the order in which they were made.
+    if (state.owners[slot] !== undefined) return;
+  } catch (error) {
+    if (isLasting(error)) throw error;
+    ticket.late = () => unavailable(name, ticket.deadline, error);
+  }
+  await rest(runtime, PAUSE * runtime.random() / 2, ticket);
 }
 
 function listOf(reply: Reply | undefined): readonly Reply[] {

@@ -43,89 +43,91 @@ const RAW32 = 0xdb;
 const ARRAY16 = 0xdc;
 const ARRAY32 = 0xdd;
 
+/** Memory that is written, and where the next value goes. */
+interface Page {
+  memory: Buffer;
+  end: number;
+}
+
 /** Makes a packer. */
 export function createPacker(): Packer {
-  let memory = Buffer.allocUnsafeSlow(FIRST_SIZE);
-  let end = 0;
-
-  function grow(more: number): void {
-    if (end + more <= memory.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(2 * memory.length, end + more));
-    memory.copy(larger, 0, 0, end);
-    memory = larger;
-  }
-
-  function putText(text: string): void {
-    const { length } = text;
-    grow(5 + 3 * length);
-    if (length > SHORT) {
-      const size = memory.write(text, end + 5, "utf8");
-      memory[end] = RAW32;
-      memory.writeUInt32BE(size, end + 1);
-      end += 5 + size;
-      return;
-    }
-    const start = end + 3;
-    const size = length <= BRIEF ? putBrief(text, start) : memory.write(text, start, "utf8");
-    memory[end] = RAW16;
-    memory[end + 1] = size >> 8;
-    memory[end + 2] = size & 255;
-    end = start + size;
-  }
-
-  function putBrief(text: string, start: number): number {
-    for (let n = 0; n < text.length; n++) {
-      const unit = text.charCodeAt(n);
-      if (unit > 127) return memory.write(text, start, "utf8");
-      memory[start + n] = unit;
-    }
-    return text.length;
-  }
-
-  function putBytes(bytes: Uint8Array): void {
-    grow(5 + bytes.length);
-    if (bytes.length > 0xffff) {
-      memory[end] = RAW32;
-      memory.writeUInt32BE(bytes.length, end + 1);
-      end += 5;
-    } else {
-      memory[end] = RAW16;
-      memory[end + 1] = bytes.length >> 8;
-      memory[end + 2] = bytes.length & 255;
-      end += 3;
-    }
-    memory.set(bytes, end);
-    end += bytes.length;
-  }
-
-  function putNumber(value: number): void {
-    grow(9);
-    if (value >= 0 && value < 128) memory[end++] = value;
-    else end = memory.writeDoubleBE(value, memory.writeUInt8(FLOAT64, end));
-  }
-
-  function put(value: Packable): void {
-    if (typeof value === "string") putText(value);
-    else if (typeof value === "number") putNumber(value);
-    else if (value === undefined) {
-      grow(1);
-      memory[end++] = NIL;
-    } else if (value instanceof Uint8Array) putBytes(value);
-    else {
-      grow(5);
-      end = memory.writeUInt32BE(value.length, memory.writeUInt8(ARRAY32, end));
-      for (const item of value) put(item);
-    }
-  }
-
+  const page: Page = { memory: Buffer.allocUnsafeSlow(FIRST_SIZE), end: 0 };
   return (value) => {
-    end = 0;
-    put(value);
+    page.end = 0;
+    put(page, value);
     // A copy, as the client may keep its arguments for a while.
-    const packed = Buffer.from(memory.subarray(0, end));
-    if (memory.length > KEPT_SIZE) memory = Buffer.allocUnsafeSlow(FIRST_SIZE);
+    const packed = Buffer.from(page.memory.subarray(0, page.end));
+    if (page.memory.length > KEPT_SIZE) page.memory = Buffer.allocUnsafeSlow(FIRST_SIZE);
     return packed;
   };
+}
+
+function put(page: Page, value: Packable): void {
+  if (typeof value === "string") putText(page, value);
+  else if (typeof value === "number") putNumber(page, value);
+  else if (value === undefined) {
+    grow(page, 1);
+    page.memory[page.end++] = NIL;
+  } else if (value instanceof Uint8Array) putBytes(page, value);
+  else {
+    grow(page, 5);
+    page.end = page.memory.writeUInt32BE(value.length, page.memory.writeUInt8(ARRAY32, page.end));
+    for (const item of value) put(page, item);
+  }
+}
+
+function grow(page: Page, more: number): void {
+  const { memory, end } = page;
+  if (end + more <= memory.length) return;
+  page.memory = Buffer.allocUnsafeSlow(Math.max(2 * memory.length, end + more));
+  memory.copy(page.memory, 0, 0, end);
+}
+
+function putText(page: Page, text: string): void {
+  const { length } = text;
+  grow(page, 5 + 3 * length);
+  const { memory, end } = page;
+  if (length > SHORT) {
+    const size = memory.write(text, end + 5, "utf8");
+    memory[end] = RAW32;
+    memory.writeUInt32BE(size, end + 1);
+    page.end = end + 5 + size;
+    return;
+  }
+  const start = end + 3;
+  const size = length <= BRIEF ? putBrief(memory, text, start) : memory.write(text, start, "utf8");
+  memory[end] = RAW16;
+  memory[end + 1] = size >> 8;
+  memory[end + 2] = size & 255;
+  page.end = start + size;
+}
+
+function putBrief(memory: Buffer, text: string, start: number): number {
+  for (let n = 0; n < text.length; n++) {
+    const unit = text.charCodeAt(n);
+    if (unit > 127) return memory.write(text, start, "utf8");
+    memory[start + n] = unit;
+  }
+  return text.length;
+}
+
+function putBytes(page: Page, bytes: Uint8Array): void {
+  grow(page, 5 + bytes.length);
+  const { memory, end } = page;
+  const isLong = bytes.length > 0xffff;
+  memory[end] = isLong ? RAW32 : RAW16;
+  const start = isLong
+    ? memory.writeUInt32BE(bytes.length, end + 1)
+    : memory.writeUInt16BE(bytes.length, end + 1);
+  memory.set(bytes, start);
+  page.end = start + bytes.length;
+}
+
+function putNumber(page: Page, value: number): void {
+  grow(page, 9);
+  const { memory, end } = page;
+  if (value >= 0 && value < 128) memory[page.end++] = value;
+  else page.end = memory.writeDoubleBE(value, memory.writeUInt8(FLOAT64, end));
 }
 
 /** Reads a script's packed answer, part after part; its user knows which part must come. */
