@@ -31,6 +31,8 @@ export interface Context {
    * first.
    */
   ahead: number | undefined;
+  /** The queues whose last poll brought large payloads, each with the bytes of the largest. */
+  readonly heavy: Map<string, number>;
   /** The verbs that this user was found to have the rights for; empty again when something is forbidden. */
   readonly proven: Set<"push" | "reserve">;
 }

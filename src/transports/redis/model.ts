@@ -22,6 +22,7 @@ import { pushJobs } from "./push.ts";
 import { createRegistry } from "./layout/registry.ts";
 import { attempt } from "./reserve.ts";
 import { extendScript } from "./scripts/extend.ts";
+import { heavyScripts } from "./scripts/heavy.ts";
 import { getScript, infoScript, listScript } from "./scripts/inspect.ts";
 import { reloadScript, removeScript } from "./scripts/admin.ts";
 import { plainScript } from "./scripts/plain.ts";
@@ -75,6 +76,7 @@ export function createModel(options: ModelOptions): Model {
     registry: createRegistry(link, runtime, keys.queues),
     visited: new Set(),
     ahead: undefined,
+    heavy: new Map(),
     proven: new Set(),
   };
   const scripts = scriptsOf(options);
@@ -82,7 +84,7 @@ export function createModel(options: ModelOptions): Model {
     bell: (queue) => `${keys.key(queue, "bell")}.${instance}`,
     waiting: (queue) => keys.key(queue, "waiting"),
     next: (queue) => keys.key(queue, "next"),
-    attempt: (queues, wanted) => attempt(context, scripts.reserve, queues, wanted),
+    attempt: (queues, wanted) => attempt(context, scripts, queues, wanted),
     ...createPresence(context, scripts),
     push: (jobs, call, foretold) => pushJobs(context, scripts, jobs, call, foretold),
     settle: (settlements, call) => settleAll(context, scripts.settle, settlements, call),
@@ -107,6 +109,7 @@ function scriptsOf(naming: Naming) {
     push: pushScript(naming),
     pushPlain: plainScript(naming),
     reserve: reserveScript(naming),
+    ...heavyScripts(naming),
     settle: settleScript(naming),
     extend: extendScript(naming),
     info: infoScript(naming),

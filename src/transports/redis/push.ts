@@ -10,7 +10,9 @@ import { partsOf } from "../../names.ts";
 import { callOf, type Context, faultIn, learn, replies } from "./context.ts";
 import type { Reply, Script } from "./client/link.ts";
 import type { Packable } from "./layout/pack.ts";
+import { HUGE, pushHeavy } from "./push_heavy.ts";
 import { type Plain, plainOf } from "./push_plain.ts";
+import type { HeavyScripts } from "./scripts/heavy.ts";
 
 /** Jobs of one script, unless they are to be stored all or none: 1,000 take some 3 ms. */
 const MAX_JOBS = 1_000;
@@ -41,7 +43,7 @@ interface Chunk {
 }
 
 /** The scripts of a push. */
-export interface PushScripts {
+export interface PushScripts extends Pick<HeavyScripts, "noteHeavy"> {
   readonly push: Script;
   readonly pushPlain: Script;
 }
@@ -152,7 +154,9 @@ async function send(
   const plain = context.proven.has("push") ? plainIn(chunk, jobs) : undefined;
   try {
     if (plain === undefined) await sendAny(context, scripts.push, jobs, chunk, looks, call, results);
-    else await sendPlain(context, scripts.pushPlain, plain, chunk, looks, call, results);
+    else if (!isHuge(chunk, call) || !await sendHuge(context, scripts, plain, chunk, looks, call, results)) {
+      await sendPlain(context, scripts.pushPlain, plain, chunk, looks, call, results);
+    }
     learn(context, "push");
   } catch (error) {
     learn(context, "push", error);
@@ -169,6 +173,35 @@ function plainIn(
   const [queue = "", ...others] = queues;
   if (others.length > 0 || lists.length > 1 || timed || windowed) return undefined;
   return partsOf(queue).topic === undefined ? plainOf(indexes, jobs) : undefined;
+}
+
+/** Whether payloads are so large that no script should copy them, and one may be stored without the others. */
+function isHuge({ indexes, bytes }: Chunk, { atomic }: { readonly atomic?: boolean }): boolean {
+  return bytes / indexes.length > HUGE && (atomic !== true || indexes.length === 1);
+}
+
+/** Sends jobs without a script; answers whether that was possible. */
+async function sendHuge(
+  context: Context,
+  scripts: PushScripts,
+  plain: Plain,
+  { queues: [queue = ""], indexes }: Chunk,
+  looks: string,
+  call: Call,
+  results: Pushed[],
+): Promise<boolean> {
+  const answers = await pushHeavy(context, scripts.noteHeavy, queue, plain, looks, call);
+  if (answers === undefined) return false;
+  const failures: unknown[] = [];
+  for (const [n, index] of indexes.entries()) {
+    const answer = answers[n];
+    if (answer?.status !== "rejected") continue;
+    failures.push(answer.reason);
+    results[index] = errorOf(answer.reason);
+  }
+  if (failures.length === indexes.length) throw failures[0];
+  await context.registry.enter([queue], call);
+  return true;
 }
 
 async function sendPlain(

@@ -9,8 +9,10 @@ import type { Delivery, ReserveOptions } from "../../jobs/exchange.ts";
 import { type Attempt, type Quiet, REGISTERED } from "./waiters_poll.ts";
 import { callOf, type Context, faultIn, learn, MAX_ITEMS } from "./context.ts";
 import { jobOf } from "./layout/entry.ts";
-import type { Script } from "./client/link.ts";
+import type { Reply, Script } from "./client/link.ts";
 import { type Reader, readerOf } from "./layout/pack.ts";
+import { freshHeavy, weigh } from "./reserve_heavy.ts";
+import type { HeavyScripts } from "./scripts/heavy.ts";
 import { LOST } from "./scripts/lua.ts";
 import { consumerOf, placeIn, tokenOf } from "./layout/token.ts";
 
@@ -19,69 +21,124 @@ const MAX_QUEUES = 250;
 
 type Wanted = Omit<ReserveOptions, "wait"> & { readonly register: boolean };
 
+/** The scripts of a reserve. */
+export interface ReserveScripts extends Pick<HeavyScripts, "openHeavy"> {
+  readonly reserve: Script;
+}
+
 /** One poll. */
 export async function attempt(
+  context: Context,
+  scripts: ReserveScripts,
+  queues: readonly string[],
+  options: Wanted,
+): Promise<Attempt> {
+  options.signal?.throwIfAborted();
+  for (const queue of queues) context.visited.add(queue);
+  const heavy = await attemptHeavy(context, scripts.openHeavy, queues, options);
+  const found = heavy ?? await attemptAll(context, scripts.reserve, queues, options);
+  if (found.fault !== undefined || found.deliveries.length === 0) return found;
+  const names = new Set(found.deliveries.map(({ queue }) => queue));
+  const [only = "", ...others] = queues;
+  if (others.length === 0) weigh(context, only, found.deliveries);
+  const { registry } = context;
+  if (!registry.knows(names)) {
+    // Entries of other programs may be all that there is of a queue. No call waits for this but one that asks for the
+    // names.
+    registry.follow(registry.enter([...names], callOf(options))).catch(() => {});
+  }
+  return found;
+}
+
+/** Fresh jobs past Lua, of one queue whose last were large; absent where the script is needed. */
+async function attemptHeavy(
+  context: Context,
+  script: Script,
+  queues: readonly string[],
+  options: Wanted,
+): Promise<Attempt | undefined> {
+  const [queue = "", ...others] = queues;
+  if (others.length > 0 || !context.heavy.has(queue)) return undefined;
+  const limit = Math.min(options.limit, MAX_ITEMS);
+  const consumer = consumerOf(context.instance, Math.ceil(options.lease));
+  const wanted = { ...callOf(options), queue, consumer, limit, lease: options.lease };
+  const found = await freshHeavy(context, script, wanted);
+  return found === undefined ? undefined : { ...found, quiet: [] };
+}
+
+/** A poll that is under way. */
+interface Found {
+  readonly deliveries: Delivery[];
+  readonly quiet: Quiet[];
+  slots: number;
+  now: number;
+  fault: Error | undefined;
+}
+
+/** Jobs of any kind, by a script for as many queues as it takes. */
+async function attemptAll(
   context: Context,
   script: Script,
   queues: readonly string[],
   options: Wanted,
 ): Promise<Attempt> {
-  options.signal?.throwIfAborted();
-  const { link, keys, registry } = context;
+  const { link, keys, instance } = context;
   const page = link.clustered ? 1 : MAX_QUEUES;
   const lease = Math.ceil(options.lease);
-  const consumer = consumerOf(context.instance, lease);
-  const deliveries: Delivery[] = [];
-  const quiet: Quiet[] = [];
-  let { slots } = options;
-  let now = 0;
-  let fault: Error | undefined;
-  for (const queue of queues) context.visited.add(queue);
+  const consumer = consumerOf(instance, lease);
+  const found: Found = { deliveries: [], quiet: [], slots: options.slots, now: 0, fault: undefined };
+  const { deliveries, quiet } = found;
   for (let start = 0; start < queues.length; start += page) {
     const asked = queues.slice(start, start + page);
     const limit = Math.min(options.limit, MAX_ITEMS) - deliveries.length;
     if (limit <= 0) break;
     const register = options.register && deliveries.length === 0 ? REGISTERED : 0;
     const probing = context.proven.has("reserve") ? 0 : 1;
-    const args = [context.instance, lease, limit, slots, register, consumer, probing, issuedAt(context)]
+    const args = [instance, lease, limit, found.slots, register, consumer, probing, issuedAt(context)]
       .map(String);
     const reply = await link.run(script, asked.map((queue) => keys.base(queue)), args, callOf(options)).catch(
       (error: unknown) => {
         learn(context, "reserve", error);
         // Deliveries of other nodes of a Cluster have come already: they must not wait for their leases to end.
         if (deliveries.length === 0) throw error;
-        fault = errorOf(error);
+        found.fault = errorOf(error);
         return undefined;
       },
     );
     if (reply === undefined) break;
-    const reader = readerOf(reply);
-    reader.length();
-    now = reader.number();
-    context.ahead = now - context.runtime.monotonic();
-    for (let sections = reader.length(); sections > 0; sections--) {
-      reader.length();
-      const queue = asked[reader.number() - 1] ?? "";
-      const late = reader.number() === 1;
-      slots -= hand(deliveries, { queue, late, consumer, lease: options.lease }, reader);
-    }
-    for (let queues = reader.length(); queues > 0; queues--) {
-      reader.length();
-      quiet.push({ next: reader.number() || Infinity, seen: reader.text() });
-    }
-    fault = faultIn(context, script, reader.bytes());
-    learn(context, "reserve", fault);
-    if (fault !== undefined) break;
+    found.fault = faultIn(context, script, readInto(context, found, asked, consumer, options.lease, reply));
+    learn(context, "reserve", found.fault);
+    if (found.fault !== undefined) break;
   }
+  const { now, fault } = found;
   if (fault !== undefined) return { deliveries, quiet: [], now, fault };
-  if (deliveries.length === 0) return { deliveries, quiet, now };
-  const found = new Set(deliveries.map(({ queue }) => queue));
-  if (!registry.knows(found)) {
-    // Entries of other programs may be all that there is of a queue. No call waits for this but one that asks for the
-    // names.
-    registry.follow(registry.enter([...found], callOf(options))).catch(() => {});
+  return { deliveries, quiet: deliveries.length === 0 ? quiet : [], now };
+}
+
+/** Reads the answer of a script; answers why a queue could not be used, or an empty text. */
+function readInto(
+  context: Context,
+  found: Found,
+  asked: readonly string[],
+  consumer: string,
+  lease: number,
+  reply: Reply,
+): Uint8Array {
+  const reader = readerOf(reply);
+  reader.length();
+  found.now = reader.number();
+  context.ahead = found.now - context.runtime.monotonic();
+  for (let sections = reader.length(); sections > 0; sections--) {
+    reader.length();
+    const queue = asked[reader.number() - 1] ?? "";
+    const late = reader.number() === 1;
+    found.slots -= hand(found.deliveries, { queue, late, consumer, lease }, reader);
   }
-  return { deliveries, quiet: [], now };
+  for (let queues = reader.length(); queues > 0; queues--) {
+    reader.length();
+    found.quiet.push({ next: reader.number() || Infinity, seen: reader.text() });
+  }
+  return reader.bytes();
 }
 
 /** Makes deliveries of a section's entries; answers how many of them came back from lost leases. */

@@ -44,8 +44,11 @@ const FIELDS = [
   "time",
 ];
 
+/** Fields of an entry and their values, read one after the other as {@linkcode Reader} reads them. */
+export type Fields = Pick<Reader, "length" | "word" | "text" | "repeated" | "head" | "bytes" | "payload">;
+
 /** Reads the fields of an entry and their values. */
-export function jobOf(queue: string, entry: string, reader: Reader): Stored {
+export function jobOf(queue: string, entry: string, reader: Fields): Stored {
   let id = "";
   let name = "";
   let meta = "";
