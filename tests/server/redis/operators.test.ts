@@ -230,6 +230,41 @@ test("a raw entry is found, refused as a duplicate and removed by its number", a
   expect([left?.id, text(left?.payload)]).toEqual(["#1000-1", "{}"]);
 });
 
+/** Ids that are UTF-8, and such that are none: overlong, half of a pair, beyond the last, cut short. */
+const TEXTS = ["é", "€uro", "日本", "\u{10ffff}", "\ud7ff\ue000", "a😀b"];
+const BYTES = [
+  [0xff],
+  [0xc0, 0x80],
+  [0xe0, 0x9f, 0xbf],
+  [0xed, 0xa0, 0x80],
+  [0xf4, 0x90, 0x80, 0x80],
+  [0xf0, 0x8f, 0xbf, 0xbf],
+  [0x61, 0xe2, 0x82],
+  [0xe2, 0xc2, 0x80, 0x80],
+];
+
+test("a raw entry whose id is no UTF-8 is found, settled and buried by its number, one whose id is by its id", async () => {
+  const transport = open();
+  for (const [n, id] of TEXTS.entries()) await send("XADD", STREAM, `1000-${n}`, "id", id, "payload", "{}");
+  for (const [n, id] of BYTES.entries()) {
+    await send("XADD", STREAM, `2000-${n}`, "id", Buffer.from(id), "payload", "{}");
+  }
+  const wanted = [...TEXTS, ...BYTES.map((_, n) => `#2000-${n}`)];
+  const found = async () => (await transport.get("q", wanted, call)).map((entry) => entry?.id);
+  expect(await found()).toEqual(wanted);
+  const taken = await take(transport, 50);
+  expect(taken.map(({ id }) => id)).toEqual(wanted);
+  const settled = await transport.settle(
+    taken.map((each) => ({ ...held(each), to: "failed", meta: "m", reason: "r" })),
+    call,
+  );
+  expect(settled).toEqual(wanted.map(() => "settled"));
+  expect(await found()).toEqual(wanted);
+  expect(await transport.reload("q", "failed", { ids: wanted }, { ...call, reset: false })).toMatchObject({
+    reloaded: wanted.length,
+  });
+});
+
 test("a raw entry with the id of a live job takes nothing from it when it is done", async () => {
   const transport = open();
   await send("XADD", STREAM, "1000-0", "id", "mine", "payload", "{}");

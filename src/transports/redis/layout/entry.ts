@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Buffer, isUtf8 } from "node:buffer";
 import { NUMBERED, partsOf } from "../../../names.ts";
 import type { Reader } from "./pack.ts";
 import { COVERED_HEAD, HEAD } from "../scripts/lua.ts";
@@ -81,7 +82,7 @@ export function jobOf(queue: string, entry: string, reader: Fields): Stored {
         reset = reader.bytes().length > 0;
         break;
       case 5:
-        id = reader.text();
+        id = idOf(reader.bytes());
         break;
       case 6:
         name = reader.repeated();
@@ -113,6 +114,11 @@ export function jobOf(queue: string, entry: string, reader: Fields): Stored {
     lost,
     time: Number.isNaN(time) ? added : time,
   };
+}
+
+/** An id of another program's; one that is no UTF-8 could not be asked for, and counts as none. */
+function idOf(bytes: Uint8Array): string {
+  return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8") : "";
 }
 
 /** Milliseconds since the epoch; NaN for a text that is no such number. */

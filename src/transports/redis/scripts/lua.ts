@@ -172,6 +172,19 @@ local function millis(entry)
   return tonumber(string.match(entry, '^%d+'))
 end
 
+-- Whether bytes are UTF-8: without its sequences nothing is left but ASCII.
+local function isText(bytes)
+  if not string.find(bytes, '[\\128-\\255]') then return true end
+  local rest = string.gsub(bytes, '[\\194-\\223][\\128-\\191]', '.')
+  rest = string.gsub(rest, '\\224[\\160-\\191][\\128-\\191]', '.')
+  rest = string.gsub(rest, '[\\225-\\236\\238\\239][\\128-\\191][\\128-\\191]', '.')
+  rest = string.gsub(rest, '\\237[\\128-\\159][\\128-\\191]', '.')
+  rest = string.gsub(rest, '\\240[\\144-\\191][\\128-\\191][\\128-\\191]', '.')
+  rest = string.gsub(rest, '[\\241-\\243][\\128-\\191][\\128-\\191][\\128-\\191]', '.')
+  rest = string.gsub(rest, '\\244[\\128-\\143][\\128-\\191][\\128-\\191]', '.')
+  return not string.find(rest, '[\\128-\\255]')
+end
+
 local function read(entry, queue)
   local job = {}
   local fields = entry[2]
@@ -182,7 +195,7 @@ local function read(entry, queue)
     job.id, job.name, job.meta = id, name, meta
     job.covered = not job['${HEAD}']
   end
-  if not job.id or job.id == '' then job.id = '#' .. entry[1] end
+  if not job.id or job.id == '' or not isText(job.id) then job.id = '#' .. entry[1] end
   if not job.name or job.name == '' then job.name = queue end
   job.meta = job.meta or ''
   -- The payload that is stored again: an entry without one stays so.
