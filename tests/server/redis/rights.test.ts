@@ -24,6 +24,9 @@ const DUTIES: Readonly<Record<string, Duty>> = {
   async producer(relay) {
     await relay.dispatch("mail", null);
     await relay.dispatch("mail", null, { id: "own", delay: 60_000 });
+    await relay.dispatchMany(Array.from({ length: 20 }, () => ({ name: "mail", payload: null })));
+    const { id } = await relay.dispatch("mail", "x".repeat(100_000));
+    expect(await server.send("HEXISTS", "{relevo:default}:ids", id)).toBe(1);
     await relay.dispatch("news", null);
     await relay.schedule("mail", null, { when: every(60_000), key: "often" });
   },

@@ -31,8 +31,9 @@ export function heavyScripts(naming: Naming): HeavyScripts {
 const NOTE = `
 local base = KEYS[1]
 local stream = base .. WAITING
+local groups = redis.pcall('XINFO', 'GROUPS', stream)
 local last = '0-0'
-for _, group in ipairs(call('XINFO', 'GROUPS', stream)) do
+for _, group in ipairs(groups.err and {} or groups) do
   if group[2] == GROUP then last = group[8] end
 end
 
@@ -46,7 +47,8 @@ end
 
 local places = {}
 for n = 2, #ARGV, 2 do
-  if isLater(ARGV[n + 1], last) or pendingOf(stream, ARGV[n + 1]) then
+  -- Where it may not be asked which jobs are done, none is put there.
+  if not groups.err and (isLater(ARGV[n + 1], last) or pendingOf(stream, ARGV[n + 1])) then
     places[#places + 1] = ARGV[n]
     places[#places + 1] = ARGV[n + 1]
   end
