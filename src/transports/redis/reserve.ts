@@ -35,11 +35,13 @@ export async function attempt(
 ): Promise<Attempt> {
   options.signal?.throwIfAborted();
   for (const queue of queues) context.visited.add(queue);
-  const heavy = await attemptHeavy(context, scripts.openHeavy, queues, options);
+  const [only = "", ...others] = queues;
+  // A script is sent at once, so that calls are carried out in the order in which they were made.
+  const isHeavy = others.length === 0 && context.heavy.has(only);
+  const heavy = isHeavy ? await attemptHeavy(context, scripts.openHeavy, only, options) : undefined;
   const found = heavy ?? await attemptAll(context, scripts.reserve, queues, options);
   if (found.fault !== undefined || found.deliveries.length === 0) return found;
   const names = new Set(found.deliveries.map(({ queue }) => queue));
-  const [only = "", ...others] = queues;
   if (others.length === 0) weigh(context, only, found.deliveries);
   const { registry } = context;
   if (!registry.knows(names)) {
@@ -54,11 +56,9 @@ export async function attempt(
 async function attemptHeavy(
   context: Context,
   script: Script,
-  queues: readonly string[],
+  queue: string,
   options: Wanted,
 ): Promise<Attempt | undefined> {
-  const [queue = "", ...others] = queues;
-  if (others.length > 0 || !context.heavy.has(queue)) return undefined;
   const limit = Math.min(options.limit, MAX_ITEMS);
   const consumer = consumerOf(context.instance, Math.ceil(options.lease));
   const wanted = { ...callOf(options), queue, consumer, limit, lease: options.lease };
