@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { Call, Delivery } from "../../jobs/exchange.ts";
 import type { Reply, Script } from "./client/link.ts";
-import { callOf, type Context, replies } from "./context.ts";
+import { type Context, replies, timer } from "./context.ts";
 import { type Fields, jobOf } from "./layout/entry.ts";
 import { placeIn, tokenOf } from "./layout/token.ts";
 
@@ -42,16 +42,17 @@ export async function freshHeavy(
   script: Script,
   { queue, consumer, limit, lease, ...call }: Fresh,
 ): Promise<{ readonly deliveries: readonly Delivery[]; readonly now: number } | undefined> {
-  const { link, keys, heavy } = context;
+  const { link, keys, heavy, runtime } = context;
   const largest = heavy.get(queue);
   if (largest === undefined) return undefined;
+  const rest = timer(runtime, "reserve jobs", call);
   const base = keys.base(queue);
-  const now = Number(await link.run(script, [base], [String(Math.ceil(lease))], callOf(call)));
+  const now = Number(await link.run(script, [base], [String(Math.ceil(lease))], rest()));
   if (now <= 0) return undefined;
   const count = Math.max(1, Math.min(limit, Math.floor(ENOUGH / largest)));
   const stream = keys.key(queue, "waiting");
   const args = ["XREADGROUP", "GROUP", keys.group, consumer, "COUNT", `${count}`, "STREAMS", stream, ">"];
-  const answer = await link.command(base, args, callOf(call));
+  const answer = await link.command(base, args, rest());
   const deliveries = entriesIn(answer).map((entry) => deliveryOf(queue, consumer, lease, replies(entry)));
   if (deliveries.length === 0) return undefined;
   return { deliveries, now };
