@@ -42,8 +42,11 @@ test("every file of src that the pages for changers name is there", () => {
     const text = readFileSync(inRepository(page), "utf8");
     const [, transport] = /(\w+)_insides\.md$/.exec(page) ?? [];
     const whole = [...text.matchAll(/`(src\/[\w./]+)`/g)].map(([, path = ""]) => path);
-    const short = transport === undefined ? [] : [...text.matchAll(/`((?!src\/)[\w/]+\.ts)`/g)]
-      .map(([, path = ""]) => `src/transports/${transport}/${path}`);
+    // A page of the whole house names a file with its folder, a page of a transport without the transport's own.
+    const short = [...text.matchAll(/`((?!src\/|tests\/|scripts\/|bench\/)[\w/]+\.ts)`/g)]
+      .map(([, path = ""]) => path)
+      .filter((path) => transport !== undefined || path.includes("/"))
+      .map((path) => `src/${transport === undefined ? "" : `transports/${transport}/`}${path}`);
     return [...whole, ...short].filter((path) => !existsSync(inRepository(path))).map((path) =>
       `${page}: ${path}`
     );

@@ -12,6 +12,10 @@ const PARTS = {
   transactions: { push: 2, settle: 2 },
 };
 
+/** A member of the contract that is not named here does not compile: it must go through `around`, too. */
+const REST = { name: 0, features: 0, lacks: 0, limits: 0, maxAttempts: 0, [Symbol.asyncDispose]: 0 };
+({ ...JOBS, ...OPERATOR, ...PARTS, ...REST }) satisfies Record<keyof Transport, unknown>;
+
 type Verb = (...rest: unknown[]) => unknown;
 
 /** Verbs that answer with their name and arguments. */
