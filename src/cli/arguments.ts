@@ -53,7 +53,7 @@ export function readArguments(
       ...(short === undefined ? {} : { short }),
     }]),
   );
-  const { values, positionals: found } = parsed(argv, options);
+  const { values, positionals: found } = parsed(argv, options, positionals.includes("module"));
   const wrong = found[positionals.length];
   if (wrong !== undefined) throw new UsageError(`there is one argument too many: ${JSON.stringify(wrong)}`);
   const missing = positionals[found.length];
@@ -83,6 +83,7 @@ type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | 
 function parsed(
   argv: readonly string[],
   options: Record<string, { type: "string" | "boolean"; multiple: boolean; short?: string }>,
+  hasModule: boolean,
 ): { readonly values: Values; readonly positionals: readonly string[] } {
   try {
     return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
@@ -90,6 +91,8 @@ function parsed(
     // The parser's own words name the option; its further advice is for other programs.
     const [first = "the arguments are wrong"] = (error instanceof Error ? error.message : String(error))
       .split(/\.\s/);
-    throw new UsageError(first.charAt(0).toLowerCase() + first.slice(1));
+    const isStore = hasModule && /'--(?:url|config)'/.test(first);
+    const more = isStore ? ": the relay of the module says which store it has" : "";
+    throw new UsageError(`${first.charAt(0).toLowerCase()}${first.slice(1)}${more}`);
   }
 }

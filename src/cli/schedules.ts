@@ -31,6 +31,19 @@ function stateOf({ paused, problem }: ScheduleView): string {
   return `paused${by === undefined ? "" : ` by ${by}`}${reason === undefined ? "" : `: ${reason}`}`;
 }
 
+/** A recurrence for people: of `every` the period as it would be said, as its text is bare milliseconds. */
+function recurrence(when: string): string {
+  const ms = /^every (\d+)$/.exec(when)?.[1];
+  return ms === undefined ? when : `every ${period(Number(ms))}`;
+}
+
+/** A period in the largest unit that holds it without a rest. */
+function period(ms: number): string {
+  const units = [["d", 86_400_000], ["h", 3_600_000], ["min", 60_000], ["s", 1_000]] as const;
+  const [unit, size] = units.find(([, each]) => ms % each === 0) ?? ["ms", 1];
+  return `${ms / size} ${unit}`;
+}
+
 async function listing({ terminal: { stdout, signal }, given, json, open }: Session): Promise<void> {
   const input = present({
     queue: given.text("queue"),
@@ -43,7 +56,7 @@ async function listing({ terminal: { stdout, signal }, given, json, open }: Sess
   else if (schedules.length === 0) stdout.write("no schedules\n");
   else {
     const rows = schedules.map((each) => [
-      ...[each.key, each.queue, each.name ?? "", each.when ?? "", instant(each.next)],
+      ...[each.key, each.queue, each.name ?? "", recurrence(each.when ?? ""), instant(each.next)],
       stateOf(each),
     ]);
     stdout.write(tableOf(COLUMNS, rows));

@@ -69,7 +69,12 @@ export type Fitting<J extends Jobs> = {
     : J[Name] extends StandardSchema ? unknown
     : string extends keyof J[Name] ? unknown
     : {
-      readonly [Key in Exclude<keyof J[Name], keyof JobDefinition>]: `A job has no option '${Key & string}'`;
+      readonly [
+        // An object, as compilers make `never` of the whole definition where two literals exclude each other.
+        Key in Exclude<keyof J[Name], keyof JobDefinition>
+      ]: {
+        readonly [Says in `A job has no option '${Key & string}'`]: never;
+      };
     }
     : unknown;
 };

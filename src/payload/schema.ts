@@ -32,6 +32,8 @@ export interface SchemaIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
   /** An addition of some libraries to the standard: the type that the schema wants, without the value. */
   readonly expected?: unknown;
+  /** An addition of valibot to the standard: the type that was found. */
+  readonly received?: unknown;
 }
 
 /** The type that a schema takes. */
@@ -68,9 +70,12 @@ function valueOf(result: SchemaResult<unknown>, job: string): unknown {
   throw new InvalidPayloadError(job, result.issues.map(issueOf));
 }
 
-function issueOf({ message, path = [], expected }: SchemaIssue): Issue {
-  const issue = { message, path: path.map((step) => keyOf(typeof step === "object" ? step.key : step)) };
-  return typeof expected === "string" && expected !== "" ? { ...issue, expected } : issue;
+function issueOf({ message, path = [], expected, received }: SchemaIssue): Issue {
+  const keys = path.map((step) => keyOf(typeof step === "object" ? step.key : step));
+  if (typeof expected !== "string" || expected === "") return { message, path: keys };
+  // Of a key that is missing valibot says that it expected the key's own name, as if that were the value's type.
+  const isMissing = received === "undefined" && expected === `"${keys.at(-1)}"`;
+  return { message, path: keys, expected: isMissing ? "a value" : expected };
 }
 
 function keyOf(key: PropertyKey): string | number {

@@ -41,7 +41,7 @@ test.each(files.flatMap((file) => [["tsc", file] as const, ["deno", file] as con
   },
 );
 
-test("a wrong name is answered with the names of the jobs", async () => {
+test("a wrong name is answered with the names of the jobs, and a wrong option with its own", async () => {
   const folder = mkdtempSync(join(tmpdir(), "relevo types "));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   writeFileSync(
@@ -49,6 +49,7 @@ test("a wrong name is answered with the names of the jobs", async () => {
     `import { createRelay, type StandardSchema } from ${JSON.stringify(inRepository("mod.ts"))};
 declare const schema: StandardSchema<number, number>;
 const relay = createRelay({ jobs: { "mail.send": schema, pay: { schema, queue: "billing" } } });
+createRelay({ jobs: { slow: { schema, attempts: 3 } } });
 await relay.dispatch("mail.sned", 1);
 relay.handle("pya", () => undefined);
 `,
@@ -64,6 +65,8 @@ relay.handle("pya", () => undefined);
   const wanted = `is not assignable to parameter of type '"mail.send" | "pay"'.`;
   expect(output).toContain(`Argument of type '"mail.sned"' ${wanted}`);
   expect(output).toContain(`Argument of type '"pya"' ${wanted}`);
+  expect(output.match(/program\.ts\(4,/g), output).toHaveLength(1);
+  expect(output).toContain("A job has no option 'attempts'");
 }, 310_000);
 
 test.each(files)("every line of %s that must not compile has a neighbour that does", (file) => {

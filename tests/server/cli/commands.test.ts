@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
-import { createRelay, deadLetter, type Relay } from "../../../mod.ts";
+import { createRelay, deadLetter, every, type Relay } from "../../../mod.ts";
 import { inRepository } from "../../../scripts/lib/paths.mjs";
 import { connect } from "../../../src/connect.ts";
 import { free } from "../../web/support/kit.ts";
@@ -102,6 +102,18 @@ test("W62: nothing to do is no mistake: exit code 0 and a count of 0", async () 
   ) {
     expect(await relevo(argv)).toMatchObject({ code: 0, stdout });
   }
+});
+
+test("the period of a schedule is shown in the largest unit that holds it, and as JSON in milliseconds", async () => {
+  const { relevo, use } = place();
+  await use(async (relay) => {
+    for (const ms of [1_500, 90_000, 6 * 3_600_000]) {
+      await relay.schedule("mail", { n: 1 }, { when: every(ms), key: `each ${ms}` });
+    }
+  });
+  const { stdout } = await relevo(["schedules", "list"]);
+  expect(stdout.match(/every \d+ \w+/g)).toEqual(["every 1500 ms", "every 6 h", "every 90 s"]);
+  expect((await relevo(["schedules", "list", "--json"])).stdout).toContain('"when":"every 90000"');
 });
 
 test("a long reload shows its progress on a terminal, and ends between two pages when it is interrupted", async () => {
@@ -220,6 +232,10 @@ test.each([
   [["schedules", "run", "never"], "There is no schedule 'never'"],
   [["dispatch", "./nothing-here.js", "mail", "{}"], "cannot be loaded"],
   [["dispatch", "./nothing-here.js", "mail", "{"], "<json> must be JSON"],
+  [
+    ["jobs", "validate", "./jobs.js", "--url", "sqlite:jobs.db"],
+    "unknown option '--url': the relay of the module says which store it has",
+  ],
 ])("%j is refused with exit code 2, one line and where to look", async (argv, wanted) => {
   const { code, stdout, stderr } = await place().relevo(argv);
   expect([code, stdout]).toEqual([2, ""]);

@@ -185,6 +185,15 @@ test("a payload that its schema refuses is told with what was expected, and with
   expect(error.message).not.toContain(secret);
 });
 
+test("of a key that is missing it is told that a value is expected, not that the key's name is its type", async () => {
+  const relay = createRelay({ jobs: { n: v.object({ to: v.object({ name: v.string() }) }) }, log: false });
+  const message = await said(() => untyped(relay)["dispatch"]?.("n", { to: {} }));
+  expect(message).toContain("at 'to.name' (expected a value)");
+  const literal = createRelay({ jobs: { n: v.object({ kind: v.literal("kind") }) }, log: false });
+  const wrong = await said(() => untyped(literal)["dispatch"]?.("n", { kind: "other" }));
+  expect(wrong).toContain(`at 'kind' (expected "kind")`);
+});
+
 test("a schema that does not say what it expects is told with the place alone, and of many places some", async () => {
   const issues = Array.from({ length: 30 }, (_, n) => ({ message: "s3cret", path: [`p${n}`] }));
   const schema: StandardSchema<number, number> = {
