@@ -18,7 +18,7 @@ import type { Desk } from "./prepare.ts";
 import type { Schedule, Schedules } from "../contract/recurring.ts";
 import { holdersOf, queuesOf, schedulesOf } from "./schedule_store.ts";
 import { jobOf } from "../schedules/job.ts";
-import type { Kinds } from "../schedules/kinds.ts";
+import { type Kinds, lackOf } from "../schedules/kinds.ts";
 import { slotAfter } from "../schedules/plan.ts";
 import {
   type Definite,
@@ -243,12 +243,7 @@ function ticksFrom(
   count: number,
 ): readonly number[] {
   const by = kinds.read(when);
-  if (by === undefined) {
-    throw new TypeError(
-      `Cannot preview a schedule as this relay does not know the recurrences '${when.kind}': ` +
-        `give createRelay({ recurrences: [${when.kind}] })`,
-    );
-  }
+  if (by === undefined) throw new TypeError(`Cannot preview a schedule as ${lackOf(when.kind)}`);
   const ticks: number[] = [];
   for (let slot = tick; ticks.length < count && slot <= (end ?? Infinity);) {
     ticks.push(slot);

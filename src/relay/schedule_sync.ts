@@ -55,12 +55,13 @@ interface Stock {
   before(draft: Draft): readonly Schedule[];
 }
 
-/** Syncs; everything of the list is checked before anything is stored. */
+/** Syncs; everything of the list is checked before anything is stored. `stored` is called with each draft of it then. */
 export async function sync(
   desk: Desk,
   list: readonly ListedSchedule<Jobs>[],
   options: SyncOptions,
   call: Call,
+  stored: (draft: Draft) => void,
 ): Promise<Synced> {
   const schedules = schedulesOf(desk, ACTION);
   checkKnown(ACTION, options, ["owner"]);
@@ -81,6 +82,7 @@ export async function sync(
     await moveAll(schedules, draft, moved, stock.at(draft), call);
     return "moved" as const;
   });
+  drafts.forEach(stored);
   const handled = new Set<Schedule | undefined>(
     drafts.flatMap((draft) => [stock.at(draft), ...stock.before(draft)]),
   );

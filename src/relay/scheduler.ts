@@ -15,6 +15,7 @@ import { createScheduleAdmin, type ScheduleAdmin, type ScheduleParts } from "./s
 import { type Draft, draftOf, type ScheduleOptions } from "./schedule_draft.ts";
 import { holdersOf, isMoved, moveAll, type Scheduled, schedulesOf, storeDraft } from "./schedule_store.ts";
 import { type ListedSchedule, sync, type Synced, type SyncOptions } from "./schedule_sync.ts";
+import { createUnread } from "./schedule_unread.ts";
 import type { Ticks } from "../worker/state.ts";
 
 /** Stores a schedule: its job's name decides the payload's type. */
@@ -46,8 +47,9 @@ export interface Scheduler {
 
 /** Makes the scheduler of a relay. */
 export function createScheduler(parts: ScheduleParts, gate: Gate): Scheduler {
-  const { desk, users, callTimeout, kinds, outgoing } = parts;
+  const { desk, users, events, callTimeout, kinds, outgoing } = parts;
   const watchers = new Set<() => void>();
+  const unread = createUnread(kinds, events, () => watchers.size > 0);
   /** Workers of other relays on the same transport are told, too: they need not look to see it. */
   const told = <T>(answer: T): T => {
     for (const user of users) user.scheduled?.();
@@ -62,7 +64,12 @@ export function createScheduler(parts: ScheduleParts, gate: Gate): Scheduler {
         if (gate.shut) throw new RelayClosed(action);
         const schedules = schedulesOf(desk, action);
         const draft = draftOf(desk, name, payload, options);
-        return gate.pass(async () => told(await store(parts, schedules, await draft, call)));
+        return gate.pass(async () => {
+          const ready = await draft;
+          const answer = told(await store(parts, schedules, ready, call));
+          unread.stored(ready);
+          return answer;
+        });
       } catch (error) {
         return Promise.reject(error);
       }
@@ -75,7 +82,7 @@ export function createScheduler(parts: ScheduleParts, gate: Gate): Scheduler {
       run: (...rest) => gate.pass(() => admin.run(...rest), "run a schedule"),
       preview: (...rest) => gate.pass(() => admin.preview(...rest), "preview a schedule"),
       sync: (list, options) =>
-        gate.pass(() => sync(parts.desk, list, options, call), "sync schedules").then(told),
+        gate.pass(() => sync(desk, list, options, call, unread.stored), "sync schedules").then(told),
     },
     scheduled() {
       for (const stored of watchers) stored();
@@ -86,6 +93,7 @@ export function createScheduler(parts: ScheduleParts, gate: Gate): Scheduler {
       outgoing,
       watch(stored) {
         watchers.add(stored);
+        unread.began();
         return () => watchers.delete(stored);
       },
     },

@@ -11,12 +11,19 @@ import type { WrittenWhen } from "./text.ts";
 
 /** Finds recurrences. */
 export interface Kinds {
+  /** Whether recurrences of this kind can be read here. */
+  has(kind: string): boolean;
   /** The recurrence that was written; undefined when its kind is not known here. */
   read(when: WrittenWhen): StoredRecurrence | undefined;
   /** True for the first call with something that is told once for each relay. */
   isNews(what: string): boolean;
   /** Forgets that something was told: it may be told again. */
   forget(what: string): void;
+}
+
+/** Why a relay cannot read recurrences of a kind, and what gives it that. */
+export function lackOf(kind: string): string {
+  return `this relay does not know the recurrences '${kind}': give createRelay({ recurrences: [${kind}] })`;
 }
 
 /** Texts that are remembered at most. */
@@ -50,6 +57,7 @@ export function createKinds(given: readonly RecurrenceKind[], action: string): K
   const known = new Map<string, StoredRecurrence>();
   const told = new Set<string>();
   return {
+    has: (kind) => byName.has(kind),
     read({ kind, text }) {
       const maker = byName.get(kind);
       if (maker === undefined) return undefined;

@@ -12,6 +12,7 @@ import type { Advanced, Schedule } from "../contract/recurring.ts";
 import type { StoredRecurrence } from "../jobs/schedule.ts";
 import { jobOf } from "../schedules/job.ts";
 import { countOf, type Left, type Plan, planOf, type Step } from "../schedules/plan.ts";
+import { lackOf } from "../schedules/kinds.ts";
 import { type Definite, readText } from "../schedules/text.ts";
 import type { State } from "./state.ts";
 
@@ -62,12 +63,7 @@ function read(state: State, schedule: Schedule, now: number): Ready | undefined 
     const definite = readText(text);
     const { kind } = definite.when;
     const by = kinds.read(definite.when);
-    if (by === undefined) {
-      return tell(
-        `kind ${kind}`,
-        `this relay does not know the recurrences '${kind}': give createRelay({ recurrences: [${kind}] })`,
-      );
-    }
+    if (by === undefined) return tell(`kind ${kind}`, lackOf(kind));
     const plan = planOf({ by, missed: definite.missed, end: definite.end }, tick, now);
     const problem = problemOf(state, schedule, definite);
     return problem === undefined ? { definite, by, plan } : tell(spoilt, problem);

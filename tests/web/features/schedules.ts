@@ -542,6 +542,37 @@ function sharing(open: OpenPlace): void {
     expect((await relay.schedules.list({ limit: 1_000 })).schedules).toHaveLength(121);
   });
 
+  it("a relay whose workers cannot push a schedule that it stores says so at once, not with the first tick", async () => {
+    const { place } = scene(open);
+    const when = { when: cron("0 2 * * *"), start: place.runtime.now() + 30 * 24 * 60 * MINUTE };
+    const lack =
+      "as this relay does not know the recurrences 'cron': give createRelay({ recurrences: [cron] })";
+    const lacking = () => {
+      const relay = place.relay(JOBS, { transport: place.connect() });
+      relay.handle("report", () => {});
+      const errors = heard(relay.events, "error");
+      return { relay, said: () => errors.map(({ error }) => error.message) };
+    };
+
+    const first = lacking();
+    await first.relay.schedule("report", "sales", { ...when, key: "early" });
+    expect(first.said(), "none of its workers runs").toEqual([]);
+    const early = running(first.relay);
+    await place.runtime.advance(1_000);
+    await first.relay.schedule("report", "sales", { ...when, key: "again" });
+    expect(first.said()).toEqual([`Cannot push the ticks of schedule 'early' ${lack}`]);
+    await early.abort();
+
+    const second = lacking();
+    const late = running(second.relay);
+    await place.runtime.advance(1_000);
+    await second.relay.schedules.sync([{ name: "report", payload: "sales", key: "late", ...when }], {
+      owner: "o",
+    });
+    expect(second.said()).toEqual([`Cannot push the ticks of schedule 'late' ${lack}`]);
+    await late.abort();
+  });
+
   it("a schedule that another program spoilt is told once, and the others go on", async () => {
     const { place, relay, ticks, schedule } = scene(open);
     const { schedules: store } = place.transport;
