@@ -13,6 +13,7 @@ import { readGroups } from "./topics_groups.ts";
 import { queueOf } from "./stream/config_check.ts";
 import { countOf, nextIn, stateOf, statesOf } from "./stream/consumer_state.ts";
 import { timeOfDeath } from "./stream/deaths.ts";
+import { ANY_FRONT, isFront } from "./stream/front.ts";
 import type { Stored } from "./stream/message.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { each, lastOf, liveOf, nextOf, storedAt } from "./stream/read.ts";
@@ -87,19 +88,20 @@ async function heldBy(context: Context, stream: string, until: number): Promise<
     const { config, state } = await context.link.api<
       {
         readonly config: { readonly description?: string };
-        readonly state: { readonly last_seq: number; readonly messages: number };
+        readonly state: { readonly messages: number; readonly subjects?: Readonly<Record<string, number>> };
       }
-    >(`STREAM.INFO.${stream}`, undefined, until);
+    >(`STREAM.INFO.${stream}`, { subjects_filter: ANY_FRONT }, until);
     const owner = queueOf(config.description);
-    if (owner === undefined || state.last_seq === 0) return [];
+    if (owner === undefined) return [];
+    const holds = state.messages > Object.keys(state.subjects ?? {}).length;
     const { topic } = partsOf(owner);
     // One that holds nothing, and from which nothing was ever delivered, had a schedule.
-    if (topic === undefined) return state.messages > 0 || await hasHeld(context, owner, until) ? [owner] : [];
+    if (topic === undefined) return holds || await hasHeld(context, owner, until) ? [owner] : [];
     const own = context.streams.of(owner);
     const { groups, former } = await readGroups(context, own, until);
     const all = [...groups.map(({ group }) => group), ...former].map((group) => groupQueue(topic, group));
     const held = await each(all, async (queue) => await hasHeld(context, queue, until) ? [queue] : []);
-    return state.messages > 0 || held.length > 0 ? [owner, ...held.flat()] : [];
+    return holds || held.length > 0 ? [owner, ...held.flat()] : [];
   } catch (error) {
     // It went since it was named.
     if (isFault(error, FAULT.streamNotFound)) return [];
@@ -111,7 +113,8 @@ async function heldBy(context: Context, stream: string, until: number): Promise<
 async function hasHeld(context: Context, queue: string, until: number): Promise<boolean> {
   const queueStream = await context.streams.find(queue, until);
   if (queueStream === undefined) return false;
-  if (await nextOf(context, queueStream, `${queueStream.base}>`, 1, until) !== undefined) return true;
+  const first = await nextOf(context, queueStream, `${queueStream.base}>`, 1, until);
+  if (first !== undefined && !isFront(queueStream, first.subject)) return true;
   const { w, b } = await statesOf(context, queueStream, until);
   return w.delivered.stream_seq > 0 || b.delivered.stream_seq > 0;
 }

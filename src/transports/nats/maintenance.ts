@@ -9,6 +9,7 @@ import { partsOf, topicQueue } from "../../names.ts";
 import { hush } from "../../promises.ts";
 import type { Context } from "./stream/context.ts";
 import { moveOverdue } from "./maintenance_overdue.ts";
+import { restoreFront } from "./stream/front.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { sweepTopic } from "./topics.ts";
 
@@ -17,6 +18,8 @@ import { sweepTopic } from "./topics.ts";
  * may take.
  */
 const PAUSE = 40_000;
+/** Milliseconds until the next round where jobs are overdue: the store may have been full, and have room by then. */
+const SOON = 5_000;
 const LATEST = 60_000;
 
 /** Makes the maintenance of the queues that are reserved from. */
@@ -30,17 +33,24 @@ export function createMaintenance(context: () => Context): (queueStreams: readon
       if (now < (next.get(queueStream) ?? -Infinity)) continue;
       next.set(queueStream, now + PAUSE * (0.5 + runtime.random() / 2));
       // A step that fails is done by the next round.
-      hush(tend(context(), queueStream, now + LATEST));
+      hush(
+        tend(context(), queueStream, now + LATEST).then((isLate) => {
+          if (isLate) next.set(queueStream, runtime.monotonic() + SOON);
+        }),
+      );
     }
   };
 }
 
-async function tend(context: Context, queueStream: QueueStream, until: number): Promise<void> {
+/** One round; whether jobs were overdue, or the store full. */
+async function tend(context: Context, queueStream: QueueStream, until: number): Promise<boolean> {
   await context.clock.renew(queueStream, until);
   const { topic } = partsOf(queueStream.queue);
   if (topic !== undefined) {
     const own = await context.streams.find(topicQueue(topic), until);
     if (own !== undefined) await sweepTopic(context, own, until);
   }
-  await moveOverdue(context, queueStream, until);
+  const isLate = await moveOverdue(context, queueStream, until);
+  await restoreFront(context.link, queueStream, until);
+  return isLate || queueStream.full;
 }

@@ -7,8 +7,10 @@
  * @module
  */
 
+import { errorOf, TransportFull } from "../../errors.ts";
 import type { Context } from "./stream/context.ts";
 import { replace, single } from "./stream/compare_and_set.ts";
+import { whenFull } from "./stream/front.ts";
 import { type Stored } from "./stream/message.ts";
 import { successorOf } from "./stream/moves.ts";
 import { published } from "./stream/publish.ts";
@@ -30,30 +32,40 @@ function subjectOf({ base }: QueueStream): string {
   return `${base}o.checked`;
 }
 
-/** Gives overdue jobs to the server anew. */
-export async function moveOverdue(context: Context, queueStream: QueueStream, until: number): Promise<void> {
+/** Gives overdue jobs to the server anew; whether there were any. */
+export async function moveOverdue(
+  context: Context,
+  queueStream: QueueStream,
+  until: number,
+): Promise<boolean> {
   const over = context.clock.now() - PATIENCE;
   const last = Math.floor(over / MINUTE) - 1;
   const noted = queueStream.checked ?? await notedIn(context, queueStream, until);
   queueStream.checked ??= noted;
+  let any = false;
   for (let from = queueStream.checked + 1; from <= last; from += PAGE) {
     const minutes = Array.from({ length: Math.min(PAGE, last - from + 1) }, (_, n) => from + n);
     const found = await Promise.all(
       minutes.map((minute) => overdueIn(context, queueStream, minute, JOBS, until)),
     );
-    for (const jobs of found) await each(jobs, (job) => anew(context, queueStream, job, until));
+    await anewAll(context, queueStream, found.flat(), until);
     // A minute in which jobs were found is checked once more: the store may be full still.
     const unmoved = found.findIndex((jobs) => jobs.length > 0);
+    any ||= unmoved >= 0;
     queueStream.checked = unmoved < 0 ? from + minutes.length - 1 : from + unmoved - 1;
     if (unmoved >= 0) break;
   }
   // Of the minute that is not over yet the first jobs are checked.
   const begun = await overdueIn(context, queueStream, last + 1, PAGE, until);
-  await each(
-    begun.filter(({ marks: { due = over } }) => due < over),
-    (job) => anew(context, queueStream, job, until),
-  );
-  if (queueStream.checked < noted + NOTED) return;
+  const late = begun.filter(({ marks: { due = over } }) => due < over);
+  await anewAll(context, queueStream, late, until);
+  any ||= late.length > 0;
+  if (queueStream.checked >= noted + NOTED) await note(context, queueStream, until);
+  return any;
+}
+
+/** Writes down up to which minute was checked. */
+async function note(context: Context, queueStream: QueueStream, until: number): Promise<void> {
   const message = await single(context, queueStream, subjectOf(queueStream), until);
   const wanted = {
     subject: subjectOf(queueStream),
@@ -79,6 +91,29 @@ function overdueIn(
 ): Promise<readonly Stored[]> {
   const filter = `${queueStream.base}j.d.${minuteToken(minute * MINUTE)}.>`;
   return scan(context, queueStream, { filter, limit }, until);
+}
+
+/** Gives jobs to the server anew; those for which a full store has no room together, one after another. */
+async function anewAll(
+  context: Context,
+  queueStream: QueueStream,
+  jobs: readonly Stored[],
+  until: number,
+): Promise<void> {
+  const step = (job: Stored): Promise<Error | undefined> =>
+    anew(context, queueStream, job, until).then(() => undefined, errorOf);
+  const again = async (index: number): Promise<Error | undefined> => {
+    const job = jobs[index];
+    return job === undefined ? undefined : await step(job);
+  };
+  const [first, ...rest] = jobs;
+  if (first === undefined) return;
+  // A store that has no room for the first is not sent all of them.
+  const begun = await step(first);
+  const results = [begun, ...begun instanceof TransportFull ? rest.map(() => begun) : await each(rest, step)];
+  await whenFull(context.link, results, () => ({ queueStream, frees: true }), again, until);
+  const failed = results.find((result) => result instanceof Error && !(result instanceof TransportFull));
+  if (failed !== undefined) throw failed;
 }
 
 /** The same message again, on its own subject: whichever of the two the server moves, there is one job. */

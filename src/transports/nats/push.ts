@@ -7,7 +7,7 @@
 import { AtomicLimitError, errorOf, RelevoError } from "../../errors.ts";
 import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
-import type { Context } from "./stream/context.ts";
+import type { Context, Sizes } from "./stream/context.ts";
 import { isTopic } from "./topics_groups.ts";
 import { freed, messagesOf, type Target, targetOf } from "./push_jobs.ts";
 import { createShared, MAX_BATCH, partOf, type Shared } from "./stream/batch.ts";
@@ -18,6 +18,8 @@ import { sweepTopic } from "./topics.ts";
 
 /** Times that a job is sent which is refused though its id is free by the time that its live message is read. */
 const TRIES = 10;
+/** Bytes of a message beside its payload and its metadata, about. */
+const MESSAGE = 300;
 
 /** Times that a batch is sent which is refused though no id is taken. */
 const BATCH_TRIES = 20;
@@ -60,12 +62,15 @@ async function targetsOf(
   jobs: readonly PushJob[],
   until: number,
 ): Promise<ReadonlyMap<string, Target | Error>> {
-  const queues = [...new Set(jobs.map(({ queue }) => queue))];
+  const sizes = sizesOf(jobs);
+  const queues = [...sizes.keys()];
   // Several servers take a while to agree on a stream, and as long for many as for one.
   const found = await Promise.all(queues.map(async (queue): Promise<[string, Target | Error]> => {
     try {
       const target = await targetOf(context, queue, until);
-      const checking = context.room.check(target.queueStream, until);
+      const { all, largest } = sizes.get(queue) ?? { all: 0, largest: 0 };
+      const copies = Math.max(1, target.groups.length);
+      const checking = context.room.check(target.queueStream, { all: copies * all, largest }, until);
       if (checking !== undefined) await checking;
       return [queue, target];
     } catch (error) {
@@ -73,6 +78,17 @@ async function targetsOf(
     }
   }));
   return new Map(found);
+}
+
+/** Bytes that the jobs of each queue take at a server, as far as that is known before they are written. */
+function sizesOf(jobs: readonly PushJob[]): ReadonlyMap<string, Sizes> {
+  const sizes = new Map<string, Sizes>();
+  for (const { queue, payload, meta } of jobs) {
+    const { all, largest } = sizes.get(queue) ?? { all: 0, largest: 0 };
+    const size = payload.length + meta.length + MESSAGE;
+    sizes.set(queue, { all: all + size, largest: Math.max(largest, size) });
+  }
+  return sizes;
 }
 
 /** The messages of a job, or why there can be none. */

@@ -12,13 +12,17 @@ import { secondsUntil, whenOf, windowOf } from "./push_jobs.ts";
 import { dropNote } from "./reserve_returned.ts";
 import { ACK, type Handed, haveLeft, replyOf, tellAll } from "./stream/acknowledge.ts";
 import { isSafe, messageToken, partsOfToken, type TokenParts } from "./stream/deliveries.ts";
-import { isFrail, type JobRecord, type Marks } from "./stream/message.ts";
+import { noRoom, type Step, whenFull } from "./stream/front.ts";
+import { isFrail, type JobRecord, type Marks, pack } from "./stream/message.ts";
 import { isOurs, type Move, publishSuccessor, successorOf } from "./stream/moves.ts";
 import { published } from "./stream/publish.ts";
 import { stateOf } from "./stream/consumer_state.ts";
 import { deleteMessage, lastOf, liveOf, storedAt } from "./stream/read.ts";
 import { marginOf, Received } from "./stream/received.ts";
 import { deadSubject, idFilter, idToken, liveSubject, stateOfSubject } from "./stream/subjects.ts";
+
+/** Characters by which a job's header line may grow where it counts as not grown. */
+const GROWN = 100;
 
 /** A delivery on its way to its end. */
 class Ending {
@@ -211,9 +215,56 @@ interface HeldMove {
   readonly move: Move;
 }
 
+/** Makes the moves; those for which a full store has no room together, one after another. */
 async function moveHeld(context: Context, all: readonly HeldMove[], until: number): Promise<Settled[]> {
+  const answers = await moveTogether(context, all, until);
+  const again = async (index: number): Promise<Settled> => {
+    const some = all.slice(index, index + 1);
+    for (const { held } of some) context.deliveries.take(held);
+    const [answer = "stale"] = await moveTogether(context, some, until);
+    return answer;
+  };
+  const stepOf = (index: number): Step | undefined => {
+    const one = all[index];
+    return one === undefined ? undefined : { queueStream: one.held.queueStream, frees: frees(one) };
+  };
+  await whenFull(context.link, answers, stepOf, again, until);
+  return answers;
+}
+
+/** Characters by which the successor of a message is larger than the message. */
+function growthOf({ held, move }: HeldMove): number {
+  return pack(move.record).length + move.payload.length - pack(held.record).length - held.payload.length;
+}
+
+function frees(one: HeldMove): boolean {
+  return growthOf(one) < GROWN;
+}
+
+/** Tells of each move whether the store has room for it, as far as that is known: moves that take none always have. */
+async function roomFor(
+  context: Context,
+  all: readonly HeldMove[],
+  until: number,
+): Promise<(one: HeldMove) => boolean> {
+  const growing = new Set(all.filter((one) => !frees(one)));
+  if (growing.size === 0) return () => true;
+  const streams = new Set([...growing].map(({ held }) => held.queueStream));
+  const rooms = new Map(
+    await Promise.all([...streams].map(async (one) => [one, await context.room.growth(one, until)] as const)),
+  );
+  return (one) => {
+    const { queueStream } = one.held;
+    return !growing.has(one) || (!queueStream.full && rooms.get(queueStream)?.(growthOf(one)) !== false);
+  };
+}
+
+async function moveTogether(context: Context, all: readonly HeldMove[], until: number): Promise<Settled[]> {
   const { link, deliveries, streams } = context;
-  const ends = await Promise.all(all.map(({ move }) => publishSuccessor(link, move, until)));
+  const isIn = await roomFor(context, all, until);
+  const ends = await Promise.all(
+    all.map((one) => isIn(one) ? publishSuccessor(link, one.move, until) : noRoom(one.held.queueStream)),
+  );
   await Promise.all(all.map(({ move }, n) => ends[n] === "moved" ? holdId(context, move, until) : undefined));
   const followed = all.filter((_, n) => ends[n] === "moved" || ends[n] === "before").map(({ move }) => move);
   // They have successors: an acknowledgement that fails here is sent by the process that finds the half move.

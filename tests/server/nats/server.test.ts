@@ -8,6 +8,7 @@ import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
+import { lettersIn } from "./support.ts";
 
 const CALL = { deadline: 5_000 };
 const PATIENCE = 20_000;
@@ -411,14 +412,11 @@ describeOn(["nats"], "What other programs and users see of NATS", () => {
     for (const { token } of await transport.reserve(["work"], call)) {
       await transport.settle([{ queue: "work", token, to: "done" }], CALL);
     }
-    const client = await (await server()).raw();
-    const left = async (): Promise<number> =>
-      JSON.parse(await client.request(`$JS.API.STREAM.INFO.${prefix}_work`)).state.messages;
+    const left = async (): Promise<number> => (await lettersIn(await server(), `${prefix}_work`)).length;
     // The server removes it, though no process is there any more.
     await transport[Symbol.asyncDispose]();
     expect(await left()).toBe(1);
     await expect.poll(left, { timeout: 10_000 }).toBe(0);
-    await client[Symbol.asyncDispose]();
   }, PATIENCE);
 });
 

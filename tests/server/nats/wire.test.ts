@@ -1,4 +1,5 @@
 /** What lies in a stream, as docs/transports/wire.md says: for those that look with another client. */
+import { Buffer } from "node:buffer";
 import { expect, test } from "vitest";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
@@ -51,6 +52,25 @@ describeOn(["nats"], "In a stream of NATS", () => {
     ]);
   });
 
+  test("its first message holds nothing, and stays when nothing else does; it is no job and makes no queue", async () => {
+    const { transport, raw, stream, base, inQueue } = await ground();
+    await using _ = transport;
+    await using client = await raw();
+    const first = async (): Promise<unknown> => {
+      const question = JSON.stringify({ last_by_subj: `${base}o.first` });
+      const { message } = JSON.parse(await client.request(`$JS.API.STREAM.MSG.GET.${stream}`, question));
+      return [message?.seq, Buffer.from(message?.data ?? "", "base64").length > 60_000];
+    };
+    // A worker that waits makes the stream.
+    await transport.reserve([QUEUE], { limit: 1, slots: 1, lease: 60_000, wait: 1, ...CALL });
+    expect([await first(), await transport.queues(CALL)]).toEqual([[1, true], []]);
+    expect(await transport.info(QUEUE, CALL)).toMatchObject({ waiting: 0, delayed: 0, reserved: 0 });
+    await transport.push([job({ queue: QUEUE, id: "1", name: "n", meta: "m", delay: 600_000 })], CALL);
+    expect(await transport.queues(CALL)).toEqual([QUEUE]);
+    await transport.remove(QUEUE, "delayed", "all", CALL);
+    expect([await inQueue(), await first()]).toEqual([[], [1, true]]);
+  });
+
   test("what ended and what came back is where the page says", async () => {
     const { transport, inQueue } = await ground();
     await using _ = transport;
@@ -89,7 +109,7 @@ describeOn(["nats"], "In a stream of NATS", () => {
     await using client = await raw();
     await client.request(`${base}in.any.thing`, "theirs");
     const found = await transport.reserve([QUEUE], { ...TAKE, wait: 5_000 });
-    expect(found.map(({ id, name, meta, lost }) => [id, name, meta, lost])).toEqual([["#1", QUEUE, "", 0]]);
+    expect(found.map(({ id, name, meta, lost }) => [id, name, meta, lost])).toEqual([["#2", QUEUE, "", 0]]);
   });
 
   test("a topic's groups have their own subjects in its stream, and each has a copy", async () => {

@@ -174,6 +174,13 @@ export function natsSubject(
         await client[Symbol.asyncDispose]();
       };
     },
+    async lose(store) {
+      const client = await anyOf(await ground.nodes());
+      for (const stream of await streamsOf(client, store)) {
+        await insisted(client, `$JS.API.STREAM.PURGE.${stream}`);
+      }
+      await client[Symbol.asyncDispose]();
+    },
     async destroy(store) {
       const nodes = await ground.nodes();
       const client = await anyOf(nodes);

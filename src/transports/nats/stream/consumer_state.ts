@@ -7,6 +7,7 @@
 
 import { FAULT, isFault } from "../client/errors.ts";
 import type { Link } from "../client/link.ts";
+import { isFront } from "./front.ts";
 import type { Stored } from "./message.ts";
 import type { Counted, QueueStream } from "./queue_stream.ts";
 import { nextOf } from "./read.ts";
@@ -90,7 +91,10 @@ export async function countOf(
   }
 }
 
-/** The first message of a state that its consumer has not handed over, as the stream's leader knows it. */
+/**
+ * The first message of a state that its consumer has not handed over, as the stream's leader knows it. Most often it is
+ * the next message of any kind, for which the server need not go through all subjects.
+ */
 export async function nextIn(
   reader: { readonly link: Link },
   queueStream: QueueStream,
@@ -101,7 +105,14 @@ export async function nextIn(
   const { base } = queueStream;
   const from = delivered.stream_seq + 1;
   const filters = state === "w" ? [`${base}j.w.>`, `${base}in.>`] : [`${base}j.b.>`];
-  const found = await Promise.all(filters.map((filter) => nextOf(reader, queueStream, filter, from, until)));
+  let next = await nextOf(reader, queueStream, ">", from, until);
+  if (next !== undefined && isFront(queueStream, next.subject)) {
+    next = await nextOf(reader, queueStream, ">", next.seq + 1, until);
+  }
+  if (next === undefined) return undefined;
+  const { subject, seq } = next;
+  if (filters.some((filter) => subject.startsWith(filter.slice(0, -1)))) return next;
+  const found = await Promise.all(filters.map((filter) => nextOf(reader, queueStream, filter, seq, until)));
   return found.reduce((a, b) => a === undefined || (b !== undefined && b.seq < a.seq) ? b : a);
 }
 

@@ -114,9 +114,21 @@ export interface Batches {
 /** Checks whether there is room. */
 export interface Room {
   /**
-   * Undefined where there was room a moment ago; else a promise that rejects with `TransportFull` where there is none.
+   * Undefined where there is room for messages of so many bytes; else a promise that rejects with `TransportFull` where
+   * there is none. They are counted as stored.
    */
-  check(queueStream: QueueStream, until: number): Promise<void> | undefined;
+  check(queueStream: QueueStream, sizes: Sizes, until: number): Promise<void> | undefined;
+  /**
+   * Tells of moves whether so many bytes more than they free have room: half of the reserve is left to those that take
+   * no more. Several servers would let in far more than a limit, and then nothing until its use is below it again.
+   */
+  growth(queueStream: QueueStream, until: number): Promise<(bytes: number) => boolean>;
+}
+
+/** Bytes of the messages that are to be stored: of all, and of the largest. */
+export interface Sizes {
+  readonly all: number;
+  readonly largest: number;
 }
 
 /** Bounds the jobs and bytes that were sent and not answered. */

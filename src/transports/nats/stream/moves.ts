@@ -9,6 +9,7 @@
 import { errorOf } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
 import { ACK, type Handed, haveLeft, tellAll } from "./acknowledge.ts";
+import { type Step, whenFull } from "./front.ts";
 import { pack, type Stored } from "./message.ts";
 import { type Message, published } from "./publish.ts";
 import { liveOf, storedAt } from "./read.ts";
@@ -56,8 +57,22 @@ export async function publishSuccessor(link: Link, move: Move, until: number): P
   }
 }
 
-/** Moves messages, in their order. */
+/** Moves messages, in their order; those for which a full store has no room together, one after another. */
 export async function moveAll(link: Link, moves: readonly Move[], until: number): Promise<Moved[]> {
+  const results = await moveTogether(link, moves, until);
+  const again = async (index: number): Promise<Moved> => {
+    const [end = "gone"] = await moveTogether(link, moves.slice(index, index + 1), until);
+    return end;
+  };
+  const stepOf = (index: number): Step | undefined => {
+    const { queueStream } = moves[index] ?? {};
+    return queueStream === undefined ? undefined : { queueStream, frees: true };
+  };
+  await whenFull(link, results, stepOf, again, until);
+  return results;
+}
+
+async function moveTogether(link: Link, moves: readonly Move[], until: number): Promise<Moved[]> {
   const results = await Promise.all(moves.map((move) => publishSuccessor(link, move, until)));
   const followed = moves.filter((_, index) => results[index] === "moved" || results[index] === "before");
   const failed = await tellAll(link, followed, ACK, until);

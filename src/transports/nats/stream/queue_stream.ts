@@ -37,6 +37,8 @@ export interface QueueStream extends QueueNames {
   askedAt: number;
   /** The minute up to which no delayed job is overdue; undefined until it is known. */
   checked: number | undefined;
+  /** A job of it could not be moved as the store was full, and since then there was no room for its first message. */
+  full: boolean;
   /** It is to be made, or was to be and could not. */
   refused: boolean;
   /** Calls on it, in their order. */

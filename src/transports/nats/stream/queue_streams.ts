@@ -18,6 +18,7 @@ import {
   type StreamConfig,
   WINDOW_LEASES,
 } from "./config_check.ts";
+import { type Kept, storeFront } from "./front.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import type { QueueStreams, ServerClock } from "./context.ts";
 import { namesOf, type PullState } from "./subjects.ts";
@@ -25,6 +26,7 @@ import { namesOf, type PullState } from "./subjects.ts";
 interface StreamInfo {
   readonly config: StreamConfig;
   readonly created: string;
+  readonly state: Kept;
   /** When the server said so. */
   readonly ts: string;
 }
@@ -134,6 +136,7 @@ function unseen({ settings: { prefix, group, replicas, ackWait } }: Link, queue:
     late: 0,
     askedAt: -Infinity,
     checked: undefined,
+    full: false,
     refused: false,
     order: createCallOrder(),
   };
@@ -169,6 +172,7 @@ async function lookAt(
     told.add(queueStream.stream);
     warn(`Stream '${queueStream.stream}' is used as it is: ${differs.join(", ")}`);
   }
+  if (make) storeFront(finder.link, queueStream, info.state);
   looked.set(queueStream, epoch);
   return true;
 }

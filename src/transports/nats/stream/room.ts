@@ -18,6 +18,8 @@ interface Use {
   readonly limit: number;
   /** The owner of the limit, in words. */
   readonly of: string;
+  /** Times that a message counts: an account's use counts each copy. */
+  readonly copies: number;
 }
 
 /** An account, as the API tells it. */
@@ -36,7 +38,9 @@ interface Limits {
 /** The result of the last check of a stream. */
 interface Found {
   readonly at: number;
-  readonly full: Use | undefined;
+  readonly uses: readonly Use[];
+  /** Bytes of the messages that this process has stored since. */
+  stored: number;
 }
 
 /** Milliseconds between two checks at most. */
@@ -53,6 +57,8 @@ export function createRoom(link: Link): Room {
   const { runtime } = link.settings;
   const found = new Map<string, Found>();
   const looking = new Map<string, Promise<Found>>();
+  /** Bytes of the largest message of each stream: as much must be left to store it anew. */
+  const largest = new Map<string, number>();
 
   async function look({ stream }: QueueStream, until: number): Promise<Found> {
     const soon = Math.min(until, runtime.monotonic() + PATIENCE);
@@ -62,8 +68,7 @@ export function createRoom(link: Link): Room {
       accountUse(link, soon).catch(unknown),
       streamUse(link, stream, soon).catch(unknown),
     ]);
-    const full = uses.find((use) => use !== undefined && use.limit - use.used < reserveOf(use.limit));
-    const result = { at: runtime.monotonic(), full };
+    const result = { at: runtime.monotonic(), uses: uses.filter((use) => use !== undefined), stored: 0 };
     found.set(stream, result);
     return result;
   }
@@ -75,20 +80,45 @@ export function createRoom(link: Link): Room {
     return under;
   }
 
+  /** Counts messages; the limit that has no room for them, where that part of the reserve is to be left. */
+  function count({ stream }: QueueStream, last: Found, bytes: number, part: number): Use | undefined {
+    const most = largest.get(stream) ?? 0;
+    const full = last.uses.find(({ used, limit, copies }) =>
+      limit - used - copies * (last.stored + bytes) < part * reserveOf(limit, copies * most)
+    );
+    if (full === undefined) last.stored += bytes;
+    return full;
+  }
+
+  /** The last look, unless it is too old. */
+  function known({ stream }: QueueStream): Found | undefined {
+    const last = found.get(stream);
+    return last !== undefined && runtime.monotonic() < last.at + PAUSE ? last : undefined;
+  }
+
   return {
-    check(queueStream, until) {
-      const last = found.get(queueStream.stream);
-      const isNew = last !== undefined && runtime.monotonic() < last.at + PAUSE;
-      if (isNew && last.full === undefined) return undefined;
-      return (isNew ? Promise.resolve(last) : lookOnce(queueStream, until)).then(({ full }) => {
-        if (full !== undefined) throw tooFull(queueStream, full);
+    check(queueStream, sizes, until) {
+      const { stream } = queueStream;
+      largest.set(stream, Math.max(sizes.largest, largest.get(stream) ?? 0));
+      const last = known(queueStream);
+      const full = last === undefined ? undefined : count(queueStream, last, sizes.all, 1);
+      if (full !== undefined) return Promise.reject(tooFull(queueStream, full));
+      if (last !== undefined) return undefined;
+      return lookOnce(queueStream, until).then((next) => {
+        const none = count(queueStream, next, sizes.all, 1);
+        if (none !== undefined) throw tooFull(queueStream, none);
       });
+    },
+    async growth(queueStream, until) {
+      const last = known(queueStream) ?? await lookOnce(queueStream, until);
+      return (bytes) => count(queueStream, last, bytes, 1 / 2) === undefined;
     },
   };
 }
 
-function reserveOf(limit: number): number {
-  return Math.min(MOST, Math.max(LEAST, limit * PART), limit / 2);
+/** Bytes that are left to moves: two of the largest messages at least, as far as half of the limit goes. */
+function reserveOf(limit: number, largest: number): number {
+  return Math.min(Math.max(MOST, 2 * largest), Math.max(LEAST, limit * PART, 2 * largest), limit / 2);
 }
 
 function tooFull({ queue }: QueueStream, { used, limit, of }: Use): TransportFull {
@@ -103,7 +133,12 @@ async function accountUse(link: Link, until: number): Promise<Use | undefined> {
   const { limits, ...uses } = account.tiers?.[`R${replicas}`] ?? account;
   const limit = (storage === "file" ? limits?.max_storage : limits?.max_memory) ?? -1;
   if (limit <= 0) return undefined;
-  return { used: storage === "file" ? uses.storage : uses.memory, limit, of: "the account" };
+  return {
+    used: storage === "file" ? uses.storage : uses.memory,
+    limit,
+    of: "the account",
+    copies: replicas,
+  };
 }
 
 async function streamUse(link: Link, stream: string, until: number): Promise<Use | undefined> {
@@ -114,5 +149,5 @@ async function streamUse(link: Link, stream: string, until: number): Promise<Use
     undefined,
     until,
   );
-  return { used: state.bytes, limit: maxBytes, of: `stream '${stream}' ('maxBytes')` };
+  return { used: state.bytes, limit: maxBytes, of: `stream '${stream}' ('maxBytes')`, copies: 1 };
 }

@@ -1,6 +1,6 @@
 /** A NATS cluster of three nodes with JetStream. */
 import { existsSync } from "node:fs";
-import { type NatsServer, startNats } from "./nats.ts";
+import { type NatsOptions, type NatsServer, startNats } from "./nats.ts";
 import { freePorts } from "./ports.ts";
 import { type Together, together } from "./server.ts";
 
@@ -22,7 +22,7 @@ const PATIENCE = 30_000;
  * memory where that can be had, as each new stream and consumer is synced by three, and one disk is a tenth as fast.
  */
 export async function startNatsCluster(
-  { brief = false, ...rest }: { readonly brief?: boolean } = {},
+  { brief = false, ...rest }: NatsOptions & { readonly brief?: boolean } = {},
 ): Promise<NatsCluster> {
   const options = { ...rest, root: brief && existsSync(SHARED_MEMORY) ? SHARED_MEMORY : undefined };
   const name = `relevo-${crypto.randomUUID()}`;

@@ -1,0 +1,169 @@
+/** What a full store of NATS must not cost: scenes for any number of servers and any kind of limit. */
+import { connect, headers } from "@nats-io/transport-node";
+import { expect } from "vitest";
+import { createRelay, fixed } from "../../../mod.ts";
+import { job } from "../../../src/testing/conformance/lab.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
+import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
+import { free, running } from "../../web/support/kit.ts";
+import { becomes } from "../support/becomes.ts";
+import { spawnScript } from "../support/spawn.ts";
+
+const HOLDS = new URL("./fixtures/holds.ts", import.meta.url);
+const CALL = { deadline: 20_000 };
+const QUEUE = "work";
+const PAYLOAD = 30_000;
+/** Milliseconds from a dispatch to its due time: longer than it takes to fill a store. */
+const DELAY = 12_000;
+/** Milliseconds of a killed worker's lease. */
+const LEASE = 3_000;
+/** Milliseconds between two looks of the transport for room. */
+const LOOK = 1_100;
+/** Milliseconds in which all must be done: an overdue job is found within a minute. */
+export const PATIENCE = 150_000;
+const jobs = { work: { schema: free<string>(), queue: QUEUE, maxAttempts: 1_000_000, backoff: fixed(100) } };
+
+/** A store with a limit. */
+export interface Store {
+  /** The URLs of its servers, with user and password. */
+  readonly urls: readonly string[];
+  readonly options: Partial<NatsOptions>;
+}
+
+/** The user of an account. */
+export function userOf(account: string): { readonly user: string; readonly pass: string } {
+  return { user: account, pass: "p" };
+}
+
+/** Accounts with so many megabytes each in a server's configuration; one that is named `free` has no limit. */
+export function accounts(names: readonly string[], megabytes: number): string {
+  const each = names.map((name) => {
+    const jetstream = name === "free" ? "enabled" : `{ max_file: ${megabytes}MB }`;
+    return `${name} { jetstream: ${jetstream}, users: [ { user: ${name}, password: p } ] }`;
+  });
+  return `accounts { ${each.join(", ")} }`;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+export function transportOn(
+  { urls, options }: Store,
+  prefix: string,
+  more: Partial<NatsOptions> = {},
+): Transport {
+  return nats({ servers: urls, prefix, ackWait: LEASE, ...options, ...more });
+}
+
+/** Pushes delayed jobs until one is refused; the ids of those that were stored. */
+export async function fill(
+  transport: Transport,
+  when: { delay?: number; at?: number },
+): Promise<ReadonlySet<string>> {
+  const stored = new Set<string>();
+  const payload = new TextEncoder().encode(JSON.stringify("x".repeat(PAYLOAD)));
+  for (let n = 0;; n++) {
+    const [pushed] = await transport.push([
+      job({ id: `j${n}`, name: "work", queue: QUEUE, payload, ...when }),
+    ], CALL);
+    if (pushed !== "stored") {
+      expect(pushed).toMatchObject({ code: "TRANSPORT_FULL" });
+      return stored;
+    }
+    stored.add(`j${n}`);
+    // The next look tells of what was stored.
+    if (n % 5 === 4) await pause(LOOK);
+  }
+}
+
+/** Runs a worker until all jobs are done; what it was told, and how often each ran. */
+export async function finish(store: Store, prefix: string, wanted: ReadonlySet<string>): Promise<void> {
+  const done = new Set<string>();
+  await using relay = createRelay({ jobs, transport: transportOn(store, prefix), log: false });
+  relay.handle("work", (_, { job: { id } }) => void done.add(id));
+  const worker = running(relay, { concurrency: 10, poll: 500 });
+  try {
+    await becomes("all that was stored is done", () => wanted.difference(done).size === 0, PATIENCE);
+    await becomes("nothing is left", async () => {
+      const { waiting, delayed, reserved } = await relay.info("work");
+      return waiting + delayed + reserved === 0;
+    }, PATIENCE);
+    expect(await relay.info("work")).toMatchObject({ failed: 0, timeout: 0 });
+  } finally {
+    await worker.abort();
+  }
+  expect(done).toEqual(wanted);
+}
+
+/** Delayed jobs fill a store; a worker begins all of them, and is killed: they are done by another. */
+export async function killedWithAll(store: Store): Promise<void> {
+  const prefix = `full-${crypto.randomUUID()}`;
+  const filler = transportOn(store, prefix);
+  const stored = await fill(filler, { delay: DELAY });
+  expect(stored.size).toBeGreaterThan(10);
+  await filler[Symbol.asyncDispose]();
+  const [url = ""] = store.urls;
+  await using holder = spawnScript(HOLDS, [url, prefix, `${LEASE}`, `${stored.size}`]);
+  for (let begun = 0; begun < stored.size;) if (await holder.next() === "began") begun++;
+  holder.kill("SIGKILL");
+  await holder.exited;
+  await finish(store, prefix, stored);
+  await using after = transportOn(store, prefix);
+  await becomes("there is room again", async () => {
+    const [pushed] = await after.push([job({ queue: QUEUE })], CALL);
+    return pushed === "stored";
+  });
+}
+
+/** Jobs are delayed to one instant, at which another program has filled the store, for a second: all are done. */
+export async function fullWhenDue(store: Store, replicas: number): Promise<void> {
+  const prefix = `due-${crypto.randomUUID()}`;
+  const transport = transportOn(store, prefix);
+  const at = Date.now() + 8_000;
+  const ids = new Set(Array.from({ length: 10 }, (_, n) => `j${n}`));
+  const payload = new TextEncoder().encode(JSON.stringify("x".repeat(PAYLOAD)));
+  const pushed = await transport.push(
+    [...ids].map((id) => job({ id, name: "work", queue: QUEUE, payload, at })),
+    CALL,
+  );
+  expect(new Set(pushed)).toEqual(new Set(["stored"]));
+  const ballast = await fillByHand(store, replicas);
+  expect(Date.now(), "the store was filled in time").toBeLessThan(at);
+  await pause(at + 1_000 - Date.now());
+  // None could be moved: the fault struck.
+  expect((await transport.info(QUEUE, CALL)).delayed).toBe(ids.size);
+  await transport[Symbol.asyncDispose]();
+  await ballast.remove();
+  await finish(store, prefix, ids);
+}
+
+/** Fills a store from another stream, as another program does, until the server refuses. */
+async function fillByHand({ urls }: Store, replicas: number): Promise<{ remove(): Promise<void> }> {
+  const [first = ""] = urls;
+  const { username, password } = new URL(first.replace("nats:", "http:"));
+  const user = username === "" ? {} : { user: username, pass: password };
+  const connection = await connect({ servers: urls.map((url) => url.replace(/^.*[@/]/, "")), ...user });
+  const name = `ballast-${crypto.randomUUID()}`;
+  const api = async (subject: string, body?: object): Promise<unknown> =>
+    (await connection.request(`$JS.API.${subject}`, body === undefined ? "" : JSON.stringify(body), {
+      timeout: 10_000,
+    }))
+      .json<{ readonly error?: unknown }>().error;
+  expect(await api(`STREAM.CREATE.${name}`, { name, subjects: [name], num_replicas: replicas }))
+    .toBeUndefined();
+  for (let size = 200_000; size > 50;) {
+    const answer = await connection.request(name, new Uint8Array(size), {
+      timeout: 10_000,
+      headers: headers(),
+    });
+    // The last gaps are filled by small ones.
+    if (answer.json<{ readonly error?: unknown }>().error !== undefined) size = Math.floor(size / 2);
+  }
+  return {
+    async remove() {
+      expect(await api(`STREAM.DELETE.${name}`)).toBeUndefined();
+      await connection.close();
+    },
+  };
+}
