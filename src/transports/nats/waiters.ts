@@ -3,6 +3,9 @@
  * all calls that wait for it, so that waiting costs two messages in two minutes. An open pull stays until its time is
  * over, though no call waits any more: a job that comes to it is given to the next call, or goes back.
  *
+ * They are not those of `src/store/`, which poll a queue when a notification names it: here the job itself comes, its
+ * lease running, and a pull must be open at the server before a call sleeps.
+ *
  * @module
  */
 
