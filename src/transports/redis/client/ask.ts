@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { DeadlineExceeded } from "../../../errors.ts";
 import type { Runtime } from "../../../runtime.ts";
-import type { Ticket } from "../calls.ts";
+import type { Ticket } from "../../../store/calls.ts";
 import type { Connection } from "./connection.ts";
 import { explain, isPassing, isReplica, isScriptUnknown } from "../errors.ts";
 import type { Argument, Reply, Script } from "./link.ts";

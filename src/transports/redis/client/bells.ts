@@ -6,7 +6,7 @@
 
 import type { Runtime } from "../../../runtime.ts";
 import { rest } from "./ask.ts";
-import type { Ticket } from "../calls.ts";
+import type { Ticket } from "../../../store/calls.ts";
 import type { Connection } from "./connection.ts";
 import { isForbidden } from "../errors.ts";
 import type { Listener, Listening } from "./link.ts";

@@ -19,10 +19,10 @@ import {
   rest,
 } from "./ask.ts";
 import { createBells } from "./bells.ts";
-import { type Calls, createCalls, type Ticket } from "../calls.ts";
+import { type Calls, createCalls, type Ticket } from "../../../store/calls.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import type { ClusterPattern } from "./duplicates.ts";
-import { elsewhereOf, explain, isLasting, isPassing, isReplica } from "../errors.ts";
+import { ConnectionLost, elsewhereOf, explain, isLasting, isPassing, isReplica } from "../errors.ts";
 import { createLine, type Line } from "./line.ts";
 import type { Link, Reply } from "./link.ts";
 import { slotOf } from "./slots.ts";
@@ -74,7 +74,7 @@ export function createClusterLink(options: ClusterOptions): Link {
   const state: State = {
     options,
     alarms: createAlarms(runtime),
-    calls: createCalls(name, runtime),
+    calls: createCalls(name, runtime, (reason) => new ConnectionLost(name, reason)),
     topology: createTopology({
       name,
       runtime,

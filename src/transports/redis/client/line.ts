@@ -6,7 +6,7 @@
  */
 
 import type { Runtime } from "../../../runtime.ts";
-import type { Ticket } from "../calls.ts";
+import type { Ticket } from "../../../store/calls.ts";
 import type { Connection } from "./connection.ts";
 import { isLasting, unavailable } from "../errors.ts";
 

@@ -4,13 +4,14 @@
  * @module
  */
 
+import { ConnectionLost } from "../errors.ts";
 import { type Alarms, createAlarms } from "../../../flow/alarms.ts";
 import { TransportClosed } from "../../../errors.ts";
 import type { Call } from "../../../jobs/exchange.ts";
 import type { Runtime } from "../../../runtime.ts";
 import { ask, commandQuestion, createDemotion, createScripts, type Question } from "./ask.ts";
 import { createBells } from "./bells.ts";
-import { createCalls } from "../calls.ts";
+import { createCalls } from "../../../store/calls.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import type { Recipe } from "./driver.ts";
 import { createLine } from "./line.ts";
@@ -32,7 +33,7 @@ export interface StandaloneOptions {
 export function createStandalone(options: StandaloneOptions): Link {
   const { name, runtime, recipe, patience, opened } = options;
   const alarms = createAlarms(runtime);
-  const calls = createCalls(name, runtime);
+  const calls = createCalls(name, runtime, (reason) => new ConnectionLost(name, reason));
   const scripts = createScripts(false);
   const line = createLine({
     name,

@@ -7,7 +7,7 @@
 
 import type { Runtime } from "../../../runtime.ts";
 import { rest } from "./ask.ts";
-import type { Ticket } from "../calls.ts";
+import type { Ticket } from "../../../store/calls.ts";
 import { textOf } from "./driver.ts";
 import { isLasting, unavailable } from "../errors.ts";
 import type { Reply } from "./link.ts";

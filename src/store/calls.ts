@@ -5,11 +5,10 @@
  * @module
  */
 
-import { type Alarm, createAlarms } from "../../flow/alarms.ts";
-import { DeadlineExceeded, TransportClosed } from "../../errors.ts";
-import type { Call } from "../../jobs/exchange.ts";
-import type { Runtime } from "../../runtime.ts";
-import { ConnectionLost } from "./errors.ts";
+import { type Alarm, createAlarms } from "../flow/alarms.ts";
+import { DeadlineExceeded, TransportClosed } from "../errors.ts";
+import type { Call } from "../jobs/exchange.ts";
+import type { Runtime } from "../runtime.ts";
 
 /** One call while it lasts. */
 export interface Ticket {
@@ -45,8 +44,12 @@ const FAREWELL = 1_000;
 /** Why a sleep ends early. No caller sees it. */
 const ANSWERED = "answered";
 
-/** Makes calls for a transport of that name. */
-export function createCalls(name: string, runtime: Runtime): Calls {
+/** Makes calls for a transport of that name; `unanswered` makes the error of one that was sent and never answered. */
+export function createCalls(
+  name: string,
+  runtime: Runtime,
+  unanswered: (reason: TransportClosed) => unknown,
+): Calls {
   const alarms = createAlarms(runtime);
   const open = new Map<Ticket, (error: unknown) => void>();
   let closed = false;
@@ -96,22 +99,24 @@ export function createCalls(name: string, runtime: Runtime): Calls {
     async close() {
       closed = true;
       for (const [ticket, end] of [...open]) if (!ticket.sent) end(new TransportClosed(name));
-      const moment = new AbortController();
-      const answered = [...open.keys()].map((ticket) =>
-        new Promise<void>((resolve) => ticket.whenOver(resolve))
-      );
-      if (answered.length > 0) {
-        await Promise.race([
-          Promise.all(answered),
-          runtime.sleep(FAREWELL, moment.signal).catch(() => undefined),
-        ]);
-        moment.abort(ANSWERED);
-      }
-      for (const end of [...open.values()]) end(new ConnectionLost(name, new TransportClosed(name)));
+      await answered(runtime, [...open.keys()]);
+      for (const end of [...open.values()]) end(unanswered(new TransportClosed(name)));
       alarms.clear();
     },
     get closed() {
       return closed;
     },
   };
+}
+
+/** Waits for calls to be over, but no longer than a call that was sent has at the end. */
+async function answered(runtime: Runtime, tickets: readonly Ticket[]): Promise<void> {
+  if (tickets.length === 0) return;
+  const moment = new AbortController();
+  const over = tickets.map((ticket) => new Promise<void>((resolve) => ticket.whenOver(resolve)));
+  await Promise.race([
+    Promise.all(over),
+    runtime.sleep(FAREWELL, moment.signal).catch(() => undefined),
+  ]);
+  moment.abort(ANSWERED);
 }
