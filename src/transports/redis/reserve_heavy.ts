@@ -54,8 +54,10 @@ export async function freshHeavy(
   const args = ["XREADGROUP", "GROUP", keys.group, consumer, "COUNT", `${count}`, "STREAMS", stream, ">"];
   const answer = await link.command(base, args, rest());
   const deliveries = entriesIn(answer).map((entry) => deliveryOf(queue, consumer, lease, replies(entry)));
-  if (deliveries.length === 0) return undefined;
-  return { deliveries, now };
+  if (deliveries.length > 0) return { deliveries, now };
+  // An idle queue is polled by one script, not by three commands.
+  heavy.delete(queue);
+  return undefined;
 }
 
 /** The entries of the one stream that was read: a map comes flat. */

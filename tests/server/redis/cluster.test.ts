@@ -86,6 +86,28 @@ test("the slots of keys are those that the servers say", async () => {
   }
 });
 
+test("large payloads go past the scripts on a Cluster, too, wherever their slot moves meanwhile", async () => {
+  const transport = open("large");
+  const large = (id: string): PushJob => ({ ...one(id), payload: new Uint8Array(100_000).fill(Number(id)) });
+  const seen: (readonly [id: string, byte: number | undefined, bytes: number])[] = [];
+  const drain = async (): Promise<void> => {
+    for (let more = await reserve(transport); more.length > 0; more = await reserve(transport)) {
+      seen.push(...more.map(({ id, payload }) => [id, payload[0], payload.length] as const));
+      await transport.settle(more.map(({ queue, token }) => ({ queue, token, to: "done" })), call);
+    }
+  };
+  for (const round of [0, 4, 8]) {
+    const jobs = Array.from({ length: 4 }, (_, n) => large(String(round + n)));
+    // The first push asks for its rights, and is one script.
+    for (const job of jobs) expect(await transport.push([job], call)).toEqual(["stored"]);
+    if (round > 0) await move("{large:work}:waiting");
+    const found = await transport.get("work", jobs.map(({ id }) => id), call);
+    expect(found.map((entry) => entry?.id)).toEqual(jobs.map(({ id }) => id));
+    await drain();
+  }
+  expect(seen).toEqual(Array.from({ length: 12 }, (_, n) => [String(n), n, 100_000]));
+});
+
 test("a batch that mixes queues is answered in order, wherever their slots are", async () => {
   const transport = open("mixed");
   const queues = Array.from({ length: 20 }, (_, n) => `q${n}`);

@@ -72,6 +72,15 @@ test("a large job is one command, and one script that its payload is no part of"
   expect([xadd, scripts.eval + scripts.evalsha]).toEqual([2, 1]);
 });
 
+test("a queue of large jobs that is empty again is polled by one script", async () => {
+  const transport = await ready();
+  await transport.push([large("1")], call);
+  await transport.settle([{ ...held(await one(transport)), to: "done" }], call);
+  expect(await take(transport)).toEqual([]);
+  const count = await scripted(() => take(transport));
+  expect(count.eval + count.evalsha).toBe(1);
+});
+
 test("a job that was released or fell due has its turn before large jobs that wait", async () => {
   const transport = await ready();
   await transport.push(["1", "2", "3", "4", "5", "6", "7", "8"].map((id) => large(id)), call);
