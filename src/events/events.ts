@@ -150,9 +150,43 @@ export interface JobEvents {
 /** Hears the details of one type of event. */
 export type Observer<Name extends EventName> = (detail: EventMap[Name]) => unknown;
 
+/** The events by which a run begins or ends. */
+export type RunEvent = "started" | "completed" | "retrying" | "failed" | "rescheduled" | "released";
+
+/** A run as its events are told: the job of their detail is made when a listener is there that gets it. */
+export interface Told {
+  readonly delivery: { readonly id: string; readonly name: string; readonly queue: string };
+  readonly detail: RunDetail;
+  /** Its number among the runs whose start was told to an observer of runs, from 1; 0: it was not, or its end was. */
+  order: number;
+}
+
+/**
+ * Hears of runs without their events: metrics read three fields of a job, and to make the rest would cost more than all
+ * that they do.
+ */
+export interface RunObserver {
+  /** A handler is about to be called; its job had been due for so many milliseconds. */
+  began(job: Told["delivery"], wait: number): unknown;
+  /**
+   * A delivery ended. `begun`: this observer was told of its start, and is told of its end once. `end` is undefined
+   * where no event says how.
+   */
+  ended(
+    job: Told["delivery"],
+    end: Exclude<RunEvent, "started"> | "stale" | undefined,
+    begun: boolean,
+    more: { readonly duration?: number; readonly reason?: string },
+  ): unknown;
+}
+
 /** The core's end: it asks whether there are listeners before it makes an event. */
 export interface Events {
   readonly target: JobEvents;
+  /** Tells of a run, whose part of the detail is added where a listener hears it. */
+  tell<Name extends RunEvent>(type: Name, run: Told, more: Omit<EventMap[Name], keyof RunDetail>): void;
+  /** Tells observers of runs of an end that is no event of a run's. */
+  over(run: Told, end?: "stale"): void;
   /** Whether a listener or observer of this type was ever added. */
   hears(type: EventName): boolean;
   /** Whether the program itself listens to this type now; observers of {@linkcode observe} do not count. */
@@ -179,6 +213,16 @@ export function observe<Name extends EventName>(
   return { [Symbol.dispose]: () => events.removeEventListener(type, listener) };
 }
 
+/** The same for the observers of runs. */
+const OBSERVE_RUNS = Symbol.for("relevo.observe_runs");
+
+/** Hears the runs of a relay as one of Relevo's own; those of events that are no relay's are none. */
+export function observeRuns(events: JobEvents, observer: RunObserver): Disposable {
+  const own: unknown = Reflect.get(events, OBSERVE_RUNS);
+  if (typeof own === "function") return Reflect.apply(own, events, [observer]);
+  return { [Symbol.dispose]: () => undefined };
+}
+
 type Listener = (event: Event) => unknown;
 
 /**
@@ -192,11 +236,28 @@ export function createEvents(report: Report): Events {
   return {
     target,
     hears: (type) => target.heard.has(type),
+    tell: (type, run, more) => {
+      target.tellRun(type, run, more);
+      if (target.isTold(type)) target.tell(type, { ...run.detail, ...more });
+    },
+    over: (run, end) => target.tellRun(end, run, {}),
     attended: (type) => target.attended(type),
     emit: (type, detail) => {
       if (target.heard.has(type)) target.tell(type, detail);
     },
   };
+}
+
+/** An observer of any type of event. */
+type Observe = (detail: unknown) => unknown;
+
+const NONE: readonly Observe[] = [];
+
+/** The fields that observers of runs read of an event's detail, beside the job. */
+interface RunMore {
+  readonly wait?: number;
+  readonly duration?: number;
+  readonly reason?: string;
 }
 
 /** One registration of the program's, as far as it says whether the listener is still there. */
@@ -214,7 +275,10 @@ class GuardedTarget extends EventTarget {
   readonly heard: Set<string> = new Set();
   readonly #guards: WeakMap<object, Listener> = new WeakMap();
   readonly #own: Map<string, Set<Own>> = new Map();
-  readonly #observers: Map<string, Set<(detail: never) => unknown>> = new Map();
+  /** Each list is replaced when it changes: it may be read just then. */
+  readonly #observers: Map<string, readonly Observe[]> = new Map();
+  #runs: readonly { readonly observer: RunObserver; readonly since: number }[] = [];
+  #begun = 0;
   readonly #report: Report;
 
   constructor(report: Report) {
@@ -258,8 +322,13 @@ class GuardedTarget extends EventTarget {
 
   /** Tells observers, then listeners. */
   tell(type: string, detail: unknown): void {
-    for (const observer of this.#observers.get(type) ?? []) {
-      this.#guarded(type, () => Reflect.apply(observer, undefined, [detail]));
+    for (const observer of this.#observers.get(type) ?? NONE) {
+      try {
+        const result = observer(detail);
+        if (result instanceof Promise) result.catch((error) => this.#failed(type, error));
+      } catch (error) {
+        this.#failed(type, error);
+      }
     }
     const own = this.#own.get(type);
     if (own === undefined || own.size === 0) return;
@@ -268,12 +337,46 @@ class GuardedTarget extends EventTarget {
     for (const each of over) own.delete(each);
   }
 
-  [OBSERVE](type: string, observer: (detail: never) => unknown): Disposable {
-    const each = (detail: never): unknown => observer(detail);
-    const all = this.#observers.get(type) ?? new Set();
+  [OBSERVE](type: string, observer: Observe): Disposable {
+    const each: Observe = (detail) => observer(detail);
     this.heard.add(type);
-    this.#observers.set(type, all.add(each));
-    return { [Symbol.dispose]: () => void all.delete(each) };
+    this.#observers.set(type, [...this.#observers.get(type) ?? NONE, each]);
+    return {
+      [Symbol.dispose]: () => {
+        this.#observers.set(type, (this.#observers.get(type) ?? NONE).filter((other) => other !== each));
+      },
+    };
+  }
+
+  [OBSERVE_RUNS](observer: RunObserver): Disposable {
+    const watch = { observer, since: this.#begun };
+    this.#runs = [...this.#runs, watch];
+    this.heard.add("started");
+    return { [Symbol.dispose]: () => void (this.#runs = this.#runs.filter((other) => other !== watch)) };
+  }
+
+  /** Whether a listener or observer gets the detail of this type. */
+  isTold(type: string): boolean {
+    return this.attended(type) || (this.#observers.get(type)?.length ?? 0) > 0;
+  }
+
+  /** Tells the observers of runs. */
+  tellRun(type: RunEvent | "stale" | undefined, run: Told, more: RunMore): void {
+    if (this.#runs.length === 0) return;
+    const { delivery, order } = run;
+    run.order = type === "started" ? ++this.#begun : 0;
+    for (const { observer, since } of this.#runs) {
+      try {
+        const result = type === "started"
+          ? observer.began(delivery, more.wait ?? 0)
+          : observer.ended(delivery, type, order > since, more);
+        if (result !== undefined && result instanceof Promise) {
+          result.catch((error) => this.#failed(type ?? "run", error));
+        }
+      } catch (error) {
+        this.#failed(type ?? "run", error);
+      }
+    }
   }
 
   #find(type: string, guard: Listener, capture: boolean): Own | undefined {

@@ -166,10 +166,13 @@ export function storedJobOf(entry: Entry): StoredJob {
   };
 }
 
-/** Any program may have written these, and a wrong one that decides nothing is shown as if it were not there. */
+/**
+ * Any program may have written these, and a wrong one that decides nothing is shown as if it were not there. Fields that
+ * most jobs lack are put in one by one: to spread an object without any costs as much as the rest of an event.
+ */
 function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
-  const { maxAttempts, timeout, backoff, lastError, schedule, tick } = meta;
-  return {
+  const { maxAttempts, timeout, backoff, lastError, schedule, tick, requestId } = meta;
+  const job: { -readonly [Field in keyof Job]: Job[Field] } = {
     id: stored.id,
     name: stored.name,
     queue: stored.queue,
@@ -177,18 +180,19 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
     lost: lostOf(stored, meta),
     createdAt: meta.createdAt ?? due,
     due,
-    requestId: isId(meta.requestId) ? meta.requestId : stored.id,
-    headers: headersOf(meta.headers),
+    requestId: isId(requestId) ? requestId : stored.id,
+    headers: meta.headers === undefined ? {} : headersOf(meta.headers),
     codec: meta.codec ?? "json",
     version: meta.version ?? 1,
-    ...(maxAttempts === undefined ? {} : { maxAttempts }),
-    ...(timeout === undefined ? {} : { timeout }),
-    ...(typeof schedule === "string" ? { schedule } : {}),
-    ...(typeof tick === "number" ? { tick } : {}),
-    // Copies, as a caller that gets this could change the record by which the run itself is judged.
-    ...(isBackoff(backoff) ? { backoff: { ...backoff } } : {}),
-    ...(isError(lastError) ? { lastError: clearOf(lastError) } : {}),
   };
+  if (maxAttempts !== undefined) job.maxAttempts = maxAttempts;
+  if (timeout !== undefined) job.timeout = timeout;
+  if (typeof schedule === "string") job.schedule = schedule;
+  if (typeof tick === "number") job.tick = tick;
+  // Copies, as a caller that gets this could change the record by which the run itself is judged.
+  if (isBackoff(backoff)) job.backoff = { ...backoff };
+  if (isError(lastError)) job.lastError = clearOf(lastError);
+  return job;
 }
 
 /** An error as it is shown without its keys: encrypted texts are no part of it. */

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { observe } from "../events/events.ts";
-import type { Job } from "../jobs/job.ts";
+import { observe, observeRuns, type RunObserver } from "../events/events.ts";
 import { attaching, type Middleware } from "../sides/middleware.ts";
 import { quote } from "../options.ts";
 
@@ -36,6 +35,15 @@ const METHODS = [
   "incInternalErrorCount",
 ] as const;
 
+/** The method that counts each end of a run. */
+const COUNTS = {
+  completed: (storage: MetricStorage, queue: string, type: string) => storage.incSuccessCount(queue, type),
+  retrying: (storage: MetricStorage, queue: string, type: string) => storage.incRetryCount(queue, type),
+  failed: (storage: MetricStorage, queue: string, type: string) => storage.incDlqCount(queue, type),
+  rescheduled: (storage: MetricStorage, queue: string, type: string) =>
+    storage.incRescheduleCount?.(queue, type),
+} as const;
+
 /**
  * Counts the ends of jobs, in a storage of yours: of all jobs in the list of a relay, of one in that of a handler.
  * It counts settlements that are stored: a run whose lease was lost counts where the job runs next. A storage that
@@ -55,40 +63,17 @@ export function metrics(storage: MetricStorage): Middleware {
   }
   const middleware: Middleware = {};
   return attaching(middleware, (events, name) => {
-    const isMine = (job: Job): boolean => name === undefined || job.name === name;
-    const ended = (
-      job: Job,
-      duration: number,
-      count: (queue: string, jobType: string) => unknown,
-    ): unknown => {
-      if (!isMine(job)) return undefined;
-      storage.observeExecuteDuration(job.queue, job.name, duration);
-      return count(job.queue, job.name);
+    const runs: RunObserver = {
+      began: () => undefined,
+      ended({ queue, name: jobType }, end, _, { duration = 0, reason = "" }) {
+        if (name !== undefined && jobType !== name) return undefined;
+        if (end === undefined || end === "released" || end === "stale") return undefined;
+        const isRun = end !== "failed" || duration > 0 || !BEFORE.includes(reason);
+        if (isRun) storage.observeExecuteDuration(queue, jobType, duration);
+        return COUNTS[end](storage, queue, jobType);
+      },
     };
-    const heard = [
-      observe(
-        events,
-        "completed",
-        ({ job, duration }) => ended(job, duration, (queue, type) => storage.incSuccessCount(queue, type)),
-      ),
-      observe(
-        events,
-        "retrying",
-        ({ job, duration }) => ended(job, duration, (queue, type) => storage.incRetryCount(queue, type)),
-      ),
-      observe(
-        events,
-        "rescheduled",
-        ({ job, duration }) =>
-          ended(job, duration, (queue, type) => storage.incRescheduleCount?.(queue, type)),
-      ),
-      observe(events, "failed", ({ job, duration, reason }) => {
-        if (duration > 0 || !BEFORE.includes(reason)) {
-          return ended(job, duration, (queue, type) => storage.incDlqCount(queue, type));
-        }
-        return isMine(job) ? storage.incDlqCount(job.queue, job.name) : undefined;
-      }),
-    ];
+    const heard = [observeRuns(events, runs)];
     if (name === undefined) {
       heard.push(
         observe(

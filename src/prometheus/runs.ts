@@ -4,17 +4,8 @@
  * @module
  */
 
-import type { EventMap, EventName, JobEvents } from "../events/events.ts";
-import { observe } from "../events/events.ts";
-import {
-  createSeriesTable,
-  familiesOf,
-  MAX_SERIES,
-  OTHER,
-  type Outcome,
-  type Series,
-  type SeriesTable,
-} from "./series.ts";
+import { type JobEvents, observe, observeRuns, type RunObserver } from "../events/events.ts";
+import { createSeriesTable, familiesOf, MAX_SERIES, type SeriesTable } from "./series.ts";
 import type { Family } from "./text.ts";
 import { createThroughput, type Throughput } from "./throughput.ts";
 
@@ -29,12 +20,9 @@ export interface Runs extends Disposable {
 
 /** The counts so far. */
 interface State {
-  readonly monotonic: () => number;
   readonly table: SeriesTable;
-  /** The series in which runs that have begun count. */
-  readonly running: Map<string, Series>;
-  /** Ends of runs by queue. */
-  readonly rates: Map<string, Throughput>;
+  /** The rate of a queue's ends. */
+  readonly rateOf: (queue: string) => Throughput;
   readonly heard: Map<JobEvents, readonly Disposable[]>;
   errors: number;
   lost: number;
@@ -42,16 +30,15 @@ interface State {
 
 /** Makes one that has heard nothing. */
 export function createRuns(monotonic: () => number): Runs {
+  const rates = new Map<string, Throughput>();
   const state: State = {
-    monotonic,
     table: createSeriesTable(),
-    running: new Map(),
-    rates: new Map(),
+    rateOf: createRates(rates, turnClock(monotonic)),
     heard: new Map(),
     errors: 0,
     lost: 0,
   };
-  const { table, rates, heard } = state;
+  const { table, heard } = state;
   return {
     hear(events) {
       if (!heard.has(events)) heard.set(events, observersOf(state, events));
@@ -66,57 +53,58 @@ export function createRuns(monotonic: () => number): Runs {
 }
 
 function observersOf(state: State, events: JobEvents): readonly Disposable[] {
-  const on = <Name extends EventName>(type: Name, listen: (detail: EventMap[Name]) => void): Disposable =>
-    observe(events, type, listen);
   return [
-    on("dispatched", ({ queue, name, status }) => void state.table.of(queue, name).dispatched[status]++),
-    on("started", (started) => begin(state, started)),
-    ...(["completed", "retrying", "failed", "rescheduled"] as const).map((type) =>
-      on(type, ({ job, duration }) => end(state, type, job, duration))
+    observe(
+      events,
+      "dispatched",
+      ({ queue, name, status }) => void state.table.of(queue, name).dispatched[status]++,
     ),
-    on("released", ({ job }) => end(state, "released", job)),
-    on("stale", ({ queue, id }) => end(state, "stale", { queue, id })),
-    on("lost", () => void state.lost++),
-    on("error", () => void state.errors++),
+    observeRuns(events, runsOf(state)),
+    observe(events, "lost", () => void state.lost++),
+    observe(events, "error", () => void state.errors++),
   ];
 }
 
-function begin({ table, running }: State, { job, wait }: EventMap["started"]): void {
-  const series = table.of(job.queue, job.name);
-  series.wait.observe(wait);
-  series.running++;
-  running.set(keyOf(job), series);
+/** Counts runs. One that is dead or given back without a run has no time, and its wait was not told. */
+function runsOf({ table, rateOf }: State): RunObserver {
+  return {
+    began({ queue, name }, wait) {
+      const series = table.of(queue, name);
+      series.wait.observe(wait);
+      series.running++;
+    },
+    ended({ queue, name }, end, begun, { duration }) {
+      const series = table.of(queue, name);
+      if (end !== undefined) series.outcomes[end]++;
+      if (!begun) return;
+      series.running--;
+      if (duration !== undefined) series.duration.observe(duration);
+      if (end === "completed" || end === "failed") rateOf(queue).add(1);
+    },
+  };
 }
 
-/** The job of a delivery. A run that is stale is told without its name. */
-interface Ended {
-  readonly queue: string;
-  readonly id: string;
-  readonly name?: string;
+/** A clock that is read once in a turn: the ends of many runs are told in one. */
+function turnClock(monotonic: () => number): () => number {
+  let now: number | undefined;
+  const forget = (): void => void (now = undefined);
+  return () => {
+    if (now === undefined) {
+      now = monotonic();
+      queueMicrotask(forget);
+    }
+    return now;
+  };
 }
 
-/** Ends a run, if it was one: a job that is dead or given back without a run has no time. */
-function end(state: State, outcome: Outcome, job: Ended, duration?: number): void {
-  const { queue, name = OTHER } = job;
-  const key = keyOf(job);
-  const begun = state.running.get(key);
-  const series = begun ?? state.table.of(queue, name);
-  series.outcomes[outcome]++;
-  if (begun === undefined) return;
-  state.running.delete(key);
-  begun.running--;
-  if (duration !== undefined) begun.duration.observe(duration);
-  if (outcome === "completed" || outcome === "failed") rateOf(state, queue).add(1);
-}
-
-function rateOf({ rates, monotonic }: State, queue: string): Throughput {
-  const known = rates.get(queue);
-  if (known !== undefined) return known;
-  const rate = createThroughput(monotonic);
-  if (rates.size < MAX_SERIES) rates.set(queue, rate);
-  return rate;
-}
-
-function keyOf({ queue, id }: { readonly queue: string; readonly id: string }): string {
-  return `${queue}\n${id}`;
+/** Finds rates by their queues; most runs are of the queue of the one before. */
+function createRates(rates: Map<string, Throughput>, monotonic: () => number): State["rateOf"] {
+  let last: { readonly queue: string; readonly rate: Throughput } | undefined;
+  return (queue) => {
+    if (last?.queue === queue) return last.rate;
+    const rate = rates.get(queue) ?? createThroughput(monotonic);
+    if (rates.size < MAX_SERIES) rates.set(queue, rate);
+    last = { queue, rate };
+    return rate;
+  };
 }

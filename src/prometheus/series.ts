@@ -37,15 +37,22 @@ export interface SeriesTable {
 export function createSeriesTable(): SeriesTable {
   const all = new Map<string, Map<string, Series>>();
   let size = 0;
-  const of = (queue: string, name: string): Series => {
+  /** Most runs are of the queue and name of the one before. */
+  let last: Series | undefined;
+  const find = (queue: string, name: string): Series => {
     const known = all.get(queue)?.get(name);
     if (known !== undefined) return known;
-    if (size >= MAX_SERIES && queue !== OTHER) return of(OTHER, OTHER);
+    if (size >= MAX_SERIES && queue !== OTHER) return find(OTHER, OTHER);
     const series = emptySeries(queue, name);
     const names = all.get(queue) ?? new Map<string, Series>();
     all.set(queue, names.set(name, series));
     size++;
     return series;
+  };
+  const of = (queue: string, name: string): Series => {
+    if (last?.labels.queue === queue && last.labels.job_type === name) return last;
+    last = find(queue, name);
+    return last;
   };
   return { of, list: () => [...all.values()].flatMap((names) => [...names.values()]) };
 }

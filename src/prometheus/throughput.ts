@@ -29,26 +29,30 @@ export function createThroughput(monotonic: () => number, window: number = MINUT
   checkTime("sample a throughput", "window", window, 1);
   const part = window / PARTS;
   const begun = monotonic();
-  const counts = new Map<number, number>();
+  /** The ends of parts, and what each counted, from the oldest to the current one. */
+  let parts: { readonly end: number; count: number }[] = [];
+  let current: { readonly end: number; count: number } | undefined;
   const prune = (now: number): void => {
-    for (const index of counts.keys()) {
-      if ((index + 1) * part > now - window) return;
-      counts.delete(index);
+    if (parts[0] !== undefined && parts[0].end <= now - window) {
+      parts = parts.filter(({ end }) => end > now - window);
     }
   };
   return {
     add(count) {
       const now = monotonic();
-      prune(now);
-      const index = Math.floor(now / part);
-      counts.set(index, (counts.get(index) ?? 0) + count);
+      if (current === undefined || now >= current.end) {
+        prune(now);
+        current = { end: (Math.floor(now / part) + 1) * part, count: 0 };
+        parts.push(current);
+      }
+      current.count += count;
     },
     perMinute() {
       const now = monotonic();
       prune(now);
       const passed = Math.min(window, now - begun);
       if (passed <= 0) return 0;
-      return [...counts.values()].reduce((sum, count) => sum + count, 0) / passed * MINUTE;
+      return parts.reduce((sum, { count }) => sum + count, 0) / passed * MINUTE;
     },
   };
 }

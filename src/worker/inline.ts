@@ -69,7 +69,8 @@ export function createInline(bench: Bench): Inline {
         if (ends.size === 0) state.alarms.clear();
         state.quiet.open();
         const error = errorOf(run, fate, signal);
-        if (fate.to !== "again") tell(state, run, fate);
+        if (fate.to === "again") bench.events.over(run);
+        else tell(state, run, fate);
         if (error === undefined) resolve();
         else reject(error.reason);
       });

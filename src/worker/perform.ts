@@ -13,7 +13,6 @@ import type { Registered } from "../jobs/handle.ts";
 import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
 import { partsOf } from "../names.ts";
 import { type Outcome, outcomeOf } from "../jobs/outcome.ts";
-import { jobOf } from "../jobs/record.ts";
 import { createStep } from "../flow/trail.ts";
 import { callListeners, callThrough } from "./call.ts";
 import { type Fate, settlementOf } from "./fate.ts";
@@ -134,8 +133,7 @@ function invoke(state: State, run: Run, { handler, payload }: Extract<Ready, { p
   const { runtime, events } = state.bench;
   if (run.alarm === undefined) bound(state, run);
   if (events.hears("started")) {
-    const wait = Math.max(0, runtime.now() - run.delivery.due);
-    events.emit("started", { job: jobOf(run.delivery, run.meta), attempt: run.attempts + 1, wait });
+    events.tell("started", run, { wait: Math.max(0, runtime.now() - run.delivery.due) });
   }
   let given: Promise<unknown>;
   try {
@@ -229,8 +227,7 @@ function bound(state: State, run: Run): void {
 
 /** Tells that a handler ignores its signal. */
 export function tellStuck({ bench: { events } }: State, run: Run, reason: EventMap["stuck"]["reason"]): void {
-  if (!events.hears("stuck")) return;
-  events.emit("stuck", { job: jobOf(run.delivery, run.safeMeta), attempt: run.attempts + 1, reason });
+  if (events.hears("stuck")) events.emit("stuck", { ...run.detail, reason });
 }
 
 /** Settles a run inside its handler's own transaction. */

@@ -8,8 +8,9 @@
 import type { Alarm } from "../flow/alarms.ts";
 import type { HandledJob, HandlerContext } from "../jobs/context.ts";
 import type { Definition } from "../jobs/definitions.ts";
+import type { RunDetail, Told } from "../events/events.ts";
 import type { Delivery } from "../jobs/exchange.ts";
-import type { ErrorRecord, Meta } from "../jobs/job.ts";
+import type { ErrorRecord, Job, Meta } from "../jobs/job.ts";
 import type { Outcome } from "../jobs/outcome.ts";
 import { attemptsOf, jobOf, lostOf, readMeta } from "../jobs/record.ts";
 import type { Step } from "../flow/trail.ts";
@@ -22,7 +23,7 @@ export type SettleWithin = (run: Run, transaction: object, outcome: Outcome | un
 export type Abandoned = "lost" | "timeout" | "stop";
 
 /** A delivery on its way through the worker. */
-export class Run {
+export class Run implements Told {
   readonly delivery: Delivery;
   /** Its slot among those that its worker holds; -1: none. */
   held = -1;
@@ -66,12 +67,15 @@ export class Run {
   stopped = false;
   /** How long its handler took, in milliseconds. */
   duration = 0;
+  /** Its number among the runs that observers count; 0: none. */
+  order = 0;
   /** Its handler asked to settle it in a transaction. */
   settledWithin = false;
   /** Settled in a transaction of the handler's, and whether that is known to be committed. */
   within: { readonly fate: Fate; readonly committed: boolean } | undefined;
   #meta: Meta | undefined;
   #job: HandledJob | undefined;
+  #told: Job | undefined;
   #finished: readonly string[] | undefined;
   #controller: AbortController | undefined;
   #aborted: { readonly reason: unknown } | undefined;
@@ -113,6 +117,12 @@ export class Run {
   /** Leases lost on the job so far. */
   get lost(): number {
     return lostOf(this.delivery, this.safeMeta);
+  }
+
+  /** The run as events tell it: with the same job in all of them, which is none of its handler's. */
+  get detail(): RunDetail {
+    this.#told ??= jobOf(this.delivery, this.safeMeta);
+    return { job: this.#told, attempt: this.attempts + 1 };
   }
 
   /** The job as its handler sees it, with the bytes in a copy of its own. */

@@ -10,14 +10,14 @@ import { createBatcher } from "../flow/batch.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { patiently } from "../flow/deadline.ts";
 import { errorOf, RelevoError, TooLargeError, TransportFull } from "../errors.ts";
-import type { RunDetail } from "../events/events.ts";
+import type { Events } from "../events/events.ts";
 import type { Settled, Settlement } from "../jobs/exchange.ts";
-import { jobOf, leastOf, lessOf } from "../jobs/record.ts";
+import { leastOf, lessOf } from "../jobs/record.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import { PASSING } from "./passing.ts";
 import type { Run } from "./run.ts";
 import { sealed } from "./seal.ts";
-import { type Bench, letGo, rouse, type State } from "./state.ts";
+import { type Bench, letGo, rouse, type State, type Tally } from "./state.ts";
 
 /** A settlement that fails for a reason that no return of the transport mends is given up after so many tries. */
 const MAX_TRIES = 5;
@@ -52,7 +52,10 @@ export function settle(state: State, run: Run, fate: Fate): void {
 
 function begin(state: State, run: Run, fate: Fate): void {
   // Encrypted too late: the worker is gone, and the job's lease runs out.
-  if (state.over) return end(state, run);
+  if (state.over) {
+    state.bench.events.over(run);
+    return end(state, run);
+  }
   send(state, run, fate, settlementOf(run.delivery, fate), 1);
 }
 
@@ -89,6 +92,7 @@ function repeat(
   if (state.over || (tries >= MAX_TRIES && !mayPass(error))) {
     // The lease runs out and the job comes back: late, and not lost.
     end(state, run);
+    state.bench.events.over(run);
     state.bench.events.emit("error", { error, during: `settling job '${run.delivery.id}'` });
     return;
   }
@@ -138,6 +142,7 @@ export function end(state: State, run: Run): void {
 export function tellStale(state: State, run: Run, during: "settle" | "extend"): void {
   state.tally.stale++;
   const { id, queue } = run.delivery;
+  state.bench.events.over(run, "stale");
   state.bench.events.emit("stale", { id, queue, during });
 }
 
@@ -151,54 +156,43 @@ export function tell(state: State, run: Run, fate: Fate): void {
   }
 }
 
-function tellFate(state: State, run: Run, fate: Fate): void {
-  const { bench: { events }, tally } = state;
-  const detail = (): RunDetail => ({ job: jobOf(run.delivery, run.safeMeta), attempt: run.attempts + 1 });
+function tellFate({ bench: { events }, tally }: State, run: Run, fate: Fate): void {
   const { duration } = run;
   switch (fate.to) {
     case "done":
       tally.completed++;
-      if (fate.dropped !== undefined) {
-        events.emit("error", { error: fate.dropped, during: `dropping job '${run.delivery.id}'` });
-      } else if (events.hears("completed")) {
-        events.emit("completed", { ...detail(), duration });
-      }
+      if (fate.dropped === undefined) return events.tell("completed", run, { duration });
+      events.over(run);
+      events.emit("error", { error: fate.dropped, during: `dropping job '${run.delivery.id}'` });
       return;
     case "release":
       tally.released++;
-      if (events.hears("released")) events.emit("released", { ...detail(), reason: fate.reason ?? "stop" });
-      return;
+      return events.tell("released", run, { reason: fate.reason ?? "stop" });
     case "again":
-      return tellAgain(state, run, fate, detail);
-    default:
+      return tellAgain(events, tally, run, fate);
+    default: {
       tally.failed++;
-      if (events.hears("failed")) {
-        const { error, reason, to: channel } = fate;
-        events.emit("failed", { ...detail(), duration, error, reason, channel });
-      }
+      const { error, reason, to: channel } = fate;
+      events.tell("failed", run, { duration, error, reason, channel });
+    }
   }
 }
 
-function tellAgain(
-  { bench: { events }, tally }: State,
-  { duration }: Run,
-  fate: Extract<Fate, { to: "again" }>,
-  detail: () => RunDetail,
-): void {
+function tellAgain(events: Events, tally: Tally, run: Run, fate: Extract<Fate, { to: "again" }>): void {
+  const { duration } = run;
   if (fate.told === "retrying") {
     tally.retried++;
-    if (events.hears("retrying")) {
-      events.emit("retrying", { ...detail(), duration, error: fate.error, delay: fate.delay });
-    }
+    events.tell("retrying", run, { duration, error: fate.error, delay: fate.delay });
   } else if (fate.told === "rescheduled") {
     tally.rescheduled++;
-    if (!events.hears("rescheduled")) return;
     const when = fate.at === undefined ? { delay: fate.delay ?? 0 } : { at: fate.at };
     // A copy, as a listener that writes into it would change the stored record.
-    const next = fate.payload === undefined ? {} : { payload: fate.payload.slice() };
-    events.emit("rescheduled", { ...detail(), duration, ...when, ...next });
+    const next = fate.payload === undefined || !events.hears("rescheduled")
+      ? {}
+      : { payload: fate.payload.slice() };
+    events.tell("rescheduled", run, { duration, ...when, ...next });
   } else {
     tally.released++;
-    if (events.hears("released")) events.emit("released", { ...detail(), reason: fate.reason });
+    events.tell("released", run, { reason: fate.reason });
   }
 }

@@ -323,7 +323,10 @@ async function windDown(state: State): Promise<void> {
   state.answered.open();
   await state.ordering;
   state.alarms.clear();
-  for (const run of state.held.items()) letGo(state, run);
+  for (const run of state.held.items()) {
+    letGo(state, run);
+    events.over(run);
+  }
   if (state.unsettled > 0) {
     const error = new Error(
       `Stopped with ${state.unsettled} jobs whose settlement was not confirmed: they may run again`,
