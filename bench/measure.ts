@@ -15,6 +15,7 @@ import { codecs } from "./workloads/codecs.ts";
 import { flow } from "./workloads/flow.ts";
 import { latency, processes } from "./workloads/latency.ts";
 import { middleware } from "./workloads/middleware.ts";
+import { observed } from "./workloads/observed.ts";
 import { payload } from "./workloads/payload.ts";
 import { queues } from "./workloads/queues.ts";
 import { beside, ticks } from "./workloads/recurring.ts";
@@ -38,6 +39,7 @@ const workloads: Readonly<Record<Task["workload"], Workload>> = {
   beside,
   codecs,
   middleware,
+  observed,
   payload,
   queues,
   far: flow,

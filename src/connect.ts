@@ -17,7 +17,7 @@
  */
 
 import { CALL_TIMEOUT } from "./defaults.ts";
-import { checkKnown, checkRuntime, checkSignal, checkTime, quote } from "./options.ts";
+import { checkBoolean, checkKnown, checkRuntime, checkSignal, checkTime, quote } from "./options.ts";
 import { explainPermission } from "./permission.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Transport } from "./contract/transport.ts";
@@ -30,6 +30,11 @@ export interface ConnectOptions {
   readonly deadline?: number;
   /** Clock, timer and die of the transport. Default: the real ones. */
   readonly runtime?: Runtime;
+  /**
+   * Whether a store that is not there is made: a SQLite file and its tables; servers keep no store that is empty.
+   * Default true.
+   */
+  readonly create?: boolean;
   /** Told when the store's settings may lose jobs, or differ from the options. Default: `console.warn`. */
   readonly warn?: (message: string) => void;
 }
@@ -90,10 +95,11 @@ const SCHEMES: ReadonlyMap<string, Open> = new Map([
  * ```
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Transport> {
-  checkKnown(ACTION, options, ["signal", "deadline", "runtime", "warn"]);
+  checkKnown(ACTION, options, ["signal", "deadline", "runtime", "create", "warn"]);
   checkSignal(ACTION, options.signal);
   if (options.deadline !== undefined) checkTime(ACTION, "deadline", options.deadline);
   if (options.runtime !== undefined) checkRuntime(ACTION, options.runtime);
+  if (options.create !== undefined) checkBoolean(ACTION, "create", options.create);
   options.signal?.throwIfAborted();
   const address = addressOf(url);
   const open = SCHEMES.get(address.scheme);
@@ -129,6 +135,7 @@ async function openSqlite({ rest, parameters }: Address, options: ConnectOptions
     ...(durability === undefined ? {} : { durability }),
     ...numberOf("maxBytes", parameters),
     ...numberOf("probe", parameters),
+    create: options.create,
     ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
   });
   return await tried(transport, options);

@@ -140,21 +140,26 @@ export function checkHeaders(
   ) {
     throw wrongType(action, "'headers'", "an object of strings", headers);
   }
-  let bytes = 0;
-  for (const [name, value] of Object.entries(headers)) {
+  const entries = Object.entries(headers);
+  let characters = 0;
+  for (const [name, value] of entries) {
     if (typeof value !== "string") {
       throw new TypeError(
         `Cannot ${action} as header '${name}' must be a string: current value is of type ${typeof value}`,
       );
     }
-    bytes += byteLength(name) + byteLength(value);
+    characters += name.length + value.length;
   }
+  // Each is at most three bytes: of most headers none needs to be encoded to be measured.
+  const bytes = characters * 3 <= MAX_HEADERS
+    ? 0
+    : entries.reduce((sum, [name, value]) => sum + byteLength(name) + byteLength(value), 0);
   if (bytes > MAX_HEADERS) {
     throw new RangeError(
       `Cannot ${action} as 'headers' must be at most ${MAX_HEADERS} bytes: current size is ${bytes}`,
     );
   }
-  return structuredClone({ ...headers });
+  return Object.fromEntries(entries);
 }
 
 /**

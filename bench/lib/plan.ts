@@ -23,6 +23,7 @@ export interface Task {
     | "beside"
     | "codecs"
     | "middleware"
+    | "observed"
     | "payload"
     | "queues"
     | "far"

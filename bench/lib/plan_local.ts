@@ -41,6 +41,8 @@ export function planOfLocal(choice: Choice): readonly Stage[] {
         task("codecs", "relevo memory", "full", { jobs: quick ? 5_000 : 20_000 }),
         task("middleware", "relevo memory", "full", { jobs: quick ? 20_000 : 100_000 }),
         task("middleware", "relevo sqlite", "full", { jobs: quick ? 5_000 : 20_000 }),
+        task("observed", "relevo memory", "full", { jobs: quick ? 5_000 : 20_000, turns: quick ? 5 : 15 }),
+        task("observed", "relevo sqlite", "full", { jobs: quick ? 2_000 : 10_000, turns: quick ? 3 : 9 }),
         ...["relevo memory", "ceiling rows", "relevo sqlite", "plainjob"].map((name) =>
           task("payload", name, "full", payloadsOf(quick))
         ),

@@ -76,6 +76,7 @@ const TITLES: Readonly<Record<Task["workload"], string>> = {
   beside: "An idle worker beside schedules that are not due",
   codecs: "Codecs and versions: dispatch and drain, beside the bare calls of the runtime",
   middleware: "Middlewares: CPU of a drained job",
+  observed: "Metrics and traces: CPU of a job, beside the same job without",
   fsync: "The disk's fsync of a page",
 };
 

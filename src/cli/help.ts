@@ -20,7 +20,7 @@ export function overview(commands: readonly Command[]): string {
     "",
     "The store is named by --url, as for `connect`: sqlite:jobs.db, redis://127.0.0.1:6379, nats://127.0.0.1:4222;",
     "else by --config, a file of @relevo/relevo/config, else by $RELEVO_URL.",
-    "`relevo <command> --help` shows a command's options. Exit code 0: done, also when there was nothing to do;",
+    "`relevo <command> --help` shows a command's options, `relevo --version` the version. Exit code 0: done, also when there was nothing to do;",
     "1: the store or a job failed; 2: the command was wrong, and nothing was done.",
     "",
   ].join("\n");

@@ -21,6 +21,7 @@ import { scheduleCommands } from "./schedules.ts";
 import { createStore } from "./store.ts";
 import { plain, type Terminal, UsageError } from "./terminal.ts";
 import { validateCommand } from "./validate.ts";
+import { VERSION } from "./version.ts";
 import { moduleCommands } from "./work.ts";
 
 export type { Input, Output, Terminal } from "./terminal.ts";
@@ -61,6 +62,10 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     if (first === undefined || first === "--help" || first === "-h" || first === "help") {
       stdout.write(overview(commands));
       return first === undefined ? 2 : 0;
+    }
+    if (first === "--version" || first === "-v") {
+      stdout.write(`relevo ${VERSION}\n`);
+      return 0;
     }
     const words = argv.filter((word) => !word.startsWith("-")).slice(0, 2);
     const given = plain(words.length === 0 ? first : words.join(" "));

@@ -27,7 +27,8 @@ export function createStore({ env = {}, signal }: Terminal, given: Given): Store
       const url = await urlOf(env, given);
       const { connect } = await import("../connect.ts");
       // The dangers of a store's settings are told by `relevo doctor`, and not by each command.
-      const options = { warn: () => undefined, ...(signal === undefined ? {} : { signal }) };
+      // No command of this store makes one: a path with a slip of the pen would be a new store, and an empty one.
+      const options = { warn: () => undefined, create: false, ...(signal === undefined ? {} : { signal }) };
       const transport = await connected(() => connect(url, options));
       const { cron } = await import("../cron/mod.ts");
       const { createRelay } = await import("../relay/relay.ts");

@@ -13,11 +13,11 @@ const PARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?
 export function headersOf(span: SpanContext): Readonly<Record<string, string>> {
   if (!isSpanContextValid(span)) return {};
   const { traceId, spanId, traceFlags, traceState } = span;
+  const flags = (traceFlags & 0xff).toString(16).padStart(2, "0");
+  const headers: Record<string, string> = { [TRACEPARENT]: `00-${traceId}-${spanId}-${flags}` };
   const state = traceState?.serialize() ?? "";
-  return {
-    [TRACEPARENT]: `00-${traceId}-${spanId}-${(traceFlags & 0xff).toString(16).padStart(2, "0")}`,
-    ...(state === "" ? {} : { [TRACESTATE]: state }),
-  };
+  if (state !== "") headers[TRACESTATE] = state;
+  return headers;
 }
 
 /** The span that a job's headers name; undefined where they name none, or another program spoilt them. */

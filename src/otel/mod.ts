@@ -17,11 +17,11 @@
  */
 
 import {
-  type Attributes,
   context,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
+  type SpanOptions,
   SpanStatusCode,
   trace,
   type Tracer,
@@ -31,7 +31,15 @@ import { errorOf } from "../errors.ts";
 import type { Middleware, OutgoingJob } from "../sides/middleware.ts";
 import { checkBoolean, checkKnown } from "../options.ts";
 import type { Outcome } from "../jobs/outcome.ts";
-import { ATTRIBUTE, PROCESS, SEND, SYSTEM } from "./conventions.ts";
+import {
+  bulkAttributes,
+  ERROR_TYPE,
+  OUTCOME,
+  PROCESS,
+  runAttributes,
+  SEND,
+  sendAttributes,
+} from "./conventions.ts";
 import { headersOf, spanOf } from "./headers.ts";
 
 /** The part of a tracer of `@opentelemetry/api` by which one is known. */
@@ -87,7 +95,9 @@ export function otel(options: OtelOptions = {}): Middleware {
       const queue = commonQueue(jobs);
       const span = tracer.startSpan(queue === undefined ? SEND : `${SEND} ${queue}`, {
         kind: SpanKind.PRODUCER,
-        attributes: sendAttributes(jobs, queue),
+        attributes: jobs.length === 1 && jobs[0] !== undefined
+          ? sendAttributes(jobs[0])
+          : bulkAttributes(jobs.length, queue),
       });
       const carried = headersOf(span.spanContext());
       try {
@@ -130,51 +140,18 @@ function commonQueue(jobs: readonly OutgoingJob[]): string | undefined {
   return jobs.every(({ queue }) => queue === first?.queue) ? first?.queue : undefined;
 }
 
-function sendAttributes(jobs: readonly OutgoingJob[], queue: string | undefined): Attributes {
-  const [first] = jobs;
-  return {
-    [ATTRIBUTE.system]: SYSTEM,
-    [ATTRIBUTE.operation]: SEND,
-    [ATTRIBUTE.type]: SEND,
-    ...(queue === undefined ? {} : { [ATTRIBUTE.destination]: queue }),
-    ...(jobs.length === 1 && first !== undefined
-      ? {
-        [ATTRIBUTE.message]: first.id,
-        [ATTRIBUTE.size]: first.payload.length,
-        [ATTRIBUTE.job]: first.name,
-      }
-      : { [ATTRIBUTE.batch]: jobs.length }),
-  };
-}
-
 /** The worker's loop may have been begun in a span of the program's: no run is a part of that. */
 function startRun(tracer: Tracer, { job, attempt }: HandlerContext, parent: boolean): Span {
   const sent = spanOf(job.headers);
   const isChild = parent && attempt === 1 && sent !== undefined;
-  const { schedule } = job;
-  return tracer.startSpan(
-    `${PROCESS} ${job.queue}`,
-    {
-      kind: SpanKind.CONSUMER,
-      attributes: {
-        [ATTRIBUTE.system]: SYSTEM,
-        [ATTRIBUTE.operation]: PROCESS,
-        [ATTRIBUTE.type]: PROCESS,
-        [ATTRIBUTE.destination]: job.queue,
-        [ATTRIBUTE.message]: job.id,
-        [ATTRIBUTE.size]: job.payload.length,
-        [ATTRIBUTE.job]: job.name,
-        [ATTRIBUTE.attempt]: attempt,
-        ...(schedule === undefined ? {} : { [ATTRIBUTE.schedule]: schedule }),
-      },
-      ...(sent === undefined || isChild ? {} : { links: [{ context: sent }] }),
-    },
-    isChild ? trace.setSpanContext(ROOT_CONTEXT, sent) : ROOT_CONTEXT,
-  );
+  const options: SpanOptions = { kind: SpanKind.CONSUMER, attributes: runAttributes(job, attempt) };
+  if (sent !== undefined && !isChild) options.links = [{ context: sent }];
+  const around = isChild ? trace.setSpanContext(ROOT_CONTEXT, sent) : ROOT_CONTEXT;
+  return tracer.startSpan(`${PROCESS} ${job.queue}`, options, around);
 }
 
 function tellOutcome(span: Span, outcome: Outcome): void {
-  span.setAttribute(ATTRIBUTE.outcome, outcome.kind);
+  span.setAttribute(OUTCOME, outcome.kind);
   if (outcome.kind !== "retry" && outcome.kind !== "deadLetter") return;
   if (outcome.error === undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.kind });
   else fail(span, outcome.error);
@@ -183,6 +160,6 @@ function tellOutcome(span: Span, outcome: Outcome): void {
 function fail(span: Span, thrown: unknown): void {
   const error = errorOf(thrown);
   span.recordException(error);
-  span.setAttribute(ATTRIBUTE.error, error.name);
+  span.setAttribute(ERROR_TYPE, error.name);
   span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
 }

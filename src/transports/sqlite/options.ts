@@ -5,7 +5,7 @@
  */
 
 import { resolve } from "node:path";
-import { checkInteger, checkKnown, checkRuntime, checkWord, quote, wrongType } from "../../options.ts";
+import { checkBoolean, checkInteger, checkKnown, checkRuntime, checkWord, quote, wrongType } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { type Database, isDatabase } from "./engine/driver.ts";
 
@@ -36,6 +36,11 @@ export interface SqliteOptions {
    * apart (or `probe`, if that is more). A job that this process stores wakes at once.
    */
   readonly probe?: number | undefined;
+  /**
+   * Whether a file that is not there is made, and tables are put into one that has none. Default true; false for a
+   * program that only looks after jobs, as a path with a slip of the pen would be a new, empty store.
+   */
+  readonly create?: boolean | undefined;
   /** The transport's name in errors and reports. Default `sqlite`. */
   readonly name?: string | undefined;
   /** Clock, timer and die. Default: the real ones. Processes that share a file must share the wall clock. */
@@ -49,12 +54,13 @@ export interface Settings {
   readonly durability: "full" | "normal";
   readonly maxBytes: number | undefined;
   readonly probe: number;
+  readonly create: boolean;
   readonly name: string;
   readonly runtime: Runtime;
 }
 
 const ACTION = "use SQLite";
-const KNOWN = ["path", "client", "durability", "maxBytes", "probe", "name", "runtime"];
+const KNOWN = ["path", "client", "durability", "maxBytes", "probe", "create", "name", "runtime"];
 const PROBE = 25;
 /** The least size that leaves room for the tables and a job. */
 const LEAST_BYTES = 256 * 1024;
@@ -75,6 +81,7 @@ export function settingsOf(options: SqliteOptions): Settings {
     durability = "full",
     maxBytes,
     probe = PROBE,
+    create = true,
     name = "sqlite",
     runtime = systemRuntime(),
   } = options;
@@ -90,6 +97,7 @@ export function settingsOf(options: SqliteOptions): Settings {
   if (typeof name !== "string" || name === "") {
     throw wrongType(ACTION, "'name'", "a non-empty string", name);
   }
+  checkBoolean(ACTION, "create", create);
   checkRuntime(ACTION, runtime);
   return {
     path: path === undefined ? "" : absolute(path),
@@ -99,6 +107,7 @@ export function settingsOf(options: SqliteOptions): Settings {
       ? undefined
       : checkInteger(ACTION, "maxBytes", maxBytes, LEAST_BYTES, Number.MAX_SAFE_INTEGER),
     probe: checkInteger(ACTION, "probe", probe, 1, 1_000),
+    create,
     name,
     runtime,
   };

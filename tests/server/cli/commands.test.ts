@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import { createRelay, deadLetter, every, type Relay } from "../../../mod.ts";
@@ -218,7 +219,6 @@ test.each([
   [["queues", "--url", "postgres://x"], "its scheme must be one of"],
   [["queues", "extra"], "there is one argument too many"],
   [["jobs"], "there is no command 'jobs': there are jobs list, jobs show, jobs remove, jobs validate"],
-  [["--version"], "there is no command '--version'"],
   [
     ["dead", "list", "--cursor", "x"],
     "'cursor' must be that of a page of these channels: current value is \"x\"",
@@ -237,7 +237,9 @@ test.each([
     "unknown option '--url': the relay of the module says which store it has",
   ],
 ])("%j is refused with exit code 2, one line and where to look", async (argv, wanted) => {
-  const { code, stdout, stderr } = await place().relevo(argv);
+  const { relevo, use } = place();
+  await use((relay) => relay.info());
+  const { code, stdout, stderr } = await relevo(argv);
   expect([code, stdout]).toEqual([2, ""]);
   expect(stderr).toContain(wanted);
   expect(stderr).not.toMatch(/^ +at /m);
@@ -248,6 +250,63 @@ test("a store that is not there is exit code 1, and the stack is shown only when
   const { code, stderr } = await relevo(argv);
   expect([code, stderr.trimEnd().split("\n").length]).toEqual([1, 1]);
   expect((await relevo([...argv, "--stack"])).stderr).toMatch(/^ +at /m);
+});
+
+/** Every command that names a store by its URL. */
+const READING: readonly (readonly string[])[] = [
+  ["queues"],
+  ["queues", "--watch"],
+  ["jobs", "list"],
+  ["jobs", "show", "1"],
+  ["jobs", "remove", "--yes", "--channel", "waiting"],
+  ["dead", "list"],
+  ["dead", "show", "1"],
+  ["dead", "reload"],
+  ["dead", "remove", "--yes"],
+  ["schedules", "list"],
+  ["schedules", "pause", "nightly"],
+  ["schedules", "resume", "nightly"],
+  ["schedules", "run", "nightly"],
+  ["schedules", "remove", "nightly"],
+  ["schedules", "preview", "nightly"],
+  ["doctor"],
+];
+
+test.each(READING)(
+  "`%s %s` on a file with a slip of the pen in its name says so, and makes none",
+  async (...argv) => {
+    const { folder, relevo } = place();
+    const { code, stdout, stderr } = await relevo(argv);
+    const file = join(folder, "jobs.db");
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toBe(`relevo: Cannot use '${file}' as there is no such file\n`);
+    expect(readdirSync(folder)).toEqual([]);
+  },
+);
+
+test("a SQLite file of another program is told as such, and is not changed", async () => {
+  const { folder, relevo } = place();
+  const file = join(folder, "jobs.db");
+  const other = new DatabaseSync(file);
+  other.exec("CREATE TABLE jobs (id INTEGER PRIMARY KEY); INSERT INTO jobs VALUES (1)");
+  other.close();
+  const before = readFileSync(file);
+  for (const argv of [["queues"], ["doctor"], ["dead", "remove", "--yes"]]) {
+    const { code, stdout, stderr } = await relevo(argv);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toBe(
+      `relevo: Cannot use '${file}' as it is no store of jobs: it has no table 'relevo_schema'\n`,
+    );
+  }
+  expect(readFileSync(file).equals(before)).toBe(true);
+  expect(readdirSync(folder)).toEqual(["jobs.db"]);
+});
+
+test.each([["--version"], ["-v"]])("`relevo %s` says the version of the package", async (flag) => {
+  const { version }: { readonly version: string } = JSON.parse(
+    readFileSync(inRepository("package.json"), "utf8"),
+  );
+  expect(await relevo([flag])).toMatchObject({ code: 0, stdout: `relevo ${version}\n`, stderr: "" });
 });
 
 test("without a store's name the command says where one is taken from", async () => {

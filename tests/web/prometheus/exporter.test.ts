@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createRelay, deadLetter, every, memory, type Relay, reschedule } from "../../../mod.ts";
+import { createEvents, observeRuns } from "../../../src/events.ts";
 import { prometheus, watchQueues } from "../../../src/prometheus/mod.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
@@ -247,4 +248,57 @@ test("what is no relay, and an interval that is no time, are refused", () => {
     "'interval' must be milliseconds",
   );
   expect(thrown(() => watchQueues(relay, { set: 1 as never })).message).toContain("'set' must be a function");
+});
+
+test("W69: metrics cost a run no event: the detail of one is made for listeners alone", () => {
+  const events = createEvents(() => undefined);
+  let made = 0;
+  const run = {
+    delivery: { id: "1", name: "mail", queue: "default" },
+    order: 0,
+    get detail(): never {
+      made++;
+      throw new Error("made for nothing");
+    },
+  };
+  const ends: unknown[] = [];
+  using _ = observeRuns(events.target, {
+    began: (job, wait) => void ends.push([job.name, wait]),
+    ended: (job, end, begun, { duration }) => void ends.push([job.name, end, begun, duration]),
+  });
+  events.tell("started", run, { wait: 3 });
+  events.tell("completed", run, { duration: 5 });
+  expect(ends).toEqual([["mail", 3], ["mail", "completed", true, 5]]);
+  expect(made).toBe(0);
+});
+
+test("a run counts as in flight from its start to its end, whichever that is, and only where its start was heard", async () => {
+  const here = place();
+  const end = Promise.withResolvers<void>();
+  here.relay.handle("mail", async (how) => {
+    if (how === "held") await end.promise;
+    return undefined;
+  });
+  await here.relay.dispatch("mail", "held");
+  const drain = here.relay.drain();
+  await here.runtime.advance(10);
+  using late = prometheus(here.relay, { runtime: here.runtime });
+  const inFlight = (): number | undefined =>
+    valueOf(late.text(), 'relevo_jobs_in_flight{queue="default",job_type="mail"}');
+  end.resolve();
+  await here.runtime.advance(10);
+  await drain;
+  expect(inFlight()).toBe(0);
+  await here.relay.dispatch("mail", "well");
+  await drained(here);
+  expect(inFlight()).toBe(0);
+});
+
+test("a run that asks for another in vain, where jobs run inline, is in flight no more", async () => {
+  const runtime = createFakeRuntime();
+  const relay = createRelay({ jobs: { mail: free<string>() }, runtime, inline: true });
+  using metrics = prometheus(relay, { runtime });
+  relay.handle("mail", () => reschedule(every(60_000)));
+  await expect(relay.dispatch("mail", "x")).rejects.toThrow("as it runs inline");
+  expect(valueOf(metrics.text(), 'relevo_jobs_in_flight{queue="default",job_type="mail"}')).toBe(0);
 });

@@ -10,7 +10,7 @@ import { DatabaseSync } from "node:sqlite";
 import { TransportBusy, TransportError } from "../../../errors.ts";
 import { type Database, fileOf, integerOf, inTransaction, textOf } from "./driver.ts";
 import type { Settings } from "../options.ts";
-import { migrate } from "../model/schema.ts";
+import { migrate, versionOf as schemaOf } from "../model/schema.ts";
 import { createSession, type Session } from "../context.ts";
 import { createSpace, type Space } from "./space.ts";
 
@@ -138,9 +138,12 @@ function sessionOf(state: State): Session {
 }
 
 function open(state: State): Session {
-  const { borrowed, path, label, settings: { durability, runtime } } = state;
+  const { borrowed, path, label, shared, settings: { durability, runtime, create } } = state;
+  const mayCreate = create || !shared;
+  if (!mayCreate && isAbsent(path)) throw absent(label);
   const database = borrowed ?? openFile(path);
   try {
+    if (!mayCreate && schemaOf(database) === 0) throw foreign(label);
     if (borrowed === undefined) prepareFile(database, durability);
     migrate(database, label, Math.floor(runtime.now()));
     state.file = fileOf(database);
@@ -209,6 +212,27 @@ function identityOf(file: string): Identity | undefined {
 
 function isSame(a: Identity | undefined, b: Identity | undefined): boolean {
   return a?.dev === b?.dev && a?.ino === b?.ino;
+}
+
+/** Whether there is no such file. One that may not be looked at is told by SQLite, and a `file:` URL is SQLite's own. */
+function isAbsent(path: string): boolean {
+  try {
+    return !path.startsWith("file:") && statSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
+  }
+}
+
+function absent(label: string): TransportError {
+  return new TransportError("TRANSPORT_UNAVAILABLE", `Cannot use '${label}' as there is no such file`);
+}
+
+/** The file is another program's, or is empty. */
+function foreign(label: string): TransportError {
+  return new TransportError(
+    "TRANSPORT_INCOMPATIBLE",
+    `Cannot use '${label}' as it is no store of jobs: it has no table 'relevo_schema'`,
+  );
 }
 
 function openFile(path: string): Database {

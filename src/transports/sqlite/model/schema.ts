@@ -230,7 +230,7 @@ function whole(value: string): string {
 }
 
 /** The version of a file's schema; 0 when it has none of our tables. */
-function versionOf(database: Database): number {
+export function versionOf(database: Database): number {
   const table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'relevo_schema'";
   if (database.prepare(table).get() === undefined) return 0;
   return integerOf(database.prepare("SELECT max(version) AS version FROM relevo_schema").get()?.version);
