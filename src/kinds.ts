@@ -33,7 +33,9 @@ export function isObject(value: unknown): value is { readonly [key: string]: unk
 
 /** Whether two arrays of bytes are the same. */
 export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+  if (one.length !== other.length) return false;
+  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
+  return true;
 }
 
 /** Whether a value is bytes, or a view of bytes. */

@@ -5,7 +5,15 @@
  */
 
 import { resolve } from "node:path";
-import { checkBoolean, checkInteger, checkKnown, checkRuntime, checkWord, quote, wrongType } from "../../options.ts";
+import {
+  checkBoolean,
+  checkInteger,
+  checkKnown,
+  checkRuntime,
+  checkWord,
+  quote,
+  wrongType,
+} from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { type Database, isDatabase } from "./engine/driver.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createRelay, deadLetter, every, memory, type Relay, reschedule } from "../../../mod.ts";
-import { createEvents, observeRuns } from "../../../src/events.ts";
+import { createEvents, observeRuns } from "../../../src/events/events.ts";
 import { prometheus, watchQueues } from "../../../src/prometheus/mod.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
