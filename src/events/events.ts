@@ -6,15 +6,17 @@
  */
 
 import { errorOf } from "../errors.ts";
-import type { DeadChannel, Job } from "../jobs/job.ts";
+import type { DeadChannel } from "../jobs/job.ts";
+import {
+  createRunWatch,
+  type RunDetail,
+  type RunEvent,
+  type RunObserver,
+  type RunWatch,
+  type Told,
+} from "./runs.ts";
 
-/** The run of a job that an event is about. */
-export interface RunDetail {
-  /** The job as it was handed over, without its payload. */
-  readonly job: Job;
-  /** Which run it is: 1 for the first. */
-  readonly attempt: number;
-}
+export type { RunDetail, RunObserver };
 
 /**
  * Options of a listener, as every `EventTarget` takes them; a shape of our own, as not every set of types has the
@@ -150,36 +152,6 @@ export interface JobEvents {
 /** Hears the details of one type of event. */
 export type Observer<Name extends EventName> = (detail: EventMap[Name]) => unknown;
 
-/** The events by which a run begins or ends. */
-export type RunEvent = "started" | "completed" | "retrying" | "failed" | "rescheduled" | "released";
-
-/** A run as its events are told: the job of their detail is made when a listener is there that gets it. */
-export interface Told {
-  readonly delivery: { readonly id: string; readonly name: string; readonly queue: string };
-  readonly detail: RunDetail;
-  /** Its number among the runs whose start was told to an observer of runs, from 1; 0: it was not, or its end was. */
-  order: number;
-}
-
-/**
- * Hears of runs without their events: metrics read three fields of a job, and to make the rest would cost more than all
- * that they do.
- */
-export interface RunObserver {
-  /** A handler is about to be called; its job had been due for so many milliseconds. */
-  began(job: Told["delivery"], wait: number): unknown;
-  /**
-   * A delivery ended. `begun`: this observer was told of its start, and is told of its end once. `end` is undefined
-   * where no event says how.
-   */
-  ended(
-    job: Told["delivery"],
-    end: Exclude<RunEvent, "started"> | "stale" | undefined,
-    begun: boolean,
-    more: { readonly duration?: number; readonly reason?: string },
-  ): unknown;
-}
-
 /** The core's end: it asks whether there are listeners before it makes an event. */
 export interface Events {
   readonly target: JobEvents;
@@ -237,10 +209,10 @@ export function createEvents(report: Report): Events {
     target,
     hears: (type) => target.heard.has(type),
     tell: (type, run, more) => {
-      target.tellRun(type, run, more);
+      target.runs.tell(type, run, more);
       if (target.isTold(type)) target.tell(type, { ...run.detail, ...more });
     },
-    over: (run, end) => target.tellRun(end, run, {}),
+    over: (run, end) => target.runs.tell(end, run, {}),
     attended: (type) => target.attended(type),
     emit: (type, detail) => {
       if (target.heard.has(type)) target.tell(type, detail);
@@ -252,13 +224,6 @@ export function createEvents(report: Report): Events {
 type Observe = (detail: unknown) => unknown;
 
 const NONE: readonly Observe[] = [];
-
-/** The fields that observers of runs read of an event's detail, beside the job. */
-interface RunMore {
-  readonly wait?: number;
-  readonly duration?: number;
-  readonly reason?: string;
-}
 
 /** One registration of the program's, as far as it says whether the listener is still there. */
 interface Own {
@@ -277,8 +242,8 @@ class GuardedTarget extends EventTarget {
   readonly #own: Map<string, Set<Own>> = new Map();
   /** Each list is replaced when it changes: it may be read just then. */
   readonly #observers: Map<string, readonly Observe[]> = new Map();
-  #runs: readonly { readonly observer: RunObserver; readonly since: number }[] = [];
-  #begun = 0;
+  /** Tells the observers of runs. */
+  readonly runs: RunWatch = createRunWatch((type, error) => this.#failed(type, error));
   readonly #report: Report;
 
   constructor(report: Report) {
@@ -349,34 +314,13 @@ class GuardedTarget extends EventTarget {
   }
 
   [OBSERVE_RUNS](observer: RunObserver): Disposable {
-    const watch = { observer, since: this.#begun };
-    this.#runs = [...this.#runs, watch];
     this.heard.add("started");
-    return { [Symbol.dispose]: () => void (this.#runs = this.#runs.filter((other) => other !== watch)) };
+    return this.runs.add(observer);
   }
 
   /** Whether a listener or observer gets the detail of this type. */
   isTold(type: string): boolean {
     return this.attended(type) || (this.#observers.get(type)?.length ?? 0) > 0;
-  }
-
-  /** Tells the observers of runs. */
-  tellRun(type: RunEvent | "stale" | undefined, run: Told, more: RunMore): void {
-    if (this.#runs.length === 0) return;
-    const { delivery, order } = run;
-    run.order = type === "started" ? ++this.#begun : 0;
-    for (const { observer, since } of this.#runs) {
-      try {
-        const result = type === "started"
-          ? observer.began(delivery, more.wait ?? 0)
-          : observer.ended(delivery, type, order > since, more);
-        if (result !== undefined && result instanceof Promise) {
-          result.catch((error) => this.#failed(type ?? "run", error));
-        }
-      } catch (error) {
-        this.#failed(type ?? "run", error);
-      }
-    }
   }
 
   #find(type: string, guard: Listener, capture: boolean): Own | undefined {

@@ -8,7 +8,7 @@
 import type { Alarm } from "../flow/alarms.ts";
 import type { HandledJob, HandlerContext } from "../jobs/context.ts";
 import type { Definition } from "../jobs/definitions.ts";
-import type { RunDetail, Told } from "../events/events.ts";
+import type { RunDetail, Told } from "../events/runs.ts";
 import type { Delivery } from "../jobs/exchange.ts";
 import type { ErrorRecord, Job, Meta } from "../jobs/job.ts";
 import type { Outcome } from "../jobs/outcome.ts";

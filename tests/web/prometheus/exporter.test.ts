@@ -250,7 +250,7 @@ test("what is no relay, and an interval that is no time, are refused", () => {
   expect(thrown(() => watchQueues(relay, { set: 1 as never })).message).toContain("'set' must be a function");
 });
 
-test("W69: metrics cost a run no event: the detail of one is made for listeners alone", () => {
+test("metrics cost a run no event: the detail of one is made for listeners alone", () => {
   const events = createEvents(() => undefined);
   let made = 0;
   const run = {
