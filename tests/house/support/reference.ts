@@ -53,9 +53,10 @@ function errors(): string {
 }
 
 function events(): string {
-  const shared = Object.fromEntries(
-    ["RunDetail", "Timed"].map((name) => [name, membersOf("src/events/events.ts", name)]),
-  );
+  const shared: Readonly<Record<string, readonly { readonly name: string }[]>> = {
+    RunDetail: membersOf("src/events/runs.ts", "RunDetail"),
+    Timed: membersOf("src/events/events.ts", "Timed"),
+  };
   const rows = membersOf("src/events/events.ts", "EventMap").map(({ name, type, comment }) => {
     if (comment === "") throw new Error(`The event ${name} must have a comment in src/events/events.ts`);
     const whole = type.replace(
