@@ -31,25 +31,35 @@ export async function afterPreview(
   const preview = await operation.preview?.(desk, input, bounds).finally(progress.clear);
   if (preview === undefined || preview.count === 0) return undefined;
   if (verb === "remove" && !given.has("yes")) {
-    if (terminal.stdin?.isTTY !== true || json) {
-      throw new UsageError(
-        `${
-          countOf(preview.count, preview.atLeast)
-        } would be removed: say --yes, as there is no terminal to ask`,
-      );
-    }
-    printPreview(terminal.stderr, "to be removed:", preview);
-    terminal.stderr.write("Remove them for good? [y/N] ");
-    if (!/^y(es)?$/i.test(await answerFrom(terminal))) {
-      terminal.stderr.write("Nothing was removed.\n");
-      return undefined;
-    }
+    const what = countOf(preview.count, preview.atLeast);
+    const show = (): void => printPreview(terminal.stderr, "to be removed:", preview);
+    if (!await mayRemove({ terminal, json }, what, show)) return undefined;
   }
   try {
     return await operation.run(desk, { ...input, token: preview.token }, bounds);
   } finally {
     progress.clear();
   }
+}
+
+/**
+ * Whether something that `show` prints may be removed: asks at the terminal.
+ *
+ * @throws {UsageError} where nothing can answer.
+ */
+export async function mayRemove(
+  { terminal, json }: Pick<Session, "terminal" | "json">,
+  what: string,
+  show: () => void,
+): Promise<boolean> {
+  if (terminal.stdin?.isTTY !== true || json) {
+    throw new UsageError(`${what} would be removed: say --yes, as there is no terminal to ask`);
+  }
+  show();
+  terminal.stderr.write("Remove for good? [y/N] ");
+  if (/^y(es)?$/i.test(await answerFrom(terminal))) return true;
+  terminal.stderr.write("Nothing was removed.\n");
+  return false;
 }
 
 /** The line that says how far a long command is, on a terminal; nothing elsewhere. */

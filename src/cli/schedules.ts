@@ -4,9 +4,10 @@
  * @module
  */
 
+import { mayRemove } from "./ask.ts";
 import type { ScheduleListOutput, ScheduleView } from "../operate/schedules.ts";
 import { operationOf } from "../operate/table.ts";
-import { type Command, PAGE, present, type Session, STORE } from "./command.ts";
+import { type Command, PAGE, present, type Session, STORE, YES } from "./command.ts";
 import { printJson } from "./print.ts";
 import { type Column, tableOf } from "./table.ts";
 import { instant, plain } from "./terminal.ts";
@@ -44,6 +45,11 @@ function period(ms: number): string {
   return `${ms / size} ${unit}`;
 }
 
+function rowOf(each: ScheduleView): readonly string[] {
+  const { key, queue, name = "", when = "", next } = each;
+  return [key, queue, name, recurrence(when), instant(next), stateOf(each)];
+}
+
 async function listing({ terminal: { stdout, signal }, given, json, open }: Session): Promise<void> {
   const input = present({
     queue: given.text("queue"),
@@ -54,13 +60,7 @@ async function listing({ terminal: { stdout, signal }, given, json, open }: Sess
   const { schedules, cursor } = found as ScheduleListOutput;
   if (json) printJson(stdout, schedules);
   else if (schedules.length === 0) stdout.write("no schedules\n");
-  else {
-    const rows = schedules.map((each) => [
-      ...[each.key, each.queue, each.name ?? "", recurrence(each.when ?? ""), instant(each.next)],
-      stateOf(each),
-    ]);
-    stdout.write(tableOf(COLUMNS, rows));
-  }
+  else stdout.write(tableOf(COLUMNS, schedules.map(rowOf)));
   if (cursor === undefined) return;
   if (json) printJson(stdout, [{ cursor }]);
   else stdout.write(`more: --cursor ${cursor}\n`);
@@ -74,6 +74,39 @@ async function onKey<Output>(
 ) {
   const input = { key: given.positionals[0], ...present({ queue: given.text("queue") }), ...more };
   return await operationOf(name).run(await open(), input, { signal }) as Output;
+}
+
+async function showing(session: Session): Promise<void> {
+  const { terminal: { stdout }, json } = session;
+  const found = await onKey<ScheduleView>(session, "schedules.show");
+  if (json) return printJson(stdout, [found]);
+  const { key, queue, name, when, next, missed, overlap, owner, paused } = found;
+  const state = stateOf(found);
+  const lines: readonly (readonly [string, string | undefined])[] = [
+    ["key", key],
+    ["queue", queue],
+    ["job", name],
+    ["when", when === undefined ? undefined : recurrence(when)],
+    ["next", instant(next)],
+    ["missed", missed],
+    ["overlap", overlap],
+    ["owner", owner],
+    ["state", state === "" ? undefined : state],
+    ["since", paused?.since === undefined ? undefined : instant(paused.since)],
+  ];
+  for (const [title, text] of lines) {
+    if (text !== undefined) stdout.write(`${title.padEnd(10)}${plain(text)}\n`);
+  }
+}
+
+async function removing(session: Session): Promise<void> {
+  const { terminal: { stderr }, given } = session;
+  if (!given.has("yes")) {
+    const found = await onKey<ScheduleView>(session, "schedules.show");
+    const show = (): void => void stderr.write(`to be removed:\n${tableOf(COLUMNS, [rowOf(found)])}`);
+    if (!await mayRemove(session, `schedule '${plain(found.key)}'`, show)) return;
+  }
+  await changing(session, "schedules.remove", "removed");
 }
 
 async function previewing(session: Session): Promise<void> {
@@ -123,6 +156,7 @@ export const scheduleCommands: readonly Command[] = [
     ["relevo schedules list"],
     listing,
   ),
+  command("show", IN, ["relevo schedules show nightly"], showing),
   command(
     "preview",
     { ...IN, count: { short: "n", value: "N", about: "ticks to show, 1 to 1000; default: 5" } },
@@ -148,8 +182,8 @@ export const scheduleCommands: readonly Command[] = [
   command("run", IN, ["relevo schedules run nightly"], running),
   command(
     "remove",
-    IN,
-    ["relevo schedules remove nightly --queue reports"],
-    (session) => changing(session, "schedules.remove", "removed"),
+    { ...IN, ...YES },
+    ["relevo schedules remove nightly --queue reports", "relevo schedules remove nightly --yes"],
+    removing,
   ),
 ];

@@ -37,6 +37,9 @@ export interface ScheduleView {
   readonly problem?: string;
 }
 
+/** Schedules that are looked through at a time. */
+const PAGE = 1_000;
+
 /** A page of schedules. */
 export interface ScheduleListOutput {
   readonly schedules: readonly ScheduleView[];
@@ -93,6 +96,31 @@ const list = operation<ScheduleListInput, ScheduleListOutput>({
     const page = await relay.schedules.list({ ...input, signal });
     const schedules = page.schedules.map(viewOf);
     return page.cursor === undefined ? { schedules } : { schedules, cursor: page.cursor };
+  },
+});
+
+const show = operation<KeyInput, ScheduleView>({
+  name: "schedules.show",
+  about: "Shows a recurring job with its next tick.",
+  kind: "read",
+  input: keyInput,
+  output: view,
+  async run({ relay }, { key, queue }, { signal }) {
+    const found: ScheduleInfo[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await relay.schedules.list({ queue, cursor, limit: PAGE, signal });
+      found.push(...page.schedules.filter((each) => each.key === key));
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    const [first, second] = found;
+    if (first === undefined) throw new Refusal("missing", `There is no schedule '${key}'`);
+    if (second === undefined) return viewOf(first);
+    const queues = found.map((each) => `'${each.queue}'`).join(", ");
+    throw new Refusal(
+      "input",
+      `Cannot show schedule '${key}' as several queues have it, ${queues}: say which`,
+    );
   },
 });
 
@@ -162,4 +190,4 @@ const run = operation<KeyInput, { readonly id: string; readonly status: string }
 });
 
 /** The operations. */
-export const scheduleOperations: readonly Operation[] = [list, preview, pause, resume, run, remove];
+export const scheduleOperations: readonly Operation[] = [list, show, preview, pause, resume, run, remove];

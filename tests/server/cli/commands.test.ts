@@ -79,6 +79,23 @@ test("before a removal the count and a sample are shown, and only a yes removes"
   expect(yes).toMatchObject({ code: 0, stdout: "7 jobs removed\n" });
 });
 
+test("before a recurring job is removed it is shown, and only a yes removes it", async () => {
+  const { relevo, use } = place();
+  await use((relay) => relay.schedule("mail", { n: 1 }, { key: "nightly", when: every(86_400_000) }));
+  const unasked = await relevo(["schedules", "remove", "nightly"]);
+  expect([unasked.code, unasked.stderr]).toEqual([
+    2,
+    expect.stringContaining("schedule 'nightly' would be removed: say --yes"),
+  ]);
+  const no = await relevo(["schedules", "remove", "nightly"], { stdin: typing("no"), isTTY: true });
+  expect([no.code, no.stdout, no.stderr]).toEqual([0, "", expect.stringContaining("Nothing was removed.")]);
+  expect(no.stderr).toContain("nightly  default  mail");
+  expect((await relevo(["schedules", "show", "nightly", "--json"])).stdout).toContain('"key":"nightly"');
+  const yes = await relevo(["schedules", "remove", "nightly"], { stdin: typing("y"), isTTY: true });
+  expect(yes).toMatchObject({ code: 0, stdout: "nightly removed\n" });
+  expect((await relevo(["schedules", "show", "nightly"])).code).toBe(2);
+});
+
 test("without a terminal nothing is asked, nothing is removed, and the exit code says that the command was wrong", async () => {
   const { relevo, use } = place();
   await use(dead(2));
@@ -230,6 +247,9 @@ test.each([
   [["dead", "remove", "--yes", "--queue", "nowhere"], "names the queue 'nowhere'"],
   [["dead", "reload", "--queue", "nowhere"], "names the queue 'nowhere'"],
   [["schedules", "run", "never"], "There is no schedule 'never'"],
+  [["schedules", "show", "never"], "There is no schedule 'never'"],
+  [["schedules", "remove", "never"], "There is no schedule 'never'"],
+  [["schedules", "remove", "never", "--yes"], "Cannot remove schedule 'never' as there is none"],
   [["dispatch", "./nothing-here.js", "mail", "{}"], "cannot be loaded"],
   [["dispatch", "./nothing-here.js", "mail", "{"], "<json> must be JSON"],
   [
@@ -264,10 +284,11 @@ const READING: readonly (readonly string[])[] = [
   ["dead", "reload"],
   ["dead", "remove", "--yes"],
   ["schedules", "list"],
+  ["schedules", "show", "nightly"],
   ["schedules", "pause", "nightly"],
   ["schedules", "resume", "nightly"],
   ["schedules", "run", "nightly"],
-  ["schedules", "remove", "nightly"],
+  ["schedules", "remove", "nightly", "--yes"],
   ["schedules", "preview", "nightly"],
   ["doctor"],
 ];
