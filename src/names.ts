@@ -42,10 +42,13 @@ export function groupQueue(topic: string, group: string): string {
   return topic + AT + group;
 }
 
+/** Those of a plain queue; one object for all, as a worker asks for each job. */
+const NO_PARTS: { readonly topic?: string; readonly group?: string } = Object.freeze({});
+
 /** The parts of a queue's name; `group` is empty for a topic's own queue, and both are absent for a plain one. */
 export function partsOf(queue: string): { readonly topic?: string; readonly group?: string } {
   const at = queue.indexOf(AT);
-  return at < 0 ? {} : { topic: queue.slice(0, at), group: queue.slice(at + 1) };
+  return at < 0 ? NO_PARTS : { topic: queue.slice(0, at), group: queue.slice(at + 1) };
 }
 
 /** Refuses a group's name that could not be stored, or not together with its topic's. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Batcher, createBatcher } from "../flow/batch.ts";
+import { type Batcher, createBatcher, type Ticket } from "../flow/batch.ts";
 import { dispatchMany, type Item } from "./bulk.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import type { BulkOptions, Dispatched, DispatchOptions } from "./dispatch.ts";
@@ -87,6 +87,9 @@ function dispatchOne(
 ): Promise<Dispatched> {
   const { gate, outgoing } = sender;
   if (gate.shut) throw new RelayClosed(`dispatch '${shown(name)}'`);
+  if (options === undefined && outgoing === undefined && sender.inline === undefined) {
+    return sendPrepared(sender, prepare(sender, name, payload, undefined, undefined, BESIDE), PLAIN);
+  }
   if (options !== undefined) checkCall(`dispatch '${shown(name)}'`, options);
   const { signal, transaction, ...settings } = options ?? {};
   signal?.throwIfAborted();
@@ -96,9 +99,21 @@ function dispatchOne(
   checkInline(sender, { name, ...settings, transaction });
   const prepared = prepare(desk, name, payload, own, undefined, BESIDE);
   const how: SendOptions = { signal, transaction, refuse: settings.onDuplicate === "throw", requested };
+  return sendPrepared(sender, prepared, how);
+}
+
+/** A call without options. */
+const PLAIN: SendOptions = { signal: undefined, transaction: undefined, refuse: false, requested: false };
+
+function sendPrepared(
+  sender: BatchSender,
+  prepared: PushJob | Promise<PushJob>,
+  how: SendOptions,
+): Promise<Dispatched> {
   if (!(prepared instanceof Promise)) return send(sender, prepared, how);
+  const { signal } = how;
   // Closing the relay waits for the schema too, and the signal ends that wait.
-  return gate.pass(async () => {
+  return sender.gate.pass(async () => {
     const job = await unlessAborted(prepared, signal);
     signal?.throwIfAborted();
     return await send(sender, job, how);
@@ -170,22 +185,37 @@ function sendBatched(
   refuse: boolean,
 ): Promise<Dispatched> {
   const { gate, pushes } = sender;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      if (!pushes.withdraw(ticket)) return reject(new OutcomeUnknown(job.id, signal?.reason));
-      gate.leave();
-      reject(signal?.reason);
-    };
-    gate.enter();
-    const ticket = pushes.add(job, (pushed) => {
-      gate.leave();
-      signal?.removeEventListener("abort", abort);
-      const result = resultOf(sender, job, pushed, refuse);
-      if (result instanceof Error) reject(result);
-      else resolve(result);
-    });
-    signal?.addEventListener("abort", abort, { once: true });
+  const { promise, resolve, reject } = Promise.withResolvers<Dispatched>();
+  gate.enter();
+  const ticket = pushes.add(job, (pushed) => {
+    gate.leave();
+    const result = resultOf(sender, job, pushed, refuse);
+    if (result instanceof Error) reject(result);
+    else resolve(result);
   });
+  return signal === undefined ? promise : unlessWithdrawn(sender, job, signal, { promise, reject, ticket });
+}
+
+/** The answer to a job that its signal takes back for as long as it was not sent. */
+function unlessWithdrawn(
+  { gate, pushes }: BatchSender,
+  job: PushJob,
+  signal: AbortSignal,
+  { promise, reject, ticket }: {
+    readonly promise: Promise<Dispatched>;
+    readonly reject: (reason: unknown) => void;
+    readonly ticket: Ticket;
+  },
+): Promise<Dispatched> {
+  const abort = (): void => {
+    if (!pushes.withdraw(ticket)) return reject(new OutcomeUnknown(job.id, signal.reason));
+    gate.leave();
+    reject(signal.reason);
+  };
+  const forget = (): void => signal.removeEventListener("abort", abort);
+  signal.addEventListener("abort", abort, { once: true });
+  promise.then(forget, forget);
+  return promise;
 }
 
 function sendWithin(

@@ -113,6 +113,8 @@ function makeJob(
   const { name, queue } = definition;
   const codec = definition.codec.id;
   const ambient = settings?.requestId ?? ambientId(requestId) ?? sharedRequestId;
+  const plain = codec === "json" && (definition.upcast?.last ?? 1) === 1 && ambient === undefined;
+  if (settings === undefined && plain) return { queue, id: runtime.id(), name, payload, meta: "" };
   const meta: { -readonly [Key in keyof Meta]: Meta[Key] } = { v: RECORD_VERSION };
   if (codec !== "json") meta.codec = codec;
   const version = definition.upcast?.last ?? 1;

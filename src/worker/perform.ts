@@ -124,8 +124,11 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
   }
   run.definition = definition;
   const read = readPayload(state, run, definition);
-  const ready = (one: Read): Ready => "fate" in one ? one : { handler, payload: one.payload };
-  return read instanceof Promise ? read.then(ready) : ready(read);
+  return read instanceof Promise ? read.then((late) => readyOf(handler, late)) : readyOf(handler, read);
+}
+
+function readyOf(handler: Registered, read: Read): Ready {
+  return "fate" in read ? read : { handler, payload: read.payload };
 }
 
 /** Calls the listeners one after another, within the job's timeout. */

@@ -220,7 +220,8 @@ export function isOfProcess({ features }: Transport): boolean {
 /** Tells the calls that wait for the end that it may have come. */
 export function rouse({ quiet, leaving }: State): void {
   quiet.open();
-  for (const check of leaving) check();
+  // Twice a run, and nearly always for nothing: a walk through an empty set costs its iterator.
+  if (leaving.size > 0) { for (const check of leaving) check(); }
 }
 
 /** Those queues that are reserved from together. */
