@@ -1,4 +1,5 @@
 /** A cluster of three nodes: the contract, and that a delivery has ended everywhere when that is told, as on one. */
+import { connect as dial, headers } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import type { Delivery, Settlement } from "../../src/jobs/exchange.ts";
 import { job } from "../../src/testing/conformance/lab.ts";
@@ -19,6 +20,9 @@ const LOOK = { limit: 200, slots: 200, lease: ACK_WAIT, wait: 0, ...CALL };
 const QUEUES = 8;
 const ROUNDS = 8;
 const SIZE = 20;
+/** The server's numbers for a condition that does not hold, and for one that is not decided yet. */
+const WRONG_SEQUENCE = 10071;
+const UNDECIDED = 10164;
 
 // It takes this cluster up to half a minute to be whole after a restart: that is looked at in tests/faults.
 describeOn(["nats"], "a cluster of three NATS servers keeps the contract", () => {
@@ -210,6 +214,52 @@ describeOn(["nats"], "a cluster of three NATS servers keeps the contract", () =>
         return waiting === count(0) && reserved === 0 && failed === count(1);
       });
       for (const transport of [one, two, other]) await transport[Symbol.asyncDispose]();
+    },
+    PATIENCE,
+  );
+});
+
+describeOn(["nats"], "three NATS servers", () => {
+  const cluster = owned(() => startNatsCluster({ brief: true }));
+
+  test(
+    "refuse a write on a filter while another is under way with 10164, which decides nothing: asked again, one is stored",
+    async () => {
+      const { urls } = await cluster();
+      const connections = await Promise.all(urls.map((url) => dial({ servers: url.replace("nats://", "") })));
+      const [first] = connections;
+      if (first === undefined) throw new Error("There is no server");
+      const name = `facts-${crypto.randomUUID()}`;
+      const config = { name, subjects: [`${name}.>`], num_replicas: 3 };
+      await first.request(`$JS.API.STREAM.CREATE.${name}`, JSON.stringify(config), { timeout: 30_000 });
+      const seen = new Map<number, number>();
+      /** Publishes on the condition that there is none, and asks again while that is undecided; whether it was stored. */
+      const put = async (connection: typeof first, state: string, id: string): Promise<boolean> => {
+        const lines = headers();
+        lines.set("Nats-Expected-Last-Subject-Sequence", "0");
+        lines.set("Nats-Expected-Last-Subject-Sequence-Subject", `${name}.*.${id}`);
+        for (;;) {
+          const answer = await connection.request(`${name}.${state}.${id}`, "", {
+            headers: lines,
+            timeout: 30_000,
+          });
+          const { error } = answer.json<{ readonly error?: { readonly err_code: number } }>();
+          seen.set(error?.err_code ?? 0, (seen.get(error?.err_code ?? 0) ?? 0) + 1);
+          if (error?.err_code !== UNDECIDED) return error === undefined;
+        }
+      };
+      for (let round = 0; round < ROUNDS; round++) {
+        const ids = Array.from({ length: 100 }, (_, n) => `${round}-${n}`);
+        const stored = await Promise.all(
+          ids.map((id) => Promise.all(connections.map((one, n) => put(one, `s${n}`, id)))),
+        );
+        for (const [n, answers] of stored.entries()) {
+          expect(answers.filter(Boolean), ids[n]).toHaveLength(1);
+        }
+      }
+      console.log(`Answers by their code: ${JSON.stringify([...seen])}`);
+      expect([...seen.keys()].toSorted((a, b) => a - b)).toEqual([0, WRONG_SEQUENCE, UNDECIDED]);
+      await Promise.all(connections.map((one) => one.close()));
     },
     PATIENCE,
   );
