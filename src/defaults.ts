@@ -32,11 +32,11 @@ export const BACKOFF_JITTER: number = 0.1;
 export const MAX_LOST: number = 3;
 /** How long a caller's id is refused after its dispatch. */
 export const ID_WINDOW: number = 120_000;
-/** How long a job without a handler is handed back before it is dead. */
+/** How long a job without a handler is released before it is dead. */
 export const UNKNOWN_FOR: number = 3_600_000;
-/** The shortest time between two hand-backs of such a job. */
+/** The shortest time between two releases of such a job. */
 export const UNKNOWN_DELAY_MIN: number = 1_000;
-/** The longest time between two hand-backs of such a job. */
+/** The longest time between two releases of such a job. */
 export const UNKNOWN_DELAY_MAX: number = 60_000;
 /** UTF-8 bytes of a job's metadata, as it is read. */
 export const MAX_META: number = 256 * 1024;

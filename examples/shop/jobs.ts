@@ -36,7 +36,8 @@ export type Shop = {
   readonly "sales.report": JobDefinition<v.GenericSchema<object>>;
 };
 
-const jobs: Shop = {
+/** The definitions, which tests give to `testRelay`. */
+export const jobs: Shop = {
   // The addresses of customers are sealed: the store's readers see that there is an order, and not whose.
   "order.placed": {
     schema: order,

@@ -22,7 +22,7 @@ const TAG = 16;
  * of the ring. The job's name, its queue or topic and its id are authenticated with it, so that a payload which was
  * moved to another job is refused, as one is that was changed.
  *
- * A payload that is encrypted with a key that the ring does not have is handed back for a worker that has it. Its id is
+ * A payload that is encrypted with a key that the ring does not have is released for a worker that has it. Its id is
  * `a256gcm:` with the ring's name.
  *
  * @throws {TypeError} for a value that is no ring.

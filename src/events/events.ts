@@ -70,7 +70,7 @@ export interface EventMap {
     readonly payload?: Uint8Array;
   };
   /**
-   * A job was given back without counting; `busy`: fetched ahead, and no slot became free for it in time; `suspect`:
+   * A job was given back without counting; `busy`: reserved ahead, and no slot became free for it in time; `suspect`:
    * one more lost lease would be its death, and another such job is running here, or no slot is free; `full`: the store
    * had no room for the record of its run.
    */

@@ -1,5 +1,5 @@
 /**
- * Decides the fate of a run by its handler's result or error. Every policy of retries, deaths and hand-backs is in this
+ * Decides the fate of a run by its handler's result or error. Every policy of retries, deaths and releases is in this
  * file, and none is in a transport.
  *
  * @module
@@ -186,7 +186,7 @@ export function buriedAfresh({ bench: { runtime } }: Judge, run: Run, thrown: un
   return { to: "failed", meta: writeMeta(meta), reason: dead.reason, error };
 }
 
-/** A job that has no handler here: given back for a while, as a newer worker may know it, then dead. */
+/** A job that has no handler here: released for a while, as a newer worker may know it, then dead. */
 export function handedBack(
   judge: Judge,
   run: Run,
@@ -242,7 +242,7 @@ export function isReadable(meta: Meta): boolean {
 }
 
 /**
- * Waits between half and all of the time that it has waited so far, so that the time between two hand-backs grows. The
+ * Waits between half and all of the time that it has waited so far, so that the time between two releases grows. The
  * die keeps them out of step with the polls of workers: else one that does not know the job could come first every
  * time.
  */

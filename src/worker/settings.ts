@@ -48,9 +48,9 @@ export interface WorkerOptions {
    * next one would kill run one at a time, so that none dies of another's fault. Default 3.
    */
   readonly maxLost?: number | undefined;
-  /** A name without a handler here: given back for `unknownFor`, `dead` at once, or `drop`ped. Default `retry`. */
+  /** A name without a handler here: released for `unknownFor`, `dead` at once, or `drop`ped. Default `retry`. */
   readonly unknown?: "retry" | "dead" | "drop" | undefined;
-  /** How long such a job is given back before it is dead. Default 3,600,000. */
+  /** How long such a job is released before it is dead. Default 3,600,000. */
   readonly unknownFor?: number | undefined;
   /** A payload that its schema refuses: `dead` at once, or treated like an unknown name. Default `dead`. */
   readonly invalid?: "dead" | "retry" | undefined;

@@ -49,7 +49,7 @@ const LAST_ANSWERS = 1_000;
 /** The end of a run. */
 export interface RunOptions {
   /**
-   * Ends the run: no job is fetched any more, handlers see their signals abort with this one's reason, and have the
+   * Ends the run: no job is reserved any more, handlers see their signals abort with this one's reason, and have the
    * worker's `grace` to finish. An error that they throw after that is no failure; a job that does not finish is given
    * back. Where the store does not answer, `run` lasts a second longer than the grace at most.
    */

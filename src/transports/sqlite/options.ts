@@ -28,7 +28,7 @@ export interface SqliteOptions {
    */
   readonly client?: Database | undefined;
   /**
-   * Which accidents a stored job survives. `full` (default): a power cut, at the price of one fsync a transaction. `normal`: a
+   * Which failures a stored job survives. `full` (default): a power cut, at the price of one fsync a transaction. `normal`: a
    * killed process, but a power cut may take the newest transactions.
    */
   readonly durability?: "full" | "normal" | undefined;
