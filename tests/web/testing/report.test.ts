@@ -33,7 +33,7 @@ test("a durable subject must be able to restart", () => {
 test("the table of transports says what the suite showed", async () => {
   const table = featureTable([await examine(memorySubject())]).split("\n");
   expect(table).toContain("| keeps the contract | yes |");
-  expect(table).toContain("| jobs outlive the process | no |");
+  expect(table).toContain("| jobs outlive the process | no: jobs are in the memory of this process |");
   expect(table).toContain("| an id is refused while its job is live | yes |");
   expect(table).toContain("| whose clock judges due times and leases | the process |");
 });
