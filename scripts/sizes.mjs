@@ -33,7 +33,7 @@ const BOUNDS = {
   "./nats": 46,
   "./otel": 6.5,
   "./prometheus": 6,
-  "./redis": 50,
+  "./redis": 54,
   "./rich": 5,
   "./sqlite": 27,
   "./testing": 106,

@@ -19,11 +19,11 @@ const long = [
   "examples/killed.test.ts",
   "http/many_dead.test.ts",
   "producers.test.ts",
-  "sqlite/crash.test.ts",
-  "redis/{clock,cluster,invariants,keys,leftovers,operators,pages,refusals,seeds,waiting}.test.ts",
+  "sqlite/{crash,operator_sizes}.test.ts",
+  "redis/{clock,cluster,heavy,invariants,keys,leftovers,operators,pages,ranges,refusals,seeds,waiting}.test.ts",
   "nats/{answers,atomic,bytes,credentials,facts,features,full_store,half_moves}.test.ts",
   "nats/{late_bytes,limits,losses,meanwhile,operators,protocols,trouble}.test.ts",
-  "nats/{domains,promises,rows,silence,wire}.test.ts",
+  "nats/{counts,domains,full_cluster,full_limits,hard_cases,listing,promises,rows,silence,wire}.test.ts",
 ].map((files) => `tests/server/${files}`);
 /** The same of the core: another build of the same engine finds what the first has found. */
 const seeds = ["tests/web/simulation/**"];
