@@ -47,7 +47,8 @@ function wordsFor(body: string, words: string): readonly string[] {
   let users = withoutComments(body);
   for (const word of words.split(/\n\s*\n/).reverse()) {
     const [, name = ""] = /^local (?:function )?(\w+)/m.exec(word) ?? [];
-    if (!new RegExp(`\\b${name}\\b`).test(users)) continue;
+    // Not `string.find`, which would bring all that finds a job into nearly every script.
+    if (!new RegExp(`(?<!(?:^|[^.])\\.)\\b${name}\\b`).test(users)) continue;
     needed.unshift(word);
     users += `\n${withoutComments(word)}`;
   }

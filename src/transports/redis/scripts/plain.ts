@@ -22,14 +22,15 @@ const KEPT = 8;
 
 /** Makes the script. */
 export function plainScript(naming: Naming): Script {
-  return script(naming, "push", [], PROBE, WORDS, BODY);
+  return script(naming, "push", [], PROBE, BODY);
 }
 
-const WORDS = `
+/** Functions for lists, which a lone job does without: a server makes each anew for each call. */
+const RUNS = `
 -- Of any two ranges those whose jobs are gone: with each run, so that as many of the others stay at most.
 local function sweepRanges(ranges, stream, place, size)
   if size <= ${KEPT} then return end
-  local at = millis(place) % size
+  local at = tonumber(string.match(place, '^%d+')) % size
   for _, range in ipairs(call('ZRANGE', ranges, at, at + ${SWEPT} - 1)) do
     local from, to = string.match(range, '(%S+) (%S+)$')
     if #call('XRANGE', stream, from, to, 'COUNT', 1) == 0 then call('ZREM', ranges, range) end
@@ -87,6 +88,7 @@ if count == 1 and ARGV[2] == '' and #ARGV == 4 then
   local place = call('XADD', stream, '*', '${HEAD}', ARGV[3], 'payload', ARGV[4])
   call('HSET', ids, string.match(ARGV[3], '\\n([^\\n]*)'), place)
 else
+  ${RUNS}
   local places, size = {}, 0
   local function add(head, payload)
     places[size + 1] = string.match(head, '\\n([^\\n]*)')
