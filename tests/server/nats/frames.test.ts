@@ -47,13 +47,13 @@ describeOn(["nats"], "Messages of NATS", () => {
       CALL,
     );
     const written: { lines: [string, string][]; body: string; is: [string, string, string] }[] = [
-      { lines: [], body: "raw", is: ["#2", "q", ""] },
-      { lines: [["Other", "NATS/1.0"]], body: "", is: ["#3", "q", ""] },
+      { lines: [], body: "raw", is: ["#3", "q", ""] },
+      { lines: [["Other", "NATS/1.0"]], body: "", is: ["#4", "q", ""] },
       { lines: [["Relevo", '["a","n","m"]']], body: "a".repeat(100), is: ["a", "n", "m"] },
       { lines: [["Relevo", '["b","n","m"]'], ["Other", "x"]], body: "", is: ["b", "n", "m"] },
       { lines: [["Other", "Relevo: no"], ["Relevo", '["ü","名","{}"]']], body: "é", is: ["ü", "名", "{}"] },
       { lines: [["Relevo", '["c","n",""]'], ["Relevo", '["d","n",""]']], body: "c", is: ["c", "n", ""] },
-      { lines: [["relevo", '["d","n",""]'], ["Relevox", "x"]], body: "\r\n\r\n", is: ["#8", "q", ""] },
+      { lines: [["relevo", '["d","n",""]'], ["Relevox", "x"]], body: "\r\n\r\n", is: ["#9", "q", ""] },
       { lines: [["Relevo", '["e","n",""]']], body: "e".repeat(200_000), is: ["e", "n", ""] },
       { lines: [["Relevo", '["f","n",""]']], body: "NATS/1.0\r\n\r\n", is: ["f", "n", ""] },
       ...Array.from({ length: 50 }, (_, n) => ({
