@@ -1,8 +1,10 @@
 /** Jobs of many bytes: no pull, page or reload asks for more than a connection may have waiting. */
+import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
-import { nats } from "../../../src/transports/nats/mod.ts";
+import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { free, heard } from "../../web/support/kit.ts";
+import { becomes } from "../support/becomes.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn } from "../support/servers/owned.ts";
 import { type Ground, groundOn, worksUntil } from "./ground.ts";
@@ -30,6 +32,58 @@ async function handles(ground: Ground, count: number, size: number): Promise<voi
   await worksUntil(relay, "all are handled", () => completed.length >= count, { concurrency: 20 });
   expect([completed.length, stale]).toEqual([count, []]);
   expect(await relay.info("work")).toMatchObject({ waiting: 0, reserved: 0 });
+}
+
+/** A connection on which it is seen what pulls and pages bring. */
+interface Weighed extends AsyncDisposable {
+  readonly connection: NatsConnection;
+  /** Bytes that came to each inbox of one pull or one page. */
+  readonly came: ReadonlyMap<string, number>;
+  /** Questions of pulls, and the answers to these, that are held back as on a link that stalls. */
+  readonly held: { readonly asked: (() => void)[]; readonly told: (() => void)[] };
+  /** Whether they are. */
+  holds: boolean;
+  /** Resolves when all has come that the server had sent. */
+  flush(): Promise<void>;
+}
+
+/** Makes one. */
+async function weighed({ port }: NatsServer): Promise<Weighed> {
+  const real = await connect({ servers: `127.0.0.1:${port}` });
+  const came = new Map<string, number>();
+  const pulls = new Set<string | undefined>();
+  const connection = new Proxy(real, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key);
+      if (typeof value !== "function") return value;
+      if (key === "publish") {
+        return (...parts: Parameters<typeof real.publish>) => {
+          if (!link.holds || !parts[0].includes(".MSG.NEXT.")) return target.publish(...parts);
+          pulls.add(parts[2]?.reply);
+          link.held.asked.push(() => target.publish(...parts));
+        };
+      }
+      if (key !== "subscribe") return value.bind(target);
+      return (subject: string, { callback }: Parameters<NatsConnection["subscribe"]>[1]) =>
+        target.subscribe(subject, {
+          callback(error, message) {
+            if (subject.endsWith("*")) return callback(error, message);
+            came.set(subject, (came.get(subject) ?? 0) + message.data.length);
+            if (!link.holds || !pulls.has(subject)) return callback(error, message);
+            link.held.told.push(() => callback(error, message));
+          },
+        });
+    },
+  });
+  const link: Weighed = {
+    connection: connection as NatsConnection,
+    came,
+    held: { asked: [], told: [] },
+    holds: false,
+    flush: () => real.flush(),
+    [Symbol.asyncDispose]: () => real.close(),
+  };
+  return link;
 }
 
 describeOn(["nats"], "Large jobs of NATS", () => {
@@ -64,6 +118,53 @@ describeOn(["nats"], "Large jobs of NATS", () => {
     expect(await relay.reload("work", "failed", "all")).toEqual({ reloaded: 250, taken: 0 });
     await worksUntil(relay, "all are done", () => ran === 250);
     expect(await relay.info("work")).toMatchObject({ waiting: 0, reserved: 0, failed: 0 });
+    expect(await cut(server)).toBe(0);
+  }, PATIENCE);
+
+  test("of 400 KB: no pull, page or reload brings more than half a megabyte", async () => {
+    await using server = await startNats({ config: "max_pending: 1MB" });
+    await using link = await weighed(server);
+    await using transport = nats({ connection: link.connection, prefix: "half", ackWait: 5_000 });
+    await using relay = createRelay({ jobs, transport, log: false });
+    const text = "x".repeat(400_000);
+    for (let n = 0; n < 9; n++) await relay.dispatch("work", text, { maxAttempts: 1 });
+    expect((await relay.list("work", "waiting", { limit: 9 })).jobs).toHaveLength(9);
+    relay.handle("work", () => {
+      throw new Error("no");
+    });
+    await worksUntil(relay, "all are dead", async () => (await relay.info("work")).failed === 9);
+    expect((await relay.list("work", "failed", { limit: 9 })).jobs).toHaveLength(9);
+    expect(await relay.reload("work", "failed", "all")).toEqual({ reloaded: 9, taken: 0 });
+    const most = Math.max(...link.came.values());
+    expect([most >= 400_000, most <= 512 * 1024]).toEqual([true, true]);
+    expect(await cut(server)).toBe(0);
+  }, PATIENCE);
+
+  test("of 400 KB: a pull that asked again and again over a link that stalls gets one", async () => {
+    await using server = await startNats({ config: "max_pending: 1MB" });
+    await using link = await weighed(server);
+    await using transport = nats({ connection: link.connection, prefix: "stalls", ackWait: 10_000 });
+    await using relay = createRelay({ jobs, transport });
+    const text = "x".repeat(400_000);
+    for (let n = 0; n < 9; n++) await relay.dispatch("work", text);
+    link.holds = true;
+    const options = { limit: 20, slots: 0, lease: 10_000, wait: 0, deadline: 20_000 };
+    const reserved = transport.reserve(["work"], options);
+    const { asked, told } = link.held;
+    await becomes("it asked four times", () => asked.length >= 4);
+    const [first, ...more] = asked;
+    first?.();
+    await becomes("the first has brought a job, and no other as that is too much", () => told.length === 2);
+    for (const [index, send] of more.entries()) {
+      send();
+      await becomes("it is answered", () => told.length > 2 + index);
+    }
+    link.holds = false;
+    for (const tell of told) tell();
+    expect(await reserved).toHaveLength(1);
+    const most = Math.max(...link.came.values());
+    expect([most >= 400_000, most <= 512 * 1024]).toEqual([true, true]);
+    expect(await relay.info("work")).toMatchObject({ waiting: 8, reserved: 1 });
     expect(await cut(server)).toBe(0);
   }, PATIENCE);
 });

@@ -118,6 +118,8 @@ class Poll {
   #pause = SILENCE;
   #heard = -Infinity;
   #electing = false;
+  /** It has asked for one job of any size, and was not silent since. */
+  #asksOne = false;
   #silence: Alarm | undefined;
   #unwatch: (() => void) | undefined;
 
@@ -203,7 +205,7 @@ class Poll {
     if (this.#over || isComplete(headers) || (none && isMoved(headers))) return;
     if (none && headers?.code === NOBODY && link.clustered) return this.#election();
     // The first that waits is larger than all that was asked for.
-    if (none && isTooMuch(headers)) return this.#ask({ batch: 1 });
+    if (none && isTooMuch(headers)) return this.#askOne();
     const gone = statusError(this.#queueStream, headers);
     if (gone !== undefined) streams.forget(this.#queueStream);
     this.#end(gone);
@@ -221,6 +223,14 @@ class Poll {
     this.#pause = link.clustered ? Math.min(SILENCE_MOST, 2 * this.#pause) : 2 * this.#pause;
     if (this.#all.length > 0) return this.#end();
     this.#listen(this.#pause);
+    this.#asksOne = false;
+    // No job is as small: a server that was frozen answers all questions at once, and only one with a job.
+    this.#ask({ batch: 1, max_bytes: 1 });
+  }
+
+  #askOne(): void {
+    if (this.#asksOne) return;
+    this.#asksOne = true;
     this.#ask({ batch: 1 });
   }
 

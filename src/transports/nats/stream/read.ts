@@ -21,6 +21,11 @@ const AT_ONCE = 256;
 const FIRST_STRIDE = 16;
 /** Bytes of messages that are asked for at once. */
 const BYTES_AT_ONCE = 512 * 1024;
+/**
+ * Bytes behind which a page ends. The server sends the message with which they are exceeded, too, and may count a page
+ * that has come as waiting while it counts the next: two that end with a message of 400 KB stay below 1 MB.
+ */
+const PAGE_BYTES = 96 * 1024;
 /** Subjects of one of the server's answers. */
 const SUBJECTS_PAGE = 100_000;
 
@@ -209,7 +214,7 @@ export async function lastOfAll(
   const found: Stored[] = [];
   let bytes = 0;
   for (let start = 0, count = 1; start < subjects.length; start += count) {
-    const mean = (bytes + 1) / (found.length + 1);
+    const mean = (bytes + 1) / Math.max(1, found.length);
     count = start === 0 ? 1 : Math.max(1, Math.min(AT_ONCE, 2 * count, Math.floor(BYTES_AT_ONCE / mean)));
     const page = subjects.slice(start, start + count);
     for (const message of await Promise.all(page.map((one) => lastOf(reader, queueStream, one, until)))) {
@@ -249,7 +254,7 @@ function pageAtOnce(
   until: number,
 ): Promise<Batch & { readonly rest: number }> {
   const subject = link.apiSubject(`DIRECT.GET.${stream}`);
-  const question = { seq, next_by_subj: filter, batch, max_bytes: BYTES_AT_ONCE };
+  const question = { seq, next_by_subj: filter, batch, max_bytes: PAGE_BYTES };
   const messages: Stored[] = [];
   return new Promise((resolve, reject) => {
     const end = (then: () => void): void => {
@@ -291,8 +296,9 @@ async function pageByNumbers(
 ): Promise<Batch> {
   const first = await nextOf(reader, queueStream, filter, seq, until);
   if (first === undefined) return { messages: [], next: undefined };
-  // Behind one that is there more are likely to be: they are asked for at once, as many as fit if all are as large.
-  const fitting = Math.ceil(BYTES_AT_ONCE / (first.payload.length + 1));
+  // Behind one that is there more are likely to be: they are asked for at once, as many as fit if all are as large, and
+  // in base64.
+  const fitting = Math.floor(BYTES_AT_ONCE / (4 / 3 * first.payload.length + 1));
   const numbers = Array.from({ length: Math.min(most, fitting) }, (_, n) => first.seq + 1 + n);
   const all = await Promise.all(
     numbers.map((number) => storedAt(reader, queueStream, { seq: number }, until)),
