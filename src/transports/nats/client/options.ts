@@ -51,8 +51,9 @@ export interface NatsOptions {
   readonly replicas?: number | undefined;
   /**
    * Bytes that the stream of a queue may take, from 1,048,576: a dispatch is refused with `TransportFull` while less
-   * than a twentieth is left, which moves may use. The use is checked once a second while jobs are dispatched. Default:
-   * no limit but that of the account, which is checked as well.
+   * than a twentieth is left, or than twice the process's largest job, which moves may use; the reserve takes half of
+   * the limit at most. The use is checked once a second while jobs are dispatched. Default: no limit but that of the
+   * account, which is checked as well.
    */
   readonly maxBytes?: number | undefined;
   /** The domain of JetStream, as that of a leaf node: its API is asked under `$JS.<domain>.API`. Default: none. */
