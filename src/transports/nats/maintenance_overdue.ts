@@ -10,7 +10,7 @@
 import { errorOf, TransportFull } from "../../errors.ts";
 import type { Context } from "./stream/context.ts";
 import { replace, single } from "./stream/compare_and_set.ts";
-import { whenFull } from "./stream/front.ts";
+import { keepRoom, whenFull } from "./stream/front.ts";
 import { type Stored } from "./stream/message.ts";
 import { successorOf } from "./stream/moves.ts";
 import { published } from "./stream/publish.ts";
@@ -25,6 +25,8 @@ const PATIENCE = 10_000;
 const PAGE = 256;
 /** Minutes after which it is written down how far they were checked. */
 const NOTED = 30;
+/** Milliseconds in which the server moves jobs that it was given anew: in a full store it needs room for it. */
+const MOVING = 2_000;
 /** Jobs that are given to the server anew in one go. */
 const JOBS = 1_000;
 
@@ -56,7 +58,13 @@ export async function moveOverdue(
     if (unmoved >= 0) break;
   }
   // Of the minute that is not over yet the first jobs are checked.
-  const begun = await overdueIn(context, queueStream, last + 1, PAGE, until);
+  const begun = await overdueIn(
+    context,
+    queueStream,
+    last + 1,
+    queueStream.full === undefined ? PAGE : JOBS,
+    until,
+  );
   const late = begun.filter(({ marks: { due = over } }) => due < over);
   await anewAll(context, queueStream, late, until);
   any ||= late.length > 0;
@@ -112,6 +120,7 @@ async function anewAll(
   const begun = await step(first);
   const results = [begun, ...begun instanceof TransportFull ? rest.map(() => begun) : await each(rest, step)];
   await whenFull(context.link, results, () => ({ queueStream, frees: true }), again, until);
+  if (queueStream.full !== undefined) keepRoom(context.link, queueStream, MOVING);
   const failed = results.find((result) => result instanceof Error && !(result instanceof TransportFull));
   if (failed !== undefined) throw failed;
 }

@@ -255,7 +255,8 @@ async function roomFor(
   );
   return (one) => {
     const { queueStream } = one.held;
-    return !growing.has(one) || (!queueStream.full && rooms.get(queueStream)?.(growthOf(one)) !== false);
+    return !growing.has(one) ||
+      (queueStream.full === undefined && rooms.get(queueStream)?.(growthOf(one)) !== false);
   };
 }
 

@@ -72,9 +72,21 @@ describeOn(["nats"], "A full store of one NATS server whose limit no client know
     await scene({ urls: [server.url], options: {} });
   }
 
-  test(
+  test.concurrent(
+    "a worker is killed that has all delayed jobs, and all are done",
+    () => on(killedWithAll),
+    PATIENCE,
+  );
+
+  test.concurrent(
     "full for a second at the instant at which jobs are due: all are done",
     () => on((store) => fullWhenDue(store, 1)),
+    PATIENCE,
+  );
+
+  test(
+    "full while everything fails is emptied when all succeeds, by the worker that was there",
+    () => on(async ({ urls }) => expect(await fillAndEmpty(nats({ servers: urls }))).toBeGreaterThan(100)),
     PATIENCE,
   );
 });

@@ -22,6 +22,13 @@ const BYTES = 64 * 1024;
 /** Bytes of a message beside its body. */
 const OVERHEAD = 512;
 
+/** Milliseconds from the first refusal until room is given up: what was sent before is answered by then. */
+const CALM = 300;
+/** Milliseconds for which room is kept for moves behind a refusal. */
+const REFUSED = 500;
+/** Milliseconds without a refusal after which a full store is told once more. */
+const AGAIN = 60_000;
+
 /** A stream's messages, as the server counts them. */
 export interface Kept {
   readonly messages: number;
@@ -47,13 +54,14 @@ export function storeFront(link: Link, queueStream: QueueStream, { messages, las
 
 /** Stores the message anew behind a time in which the store was full; where it has room for it that time is over. */
 export async function restoreFront(link: Link, queueStream: QueueStream, until: number): Promise<void> {
-  if (!queueStream.full) return;
-  const { leader, stream } = queueStream;
+  const { full, leader, stream } = queueStream;
+  if (full === undefined || link.settings.runtime.monotonic() < full.kept) return;
   const message = { ...front(link, queueStream, ["Nats-Rollup", "sub"]), leader, again: true };
   const receipt = await new Promise<Receipt | Error>((told) =>
     store(link, message, `store a message in stream '${stream}'`, until, told)
   );
-  if (!(receipt instanceof Error)) queueStream.full = false;
+  if (receipt instanceof Error) keepRoom(link, queueStream, REFUSED);
+  else if (queueStream.full === full) queueStream.full = undefined;
 }
 
 function front(link: Link, queueStream: QueueStream, line: readonly [string, string]): Outgoing {
@@ -85,8 +93,8 @@ export async function whenFull<T>(
     if (!(result instanceof TransportFull)) continue;
     const { queueStream, frees } = stepOf(index) ?? {};
     if (queueStream === undefined) continue;
-    if (!queueStream.full) link.settings.warn(stuck(queueStream, result));
-    queueStream.full = true;
+    tell(link, queueStream, result);
+    keepRoom(link, queueStream, REFUSED);
     if (!frees) continue;
     let next = await again(index);
     if (next instanceof TransportFull && await giveUp(link, queueStream, until)) next = await again(index);
@@ -95,14 +103,33 @@ export async function whenFull<T>(
   }
 }
 
+/** Keeps the room of a full store for moves, for some milliseconds: dispatches would take it for good. */
+export function keepRoom(link: Link, queueStream: QueueStream, ms: number): void {
+  const now = link.settings.runtime.monotonic();
+  const full = queueStream.full ??= { since: now, kept: now };
+  full.kept = Math.max(full.kept, now + ms);
+}
+
 /** Whether the message was there, and is no more. */
 async function giveUp(link: Link, queueStream: QueueStream, until: number): Promise<boolean> {
+  // A message that is under way, and takes more room than it frees, would get the room that is given up.
+  const { since } = queueStream.full ?? { since: 0 };
+  const calm = since + CALM - link.settings.runtime.monotonic();
+  if (calm > 0) await link.elections.rest(calm);
   return await purge({ link }, queueStream, subjectOf(queueStream), until) > 0;
 }
 
 /** The refusal of a move that would take room which others need to free some. */
 export function noRoom({ queue }: QueueStream): TransportFull {
   return new TransportFull(`Cannot store a job of queue '${queue}' anew as the store was full a moment ago`);
+}
+
+/** Tells it once for each time in which the store is full, however often it is nearly over. */
+function tell(link: Link, queueStream: QueueStream, fault: TransportFull): void {
+  const now = link.settings.runtime.monotonic();
+  const isNew = queueStream.full === undefined && now >= queueStream.fullAt + AGAIN;
+  if (isNew) link.settings.warn(stuck(queueStream, fault));
+  queueStream.fullAt = now;
 }
 
 function stuck({ queue }: QueueStream, { message }: TransportFull): string {

@@ -10,6 +10,13 @@ import type { PullState, QueueNames } from "./subjects.ts";
 /** Jobs that a consumer counts which is never pulled: delayed ones, and the dead of each channel. */
 export type Counted = "d" | "f" | "t";
 
+/** A time in which a store is full, on the monotonic clock. */
+export interface FullStore {
+  readonly since: number;
+  /** Until then the room that there is belongs to moves, which free it again. */
+  kept: number;
+}
+
 /** A queue's stream; that of its topic for a group's. */
 export interface QueueStream extends QueueNames {
   readonly queue: string;
@@ -38,7 +45,9 @@ export interface QueueStream extends QueueNames {
   /** The minute up to which no delayed job is overdue; undefined until it is known. */
   checked: number | undefined;
   /** A job of it could not be moved as the store was full, and since then there was no room for its first message. */
-  full: boolean;
+  full: FullStore | undefined;
+  /** When a move was last refused as the store was full, on the monotonic clock. */
+  fullAt: number;
   /** It is to be made, or was to be and could not. */
   refused: boolean;
   /** Calls on it, in their order. */

@@ -136,7 +136,8 @@ function unseen({ settings: { prefix, group, replicas, ackWait } }: Link, queue:
     late: 0,
     askedAt: -Infinity,
     checked: undefined,
-    full: false,
+    full: undefined,
+    fullAt: -Infinity,
     refused: false,
     order: createCallOrder(),
   };

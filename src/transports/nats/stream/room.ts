@@ -2,14 +2,16 @@
  * Room in the store. A server whose store is full refuses moves, too, and drops the schedules of delayed jobs that are
  * due just then. So the limits that can be known are checked while jobs are dispatched: the option `maxBytes` for a
  * queue's stream, and the account's limit. A dispatch is refused while less than a reserve is left, which moves may
- * use.
+ * use. Behind a refusal of a move, whichever limit it was, dispatches wait until there is room for the message that
+ * each stream gives up for moves.
  *
  * @module
  */
 
 import { TransportFull } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
-import type { Room } from "./context.ts";
+import type { Room, Sizes } from "./context.ts";
+import { restoreFront } from "./front.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** Bytes of a limit that are used. */
@@ -57,6 +59,7 @@ export function createRoom(link: Link): Room {
   const { runtime } = link.settings;
   const found = new Map<string, Found>();
   const looking = new Map<string, Promise<Found>>();
+  const whenNotFull = createFullWait(link);
   /** Bytes of the largest message of each stream: as much must be left to store it anew. */
   const largest = new Map<string, number>();
 
@@ -96,23 +99,45 @@ export function createRoom(link: Link): Room {
     return last !== undefined && runtime.monotonic() < last.at + PAUSE ? last : undefined;
   }
 
+  function check(queueStream: QueueStream, sizes: Sizes, until: number): Promise<void> | undefined {
+    const { stream } = queueStream;
+    if (queueStream.full !== undefined) {
+      return whenNotFull(queueStream, until).then(() => check(queueStream, sizes, until));
+    }
+    largest.set(stream, Math.max(sizes.largest, largest.get(stream) ?? 0));
+    const last = known(queueStream);
+    const full = last === undefined ? undefined : count(queueStream, last, sizes.all, 1);
+    if (full !== undefined) return Promise.reject(tooFull(queueStream, full));
+    if (last !== undefined) return undefined;
+    return lookOnce(queueStream, until).then((next) => {
+      const none = count(queueStream, next, sizes.all, 1);
+      if (none !== undefined) throw tooFull(queueStream, none);
+    });
+  }
+
   return {
-    check(queueStream, sizes, until) {
-      const { stream } = queueStream;
-      largest.set(stream, Math.max(sizes.largest, largest.get(stream) ?? 0));
-      const last = known(queueStream);
-      const full = last === undefined ? undefined : count(queueStream, last, sizes.all, 1);
-      if (full !== undefined) return Promise.reject(tooFull(queueStream, full));
-      if (last !== undefined) return undefined;
-      return lookOnce(queueStream, until).then((next) => {
-        const none = count(queueStream, next, sizes.all, 1);
-        if (none !== undefined) throw tooFull(queueStream, none);
-      });
-    },
+    check,
     async growth(queueStream, until) {
       const last = known(queueStream) ?? await lookOnce(queueStream, until);
       return (bytes) => count(queueStream, last, bytes, 1 / 2) === undefined;
     },
+  };
+}
+
+/** Makes the wait until moves need what room a full store has no more; it rejects where the store is full still. */
+function createFullWait(link: Link): (queueStream: QueueStream, until: number) => Promise<void> {
+  const { runtime } = link.settings;
+  const restoring = new Map<string, Promise<void>>();
+  return async (queueStream, until) => {
+    const { stream, full } = queueStream;
+    const rest = Math.min(full?.kept ?? 0, until) - runtime.monotonic();
+    if (rest > 0) await link.elections.rest(rest);
+    const soon = Math.min(until, runtime.monotonic() + PATIENCE);
+    const under = restoring.get(stream) ??
+      restoreFront(link, queueStream, soon).finally(() => restoring.delete(stream));
+    restoring.set(stream, under);
+    await under;
+    if (queueStream.full !== undefined) throw fullStill(queueStream);
   };
 }
 
@@ -124,6 +149,12 @@ function reserveOf(limit: number, largest: number): number {
 function tooFull({ queue }: QueueStream, { used, limit, of }: Use): TransportFull {
   return new TransportFull(
     `Cannot push jobs to queue '${queue}' as ${of} has less than its reserve left: ${used} of ${limit} bytes are used`,
+  );
+}
+
+function fullStill({ queue }: QueueStream): TransportFull {
+  return new TransportFull(
+    `Cannot push jobs to queue '${queue}' as the store is full: what room it has is left to jobs that are moved`,
   );
 }
 
