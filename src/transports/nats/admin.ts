@@ -16,7 +16,17 @@ import type { Stored } from "./stream/message.ts";
 import { publishSuccessor, successorOf } from "./stream/moves.ts";
 import { type Message, published } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { deleteMessage, each, lastOfAll, liveOf, pagesOf, purge, scan, subjectsOf } from "./stream/read.ts";
+import {
+  deleteMessage,
+  each,
+  lastOfAll,
+  liveOf,
+  pagesOf,
+  purge,
+  readAll,
+  scan,
+  subjectsOf,
+} from "./stream/read.ts";
 import { DEAD_TOKEN, idFilter, idToken, liveSubject, stateOfSubject } from "./stream/subjects.ts";
 
 /** Jobs that are removed between two questions how far each state was delivered. */
@@ -200,8 +210,8 @@ async function meant(
 ): Promise<Stored[]> {
   const fits = (message: Stored): boolean => channelOf(queueStream, message, seen) === channel;
   if (select !== "all" && "ids" in select) {
-    const found = await each([...new Set(select.ids)], (id) => jobOf(context, queueStream, id, until));
-    return found.flatMap((message) => message !== undefined && fits(message) ? [message] : []);
+    const found = await readAll([...new Set(select.ids)], (id) => jobOf(context, queueStream, id, until));
+    return found.filter(fits);
   }
   const name = select === "all" ? undefined : select.name;
   const all = channel === "delayed"

@@ -48,7 +48,7 @@ export async function extendAll(
     } catch (error) {
       return errorOf(error);
     }
-  });
+  }, ({ held }) => held.payload.length);
   for (const [n, { index, held, ms }] of told.entries()) {
     const error = failed[n] ?? there[n];
     if (error instanceof Error) answers[index] = error;

@@ -16,7 +16,7 @@ import { timeOfDeath } from "./stream/deaths.ts";
 import { ANY_FRONT, isFront } from "./stream/front.ts";
 import type { Stored } from "./stream/message.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { each, lastOf, liveOf, nextOf, storedAt } from "./stream/read.ts";
+import { each, lastOf, liveOf, nextOf, readAll, storedAt } from "./stream/read.ts";
 import {
   DEAD_TOKEN,
   idToken,
@@ -130,11 +130,12 @@ export async function getJobs(
   if (queueStream === undefined || ids.length === 0) return ids.map(() => undefined);
   const seen = await deliveredTo(context, queueStream, until);
   const found = new Map<string, Entry>();
-  await each([...new Set(ids)], async (id) => {
+  await readAll([...new Set(ids)], async (id) => {
     const message = await jobOf(context, queueStream, id, until) ??
       await lastOf(context, queueStream, `${queueStream.base}x.*.${idToken(id)}.>`, until);
-    if (message === undefined) return;
+    if (message === undefined) return undefined;
     found.set(id, entryOf(context, queueStream, message, channelOf(queueStream, message, seen), Infinity));
+    return message;
   });
   return ids.map((id) => found.get(id));
 }

@@ -2,6 +2,7 @@
 import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
+import type { Delivery } from "../../../src/jobs/exchange.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { free, heard } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
@@ -43,8 +44,8 @@ interface Weighed extends AsyncDisposable {
   readonly held: { readonly asked: (() => void)[]; readonly told: (() => void)[] };
   /** Whether they are. */
   holds: boolean;
-  /** Resolves when all has come that the server had sent. */
-  flush(): Promise<void>;
+  /** The most single messages that were asked for, and had not come, at one moment. */
+  most: number;
 }
 
 /** Makes one. */
@@ -52,12 +53,16 @@ async function weighed({ port }: NatsServer): Promise<Weighed> {
   const real = await connect({ servers: `127.0.0.1:${port}` });
   const came = new Map<string, number>();
   const pulls = new Set<string | undefined>();
+  const open = new Set<string | undefined>();
   const connection = new Proxy(real, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key);
       if (typeof value !== "function") return value;
       if (key === "publish") {
         return (...parts: Parameters<typeof real.publish>) => {
+          if (/^{"(seq":\d+|last_by_subj":"[^"]*")}$/.test(String(parts[1]))) {
+            link.most = Math.max(link.most, open.add(parts[2]?.reply).size);
+          }
           if (!link.holds || !parts[0].includes(".MSG.NEXT.")) return target.publish(...parts);
           pulls.add(parts[2]?.reply);
           link.held.asked.push(() => target.publish(...parts));
@@ -67,7 +72,10 @@ async function weighed({ port }: NatsServer): Promise<Weighed> {
       return (subject: string, { callback }: Parameters<NatsConnection["subscribe"]>[1]) =>
         target.subscribe(subject, {
           callback(error, message) {
-            if (subject.endsWith("*")) return callback(error, message);
+            if (subject.endsWith("*")) {
+              open.delete(message.subject);
+              return callback(error, message);
+            }
             came.set(subject, (came.get(subject) ?? 0) + message.data.length);
             if (!link.holds || !pulls.has(subject)) return callback(error, message);
             link.held.told.push(() => callback(error, message));
@@ -80,7 +88,7 @@ async function weighed({ port }: NatsServer): Promise<Weighed> {
     came,
     held: { asked: [], told: [] },
     holds: false,
-    flush: () => real.flush(),
+    most: 0,
     [Symbol.asyncDispose]: () => real.close(),
   };
   return link;
@@ -165,6 +173,27 @@ describeOn(["nats"], "Large jobs of NATS", () => {
     const most = Math.max(...link.came.values());
     expect([most >= 400_000, most <= 512 * 1024]).toEqual([true, true]);
     expect(await relay.info("work")).toMatchObject({ waiting: 8, reserved: 1 });
+    expect(await cut(server)).toBe(0);
+  }, PATIENCE);
+
+  test("of 400 KB: many that are extended, looked at and removed together are not read at once", async () => {
+    await using server = await startNats({ config: "max_pending: 1MB" });
+    await using link = await weighed(server);
+    await using transport = nats({ connection: link.connection, prefix: "kept", ackWait: 10_000 });
+    await using relay = createRelay({ jobs, transport });
+    const text = "x".repeat(400_000);
+    const options = { limit: 1, slots: 0, lease: 10_000, wait: 0, deadline: 20_000 };
+    const held: Delivery[] = [];
+    for (let n = 0; n < 9; n++) await relay.dispatch("work", text);
+    for (let n = 0; n < 9; n++) held.push(...await transport.reserve(["work"], options));
+    expect(held).toHaveLength(9);
+    const leases = held.map(({ queue, token }) => ({ queue, token, ms: 10_000 }));
+    const extended = await transport.extend(leases, { deadline: 20_000 });
+    expect(extended).toEqual(held.map(() => ({ state: "held" })));
+    const ids = held.map(({ id }) => id);
+    expect(await transport.get("work", ids, { deadline: 20_000 })).toHaveLength(9);
+    expect(link.most).toBe(1);
+    expect(await relay.remove("work", "reserved", { ids })).toBe(9);
     expect(await cut(server)).toBe(0);
   }, PATIENCE);
 });

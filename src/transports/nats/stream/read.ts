@@ -204,20 +204,27 @@ export async function newestBelow(
   return [];
 }
 
-/** The last message of each subject, as many at once as are likely to fit. */
+/** The last message of each subject. */
 export async function lastOfAll(
   reader: Reader,
   queueStream: QueueStream,
   subjects: readonly string[],
   until: number,
 ): Promise<Stored[]> {
+  return await readAll(subjects, (subject) => lastOf(reader, queueStream, subject, until));
+}
+
+/** The messages that are read for each of many, as many at once as are likely to fit. */
+export async function readAll<T>(
+  items: readonly T[],
+  read: (item: T) => Promise<Stored | undefined>,
+): Promise<Stored[]> {
   const found: Stored[] = [];
   let bytes = 0;
-  for (let start = 0, count = 1; start < subjects.length; start += count) {
+  for (let start = 0, count = 1; start < items.length; start += count) {
     const mean = (bytes + 1) / Math.max(1, found.length);
     count = start === 0 ? 1 : Math.max(1, Math.min(AT_ONCE, 2 * count, Math.floor(BYTES_AT_ONCE / mean)));
-    const page = subjects.slice(start, start + count);
-    for (const message of await Promise.all(page.map((one) => lastOf(reader, queueStream, one, until)))) {
+    for (const message of await Promise.all(items.slice(start, start + count).map(read))) {
       if (message === undefined) continue;
       bytes += message.payload.length;
       found.push(message);
@@ -319,11 +326,18 @@ export async function purge(
   return purged;
 }
 
-/** Asks for each of many, so many at once; answers in their order. */
-export async function each<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
+/** Asks for each of many, so many at once, and so many of their bytes; answers in their order. */
+export async function each<T, R>(
+  items: readonly T[],
+  ask: (item: T) => Promise<R>,
+  bytesOf: (item: T) => number = () => 0,
+): Promise<R[]> {
   const results: R[] = [];
-  for (let start = 0; start < items.length; start += AT_ONCE) {
-    results.push(...await Promise.all(items.slice(start, start + AT_ONCE).map(ask)));
+  while (results.length < items.length) {
+    let bytes = 0;
+    const next = items.slice(results.length, results.length + AT_ONCE);
+    const end = next.findIndex((item, index) => (bytes += bytesOf(item)) > BYTES_AT_ONCE && index > 0);
+    results.push(...await Promise.all((end < 0 ? next : next.slice(0, end)).map(ask)));
   }
   return results;
 }
