@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { inRepository } from "../../scripts/lib/paths.mjs";
 import { tools } from "../../scripts/lib/tools.mjs";
@@ -35,6 +35,10 @@ test("the manifests agree on name, version and license", () => {
   });
   expect(facts(deno)).toEqual(facts(npm));
   expect(facts(jsr)).toEqual(facts(npm));
+});
+
+test("no file at the top is a shell's mistake", () => {
+  expect(readdirSync(inRepository("")).filter((name) => !/^[\w.-]+$/.test(name))).toEqual([]);
 });
 
 test("the manifests agree on the entry points", () => {
