@@ -4,4 +4,4 @@ export function loaderOf(folder: string): {
   readonly args: readonly string[];
   readonly libraries: readonly string[];
 };
-export function mirror(settings?: string): string;
+export function archive(settings?: string): string;

@@ -27,7 +27,7 @@ function attempt(folder, suites, packages) {
     mkdirSync(join(apt, part), { recursive: true });
   }
   const key = existsSync(KEYRING) ? `[signed-by=${KEYRING}] ` : "";
-  const source = (suite) => `deb ${key}${mirror()} ${suite} main\n`;
+  const source = (suite) => `deb ${key}${archive()} ${suite} main\n`;
   writeFileSync(join(apt, "sources.list"), suites.map(source).join(""));
   const settings = {
     "Dir::Etc::sourcelist": join(apt, "sources.list"),
@@ -55,8 +55,8 @@ function command(name, args, cwd) {
   throw Object.assign(new Error(why), { hopeless: error?.code === "ENOENT" });
 }
 
-/** The Debian mirror that a machine uses, by the folder of apt's settings; a machine without one is no Debian. */
-export function mirror(settings = "/etc/apt") {
+/** The Debian archive that a machine uses, by the folder of apt's settings; a machine without one is no Debian. */
+export function archive(settings = "/etc/apt") {
   const folder = join(settings, "sources.list.d");
   const files = [join(settings, "sources.list")];
   if (existsSync(folder)) files.push(...readdirSync(folder).map((name) => join(folder, name)));
@@ -66,7 +66,7 @@ export function mirror(settings = "/etc/apt") {
     );
     if (found !== null) return found[1];
   }
-  throw Object.assign(new Error("no mirror of Debian is configured here"), { hopeless: true });
+  throw Object.assign(new Error("no archive of Debian is configured here"), { hopeless: true });
 }
 
 /** What runs a program of an unpacked folder with the libraries beside it: the suite's own loader. */

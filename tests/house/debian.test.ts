@@ -1,9 +1,9 @@
-/** Servers are unpacked from the mirror of Debian that the machine is configured with, and from no other. */
+/** Servers are unpacked from the archive of Debian that the machine is configured with, and from no other. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { mirror } from "../../scripts/lib/debian.mjs";
+import { archive } from "../../scripts/lib/debian.mjs";
 
 /** A folder of apt's settings that holds these files. */
 function settings(files: Readonly<Record<string, string>>): string {
@@ -26,23 +26,23 @@ test.each([
     "sources.list": "deb http://other.example/ubuntu stable main\n",
     "sources.list.d/own.list": "deb http://packages.example/debian stable main\n",
   }],
-])("the mirror is found in %s", (_, files) => {
-  expect(mirror(settings(files))).toBe("http://packages.example/debian");
+])("the archive is found in %s", (_, files) => {
+  expect(archive(settings(files))).toBe("http://packages.example/debian");
 });
 
 test.each([
   ["nothing", {}],
-  ["another distribution's mirror", { "sources.list": "deb http://other.example/ubuntu stable main\n" }],
+  ["another distribution's archive", { "sources.list": "deb http://other.example/ubuntu stable main\n" }],
   ["a line that is commented out", { "sources.list": "# deb http://packages.example/debian stable main\n" }],
   ["another archive of Debian's", {
     "sources.list": "deb http://packages.example/debian-security stable main\n",
   }],
-])("with %s configured there is no mirror, and no other is made up", (_, files) => {
-  expect(() => mirror(settings(files))).toThrow(
-    expect.objectContaining({ message: "no mirror of Debian is configured here", hopeless: true }),
+])("with %s configured there is no archive, and no other is made up", (_, files) => {
+  expect(() => archive(settings(files))).toThrow(
+    expect.objectContaining({ message: "no archive of Debian is configured here", hopeless: true }),
   );
 });
 
-test("a machine without settings of apt has no mirror", () => {
-  expect(() => mirror(join(tmpdir(), "relevo-no-apt"))).toThrow("no mirror of Debian is configured here");
+test("a machine without settings of apt has no archive", () => {
+  expect(() => archive(join(tmpdir(), "relevo-no-apt"))).toThrow("no archive of Debian is configured here");
 });
