@@ -44,7 +44,7 @@ export async function moveOverdue(
   const last = Math.floor(over / MINUTE) - 1;
   const noted = queueStream.checked ?? await notedIn(context, queueStream, until);
   queueStream.checked ??= noted;
-  let any = false;
+  let overdue = false;
   for (let from = queueStream.checked + 1; from <= last; from += PAGE) {
     const minutes = Array.from({ length: Math.min(PAGE, last - from + 1) }, (_, n) => from + n);
     const found = await Promise.all(
@@ -53,7 +53,7 @@ export async function moveOverdue(
     await anewAll(context, queueStream, found.flat(), until);
     // A minute in which jobs were found is checked once more: the store may be full still.
     const unmoved = found.findIndex((jobs) => jobs.length > 0);
-    any ||= unmoved >= 0;
+    overdue ||= unmoved >= 0;
     queueStream.checked = unmoved < 0 ? from + minutes.length - 1 : from + unmoved - 1;
     if (unmoved >= 0) break;
   }
@@ -67,9 +67,9 @@ export async function moveOverdue(
   );
   const late = begun.filter(({ marks: { due = over } }) => due < over);
   await anewAll(context, queueStream, late, until);
-  any ||= late.length > 0;
+  overdue ||= late.length > 0;
   if (queueStream.checked >= noted + NOTED) await note(context, queueStream, until);
-  return any;
+  return overdue;
 }
 
 /** Writes down up to which minute was checked. */
