@@ -49,6 +49,8 @@ interface Found {
 const PAUSE = 1_000;
 /** Milliseconds that a check may take. */
 const PATIENCE = 1_000;
+/** Milliseconds for which a dispatch waits for moves that a full store leaves room to, at most. */
+const LONGEST = 3_000;
 /** The part of a limit that dispatches leave to moves, and its bytes at least and at most. */
 const PART = 1 / 20;
 const LEAST = 64 * 1024;
@@ -129,9 +131,11 @@ function createFullWait(link: Link): (queueStream: QueueStream, until: number) =
   const { runtime } = link.settings;
   const restoring = new Map<string, Promise<void>>();
   return async (queueStream, until) => {
-    const { stream, full } = queueStream;
-    const rest = Math.min(full?.kept ?? 0, until) - runtime.monotonic();
-    if (rest > 0) await link.elections.rest(rest);
+    const { stream } = queueStream;
+    const end = Math.min(until, runtime.monotonic() + LONGEST);
+    const rest = (): number => Math.min(queueStream.full?.kept ?? 0, end) - runtime.monotonic();
+    // Moves may be refused once more meanwhile. A timer cuts off the fraction of a millisecond.
+    while (rest() > 0) await link.elections.rest(Math.ceil(rest()) + 1);
     const soon = Math.min(until, runtime.monotonic() + PATIENCE);
     const under = restoring.get(stream) ??
       restoreFront(link, queueStream, soon).finally(() => restoring.delete(stream));
