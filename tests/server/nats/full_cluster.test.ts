@@ -1,10 +1,8 @@
 /** A store of three servers that is full: all jobs are done once there is room, and nothing is lost. */
-import { expect, test } from "vitest";
-import { nats } from "../../../src/transports/nats/mod.ts";
-import { fillAndEmpty } from "../support/full.ts";
+import { test } from "vitest";
 import { startNatsCluster } from "../support/servers/nats_cluster.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
-import { accounts, fullWhenDue, killedWithAll, PATIENCE, type Store, userOf } from "./full_scenes.ts";
+import { accounts, accountScenes, killedWithAll, PATIENCE, type Store, userOf } from "./full_scenes.ts";
 
 const MB = 1024 * 1024;
 
@@ -31,28 +29,5 @@ describeOn(["nats"], "A full store of three NATS servers", () => {
     await killedWithAll(await storeOf("free", MB));
   }, PATIENCE);
 
-  test.concurrent(
-    "by an account's limit: a worker is killed that has all delayed jobs, and all are done",
-    async () => {
-      await killedWithAll(await storeOf("killed"));
-    },
-    PATIENCE,
-  );
-
-  test.concurrent(
-    "by an account's limit for a second at the instant at which jobs are due: all are done",
-    async () => {
-      await fullWhenDue(await storeOf("due"), 3);
-    },
-    PATIENCE,
-  );
-
-  test(
-    "by an account's limit while everything fails is emptied when all succeeds, by the worker that was there",
-    async () => {
-      const { urls, options } = await storeOf("failing");
-      expect(await fillAndEmpty(nats({ servers: urls, ...options }))).toBeGreaterThan(100);
-    },
-    PATIENCE,
-  );
+  accountScenes(storeOf, 3);
 });

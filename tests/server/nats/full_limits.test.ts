@@ -4,7 +4,15 @@ import { nats } from "../../../src/transports/nats/mod.ts";
 import { fillAndEmpty } from "../support/full.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
-import { accounts, fullWhenDue, killedWithAll, PATIENCE, type Store, userOf } from "./full_scenes.ts";
+import {
+  accounts,
+  accountScenes,
+  fullWhenDue,
+  killedWithAll,
+  PATIENCE,
+  type Store,
+  userOf,
+} from "./full_scenes.ts";
 
 const MB = 1024 * 1024;
 
@@ -28,21 +36,7 @@ describeOn(["nats"], "A full store of one NATS server", () => {
     PATIENCE,
   );
 
-  test.concurrent(
-    "by an account's limit: a worker is killed that has all delayed jobs, and all are done",
-    async () => {
-      await killedWithAll(await storeOf("killed"));
-    },
-    PATIENCE,
-  );
-
-  test.concurrent(
-    "by an account's limit for a second at the instant at which jobs are due: all are done",
-    async () => {
-      await fullWhenDue(await storeOf("due"), 1);
-    },
-    PATIENCE,
-  );
+  accountScenes(storeOf, 1);
 
   test(
     "by 'maxBytes' while everything fails is emptied when all succeeds, by the worker that was there",
@@ -50,15 +44,6 @@ describeOn(["nats"], "A full store of one NATS server", () => {
       const { urls } = await storeOf("free");
       const transport = nats({ servers: urls, prefix: "failing", maxBytes: 4 * MB });
       expect(await fillAndEmpty(transport)).toBeGreaterThan(100);
-    },
-    PATIENCE,
-  );
-
-  test(
-    "by an account's limit while everything fails is emptied when all succeeds, by the worker that was there",
-    async () => {
-      const { urls } = await storeOf("failing");
-      expect(await fillAndEmpty(nats({ servers: urls }))).toBeGreaterThan(100);
     },
     PATIENCE,
   );

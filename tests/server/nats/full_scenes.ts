@@ -1,12 +1,13 @@
 /** What a full store of NATS must not cost: scenes for any number of servers and any kind of limit. */
 import { connect, headers } from "@nats-io/transport-node";
-import { expect } from "vitest";
+import { expect, test } from "vitest";
 import { createRelay, fixed } from "../../../mod.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
 import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
 import { free, running } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
+import { fillAndEmpty } from "../support/full.ts";
 import { spawnScript } from "../support/spawn.ts";
 
 const HOLDS = new URL("./fixtures/holds.ts", import.meta.url);
@@ -17,8 +18,6 @@ const PAYLOAD = 30_000;
 const DELAY = 12_000;
 /** Milliseconds of a killed worker's lease. */
 const LEASE = 3_000;
-/** Milliseconds between two looks of the transport for room. */
-const LOOK = 1_100;
 /** Milliseconds in which all must be done: an overdue job is found within a minute. */
 export const PATIENCE = 150_000;
 const jobs = { work: { schema: free<string>(), queue: QUEUE, maxAttempts: 1_000_000, backoff: fixed(100) } };
@@ -42,10 +41,6 @@ export function accounts(names: readonly string[], megabytes: number): string {
     return `${name} { jetstream: ${jetstream}, users: [ { user: ${name}, password: p } ] }`;
   });
   return `accounts { ${each.join(", ")} }`;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 export function transportOn(
@@ -72,8 +67,6 @@ export async function fill(
       return stored;
     }
     stored.add(`j${n}`);
-    // The next look tells of what was stored.
-    if (n % 5 === 4) await pause(LOOK);
   }
 }
 
@@ -130,12 +123,40 @@ export async function fullWhenDue(store: Store, replicas: number): Promise<void>
   expect(new Set(pushed)).toEqual(new Set(["stored"]));
   const ballast = await fillByHand(store, replicas);
   expect(Date.now(), "the store was filled in time").toBeLessThan(at);
-  await pause(at + 1_000 - Date.now());
+  await becomes("the jobs have been due for a second", () => Date.now() >= at + 1_000);
   // None could be moved: the fault struck.
   expect((await transport.info(QUEUE, CALL)).delayed).toBe(ids.size);
   await transport[Symbol.asyncDispose]();
   await ballast.remove();
   await finish(store, prefix, ids);
+}
+
+/** The scenes of an account's limit, on so many servers; each has an account of its own. */
+export function accountScenes(storeOf: (account: string) => Promise<Store>, servers: number): void {
+  test.concurrent(
+    "by an account's limit: a worker is killed that has all delayed jobs, and all are done",
+    async () => {
+      await killedWithAll(await storeOf("killed"));
+    },
+    PATIENCE,
+  );
+
+  test.concurrent(
+    "by an account's limit for a second at the instant at which jobs are due: all are done",
+    async () => {
+      await fullWhenDue(await storeOf("due"), servers);
+    },
+    PATIENCE,
+  );
+
+  test(
+    "by an account's limit while everything fails is emptied when all succeeds, by the worker that was there",
+    async () => {
+      const { urls, options } = await storeOf("failing");
+      expect(await fillAndEmpty(nats({ servers: urls, ...options }))).toBeGreaterThan(100);
+    },
+    PATIENCE,
+  );
 }
 
 /** Fills a store from another stream, as another program does, until the server refuses. */
