@@ -3,7 +3,9 @@ import { expect, test } from "vitest";
 import { createRelay, type Transport } from "../../../mod.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
+import { job } from "../../../src/testing/conformance/lab.ts";
 import { free, heard } from "../../web/support/kit.ts";
+import { halting } from "../nats/support.ts";
 import { describeOn } from "../support/servers/owned.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { startRedis } from "../support/servers/redis.ts";
@@ -105,4 +107,28 @@ describeOn(["nats"], "on NATS", () => {
       stops: true,
     });
   }, 2 * PATIENCE);
+
+  test.each([["jobs that wait", "relevo"], ["jobs that came back", "relevo_back"]])(
+    "a right that goes before a pull for %s comes to the server is told to the call that waits",
+    async (_, consumer) => {
+      const auth = { user: "boss", pass: "p" };
+      await using server = await startNats({ config: users(""), auth });
+      await using poor = await halting(server.url, "pulls", 2_000, { user: "poor", pass: "p" });
+      const take = { limit: 1, slots: 1, lease: 2_000, wait: PATIENCE, deadline: PATIENCE };
+      const goOn = await poor.halt(
+        () => poor.transport.reserve(["work"], take),
+        (subject, data) => subject.endsWith(`.${consumer}`) && data.includes("expires"),
+      );
+      await server.reconfigure(users(`publish: { deny: ["$JS.API.CONSUMER.MSG.NEXT.*.${consumer}"] }`));
+      await expect(goOn()).rejects.toMatchObject({
+        code: "TRANSPORT_FORBIDDEN",
+        message: expect.stringMatching(new RegExp(`publish to '\\$JS.*MSG\\.NEXT.*\\.${consumer}'`)),
+      });
+      await server.reconfigure(users(""));
+      await poor.transport.push([job({ id: "1", queue: "work" })], { deadline: PATIENCE });
+      const found = await poor.transport.reserve(["work"], take);
+      expect(found.map(({ id }) => id)).toEqual(["1"]);
+    },
+    2 * PATIENCE,
+  );
 });

@@ -66,14 +66,22 @@ export async function cutting(url: string, prefix: string, ackWait: number): Pro
 /** A transport that can stand still before a message of a kind is sent. */
 export interface Halting extends AsyncDisposable {
   readonly transport: Transport;
-  /** Does something up to the first message whose subject fits; resolves there, with what goes on. */
-  halt<T>(call: () => Promise<T>, fits: (subject: string) => boolean): Promise<() => Promise<T>>;
+  /** Does something up to the first message that fits; resolves there, with what goes on. */
+  halt<T>(
+    call: () => Promise<T>,
+    fits: (subject: string, data: string) => boolean,
+  ): Promise<() => Promise<T>>;
 }
 
 /** Makes one, on a connection of its own. */
-export async function halting(url: string, prefix: string, ackWait: number): Promise<Halting> {
-  const real = await connect({ servers: url.replace("nats://", "") });
-  let fits: ((subject: string) => boolean) | undefined;
+export async function halting(
+  url: string,
+  prefix: string,
+  ackWait: number,
+  credentials: { readonly user?: string; readonly pass?: string } = {},
+): Promise<Halting> {
+  const real = await connect({ servers: url.replace("nats://", ""), ...credentials });
+  let fits: ((subject: string, data: string) => boolean) | undefined;
   let halted: (() => void) | undefined;
   let held: (() => void)[] | undefined;
   const connection = new Proxy(real, {
@@ -81,7 +89,9 @@ export async function halting(url: string, prefix: string, ackWait: number): Pro
       const value: unknown = Reflect.get(target, key);
       if (key !== "publish") return typeof value === "function" ? value.bind(target) : value;
       return (...parts: Parameters<typeof real.publish>) => {
-        if (fits?.(parts[0]) !== true) return target.publish(...parts);
+        const [subject, data = ""] = parts;
+        const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+        if (fits?.(subject, text) !== true) return target.publish(...parts);
         held?.push(() => target.publish(...parts));
         halted?.();
       };

@@ -121,7 +121,10 @@ export interface Link {
   /** Whether several servers keep the stored messages, so that one may die and the others go on. */
   readonly clustered: boolean;
   readonly elections: Elections;
-  /** Calls `end` when the link breaks or the time is over; returns a function that ends the watch. */
+  /**
+   * Calls `end` when the link breaks, the server permits no message to the subject, or the time is over; returns a
+   * function that ends the watch.
+   */
   watch(subject: string, until: number, end: (error: Error) => void): () => void;
   /**
    * A subject with a subscription of its own, so that the server hears when it ends; `refused` where it permits none.

@@ -264,6 +264,7 @@ class Open {
   #told = false;
   #heard: number;
   #watchdog: Alarm | undefined;
+  #unwatch: (() => void) | undefined;
 
   constructor(puller: Puller, queueStream: QueueStream, state: PullState, listener: PullListener) {
     this.#puller = puller;
@@ -279,9 +280,14 @@ class Open {
   }
 
   begin(): OpenPull {
-    const { pulse } = this.#puller;
+    const { link, pulse } = this.#puller;
     pulse.add(this, this.#queueStream.ackWait);
     this.#watch();
+    // A question that the server permits not gets no answer. All pulls are dropped with the link.
+    const refused = (error: Error): void => {
+      if (link.up && !this.#left) this.#ended(error);
+    };
+    this.#unwatch = link.watch(pullOf(link, this.#queueStream, this.#state), Infinity, refused);
     this.#wait();
     return { end: (now) => this.#finish(now) };
   }
@@ -298,6 +304,7 @@ class Open {
     this.#left = true;
     this.#puller.pulse.remove(this);
     this.#watchdog?.cancel();
+    this.#unwatch?.();
   }
 
   #ended(gone?: Error): void {
