@@ -12,7 +12,7 @@ import { natsCluster } from "../server/support/nats_subjects.ts";
 import { startNatsCluster } from "../server/support/servers/nats_cluster.ts";
 import { describeOn, owned } from "../server/support/servers/owned.ts";
 
-const CALL = { deadline: 30_000 };
+const CALL = { deadline: 60_000 };
 const ACK_WAIT = 30_000;
 const PATIENCE = 120_000;
 const LOOK = { limit: 200, slots: 200, lease: ACK_WAIT, wait: 0, ...CALL };

@@ -15,7 +15,7 @@ const ACROSS_SLOTS: readonly string[] = [
 describeOn(["redis7"], "Redis Cluster keeps the contract", () => {
   const cluster = owned(() => startRedisCluster({ users: STORE_USERS }));
   const subject = redisClusterSubject("Redis Cluster", cluster);
-  const call = { deadline: 10_000 };
+  const call = { deadline: 60_000 };
   declares(subject, REDIS_FEATURES);
 
   async function inStore(check: (transport: Transport) => Promise<void>): Promise<void> {

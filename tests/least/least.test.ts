@@ -105,7 +105,7 @@ for (const version of least) {
           expect(result.code, result.output).toBe(0);
           if (output !== undefined) expect(plain(result.output)).toBe(plain(output));
         },
-        40_000,
+        120_000,
       );
     });
 

@@ -53,7 +53,7 @@ describe.each(OLDER)("beside $name $version", ({ name, alias, version, client })
 
   beforeAll(async () => {
     project = await projectWith(name, alias);
-  }, 70_000);
+  }, 120_000);
 
   test("the package installs, and SQLite works", async () => {
     const output = await runScript(
@@ -116,4 +116,4 @@ test("a connection of the package nats 2 is refused with what is needed", async 
     "TypeError Cannot use NATS as 'connection' must be a NatsConnection of an @nats-io",
   );
   expect(output).toContain("current value is one of the package 'nats' 2: @nats-io 3 is needed");
-}, 70_000);
+}, 120_000);

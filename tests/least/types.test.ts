@@ -80,5 +80,5 @@ test.each(SETS.flatMap((set) => WAYS.map((way) => ({ ...set, ...way }))))(
     });
     expect(code, output).toBe(0);
   },
-  70_000,
+  120_000,
 );

@@ -126,10 +126,10 @@ describeOn(["redis7"], "the doctor on Redis", () => {
     await using replica = await startRedis({
       config: { replicaof: `127.0.0.1 ${(await server()).port}` },
     });
-    await expect.poll(async () => (await faults((await server()).url)).replication, { timeout: 20_000 })
+    await expect.poll(async () => (await faults((await server()).url)).replication)
       .toBeUndefined();
     await replica[Symbol.asyncDispose]();
-    await expect.poll(async () => (await faults((await server()).url)).replication, { timeout: 20_000 })
+    await expect.poll(async () => (await faults((await server()).url)).replication)
       .toMatch(/no replica/);
   });
 

@@ -129,7 +129,7 @@ test("the night on call goes as docs/guide/on_call.md tells it", async () => {
       queues.map(async (queue) => [queue, await workers.info(queue)] as const),
     );
     const wanted = counts.map(([queue, { failed }]) => `{queue="${queue}",channel="failed"} ${failed}`);
-    await expect.poll(() => wanted.every((line) => metrics.text().includes(line)), { timeout: 10_000 }).toBe(
+    await expect.poll(() => wanted.every((line) => metrics.text().includes(line))).toBe(
       true,
     );
     return metrics.text();

@@ -60,7 +60,7 @@ test(
     expect(repeated).toBeGreaterThan(0);
     expect(repeated).toBeLessThanOrEqual(inHand);
   },
-  60_000,
+  120_000,
 );
 
 test("a run that is asked to stop says so, and is continued without a repeated run", async () => {
@@ -84,7 +84,7 @@ test("a run that is asked to stop says so, and is continued without a repeated r
   expect(next.lines[0]).toContain("Beginning run 2");
   expect(next.table.files).toBe("3,000");
   expect(next.table.dead).toBe("5");
-}, 60_000);
+}, 120_000);
 
 test("two processes share a run, and no file is measured twice", async () => {
   const place = makeFullPlace();
@@ -96,4 +96,4 @@ test("two processes share a run, and no file is measured twice", async () => {
     expect(table.files).toBe("3,000");
     expect(table["runs repeated"]).toMatch(/^0 /);
   }
-}, 60_000);
+}, 120_000);

@@ -79,7 +79,7 @@ test(
       expect(stored).not.toContain("ada@example.org");
     });
   },
-  60_000,
+  120_000,
 );
 
 describeOn(["redis7"], "On a server of Redis", () => {

@@ -8,7 +8,7 @@ import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { groundOn } from "./ground.ts";
 
-const CALL = { deadline: 10_000, atomic: true };
+const CALL = { deadline: 60_000, atomic: true };
 const jobs = {
   work: { schema: free<number>(), queue: "work" },
   other: { schema: free<number>(), queue: "other" },

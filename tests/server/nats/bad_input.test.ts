@@ -15,7 +15,7 @@ import { type NatsOptions, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Ground, groundOn, worksUntil } from "./ground.ts";
 
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 const EMPTY: QueueInfo = { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
 const jobs = {
   work: {
@@ -26,6 +26,8 @@ const jobs = {
   },
 };
 const BOSS = { user: "boss", pass: "p" };
+/** Milliseconds in which a refusal is told on a busy machine, too: long before a call is given up. */
+const SOON = 20_000;
 /** Milliseconds for which a worker that is refused is watched, and what it may send in them. */
 const WATCHED = 1_000;
 const FEW = 60;
@@ -215,8 +217,7 @@ describeOn(["nats"], `NATS, which refuses`, () => {
           expect(reason).toMatchObject({ code: "TRANSPORT_FORBIDDEN" });
           expect(reason.message).toMatch(new RegExp(`Cannot ${verb} '.+' as the server permits it not`));
         }
-        // Long before a call is given up.
-        expect(performance.now() - begun).toBeLessThan(5_000);
+        expect(performance.now() - begun).toBeLessThan(SOON);
         if (what !== "the subjects of jobs") await isCalm(ground, poor);
         const boss = ground.relay(jobs, BOSS);
         await boss.dispatch("work", { n: 2 });
@@ -293,7 +294,7 @@ describeOn(["nats"], `NATS, which refuses`, () => {
       const before = await sentBy(ground, user);
       const begun = performance.now();
       const reason = await rejection(call(poor, id));
-      expect(performance.now() - begun).toBeLessThan(5_000);
+      expect(performance.now() - begun).toBeLessThan(SOON);
       saysSo(reason, subject);
       expect(await sentBy(ground, user) - before).toBeLessThan(SOME);
       expect(await boss.info("work")).toMatchObject({ waiting: 1, delayed: 0, reserved: 1, failed: 1 });

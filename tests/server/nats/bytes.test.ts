@@ -22,7 +22,7 @@ async function cut({ monitor }: NatsServer): Promise<unknown> {
 async function handles(ground: Ground, count: number, size: number): Promise<void> {
   await using transport = nats({ servers: ground.server.url, prefix: ground.prefix, ackWait: 5_000 });
   // How much a server takes it says when it is first reached.
-  await transport.queues({ deadline: 5_000 });
+  await transport.queues({ deadline: 60_000 });
   await using relay = createRelay({ jobs, transport, maxPayload: size + 100 });
   const text = "x".repeat(size);
   for (let n = 0; n < count; n++) await relay.dispatch("work", text);
@@ -156,7 +156,7 @@ describeOn(["nats"], "Large jobs of NATS", () => {
     const text = "x".repeat(400_000);
     for (let n = 0; n < 9; n++) await relay.dispatch("work", text);
     link.holds = true;
-    const options = { limit: 20, slots: 0, lease: 10_000, wait: 0, deadline: 20_000 };
+    const options = { limit: 20, slots: 0, lease: 10_000, wait: 0, deadline: 60_000 };
     const reserved = transport.reserve(["work"], options);
     const { asked, told } = link.held;
     await becomes("it asked four times", () => asked.length >= 4);
@@ -182,16 +182,16 @@ describeOn(["nats"], "Large jobs of NATS", () => {
     await using transport = nats({ connection: link.connection, prefix: "kept", ackWait: 10_000 });
     await using relay = createRelay({ jobs, transport });
     const text = "x".repeat(400_000);
-    const options = { limit: 1, slots: 0, lease: 10_000, wait: 0, deadline: 20_000 };
+    const options = { limit: 1, slots: 0, lease: 10_000, wait: 0, deadline: 60_000 };
     const held: Delivery[] = [];
     for (let n = 0; n < 9; n++) await relay.dispatch("work", text);
     for (let n = 0; n < 9; n++) held.push(...await transport.reserve(["work"], options));
     expect(held).toHaveLength(9);
     const leases = held.map(({ queue, token }) => ({ queue, token, ms: 10_000 }));
-    const extended = await transport.extend(leases, { deadline: 20_000 });
+    const extended = await transport.extend(leases, { deadline: 60_000 });
     expect(extended).toEqual(held.map(() => ({ state: "held" })));
     const ids = held.map(({ id }) => id);
-    expect(await transport.get("work", ids, { deadline: 20_000 })).toHaveLength(9);
+    expect(await transport.get("work", ids, { deadline: 60_000 })).toHaveLength(9);
     expect(link.most).toBe(1);
     expect(await relay.remove("work", "reserved", { ids })).toBe(9);
     expect(await cut(server)).toBe(0);

@@ -8,8 +8,8 @@ import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Ground, groundOn, worksUntil } from "./ground.ts";
 
-const PATIENCE = 30_000;
-const CALL = { deadline: 10_000 };
+const PATIENCE = 120_000;
+const CALL = { deadline: 60_000 };
 const LONG = "compressed ".repeat(300);
 const RING = keyRing("main", [{ id: "k1", key: new Uint8Array(32).fill(7) }]);
 const encrypted = pipeline(json, gzip(), aesGcm(RING));

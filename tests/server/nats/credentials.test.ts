@@ -10,7 +10,7 @@ import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
 import { certificateFile, startNats } from "../support/servers/nats.ts";
 import { describeOn } from "../support/servers/owned.ts";
 
-const CALL = { deadline: 10_000 };
+const CALL = { deadline: 60_000 };
 const TAKE = { limit: 1, slots: 1, lease: 10_000, wait: 5_000, ...CALL };
 
 type Key = ReturnType<typeof nkeys.createUser>;

@@ -105,7 +105,7 @@ describeOn(["nats"], "A server of NATS", () => {
     const lines = { ...expecting(0, "a"), ...at(400, "a"), [ONCE]: "p1", Relevo: "[1]" };
     const due = Date.now() + 400;
     expect((await put({ subject: live("d", "a", "1x"), lines })).error).toBeUndefined();
-    await expect.poll(() => last(any("a")), { timeout: 5_000 }).toBe(live("w", "a"));
+    await expect.poll(() => last(any("a"))).toBe(live("w", "a"));
     expect(Date.now()).toBeGreaterThanOrEqual(due);
     const { message } = await api(`STREAM.MSG.GET.${stream}`, { last_by_subj: any("a") });
     const text = atob((message as { readonly hdrs: string }).hdrs);
@@ -121,7 +121,7 @@ describeOn(["nats"], "A server of NATS", () => {
     });
     const again = { ...expecting(first.seq ?? 0, "a"), ...at(0, "a"), "Nats-Rollup": "sub" };
     expect((await put({ subject: live("d", "a"), lines: again })).error).toBeUndefined();
-    await expect.poll(() => last(any("a")), { timeout: 5_000 }).toBe(live("w", "a"));
+    await expect.poll(() => last(any("a"))).toBe(live("w", "a"));
     const { state } = await api(`STREAM.INFO.${stream}`);
     expect((state as { readonly messages: number }).messages).toBe(1);
   });
@@ -133,7 +133,7 @@ describeOn(["nats"], "A server of NATS", () => {
     const free = async (): Promise<boolean> =>
       (await put({ subject: live("w", "a"), lines: expecting(0, "a") })).error === undefined;
     expect(await free()).toBe(false);
-    await expect.poll(free, { timeout: 5_000 }).toBe(true);
+    await expect.poll(free).toBe(true);
   });
 
   test("stores an atomic batch whole or not at all, of 1,000 messages at most", async () => {

@@ -7,7 +7,7 @@ import { idToken } from "../../../src/transports/nats/stream/subjects.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
-const CALL = { deadline: 10_000 };
+const CALL = { deadline: 60_000 };
 const RESERVE = { ...CALL, limit: 100, slots: 100, lease: 5_000, wait: 0 };
 
 /** A client that does not keep header lines and body in one piece. */
@@ -89,5 +89,5 @@ describeOn(["nats"], "Messages of NATS", () => {
     expect(new Set(await transport.settle(done, CALL))).toEqual(new Set(["stale"]));
     await transport[Symbol.asyncDispose]();
     await client.close();
-  }, 20_000);
+  }, 120_000);
 });

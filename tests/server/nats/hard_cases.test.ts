@@ -11,7 +11,7 @@ import { describeOn } from "../support/servers/owned.ts";
 import { type Ground, groundOn } from "./ground.ts";
 
 const jobs = { work: { schema: free<string>(), queue: "work" } };
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 const BEFORE = 10;
 
 /** What happens to a server under a worker. */

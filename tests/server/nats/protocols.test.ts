@@ -5,7 +5,7 @@ import { connect } from "../../../src/connect.ts";
 import { startRedis } from "../support/servers/redis.ts";
 import { describeOn } from "../support/servers/owned.ts";
 
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
 
 describeOn(["nats", "redis7"], "A port that does not speak NATS", () => {
   test("but Redis is told as such, with and without a password", async () => {

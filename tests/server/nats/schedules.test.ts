@@ -8,7 +8,7 @@ import { describeOn, owned } from "../support/servers/owned.ts";
 
 const PERIOD = 400;
 const HOUR = 3_600_000;
-const PATIENCE = 20_000;
+const PATIENCE = 120_000;
 const jobs = {
   report: { schema: free<string>(), queue: "reports" },
   mail: { schema: free<string>(), queue: "mails" },

@@ -8,12 +8,16 @@ import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { free, heard, running } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
+import { testByClock } from "../support/real_clock.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
-const CALL = { deadline: 10_000 };
-const LOOK: ReserveOptions = { limit: 10, slots: 10, lease: 10_000, wait: 0, deadline: 10_000 };
-const PATIENCE = 30_000;
+const CALL = { deadline: 60_000 };
+const LOOK: ReserveOptions = { limit: 10, slots: 10, lease: 10_000, wait: 0, deadline: 60_000 };
+const PATIENCE = 120_000;
+
+/** For leases that are short beside a slow link: what stands in their way is no fault of the transport. */
+const patient = testByClock(100);
 
 interface SlowLink extends AsyncDisposable {
   readonly port: number;
@@ -101,7 +105,7 @@ describeOn(["nats"], "A silent server of NATS", () => {
     expect(await far.settle([{ queue: "q", token: delivery.token, to: "done" }], CALL)).toEqual(["settled"]);
   }, PATIENCE);
 
-  test("a job whose lease is over when it arrives is run by nobody, and is no loss", async () => {
+  patient("a job whose lease is over when it arrives is run by nobody, and is no loss", async () => {
     const { port, url } = await started();
     const brief = { prefix: "late", ackWait: 200 };
     await using near = nats({ servers: url, ...brief });
@@ -113,7 +117,7 @@ describeOn(["nats"], "A silent server of NATS", () => {
     expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
   }, PATIENCE);
 
-  test(
+  patient(
     "a round trip of 400 ms with leases of 1 s loses no job and blames no thread, and is told in words",
     async () => {
       const { port, url } = await started();
@@ -147,7 +151,7 @@ describeOn(["nats"], "A silent server of NATS", () => {
       expect([...new Set(runs)].toSorted((a, b) => a - b)).toEqual(numbers);
       expect(errors).toEqual([]);
       expect(told.filter((message) => message.includes("its answer take"))).toEqual([
-        expect.stringMatching(/take \d+ ms.*'far_q'.*lease of 1000 ms: set 'ackWait'.*to 1\d{3} ms at least/),
+        expect.stringMatching(/take \d+ ms.*'far_q'.*lease of 1000 ms: set 'ackWait'.*to \d{4,} ms at least/),
       ]);
     },
     PATIENCE,
@@ -206,7 +210,7 @@ describeOn(["nats"], "A silent server of NATS", () => {
             () => "answered",
             ({ code }: { readonly code?: string }) => String(code),
           );
-        await expect.poll(ends, { timeout: 10_000 }).toMatch(/DEADLINE_EXCEEDED|TRANSPORT_UNAVAILABLE/);
+        await expect.poll(ends).toMatch(/DEADLINE_EXCEEDED|TRANSPORT_UNAVAILABLE/);
         expect(await ends()).toMatch(/DEADLINE_EXCEEDED|TRANSPORT_UNAVAILABLE/);
       } finally {
         hangs.resume();

@@ -12,7 +12,7 @@ const jobs = {
   sound: { schema: free<number>(), queue: "sound" },
   sick: { schema: free<number>(), queue: "sick" },
 };
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 
 /** What is in the way of a queue, as it is told, and how it is mended. */
 interface Obstacle {

@@ -5,13 +5,16 @@ import { expect, test } from "vitest";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
+import { testByClock } from "../support/real_clock.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
-const CALL = { deadline: 10_000 };
-const PATIENCE = 60_000;
+const CALL = { deadline: 60_000 };
+const PATIENCE = 120_000;
 /** Less than the time after which a silent link is given up by itself, and more than the last words may take. */
 const CLOSING = 4_000;
+/** For what is to end in that time: a process that has no turns for long cannot end anything. */
+const patient = testByClock(100);
 /** More than all buffers on the way take. */
 const MUCH = Array.from(
   { length: 20 },
@@ -126,7 +129,7 @@ describeOn(["nats"], "TCP and WebSocket in one process", () => {
   async function isBack(ways: readonly Transport[]): Promise<void> {
     const answers = (): Promise<boolean> =>
       Promise.all(ways.map((way) => way.queues({ deadline: 2_000 }))).then(() => true, () => false);
-    await expect.poll(answers, { timeout: 20_000 }).toBe(true);
+    await expect.poll(answers).toBe(true);
   }
 
   for (const order of ORDERS) {
@@ -161,7 +164,7 @@ describeOn(["nats"], "TCP and WebSocket in one process", () => {
     await expectWork(ways, "1");
     const flushed = (): Promise<boolean> =>
       Promise.all([overWeb.flush(), overTcp.flush()]).then(() => true, () => false);
-    await expect.poll(flushed, { timeout: 20_000 }).toBe(true);
+    await expect.poll(flushed).toBe(true);
     await overTcp.close();
     // From now on the process has the way of this one, until one of ours dials.
     const last = await wsconnect({ servers: server.ws, ...endless });
@@ -240,7 +243,7 @@ describeOn(["nats"], "TCP and WebSocket in one process", () => {
       PATIENCE,
     );
 
-    test.concurrent(
+    patient.concurrent(
       `${way}: a transport whose link fell silent with much on its way is closed in time`,
       () =>
         onSilent(way, async (transport) => {

@@ -6,7 +6,7 @@ import { nats } from "../../../src/transports/nats/mod.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
-const CALL = { deadline: 10_000 };
+const CALL = { deadline: 60_000 };
 const anything = {
   "~standard": { version: 1, vendor: "here", validate: (value: unknown) => ({ value }) },
 } as const;
@@ -77,7 +77,7 @@ describeOn(["nats"], "NATS over WebSocket", () => {
   test("a wrong password is told each time, and no connection is left", async () => {
     for (let times = 0; times < TIMES; times++) {
       const transport = nats({ servers: await urlOf("wrong") });
-      await expect(transport.queues({ deadline: 2_000 })).rejects.toMatchObject({
+      await expect(transport.queues(CALL)).rejects.toMatchObject({
         code: "TRANSPORT_UNAVAILABLE",
         message: "Cannot connect to NATS as the server refused the credentials",
       });

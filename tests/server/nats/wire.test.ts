@@ -8,7 +8,7 @@ import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Letter, lettersIn } from "./support.ts";
 
-const CALL = { deadline: 10_000 };
+const CALL = { deadline: 60_000 };
 const TAKE = { limit: 10, slots: 10, lease: 30_000, wait: 0, ...CALL };
 const QUEUE = "work";
 const MINUTE = 60_000;

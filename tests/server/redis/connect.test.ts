@@ -12,7 +12,7 @@ const transports: Transport[] = [];
 
 beforeAll(async () => {
   server = await startRedis({ users: ["app on >s3:cret@ ~* &* +@all"] });
-}, 60_000);
+}, 120_000);
 afterEach(async () => {
   vi.unstubAllEnvs();
   await Promise.all(transports.splice(0).map((transport) => transport[Symbol.asyncDispose]()));
@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-const call = { deadline: 5_000 };
+const call = { deadline: 60_000 };
 
 async function connected(url: string): Promise<Transport> {
   const transport = await connect(url, call);
@@ -84,7 +84,7 @@ test(
     expect(again?.channel).toBe("waiting");
     await Promise.all(transports.splice(0).map((transport) => transport[Symbol.asyncDispose]()));
   },
-  60_000,
+  120_000,
 );
 
 test("what cannot be reached is told when the attempt's time is over, without its password", async () => {

@@ -13,11 +13,13 @@ let server: RedisServer;
 
 beforeAll(async () => {
   server = await startRedis();
-}, 60_000);
+}, 120_000);
 afterEach(() => server.send("FLUSHALL"));
 afterAll(() => server[Symbol.asyncDispose]());
 
-const call = { deadline: 10_000 };
+const call = { deadline: 60_000 };
+/** Milliseconds in which what need not wait for a minute ends on a busy machine, too. */
+const SOON = 30_000;
 const payload = new Uint8Array([0, 255, 13, 10]);
 
 function one(id: string, queue = "work"): PushJob {
@@ -48,7 +50,7 @@ async function walk(transport: Transport): Promise<void> {
   expect(await transport.push([one("1")], call)).toEqual(["stored"]);
   const [first] = await reserve(transport);
   expect([first?.id, first?.meta, [...first?.payload ?? []]]).toEqual(["1", "m", [...payload]]);
-  const waiting = reserve(transport, 20_000);
+  const waiting = reserve(transport, 60_000);
   const start = performance.now();
   await expect.poll(async () => {
     const [entry] = await transport.get("work", ["1"], call);
@@ -57,13 +59,14 @@ async function walk(transport: Transport): Promise<void> {
   const held = { queue: "work", token: first?.token ?? "" };
   expect(await transport.settle([{ ...held, to: "release" }], call)).toEqual(["settled"]);
   expect((await waiting).map(({ id }) => id)).toEqual(["1"]);
-  expect(performance.now() - start).toBeLessThan(1_500);
+  // A look would find it after a minute.
+  expect(performance.now() - start).toBeLessThan(SOON);
 }
 
 async function within(made: Client, run: (transport: Transport) => Promise<void>): Promise<void> {
   await made.connect();
   try {
-    const transport = redis({ client: made, warn: () => {}, check: 60_000 });
+    const transport = redis({ client: made, warn: () => {}, check: 120_000 });
     try {
       await run(transport);
     } finally {
@@ -115,7 +118,7 @@ test("a client that loses its server is waited for, and sends nothing later that
   await expect(transport.push([one("2")], { deadline: 200 })).rejects.toMatchObject({
     code: "TRANSPORT_UNAVAILABLE",
   });
-  const pushed = transport.push([one("3")], { deadline: 20_000 });
+  const pushed = transport.push([one("3")], { deadline: 60_000 });
   await own.start();
   expect(await pushed).toEqual(["stored"]);
   expect((await transport.info("work", call)).waiting).toBe(2);
@@ -128,7 +131,7 @@ test("a Cluster's client works, and stays open", async () => {
   const made = createCluster({ rootNodes: cluster.urls.map((url) => ({ url })) });
   made.on("error", () => {});
   await made.connect();
-  const transport = redis({ client: made, warn: () => {}, check: 60_000 });
+  const transport = redis({ client: made, warn: () => {}, check: 120_000 });
   await walk(transport);
   const queues = ["a", "b", "c", "d", "e"];
   expect(await transport.push(queues.map((queue) => one(queue, queue)), call)).toEqual(
@@ -138,7 +141,7 @@ test("a Cluster's client works, and stays open", async () => {
   await transport[Symbol.asyncDispose]();
   expect([made.isOpen, await made.get("none")]).toEqual([true, null]);
   made.destroy();
-}, 60_000);
+}, 120_000);
 
 test("jobs are in the database that a client has chosen since it was made", async () => {
   const made = createClient({ url: server.url });
@@ -161,7 +164,7 @@ test(
       made.on("error", () => {});
       await made.connect();
       await made.subscribe("news", () => {});
-      const transport = redis({ client: made, warn: () => {} });
+      const transport = redis({ client: made, warn: () => {}, check: 120_000 });
       await walk(transport);
       await transport[Symbol.asyncDispose]();
       made.destroy();
@@ -171,15 +174,15 @@ test(
     await made.connect();
     const transport = redis({ client: made, warn: () => {} });
     await transport.info("work", call);
-    const blocked = made.blPop("none", 3).catch(() => undefined);
+    const blocked = made.blPop("none", 60).catch(() => undefined);
     const start = performance.now();
     await transport.info("work", call);
-    expect(performance.now() - start).toBeLessThan(2_900);
+    expect(performance.now() - start).toBeLessThan(SOON);
     await transport[Symbol.asyncDispose]();
     made.destroy();
     await blocked;
   },
-  20_000,
+  120_000,
 );
 
 test.each(["a server's client", "a Cluster's client"])(
@@ -204,14 +207,14 @@ test.each(["a server's client", "a Cluster's client"])(
     for (const proxy of proxies) proxy.silence();
     for (let n = 0; n < 2; n++) await expect(transport.info("work", { deadline: 300 })).rejects.toThrow();
     for (const proxy of proxies) proxy.heal();
-    await expect.poll(() => transport.info("work", { deadline: 500 }).catch(() => undefined), {
-      timeout: 15_000,
-    }).toMatchObject({ waiting: 1 });
+    await expect.poll(() => transport.info("work", { deadline: 500 }).catch(() => undefined)).toMatchObject({
+      waiting: 1,
+    });
     await transport[Symbol.asyncDispose]();
     made.destroy();
     await Promise.all(proxies.map((proxy) => proxy.close()));
   },
-  60_000,
+  120_000,
 );
 
 test("what is no client is refused at once", () => {

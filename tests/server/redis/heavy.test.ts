@@ -95,7 +95,9 @@ test("a job that was released or fell due has its turn before large jobs that wa
   await transport.push([large("9", 100_000, { at: 1_000 })], call);
   const late = job("late", { delay: 20 });
   await transport.push([late], call);
-  await vi.waitFor(async () => expect((await transport.info("q", call)).delayed).toBe(0), { timeout: 5_000 });
+  await vi.waitFor(async () => expect((await transport.info("q", call)).delayed).toBe(0), {
+    timeout: 30_000,
+  });
   const ids = (await take(transport, 20)).map(({ id }) => id);
   expect(ids).toEqual(["4", "5", "6", "7", "8", "9", "late"]);
 });
@@ -121,7 +123,7 @@ test("a lease of a large job that its worker lost ends, and the job comes back",
     const came = found.find(({ lost }) => lost === 1);
     expect(came).toBeDefined();
     return came;
-  }, { timeout: 5_000, interval: 10 });
+  }, { timeout: 30_000, interval: 10 });
   expect(back?.id).toBe("1");
 });
 
@@ -163,7 +165,7 @@ test("a waiting reserve gets a large job at once", async () => {
   const transport = await ready();
   const other = open({ check: 60_000 });
   const waits = other.reserve(["q"], { limit: 1, slots: 1, lease: 60_000, wait: 20_000, ...call });
-  await expect.poll(() => send("ZCARD", `${BASE}waiters`), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => send("ZCARD", `${BASE}waiters`)).toBe(1);
   await transport.push([large("1")], call);
   expect((await waits).map(({ id }) => id)).toEqual(["1"]);
 });

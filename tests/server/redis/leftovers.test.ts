@@ -52,7 +52,7 @@ test("consumers of clients that died are removed once what they held is settled"
     await send("SET", "{relevo:q}:next", 1);
     expect(found.size).toBe(10);
     expect((await consumers()).length).toBeLessThanOrEqual(2);
-  }, { timeout: 10_000, interval: 20 });
+  }, { timeout: 30_000, interval: 20 });
 });
 
 test("W19: 120 busy entries hide none of the 10 behind them whose leases were lost", async () => {
@@ -64,7 +64,7 @@ test("W19: 120 busy entries hide none of the 10 behind them whose leases were lo
     const deliveries = await take(transport, 20);
     expect(deliveries.length).toBeGreaterThan(0);
     return deliveries;
-  }, { timeout: 5_000, interval: 10 });
+  }, { timeout: 30_000, interval: 10 });
   expect(back.map(({ id, lost }) => [id, lost])).toEqual(
     Array.from({ length: 10 }, (_, n) => [`${120 + n}`, 1]),
   );

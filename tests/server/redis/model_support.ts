@@ -10,7 +10,7 @@ import {
 } from "../support/servers/redis.ts";
 
 /** A deadline that no call of these tests needs. */
-export const call = { deadline: 20_000 };
+export const call = { deadline: 60_000 };
 
 /** What a file's tests have at hand. */
 export interface Scene {
@@ -27,7 +27,7 @@ export function scene(options: ServerOptions = {}): Scene {
   const clients: Transport[] = [];
   beforeAll(async () => {
     server = await startRedis(options);
-  }, 60_000);
+  }, 120_000);
   afterEach(async () => {
     await Promise.all(clients.splice(0).map((client) => client[Symbol.asyncDispose]()));
     await server.send("FLUSHALL");

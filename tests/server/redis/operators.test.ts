@@ -49,7 +49,7 @@ test("entries that are pending but deleted are forgotten when their lease ends, 
   await transport.push([job("1"), job("2")], call);
   await take(transport, 2, { lease: 50 });
   await send("XDEL", STREAM, await firstEntry());
-  const back = await vi.waitFor(() => one(transport), { timeout: 5_000, interval: 10 });
+  const back = await vi.waitFor(() => one(transport), { timeout: 30_000, interval: 10 });
   expect([back.id, back.lost]).toEqual(["2", 1]);
   expect(await transport.info("q", call)).toMatchObject({ waiting: 0, reserved: 1 });
 });
@@ -90,7 +90,7 @@ test("a lost 'next' is found again: what is due comes, and so do lost leases", a
   await vi.waitFor(async () => {
     for (const { id } of await take(transport, 5)) seen.add(id);
     expect([...seen].sort()).toEqual(["1", "2"]);
-  }, { timeout: 5_000, interval: 10 });
+  }, { timeout: 30_000, interval: 10 });
 });
 
 const KEYS = ["waiting", "ids", "failed"] as const;
@@ -378,7 +378,7 @@ test("delayed jobs whose due times were deleted come when they are due, and are 
     seen.push(...taken.map(({ id }) => id));
     await transport.settle(taken.map((each) => ({ ...held(each), to: "done" })), call);
     expect(seen.length).toBe(1_201);
-  }, { timeout: 10_000, interval: 20 });
+  }, { timeout: 30_000, interval: 20 });
   expect(new Set(seen).size).toBe(1_201);
   expect(await transport.info("q", call)).toMatchObject({ waiting: 0, delayed: 1, reserved: 0 });
   const [late] = await transport.get("q", ["late"], call);

@@ -17,7 +17,7 @@ import { sqlite } from "../../../src/transports/sqlite/mod.ts";
 import { free } from "../../web/support/kit.ts";
 import { spawnScript } from "../support/spawn.ts";
 
-const call = { deadline: 10_000 };
+const call = { deadline: 60_000 };
 const job = (payload = new Uint8Array()) => ({
   queue: "q",
   id: crypto.randomUUID(),
@@ -149,4 +149,4 @@ for (const url of ["sqlite:jobs.db", "redis:", "nats://127.0.0.1:1"]) {
     expect(line).toMatch(/^TRANSPORT_UNAVAILABLE .*Deno was not allowed to \(run it with --allow-/);
   }
   expect(lines[0]).toContain("--allow-read --allow-write");
-}, 30_000);
+}, 120_000);

@@ -25,7 +25,7 @@ const dead = `'{"v":1,"dead":{"channel":"failed","reason":"refused","at":1764417
 
 /** All rows in three statements: to dispatch them one by one would take longer than all that is tested here. */
 async function fill(transport: Transport): Promise<void> {
-  await transport.queues({ deadline: 10_000 });
+  await transport.queues({ deadline: 60_000 });
   const database = new DatabaseSync(path);
   database.exec(`
 PRAGMA synchronous = off;

@@ -2,7 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { type Database, sqlite } from "../../../src/transports/sqlite/mod.ts";
 
-const call = { deadline: 10_000 };
+const call = { deadline: 60_000 };
 
 /** A database in memory that keeps every statement which is prepared on it. */
 function recording(): { client: Database; database: DatabaseSync; statements: Set<string> } {

@@ -8,7 +8,7 @@ import type { Call, Delivery, PushJob, ReserveOptions } from "../../../src/jobs/
 import type { Transport } from "../../../src/contract/transport.ts";
 import { sqlite, type SqliteOptions } from "../../../src/transports/sqlite/mod.ts";
 
-export const call: Call = { deadline: 10_000 };
+export const call: Call = { deadline: 60_000 };
 export const now: ReserveOptions = { limit: 1_000, slots: 1_000, lease: 60_000, wait: 0, ...call };
 
 const encoder = new TextEncoder();

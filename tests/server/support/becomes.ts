@@ -1,6 +1,6 @@
 /** Waiting for what shall become true, in tests that run at the same time, where `expect.poll` does not work. */
 
-const PATIENCE = 25_000;
+const PATIENCE = 60_000;
 const PAUSE = 20;
 
 /** Asks again and again until the answer is yes; throws when it is not in time. */

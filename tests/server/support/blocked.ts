@@ -50,14 +50,14 @@ export function blocked(open: () => Transport | Promise<Transport>): void {
         async () => {
           await play(await open(), { concurrency }, (n) => n === 0 ? run() : undefined);
         },
-        30_000,
+        120_000,
       );
     }
   }
 
   test("jobs that each block longer than a lease are each done once", async () => {
     await play(await open(), { concurrency: 5 }, () => block(1.2 * LEASE));
-  }, 30_000);
+  }, 120_000);
 
   test("a job that blocks with other workers of its process waiting is done once", async () => {
     const transport = await open();
@@ -94,7 +94,7 @@ export function blocked(open: () => Transport | Promise<Transport>): void {
     expect(await relay.info()).toMatchObject({ waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 });
     await relay.close();
     await run;
-  }, 30_000);
+  }, 120_000);
 
   test("a drain of jobs that block longer than their leases does each once", async () => {
     const relay = createRelay({ jobs, transport: await open() });
@@ -108,7 +108,7 @@ export function blocked(open: () => Transport | Promise<Transport>): void {
     expect(await relay.drain({ lease: LEASE })).toMatchObject({ completed: 3, failed: 0, stale: 0 });
     expect(runs.toSorted()).toEqual([0, 1, 2]);
     await relay.close();
-  }, 30_000);
+  }, 120_000);
 
   test("a handler that dispatches after a block does not lose its own lease to the push", async () => {
     const relay = createRelay({ jobs, transport: await open() });
@@ -131,7 +131,7 @@ export function blocked(open: () => Transport | Promise<Transport>): void {
     await run;
     expect(runs).toEqual([0, 1]);
     expect(lost.flat()).toEqual([]);
-  }, 30_000);
+  }, 120_000);
 }
 
 function heardBy(relay: { readonly events: Parameters<typeof heard>[0] }): readonly unknown[][] {

@@ -121,7 +121,7 @@ export function natsSubject(
   /** Whoever waits for a queue makes it. */
   async function make(store: string, queue: string): Promise<void> {
     const transport = nats({ servers: await ground.servers(), prefix: store, ackWait, replicas });
-    await transport.reserve([queue], { limit: 1, slots: 0, lease: 1, wait: 1, deadline: 10_000 });
+    await transport.reserve([queue], { limit: 1, slots: 0, lease: 1, wait: 1, deadline: 60_000 });
     await transport[Symbol.asyncDispose]();
   }
 
@@ -142,7 +142,7 @@ export function natsSubject(
         replicas,
         runtime: runtimeOf(store),
       });
-      await transport.queues({ deadline: 10_000 });
+      await transport.queues({ deadline: 60_000 });
       return transport;
     },
     restart: () => ground.restart(),

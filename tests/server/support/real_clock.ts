@@ -3,6 +3,7 @@
  * of the time that the case gives it says nothing of the transport when it fails: it is played again, all its times twice
  * as long, and that is printed.
  */
+import { test } from "vitest";
 import { type Case, conformance, type Subject } from "../../../src/testing/mod.ts";
 
 /** How often a case is played at most. */
@@ -27,13 +28,31 @@ export function casesOf(subject: Scaled): readonly Case[] {
   }));
 }
 
-/** Plays what stands so many milliseconds without a turn, and so many times as many when it is played more slowly. */
+/** How a test is made: its name, what it does, and in how many milliseconds it ends at most. */
+type Make = (title: string, check: () => Promise<void>, timeout?: number) => void;
+
+/**
+ * Makes tests whose leases run out by the real clock, and which stand so many milliseconds without a turn. Their leases
+ * are no longer in the second play: a machine that stands still for seconds does so now and then.
+ */
+export function testByClock(stands: number): Make & { readonly concurrent: Make } {
+  const again = (title: string, check: () => Promise<void>) => () => played(title, stands, check, 1);
+  const make: Make = (title, check, timeout) => test(title, again(title, check), timeout);
+  const concurrent: Make = (title, check, timeout) => test.concurrent(title, again(title, check), timeout);
+  return Object.assign(make, { concurrent });
+}
+
+/**
+ * Plays what stands so many milliseconds without a turn; each further play is `slower` times as slow as the one before,
+ * and stands as many times as many. Default 2.
+ */
 export async function played(
   name: string,
   stands: number,
   play: (times: number) => Promise<void>,
+  slower: number = 2,
 ): Promise<void> {
-  for (let plays = 1, times = 1;; plays++, times *= 2) {
+  for (let plays = 1, times = 1;; plays++, times *= slower) {
     const watch = watchTurns();
     try {
       return await play(times);

@@ -78,7 +78,7 @@ function redisSubject(ground: Ground, runtimeOf: () => Sleepers): Subject {
     async create(store) {
       const { user, runtime } = open(store);
       const transport = await ground.connect(store, user, runtime);
-      await transport.queues({ deadline: 10_000 });
+      await transport.queues({ deadline: 60_000 });
       return transport;
     },
     restart: () => ground.restart(),

@@ -34,7 +34,7 @@ function fileSubject(runtime: Runtime): Subject {
     async create(store) {
       await mkdir(folder(store), { recursive: true });
       const transport = sqlite({ path: path(store), runtime });
-      await transport.queues({ deadline: 10_000 });
+      await transport.queues({ deadline: 60_000 });
       return transport;
     },
     restart: () => Promise.resolve(),

@@ -70,7 +70,7 @@ export function edgeCases({ modules, flags, server, url, connections }: Edge): v
 
   test("a run that failed in one invocation is repeated in a later one", async () => {
     expect(await ask(worker, "/?dispatch=d&drain=fails")).toMatchObject({ completed: 0, retried: 1 });
-    await expect.poll(() => ask(worker, "/?drain"), { timeout: 5_000 }).toMatchObject({
+    await expect.poll(() => ask(worker, "/?drain")).toMatchObject({
       handled: [["d", 2]],
     });
     expect(await left()).toBe(0);
@@ -118,7 +118,7 @@ export function edgeCases({ modules, flags, server, url, connections }: Edge): v
       expect(ms).toBeLessThan(DEADLINE);
     }
     broker.resume();
-    await expect.poll(left, { timeout: 10_000 }).toBe(0);
+    await expect.poll(left).toBe(0);
   });
 
   // Its client belongs to the invocation that opened it, and no other one hears what the server answers.

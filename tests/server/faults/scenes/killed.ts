@@ -58,7 +58,7 @@ export function killScenes(open: OpenScene): void {
     expect(acknowledged(history).size).toBe(3_000);
     expect(runs.ends.size).toBe(3_000);
     printRepeated(`${KILLS} kills`, runs);
-  }, 60_000);
+  }, 120_000);
 
   for (const [what, bulk, width] of [["dispatch", 1, 32], ["dispatchMany", 200, 4]] as const) {
     test(`what a producer killed in the middle of ${what} had acknowledged is there, and is stored once`, async () => {

@@ -141,7 +141,7 @@ export function linkScenes(ground: Ground): void {
         );
         return found.filter((job) => job !== undefined).length;
       };
-      await expect.poll(jobs, { interval: 5, timeout: 10_000 }).toBeLessThan(JOBS);
+      await expect.poll(jobs, { interval: 5, timeout: 30_000 }).toBeLessThan(JOBS);
       proxy.cut();
       await expectWork(scene, JOBS);
       const told = await worker.stop();

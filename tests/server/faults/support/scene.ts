@@ -30,7 +30,7 @@ const LOOKS = 50;
 const SLACK = 5;
 
 /** Milliseconds for which a store may refuse to be looked at, as it does while it is down. */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 /** What a test says of a process; its store is the scene's unless told. */
 export type Part<T extends Order> = Omit<T, keyof Order> & Partial<Pick<T, "store" | "callTimeout">>;

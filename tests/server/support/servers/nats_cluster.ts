@@ -15,7 +15,7 @@ export interface NatsCluster extends Together {
 const SHARED_MEMORY = "/dev/shm";
 const NODES = 3;
 const TRIES = 5;
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 /**
  * Starts three nodes on one machine; takes some seconds. `brief` for what is not about losing power: the nodes write to

@@ -18,7 +18,7 @@ type Range = readonly [first: number, last: number, master: readonly [host: stri
 
 const MASTERS = 3;
 const SLOTS = 16_384;
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 /** Starts six nodes on one machine and makes a Cluster of them; takes some seconds. */
 export async function startRedisCluster(options: RedisOptions = {}): Promise<RedisCluster> {

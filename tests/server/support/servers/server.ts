@@ -49,7 +49,7 @@ export interface Recipe {
 
 const TRIES = 10;
 /** How long a server may take to serve, and to end, in milliseconds; a loaded machine is slow. */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 const STEP = 10;
 
 /** The program of a server, which must be there. */
