@@ -39,5 +39,5 @@ test(
     expect(aftermath.runs.ends.size).toBe(JOBS);
     printStorm("a storm on three nodes of NATS", aftermath);
   },
-  240_000,
+  600_000,
 );

@@ -6,14 +6,16 @@ import { leaseScenes } from "../server/faults/scenes/leases.ts";
 import { poisonScenes } from "../server/faults/scenes/poison.ts";
 import { tickScenes } from "../server/faults/scenes/ticks.ts";
 import { sceneOn } from "../server/faults/support/ground.ts";
-import { now } from "../server/faults/support/ledger.ts";
-import { drained, NOTHING } from "../server/faults/support/scene.ts";
+import { handsAt, now } from "../server/faults/support/ledger.ts";
+import { drained, NOTHING, untilStruck } from "../server/faults/support/scene.ts";
 import { redisGround } from "./support/grounds.ts";
 
 const LEASE = 1_000;
 const JOBS = 12;
 /** Milliseconds in which a worker finds by itself that everything in the store is gone, a further process among them. */
-const SOON = 10_000;
+const SOON = 30_000;
+/** A lease that a machine which stands still for seconds does not let run out. */
+const LONG = 30_000;
 
 const ground = await redisGround();
 const open = (lease: number) => sceneOn(ground, lease);
@@ -26,8 +28,8 @@ tickScenes({ store: () => ground.store(LEASE, ground.server.port), skewed: true 
 
 for (const what of ["FLUSHALL", "SCRIPT FLUSH"]) {
   test(`after a ${what} a worker handles what is dispatched next`, async () => {
-    const scene = open(LEASE);
-    const worker = scene.worker({ lease: LEASE });
+    const scene = open(LONG);
+    const worker = scene.worker({ lease: LONG });
     await worker.told("ready");
     const times: number[] = [];
     for (let round = 0; round < 3; round++) {
@@ -47,16 +49,21 @@ for (const what of ["FLUSHALL", "SCRIPT FLUSH"]) {
 }
 
 test("a FLUSHALL while jobs run takes them away, is told as stale, and costs nothing that is dispatched later", async () => {
-  const scene = open(LEASE);
-  const worker = scene.worker({ lease: LEASE, concurrency: JOBS });
-  const jobs = { count: JOBS, bulk: JOBS, width: 1 };
-  await scene.producer({ from: 0, ...jobs, task: { does: "wait", ms: 2 * LEASE } }).rest();
-  await worker.told("started", ({ count }) => count === JOBS);
-  await ground.server.send("FLUSHALL");
-  await scene.producer({ from: JOBS, ...jobs }).rest();
-  await scene.counts(drained);
-  const told = await worker.stop();
-  const { runs } = await scene.judge();
+  const { told, runs } = await untilStruck(async (times) => {
+    const lease = LEASE * times;
+    const scene = open(lease);
+    const worker = scene.worker({ lease, concurrency: JOBS });
+    const jobs = { count: JOBS, bulk: JOBS, width: 1 };
+    await scene.producer({ from: 0, ...jobs, task: { does: "wait", ms: 2 * lease } }).rest();
+    await worker.told("started", ({ count }) => count === JOBS);
+    await ground.server.send("FLUSHALL");
+    const flushed = now();
+    await scene.producer({ from: JOBS, ...jobs }).rest();
+    await scene.counts(drained);
+    const told = await worker.stop();
+    const { history, runs } = await scene.judge();
+    return handsAt(history, flushed) < JOBS ? undefined : { told, runs };
+  });
   expect(runs.ends.size).toBe(2 * JOBS);
   expect(new Set(told.flatMap(({ tell, id }) => tell === "stale" ? [id] : [])).size).toBe(JOBS);
   expect(told.filter(({ tell }) => tell === "error")).toEqual([]);

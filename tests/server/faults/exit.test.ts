@@ -7,7 +7,7 @@ import { spawnScript } from "../support/spawn.ts";
 
 const script = new URL("./fixtures/exit.ts", import.meta.url);
 /** Milliseconds in which a process that has nothing left to do is gone, on a busy machine too. */
-const SOON = 5_000;
+const SOON = 9_000;
 
 function place(kind: string): string {
   if (kind === "memory") return kind;

@@ -7,12 +7,14 @@ const PRODUCERS = 2;
 test("two processes with six workers on one file handle 10,000 jobs, each once, and the counts are exact", async () => {
   const scene = openScene();
   await scene.relay.queues();
+  const workers = [scene.worker({ workers: 3 }), scene.worker({ workers: 3 })];
+  // One that takes long to start would find little left.
+  await Promise.all(workers.map((worker) => worker.told("ready")));
   const share = JOBS / PRODUCERS;
   const producers = Array.from(
     { length: PRODUCERS },
     (_, n) => scene.producer({ from: n * share, count: share, bulk: 100, width: 4 }),
   );
-  const workers = [scene.worker({ workers: 3 }), scene.worker({ workers: 3 })];
   // Held in the middle of their work, so that a list of pages and the counts speak of one moment.
   await Promise.all(workers.map((worker) => worker.told("started", ({ count }) => (count ?? 0) >= 500)));
   for (const { child } of [...workers, ...producers]) child.kill("SIGSTOP");

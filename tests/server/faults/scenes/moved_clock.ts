@@ -1,7 +1,7 @@
 /** Clocks of workers that are set while they work: the broker's clock alone judges due times and leases. */
 import { expect, test } from "vitest";
 import { type Ground, sceneOn } from "../support/ground.ts";
-import { handsAt, now } from "../support/ledger.ts";
+import { disturbed, handsAt, now } from "../support/ledger.ts";
 import { drained, IN_HAND, NOTHING, untilStruck } from "../support/scene.ts";
 
 const HOUR = 3_600_000;
@@ -13,14 +13,15 @@ export function movedClockScenes(ground: Ground): void {
   for (const [what, ms] of [["back", -HOUR], ["forward", HOUR]] as const) {
     test(`a worker's clock set ${what} by an hour on ${ground.name} makes no job early, late, lost or run twice`, async () => {
       const { runs, left, told, took } = await untilStruck(async (times) => {
-        const scene = sceneOn(ground, LEASE);
-        const worker = scene.worker({ lease: LEASE, concurrency: EACH, prefetch: 0 });
+        const lease = LEASE * times;
+        const scene = sceneOn(ground, lease);
+        const worker = scene.worker({ lease, concurrency: EACH, prefetch: 0 });
         await worker.told("ready");
         const jobs = {
           count: EACH,
           bulk: EACH,
           width: 1,
-          task: { does: "wait", ms: 2 * LEASE * times },
+          task: { does: "wait", ms: 2 * lease },
         } as const;
         const begun = now();
         await scene.producer({ from: 0, ...jobs }).rest();
@@ -33,7 +34,8 @@ export function movedClockScenes(ground: Ground): void {
         const took = now() - begun;
         const told = await worker.stop();
         const judged = await scene.judge();
-        return handsAt(judged.history, moved) < IN_HAND ? undefined : { ...judged, told, took };
+        const late = disturbed(judged.history, lease);
+        return late || handsAt(judged.history, moved) < IN_HAND ? undefined : { ...judged, told, took };
       });
       expect(left).toEqual(NOTHING);
       expect([runs.ends.size, runs.repeated]).toEqual([3 * EACH, 0]);

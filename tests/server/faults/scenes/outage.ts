@@ -5,7 +5,7 @@ import { ended, handsAt, now } from "../support/ledger.ts";
 import { type Ground, sceneOn } from "../support/ground.ts";
 import { drained, IN_HAND, NOTHING, untilStruck } from "../support/scene.ts";
 
-const LEASE = 10_000;
+const LEASE = 30_000;
 const AWAY = 2_000;
 const JOBS = 12;
 /** Part of the time for which a worker that only waits may use the processor. */
@@ -13,7 +13,7 @@ const CPU = 0.25;
 /** Connections that a worker may try to open in two seconds. */
 const CONNECTS = 25;
 /** Milliseconds after which jobs are handled again once the broker is back, a further process among them; less than a lease. */
-const SOON = 9_000;
+const SOON = 25_000;
 
 export function outageScenes(ground: Ground): void {
   for (const busy of [false, true]) {

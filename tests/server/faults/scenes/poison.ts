@@ -18,11 +18,11 @@ const BEFORE = 40;
 const BEHIND = 60;
 
 /** Starts one worker after the other, as a supervisor does, until nothing is left to be done. */
-async function supervise(scene: Scene): Promise<readonly number[]> {
+async function supervise(scene: Scene, lease: number): Promise<readonly number[]> {
   const hands: number[] = [];
   const done = scene.counts(drained).then(() => "done" as const);
   for (;;) {
-    const worker = scene.worker({ lease: LEASE, concurrency: 1, maxLost: MAX_LOST });
+    const worker = scene.worker({ lease, concurrency: 1, maxLost: MAX_LOST });
     const died = worker.rest().then(() => "died" as const);
     if (await Promise.race([done, died]) === "done") {
       worker.child.write("stop");
@@ -34,10 +34,11 @@ async function supervise(scene: Scene): Promise<readonly number[]> {
 }
 
 export function poisonScenes(open: OpenScene): void {
-  test("with maxLost 0 what a killed worker had in hand is in timeout within two seconds", async () => {
-    const { left, history } = await untilStruck(async () => {
-      const scene = open(LEASE);
-      const order = { lease: LEASE, maxLost: 0, concurrency: 12, prefetch: 0 };
+  test("with maxLost 0 what a killed worker had in hand is in timeout within two leases", async () => {
+    const { left, history } = await untilStruck(async (times) => {
+      const lease = LEASE * times;
+      const scene = open(lease);
+      const order = { lease, maxLost: 0, concurrency: 12, prefetch: 0 };
       const victim = scene.worker(order);
       await scene.producer({ from: 0, count: 12, bulk: 12, width: 1, task: { does: "wait", ms: 60_000 } })
         .rest();
@@ -48,7 +49,7 @@ export function poisonScenes(open: OpenScene): void {
       const killed = now();
       if (inHand(scene.folder, victim.name) < IN_HAND) return undefined;
       await scene.counts(drained);
-      const late = now() - killed > 2_000;
+      const late = now() - killed > 2 * lease;
       await heir.stop();
       const judged = await scene.judge();
       return late ? undefined : judged;
@@ -62,14 +63,16 @@ export function poisonScenes(open: OpenScene): void {
     test(
       `a job that ends its worker by ${does} ends in timeout as lost, and takes no prefetched job with it`,
       async () => {
-        const { left, history, runs, scene } = await untilStruck(async () => {
-          const scene = open(LEASE);
+        const { left, history, runs, scene } = await untilStruck(async (times) => {
+          const lease = LEASE * times;
+          const scene = open(lease);
           const many = { bulk: 100, width: 1 };
           await scene.producer({ from: 0, count: BEFORE, ...many }).rest();
           await scene.producer({ from: BEFORE, count: 1, ...many, task: { does } }).rest();
           await scene.producer({ from: BEFORE + 1, count: BEHIND, ...many }).rest();
-          const hands = await supervise(scene);
-          if ((hands[0] ?? 0) < IN_HAND) return undefined;
+          const hands = await supervise(scene, lease);
+          // A slow machine fetches fewer ahead; one beside the job itself shows the same.
+          if ((hands[0] ?? 0) < Math.max(2, IN_HAND / times)) return undefined;
           return { ...await scene.judge(), scene };
         });
         expect(left).toEqual({ ...NOTHING, timeout: 1 });

@@ -75,7 +75,7 @@ export function tickScenes({ store: storeOf, skewed }: TickGround): void {
       expect(ticks.length).toBeGreaterThanOrEqual(TICKS);
       expect(ticks).toEqual(ticks.map((_, n) => (ticks[0] ?? 0) + n * PERIOD));
     },
-    ALL ? 180_000 : 90_000,
+    ALL ? 300_000 : 180_000,
   );
 }
 

@@ -93,6 +93,26 @@ export function runsOf(history: readonly HistoryLine[]): Runs {
   return { starts, ends, repeated };
 }
 
+/**
+ * Whether the machine kept a lease of so many milliseconds from being extended in time, so that its loss would be no fault
+ * of ours; leases of processes that were kept from it on purpose are left `apart`.
+ */
+export function disturbed(
+  history: readonly HistoryLine[],
+  lease: number,
+  apart: readonly string[] = [],
+): boolean {
+  const granted = new Map<string, number>();
+  return history.some((line) => {
+    if (apart.includes(line.process ?? "")) return false;
+    if (line.op === "start") granted.set(line.token, line.until - lease);
+    if (line.op !== "extend") return false;
+    const before = granted.get(line.token) ?? -Infinity;
+    granted.set(line.token, line.from ?? line.at);
+    return line.at - before > lease;
+  });
+}
+
 /** Handlers of living processes that had begun at an instant, and whose jobs were not being settled by then. */
 export function handsAt(history: readonly HistoryLine[], at: number): number {
   const alive = new Set(history.filter((line) => line.at > at).map(({ process }) => process));

@@ -223,26 +223,32 @@ export function printRepeated(what: string, { starts, repeated }: Runs): void {
 
 /**
  * Kills a process at a moment in which it has enough in hand: it is stopped, and goes on to its next sign of life when
- * it has not. Says whether the kill struck.
+ * it has not. Says whether the kill struck. It does not where the work is `over` first, as no sign of life comes then.
  */
-export async function killBusy(actor: Actor, sign: Told["tell"], hand: () => number): Promise<boolean> {
+export async function killBusy(
+  actor: Actor,
+  sign: Told["tell"],
+  hand: () => number,
+  over: Promise<void> = new Promise(() => undefined),
+): Promise<boolean> {
   for (let looks = 0; looks < LOOKS; looks++) {
     actor.child.kill("SIGSTOP");
     if (hand() >= IN_HAND) break;
     actor.child.kill("SIGCONT");
-    await actor.told(sign);
+    if (await Promise.race([actor.told(sign), over.then(() => "over" as const)]) === "over") break;
   }
   await actor.kill();
   return hand() >= IN_HAND;
 }
 
 /**
- * Plays a scene until its fault has struck; a play that answers undefined does not count. `times` counts the plays: jobs
- * that must still run when a further process has started may take so many times as long, for machines that are slow.
+ * Plays a scene until its fault has struck; a play that answers undefined does not count. Each play may be twice as slow
+ * as the one before, `times` as slow as the first: leases, and jobs that must still run when a further process has
+ * started, last so many times as long, for machines that are slow or stand still for seconds.
  */
 export async function untilStruck<T>(play: (times: number) => Promise<T | undefined>): Promise<T> {
-  for (let times = 1; times <= TRIES; times++) {
-    const result = await play(times);
+  for (let tries = 0; tries < TRIES; tries++) {
+    const result = await play(2 ** tries);
     if (result !== undefined) return result;
   }
   throw new Error(`The fault did not strike in ${TRIES} plays with ${IN_HAND} jobs in hand`);
