@@ -1,23 +1,31 @@
 /**
- * `npm test [-- --all] [--record] [--runtime node24,deno] [vitest filters]`: what a change needs, or with `--all` the
- * product of servers, ways and runtimes; one line for each suite, the counts of all of them last. Ends with an error when
- * a test failed, nothing ran or, with CI=true, one was skipped. `--record` keeps which rows of docs/features.md were
- * shown, as a complete green run does by itself.
+ * `npm test [-- --all [--resume]] [--record] [--runtime node24,deno] [vitest filters]`: what a change needs, or with
+ * `--all` the product of servers, ways and runtimes; one line for each suite, the counts of all of them last. Ends with an
+ * error when a test failed, nothing ran or, with CI=true, one was skipped. `--record` keeps which rows of docs/features.md
+ * were shown, as a complete green run does by itself. `--resume` goes on where an earlier `--all` stopped: suites that
+ * passed at this very commit, with no file changed since, are counted as they were then, and told so.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { passedIn } from "./lib/features.mjs";
 import { install } from "./lib/install.mjs";
-import { inRepository } from "./lib/paths.mjs";
-import { hasChanged, readRecord, writeRecord } from "./lib/record.mjs";
+import { openKept } from "./lib/kept.mjs";
+import { inRepository, root } from "./lib/paths.mjs";
+import { digestOf, hasChanged, readRecord, writeRecord } from "./lib/record.mjs";
 import { countsOf, line } from "./lib/report.mjs";
 import { run } from "./lib/run.mjs";
 import { toolNode } from "./lib/runtimes.mjs";
 import { prepareServers } from "./lib/servers.mjs";
 import { commandOf, suites, titleOf } from "./lib/suites.mjs";
 
-const { chosen, filters, all, record } = options(process.argv.slice(2));
+const { chosen, filters, all, record, resume } = options(process.argv.slice(2));
+// Of a part of the suites a run adds to what others kept; a whole one begins anew unless it is to go on.
+const kept = openKept(root, resume || chosen.length < suites.length);
+if (resume && !(all && filters.length === 0 && kept.tree !== undefined)) {
+  console.error("Cannot resume: it wants --all, no filters, and a working tree without changes");
+  process.exit(2);
+}
 install("tests/runtimes", "the runtimes to test on (Node 22, 24, 26, Deno, Bun, workerd)");
 if (chosen.some(({ name }) => name === "least")) {
   install("tests/least", "the least versions of Node, Deno and Bun that the package promises to run on");
@@ -27,7 +35,10 @@ for (const { name, why } of prepareServers()) {
   console.log(`SKIPPED: whatever needs the server '${name}', which cannot be had here: ${why}`);
 }
 
-const begun = Date.now();
+/** Of the files as they are before anything runs. */
+const storms = Object.fromEntries(
+  suites.flatMap(({ storms }) => storms === undefined ? [] : [[storms, digestOf(storms)]]),
+);
 const total = { passed: 0, failed: 0, skipped: 0 };
 const folder = mkdtempSync(join(tmpdir(), "relevo-test-"));
 /** Of each suite the names of tests that name rows, and passed. */
@@ -52,7 +63,8 @@ process.exit(total.failed > 0 || nothing || incomplete ? 1 : 0);
 
 async function runInTurn(suites) {
   for (const suite of suites) {
-    const { counts, text } = await runSuite(suite);
+    const earlier = resume ? kept.of(suite.name) : undefined;
+    const { counts, text } = earlier === undefined ? await runSuite(suite) : tellAgain(suite, earlier);
     console.log(text);
     for (const key of Object.keys(total)) total[key] += counts[key];
   }
@@ -60,9 +72,8 @@ async function runInTurn(suites) {
 
 /** What a complete run showed is committed with the change that it was made for. */
 function keepRecord() {
-  const transports = suites.flatMap(({ storms }) => storms === undefined ? [] : [storms]);
   const date = new Date().toISOString().slice(0, 10);
-  writeRecord({ date, counts: total, seconds: Math.round((Date.now() - begun) / 1_000), transports });
+  writeRecord({ date, counts: total, seconds: Math.round(kept.ms() / 1_000), storms });
 }
 
 /** The rows that were shown, and the page that is made of them. */
@@ -82,6 +93,13 @@ function shownIn(json) {
   }
 }
 
+/** What a suite showed when it ran last, of these very files. */
+function tellAgain(suite, { counts, shown: rows, ms, at }) {
+  shown[suite.name] = rows;
+  const when = `${Math.round(ms / 1_000)} s, at ${at.slice(0, 16).replace("T", " ")} UTC: not run again`;
+  return { counts, text: `${titleOf(suite).padEnd(22)}${line(counts)}  (${when})` };
+}
+
 /** Runs one to its end; what it prints is kept for the report. */
 async function runSuite(suite) {
   const title = titleOf(suite).padEnd(22);
@@ -98,6 +116,7 @@ async function runSuite(suite) {
   });
   const counts = countsOf(json, result, suite.crash);
   shown[suite.name] = shownIn(json);
+  if (all && filters.length === 0) kept.keep(suite.name, { counts, shown: shown[suite.name], ms: result.ms });
   const lines = [`${title}${line(counts)}  (${Math.round(result.ms / 1_000)} s)`];
   if (counts.why !== undefined) lines.push(`${titleOf(suite)}: ${counts.why}`);
   if (counts.failed > 0) lines.push(result.output.trimEnd());
@@ -121,9 +140,11 @@ function options(args) {
   const filters = [];
   let all = false;
   let record = false;
+  let resume = false;
   for (let i = 0; i < args.length; i++) {
     if (args[i] === "--all") all = true;
     else if (args[i] === "--record") record = true;
+    else if (args[i] === "--resume") resume = true;
     else if (args[i] === "--runtime") names.push(...(args[++i] ?? "").split(","));
     else if (args[i].startsWith("--runtime=")) names.push(...args[i].slice("--runtime=".length).split(","));
     else filters.push(args[i]);
@@ -135,10 +156,10 @@ function options(args) {
     process.exit(2);
   }
   if (names.length > 0) {
-    return { chosen: suites.filter(({ name }) => names.includes(name)), filters, all, record };
+    return { chosen: suites.filter(({ name }) => names.includes(name)), filters, all, record, resume };
   }
   const reached = suites.filter((suite) => filters.length === 0 || reaches(suite, filters));
-  return { chosen: reached.filter((suite) => all || isNeeded(suite, filters)), filters, all, record };
+  return { chosen: reached.filter((suite) => all || isNeeded(suite, filters)), filters, all, record, resume };
 }
 
 /** Whether a change needs a suite; what is left out for now is said. */
@@ -149,7 +170,9 @@ function isNeeded(suite, filters) {
   if (suite.all) return false;
   if (suite.storms === undefined || hasChanged(suite.storms)) return true;
   const { date } = readRecord();
-  console.log(`${titleOf(suite).padEnd(22)}as on ${date}: no file of its transport changed since`);
+  console.log(
+    `${titleOf(suite).padEnd(22)}as on ${date}: no file of its transport or of itself changed since`,
+  );
   return false;
 }
 

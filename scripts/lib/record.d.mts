@@ -8,5 +8,7 @@ export interface AllRecord {
   readonly storms: Readonly<Record<string, string>>;
 }
 
+/** A digest of a transport's files, and of those of its storms. */
+export function digestOf(transport: string): string;
 export function readRecord(): AllRecord;
 export function sentenceOf(record: AllRecord): string;

@@ -19,8 +19,7 @@ export function readRecord() {
 }
 
 /** Keeps what a complete run showed, and says so in CONTRIBUTING.md. */
-export function writeRecord({ date, counts, seconds, transports }) {
-  const storms = Object.fromEntries(transports.map((name) => [name, digestOf(name)]));
+export function writeRecord({ date, counts, seconds, storms }) {
   writeFileSync(
     inRepository(file),
     `${JSON.stringify({ date, ...counts, seconds, storms }, undefined, 2)}\n`,
@@ -39,18 +38,26 @@ export function sentenceOf({ date, passed, failed, skipped, seconds }) {
   return `${begin}The last complete run was on ${date}: ${passed} passed, ${failed} failed, ${skipped} skipped, in ${minutes} minutes.${end}`;
 }
 
-/** Whether files under a transport changed since its storms passed last. */
+/** Whether a transport, or what its storms are made of, changed since they passed last. */
 export function hasChanged(transport) {
   return readRecord().storms[transport] !== digestOf(transport);
 }
 
-/** A digest of every file under a transport: the same for the same files, whatever the history says of them. */
-function digestOf(transport) {
-  const folder = inRepository(`src/transports/${transport}`);
+/**
+ * A digest of every file of a transport, of what it shares with others, and of its storms: the same for the same files,
+ * whatever the history says of them.
+ */
+export function digestOf(transport) {
+  const other = (path) =>
+    /^tests\/faults\/(?!support\/)/.test(path) && !path.startsWith(`tests/faults/${transport}`);
   const hash = createHash("sha256");
-  for (const path of filesUnder(folder)) {
-    hash.update(relative(root, path).replaceAll("\\", "/")).update("\0");
-    hash.update(readFileSync(path, "utf8").replaceAll("\r\n", "\n")).update("\0");
+  for (const folder of [`src/transports/${transport}`, "src/store", "tests/faults", "tests/server/faults"]) {
+    for (const file of filesUnder(inRepository(folder))) {
+      const path = relative(root, file).replaceAll("\\", "/");
+      if (other(path)) continue;
+      hash.update(path).update("\0");
+      hash.update(readFileSync(file, "utf8").replaceAll("\r\n", "\n")).update("\0");
+    }
   }
   return hash.digest("hex").slice(0, 32);
 }

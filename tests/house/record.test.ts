@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { inRepository } from "../../scripts/lib/paths.mjs";
-import { readRecord, sentenceOf } from "../../scripts/lib/record.mjs";
+import { digestOf, readRecord, sentenceOf } from "../../scripts/lib/record.mjs";
 import { suites } from "../../scripts/lib/suites.mjs";
 
 const record = readRecord();
@@ -20,4 +20,5 @@ test("the storms of every transport that has some run when its files change", ()
   const transports = suites.flatMap(({ storms }) => storms === undefined ? [] : [storms]);
   expect(transports).toEqual(["redis", "nats"]);
   for (const transport of Object.keys(record.storms)) expect(transports).toContain(transport);
+  expect(new Set(transports.map(digestOf)).size).toBe(transports.length);
 });

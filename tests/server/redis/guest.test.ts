@@ -66,7 +66,7 @@ async function walk(transport: Transport): Promise<void> {
 async function within(made: Client, run: (transport: Transport) => Promise<void>): Promise<void> {
   await made.connect();
   try {
-    const transport = redis({ client: made, warn: () => {}, check: 120_000 });
+    const transport = redis({ client: made, warn: () => {}, check: 60_000 });
     try {
       await run(transport);
     } finally {
@@ -131,7 +131,7 @@ test("a Cluster's client works, and stays open", async () => {
   const made = createCluster({ rootNodes: cluster.urls.map((url) => ({ url })) });
   made.on("error", () => {});
   await made.connect();
-  const transport = redis({ client: made, warn: () => {}, check: 120_000 });
+  const transport = redis({ client: made, warn: () => {}, check: 60_000 });
   await walk(transport);
   const queues = ["a", "b", "c", "d", "e"];
   expect(await transport.push(queues.map((queue) => one(queue, queue)), call)).toEqual(
@@ -164,7 +164,7 @@ test(
       made.on("error", () => {});
       await made.connect();
       await made.subscribe("news", () => {});
-      const transport = redis({ client: made, warn: () => {}, check: 120_000 });
+      const transport = redis({ client: made, warn: () => {}, check: 60_000 });
       await walk(transport);
       await transport[Symbol.asyncDispose]();
       made.destroy();

@@ -59,7 +59,7 @@ async function someSeconds(): Promise<number> {
   return (performance.now() - begun) / 1_000;
 }
 
-/** Milliseconds in which a job comes on a busy machine, too, where it need not wait for a look of a minute or two. */
+/** Milliseconds in which a job comes on a busy machine, too, where it need not wait for a look of a minute. */
 const SOON = 30_000;
 
 /** How many waiters the server knows at a queue. */
@@ -135,7 +135,7 @@ test("a reserve that waits ends empty when its time is up, and the next costs no
 });
 
 test("who waits in the process that dispatches looks right behind the job, and no bell is rung for it", async () => {
-  const transport = open({ check: 120_000 });
+  const transport = open({ check: 60_000 });
   const waiting = reserve(transport, { wait: 60_000 });
   await expect.poll(() => registered()).toBe(1);
   const before = await commands(server, "spublish");
@@ -206,7 +206,7 @@ test("several reserves of one process that wait at overlapping queues each get a
 });
 
 test("a batch wakes as many processes as it has jobs", async () => {
-  const waiting = [1, 2, 3].map(() => open({ check: 120_000 })).map((transport) =>
+  const waiting = [1, 2, 3].map(() => open({ check: 60_000 })).map((transport) =>
     reserve(transport, { wait: 60_000 })
   );
   await expect.poll(() => registered()).toBe(3);
@@ -218,10 +218,10 @@ test("a batch wakes as many processes as it has jobs", async () => {
 });
 
 test("a bell that nobody here heeds is passed on to who waits elsewhere", async () => {
-  const busy = open({ check: 120_000 });
+  const busy = open({ check: 60_000 });
   const first = reserve(busy, { wait: 60_000, queues: ["work", "side"] });
   await expect.poll(() => registered()).toBe(1);
-  const idle = open({ check: 120_000 });
+  const idle = open({ check: 60_000 });
   const second = reserve(idle, { wait: 60_000 });
   await expect.poll(() => registered()).toBe(2);
   const other = open();
@@ -261,7 +261,7 @@ test("a job that is given back is found by the next look, though those who were 
 
 test("however many waiters died, jobs are handed over within 100 ms, and none waits for a look", async () => {
   // No look but that of a notification comes in time.
-  const alive = open({ check: 120_000 });
+  const alive = open({ check: 60_000 });
   const other = open();
   await other.push([one("0")], call);
   const first = await reserve(alive);
@@ -289,7 +289,7 @@ test("however many waiters died, jobs are handed over within 100 ms, and none wa
 
 test("a waiter that died is forgotten with the first notification that it does not hear", async () => {
   const other = open();
-  const waiting = reserve(open({ check: 120_000 }), { wait: 60_000 });
+  const waiting = reserve(open({ check: 60_000 }), { wait: 60_000 });
   await expect.poll(() => registered()).toBe(1);
   const soon = Date.now() + 60_000;
   const dead = Array.from({ length: 30 }, (_, n) => [soon, `dead-${n}`]).flat();

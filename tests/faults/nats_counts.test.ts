@@ -1,15 +1,15 @@
 /** What counting and starting cost beside hundreds of thousands of jobs: no more than beside none. */
 import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
-import type { QueueInfo } from "../../../mod.ts";
-import { job } from "../../../src/testing/conformance/lab.ts";
-import { deadSubject, liveSubject, namesOf } from "../../../src/transports/nats/stream/subjects.ts";
-import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
-import { bytes, free, running } from "../../web/support/kit.ts";
-import { type NatsServer, startNats } from "../support/servers/nats.ts";
-import { describeOn, owned } from "../support/servers/owned.ts";
-import { type Ground, groundOn } from "./ground.ts";
-import { storeMany } from "./many.ts";
+import type { QueueInfo } from "../../mod.ts";
+import { job } from "../../src/testing/conformance/lab.ts";
+import { deadSubject, liveSubject, namesOf } from "../../src/transports/nats/stream/subjects.ts";
+import { nats, type NatsConnection } from "../../src/transports/nats/mod.ts";
+import { bytes, free, running } from "../web/support/kit.ts";
+import { type NatsServer, startNats } from "../server/support/servers/nats.ts";
+import { describeOn, owned } from "../server/support/servers/owned.ts";
+import { type Ground, groundOn } from "../server/nats/ground.ts";
+import { storeMany } from "../server/nats/many.ts";
 
 const CALL = { deadline: 60_000 };
 const DEAD = 100_000;

@@ -1,11 +1,11 @@
 /** A store that is full: told before it is, and nothing is lost by it. */
 import { expect, test } from "vitest";
-import type { Delivery, Pushed } from "../../../src/jobs/exchange.ts";
-import { job } from "../../../src/testing/conformance/lab.ts";
-import type { Transport } from "../../../src/contract/transport.ts";
-import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
-import { type NatsServer, startNats } from "../support/servers/nats.ts";
-import { describeOn } from "../support/servers/owned.ts";
+import type { Delivery, Pushed } from "../../src/jobs/exchange.ts";
+import { job } from "../../src/testing/conformance/lab.ts";
+import type { Transport } from "../../src/contract/transport.ts";
+import { nats, type NatsOptions } from "../../src/transports/nats/mod.ts";
+import { type NatsServer, startNats } from "../server/support/servers/nats.ts";
+import { describeOn } from "../server/support/servers/owned.ts";
 
 const CALL = { deadline: 10_000 };
 const TAKE = { limit: 100, slots: 100, lease: 30_000, wait: 0, ...CALL };

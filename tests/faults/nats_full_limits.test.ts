@@ -1,9 +1,9 @@
 /** A store of one server that is full by a limit that can be known: all jobs are done, and nothing is restarted. */
 import { expect, test } from "vitest";
-import { nats } from "../../../src/transports/nats/mod.ts";
-import { fillAndEmpty } from "../support/full.ts";
-import { startNats } from "../support/servers/nats.ts";
-import { describeOn, owned } from "../support/servers/owned.ts";
+import { nats } from "../../src/transports/nats/mod.ts";
+import { fillAndEmpty } from "../server/support/full.ts";
+import { startNats } from "../server/support/servers/nats.ts";
+import { describeOn, owned } from "../server/support/servers/owned.ts";
 import {
   accounts,
   accountScenes,
@@ -12,7 +12,7 @@ import {
   PATIENCE,
   type Store,
   userOf,
-} from "./full_scenes.ts";
+} from "../server/nats/full_scenes.ts";
 
 const MB = 1024 * 1024;
 

@@ -1,8 +1,15 @@
 /** A store of three servers that is full: all jobs are done once there is room, and nothing is lost. */
 import { test } from "vitest";
-import { startNatsCluster } from "../support/servers/nats_cluster.ts";
-import { describeOn, owned } from "../support/servers/owned.ts";
-import { accounts, accountScenes, killedWithAll, PATIENCE, type Store, userOf } from "./full_scenes.ts";
+import { startNatsCluster } from "../server/support/servers/nats_cluster.ts";
+import { describeOn, owned } from "../server/support/servers/owned.ts";
+import {
+  accounts,
+  accountScenes,
+  killedWithAll,
+  PATIENCE,
+  type Store,
+  userOf,
+} from "../server/nats/full_scenes.ts";
 
 const MB = 1024 * 1024;
 
