@@ -8,7 +8,7 @@ import { openKept, type Shown } from "../../scripts/lib/kept.mjs";
 
 const GREEN: Shown = {
   counts: { passed: 3, failed: 0, skipped: 0 },
-  shown: new Map([["F001: it works", new Set(["Redis"])]]),
+  shown: new Map([["a row", new Set(["Redis"])]]),
   ms: 5_000,
 };
 
@@ -37,7 +37,7 @@ function commit(folder: string): void {
 test("a suite that passed at this very tree is known to a run that goes on, with what it showed", () => {
   const kept = openKept(repository(), true);
   expect(kept.of("one")).toMatchObject({ counts: GREEN.counts, ms: 5_000 });
-  expect(kept.of("one")?.shown).toEqual([["F001: it works", ["Redis"]]]);
+  expect(kept.of("one")?.shown).toEqual([["a row", ["Redis"]]]);
   expect(kept.of("two")).toBeUndefined();
 });
 

@@ -107,7 +107,7 @@ export function disturbed(
     if (apart.includes(line.process ?? "")) return false;
     if (line.op === "start") granted.set(line.token, line.until - lease);
     if (line.op !== "extend") return false;
-    const before = granted.get(line.token) ?? -Infinity;
+    const before = granted.get(line.token) ?? line.at;
     granted.set(line.token, line.from ?? line.at);
     return line.at - before > lease;
   });
