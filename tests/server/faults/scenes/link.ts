@@ -169,18 +169,18 @@ export function linkScenes(ground: Ground): void {
       const worker = scene.worker({ store, lease, concurrency: JOBS, prefetch: 0 });
       const task = { does: "wait", ms: 100 * times } as const;
       await scene.producer({ from: 0, count: 40 * JOBS, bulk: 100, width: 1, task }).rest();
-      const times: number[] = [];
+      const muted: number[] = [];
       for (const part of [5, 15, 25]) {
         await worker.told("started", ({ count }) => (count ?? 0) >= part * JOBS);
         proxy.mute();
-        times.push(now());
+        muted.push(now());
         await proxy.swallowed();
         proxy.cut();
       }
       await scene.counts(drained);
       await worker.stop();
       const judged = await scene.judge();
-      return times.some((time) => handsAt(judged.history, time) < IN_HAND) ? undefined : judged;
+      return muted.some((time) => handsAt(judged.history, time) < IN_HAND) ? undefined : judged;
     });
     expect(left).toEqual(NOTHING);
     expect(runs.ends.size).toBe(40 * JOBS);
