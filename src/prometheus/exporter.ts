@@ -37,6 +37,9 @@ export interface Prometheus extends Disposable {
  * Counts the events of relays from now on, and looks at their queues in every interval. The same relay given twice
  * counts once; several workers of a process share their relay's metrics (seed 004).
  *
+ * Two stores that have a queue of one name are not told apart: its gauges show the larger count of each channel. Give each
+ * store a page of its own, by a call of its own.
+ *
  * At most 1,000 pairs of a queue and a job's name, and 1,000 queues, are told apart: the rest are `other`.
  *
  * @example
@@ -86,7 +89,7 @@ export function prometheus<J extends Jobs>(
   function text(): string {
     const oldest = runtime.monotonic() - STALE_AFTER * interval;
     const fresh = [...readings.values()].filter(({ at }) => at >= oldest).flatMap(({ queues }) => queues);
-    return exposition([...runs.families(), ...familiesOf(fresh, runs.perMinute)]);
+    return exposition([...runs.families(), ...familiesOf(byQueue(fresh), runs.perMinute)]);
   }
 
   return {
@@ -106,6 +109,26 @@ export function prometheus<J extends Jobs>(
 
 function isList<J extends Jobs>(relays: Relay<J> | readonly Relay<Jobs>[]): relays is readonly Relay<Jobs>[] {
   return Array.isArray(relays);
+}
+
+/**
+ * One reading of each queue, of which two transports may tell: two connections to one store read the same, so that a sum
+ * would count each job twice. Of two samples of one name and labels Prometheus drops one.
+ */
+function byQueue(readings: readonly Reading[]): readonly Reading[] {
+  const queues = Map.groupBy(readings, ({ queue }) => queue);
+  return [...queues].map(([queue, same]) => {
+    const most = (channel: Channel): number => Math.max(...same.map((reading) => reading[channel]));
+    return {
+      queue,
+      waiting: most("waiting"),
+      delayed: most("delayed"),
+      reserved: most("reserved"),
+      failed: most("failed"),
+      timeout: most("timeout"),
+      oldest: Math.max(...same.map(({ oldest = 0 }) => oldest)),
+    };
+  });
 }
 
 function familiesOf(all: readonly Reading[], perMinute: (queue: string) => number): readonly Family[] {

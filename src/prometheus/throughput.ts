@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkTime } from "../options.ts";
+import { checkTime, wrongType } from "../options.ts";
 
 /** A rate over a moving window. */
 export interface Throughput {
@@ -23,10 +23,12 @@ const MINUTE = 60_000;
  *
  * @param monotonic A clock in milliseconds that never steps.
  * @param window Milliseconds that are looked at. Default a minute.
- * @throws {RangeError} for a window that is no time.
+ * @throws {TypeError | RangeError} for a clock that is no function, and a window that is no time.
  */
 export function createThroughput(monotonic: () => number, window: number = MINUTE): Throughput {
-  checkTime("sample a throughput", "window", window, 1);
+  const action = "sample a throughput";
+  if (typeof monotonic !== "function") throw wrongType(action, "'monotonic'", "a function", monotonic);
+  checkTime(action, "window", window, 1);
   const part = window / PARTS;
   const begun = monotonic();
   /** The ends of parts, and what each counted, from the oldest to the current one. */

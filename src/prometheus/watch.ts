@@ -7,7 +7,7 @@
 import type { Jobs } from "../jobs/definitions.ts";
 import { RelevoError } from "../errors.ts";
 import { type Channel, CHANNELS, type QueueInfo } from "../jobs/job.ts";
-import { checkKnown, checkTime } from "../options.ts";
+import { checkKnown, checkTime, wrongType } from "../options.ts";
 import type { Relay } from "../relay/relay.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 
@@ -40,14 +40,20 @@ export interface Reading extends QueueInfo {
  * Sets a gauge to the counts of every queue, at once and then in every interval, until it is disposed of or the relay
  * is closed (seed 003).
  *
- * @throws {TypeError | RangeError} for options that are wrong.
+ * @throws {TypeError | RangeError} for a value that is no relay, and options that are wrong.
  */
 export function watchQueues(relay: Counted, options: WatchOptions): Disposable {
   const action = "watch queues";
   checkKnown(action, options, ["interval", "set", "failed", "runtime"]);
   const { interval = INTERVAL, set, failed = () => undefined, runtime = systemRuntime() } = options;
   checkTime(action, "interval", interval, 1);
-  if (typeof set !== "function") throw new TypeError(`Cannot ${action} as 'set' must be a function`);
+  for (const [name, value] of Object.entries({ set, failed })) {
+    if (typeof value !== "function") throw wrongType(action, `'${name}'`, "a function", value);
+  }
+  const { queues, info }: Partial<Counted> = Object(relay);
+  if (typeof queues !== "function" || typeof info !== "function") {
+    throw wrongType(action, "its first argument", "a relay", relay);
+  }
   return look(relay, runtime, interval, (readings) => {
     for (const { queue, ...counts } of readings) {
       for (const channel of CHANNELS) set(queue, channel, counts[channel]);

@@ -109,6 +109,18 @@ test("F172: a relay given twice counts once, and relays of one store read it onc
   expect(text.match(/relevo_queue_jobs\{queue="default",channel="waiting"\}/g)?.length).toBe(1);
 });
 
+test("a queue that two stores have, or two connections to one store, is one sample of each metric: the larger count", async () => {
+  const { relay, runtime } = place();
+  const other = place();
+  await relay.dispatch("mail", "a");
+  for (const text of ["a", "b", "c"]) await other.relay.dispatch("mail", text);
+  using metrics = prometheus([relay, other.relay], { runtime });
+  await runtime.settle();
+  const samples = metrics.text().split("\n").map((line) => line.split(" ")[0]).filter((name) => name !== "#");
+  expect(samples).toEqual([...new Set(samples)]);
+  expect(metrics.text()).toContain('relevo_queue_jobs{queue="default",channel="waiting"} 3\n');
+});
+
 test("depth, oldest wait and seconds to drain are those of the last look, and a scrape asks the store nothing", async () => {
   const here = place();
   let asked = 0;
@@ -247,7 +259,12 @@ test("what is no relay, and an interval that is no time, are refused", () => {
   expect(thrown(() => prometheus(relay, { interval: 0 })).message).toContain(
     "'interval' must be milliseconds",
   );
-  expect(thrown(() => watchQueues(relay, { set: 1 as never })).message).toContain("'set' must be a function");
+  expect(thrown(() => watchQueues(relay, { set: 1 as never })).message).toBe(
+    "Cannot watch queues as 'set' must be a function: current value is 1",
+  );
+  expect(thrown(() => watchQueues(1 as never, { set: () => undefined })).message).toBe(
+    "Cannot watch queues as its first argument must be a relay: current value is 1",
+  );
 });
 
 test("metrics cost a run no event: the detail of one is made for listeners alone", () => {

@@ -28,4 +28,7 @@ test("a window that has only begun is judged by what has gone by of it", async (
 
 test("a window that is no time is refused", () => {
   expect(thrown(() => createThroughput(() => 0, 0)).message).toContain("'window' must be milliseconds");
+  expect(thrown(() => createThroughput(1 as never)).message).toBe(
+    "Cannot sample a throughput as 'monotonic' must be a function: current value is 1",
+  );
 });
