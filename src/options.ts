@@ -153,3 +153,22 @@ export function checkOptions(action: string, options: object): void {
     );
   }
 }
+
+/** A fault that valibot found in an input of ours; its message says which value there "must be". */
+export interface InputFault {
+  /** The kind of schema, such as `strict_object`. */
+  readonly type: string;
+  /** The value wanted, in valibot's words: `never` for a key that is too much. */
+  readonly expected: string | null;
+  /** The clause of our own schema. */
+  readonly message: string;
+  /** The value given. */
+  readonly input: unknown;
+}
+
+/** One fault of an input that holds nothing private: the value wanted and the value given. */
+export function faultOf({ type, expected, message, input }: InputFault): string {
+  const isOfKey = type === "strict_object" && expected !== "Object";
+  if (!isOfKey) return `${message}: current value is ${quote(input)}`;
+  return expected === "never" ? message : "is missing";
+}

@@ -19,7 +19,7 @@
 import { connect } from "../connect.ts";
 import type { Fitting, Jobs } from "../jobs/definitions.ts";
 import { errorOf } from "../errors.ts";
-import { checkKnown, checkSignal, shown, wrongType } from "../options.ts";
+import { checkKnown, checkObject, checkSignal, shown, wrongType } from "../options.ts";
 import { createRelay, type Relay } from "../relay/relay.ts";
 import type { Transport } from "../contract/transport.ts";
 import type { RunOptions } from "../worker/worker.ts";
@@ -97,6 +97,7 @@ export function relays<const J extends Jobs>(
   const action = "make relays";
   checkKnown(action, options, ["jobs", "config", "transport", "transportFor"]);
   const { jobs, transport, transportFor } = options;
+  checkObject(action, "'jobs'", jobs);
   checkMaker(action, transportFor);
   const built = new Map<string, Promise<Relay<J>>>();
   let config: Promise<ReadonlyMap<string, Entry>> | undefined;

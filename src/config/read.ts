@@ -7,8 +7,8 @@
 import * as v from "valibot";
 import type { BackoffPolicy } from "../jobs/backoff.ts";
 import { messageOf } from "../errors.ts";
+import { faultOf } from "../options.ts";
 import { checkName } from "../names.ts";
-import { quote } from "../options.ts";
 import { doubledKeys } from "./doubled.ts";
 
 /** The settings that a configuration has for one name. */
@@ -58,32 +58,57 @@ export class ConfigError extends Error {
   }
 }
 
-const time = v.pipe(v.number(), v.finite(), v.minValue(0));
-const whole = v.pipe(v.number(), v.integer(), v.minValue(1));
+/** A number of milliseconds of at least so many. */
+function timeFrom(least: number) {
+  const wanted = `must be milliseconds from ${least}`;
+  return v.pipe(v.number(wanted), v.finite(wanted), v.minValue(least, wanted));
+}
 
-const policy = v.strictObject({
-  type: v.picklist(["exponential", "fixed", "linear", "jittered"]),
+/** An object of these fields and no others. */
+function fieldsOf<const Fields extends v.ObjectEntries>(fields: Fields) {
+  return v.strictObject(fields, ({ expected }) => {
+    const known = Object.keys(fields).join(", ");
+    return expected === "never"
+      ? `there is no such option: there are ${known}`
+      : `must be an object of ${known}`;
+  });
+}
+
+const time = timeFrom(0);
+const WHOLE = "must be a whole number from 1";
+const whole = v.pipe(v.number(WHOLE), v.integer(WHOLE), v.minValue(1, WHOLE));
+const TYPES = ["exponential", "fixed", "linear", "jittered"] as const;
+const PART = "must be a number from 0 to 1";
+
+const policy = fieldsOf({
+  type: v.picklist(TYPES, `must be one of ${TYPES.map((type) => `'${type}'`).join(", ")}`),
   base: time,
   max: time,
-  jitter: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+  jitter: v.pipe(v.number(PART), v.minValue(0, PART), v.maxValue(1, PART)),
 });
 
+const FIRST = "must be milliseconds from 0, or an object of type, base, max and jitter";
 const doubling = v.pipe(
-  time,
+  v.number(FIRST),
+  v.finite(FIRST),
+  v.minValue(0, FIRST),
   v.transform((base) => ({ type: "exponential" as const, base, max: Math.max(600_000, base), jitter: 0.1 })),
 );
 
-const schema = v.strictObject({
+const URL_WANTED = "must be a URL that 'connect' takes";
+const schema = fieldsOf({
   queue: v.record(
     v.string(),
-    v.strictObject({
-      url: v.optional(v.pipe(v.string(), v.nonEmpty())),
+    fieldsOf({
+      url: v.optional(v.pipe(v.string(URL_WANTED), v.nonEmpty(URL_WANTED))),
       concurrency: v.optional(whole),
-      poll: v.optional(v.pipe(time, v.minValue(1))),
-      backoff: v.optional(v.union([policy, doubling])),
+      poll: v.optional(timeFrom(1)),
+      // A union would tell of a policy with one wrong field that it is neither of the two.
+      backoff: v.optional(v.lazy((given) => typeof given === "object" ? policy : doubling)),
       maxRetry: v.optional(whole),
-      gauge: v.optional(v.pipe(time, v.minValue(1))),
+      gauge: v.optional(timeFrom(1)),
     }),
+    "must be an object of entries by their names",
   ),
 });
 
@@ -97,7 +122,12 @@ export async function readConfig(config: unknown): Promise<ReadonlyMap<string, E
   const source = isFile ? `'${config}'` : "object";
   const written = isFile ? parse(source, await textOf(source, config)) : config;
   const result = v.safeParse(schema, written, { abortPipeEarly: true });
-  if (!result.success) throw new ConfigError(source, result.issues.flatMap((issue) => faultsOf(issue)));
+  if (!result.success) {
+    const faults = result.issues.map((issue) =>
+      `${v.getDotPath(issue) ?? "the configuration"}: ${faultOf(issue)}`
+    );
+    throw new ConfigError(source, faults);
+  }
   const faults: string[] = [];
   for (const name of Object.keys(result.output.queue)) {
     try {
@@ -108,14 +138,6 @@ export async function readConfig(config: unknown): Promise<ReadonlyMap<string, E
   }
   if (faults.length > 0) throw new ConfigError(source, faults);
   return new Map(Object.entries(result.output.queue));
-}
-
-/** A fault as a line; that of a union is told by its branches. */
-function faultsOf(issue: v.BaseIssue<unknown>): readonly string[] {
-  const path = v.getDotPath(issue) ?? "";
-  return [
-    `${path === "" ? "the configuration" : path}: ${issue.message} (current value is ${quote(issue.input)})`,
-  ];
 }
 
 async function textOf(source: string, file: string | URL): Promise<string> {

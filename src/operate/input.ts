@@ -5,6 +5,8 @@
  */
 
 import * as v from "valibot";
+import { QUEUE } from "../defaults.ts";
+import { faultOf } from "../options.ts";
 import { type Channel, CHANNELS, DEAD_CHANNELS, type DeadChannel } from "../jobs/job.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -81,53 +83,64 @@ export interface PreviewInput extends KeyInput {
   readonly count: number;
 }
 
-const text = v.pipe(v.string(), v.nonEmpty("must not be empty"));
-const queue = v.exactOptional(text, "default");
+const TEXT = "must be a non-empty string";
+const text = v.pipe(v.string(TEXT), v.nonEmpty(TEXT));
+const queue = v.exactOptional(text, QUEUE);
+const CHANNELS_WANTED = "must be a list of channels";
 const channels = v.exactOptional(
-  v.pipe(v.array(v.picklist(DEAD_CHANNELS)), v.nonEmpty("must name a channel")),
+  v.pipe(v.array(oneOf(DEAD_CHANNELS), CHANNELS_WANTED), v.nonEmpty("must name a channel")),
   [...DEAD_CHANNELS],
 );
+/** A number of rows. */
+const COUNT = "must be a whole number from 1 to 1000";
+const count = v.pipe(v.number(COUNT), v.integer(COUNT), v.minValue(1, COUNT), v.maxValue(1_000, COUNT));
 const page = {
   queue,
-  limit: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 100),
+  limit: v.exactOptional(count, 100),
   cursor: v.exactOptional(text),
-  payload: v.exactOptional(v.boolean(), false),
+  payload: v.exactOptional(v.boolean("must be true or false"), false),
 };
+const IDS = "must be a list of at most 1000 ids";
 const selection = {
   queue,
-  ids: v.exactOptional(v.pipe(v.array(text), v.nonEmpty("must name a job"), v.maxLength(1_000))),
+  ids: v.exactOptional(v.pipe(v.array(text, IDS), v.nonEmpty("must name a job"), v.maxLength(1_000, IDS))),
   name: v.exactOptional(text),
   token: v.exactOptional(text),
 };
 const dead = { ...selection, channels, reason: v.exactOptional(text) };
 
+const OBJECT = "must be an object";
+
 /** Of operations that take nothing. */
-export const noInput: v.GenericSchema<unknown, object> = v.strictObject({});
+export const noInput: v.GenericSchema<unknown, object> = v.strictObject({}, OBJECT);
 /** Of `jobs.list`. */
 export const listInput: v.GenericSchema<unknown, ListInput> = v.strictObject({
   ...page,
-  channel: v.exactOptional(v.picklist(CHANNELS), "waiting"),
-});
+  channel: v.exactOptional(oneOf(CHANNELS), "waiting"),
+}, OBJECT);
 /** Of `dead.list`. */
-export const deadListInput: v.GenericSchema<unknown, DeadListInput> = v.strictObject({ ...page, channels });
+export const deadListInput: v.GenericSchema<unknown, DeadListInput> = v.strictObject(
+  { ...page, channels },
+  OBJECT,
+);
 /** Of `jobs.show` and `dead.show`. */
 export const showInput: v.GenericSchema<unknown, ShowInput> = v.strictObject({
   queue,
   id: text,
   payload: page.payload,
-});
+}, OBJECT);
 /** Of `jobs.remove`. */
 export const removeInput: v.GenericSchema<unknown, RemoveInput> = v.strictObject({
   ...selection,
-  channel: v.picklist(CHANNELS),
-});
+  channel: oneOf(CHANNELS),
+}, OBJECT);
 /** Of `dead.remove`. */
-export const deadInput: v.GenericSchema<unknown, DeadInput> = v.strictObject(dead);
+export const deadInput: v.GenericSchema<unknown, DeadInput> = v.strictObject(dead, OBJECT);
 /** Of `dead.reload`. */
 export const reloadInput: v.GenericSchema<unknown, ReloadInput> = v.strictObject({
   ...dead,
-  attempts: v.exactOptional(v.picklist(["keep", "reset"]), "keep"),
-});
+  attempts: v.exactOptional(oneOf(["keep", "reset"]), "keep"),
+}, OBJECT);
 
 const one = { key: text, queue: v.exactOptional(text) };
 /** Of `schedules.list`. */
@@ -135,20 +148,25 @@ export const scheduleListInput: v.GenericSchema<unknown, ScheduleListInput> = v.
   queue: one.queue,
   limit: page.limit,
   cursor: page.cursor,
-});
+}, OBJECT);
 /** Of operations on one schedule. */
-export const keyInput: v.GenericSchema<unknown, KeyInput> = v.strictObject(one);
+export const keyInput: v.GenericSchema<unknown, KeyInput> = v.strictObject(one, OBJECT);
 /** Of `schedules.pause`. */
 export const pauseInput: v.GenericSchema<unknown, PauseInput> = v.strictObject({
   ...one,
   reason: v.exactOptional(text),
   by: v.exactOptional(text),
-});
+}, OBJECT);
 /** Of `schedules.preview`. */
 export const previewInput: v.GenericSchema<unknown, PreviewInput> = v.strictObject({
   ...one,
-  count: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 5),
-});
+  count: v.exactOptional(count, 5),
+}, OBJECT);
+
+/** One of some words. */
+function oneOf<const Words extends readonly string[]>(words: Words) {
+  return v.picklist(words, `must be one of ${words.map((word) => `'${word}'`).join(", ")}`);
+}
 
 /**
  * The input of an operation, checked.
@@ -171,7 +189,7 @@ export function inputOf<Input>(
   if (success) return output;
   const faults = issues.map((issue) => {
     const place = issue.path?.map(({ key }) => String(key)).join(".") ?? "input";
-    return issue.expected === "never" ? `there is no '${place}'` : `'${place}': ${issue.message}`;
+    return issue.expected === "never" ? `there is no '${place}'` : `'${place}' ${faultOf(issue)}`;
   });
   throw new Refusal("input", `Cannot run '${operation}' as ${faults.join("; ")}`);
 }

@@ -164,17 +164,30 @@ test("a worker that fails stops the others, and run rejects with its error", asy
 
 test.each<[string, string, readonly string[]]>([
   ["is no JSON", "{", ["it is no JSON"]],
-  ["has unknown keys", `{"queue":{"a":{"parallelism":3}},"more":1}`, ["queue.a.parallelism", "more"]],
+  ["has no queues", "{}", ["queue: is missing"]],
+  [
+    "has a wrong policy",
+    `{"queue":{"a":{"backoff":{"type":"slow","base":-1,"max":1,"jitter":2}}}}`,
+    [
+      "queue.a.backoff.type: must be one of 'exponential', 'fixed', 'linear', 'jittered': current value is \"slow\"",
+      "queue.a.backoff.base: must be milliseconds from 0: current value is -1",
+      "queue.a.backoff.jitter: must be a number from 0 to 1: current value is 2",
+    ],
+  ],
+  ["has unknown keys", `{"queue":{"a":{"parallelism":3}},"more":1}`, [
+    "queue.a.parallelism: there is no such option: there are url, concurrency, poll, backoff, maxRetry, gauge",
+    "more: there is no such option: there are queue",
+  ]],
   [
     "has wrong types",
     `{"queue":{"a":{"concurrency":"3","poll":0},"b":{"url":7,"maxRetry":1.5,"gauge":-1,"backoff":"x"}}}`,
     [
-      "queue.a.concurrency",
-      "queue.a.poll",
-      "queue.b.url",
-      "queue.b.maxRetry",
-      "queue.b.gauge",
-      "queue.b.backoff",
+      'queue.a.concurrency: must be a whole number from 1: current value is "3"',
+      "queue.a.poll: must be milliseconds from 1: current value is 0",
+      "queue.b.url: must be a URL that 'connect' takes: current value is 7",
+      "queue.b.maxRetry: must be a whole number from 1: current value is 1.5",
+      "queue.b.gauge: must be milliseconds from 1: current value is -1",
+      'queue.b.backoff: must be milliseconds from 0, or an object of type, base, max and jitter: current value is "x"',
     ],
   ],
   ["has a queue twice", `{"queue":{"a":{"poll":5},"b":{},"a":{}}}`, ["queue.a: is there twice"]],
@@ -194,6 +207,9 @@ test("a file that is not there, and options that are none, are refused", async (
   expect((await rejection(all.get("default"))).message).toContain("/nowhere/relevo.json");
   const wrong = { jobs, transportFor: "redis" } as unknown as Parameters<typeof relays>[0];
   expect(thrown(() => relays(wrong)).message).toContain("'transportFor' must be a function");
+  expect(thrown(() => relays({ jobs: 1 as never })).message).toBe(
+    "Cannot make relays as 'jobs' must be an object: current value is 1",
+  );
 });
 
 test("a text that looks like a doubled key is none", async () => {

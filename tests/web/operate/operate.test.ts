@@ -174,19 +174,28 @@ test("a long removal tells its progress, and is stopped between two pages", asyn
 });
 
 test.each([
-  ["jobs.list", { queue: "" }, "'queue': must not be empty"],
-  ["jobs.list", { channel: "dead" }, "'channel': Invalid type"],
-  ["jobs.list", { limit: 0 }, "'limit': Invalid value"],
+  ["jobs.list", { queue: "" }, "'queue' must be a non-empty string: current value is \"\""],
+  [
+    "jobs.list",
+    { channel: "dead" },
+    "'channel' must be one of 'waiting', 'delayed', 'reserved', 'failed', 'timeout': current value is \"dead\"",
+  ],
+  ["jobs.list", { limit: 0 }, "'limit' must be a whole number from 1 to 1000: current value is 0"],
   ["jobs.list", { limt: 1 }, "there is no 'limt'"],
-  ["dead.list", { channels: ["waiting"] }, "'channels.0': Invalid type"],
+  [
+    "dead.list",
+    { channels: ["waiting"] },
+    "'channels.0' must be one of 'failed', 'timeout': current value is \"waiting\"",
+  ],
   [
     "dead.list",
     { cursor: "elsewhere" },
     "'cursor' must be that of a page of these channels: current value is",
   ],
-  ["dead.reload", { attempts: 3 }, "'attempts': Invalid type"],
-  ["dead.remove", { ids: [] }, "'ids': must name a job"],
-  ["queues.list", "all", "'input': Invalid type"],
+  ["dead.reload", { attempts: 3 }, "'attempts' must be one of 'keep', 'reset': current value is 3"],
+  ["dead.remove", { ids: [] }, "'ids' must name a job: current value is a list of 0"],
+  ["queues.list", "all", "'input' must be an object: current value is \"all\""],
+  ["jobs.show", {}, "'id' is missing"],
   ["dead.reload", [], "'input' must be an object: current value is a list"],
 ])("%s refuses %j before it does anything", async (name, input, wanted) => {
   const error = await rejection(operationOf(name).run(place().desk, input));
