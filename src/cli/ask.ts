@@ -4,6 +4,7 @@
  * @module
  */
 
+import { QUEUE } from "../defaults.ts";
 import type { Bounds, Desk, Operation } from "../operate/operation.ts";
 import { systemRuntime } from "../runtime.ts";
 import type { Session } from "./command.ts";
@@ -29,7 +30,10 @@ export async function afterPreview(
   const progress = progressOf(terminal);
   const bounds: Bounds = { signal: terminal.signal, progress: progress.tell };
   const preview = await operation.preview?.(desk, input, bounds).finally(progress.clear);
-  if (preview === undefined || preview.count === 0) return undefined;
+  if (preview === undefined || preview.count === 0) {
+    tellQueue({ terminal, given, json });
+    return undefined;
+  }
   if (verb === "remove" && !given.has("yes")) {
     const what = countOf(preview.count, preview.atLeast);
     const show = (): void => printPreview(terminal.stderr, "to be removed:", preview);
@@ -40,6 +44,12 @@ export async function afterPreview(
   } finally {
     progress.clear();
   }
+}
+
+/** After a command that found nothing and named no queue: names the one that was asked, as the jobs may be in another. */
+export function tellQueue({ terminal, given, json }: Pick<Session, "terminal" | "given" | "json">): void {
+  if (json || given.text("queue") !== undefined) return;
+  terminal.stderr.write(`Only queue '${QUEUE}' was asked: --queue names another.\n`);
 }
 
 /**

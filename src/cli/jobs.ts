@@ -7,7 +7,7 @@
 import type { PageOutput, Removed } from "../operate/jobs.ts";
 import type { JobView } from "../operate/operation.ts";
 import { operationOf } from "../operate/table.ts";
-import { afterPreview } from "./ask.ts";
+import { afterPreview, tellQueue } from "./ask.ts";
 import {
   CHANNELS,
   type Command,
@@ -59,6 +59,7 @@ async function listing(session: Session, name: string, place: object): Promise<v
   const desk = await session.open();
   const page = await operationOf(name).run(desk, pageInput(session, place), { signal: terminal.signal });
   printPage(terminal.stdout, page as PageOutput, json);
+  if ((page as PageOutput).jobs.length === 0) tellQueue(session);
 }
 
 async function showing(session: Session, name: string): Promise<void> {

@@ -106,6 +106,17 @@ test("without a terminal nothing is asked, nothing is removed, and the exit code
   expect(await use((relay) => relay.info())).toMatchObject({ failed: 2 });
 });
 
+test("a command that finds nothing and named no queue names the one that it asked", async () => {
+  const { relevo, use } = place();
+  await use((relay) => relay.dispatch("mail", { n: 1 }));
+  const told = "Only queue 'default' was asked: --queue names another.\n";
+  for (const words of [["dead", "list"], ["dead", "reload"], ["dead", "remove", "--yes"]]) {
+    expect((await relevo(words)).stderr).toBe(told);
+    expect((await relevo([...words, "--queue", "default"])).stderr).toBe("");
+    expect((await relevo([...words, "--json"])).stderr).toBe("");
+  }
+});
+
 test("W62: nothing to do is no mistake: exit code 0 and a count of 0", async () => {
   const { relevo, use } = place();
   await use((relay) => relay.dispatch("mail", { n: 1 }));
