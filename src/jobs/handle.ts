@@ -94,7 +94,7 @@ export function createHandlers(definitions: Definitions, outer: RunSides, events
       const { group, remember = false, replace = false } = options;
       checkBoolean(action, "remember", remember);
       checkBoolean(action, "replace", replace);
-      const use = readUse(options.use, action);
+      const use = readUse(options.use, action, "handler");
       const queue = queueOf(definition, group);
       const key = keyOf(name, group);
       if (byKey.has(key) && !replace) {

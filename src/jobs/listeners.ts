@@ -81,7 +81,8 @@ function readListener(action: string, listener: unknown): HandlerFunction<unknow
     }
   }
   throw new TypeError(
-    `Cannot ${action} as a handler must be a function, an object with 'handle', or a list of those: ` +
+    `Cannot ${action} as a handler must be a function, an object with 'handle', a list of those, or an object of ` +
+      "functions by name: " +
       `current value is ${quote(listener)}`,
   );
 }

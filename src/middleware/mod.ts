@@ -17,6 +17,7 @@
  * @module
  */
 
+import { checkKnown } from "../options.ts";
 import type { Middleware } from "../sides/middleware.ts";
 import { metrics, type MetricStorage } from "./metrics.ts";
 import { recovery } from "./recovery.ts";
@@ -36,10 +37,12 @@ export interface DefaultChainOptions extends RequestIdOptions {
  * The chain that seed 004 puts around every handler: metrics outside, then recovery, then request ids. Spread it into a
  * list of your own to add to it.
  *
- * @throws {TypeError} for an option that is wrong.
+ * @throws {TypeError} for an option that is wrong or unknown.
  */
 export function defaultChain(
-  { metrics: storage, ...rest }: DefaultChainOptions,
+  options: DefaultChainOptions,
 ): readonly [Middleware, Middleware, Middleware<{ requestId: string }>] {
+  checkKnown("make the default chain of middlewares", options, ["metrics", "storage"]);
+  const { metrics: storage, ...rest } = options;
   return [metrics(storage), recovery(), requestId(rest)];
 }

@@ -140,7 +140,7 @@ function readOptions(action: string, options: RelayOptions<Jobs>): Checked {
   checkRuntime(action, runtime);
   const { transport = memory({ runtime }) } = options;
   checkParts(action, options, transport);
-  const use = readUse(options.use, action);
+  const use = readUse(options.use, action, "relay");
   const most = transport.limits.payload;
   const { maxPayload: wanted = Math.min(MAX_PAYLOAD, most), callTimeout: within = CALL_TIMEOUT } = options;
   const maxPayload = checkInteger(action, "maxPayload", wanted, 1, most);

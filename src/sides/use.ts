@@ -18,17 +18,18 @@ export interface Used {
 }
 
 /**
- * Reads a list of middlewares.
+ * Reads a list of middlewares; `of` is its owner. A handler's list is around runs alone, so that in it one with no more
+ * than a dispatch side would never be called.
  *
  * @throws {TypeError} for a value that is no list of them.
  */
-export function readUse(use: unknown, action: string): Used {
+export function readUse(use: unknown, action: string, of: "relay" | "handler"): Used {
   if (use === undefined) return NONE;
   if (!Array.isArray(use)) {
     throw wrongType(action, "'use'", "a list of middlewares", use);
   }
   const list: readonly unknown[] = use;
-  const read = list.map((middleware, index) => readOne(middleware, `${action} as 'use[${index}]'`));
+  const read = list.map((middleware, index) => readOne(middleware, `${action} as 'use[${index}]'`, of));
   return {
     runs: read.flatMap(({ run }) => run === undefined ? [] : [run]),
     dispatches: read.flatMap(({ dispatch }) => dispatch === undefined ? [] : [dispatch]),
@@ -42,7 +43,11 @@ export function readUse(use: unknown, action: string): Used {
 const NONE: Used = { runs: [], dispatches: [], attach: () => ({ [Symbol.dispose]: () => undefined }) };
 
 /** The sides, bound to the object that they may be methods of. */
-function readOne(value: unknown, action: string): AnyMiddleware & { readonly middleware: AnyMiddleware } {
+function readOne(
+  value: unknown,
+  action: string,
+  of: "relay" | "handler",
+): AnyMiddleware & { readonly middleware: AnyMiddleware } {
   if (typeof value !== "object" || value === null) {
     throw new TypeError(`Cannot ${action} must be a middleware: current value is ${quote(value)}`);
   }
@@ -55,6 +60,11 @@ function readOne(value: unknown, action: string): AnyMiddleware & { readonly mid
   }
   if (run === undefined && dispatch === undefined && !isAttaching(middleware)) {
     throw new TypeError(`Cannot ${action} must have a side 'run' or 'dispatch', and has neither`);
+  }
+  if (of === "handler" && run === undefined && !isAttaching(middleware)) {
+    throw new TypeError(
+      `Cannot ${action} must have a side 'run': its side 'dispatch' is called in a relay's list alone`,
+    );
   }
   return {
     middleware,

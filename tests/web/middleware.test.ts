@@ -430,6 +430,15 @@ test.each<[string, unknown, string]>([
   ).toContain(text);
 });
 
+test("a middleware with a dispatch side alone is refused in a handler's list, which never calls it", async () => {
+  const use = [{ dispatch: (next) => next } satisfies Middleware];
+  const relay = createRelay({ jobs, use });
+  expect(thrown(() => relay.handle("job", () => undefined, { use })).message).toBe(
+    "Cannot handle 'job' as 'use[0]' must have a side 'run': its side 'dispatch' is called in a relay's list alone",
+  );
+  await relay.close();
+});
+
 test("a side that gives no function is a failed run", async () => {
   const side: unknown = { run: () => undefined };
   const { relay, failed } = make(side as Middleware);
