@@ -5,6 +5,7 @@
  */
 
 import { createHeap, type Heap } from "../flow/heap.ts";
+import { checkKnown, wrongType } from "../options.ts";
 import { type Runtime, sleepBy } from "../runtime.ts";
 import { turn } from "./turns.ts";
 
@@ -93,14 +94,21 @@ const DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
  * await slept;
  * console.log(awake, runtime.sleepers); // true 0
  * ```
+ *
+ * @throws {TypeError} for an option that is wrong or unknown.
  */
 export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime {
-  const { seed = 1, outside } = options;
+  const action = "make a fake runtime";
+  checkKnown(action, options, ["now", "seed", "outside"]);
+  const { now = START, seed = 1, outside } = options;
+  for (const [name, value] of Object.entries({ now, seed })) {
+    if (!Number.isFinite(value)) throw wrongType(action, `'${name}'`, "a number", value);
+  }
   const state: State = {
     outside,
     asleep: createHeap((a, b) => a.due < b.due || (a.due === b.due && a.order < b.order)),
     monotonic: MONOTONIC_START,
-    wall: (options.now ?? START) - MONOTONIC_START,
+    wall: now - MONOTONIC_START,
     calls: 0,
     sleepers: 0,
     hops: 0,

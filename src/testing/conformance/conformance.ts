@@ -5,6 +5,7 @@
  */
 
 import type { Features } from "../../contract/transport.ts";
+import { shown } from "../../options.ts";
 import { ADMIN } from "./admin.ts";
 import { CLOCK } from "./clock.ts";
 import { CLOSE } from "./close.ts";
@@ -63,7 +64,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
  * The cases that a transport must pass, each with a store of its own. A case that needs a feature which the subject
  * does not declare is not among them.
  *
- * @throws {TypeError} when a durable subject has no `restart`.
+ * @throws {TypeError} for a subject without `features` or `create`, and for a durable one without `restart`.
  *
  * @example
  * ```ts
@@ -88,7 +89,15 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
  * ```
  */
 export function conformance(subject: Subject): readonly Case[] {
-  if (subject.features.durable && subject.restart === undefined) {
+  const { name, features, create }: Partial<Subject> = Object(subject);
+  if (typeof features !== "object" || typeof create !== "function") {
+    throw new TypeError(
+      `Cannot examine '${
+        shown(name)
+      }' as a subject must have 'features', those of its transport, and a function 'create'`,
+    );
+  }
+  if (features.durable && subject.restart === undefined) {
     throw new TypeError(`Cannot examine '${subject.name}' as a durable subject must have 'restart'`);
   }
   return allCases(subject).filter((one) => one.needs.every((need) => has(subject, need)));

@@ -8,6 +8,7 @@
 import { messageOf } from "../../errors.ts";
 import type { HandledJob, HandlerContext } from "../../jobs/context.ts";
 import type { Listener } from "../../jobs/listeners.ts";
+import { checkKnown, wrongType } from "../../options.ts";
 import { ClaimError, equal, ok } from "../conformance/assert.ts";
 import { watch } from "./watch.ts";
 
@@ -55,11 +56,17 @@ export interface Idempotence {
  *
  * @throws {Error} named `ClaimError`, which names the call, the wanted state and the one found; when the handler fails
  * alone, or makes no call on the fakes; for fakes that are frozen.
+ * @throws {TypeError} for an option that is wrong or unknown.
  */
 export async function expectIdempotent<World extends object, Payload, Seen>(
   options: IdempotenceOptions<World, Payload, Seen>,
 ): Promise<Idempotence> {
+  const action = "examine whether a handler may run twice";
+  checkKnown(action, options, ["world", "handler", "payload", "observe"]);
   const { handler, observe } = options;
+  for (const [name, value] of Object.entries({ world: options.world, handler, observe })) {
+    if (typeof value !== "function") throw wrongType(action, `'${name}'`, "a function", value);
+  }
   /** Names of calls that answer with a promise. */
   const waiting = new Set<string>();
 

@@ -15,7 +15,7 @@ import {
 } from "../../jobs/definitions.ts";
 import { errorOf, InvalidPayloadError, messageOf } from "../../errors.ts";
 import { json } from "../../payload/json.ts";
-import { shown } from "../../options.ts";
+import { checkObject, shown, wrongType } from "../../options.ts";
 import { validate } from "../../payload/schema.ts";
 import { StepFailed } from "../../payload/version.ts";
 import { ClaimError } from "../conformance/assert.ts";
@@ -53,10 +53,16 @@ export async function expectUpcasts<const J extends Jobs>(
 ): Promise<void> {
   const definitions = readDefinitions(jobs, [json, raw]);
   const wrong: string[] = [];
+  checkObject("read samples", "'samples', its second argument,", samples);
   for (const [name, versions = {}] of Object.entries<Samples<Jobs>[string]>(samples)) {
     const definition = definitions.get(name);
     if (definition === undefined) {
       throw new TypeError(`Cannot read samples of job '${shown(name)}' as no definition has this name`);
+    }
+    for (const [version, list] of Object.entries<unknown>(versions)) {
+      if (Array.isArray(list)) continue;
+      const place = `those of version ${shown(version)}`;
+      throw wrongType(`read samples of job '${name}'`, place, "a list of payloads", list);
     }
     wrong.push(...missing(definition, versions));
     for (const [version, list] of Object.entries(versions)) {

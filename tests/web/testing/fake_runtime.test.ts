@@ -118,6 +118,14 @@ describe("the fake runtime", () => {
     expect(ids.every((id) => id.length === 26)).toBe(true);
   });
 
+  test.each([
+    [{ now: "noon" }, "'now' must be a number: current value is \"noon\""],
+    [{ seed: NaN }, "'seed' must be a number: current value is NaN"],
+    [{ wall: 5 }, "there is no option 'wall': there are now, seed, outside"],
+  ])("refuses the options %j", (options, fault) => {
+    expect(() => createFakeRuntime(options as never)).toThrow(`Cannot make a fake runtime as ${fault}`);
+  });
+
   test("refuses to go back", async () => {
     await expect(createFakeRuntime().advance(-1)).rejects.toThrow(
       "'ms' must be 0 or more: current value is -1",

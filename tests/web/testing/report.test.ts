@@ -24,6 +24,19 @@ test("a case whose need the subject does not have is not among its cases", () =>
   expect(all.some(({ needs }) => needs.includes("restart") || needs.includes("raw"))).toBe(false);
 });
 
+test("a subject without features, or that makes no transport, is refused by its name", () => {
+  for (
+    const [subject, name] of [[undefined, "undefined"], [
+      { ...memorySubject(), create: 1 },
+      "memory",
+    ]] as const
+  ) {
+    expect(() => conformance(subject as never)).toThrow(
+      `Cannot examine '${name}' as a subject must have 'features', those of its transport, and a function 'create'`,
+    );
+  }
+});
+
 test("a durable subject must be able to restart", () => {
   const subject = memorySubject();
   const durable = { ...subject, features: { ...subject.features, durable: true } };

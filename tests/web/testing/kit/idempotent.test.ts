@@ -184,3 +184,17 @@ test("fakes with private fields and maps work, and frozen ones are refused by na
   });
   await expect(frozen).rejects.toThrow("Cannot watch the calls of 'mailer' as it is frozen");
 });
+
+test.each([
+  [undefined, "its options must be an object: current value is undefined"],
+  [{}, "'world' must be a function: current value is undefined"],
+  [{ world: () => ({}), handler: 1 }, "'handler' must be a function: current value is 1"],
+  [
+    { world: () => ({}), handlers: 1 },
+    "there is no option 'handlers': there are world, handler, payload, observe",
+  ],
+])("options %j are refused before anything runs", async (options, fault) => {
+  await expect(expectIdempotent(options as never)).rejects.toThrow(
+    `Cannot examine whether a handler may run twice as ${fault}`,
+  );
+});

@@ -60,3 +60,16 @@ test("a definition without versions has samples of version 1, whose schema is as
   await expectUpcasts({ count: slow }, { count: { 1: [3] } });
   await expect(expectUpcasts({ count: slow }, { count: { 1: [-3] } })).rejects.toThrow("wanted: above 0");
 });
+
+test.each([
+  [
+    undefined,
+    "Cannot read samples as 'samples', its second argument, must be an object: current value is undefined",
+  ],
+  [
+    { greet: { 1: { name: "Ada" } } },
+    "Cannot read samples of job 'greet' as those of version 1 must be a list of payloads: current value is an object",
+  ],
+])("samples %j are refused with what was wanted", async (samples, message) => {
+  await expect(expectUpcasts({ greet }, samples as never)).rejects.toThrow(message);
+});
