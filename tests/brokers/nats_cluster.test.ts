@@ -6,6 +6,7 @@ import { job } from "../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../src/contract/transport.ts";
 import { nats } from "../../src/transports/nats/mod.ts";
 import { counted } from "../server/nats/counted.ts";
+import { heldJobs } from "../server/nats/support.ts";
 import { becomes } from "../server/support/becomes.ts";
 import { examineTogether } from "../server/support/nats_examined.ts";
 import { natsCluster } from "../server/support/nats_subjects.ts";
@@ -118,6 +119,32 @@ describeOn(["nats"], "a cluster of three NATS servers keeps the contract", () =>
     }
     expect([early, come.size]).toEqual([[], SIZE]);
   }, PATIENCE);
+
+  test.concurrent(
+    "jobs that come behind the word that none is there come in order, and lose no lease",
+    async () => {
+      const { urls: [url = ""] } = await cluster();
+      const options = { prefix: `behind-${crypto.randomUUID()}`, ackWait: ACK_WAIT, replicas: 3 };
+      const { connection, hold } = await heldJobs(url);
+      await using taking = nats({ ...options, connection });
+      expect(await taking.reserve(["q"], LOOK)).toEqual([]);
+      await taking.push(["1", "2", "3"].map((id) => job({ id, queue: "q" })), CALL);
+      const goOn = hold(0);
+      expect(await taking.reserve(["q"], { ...LOOK, limit: 10 })).toEqual([]);
+      await taking.push([job({ id: "4", queue: "q" })], CALL);
+      goOn();
+      const found: (readonly [string, number])[] = [];
+      while (found.length < 4) {
+        const come = await taking.reserve(["q"], { ...LOOK, wait: ACK_WAIT / 2 });
+        if (come.length === 0) break;
+        found.push(...come.map(({ id, lost }) => [id, lost] as const));
+      }
+      expect(found).toEqual([["1", 0], ["2", 0], ["3", 0], ["4", 0]]);
+      await taking[Symbol.asyncDispose]();
+      await connection.close();
+    },
+    PATIENCE,
+  );
 
   test.concurrent("an id is free for all as soon as its job was told to be done", async () => {
     const ids = Array.from({ length: SIZE }, (_, n) => `${n}`);

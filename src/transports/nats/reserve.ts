@@ -18,7 +18,7 @@ import { tellAll, WORKING } from "./stream/acknowledge.ts";
 import { inOrder } from "./stream/call_order.ts";
 import { isFrail } from "./stream/message.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { marginOf, type Received, worthUntil } from "./stream/received.ts";
+import { inTurn, marginOf, type Received, worthUntil } from "./stream/received.ts";
 
 /** Milliseconds for which the poll before a wait is waited for in a cluster. */
 const FIRST = 500;
@@ -42,6 +42,12 @@ interface Reserve {
   readonly ends: ((error: unknown) => void)[];
   /** Rejects when it is ended from outside. */
   readonly interrupted: Promise<never>;
+  /** The streams of its queues, once they are known. */
+  readonly streams: QueueStream[];
+  /** What it has left under way. */
+  readonly left: Promise<unknown>[];
+  /** Resolves when it is over, and nothing of it is under way. */
+  readonly whole: Promise<void>;
 }
 
 /** Reserves the jobs that are there, or waits for one. `onEnd` listens for the end of the wait from outside. */
@@ -54,14 +60,31 @@ export async function reserveJobs(
   const over = context.link.settings.runtime.monotonic() + options.wait;
   const ended: unknown[] = [];
   const ends: ((error: unknown) => void)[] = [];
+  const streams: QueueStream[] = [];
+  const left: Promise<unknown>[] = [];
+  const { promise: whole, resolve: finish } = Promise.withResolvers<void>();
   const off = onEnd((error) => {
     ended.push(error);
+    // What it holds goes back, and lies before what other calls would find.
+    for (const queueStream of streams) context.waiters.returns(queueStream, whole);
     for (const end of ends) end(error);
   });
   const interrupted = new Promise<never>((_, reject) => ends.push(reject));
   hush(interrupted);
   const until = over + options.deadline;
-  const reserve: Reserve = { context, queues, options, over, until, ended, ends, interrupted };
+  const reserve: Reserve = {
+    context,
+    queues,
+    options,
+    over,
+    until,
+    ended,
+    ends,
+    interrupted,
+    streams,
+    left,
+    whole,
+  };
   try {
     return await carriedOut(reserve);
   } catch (error) {
@@ -69,33 +92,33 @@ export async function reserveJobs(
     throw ended.length > 0 ? ended[0] : error;
   } finally {
     off();
+    hush(Promise.allSettled(left).then(() => finish()));
   }
 }
 
 async function carriedOut(reserve: Reserve): Promise<readonly Delivery[]> {
-  const { context, options, ended, until } = reserve;
+  const { context, options, ended, left } = reserve;
   const { runtime } = context.link.settings;
-  const found: QueueStream[] = [];
-  const looking = lookFirst(reserve, found);
+  const looking = lookFirst(reserve);
   const received = await Promise.race([
     looking,
     reserve.interrupted.catch(() => briefly(runtime, LAST_LOOK, looking)),
   ]);
   if (received === undefined) {
-    hush(looking.then((late) => handOver(context, late, options.lease, ended)));
+    left.push(looking.then((late) => handOver(context, late, options.lease, ended)));
     throw ended[0];
   }
   const isOver = ended.length > 0 || received.length > 0 || options.wait === 0;
   if (isOver) return await handOver(context, received, options.lease, ended);
-  const first = await waitFor(reserve, found);
+  const first = await waitFor(reserve);
   if (first === undefined) return [];
-  const more = await fill(context, first, options, until);
+  const more = await fill(reserve, first);
   return await handOver(context, more, options.lease, ended);
 }
 
 /** The poll before a wait, once the calls have ended that were made before it. */
-function lookFirst(reserve: Reserve, found: QueueStream[]): Promise<Received[]> {
-  const { context, queues, options, until, interrupted } = reserve;
+function lookFirst(reserve: Reserve): Promise<Received[]> {
+  const { context, queues, options, until, interrupted, streams: found, whole } = reserve;
   const { link, streams } = context;
   const { wait, deadline } = options;
   const orInterrupted = <T>(work: Promise<T>): Promise<T> => Promise.race([work, interrupted]);
@@ -117,8 +140,8 @@ function lookFirst(reserve: Reserve, found: QueueStream[]): Promise<Received[]> 
     found.push(...all.filter((queueStream) => queueStream !== undefined));
     context.tend(found);
     return await (wait === 0
-      ? round(context, found, { ...options, eager: true }, until)
-      : firstLook(context, found, options, until));
+      ? round(context, found, { ...options, eager: true, over: whole }, until)
+      : firstLook(reserve));
   });
 }
 
@@ -126,16 +149,12 @@ function lookFirst(reserve: Reserve, found: QueueStream[]): Promise<Received[]> 
  * The poll before a wait. In a cluster a consumer may have no leader for some seconds: that holds up no call, as each
  * waits at each consumer by itself.
  */
-async function firstLook(
-  context: Context,
-  queueStreams: readonly QueueStream[],
-  { limit, slots }: ReserveOptions,
-  until: number,
-): Promise<Received[]> {
+async function firstLook({ context, streams, options, until, whole }: Reserve): Promise<Received[]> {
   const { link } = context;
+  const { limit, slots } = options;
   const soon = link.clustered ? Math.min(until, link.settings.runtime.monotonic() + FIRST) : until;
   try {
-    return await round(context, queueStreams, { limit, slots, eager: false }, soon);
+    return await round(context, streams, { limit, slots, eager: false, over: whole }, soon);
   } catch (error) {
     const silent = error instanceof RelevoError && !isStreamGone(error) &&
       (error.code === "DEADLINE_EXCEEDED" || error.code === "TRANSPORT_UNAVAILABLE");
@@ -146,8 +165,7 @@ async function firstLook(
 
 /** The first job that comes, or nothing when the wait is over. */
 function waitFor(
-  { context: { waiters, link }, options: { slots, ready }, over, ends }: Reserve,
-  queueStreams: readonly QueueStream[],
+  { context: { waiters, link }, options: { slots, ready }, over, ends, streams: queueStreams }: Reserve,
 ): Promise<Received | undefined> {
   return new Promise((resolve, reject) => {
     const settle = (then: () => void): void => {
@@ -171,19 +189,18 @@ function waitFor(
 
 /** A first job, and those that came beside it. */
 async function fill(
-  context: Context,
+  { context, options: { limit, slots }, until, whole }: Reserve,
   first: Received,
-  { limit, slots }: ReserveOptions,
-  until: number,
 ): Promise<readonly Received[]> {
   if (limit === 1 || first.pending === 0) return [first];
-  const rest = { limit: limit - 1, slots: first.state === "b" ? slots - 1 : slots, eager: true };
+  const isBack = first.state === "b";
+  const rest = { limit: limit - 1, slots: isBack ? slots - 1 : slots, eager: true, over: whole };
   // The first job is sure, whatever becomes of the poll for others, which must not cost it its lease.
   if (isPressing(context, [first])) return [first];
   const now = context.link.settings.runtime.monotonic();
   const soon = Math.min(now + first.queueStream.ackWait / 4, worthUntil(first));
   const more = await look(context, first.queueStream, rest, Math.min(until, soon)).catch(() => []);
-  return [first, ...more];
+  return [first, ...more].sort(inTurn);
 }
 
 /** Hands jobs to the call that asked for them, or gives them back when that is over. */

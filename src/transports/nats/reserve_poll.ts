@@ -5,11 +5,12 @@
  * @module
  */
 
+import { briefly } from "./client/briefly.ts";
 import type { Context } from "./stream/context.ts";
 import { giveBack, takeBack } from "./reserve_returned.ts";
 import { HEARD_OF, LAG, longer, nextIn, stateOf } from "./stream/consumer_state.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { isWorthHanding, type Received, worthUntil } from "./stream/received.ts";
+import { inTurn, isWorthHanding, type Received, worthUntil } from "./stream/received.ts";
 import type { PullState } from "./stream/subjects.ts";
 
 /** The jobs that are wanted of one queue. */
@@ -18,6 +19,8 @@ interface Want {
   readonly slots: number;
   /** Ask the server also where a pull is open already. */
   readonly eager: boolean;
+  /** Resolves when the call is over: it waits for all others that give jobs back, and not for itself. */
+  readonly over: Promise<unknown>;
 }
 
 /** One poll of one queue. */
@@ -35,6 +38,8 @@ const MOST = 5_000;
 const OFTEN = 200;
 /** Milliseconds that a job takes from the server to an open pull at most. */
 const ON_ITS_WAY = 50;
+/** Milliseconds for which jobs on their way back hold up those that lie behind them. */
+const HOLD = 2_000;
 
 /** One poll of all queues. */
 export async function round(
@@ -83,9 +88,12 @@ export async function look(
   const found: Received[] = [];
   const mine: Look = { context, queueStream, want, until, found };
   try {
-    await takeSpare(mine);
+    const wereMoving = await areBack(mine);
+    const moves = waiters.moves(queueStream);
+    await takeSpare(mine, missing(mine), free(mine));
     const wasOpen = waiters.isOpen(queueStream, "b");
-    if (!wasOpen && free(mine) > 0) await takeInto(mine, "b");
+    const mayBeBack = wereMoving || moves !== waiters.moves(queueStream);
+    if ((!wasOpen || mayBeBack) && free(mine) > 0) await takeInto(mine, "b");
     if (
       missing(mine) <= 0 || (!want.eager && waiters.isOpen(queueStream, "w")) || isPressing(context, found)
     ) {
@@ -94,8 +102,7 @@ export async function look(
     const returned = await takeInto(mine, "w");
     // An open pull takes one, and there may be more behind it.
     const passed = wasOpen && !waiters.isOpen(queueStream, "b");
-    if (passed) await takeSpare(mine);
-    if ((returned || passed) && free(mine) > 0 && !isPressing(context, found)) await takeInto(mine, "b");
+    if (returned || passed || moves !== waiters.moves(queueStream)) await takeReturned(mine);
     if (want.eager && (found.length === 0 || (queueStream.replicas > 1 && missing(mine) > 0))) {
       await underWay(mine);
     }
@@ -121,57 +128,75 @@ function free(mine: Look): number {
   return Math.min(missing(mine), mine.want.slots - mine.found.filter(({ state }) => state === "b").length);
 }
 
+/** Waits for the jobs that this process gives back at this moment; true when there were some. */
+async function areBack({ context: { waiters, link }, queueStream, want }: Look): Promise<boolean> {
+  // Those for which a full store has no room are back once others have ended.
+  const moving = queueStream.full === undefined ? waiters.moving(queueStream, want.over) : undefined;
+  if (moving === undefined) return false;
+  await briefly(link.settings.runtime, HOLD, moving);
+  return true;
+}
+
+/** Adds jobs that came back while waiting ones were asked for: they lie before those, of which some may be too many. */
+async function takeReturned(mine: Look): Promise<void> {
+  const { context, want, found } = mine;
+  const room = (): number =>
+    Math.min(want.limit, want.slots) - found.filter(({ state }) => state === "b").length;
+  await areBack(mine);
+  await takeSpare(mine, room(), room());
+  if (room() <= 0 || isPressing(context, found)) return;
+  await takeInto(mine, "b", room());
+  await takeSpare(mine, room(), room());
+}
+
 /**
  * Adds the jobs that came while no call waited and whose leases last for long enough. The rest goes back, and comes
  * with whole leases.
  */
-async function takeSpare(mine: Look): Promise<void> {
+async function takeSpare(mine: Look, limit: number, slots: number): Promise<void> {
   const { context, queueStream, found, until } = mine;
   const now = context.link.settings.runtime.monotonic();
-  const spare = context.waiters.spare(queueStream, missing(mine), free(mine));
+  const spare = context.waiters.spare(queueStream, limit, slots);
   const worth = spare.filter((received) => isWorthHanding(received, now));
   found.push(...worth);
   if (worth.length < spare.length) {
-    await giveBack(
+    const back = giveBack(
       context,
-      spare.filter((one) => !worth.includes(one)),
+      spare.filter((one) => !worth.includes(one)).sort(inTurn),
       until,
     );
+    context.waiters.returns(queueStream, back);
+    await back;
   }
 }
 
-/**
- * The found jobs in order: returned jobs before waiting ones, the waiting ones by their due times, and with the jobs
- * that an open pull got meanwhile: if these are too many, the last ones wait for the next poll. The server moves
- * delayed jobs in the order in which they were dispatched.
- */
+/** The found jobs in order, with those that an open pull got meanwhile: of too many the last wait for the next poll. */
 function inOrder({ context: { waiters }, queueStream, want, found }: Look): Received[] {
-  const all = [...found, ...waiters.spare(queueStream, MOST, 0)].sort((a, b) => {
-    if (a.state !== b.state) return a.state < b.state ? -1 : 1;
-    return a.state === "b" ? a.seq - b.seq : a.due - b.due || a.seq - b.seq;
-  });
+  const all = [...found, ...waiters.spare(queueStream, MOST, 0)].sort(inTurn);
   for (const late of all.splice(want.limit)) waiters.stray(late);
   return all;
 }
 
 /** Adds the jobs of a state; true when some of them go back and come again, with whole leases. */
-async function takeInto(mine: Look, state: PullState): Promise<boolean> {
+async function takeInto(
+  mine: Look,
+  state: PullState,
+  room: number = state === "b" ? free(mine) : missing(mine),
+): Promise<boolean> {
   const { context, queueStream, found, until } = mine;
-  const came = await context.pulls.poll(
-    queueStream,
-    state,
-    state === "b" ? free(mine) : missing(mine),
-    until,
-  );
+  const came = await context.pulls.poll(queueStream, state, Math.min(MOST, room), until);
   const back = came.filter(({ returns }) => returns !== undefined);
   const fresh = back.length === 0 ? came : came.filter(({ returns }) => returns === undefined);
   // They came together.
   const late = fresh[0] !== undefined &&
     !isWorthHanding(fresh[0], context.link.settings.runtime.monotonic());
   if (!late) found.push(...fresh);
-  if (back.length > 0) await takeBack(context, back, until);
-  if (late) await giveBack(context, fresh, until);
-  return late || back.length > 0;
+  if (!late && back.length === 0) return false;
+  const moves = Promise.resolve(back.length > 0 ? takeBack(context, back, until) : undefined)
+    .then(() => late ? giveBack(context, fresh, until) : undefined);
+  context.waiters.returns(queueStream, moves);
+  await moves;
+  return true;
 }
 
 /**
@@ -183,9 +208,8 @@ async function underWay(mine: Look): Promise<void> {
   const { context: { waiters, link: { settings: { runtime } } }, queueStream, found, until } = mine;
   const single = queueStream.replicas === 1;
   const before = found.length;
-  const moving = waiters.moving(queueStream);
-  if (moving !== undefined) await moving;
-  await takeSpare(mine);
+  await areBack(mine);
+  await takeSpare(mine, missing(mine), free(mine));
   const late = Math.min(until, runtime.monotonic() + (single ? 0 : LAG));
   const states: PullState[] = ["b", "w"];
   for (const state of states) {
@@ -198,7 +222,7 @@ async function underWay(mine: Look): Promise<void> {
       const pause = await pauseAt(mine, state, least === 0);
       const wait = Math.max(pause ?? 0, least);
       if (pause !== undefined && wait > 0) await waiters.comes(queueStream, wait);
-      await takeSpare(mine);
+      await takeSpare(mine, missing(mine), free(mine));
       if (pause === undefined) break;
       const again = room() > 0 && await takeInto(mine, state);
       if (again && state === "w" && states.length === 2) states.push("b");

@@ -16,7 +16,7 @@ import { briefly } from "./client/briefly.ts";
 import type { Context, OpenPull, Waiter, Waiters } from "./stream/context.ts";
 import { giveBack, takeBack } from "./reserve_returned.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { isWorthHanding, type Received } from "./stream/received.ts";
+import { inTurn, isWorthHanding, type Received } from "./stream/received.ts";
 import type { PullState } from "./stream/subjects.ts";
 
 /** The waiters and the open pulls of one queue. */
@@ -26,8 +26,9 @@ interface Post {
   readonly waiters: Set<Waiter>;
   /** Calls that know that something is on its way. */
   readonly expecting: Set<() => void>;
-  /** Moves under way, of jobs that are given back or taken back. */
-  readonly moving: Set<Promise<void>>;
+  /** Moves under way, of jobs that are given back or taken back, and how many there were. */
+  readonly moving: Set<Promise<unknown>>;
+  moves: number;
   spare: Received[];
   alarm: Alarm | undefined;
 }
@@ -66,10 +67,12 @@ export function createWaiters(runtime: Runtime, context: () => Context): Waiters
     leave: (waiter) => leave(store, waiter),
     spare: (queueStream, limit, slots) => spareOf(posts.get(queueStream), limit, slots),
     comes: (queueStream, ms) => comes(store, postOf(store, queueStream), ms),
-    moving(queueStream) {
-      const { moving } = postOf(store, queueStream);
-      return moving.size === 0 ? undefined : Promise.allSettled(moving);
+    moving(queueStream, but) {
+      const others = [...postOf(store, queueStream).moving].filter((move) => move !== but);
+      return others.length === 0 ? undefined : Promise.allSettled(others);
     },
+    moves: (queueStream) => postOf(store, queueStream).moves,
+    returns: (queueStream, move) => work(postOf(store, queueStream), move),
     stray: (received) => stray(store, received),
     moved: (stream, consumer) => moved(store, stream, consumer),
     reset() {
@@ -91,6 +94,7 @@ function postOf({ posts }: Store, queueStream: QueueStream): Post {
     waiters: new Set(),
     expecting: new Set(),
     moving: new Set(),
+    moves: 0,
     spare: [],
     alarm: undefined,
   };
@@ -190,7 +194,7 @@ function linger(store: Store, post: Post): void {
     const old = context().link.up ? post.spare : [];
     if (old.length > 0) {
       post.spare = [];
-      work(post, giveBack(context(), old, since + LINGER + MOVE));
+      work(post, giveBack(context(), old.sort(inTurn), since + LINGER + MOVE));
     }
     if (post.spare.length > 0) linger(store, post);
   });
@@ -200,14 +204,16 @@ function linger(store: Store, post: Post): void {
 function leaveBehind({ context, runtime }: Store, post: Post, all: readonly Received[]): void {
   if (!context().link.up) return;
   const until = runtime.monotonic() + LINGER;
-  work(post, giveBack(context(), all.filter(({ returns }) => returns === undefined), until));
+  const whole = all.filter(({ returns }) => returns === undefined).sort(inTurn);
+  work(post, giveBack(context(), whole, until));
   work(post, takeBack(context(), all.filter(({ returns }) => returns !== undefined), until));
 }
 
 /** A job whose move fails here comes again by itself, when the server's lease is over. */
-function work({ moving }: Post, move: Promise<void>): void {
-  moving.add(move);
-  hush(move.catch(() => undefined).then(() => moving.delete(move)));
+function work(post: Post, move: Promise<unknown>): void {
+  post.moves++;
+  post.moving.add(move);
+  hush(move.catch(() => undefined).then(() => post.moving.delete(move)));
 }
 
 function moved(store: Store, stream: string, consumer: string): void {

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { connect } from "@nats-io/transport-node";
 import { type Runtime, systemRuntime } from "../../../src/runtime.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
-import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
+import { nats, type NatsConnection, type NatsMessage } from "../../../src/transports/nats/mod.ts";
 import type { NatsServer } from "../support/servers/nats.ts";
 
 /** Such a transport. */
@@ -117,6 +117,58 @@ export async function halting(
     async [Symbol.asyncDispose]() {
       await transport[Symbol.asyncDispose]();
       await real.close();
+    },
+  };
+}
+
+/** A connection of which the server's words overtake its jobs, as those of several servers may. */
+export interface HeldJobs {
+  readonly connection: NatsConnection;
+  /** Holds back all jobs but so many; returns what lets them come. */
+  hold(after: number): () => void;
+}
+
+/** Makes one. */
+export async function heldJobs(url: string): Promise<HeldJobs> {
+  const real: NatsConnection = await connect({ servers: url });
+  let held: (() => void)[] | undefined;
+  let passes = 0;
+  const subscribe: NatsConnection["subscribe"] = (subject, { callback }) => {
+    let listens = true;
+    const hear = (error: Error | null, message: NatsMessage): void => {
+      if (listens) callback(error, message);
+    };
+    const subscription = real.subscribe(subject, {
+      callback(error, message) {
+        const isJob = (message.reply ?? "").startsWith("$JS.ACK.");
+        if (isJob && held !== undefined && --passes < 0) held.push(() => hear(error, message));
+        else hear(error, message);
+      },
+    });
+    return {
+      unsubscribe() {
+        listens = false;
+        subscription.unsubscribe();
+      },
+      drain: () => subscription.drain(),
+    };
+  };
+  const connection = new Proxy(real, {
+    get(target, key) {
+      if (key === "subscribe") return subscribe;
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  return {
+    connection,
+    hold(after) {
+      held = [];
+      passes = after;
+      return () => {
+        for (const go of held ?? []) go();
+        held = undefined;
+      };
     },
   };
 }

@@ -172,8 +172,15 @@ export interface Waiters {
   spare(queueStream: QueueStream, limit: number, slots: number): Received[];
   /** Resolves when something comes while no call waits, or so many milliseconds later. */
   comes(queueStream: QueueStream, ms: number): Promise<void>;
-  /** Resolves when the moves that this process makes by itself have ended; undefined when it makes none. */
-  moving(queueStream: QueueStream): Promise<unknown> | undefined;
+  /**
+   * Resolves when the jobs are back that this process has begun to give back or to take back, `but` for one's own;
+   * undefined when there are none.
+   */
+  moving(queueStream: QueueStream, but?: Promise<unknown>): Promise<unknown> | undefined;
+  /** How often it has begun to. */
+  moves(queueStream: QueueStream): number;
+  /** Has calls that ask for jobs wait for a move of jobs that lie before those that wait. */
+  returns(queueStream: QueueStream, move: Promise<unknown>): void;
   /** Takes in a job that came for no call in particular. */
   stray(received: Received): void;
   /** Forgets the open pulls, as the link to their server is lost. */

@@ -8,14 +8,16 @@
 import { errorOf } from "../../../errors.ts";
 import { hush } from "../../../promises.ts";
 import type { NatsHeaders, NatsMessage } from "../client/connection.ts";
-import { isStreamGone, NoResponders, StreamGone } from "../client/errors.ts";
+import { isStreamGone } from "../client/errors.ts";
 import { consumerLeader, type Inbox, type Link } from "../client/link.ts";
+import { stateOf } from "./consumer_state.ts";
 import { createKeeper, headerOf } from "./header.ts";
 import { deliveredOf, pack, unpack } from "./message.ts";
 import { tooLarge } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import type { OpenPull, PullListener, Pulls, QueueStreams } from "./context.ts";
-import { Received } from "./received.ts";
+import { HEARTBEAT, isComplete, isMoved, isTooMuch, leftOf, NOBODY, statusError } from "./pull_status.ts";
+import { Received, worthUntil } from "./received.ts";
 import { liveSubject, type PullState, rawId } from "./subjects.ts";
 import type { Alarm } from "../../../flow/alarms.ts";
 import { createPulse, type Pulse } from "./pulse.ts";
@@ -47,12 +49,6 @@ const MISSED = 7_500;
 /** Bytes of messages that a poll asks for: a server cuts a connection that it cannot empty. */
 const BYTES = 512 * 1024;
 const NANOS = 1_000_000;
-/** The server's words for a pull that found nothing, and for one whose time is over. */
-const NOTHING = 404;
-const OVER = 408;
-const CONFLICT = 409;
-const NOBODY = 503;
-const HEARTBEAT = 100;
 
 /** Makes pulls of a link. */
 export function createPulls(
@@ -115,6 +111,9 @@ class Poll {
   readonly #all: Received[] = [];
   readonly #inbox: Inbox;
   #over = false;
+  /** How many jobs come, and whether the server has said so: else as many as it asked for at most. */
+  #wanted: number;
+  #told = false;
   #pause = SILENCE;
   #heard = -Infinity;
   #electing = false;
@@ -135,7 +134,7 @@ class Poll {
     this.#puller = puller;
     this.#queueStream = queueStream;
     this.#state = state;
-    this.#batch = batch;
+    this.#batch = this.#wanted = batch;
     this.#until = until;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -163,22 +162,41 @@ class Poll {
     link.send({ subject, data: JSON.stringify({ ...body, no_wait: true }) }, this.#inbox.subject);
   }
 
-  /** Messages of a second question, or of a server that was silent, come late: they are heard meanwhile. */
+  /**
+   * Messages of a second question, or of a server that was silent, come late: they are heard meanwhile. So are those
+   * of a consumer with copies: they come once most copies know that they are handed over, and words do not wait.
+   */
   #end(error?: Error): void {
     if (this.#over) return;
     this.#over = true;
     this.#silence?.cancel();
     this.#unwatch?.();
-    const queueStream = this.#queueStream;
-    if (error !== undefined || this.#pause > SILENCE) {
-      queueStream.late++;
-      hush(this.#inbox.end(false).finally(() => queueStream.late--));
-    } else {
-      this.#inbox.drop();
-    }
+    const isShort = this.#all.length < this.#wanted && this.#queueStream.replicas > 1;
+    const isLate = error !== undefined || this.#pause > SILENCE;
+    if (isLate || isShort) hush(this.#hearOn(isLate));
+    else this.#inbox.drop();
     if (error === undefined) return this.#resolve(this.#all);
     for (const received of this.#all) this.#puller.stray(received);
     this.#reject(error);
+  }
+
+  /** Hears messages that come late, unless none can. */
+  async #hearOn(isLate: boolean): Promise<void> {
+    const { link } = this.#puller;
+    const queueStream = this.#queueStream;
+    queueStream.late++;
+    try {
+      const soon = link.settings.runtime.monotonic() + SILENCE_MOST;
+      const known = isLate
+        ? undefined
+        : await stateOf(this.#puller, queueStream, this.#state, soon).catch(() => undefined);
+      if (known !== undefined && known.delivered.stream_seq <= queueStream.seen[this.#state]) {
+        return this.#inbox.drop();
+      }
+      await this.#inbox.end(false);
+    } finally {
+      queueStream.late--;
+    }
   }
 
   #hear(message: NatsMessage): void {
@@ -192,7 +210,7 @@ class Poll {
     const received = receivedOf(this.#puller, this.#queueStream, this.#state, message, reply, this.#at);
     if (this.#over) return this.#puller.stray(received);
     this.#all.push(received);
-    if (this.#all.length === this.#batch) return this.#end();
+    if (this.#all.length >= this.#wanted) return this.#end();
     this.#heard = this.#puller.link.settings.runtime.monotonic();
     // One anew for each message would cost more than to read it.
     if (this.#all.length === 1) this.#listen(SILENCE);
@@ -201,8 +219,14 @@ class Poll {
   #status(headers: NatsHeaders | undefined): void {
     const { link, streams } = this.#puller;
     const none = this.#all.length === 0;
-    // All that it asked for is on its way, or has come and ended it.
-    if (this.#over || isComplete(headers) || (none && isMoved(headers))) return;
+    if (this.#over || (none && isMoved(headers))) return;
+    const left = leftOf(headers);
+    if (left !== undefined && !isMoved(headers)) {
+      this.#told = true;
+      this.#wanted = this.#batch - left;
+    }
+    // What it was sent is on its way.
+    if (isComplete(headers) || (this.#told && this.#all.length < this.#wanted)) return;
     if (none && headers?.code === NOBODY && link.clustered) return this.#election();
     // The first that waits is larger than all that was asked for.
     if (none && isTooMuch(headers)) return this.#askOne();
@@ -221,8 +245,14 @@ class Poll {
     const rest = this.#heard + SILENCE - link.settings.runtime.monotonic();
     if (rest > 0) return this.#listen(rest);
     this.#pause = link.clustered ? Math.min(SILENCE_MOST, 2 * this.#pause) : 2 * this.#pause;
-    if (this.#all.length > 0) return this.#end();
-    this.#listen(this.#pause);
+    // A leader that died sends no more of what it told.
+    if (this.#pause >= SILENCE_MOST) this.#told = false;
+    const [first] = this.#all;
+    const worth = first === undefined ? Infinity : worthUntil(first) - link.settings.runtime.monotonic();
+    if (first !== undefined && (!this.#told || worth <= 0)) return this.#end();
+    this.#listen(Math.min(this.#pause, worth));
+    if (this.#told) return;
+    this.#wanted = this.#batch;
     this.#asksOne = false;
     // No job is as small: a server that was frozen answers all questions at once, and only one with a job.
     this.#ask({ batch: 1, max_bytes: 1 });
@@ -231,6 +261,8 @@ class Poll {
   #askOne(): void {
     if (this.#asksOne) return;
     this.#asksOne = true;
+    this.#told = false;
+    this.#wanted = 1;
     this.#ask({ batch: 1 });
   }
 
@@ -364,28 +396,4 @@ function leaderOf({ stream, consumers }: QueueStream, state: PullState): string 
 /** Where a consumer is asked for jobs. */
 function pullOf(link: Link, { stream, consumers }: QueueStream, state: PullState): string {
   return link.apiSubject(`CONSUMER.MSG.NEXT.${stream}.${consumers[state]}`);
-}
-
-/** Whether a pull ended because its consumer has another leader: that says nothing of the jobs that are there. */
-function isMoved(headers: NatsHeaders | undefined): boolean {
-  return headers?.code === CONFLICT && /leadership/i.test(headers.description);
-}
-
-/** Whether a pull ended because the next message would have been more than it asked for. */
-function isTooMuch(headers: NatsHeaders | undefined): boolean {
-  return headers?.code === CONFLICT && /max ?bytes/i.test(headers.description);
-}
-
-/** Whether a pull ended as all was sent that it asked for; of several servers one may say so before that comes. */
-function isComplete(headers: NatsHeaders | undefined): boolean {
-  return headers?.code === CONFLICT && /batch completed/i.test(headers.description);
-}
-
-/** The error of a pull that ends otherwise than by time, by size, empty, or because its consumer moved. */
-function statusError({ stream }: QueueStream, headers: NatsHeaders | undefined): Error | undefined {
-  const { code = 0, description = "" } = headers ?? {};
-  const what = `take jobs from stream '${stream}'`;
-  if (code === NOBODY) return new NoResponders(what);
-  const isSound = code === NOTHING || code === OVER || isMoved(headers) || isTooMuch(headers);
-  return isSound ? undefined : new StreamGone(what, `the server says '${description}'`);
 }

@@ -86,6 +86,15 @@ export function worthUntil({ queueStream: { ackWait }, at }: Received): number {
   return at + ackWait * (1 - LEAST_LEASE) - marginOf(ackWait);
 }
 
+/**
+ * The order in which jobs of a queue are handed over, as a comparison: returned ones, which are before all others, then
+ * waiting ones by their due times. The server moves delayed jobs in the order in which they were dispatched.
+ */
+export function inTurn(a: Received, b: Received): number {
+  if (a.state !== b.state) return a.state < b.state ? -1 : 1;
+  return a.state === "b" ? a.seq - b.seq : a.due - b.due || a.seq - b.seq;
+}
+
 /** Whether the server keeps a job for long enough to hand it over. */
 export function isWorthHanding(received: Received, now: number): boolean {
   return now < worthUntil(received);

@@ -1,4 +1,5 @@
 /** A link that can fail: a TCP proxy on loopback whose connections fall silent, lose what is answered, or break. */
+import { Buffer } from "node:buffer";
 import { connect, createServer, type Socket } from "node:net";
 
 export interface Proxy {
@@ -12,8 +13,11 @@ export interface Proxy {
   mute(): void;
   /** Waits for the next thing that the server answers and nobody hears. */
   swallowed(): Promise<void>;
-  /** Holds back what the server sends; what it is sent still reaches it. Returns what lets all of it come, in its order. */
-  stall(): () => void;
+  /**
+   * Holds back what the server sends, from now on or from where a text comes; what it is sent still reaches it. Returns
+   * what lets all of it come, in its order.
+   */
+  stall(from?: string): () => void;
   /** Lets connections that are made from now on work. */
   heal(): void;
   /** Leads connections that are made from now on to another port. */
@@ -31,6 +35,19 @@ interface Line {
   dumb: boolean;
   /** What the server has sent and the other end has not got; undefined where nothing is held back. */
   held: Uint8Array[] | undefined;
+  /** The text from which on all is held back, and the end of what was sent, with which it may begin. */
+  from: string | undefined;
+  tail: string;
+}
+
+/** How much of a chunk comes before the text from which on all is held back; undefined where that is not in it. */
+function openPart(line: Line, chunk: Uint8Array): number | undefined {
+  if (line.from === undefined) return undefined;
+  const text = line.tail + Buffer.from(chunk).toString("latin1");
+  const at = text.indexOf(line.from);
+  const sent = line.tail.length;
+  line.tail = text.slice(text.length - Math.min(text.length, line.from.length - 1));
+  return at < 0 ? undefined : Math.max(0, at - sent);
 }
 
 export async function openProxy(target: number): Promise<Proxy> {
@@ -47,12 +64,15 @@ export async function openProxy(target: number): Promise<Proxy> {
 
   function join(near: Socket): void {
     const far = connect(there, "127.0.0.1");
-    const line: Line = { near, far, deaf, dumb, held: undefined };
+    const line: Line = { near, far, deaf, dumb, held: undefined, from: undefined, tail: "" };
     lines.add(line);
     near.on("data", (chunk) => line.deaf || far.write(chunk));
     far.on("data", (chunk) => {
-      if (line.held !== undefined) line.held.push(chunk);
-      else if (line.dumb) swallow();
+      const part = line.held === undefined ? openPart(line, chunk) : 0;
+      if (part !== undefined) {
+        if (part > 0) near.write(chunk.subarray(0, part));
+        (line.held ??= []).push(chunk.subarray(part));
+      } else if (line.dumb) swallow();
       else near.write(chunk);
     });
     for (const end of [near, far]) {
@@ -94,12 +114,15 @@ export async function openProxy(target: number): Promise<Proxy> {
       dumb = true;
       for (const line of lines) line.dumb = true;
     },
-    stall() {
-      for (const line of lines) line.held = [];
+    stall(from) {
+      for (const line of lines) {
+        if (from === undefined) line.held = [];
+        else [line.from, line.tail] = [from, ""];
+      }
       return () => {
         for (const line of lines) {
           for (const chunk of line.held ?? []) line.near.write(chunk);
-          line.held = undefined;
+          line.held = line.from = undefined;
         }
       };
     },
