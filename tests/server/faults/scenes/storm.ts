@@ -10,6 +10,7 @@ import {
   ended,
   handsAt,
   inHand,
+  keptUpLate,
   now,
   recovery,
   type Runs,
@@ -38,7 +39,8 @@ export interface Storm {
   readonly strikes: readonly Strike[];
   /**
    * Milliseconds before a strike of which the broker's makers say that what was settled, extended or handed over in them
-   * may be undone: such jobs, and those in hand, may run again early. None may be lost. Default: the promise is whole.
+   * may be undone: such jobs, and those in hand, may run again early; so may a job whose lease was over when its worker
+   * kept it up, as the broker has it on its way to another by then. None may be lost. Default: the promise is whole.
    */
   readonly undone?: number;
 }
@@ -84,6 +86,7 @@ export async function weather({ scene, lease, strikes, undone }: Storm): Promise
     const windows = undone === undefined ? [] : gone.map((end, n) => {
       return touched(history, (times[n] ?? 0) - undone, end + recovery(history, end).last);
     });
+    if (undone !== undefined) windows.push(keptUpLate(history));
     return new Set(windows.flatMap((window) => [...window]));
   });
   expect(left).toEqual(NOTHING);

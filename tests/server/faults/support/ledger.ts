@@ -203,6 +203,19 @@ export function acknowledged(history: readonly HistoryLine[]): ReadonlySet<strin
   return new Set(lines.map((line) => line.op === "dispatch" ? line.id : ""));
 }
 
+/** The jobs of which a lease was kept up only when it was over, by the clock of the worker that held it. */
+export function keptUpLate(history: readonly HistoryLine[]): ReadonlySet<string> {
+  const ends = new Map<string, number>();
+  const late = new Set<string>();
+  for (const line of history) {
+    if (line.op === "start") ends.set(line.token, line.until);
+    if (line.op !== "extend") continue;
+    if ((line.from ?? line.at) > (ends.get(line.token) ?? Infinity)) late.add(line.id);
+    if (line.state === "held" && (line.outcome ?? "ok") === "ok") ends.set(line.token, line.until);
+  }
+  return late;
+}
+
 /** The jobs that something happened to between two instants, and those that a handler had at the first. */
 export function touched(history: readonly HistoryLine[], from: number, to: number): ReadonlySet<string> {
   const ids = new Set<string>();

@@ -241,6 +241,13 @@ export async function killBusy(
   return hand() >= IN_HAND;
 }
 
+/** What comes within so many milliseconds, else undefined: a fault that it is a sign of has not struck. */
+export async function within<T>(ms: number, coming: Promise<T>): Promise<T | undefined> {
+  const over = new AbortController();
+  const late = systemRuntime().sleep(ms, over.signal).then(() => undefined, () => undefined);
+  return await Promise.race([coming, late]).finally(() => over.abort());
+}
+
 /**
  * Plays a scene until its fault has struck; a play that answers undefined does not count. Each play may be twice as slow
  * as the one before, `times` as slow as the first: leases, and jobs that must still run when a further process has
