@@ -9,7 +9,7 @@ async function importing(module: string): Promise<{ readonly used: string; reado
   const { output, code } = await run(
     toolNode(),
     ["--disable-warning=ExperimentalWarning", inRepository("tests/house/fixtures/pure-import.mjs"), module],
-    { timeout: 10_000, env: toolEnvironment() },
+    { timeout: 110_000, env: toolEnvironment() },
   );
   return { used: output.trim(), code };
 }

@@ -114,7 +114,7 @@ test.each<[RuntimeName, readonly string[]]>([
   async (name, before) => {
     writeFileSync(join(folder, "main.js"), `${PROGRAM}await main(console.log);`);
     const { code, output } = await run(binaryOf(name) ?? name, [...before, "main.js"], {
-      timeout: 20_000,
+      timeout: 110_000,
       env,
       cwd: folder,
     });
@@ -154,10 +154,10 @@ const worker :Workerd.Worker = (
 `,
     );
     const args = ["test", join(folder, "worker", "config.capnp")];
-    const { code, output } = await run(binaryOf("workerd") ?? "workerd", args, { timeout: 20_000, env });
+    const { code, output } = await run(binaryOf("workerd") ?? "workerd", args, { timeout: 110_000, env });
     expect(code, output).toBe(0);
   },
-  60_000,
+  120_000,
 );
 
 /** Its types and its calls are those of a package that a program which traces has. */
@@ -176,7 +176,7 @@ test.each<[RuntimeName, readonly string[]]>([
 ${lines.join("\n")}`,
   );
   const { code, output } = await run(binaryOf(name) ?? name, [...before, `entries-${name}.js`], {
-    timeout: 30_000,
+    timeout: 110_000,
     env,
     cwd: folder,
   });
@@ -196,7 +196,7 @@ test("an error of the core is the same class for every entry point", async () =>
     binaryOf("node22") ?? toolNode(),
     ["--input-type=module", "-e", program],
     {
-      timeout: 10_000,
+      timeout: 110_000,
       env,
       cwd: folder,
     },
@@ -207,7 +207,7 @@ test("an error of the core is the same class for every entry point", async () =>
 test("the package's program runs where it is installed", async () => {
   const program = join(installed, "dist", "src", "cli", "bin.js");
   const { code, output } = await run(binaryOf("node22") ?? toolNode(), [program, "--help"], {
-    timeout: 10_000,
+    timeout: 110_000,
     env,
     cwd: folder,
   });
@@ -223,7 +223,7 @@ test("Redis without its package says what to install", async () => {
       `import { connect } from "@relevo/relevo/connect";
       await connect("redis://127.0.0.1:1").catch(({ code, message }) => console.log(code, message));`,
     ],
-    { timeout: 10_000, env, cwd: folder },
+    { timeout: 110_000, env, cwd: folder },
   );
   expect(code).toBe(0);
   expect(output).toMatch(/^TRANSPORT_INCOMPATIBLE .*npm install redis@6/);

@@ -98,7 +98,7 @@ for (const version of least) {
           mkdirSync(place);
           writeFileSync(join(place, "program.mjs"), stripTypeScriptTypes(code));
           const result = await run(version.binary, [...version.before, "program.mjs"], {
-            timeout: 30_000,
+            timeout: 110_000,
             env,
             cwd: place,
           });

@@ -28,7 +28,7 @@ async function runScript(project: string, code: string): Promise<string> {
   const result = await run(
     binaryOf("node24") ?? toolNode(),
     ["--disable-warning=ExperimentalWarning", "program.mjs"],
-    { timeout: 20_000, env: toolEnvironment(), cwd: project },
+    { timeout: 110_000, env: toolEnvironment(), cwd: project },
   );
   expect(result.code, result.output).toBe(0);
   return result.output;

@@ -74,7 +74,7 @@ test.each(SETS.flatMap((set) => WAYS.map((way) => ({ ...set, ...way }))))(
     writeFileSync(config, JSON.stringify({ compilerOptions, files: ["program.ts"] }));
     const tsc = inRepository("node_modules/typescript/bin/tsc");
     const { code, output } = await run(toolNode(), [tsc, "-p", config, "--pretty", "false"], {
-      timeout: 60_000,
+      timeout: 110_000,
       env: toolEnvironment(),
       cwd: project,
     });

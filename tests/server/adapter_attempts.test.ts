@@ -28,7 +28,7 @@ async function runsOf(
   const stop = new AbortController();
   const worker = relay.run({ signal: stop.signal, backoff: fixed(20), ...options });
   await relay.dispatch("work", {});
-  await expect.poll(async () => (await relay.info("work")).failed, { timeout: 10_000 }).toBe(1);
+  await expect.poll(async () => (await relay.info("work")).failed).toBe(1);
   stop.abort();
   await worker;
   await relay.close();

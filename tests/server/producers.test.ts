@@ -40,7 +40,7 @@ async function handledOf(key: string, transport: Transport, url: string): Promis
   await relay.dispatch("billing", { id: "first", amount: 0 }); // makes what the queue needs in the store
   await relay.drain();
   const env = { ...process.env, [`${key}_HOST`]: hostname, [`${key}_PORT`]: port };
-  const result = await run("python3", ["-c", program], { timeout: 30_000, env });
+  const result = await run("python3", ["-c", program], { timeout: 110_000, env });
   expect(result.output).toBe(output);
   expect(result.code).toBe(0);
   await relay.drain();

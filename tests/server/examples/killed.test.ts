@@ -26,6 +26,41 @@ async function killDispatching(place: Place): Promise<void> {
   }
 }
 
+/**
+ * Kills a run while it dispatches and twice while it handles; how many jobs the kills had in hand, or undefined where this
+ * process was so late that a start had nearly ended.
+ */
+async function killThrice(place: Place): Promise<number | undefined> {
+  await killDispatching(place);
+  expect(count(place, RESULTS)).toBe(0);
+  let inHand = 0;
+  for (const percent of [20, 50]) {
+    await stopAt(start(place), percent, "SIGKILL");
+    // What is dead has ended too, and counts in what the run says of itself.
+    const done = count(place, RESULTS) + count(place, DEAD);
+    expect(done).toBeGreaterThanOrEqual(FILES * 0.2);
+    if (done >= FILES * 0.8) return undefined;
+    inHand += count(place, IN_HAND);
+  }
+  return inHand;
+}
+
+/** A run that was stopped by two signals; undefined where this process was so late that a start had ended by then. */
+async function stopTwice(): Promise<Place | undefined> {
+  const place = makeFullPlace();
+  const stops = [["SIGINT", 20, 130], ["SIGTERM", 50, 143]] as const;
+  for (const [signal, percent, code] of stops) {
+    const stopped = await stopAt(start(place), percent, signal);
+    if (stopped.code === 0) return undefined;
+    expect(stopped.lines.at(-1)).toBe(`Stopped by ${signal}. Start it again, and it does the rest.`);
+    expect(stopped.errors).toBe("");
+    expect(stopped.code).toBe(code);
+    expect(count(place, RESULTS)).toBeLessThan(FILES);
+    expect(count(place, IN_HAND)).toBe(0);
+  }
+  return place;
+}
+
 test(
   "a run that is killed while it dispatches and twice while it handles ends like one that was not",
   async () => {
@@ -36,17 +71,8 @@ test(
     expect(wanted.results).toHaveLength(FILES);
     expect(wanted.dead).toHaveLength(5);
 
-    await killDispatching(place);
-    expect(count(place, RESULTS)).toBe(0);
-    let inHand = 0;
-    for (const percent of [20, 50]) {
-      await stopAt(start(place), percent, "SIGKILL");
-      // What is dead has ended too, and counts in what the run says of itself.
-      const done = count(place, RESULTS) + count(place, DEAD);
-      expect(done).toBeGreaterThanOrEqual(FILES * 0.2);
-      expect(done).toBeLessThan(FILES * 0.8);
-      inHand += count(place, IN_HAND);
-    }
+    let inHand: number | undefined;
+    while (inHand === undefined) inHand = await killThrice(place);
 
     const last = await finish(start(place));
     expect(last.code, last.errors).toBe(0);
@@ -64,16 +90,8 @@ test(
 );
 
 test("a run that is asked to stop says so, and is continued without a repeated run", async () => {
-  const place = makeFullPlace();
-  const stops = [["SIGINT", 20, 130], ["SIGTERM", 50, 143]] as const;
-  for (const [signal, percent, code] of stops) {
-    const stopped = await stopAt(start(place), percent, signal);
-    expect(stopped.lines.at(-1)).toBe(`Stopped by ${signal}. Start it again, and it does the rest.`);
-    expect(stopped.errors).toBe("");
-    expect(stopped.code).toBe(code);
-    expect(count(place, RESULTS)).toBeLessThan(FILES);
-    expect(count(place, IN_HAND)).toBe(0);
-  }
+  let place: Place | undefined;
+  while (place === undefined) place = await stopTwice();
   const last = await finish(start(place));
   expect(last.code, last.errors).toBe(0);
   expect(last.lines).toContain("Run 1, 3 starts:");

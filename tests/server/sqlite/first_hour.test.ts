@@ -141,7 +141,7 @@ for (const url of ["sqlite:jobs.db", "redis:", "nats://127.0.0.1:1"]) {
   const { output } = await run(
     deno,
     [...flags, "--config", inRepository("deno.json"), join(folder, "program.ts")],
-    { timeout: 20_000, env: { ...process.env, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" }, cwd: folder },
+    { timeout: 110_000, env: { ...process.env, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" }, cwd: folder },
   );
   const lines = output.split("\n").filter((line) => line.startsWith("TRANSPORT_"));
   expect(lines, output).toHaveLength(3);

@@ -40,7 +40,7 @@ export interface Worker extends AsyncDisposable {
 }
 
 /** How long workerd may take until it serves, and to answer, in milliseconds. */
-const PATIENCE = 15_000;
+const PATIENCE = 60_000;
 const STEP = 10;
 
 /** Events other than requests reach a worker only from another one. */

@@ -60,7 +60,7 @@ export function leaseScenes(open: OpenScene): void {
       }).rest();
       await stopped.told("started", all);
       stopped.child.kill("SIGSTOP");
-      if (inHand(scene.folder, stopped.name) < IN_HAND) return undefined;
+      if (inHand(scene.folder, stopped.name) < JOBS) return undefined;
       const heir = scene.worker(order);
       await scene.counts(drained);
       stopped.child.kill("SIGCONT");

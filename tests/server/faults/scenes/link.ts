@@ -167,7 +167,7 @@ export function linkScenes(ground: Ground): void {
       const { scene, proxy } = await far(ground, lease);
       const store = through(scene.store, proxy.port);
       const worker = scene.worker({ store, lease, concurrency: JOBS, prefetch: 0 });
-      const task = { does: "wait", ms: 100 * times } as const;
+      const task = { does: "wait", ms: 200 * times } as const;
       await scene.producer({ from: 0, count: 40 * JOBS, bulk: 100, width: 1, task }).rest();
       const muted: number[] = [];
       for (const part of [5, 15, 25]) {
