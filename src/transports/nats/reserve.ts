@@ -182,7 +182,7 @@ function waitFor(
     const alarm: Alarm = waiters.alarms.set(Math.max(0, rest), () => settle(() => resolve(undefined)));
     ends.push((error) => settle(() => reject(error)));
     link.listeners.add(listener);
-    waiters.join(waiter);
+    if (!waiters.join(waiter)) return;
     for (const queueStream of queueStreams) waiters.open(queueStream, slots > 0 ? ["w", "b"] : ["w"]);
   });
 }

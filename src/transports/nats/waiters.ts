@@ -62,7 +62,10 @@ export function createWaiters(runtime: Runtime, context: () => Context): Waiters
     },
     join(waiter) {
       store.ready = waiter.ready ?? store.ready;
-      for (const queueStream of waiter.queueStreams) postOf(store, queueStream).waiters.add(waiter);
+      const posts = waiter.queueStreams.map((queueStream) => postOf(store, queueStream));
+      for (const post of posts) post.waiters.add(waiter);
+      for (const post of posts) if (post.waiters.has(waiter)) serve(store, post);
+      return posts.every((post) => post.waiters.has(waiter));
     },
     leave: (waiter) => leave(store, waiter),
     spare: (queueStream, limit, slots) => spareOf(posts.get(queueStream), limit, slots),
@@ -126,7 +129,7 @@ function spareOf(post: Post | undefined, limit: number, slots: number): Received
   if (post === undefined || post.spare.length === 0) return [];
   const taken: Received[] = [];
   let back = slots;
-  post.spare = post.spare.filter((received) => {
+  post.spare = post.spare.sort(inTurn).filter((received) => {
     if (taken.length >= limit || (received.state === "b" && back <= 0)) return true;
     if (received.state === "b") back--;
     taken.push(received);
@@ -174,14 +177,21 @@ async function areReady(store: Store, { waiters }: Post): Promise<void> {
 }
 
 function wake(store: Store, post: Post, received: Received): void {
-  for (const waiter of post.waiters) {
-    if (received.state === "b" && waiter.slots === 0) continue;
-    leave(store, waiter);
-    return waiter.got(received);
-  }
   post.spare.push(received);
+  serve(store, post);
+  if (post.spare.length === 0) return;
   for (const came of [...post.expecting]) came();
   linger(store, post);
+}
+
+/** Gives calls that wait the jobs that are here, one each, in the order of both. */
+function serve(store: Store, post: Post): void {
+  for (const waiter of post.waiters) {
+    const [first] = spareOf(post, 1, waiter.slots);
+    if (first === undefined) continue;
+    leave(store, waiter);
+    waiter.got(first);
+  }
 }
 
 /** Gives back jobs that came while no call waited, unless a call asks for them in a moment. */

@@ -158,4 +158,37 @@ describeOn(["nats"], "Late answers of NATS", () => {
     },
     PATIENCE,
   );
+
+  test.concurrent(
+    "a call that waits gets the jobs that came for its first look, which was given up, before those behind them",
+    async () => {
+      const server = await started();
+      const prefix = `order-${crypto.randomUUID()}`;
+      await using near = nats({ servers: server.url, prefix, ackWait: ACK_WAIT });
+      const ids = IDS.slice(0, 10);
+      await near.push(ids.map((id) => job({ id, queue: QUEUE })), CALL);
+      const { connection, hold } = await heldJobs(server.url, { several: true });
+      await using far = nats({ connection, prefix, ackWait: ACK_WAIT });
+      await far.info(QUEUE, CALL);
+      // Behind the last no others wait, so that a call which gets it looks no further.
+      const goOn = hold(9);
+      const first = take(far, { wait: 20_000 });
+      await using raw = await server.raw();
+      let isOver = false;
+      const waits = becomes("the call waits", async () => {
+        const info = JSON.parse(await raw.request(`$JS.API.CONSUMER.INFO.${prefix}_${QUEUE}.relevo`));
+        return isOver || info.num_waiting > 0;
+      });
+      await Promise.race([first, waits]);
+      goOn();
+      const found = [...await first];
+      while (found.length < ids.length) found.push(...await take(far));
+      expect(found).toEqual(ids);
+      isOver = true;
+      await waits;
+      await far[Symbol.asyncDispose]();
+      await connection.close();
+    },
+    PATIENCE,
+  );
 });

@@ -128,8 +128,11 @@ export interface HeldJobs {
   hold(after: number): () => void;
 }
 
-/** Makes one. */
-export async function heldJobs(url: string): Promise<HeldJobs> {
+/** Makes one, to a server that may say that it is one of several. */
+export async function heldJobs(
+  url: string,
+  { several = false }: { readonly several?: boolean } = {},
+): Promise<HeldJobs> {
   const real: NatsConnection = await connect({ servers: url });
   let held: (() => void)[] | undefined;
   let passes = 0;
@@ -156,6 +159,7 @@ export async function heldJobs(url: string): Promise<HeldJobs> {
   const connection = new Proxy(real, {
     get(target, key) {
       if (key === "subscribe") return subscribe;
+      if (key === "info" && several) return { ...target.info, cluster: "several" };
       const value: unknown = Reflect.get(target, key);
       return typeof value === "function" ? value.bind(target) : value;
     },

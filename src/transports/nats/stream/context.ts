@@ -166,7 +166,8 @@ export interface Waiters {
   isOpen(queueStream: QueueStream, state: PullState): boolean;
   /** Opens pulls for states of a queue. */
   open(queueStream: QueueStream, states: readonly PullState[]): void;
-  join(waiter: Waiter): void;
+  /** Whether it waits now: false where it got a job at once. */
+  join(waiter: Waiter): boolean;
   leave(waiter: Waiter): void;
   /** Takes out jobs that came while no call waited. */
   spare(queueStream: QueueStream, limit: number, slots: number): Received[];
