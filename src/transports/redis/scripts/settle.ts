@@ -151,12 +151,20 @@ local function settle(batch)
   local stream = base .. (late and DELAYED or WAITING)
   local entries, counts, ids, verbs = batch[5], batch[6], batch[8], batch[9]
   local holds = current(stream, batch[3], batch[4], entries, counts, batch[7])
+  -- The rights of a user may change while it works: half a settlement would be of a job that nothing finds.
   if verbs ~= 0 then
+    probe(base, true)
     counts = spread(counts, #entries)
     for _, part in ipairs({ DELAYED, FAILED, TIMEOUT }) do call('XLEN', base .. part) end
     for _, part in ipairs({ DUE, WAITERS }) do call('ZCARD', base .. part) end
     call('HLEN', base .. DEAD)
     call('STRLEN', base .. NEXT)
+  else
+    allow({
+      { 'XACK', stream, GROUP, '0-0' }, { 'XDEL', stream, '0-0' }, { 'XLEN', stream }, { 'HDEL', base .. IDS, '' },
+      { 'HGET', base .. IDS, '' }, { 'DEL', base .. RANGES, base .. COVERED }, { 'GET', base .. COVERED },
+      { 'SET', base .. COVERED, '0' },
+    })
   end
   call('HLEN', base .. IDS)
   if covered then
