@@ -9,13 +9,13 @@
 
 import { errorOf, TransportFull } from "../../errors.ts";
 import type { Context } from "./stream/context.ts";
-import { replace, single } from "./stream/compare_and_set.ts";
+import { replace } from "./stream/compare_and_set.ts";
 import { keepRoom, whenFull } from "./stream/front.ts";
 import { type Stored } from "./stream/message.ts";
 import { successorOf } from "./stream/moves.ts";
 import { published } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { each, scan } from "./stream/read.ts";
+import { each, lastOf, scan } from "./stream/read.ts";
 import { idFilter, minuteToken } from "./stream/subjects.ts";
 
 const MINUTE = 60_000;
@@ -74,7 +74,7 @@ export async function moveOverdue(
 
 /** Writes down up to which minute was checked. */
 async function note(context: Context, queueStream: QueueStream, until: number): Promise<void> {
-  const message = await single(context, queueStream, subjectOf(queueStream), until);
+  const message = await lastOf(context, queueStream, subjectOf(queueStream), until);
   const wanted = {
     subject: subjectOf(queueStream),
     text: `${queueStream.checked}`,
@@ -85,8 +85,8 @@ async function note(context: Context, queueStream: QueueStream, until: number): 
 
 /** The minute up to which another process has checked, or that before the stream was made. */
 async function notedIn(context: Context, queueStream: QueueStream, until: number): Promise<number> {
-  const message = await single(context, queueStream, subjectOf(queueStream), until);
-  const noted = Number(message?.text);
+  const message = await lastOf(context, queueStream, subjectOf(queueStream), until);
+  const noted = Number(message?.header);
   return Number.isSafeInteger(noted) && noted > 0 ? noted : Math.floor(queueStream.created / MINUTE) - 1;
 }
 

@@ -14,7 +14,7 @@ import { DeadlineExceeded, TooLargeError } from "../../errors.ts";
 import { hush } from "../../promises.ts";
 import type { Context } from "./stream/context.ts";
 import { ACK, tellAll } from "./stream/acknowledge.ts";
-import { replace, single } from "./stream/compare_and_set.ts";
+import { replace } from "./stream/compare_and_set.ts";
 import { isFrail } from "./stream/message.ts";
 import { type Move, moveAll, successorOf } from "./stream/moves.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
@@ -152,6 +152,6 @@ export async function lossOf(
 ): Promise<{ readonly lost: number; readonly note: number | undefined }> {
   const { marks: { lost = 0 } } = record;
   if (!isFrail(record)) return { lost: lost + 1, note: undefined };
-  const note = await single(context, queueStream, noteOf(queueStream, seq), until);
+  const note = await lastOf(context, queueStream, noteOf(queueStream, seq), until);
   return { lost: note === undefined ? lost : lost + 1, note: note?.seq };
 }

@@ -6,8 +6,9 @@
  */
 
 import type { Context } from "./stream/context.ts";
-import { replace, single } from "./stream/compare_and_set.ts";
+import { replace } from "./stream/compare_and_set.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
+import { lastOf } from "./stream/read.ts";
 
 /** A group that is bound. */
 export interface Bound {
@@ -45,10 +46,10 @@ export function isTopic({ queue }: QueueStream): boolean {
 
 /** Reads a topic's groups. */
 export async function readGroups(context: Context, topic: QueueStream, until: number): Promise<Registry> {
-  const message = await single(context, topic, subjectOf(topic), until);
+  const message = await lastOf(context, topic, subjectOf(topic), until);
   if (message === undefined) return { seq: 0, groups: [], former: [] };
-  const { seq, text } = message;
-  const parts: unknown = JSON.parse(text);
+  const { seq, header } = message;
+  const parts: unknown = JSON.parse(header);
   const [bound, former]: readonly unknown[] = Array.isArray(parts) ? parts : [];
   const groups = (Array.isArray(bound) ? bound : []).flatMap((one: unknown): Bound[] => {
     if (!Array.isArray(one) || typeof one[0] !== "string") return [];

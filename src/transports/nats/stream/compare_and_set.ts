@@ -8,35 +8,17 @@ import type { Link } from "../client/link.ts";
 import { HEADER, MESSAGE_ID } from "./message.ts";
 import { type Receipt, store } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
-import { lastOf } from "./read.ts";
-
-/** Such a message. */
-export interface Single {
-  readonly seq: number;
-  /** The text of our header line. */
-  readonly text: string;
-}
 
 /** The message that is to be written. */
 export interface Replacement {
   readonly subject: string;
+  /** The text of our header line. */
   readonly text: string;
   readonly data?: Uint8Array | undefined;
   /** The number of the message that is replaced; 0 for none. */
   readonly expected: number;
   /** Seconds after which the server removes it. */
   readonly ttl?: number | undefined;
-}
-
-/** The last message of a subject. */
-export async function single(
-  reader: { readonly link: Link },
-  queueStream: QueueStream,
-  subject: string,
-  until: number,
-): Promise<Single | undefined> {
-  const stored = await lastOf(reader, queueStream, subject, until);
-  return stored === undefined ? undefined : { seq: stored.seq, text: stored.header };
 }
 
 /** The header lines of a replacement. */

@@ -145,7 +145,8 @@ export function receiptOf(
   error: Error | undefined,
   before: boolean,
 ): Receipt | Error | "undecided" {
-  const failed = (cause: Error): Error => before ? new AnswerLost(cause) : cause;
+  const isLost = (cause: Error): boolean => before && !(cause instanceof AnswerLost);
+  const failed = (cause: Error): Error => isLost(cause) ? new AnswerLost(cause) : cause;
   if (message === undefined) return failed(error ?? new Error("A message was not answered"));
   const answer: { readonly seq?: number; readonly duplicate?: boolean; readonly error?: ApiFault } = JSON
     .parse(
