@@ -20,7 +20,7 @@ import { checkAnyId, checkQueueName } from "../names.ts";
 import { checkInteger, checkKnown, checkSignal, checkWord } from "../options.ts";
 import type { PayloadFault } from "../payload/stored_payload.ts";
 import type { Transport } from "../contract/transport.ts";
-import type { KnownQueues } from "./known_queues.ts";
+import type { KnownQueues } from "../worker/known_queues.ts";
 
 /** The bounds of an operator's call. */
 export interface AdminOptions {

@@ -20,7 +20,6 @@ import { createGroups, type Groups } from "./groups.ts";
 import { createHandlers } from "../jobs/handle.ts";
 import { createVitals } from "../events/health.ts";
 import { json } from "../payload/json.ts";
-import { createKnownQueues } from "./known_queues.ts";
 import { createLogbook, type Logbook } from "../events/log.ts";
 import { checkInteger, checkRuntime, checkTime } from "../options.ts";
 import { createOutgoing, tickOutgoing } from "../sides/outgoing.ts";
@@ -40,6 +39,7 @@ import { createTurns } from "../flow/turns.ts";
 import { type User, usersOf } from "../flow/users.ts";
 import { readUse, type Used } from "../sides/use.ts";
 import { createInline, type Inline } from "../worker/inline.ts";
+import { createKnownQueues } from "../worker/known_queues.ts";
 import { patient } from "../worker/patient.ts";
 import type { Bench } from "../worker/state.ts";
 
@@ -190,6 +190,7 @@ function createBench(
   events: Events,
   { ticks }: Scheduler,
 ): Bench {
+  const handlers = createHandlers(definitions, use.runs, events.target);
   return {
     ticks,
     transport,
@@ -197,7 +198,8 @@ function createBench(
     runtime,
     events,
     definitions,
-    handlers: createHandlers(definitions, use.runs, events.target),
+    handlers,
+    knownQueues: createKnownQueues(definitions, handlers, desk.transport),
     readers: createReaders(),
     callTimeout,
     filtering: desk.filtering,
@@ -209,13 +211,13 @@ function createBench(
   };
 }
 
-function adminOf({ transport, filtering, definitions }: Desk, { callTimeout, handlers }: Bench): Admin {
+function adminOf({ transport, filtering, definitions }: Desk, { callTimeout, knownQueues }: Bench): Admin {
   return createAdmin(
     transport,
     callTimeout,
     (entry) => showJob(filtering, definitions, entry),
     (entry, signal) => faultOfStored(filtering, definitions, entry, signal),
-    createKnownQueues(definitions, handlers, transport),
+    knownQueues,
   );
 }
 

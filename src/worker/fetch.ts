@@ -11,7 +11,7 @@ import { hush, unlessAborted } from "../promises.ts";
 import { partOut, tellAll } from "./apart.ts";
 import { keepBound } from "./bind.ts";
 import { buried, buriedAfresh, isReadable, setAside } from "./judge.ts";
-import { tellHandlerless } from "./ignored.ts";
+import { tellHandlerless, tellUnknown } from "./ignored.ts";
 import { hasten } from "./lease.ts";
 import { allOrderly, orderly } from "./orderly.ts";
 import { giveBack, inTime } from "./patience.ts";
@@ -48,6 +48,7 @@ export async function fetchLoop(state: State): Promise<void> {
   let turn = 0;
   let dry = false;
   let told = false;
+  const known = new Set<string>();
   let ahead: Promise<Catch | undefined> | undefined;
   /** When jobs that came back were last asked for. */
   let slotted = -Infinity;
@@ -90,6 +91,7 @@ export async function fetchLoop(state: State): Promise<void> {
     takeIn(state, found);
     dry = deliveries.length === 0;
     if (!dry || state.stopping) continue;
+    tellUnknown(state, known);
     if (state.running.size === 0) state.bench.events.emit("idle", { queues: [...queues] });
     if (state.drain === undefined) continue;
     // A settlement answered during the reserve may have made a job due that the reserve did not see.

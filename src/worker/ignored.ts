@@ -1,12 +1,13 @@
 /**
- * Settings without the effect that was meant: options on a transport that retries by itself, and a worker that has
- * nothing to read. Told when a worker starts.
+ * Settings without the effect that was meant: options on a transport that retries by itself, a worker that has nothing
+ * to read, and one that reads a queue which nothing knows.
  *
  * @module
  */
 
+import { UnknownQueueError } from "../errors.ts";
 import type { WorkerOptions } from "./settings.ts";
-import type { Bench, State } from "./state.ts";
+import { aside, type Bench, type State } from "./state.ts";
 
 /** Tells of each such option of the worker and of the definitions, as an `error` event. */
 export function tellIgnored({ transport, definitions, events }: Bench, options: WorkerOptions): void {
@@ -33,4 +34,32 @@ export function tellHandlerless({ bench: { events }, drain }: State): void {
     "This worker reads no queue as no handler is registered: call 'handle' before it, or give it 'queues'",
   );
   events.emit("error", { error, during: drain === undefined ? "running a worker" : "draining" });
+}
+
+/**
+ * Tells of queues that a worker reads and finds empty, and that no definition, no handler and no job in the store names,
+ * as an `error` event: a misspelt name would look like an empty queue. It is no reason to refuse it, as another program
+ * may dispatch to it. `asked` are those that are known, or were told.
+ */
+export function tellUnknown(state: State, asked: Set<string>): void {
+  const { settings: { queues = [] }, bench: { events, knownQueues, callTimeout } } = state;
+  for (const queue of queues) {
+    if (asked.has(queue)) continue;
+    asked.add(queue);
+    const action = `find jobs in queue '${queue}'`;
+    // A drain ends with this look, and says so first.
+    const signal = state.drain === undefined ? state.ending.signal : undefined;
+    const known = knownQueues.ensure(queue, action, { deadline: callTimeout, signal });
+    aside(
+      state,
+      known.catch((error) => {
+        // A store that is away is told as such, and is asked by the next look.
+        if (!(error instanceof UnknownQueueError)) asked.delete(queue);
+        else {events.emit("error", {
+            error,
+            during: state.drain === undefined ? "running a worker" : "draining",
+          });}
+      }),
+    );
+  }
 }

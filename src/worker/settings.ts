@@ -55,8 +55,8 @@ export interface WorkerOptions {
   /** A payload that its schema refuses: `dead` at once, or treated like an unknown name. Default `dead`. */
   readonly invalid?: "dead" | "retry" | undefined;
   /**
-   * The queues to consume, round robin; a group's is named `topic@group`. Default: those of all names that have a
-   * handler.
+   * The queues to consume, round robin; a group's is named `topic@group`. One that neither a definition nor the store
+   * knows when it is found empty is told as an `error` event. Default: those of all names that have a handler.
    */
   readonly queues?: readonly string[] | undefined;
   /** Deliveries that may be held beyond the running ones; 0: none. Never more than finish soon. Default 500. */

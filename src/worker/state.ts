@@ -23,6 +23,7 @@ import type { Trail, Way } from "../flow/trail.ts";
 import type { Transport } from "../contract/transport.ts";
 import type { Fate } from "./fate.ts";
 import type { Judge } from "./judge.ts";
+import type { KnownQueues } from "./known_queues.ts";
 import type { Link } from "./link.ts";
 import type { Meter } from "./meter.ts";
 import type { Run, SettleWithin } from "./run.ts";
@@ -56,6 +57,7 @@ export interface Bench {
   readonly events: Events;
   readonly definitions: Definitions;
   readonly handlers: Handlers;
+  readonly knownQueues: KnownQueues;
   readonly readers: Readers;
   /** Which runs a call is part of; undefined where the runtime cannot tell. */
   readonly trail: Trail | undefined;
