@@ -63,11 +63,14 @@ async function targetsOf(
   until: number,
 ): Promise<ReadonlyMap<string, Target | Error>> {
   const sizes = sizesOf(jobs);
+  const timed = new Set(jobs.filter(isTimed).map(({ queue }) => queue));
   const queues = [...sizes.keys()];
   // Several servers take a while to agree on a stream, and as long for many as for one.
   const found = await Promise.all(queues.map(async (queue): Promise<[string, Target | Error]> => {
     try {
       const target = await targetOf(context, queue, until);
+      // A process that only dispatches maintains no queue, which renews the clock of the others.
+      if (timed.has(queue)) await context.clock.renew(target.queueStream, until);
       const { all, largest } = sizes.get(queue) ?? { all: 0, largest: 0 };
       const copies = Math.max(1, target.groups.length);
       const checking = context.room.check(target.queueStream, { all: copies * all, largest }, until);
@@ -78,6 +81,11 @@ async function targetsOf(
     }
   }));
   return new Map(found);
+}
+
+/** Whether an instant by the server's clock travels with a job. */
+function isTimed({ delay, at, idWindow }: PushJob): boolean {
+  return delay !== undefined || at !== undefined || idWindow !== undefined;
 }
 
 /** Bytes that the jobs of each queue take at a server, as far as that is known before they are written. */
