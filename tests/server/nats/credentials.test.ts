@@ -3,20 +3,24 @@ import { Buffer } from "node:buffer";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { credsAuthenticator, nkeyAuthenticator, nkeys } from "@nats-io/transport-node";
+import { credsAuthenticator, jwtAuthenticator, nkeyAuthenticator, nkeys } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
+import { createRelay } from "../../../mod.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
 import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
+import { free, heard } from "../../web/support/kit.ts";
 import { certificateFile, startNats } from "../support/servers/nats.ts";
 import { describeOn } from "../support/servers/owned.ts";
 
+const PATIENCE = 30_000;
 const CALL = { deadline: 60_000 };
 const TAKE = { limit: 1, slots: 1, lease: 10_000, wait: 5_000, ...CALL };
 
 type Key = ReturnType<typeof nkeys.createUser>;
 
 /** A token as the server reads it: claims, signed by an nkey. */
-function token(issuer: Key, subject: Key, name: string, claims: object): string {
+function token(issuer: Key, subject: Key, name: string, claims: object, more: object = {}): string {
   const encoded = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
   const body = {
     jti: crypto.randomUUID(),
@@ -25,13 +29,24 @@ function token(issuer: Key, subject: Key, name: string, claims: object): string 
     sub: subject.getPublicKey(),
     name,
     nats: { version: 2, ...claims },
+    ...more,
   };
   const signed = `${encoded({ typ: "JWT", alg: "ed25519-nkey" })}.${encoded(body)}`;
   return `${signed}.${Buffer.from(issuer.sign(new TextEncoder().encode(signed))).toString("base64url")}`;
 }
 
 /** An operator, an account with JetStream and a user: a server's configuration, and what the user's file says. */
-function decentralized(): { readonly config: string; readonly creds: string; readonly jwt: string } {
+interface Decentralized {
+  readonly config: string;
+  readonly creds: string;
+  /** A token that needs no signature: for the test's own look whether the server serves. */
+  readonly jwt: string;
+  /** A token of the user that is good for so many seconds, or for ever, and the seed to sign with. */
+  tokenFor(seconds?: number): string;
+  readonly seed: Uint8Array;
+}
+
+function decentralized(): Decentralized {
   const [operator, account, user] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createUser()];
   const system = nkeys.createAccount();
   const unlimited = { subs: -1, data: -1, payload: -1 };
@@ -40,7 +55,10 @@ function decentralized(): { readonly config: string; readonly creds: string; rea
   const limits = { ...bare, ...jetstream };
   const systemToken = token(operator, system, "SYS", { type: "account", limits: bare });
   const accountToken = token(operator, account, "A", { type: "account", limits });
-  const userToken = token(account, user, "u", { type: "user", ...unlimited });
+  const tokenFor = (seconds?: number): string => {
+    const exp = seconds === undefined ? {} : { exp: Math.ceil(Date.now() / 1_000) + seconds };
+    return token(account, user, "u", { type: "user", ...unlimited }, exp);
+  };
   return {
     config: [
       `operator: "${token(operator, operator, "O", { type: "operator" })}"`,
@@ -50,11 +68,12 @@ function decentralized(): { readonly config: string; readonly creds: string; rea
       `${account.getPublicKey()}: "${accountToken}"`,
       `${system.getPublicKey()}: "${systemToken}" }`,
     ].join("\n"),
-    // It needs no signature: for the test's own look whether the server serves.
+    tokenFor,
+    seed: user.getSeed(),
     jwt: token(account, nkeys.createUser(), "bearer", { type: "user", ...unlimited, bearer_token: true }),
     creds: [
       "-----BEGIN NATS USER JWT-----",
-      userToken,
+      tokenFor(),
       "------END NATS USER JWT------",
       "",
       "-----BEGIN USER NKEY SEED-----",
@@ -92,6 +111,47 @@ describeOn(["nats"], "A user of NATS", () => {
       rmSync(folder, { recursive: true });
     }
   });
+
+  test(
+    "whose token expires under a running worker is told so by name, and goes on with another",
+    async () => {
+      const { config, jwt, tokenFor, seed } = decentralized();
+      await using server = await startNats({ config, auth: { jwt } });
+      const open = (current: () => string): Transport =>
+        nats({ servers: server.url, authenticator: jwtAuthenticator(current, seed), warn: () => {} });
+      const jobs = { work: { schema: free<number>(), queue: "work" } };
+      const seen: number[] = [];
+      let [last, renewed] = ["", false];
+      const brief = open(() => {
+        // On a busy machine one may expire before it was of use.
+        if (renewed) last = tokenFor();
+        else if (seen.length === 0) last = tokenFor(2);
+        return last;
+      });
+      await using relay = createRelay({ jobs, transport: brief, log: false });
+      await using producer = createRelay({ jobs, transport: open(() => tokenFor()), log: false });
+      relay.handle("work", (n) => void seen.push(n));
+      const states = heard(relay.events, "connection");
+      const worker = relay.worker({ poll: 100 });
+      const running = worker.run();
+      await producer.dispatch("work", 1);
+      await expect.poll(() => seen, { timeout: PATIENCE }).toEqual([1]);
+      const messages = (): string => states.map((told) => String(told.error?.message)).join("\n");
+      await expect.poll(messages, { timeout: PATIENCE }).toMatch(/lost: user authentication expired/i);
+      await producer.dispatch("work", 2);
+      await expect(relay.dispatch("work", 3)).rejects.toMatchObject({
+        code: "TRANSPORT_UNAVAILABLE",
+        message: expect.stringContaining("the server refused the credentials"),
+      });
+      expect(seen).toEqual([1]);
+      renewed = true;
+      await expect.poll(() => seen, { timeout: PATIENCE }).toEqual([1, 2]);
+      expect(states.at(-1)).toMatchObject({ state: "up" });
+      await worker.stop();
+      await running;
+    },
+    3 * PATIENCE,
+  );
 
   test("with an nkey is let in, and with another refused", async () => {
     const [known, unknown] = [nkeys.createUser(), nkeys.createUser()];

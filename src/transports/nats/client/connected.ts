@@ -50,6 +50,8 @@ const ADVISORY = "$JS.EVENT.ADVISORY.";
  * The subject on which a cluster says that a consumer has another leader; the stream's and the consumer's names follow.
  */
 const ELECTED = `${ADVISORY}CONSUMER.LEADER_ELECTED.`;
+/** The client's error for a permission that is missing. */
+const VIOLATION = "PermissionViolationError";
 /** Calls of the API that may be sent twice. */
 const REPEATABLE = /^[A-Z.]*(INFO|NAMES|GET|CREATE)/;
 const decoder = new TextDecoder();
@@ -354,16 +356,19 @@ class Connected implements Link {
   }
 
   async #watchStatus({ connection }: Opened): Promise<void> {
+    // A server that ends a connection says why before, as where the user's token has expired.
+    let why: Error | undefined;
     for await (const { type, error } of connection.status()) {
-      if (type === "disconnect" || type === "staleConnection") this.#fall(type);
+      if (type === "disconnect" || type === "staleConnection") this.#fall(why ?? type);
       else if (type === "reconnect" && !this.#up) this.#rise();
       else if (type === "error" && error !== undefined) this.#forbidden(error);
+      why = type === "error" && error?.name !== VIOLATION ? error : undefined;
     }
   }
 
   /** A permission that is missing is told beside the message that lacked it, which gets no answer. */
   #forbidden(error: Error): void {
-    if (error.name !== "PermissionViolationError") return;
+    if (error.name !== VIOLATION) return;
     const subject = "subject" in error ? error.subject : undefined;
     // Without the advisories a pull of which no leader knows is given up when its time is over.
     if (typeof subject === "string" && subject.startsWith(ADVISORY)) return;
