@@ -143,9 +143,10 @@ export function checkHeaders(
   ) {
     throw wrongType(action, "'headers'", "an object of strings", headers);
   }
-  const entries = Object.entries(headers);
+  const copy: Record<string, string> = { ...headers };
   let characters = 0;
-  for (const [name, value] of entries) {
+  for (const name of Object.keys(copy)) {
+    const value: unknown = copy[name];
     if (typeof value !== "string") {
       throw new TypeError(
         `Cannot ${action} as header '${name}' must be a string: current value is of type ${typeof value}`,
@@ -156,13 +157,13 @@ export function checkHeaders(
   // Each is at most three bytes: of most headers none needs to be encoded to be measured.
   const bytes = characters * 3 <= MAX_HEADERS
     ? 0
-    : entries.reduce((sum, [name, value]) => sum + byteLength(name) + byteLength(value), 0);
+    : Object.entries(copy).reduce((sum, [name, value]) => sum + byteLength(name) + byteLength(value), 0);
   if (bytes > MAX_HEADERS) {
     throw new RangeError(
       `Cannot ${action} as 'headers' must be at most ${MAX_HEADERS} bytes: current size is ${bytes}`,
     );
   }
-  return Object.fromEntries(entries);
+  return copy;
 }
 
 /**

@@ -207,7 +207,7 @@ export function createEvents(report: Report): Events {
   const target = new GuardedTarget(report);
   return {
     target,
-    hears: (type) => target.heard.has(type),
+    hears: (type) => target.heard.has(type) || (type === "started" && target.runs.isWatched),
     tell: (type, run, more) => {
       target.runs.tell(type, run, more);
       if (target.isTold(type)) target.tell(type, { ...run.detail, ...more });
@@ -314,12 +314,13 @@ class GuardedTarget extends EventTarget {
   }
 
   [OBSERVE_RUNS](observer: RunObserver): Disposable {
-    this.heard.add("started");
     return this.runs.add(observer);
   }
 
   /** Whether a listener or observer gets the detail of this type. */
   isTold(type: string): boolean {
+    // Asked twice a run, and of most relays no type of event was ever heard.
+    if (!this.heard.has(type)) return false;
     return this.attended(type) || (this.#observers.get(type)?.length ?? 0) > 0;
   }
 

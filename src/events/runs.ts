@@ -54,6 +54,8 @@ interface RunMore {
 /** The observers of a relay's runs. */
 export interface RunWatch {
   add(observer: RunObserver): Disposable;
+  /** Whether there is one. */
+  readonly isWatched: boolean;
   /** Tells all of them: of a start, or of an end. */
   tell(type: RunEvent | "stale" | undefined, run: Told, more: RunMore): void;
 }
@@ -67,6 +69,9 @@ export function createRunWatch(failed: (type: string, thrown: unknown) => void):
       const watch = { observer, since: begun };
       watches = [...watches, watch];
       return { [Symbol.dispose]: () => void (watches = watches.filter((other) => other !== watch)) };
+    },
+    get isWatched() {
+      return watches.length > 0;
     },
     tell(type, run, more) {
       if (watches.length === 0) return;

@@ -204,9 +204,9 @@ function clearOf(error: ErrorRecord & { readonly sealed?: unknown }): ErrorRecor
 /** A copy of those headers that are texts. */
 function headersOf(headers: unknown): Record<string, string> {
   if (!isObject(headers)) return {};
-  return Object.fromEntries(
-    Object.entries(headers).filter((header): header is [string, string] => typeof header[1] === "string"),
-  );
+  const copy: Record<string, unknown> = { ...headers };
+  for (const name in copy) if (typeof copy[name] !== "string") delete copy[name];
+  return copy as Record<string, string>;
 }
 
 function isError(value: unknown): value is ErrorRecord {

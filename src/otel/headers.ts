@@ -4,7 +4,13 @@
  * @module
  */
 
-import { createTraceState, isSpanContextValid, type SpanContext } from "@opentelemetry/api";
+import {
+  createTraceState,
+  INVALID_SPANID,
+  INVALID_TRACEID,
+  isSpanContextValid,
+  type SpanContext,
+} from "@opentelemetry/api";
 import { TRACEPARENT, TRACESTATE } from "./conventions.ts";
 
 const PARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
@@ -25,13 +31,9 @@ export function spanOf(headers: Readonly<Record<string, string>>): SpanContext |
   const found = PARENT.exec(headers[TRACEPARENT] ?? "");
   if (found === null || found[0].startsWith("ff")) return undefined;
   const [, traceId = "", spanId = "", flags = ""] = found;
+  // Ids of this form are valid but for these; to ask the package would read their digits a second time.
+  if (traceId === INVALID_TRACEID || spanId === INVALID_SPANID) return undefined;
   const state = headers[TRACESTATE];
-  const span: SpanContext = {
-    traceId,
-    spanId,
-    traceFlags: Number.parseInt(flags, 16) & 1,
-    isRemote: true,
-    ...(state === undefined ? {} : { traceState: createTraceState(state) }),
-  };
-  return isSpanContextValid(span) ? span : undefined;
+  const span: SpanContext = { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1, isRemote: true };
+  return state === undefined ? span : { ...span, traceState: createTraceState(state) };
 }

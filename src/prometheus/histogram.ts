@@ -40,11 +40,22 @@ export function createHistogram(): Histogram {
   // Typed, as a number with a fraction that a closure keeps is a new object each time.
   const counts = new Float64Array(BUCKETS.length + 1);
   const sum = new Float64Array(1);
+  let index = 0;
+  let lower = -Infinity;
+  let upper = BUCKETS[0] ?? Infinity;
+
+  function find(seconds: number): void {
+    index = 0;
+    while (seconds > (BUCKETS[index] ?? Infinity)) index++;
+    lower = BUCKETS[index - 1] ?? -Infinity;
+    upper = BUCKETS[index] ?? Infinity;
+  }
+
   return {
     observe(ms) {
       const seconds = Math.max(0, ms) / 1_000;
-      let index = 0;
-      while (seconds > (BUCKETS[index] ?? Infinity)) index++;
+      // Most times are in the bucket of the one before.
+      if (seconds > upper || seconds <= lower) find(seconds);
       counts[index] = (counts[index] ?? 0) + 1;
       sum[0] = (sum[0] ?? 0) + seconds;
     },

@@ -5,6 +5,7 @@
  */
 
 import { type JobEvents, observe, observeRuns, type RunObserver } from "../events/events.ts";
+import { onceATurn } from "../flow/once_a_turn.ts";
 import { createSeriesTable, familiesOf, MAX_SERIES, type SeriesTable } from "./series.ts";
 import type { Family } from "./text.ts";
 import { createThroughput, type Throughput } from "./throughput.ts";
@@ -33,7 +34,7 @@ export function createRuns(monotonic: () => number): Runs {
   const rates = new Map<string, Throughput>();
   const state: State = {
     table: createSeriesTable(),
-    rateOf: createRates(rates, turnClock(monotonic)),
+    rateOf: createRates(rates, onceATurn(monotonic)),
     heard: new Map(),
     errors: 0,
     lost: 0,
@@ -81,19 +82,6 @@ function runsOf({ table, rateOf }: State): RunObserver {
       if (duration !== undefined) series.duration.observe(duration);
       if (end === "completed" || end === "failed") rateOf(queue).add(1);
     },
-  };
-}
-
-/** A clock that is read once in a turn: the ends of many runs are told in one. */
-function turnClock(monotonic: () => number): () => number {
-  let now: number | undefined;
-  const forget = (): void => void (now = undefined);
-  return () => {
-    if (now === undefined) {
-      now = monotonic();
-      queueMicrotask(forget);
-    }
-    return now;
   };
 }
 

@@ -14,6 +14,7 @@ import { checkHeaders, checkId } from "../names.ts";
 import { quote } from "../options.ts";
 import { sameBytes } from "../kinds.ts";
 import { hush } from "../promises.ts";
+import type { Meta } from "../jobs/job.ts";
 import { readMeta, writeMeta } from "../jobs/record.ts";
 
 /** A job that is ready to be stored. */
@@ -59,8 +60,9 @@ export function createOutgoing(
   const late = (): Error => new DeadlineExceeded("dispatch as a middleware did not go on", deadline);
   return {
     async send(parcels, store, signal) {
-      const shown = parcels.map(showJob);
-      const desk = createDesk(parcels, shown, store);
+      const drafts = parcels.map(draftOf);
+      const shown = drafts.map((draft) => draft.shown);
+      const desk = createDesk(drafts, store);
       let failed: { readonly error: unknown } | undefined;
       const around = sides.reduceRight<DispatchFunction>((next, side) => side(once(next, desk)), desk.take);
       const passed = begin(around, shown).then(() => undefined, (error) => {
@@ -130,7 +132,7 @@ interface Desk {
   close(): void;
 }
 
-function createDesk(parcels: readonly Parcel[], shown: readonly OutgoingJob[], store: Store): Desk {
+function createDesk(drafts: readonly Draft[], store: Store): Desk {
   const { promise: asked, resolve } = Promise.withResolvers<void>();
   let storing: Promise<readonly OutgoingAnswer[]> | undefined;
   let closed = false;
@@ -148,7 +150,7 @@ function createDesk(parcels: readonly Parcel[], shown: readonly OutgoingJob[], s
     },
     async take(jobs) {
       try {
-        storing = store(readJobs(parcels, shown, jobs));
+        storing = store(readJobs(drafts, jobs));
       } catch (error) {
         refused = errorOf(error);
         throw error;
@@ -178,10 +180,17 @@ function once(next: DispatchFunction, desk: Desk): DispatchFunction {
   };
 }
 
-function showJob({ job, requested }: Parcel): OutgoingJob {
+/** A job before the sides, as the first of them sees it, with its metadata as it was read for that. */
+interface Draft extends Parcel {
+  readonly meta: Meta;
+  readonly shown: OutgoingJob;
+}
+
+function draftOf({ job, requested }: Parcel): Draft {
+  const meta = readMeta(job.meta);
+  const { headers = {}, requestId } = meta;
   const { id, name, queue, payload, delay, at } = job;
-  const { headers = {}, requestId } = readMeta(job.meta);
-  return {
+  const shown: OutgoingJob = {
     id,
     name,
     queue,
@@ -191,43 +200,41 @@ function showJob({ job, requested }: Parcel): OutgoingJob {
     ...(delay === undefined ? {} : { delay }),
     ...(at === undefined ? {} : { at }),
   };
+  return { job, requested, meta, shown };
 }
 
 /** The jobs to be stored, as the last side handed them on. */
-function readJobs(
-  parcels: readonly Parcel[],
-  shown: readonly OutgoingJob[],
-  given: unknown,
-): readonly PushJob[] {
-  if (!Array.isArray(given) || given.length !== parcels.length) {
+function readJobs(drafts: readonly Draft[], given: unknown): readonly PushJob[] {
+  if (!Array.isArray(given) || given.length !== drafts.length) {
     throw new TypeError(
-      `Cannot dispatch as a middleware must hand on ${parcels.length} jobs: current value is ${
+      `Cannot dispatch as a middleware must hand on ${drafts.length} jobs: current value is ${
         Array.isArray(given) ? `${given.length} jobs` : quote(given)
       }`,
     );
   }
-  return parcels.map((parcel, index) => readJob(parcel, shown[index], given[index]));
+  return drafts.map((draft, index) => readJob(draft, given[index]));
 }
 
-function readJob({ job, requested }: Parcel, shown: OutgoingJob | undefined, given: unknown): PushJob {
+/** The fields that no side may change. */
+const SAME = ["id", "name", "queue", "delay", "at"] as const;
+
+function readJob({ job, meta, requested, shown }: Draft, given: unknown): PushJob {
   const action = `dispatch '${job.name}'`;
-  const meta = readMeta(job.meta);
   const { headers: before = {} } = meta;
-  const { id, name, queue, payload, headers, requestId, delay, at }: Partial<OutgoingJob> = Object(given);
-  const same = { id, name, queue, delay, at };
-  for (const [field, value] of Object.entries(same)) {
-    if (value !== Reflect.get(job, field)) throw changed(action, field);
-  }
+  const passed: Partial<OutgoingJob> = Object(given);
+  const { payload, headers, requestId } = passed;
+  for (const field of SAME) if (passed[field] !== job[field]) throw changed(action, field);
   if (!(payload instanceof Uint8Array) || !sameBytes(payload, job.payload)) throw changed(action, "payload");
   const now = checkHeaders(headers ?? {}, action);
-  for (const [header, text] of Object.entries(before)) {
-    if (now[header] !== text) throw changed(action, `headers.${header}`);
+  const names = Object.keys(before);
+  for (const header of names) {
+    if (now[header] !== before[header]) throw changed(action, `headers.${header}`);
   }
   const asked = requested ? meta.requestId : undefined;
   if (asked !== undefined && requestId !== asked) throw changed(action, "requestId");
   if (requestId !== undefined) checkId(requestId, action, "requestId");
-  const added = Object.keys(now).length > Object.keys(before).length;
-  if (!added && (requestId === undefined || requestId === shown?.requestId)) return job;
+  const added = Object.keys(now).length > names.length;
+  if (!added && (requestId === undefined || requestId === shown.requestId)) return job;
   return {
     ...job,
     meta: writeMeta({

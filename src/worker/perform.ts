@@ -133,10 +133,11 @@ function readyOf(handler: Registered, read: Read): Ready {
 
 /** Calls the listeners one after another, within the job's timeout. */
 function invoke(state: State, run: Run, { handler, payload }: Extract<Ready, { payload: unknown }>): void {
-  const { runtime, events } = state.bench;
+  const { events } = state.bench;
   if (run.alarm === undefined) bound(state, run);
   if (events.hears("started")) {
-    events.tell("started", run, { wait: Math.max(0, runtime.now() - run.delivery.due) });
+    const now = Math.floor(run.startedAt + state.epoch());
+    events.tell("started", run, { wait: Math.max(0, now - run.delivery.due) });
   }
   let given: Promise<unknown>;
   try {

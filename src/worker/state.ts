@@ -130,6 +130,8 @@ export interface State extends Judge {
   /** Its own state for probes; absent for a drain, which says by its end how it went. */
   vital: Vital | undefined;
   readonly meter: Meter;
+  /** When the monotonic clock began, by the wall clock; read once a turn, as the latter costs each run a look more. */
+  readonly epoch: () => number;
   readonly settlements: Batcher<Settlement, Settled>;
   readonly extensions: Batcher<Extension, Extended>;
   readonly heartbeat: Heartbeat;

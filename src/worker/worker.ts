@@ -10,6 +10,7 @@ import { RelayClosed } from "../errors.ts";
 import { createFifo } from "../flow/fifo.ts";
 import type { Gate } from "../flow/gate.ts";
 import { createLatch } from "../flow/latch.ts";
+import { onceATurn } from "../flow/once_a_turn.ts";
 import { checkKnown, checkSignal, checkTime } from "../options.ts";
 import { createSlots } from "../flow/slots.ts";
 import { fetchLoop, pump } from "./fetch.ts";
@@ -222,6 +223,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     link: createLink(events, runtime.random, (away) => state.vital?.away(away)),
     vital: undefined,
     meter: createMeter(),
+    epoch: onceATurn(() => runtime.now() - runtime.monotonic()),
     settlements: createSettlements(bench, alarms),
     extensions: createExtensions(bench, alarms),
     heartbeat: { lease: settings.lease, last: 0, late: undefined, next: undefined },

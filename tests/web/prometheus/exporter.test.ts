@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { createRelay, deadLetter, every, memory, type Relay, reschedule } from "../../../mod.ts";
 import { createEvents, observeRuns } from "../../../src/events/events.ts";
+import { BUCKETS, createHistogram } from "../../../src/prometheus/histogram.ts";
 import { prometheus, watchQueues } from "../../../src/prometheus/mod.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
@@ -119,6 +120,40 @@ test("a queue that two stores have, or two connections to one store, is one samp
   const samples = metrics.text().split("\n").map((line) => line.split(" ")[0]).filter((name) => name !== "#");
   expect(samples).toEqual([...new Set(samples)]);
   expect(metrics.text()).toContain('relevo_queue_jobs{queue="default",channel="waiting"} 3\n');
+});
+
+test("a wait holds the time in which handlers that began in the same turn held the thread", async () => {
+  const clock = createFakeRuntime();
+  let held = 0;
+  const runtime = { ...clock, now: () => clock.now() + held, monotonic: () => clock.monotonic() + held };
+  const relay = createRelay({
+    jobs: { mail: free<string>() },
+    transport: memory({ runtime }),
+    runtime,
+    log: false,
+  });
+  const waits: number[] = [];
+  relay.events.addEventListener("started", ({ detail }) => waits.push(detail.wait));
+  using metrics = prometheus(relay, { runtime });
+  relay.handle("mail", () => void (held += 250));
+  for (let sent = 0; sent < 3; sent++) await relay.dispatch("mail", "well");
+  await relay.drain();
+  expect(waits).toEqual([0, 250, 500]);
+  const labels = '{queue="default",job_type="mail"}';
+  expect(valueOf(metrics.text(), `relevo_job_wait_seconds_sum${labels}`)).toBe(0.75);
+  await relay.close();
+});
+
+test("times are counted in the first bucket that holds them, whichever was counted before", () => {
+  const histogram = createHistogram();
+  const times = [0, 1, 1.5, 0.5, 5, 5_000, 4_000_000, 5, 3_600_000, 3_600_001, -1];
+  for (const ms of times) histogram.observe(ms);
+  const samples = histogram.samples({});
+  for (const bound of BUCKETS) {
+    const below = samples.find(({ labels }) => labels.le === String(bound));
+    expect([bound, below?.value]).toEqual([bound, times.filter((ms) => ms <= bound * 1_000).length]);
+  }
+  expect(samples.at(-1)?.value).toBe(times.length);
 });
 
 test("depth, oldest wait and seconds to drain are those of the last look, and a scrape asks the store nothing", async () => {
