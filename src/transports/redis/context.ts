@@ -31,6 +31,11 @@ export interface Context {
    * first.
    */
   ahead: number | undefined;
+  /**
+   * The last number that was given to an entry read afresh: two entries whose numbers follow one another are neighbours
+   * in their stream for as long as both are there, as entries are added at its end alone.
+   */
+  ranks: number;
   /** The queues whose last poll brought large payloads, each with the bytes of the largest. */
   readonly heavy: Map<string, number>;
   /** The verbs that this user was found to have the rights for; empty again when something is forbidden. */

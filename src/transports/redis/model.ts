@@ -76,6 +76,7 @@ export function createModel(options: ModelOptions): Model {
     registry: createRegistry(link, runtime, keys.queues),
     visited: new Set(),
     ahead: undefined,
+    ranks: 0,
     heavy: new Map(),
     proven: new Set(),
   };

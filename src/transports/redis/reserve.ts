@@ -14,7 +14,7 @@ import { type Reader, readerOf } from "./layout/pack.ts";
 import { freshHeavy, weigh } from "./reserve_heavy.ts";
 import type { HeavyScripts } from "./scripts/heavy.ts";
 import { LOST } from "./scripts/lua.ts";
-import { consumerOf, placeIn, tokenOf } from "./layout/token.ts";
+import { consumerOf, middleOf, placeIn } from "./layout/token.ts";
 
 /** Queues that one script polls: some 10 ms of a slow machine. */
 const MAX_QUEUES = 250;
@@ -128,11 +128,18 @@ function readInto(
   reader.length();
   found.now = reader.number();
   context.ahead = found.now - context.runtime.monotonic();
+  let fresh: string | undefined;
   for (let sections = reader.length(); sections > 0; sections--) {
     reader.length();
     const queue = asked[reader.number() - 1] ?? "";
     const late = reader.number() === 1;
-    found.slots -= hand(found.deliveries, { queue, late, consumer, lease }, reader);
+    const counts = countsIn(reader);
+    if (counts === undefined) {
+      // The fresh entries of one queue are neighbours, in however many sections they come.
+      if (queue !== fresh) context.ranks++;
+      fresh = queue;
+    }
+    found.slots -= hand(context, found.deliveries, { queue, late, counts, consumer, lease }, reader);
   }
   for (let queues = reader.length(); queues > 0; queues--) {
     reader.length();
@@ -141,28 +148,35 @@ function readInto(
   return reader.bytes();
 }
 
+/** A section of an answer, but for its entries. */
+interface Section {
+  readonly queue: string;
+  readonly late: boolean;
+  readonly counts: readonly number[] | undefined;
+  readonly consumer: string;
+  readonly lease: number;
+}
+
 /** Makes deliveries of a section's entries; answers how many of them came back from lost leases. */
 function hand(
+  context: Context,
   deliveries: Delivery[],
-  { queue, late, consumer, lease }: {
-    readonly queue: string;
-    readonly late: boolean;
-    readonly consumer: string;
-    readonly lease: number;
-  },
+  { queue, late, counts, consumer, lease }: Section,
   reader: Reader,
 ): number {
-  const counts = countsIn(reader);
   const size = reader.length();
+  const middle = middleOf(1, consumer, queue);
   let back = 0;
   for (let n = 0; n < size; n++) {
     reader.length();
     const entry = reader.text();
-    const count = (counts[n] ?? 0) + 1;
+    const count = (counts?.[n] ?? 0) + 1;
     const lost = Math.floor(count / LOST);
+    const rank = counts === undefined ? ++context.ranks : 0;
     const { id, index, name, payload, bare, meta, reset, due } = jobOf(queue, entry, reader);
     const kind = late ? "late" : index === "ranges" ? "covered" : "listed";
-    const token = tokenOf(placeIn(entry, kind), count, consumer, queue, index === "ids" ? id : "");
+    const tail = index === "ids" ? id : kind === "covered" && rank > 0 ? String(rank) : "";
+    const token = placeIn(entry, kind) + (count === 1 ? middle : middleOf(count, consumer, queue)) + tail;
     if (lost > 0) back++;
     const delivery = { queue, token, id, name, payload, meta, lost, reset, due, lease };
     deliveries.push(bare ? { ...delivery, bare } : delivery);
@@ -170,9 +184,9 @@ function hand(
   return back;
 }
 
-/** Deliveries of each entry before this one; none where all are fresh. */
-function countsIn(reader: Reader): readonly number[] {
-  if (!reader.isList()) return [];
+/** Deliveries of each entry before this one; undefined where all are fresh. */
+function countsIn(reader: Reader): readonly number[] | undefined {
+  if (!reader.isList()) return undefined;
   return Array.from({ length: reader.length() }, () => reader.number());
 }
 

@@ -10,7 +10,7 @@ import type { Call, Delivery } from "../../jobs/exchange.ts";
 import type { Reply, Script } from "./client/link.ts";
 import { type Context, replies, timer } from "./context.ts";
 import { type Fields, jobOf } from "./layout/entry.ts";
-import { placeIn, tokenOf } from "./layout/token.ts";
+import { middleOf, placeIn } from "./layout/token.ts";
 
 /** Bytes of a payload from which on a queue's jobs are read so, and bytes of an answer that are enough. */
 const HUGE = 16 * 1024;
@@ -70,7 +70,7 @@ function deliveryOf(queue: string, consumer: string, lease: number, parts: reado
   const entry = textOf(number);
   const { id, index, name, payload, bare, meta, reset, due } = jobOf(queue, entry, fieldsOf(replies(fields)));
   const place = placeIn(entry, index === "ranges" ? "covered" : "listed");
-  const token = tokenOf(place, 1, consumer, queue, index === "ids" ? id : "");
+  const token = place + middleOf(1, consumer, queue) + (index === "ids" ? id : "");
   const delivery = { queue, token, id, name, payload, meta, lost: 0, reset, due, lease };
   return bare ? { ...delivery, bare } : delivery;
 }

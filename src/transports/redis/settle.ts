@@ -11,7 +11,7 @@ import { callOf, type Context, faultIn, replies } from "./context.ts";
 import type { Reply, Script } from "./client/link.ts";
 import type { Packable } from "./layout/pack.ts";
 import { whenOf } from "./push.ts";
-import { KINDS, VERBS } from "./scripts/settle.ts";
+import { KINDS, LONG, VERBS } from "./scripts/settle.ts";
 import { consumerOf, createTokenReader, type Held, type Kind } from "./layout/token.ts";
 
 /** Deliveries of one script: 1,000 take some 4 ms. */
@@ -153,8 +153,19 @@ function batchOf<B extends Batch>(
 class Endings extends Batch {
   readonly verbs: number[] = [];
   readonly extras: Packable[] = [];
+  /** How many entries each run of neighbours has. */
+  readonly runs: number[] = [];
   /** All of them are done. */
   done = true;
+  #rank = -1;
+
+  /** Counts an entry with the run that it goes on. */
+  follow(rank: number): void {
+    const last = this.runs.length - 1;
+    if (rank > 0 && rank === this.#rank + 1) this.runs[last] = (this.runs[last] ?? 0) + 1;
+    else this.runs.push(1);
+    this.#rank = rank;
+  }
 }
 
 /** Ends deliveries. */
@@ -180,6 +191,7 @@ export async function settleAll(
     }
     const batch = batchOf(batches, open, queue, held.kind, () => new Endings(queue, held.kind));
     batch.add(index, held);
+    batch.follow(held.rank);
     batch.verbs.push(VERBS[settlement.to]);
     batch.extras.push(extraOf(settlement));
     if (settlement.to !== "done") batch.done = false;
@@ -221,7 +233,7 @@ function uniform(numbers: readonly number[]): Packable {
 }
 
 function endings(batch: Endings, key: number): Packable {
-  const { queue, consumers, entries, counts, owners, ids, done, verbs, extras } = batch;
+  const { queue, consumers, entries, counts, owners, ids, done, verbs, extras, runs } = batch;
   return [
     key,
     partsOf(queue).topic ?? queue,
@@ -234,6 +246,7 @@ function endings(batch: Endings, key: number): Packable {
     done ? 0 : verbs,
     done ? 0 : extras,
     KINDS[batch.kind],
+    done && runs.length * LONG <= entries.length ? runs : 0,
   ];
 }
 

@@ -157,6 +157,30 @@ describe.each<RedisName>(["redis7", "redis8"])("%s", (name) => {
       message: expect.stringContaining(`'${command.toUpperCase()}'`),
     });
   });
+
+  test.each([true, false])(
+    "a batch of jobs side by side is settled, with the right for 'xtrim': %s",
+    async (may) => {
+      await server.send("FLUSHALL");
+      await server.send("ACL", "LOG", "RESET");
+      const rights = [...ROLES.get("worker") ?? [], may ? "+xtrim" : "-xtrim"];
+      await server.send("ACL", "SETUSER", "worker", "reset", ...rights);
+      await using transport = redis({
+        url: `redis://worker:secret@127.0.0.1:${server.port}`,
+        warn: () => {},
+      });
+      await using relay = createRelay({ jobs: JOBS, transport, log: false });
+      await relay.dispatch("mail", null);
+      await relay.dispatchMany(Array.from({ length: 60 }, () => ({ name: "mail", payload: null })));
+      let done = 0;
+      relay.handle("mail", () => void done++);
+      await relay.drain({ concurrency: 100 });
+      expect(done).toBe(61);
+      expect(await server.send("XLEN", "{relevo:default}:waiting")).toBe(0);
+      const log = await server.send("ACL", "LOG") as readonly (readonly unknown[])[];
+      expect(log.some((line) => String(line[7]) === "xtrim")).toBe(!may);
+    },
+  );
 });
 
 test(

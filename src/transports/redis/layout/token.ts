@@ -26,6 +26,8 @@ export interface Held {
   readonly lease: number;
   /** The id to remove from the index of ids when the job is done; empty where the index does not have it. */
   readonly id: string;
+  /** Of an entry of kind `covered`, its number among those that were read afresh; -1 where it has none. */
+  readonly rank: number;
 }
 
 /** The unit behind a lease in a consumer's name. */
@@ -54,9 +56,12 @@ function kindIn(token: string): Kind {
   return token.startsWith(COVERED) ? "covered" : "listed";
 }
 
-/** Writes a token; neither entries nor consumers have spaces in them, and a queue's name has no line end. */
-export function tokenOf(entry: string, count: number, consumer: string, queue: string, id: string): string {
-  return `${entry} ${count} ${consumer} ${queue}\n${id}`;
+/**
+ * The middle of a token, which deliveries that come together have in common. In front of it stands the entry's place,
+ * behind it an id or a rank; neither entries nor consumers have spaces in them, and a queue's name has no line end.
+ */
+export function middleOf(count: number, consumer: string, queue: string): string {
+  return ` ${count} ${consumer} ${queue}\n`;
 }
 
 /** Reads a token; undefined for a text that is none, or that is another queue's. */
@@ -64,7 +69,7 @@ export type TokenReader = (token: string, queue: string) => Held | undefined;
 
 /**
  * Makes a reader of tokens, which reads once the part that those of a batch have in common: all between their entry and
- * their id.
+ * their end.
  */
 export function createTokenReader(): TokenReader {
   let middle = "";
@@ -73,7 +78,7 @@ export function createTokenReader(): TokenReader {
     const first = token.indexOf(" ");
     if (first < 0) return undefined;
     if (known?.queue !== queue || !token.startsWith(middle, first)) {
-      known = middleOf(token, first, queue);
+      known = middleIn(token, first, queue);
       if (known === undefined) return undefined;
       middle = token.slice(first, known.end);
     }
@@ -84,8 +89,11 @@ export function createTokenReader(): TokenReader {
     const seq = numberIn(token, dash + 1, first, ENTRY);
     if (ms < 0 || seq < 0) return undefined;
     const { count, consumer, lease } = known;
-    const id = token.slice(first + middle.length);
-    return { entry: token.slice(start, first), ms, seq, kind, count, consumer, lease, id };
+    const entry = token.slice(start, first);
+    const end = first + middle.length;
+    const covered = kind === "covered";
+    const rank = covered ? numberIn(token, end, token.length) : -1;
+    return { entry, ms, seq, kind, count, consumer, lease, id: covered ? "" : token.slice(end), rank };
   };
 }
 
@@ -95,7 +103,7 @@ interface Middle extends Pick<Held, "count" | "consumer" | "lease"> {
   readonly end: number;
 }
 
-function middleOf(token: string, first: number, queue: string): Middle | undefined {
+function middleIn(token: string, first: number, queue: string): Middle | undefined {
   const second = token.indexOf(" ", first + 1);
   const third = token.indexOf(" ", second + 1);
   const end = third + 1 + queue.length;

@@ -4,8 +4,9 @@
  *
  * KEYS: bases of queues. ARGV: one list of batches, each of one queue, and of one kind (1 for entries of the stream of
  * delayed jobs, 2 for entries of the other whose ids `ranges` covers, else 0):
- * `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras, kind}`. Counts and owners may be one
- * number for all; ids are 0 where `ranges` covers them.
+ * `{key, queue, consumers, ranges, entries, counts, owners, ids, verbs, extras, kind, runs}`. Counts and owners may be
+ * one number for all; ids are 0 where `ranges` covers them. Runs say how many entries follow one another in the stream
+ * without another in between, and are 0 where they are short.
  * Answers for each batch the numbers of those that were stale, or why its queue cannot be used.
  *
  * @module
@@ -20,6 +21,9 @@ export const VERBS = { done: 0, release: 1, again: 2, failed: 3, timeout: 4 } as
 
 /** Where the entry and the id of a delivery are, as numbers. */
 export const KINDS = { listed: 0, late: 1, covered: 2 } as const;
+
+/** Entries of a run, in the mean, from which on it pays to ask whether the stream begins with it. */
+export const LONG = 16;
 
 /**
  * Tells current deliveries: all of a consumer's in one query, and one by one those that it did not show. A query that
@@ -145,6 +149,28 @@ local function free(base, ids, entries, whole, late)
   end
 end
 
+-- Whether a run of one consumer, with which the stream begins, could be cut off. It costs a server a tenth of what
+-- deleting its entries does, for each of which the stream is searched.
+local function cut(stream, first, last)
+  local ms, seq = string.match(last, '^(%d+)-(%d+)$')
+  local head = call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+  if #seq > 15 or not head or head[1] ~= first then return false end
+  -- Where the rights of this user do not allow it, they are deleted one by one.
+  return type(redis.pcall('XTRIM', stream, 'MINID', ms .. '-' .. text(seq + 1))) == 'number'
+end
+
+local function cutRuns(stream, entries, runs)
+  local left, from = {}, 1
+  for _, size in ipairs(runs) do
+    local to = from + size - 1
+    if size < ${LONG} or not cut(stream, entries[from], entries[to]) then
+      for n = from, to do left[#left + 1] = entries[n] end
+    end
+    from = to + 1
+  end
+  return left
+end
+
 local function settle(batch)
   local base, queue = KEYS[batch[1]], batch[2]
   local late, covered = batch[11] == ${KINDS.late}, batch[11] == ${KINDS.covered}
@@ -173,8 +199,9 @@ local function settle(batch)
   end
   local stale, gone, freed, released, back, moved = {}, {}, {}, {}, {}, {}
   local ready, earliest = 0, nil
+  local runs = 0
   if holds == ALL and verbs == 0 then
-    gone, entries = entries, {}
+    gone, entries, runs = entries, {}, batch[12]
     if not covered then freed = ids end
   end
   for n, entry in ipairs(entries) do
@@ -208,7 +235,8 @@ local function settle(batch)
     end
   end
   each('XACK', stream, gone, GROUP)
-  local whole = each('XDEL', stream, gone) == #gone
+  local left = runs == 0 and gone or cutRuns(stream, gone, runs)
+  local whole = each('XDEL', stream, left) == #left
   free(base, freed, gone, whole, late)
   if not late and #gone > 0 then uncover(base, covered and #gone or 0) end
   each('HSET', base .. IDS, moved)
