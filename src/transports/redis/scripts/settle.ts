@@ -23,7 +23,7 @@ export const VERBS = { done: 0, release: 1, again: 2, failed: 3, timeout: 4 } as
 export const KINDS = { listed: 0, late: 1, covered: 2 } as const;
 
 /** Entries of a run, in the mean, from which on it pays to ask whether the stream begins with it. */
-export const LONG = 16;
+export const LONG = 32;
 
 /**
  * Tells current deliveries: all of a consumer's in one query, and one by one those that it did not show. A query that
