@@ -17,7 +17,7 @@ describeOn(["nats"], "A full store of three NATS servers", () => {
   const start = owned(() =>
     startNatsCluster({
       brief: true,
-      config: accounts(["free", "killed", "due", "failing"], 8),
+      config: accounts(["free", "killed", "due", "brim", "held", "failing"], 8),
       auth: userOf("free"),
     })
   );

@@ -7,8 +7,10 @@ import { describeOn, owned } from "../server/support/servers/owned.ts";
 import {
   accounts,
   accountScenes,
+  doneWithoutRoom,
   fullWhenDue,
   killedWithAll,
+  killedWithoutRoom,
   PATIENCE,
   type Store,
   userOf,
@@ -18,7 +20,10 @@ const MB = 1024 * 1024;
 
 describeOn(["nats"], "A full store of one NATS server", () => {
   const start = owned(() =>
-    startNats({ config: accounts(["free", "killed", "due", "failing"], 2), auth: userOf("killed") })
+    startNats({
+      config: accounts(["free", "killed", "due", "brim", "held", "failing"], 2),
+      auth: userOf("killed"),
+    })
   );
 
   /** The store of an account. */
@@ -66,6 +71,18 @@ describeOn(["nats"], "A full store of one NATS server whose limit no client know
   test.concurrent(
     "full for a second at the instant at which jobs are due: all are done",
     () => on((store) => fullWhenDue(store, 1)),
+    PATIENCE,
+  );
+
+  test.concurrent(
+    "without room for any move: jobs that failed are done where they lie when they succeed",
+    () => on((store) => doneWithoutRoom(store, 1)),
+    PATIENCE,
+  );
+
+  test.concurrent(
+    "without room for any move: a worker is killed that has all jobs, and all are done by another",
+    () => on((store) => killedWithoutRoom(store, 1)),
     PATIENCE,
   );
 

@@ -21,7 +21,7 @@ const PAUSE = 40_000;
 /** Milliseconds until the next round where jobs are overdue, or the store is full: it may have room by then. */
 const SOON = 5_000;
 /** Milliseconds until the next round after a time of a full store: jobs that were due last in it are overdue by then. */
-const AFTER = 15_000;
+const AFTER = 5_000;
 const LATEST = 60_000;
 
 /** Makes the maintenance of the queues that are reserved from. */

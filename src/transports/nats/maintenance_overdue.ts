@@ -10,7 +10,8 @@
 import { errorOf, TransportFull } from "../../errors.ts";
 import type { Context } from "./stream/context.ts";
 import { replace } from "./stream/compare_and_set.ts";
-import { keepRoom, whenFull } from "./stream/front.ts";
+import { whenFull } from "./stream/front.ts";
+import { keepRoom } from "./stream/full_store.ts";
 import { type Stored } from "./stream/message.ts";
 import { successorOf } from "./stream/moves.ts";
 import { published } from "./stream/publish.ts";
@@ -19,8 +20,11 @@ import { each, lastOf, scan } from "./stream/read.ts";
 import { idFilter, minuteToken } from "./stream/subjects.ts";
 
 const MINUTE = 60_000;
-/** Milliseconds for which the server is left to move due jobs itself. */
+/** Milliseconds for which the server is left to move due jobs itself; and behind a time of a full store. */
 const PATIENCE = 10_000;
+const PATIENCE_FULL = 3_000;
+/** Milliseconds behind the last refusal for which jobs may be found that a full store refused at their instant. */
+const BEHIND = 60_000;
 /** Minutes, or jobs of one that is not over, that are checked in one go. */
 const PAGE = 256;
 /** Minutes after which it is written down how far they were checked. */
@@ -40,7 +44,7 @@ export async function moveOverdue(
   queueStream: QueueStream,
   until: number,
 ): Promise<boolean> {
-  const over = context.clock.now() - PATIENCE;
+  const over = context.clock.now() - patienceOf(context, queueStream);
   const last = Math.floor(over / MINUTE) - 1;
   const noted = queueStream.checked ?? await notedIn(context, queueStream, until);
   queueStream.checked ??= noted;
@@ -70,6 +74,11 @@ export async function moveOverdue(
   overdue ||= late.length > 0;
   if (queueStream.checked >= noted + NOTED) await note(context, queueStream, until);
   return overdue;
+}
+
+function patienceOf({ link }: Context, { full, fullAt }: QueueStream): number {
+  const wasFull = full !== undefined || link.settings.runtime.monotonic() < fullAt + BEHIND;
+  return wasFull ? PATIENCE_FULL : PATIENCE;
 }
 
 /** Writes down up to which minute was checked. */

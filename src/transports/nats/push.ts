@@ -10,6 +10,7 @@ import { AnswerLost, isStreamGone } from "./client/errors.ts";
 import type { Context, Sizes } from "./stream/context.ts";
 import { isTopic } from "./topics_groups.ts";
 import { freed, messagesOf, type Target, targetOf } from "./push_jobs.ts";
+import { fullStill } from "./stream/full_store.ts";
 import { createShared, MAX_BATCH, partOf, type Shared } from "./stream/batch.ts";
 import { pack } from "./stream/message.ts";
 import { type Message, publish, type Receipt, tooLarge } from "./stream/publish.ts";
@@ -46,7 +47,9 @@ export async function pushJobs(
       shared.send();
       const entering = context.inFlight.enter(job.payload.length);
       if (entering !== undefined) await entering;
-      const stored = store(context, prepared, until).catch((error) => failed(context, prepared, error));
+      const stored = storeUnlessFull(context, prepared, until).catch((error) =>
+        failed(context, prepared, error)
+      );
       answers.push(stored.finally(() => context.inFlight.leave(job.payload.length)));
     }
   }
@@ -128,6 +131,12 @@ async function storeShared(
   } catch (error) {
     return failed(context, messages, error);
   }
+}
+
+/** Stores a job; in a store that became full since it was checked it would take the room that moves free. */
+function storeUnlessFull(context: Context, messages: readonly Message[], until: number): Promise<Pushed> {
+  const full = messages.find(({ queueStream }) => queueStream.full !== undefined);
+  return full === undefined ? store(context, messages, until) : Promise.resolve(fullStill(full.queueStream));
 }
 
 /** Stores the messages of one job. */

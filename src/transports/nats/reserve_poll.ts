@@ -7,7 +7,7 @@
 
 import { briefly } from "./client/briefly.ts";
 import type { Context } from "./stream/context.ts";
-import { giveBack, takeBack } from "./reserve_returned.ts";
+import { giveBack, leaveThere, takeBack } from "./reserve_returned.ts";
 import { HEARD_OF, LAG, longer, nextIn, stateOf } from "./stream/consumer_state.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { inTurn, isWorthHanding, type Received, worthUntil } from "./stream/received.ts";
@@ -192,11 +192,21 @@ async function takeInto(
     !isWorthHanding(fresh[0], context.link.settings.runtime.monotonic());
   if (!late) found.push(...fresh);
   if (!late && back.length === 0) return false;
-  const moves = Promise.resolve(back.length > 0 ? takeBack(context, back, until) : undefined)
+  const taking = back.length > 0 ? takeBack(context, back, until) : Promise.resolve([]);
+  const moves = taking.then((lying) => takeLying(mine, lying))
     .then(() => late ? giveBack(context, fresh, until) : undefined);
   context.waiters.returns(queueStream, moves);
   await moves;
   return true;
+}
+
+/** Adds jobs that are handed over where they lie, as many as there are slots for returned ones. */
+function takeLying(mine: Look, lying: readonly Received[]): void {
+  const { context, want, found } = mine;
+  const taken = found.filter(({ state, returns }) => state === "b" || returns !== undefined).length;
+  const most = Math.max(0, Math.min(missing(mine), want.slots - taken));
+  found.push(...lying.slice(0, most));
+  leaveThere(context, lying.slice(most));
 }
 
 /**

@@ -10,16 +10,16 @@
  * @module
  */
 
-import { DeadlineExceeded, TooLargeError } from "../../errors.ts";
+import { DeadlineExceeded, TooLargeError, TransportFull } from "../../errors.ts";
 import { hush } from "../../promises.ts";
 import type { Context } from "./stream/context.ts";
-import { ACK, tellAll } from "./stream/acknowledge.ts";
+import { ACK, letGo, tellAll } from "./stream/acknowledge.ts";
 import { replace } from "./stream/compare_and_set.ts";
 import { isFrail } from "./stream/message.ts";
 import { type Move, moveAll, successorOf } from "./stream/moves.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { deleteMessage, each, lastOf } from "./stream/read.ts";
-import type { Received } from "./stream/received.ts";
+import { isWorthHanding, marginOf, Received } from "./stream/received.ts";
 import { idToken, liveSubject } from "./stream/subjects.ts";
 
 /** Milliseconds that the removal of a note may take. */
@@ -30,26 +30,62 @@ const DAY = 86_400;
 /**
  * Moves messages that are not handed over as they came, to the state of returned jobs: jobs that the server delivered
  * once more, with one loss more if they were handed over before, and foreign entries, under the ids of their numbers.
+ * Answers those for which a full store has no room: they are handed over where they lie, as they would never run
+ * otherwise, and no room would ever be made.
  */
-export async function takeBack(context: Context, all: readonly Received[], until: number): Promise<void> {
-  if (all.length === 0) return;
+export async function takeBack(
+  context: Context,
+  all: readonly Received[],
+  until: number,
+): Promise<readonly Received[]> {
+  if (all.length === 0) return [];
   const raw = all.filter(({ returns }) => returns === "raw");
   const lost = await unlessEnded(context, all.filter((received) => isLost(context, received)), until);
   const losses = await each(lost, (received) => lossOf(context, received, until));
   const moves = lost.map((received, index): Move => backTo(received, losses[index]?.lost));
   const adoptions = raw.map((received): Move => ({ ...backTo(received), adopts: true }));
   const moved = await moveAll(context.link, [...moves, ...adoptions], until);
+  const lying: Received[] = [];
   for (const [index, received] of [...lost, ...raw].entries()) {
     const { queueStream, seq } = received;
     const end = moved[index];
-    if (!(end instanceof Error)) dropNote(context, queueStream, losses[index]?.note);
+    if (end instanceof TransportFull) lying.push(...whereItLies(context, received, losses[index]?.lost));
+    else if (!(end instanceof Error)) dropNote(context, queueStream, losses[index]?.note);
     else if (end instanceof TooLargeError) context.link.settings.warn(stuck(queueStream, seq, end));
   }
+  return lying;
 }
 
 /** Gives jobs back as they were: other workers may reserve them at once. */
 export async function giveBack(context: Context, all: readonly Received[], until: number): Promise<void> {
-  if (all.length > 0) await moveAll(context.link, all.map((received) => backTo(received)), until);
+  if (all.length === 0) return;
+  const moved = await moveAll(context.link, all.map((received) => backTo(received)), until);
+  leaveThere(context, all.filter((_, index) => moved[index] instanceof TransportFull));
+}
+
+/** Lets jobs go where they lie, as far as no other worker can have them by now: they are handed over again. */
+export function leaveThere({ link }: Context, all: readonly Received[]): void {
+  const now = link.settings.runtime.monotonic();
+  for (const received of all) {
+    const { at, queueStream: { ackWait } } = received;
+    if (now < at + ackWait - marginOf(ackWait)) letGo(link, received);
+  }
+}
+
+/**
+ * A job that is handed over where it lies, with its losses: none where its lease is nearly over, it comes again. What
+ * this process knew of it as its holder is over.
+ */
+function whereItLies(
+  { deliveries, link }: Context,
+  received: Received,
+  lost: number | undefined,
+): Received[] {
+  const { queueStream, state, at, returns, reply, seq, record, payload } = received;
+  if (!isWorthHanding(received, link.settings.runtime.monotonic())) return [];
+  deliveries.lose(queueStream, seq);
+  const marks = lost === undefined ? record.marks : { ...record.marks, lost };
+  return [new Received(queueStream, state, at, returns, reply, received, { ...record, marks }, payload)];
 }
 
 /**

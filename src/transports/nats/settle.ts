@@ -4,25 +4,23 @@
  * @module
  */
 
-import { errorOf } from "../../errors.ts";
+import { errorOf, TransportFull } from "../../errors.ts";
 import type { Settled, Settlement } from "../../jobs/exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
 import type { Context, Settling } from "./stream/context.ts";
 import { secondsUntil, whenOf, windowOf } from "./push_jobs.ts";
 import { dropNote } from "./reserve_returned.ts";
+import { frees, type HeldMove, roomFor, wasLeft } from "./settle_full.ts";
 import { ACK, type Handed, haveLeft, replyOf, tellAll } from "./stream/acknowledge.ts";
 import { isSafe, messageToken, partsOfToken, type TokenParts } from "./stream/deliveries.ts";
 import { noRoom, type Step, whenFull } from "./stream/front.ts";
-import { isFrail, type JobRecord, type Marks, pack } from "./stream/message.ts";
+import { isFrail, type JobRecord, type Marks } from "./stream/message.ts";
 import { isOurs, type Move, publishSuccessor, successorOf } from "./stream/moves.ts";
 import { published } from "./stream/publish.ts";
 import { stateOf } from "./stream/consumer_state.ts";
 import { deleteMessage, lastOf, liveOf, storedAt } from "./stream/read.ts";
 import { marginOf, Received } from "./stream/received.ts";
 import { deadSubject, idFilter, idToken, liveSubject, stateOfSubject } from "./stream/subjects.ts";
-
-/** Characters by which a job's header line may grow where it counts as not grown. */
-const GROWN = 100;
 
 /** A delivery on its way to its end. */
 class Ending {
@@ -170,7 +168,8 @@ async function settleDone(context: Context, done: readonly Ending[], until: numb
       return faultOf(error);
     }
     // The server may have heard of it as late as it answered.
-    if (now >= one.safe) {
+    // So may one that was handed over where it lay.
+    if (now >= one.safe || one.returns === "lost") {
       late.push(endedLate(context, one, until).then((answer) => void (answers[index] = answer)));
     }
     return "settled";
@@ -209,12 +208,6 @@ async function settleMoved(context: Context, moved: readonly Ending[], until: nu
   return await moveHeld(context, moved.map(({ held, move }) => ({ held, move: move as Move })), until);
 }
 
-/** A delivery, and the move that ends it. */
-interface HeldMove {
-  readonly held: Received;
-  readonly move: Move;
-}
-
 /** Makes the moves; those for which a full store has no room together, one after another. */
 async function moveHeld(context: Context, all: readonly HeldMove[], until: number): Promise<Settled[]> {
   const answers = await moveTogether(context, all, until);
@@ -229,35 +222,10 @@ async function moveHeld(context: Context, all: readonly HeldMove[], until: numbe
     return one === undefined ? undefined : { queueStream: one.held.queueStream, frees: frees(one) };
   };
   await whenFull(context.link, answers, stepOf, again, until);
-  return answers;
-}
-
-/** Characters by which the successor of a message is larger than the message. */
-function growthOf({ held, move }: HeldMove): number {
-  return pack(move.record).length + move.payload.length - pack(held.record).length - held.payload.length;
-}
-
-function frees(one: HeldMove): boolean {
-  return growthOf(one) < GROWN;
-}
-
-/** Tells of each move whether the store has room for it, as far as that is known: moves that take none always have. */
-async function roomFor(
-  context: Context,
-  all: readonly HeldMove[],
-  until: number,
-): Promise<(one: HeldMove) => boolean> {
-  const growing = new Set(all.filter((one) => !frees(one)));
-  if (growing.size === 0) return () => true;
-  const streams = new Set([...growing].map(({ held }) => held.queueStream));
-  const rooms = new Map(
-    await Promise.all([...streams].map(async (one) => [one, await context.room.growth(one, until)] as const)),
-  );
-  return (one) => {
-    const { queueStream } = one.held;
-    return !growing.has(one) ||
-      (queueStream.full === undefined && rooms.get(queueStream)?.(growthOf(one)) !== false);
-  };
+  return answers.map((answer, index) => {
+    const one = all[index];
+    return answer instanceof TransportFull && one !== undefined && wasLeft(context, one) ? "settled" : answer;
+  });
 }
 
 async function moveTogether(context: Context, all: readonly HeldMove[], until: number): Promise<Settled[]> {
@@ -276,7 +244,10 @@ async function moveTogether(context: Context, all: readonly HeldMove[], until: n
     if (end instanceof Error) {
       // The answer may be all that was lost; a call that asks again shall hear how the delivery ended.
       if (isStreamGone(end)) streams.forget(held.queueStream);
+      const { tried } = held;
       deliveries.restore(held);
+      // Of one that a full store refused it is sure that nothing was stored.
+      held.tried = tried || !(end instanceof TransportFull);
       return faultOf(end);
     }
     if (end === "moved") {
@@ -321,8 +292,9 @@ async function freeId(context: Context, move: Move, until: number): Promise<void
   await deleteMessage(context, queueStream, live.seq, until).catch(() => undefined);
 }
 
-function handedOf({ reply, queueStream, state, seq }: Received): Handed {
-  return { reply, queueStream, state, seq };
+/** A delivery as the beginning of its move; another program's message may have been handed over where it lay. */
+function handedOf({ reply, queueStream, state, seq, returns }: Received): Handed & Pick<Move, "adopts"> {
+  return { reply, queueStream, state, seq, adopts: returns === "raw" };
 }
 
 /** The end of a job as a move: the message that follows it keeps the id taken, for its window or for a moment. */
@@ -355,7 +327,7 @@ function moveOf(
   if (settlement.to === "done") {
     const now = context.clock.now();
     const isPlain = secondsUntil(marks.until, now) === 0 && !held.tried && isSafe(held, monotonic);
-    return isPlain ? undefined : endOf(held, now);
+    return isPlain ? undefined : { ...endOf(held, now), adopts: whole.adopts === true };
   }
   const ending = settlement as Moving;
   if (ending.to === "release") {

@@ -14,7 +14,7 @@ import { hush } from "../../promises.ts";
 import type { Runtime } from "../../runtime.ts";
 import { briefly } from "./client/briefly.ts";
 import type { Context, OpenPull, Waiter, Waiters } from "./stream/context.ts";
-import { giveBack, takeBack } from "./reserve_returned.ts";
+import { giveBack, leaveThere, takeBack } from "./reserve_returned.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { inTurn, isWorthHanding, type Received } from "./stream/received.ts";
 import type { PullState } from "./stream/subjects.ts";
@@ -159,14 +159,19 @@ function stray(store: Store, received: Received): void {
   if (
     received.returns === "lost" && context().deliveries.of(received.queueStream, received.seq) !== undefined
   ) {
-    return work(post, areReady(store, post).then(() => takeBack(context(), [received], until)));
+    return work(post, areReady(store, post).then(() => back(store, post, received, until)));
   }
-  if (received.returns !== undefined) return work(post, takeBack(context(), [received], until));
+  if (received.returns !== undefined) return work(post, back(store, post, received, until));
   // It lay in the socket for long: it goes back, unless it is another's by now, and comes with a lease that is whole.
   if (!isWorthHanding(received, runtime.monotonic())) {
     return work(post, giveBack(context(), [received], until));
   }
   wake(store, post, received);
+}
+
+/** Takes a job back; one that a full store does not let move is for the call that waits. */
+async function back(store: Store, post: Post, received: Received, until: number): Promise<void> {
+  for (const lying of await takeBack(store.context(), [received], until)) wake(store, post, lying);
 }
 
 /** Resolves when the workers of this process have settled and extended their deliveries. */
@@ -216,7 +221,8 @@ function leaveBehind({ context, runtime }: Store, post: Post, all: readonly Rece
   const until = runtime.monotonic() + LINGER;
   const whole = all.filter(({ returns }) => returns === undefined).sort(inTurn);
   work(post, giveBack(context(), whole, until));
-  work(post, takeBack(context(), all.filter(({ returns }) => returns !== undefined), until));
+  const back = takeBack(context(), all.filter(({ returns }) => returns !== undefined), until);
+  work(post, back.then((lying) => leaveThere(context(), lying)));
 }
 
 /** A job whose move fails here comes again by itself, when the server's lease is over. */

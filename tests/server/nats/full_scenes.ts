@@ -5,7 +5,7 @@ import { createRelay, fixed } from "../../../mod.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
 import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
-import { free, running } from "../../web/support/kit.ts";
+import { free, heard, running } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
 import { fillAndEmpty } from "../support/full.ts";
 import { spawnScript } from "../support/spawn.ts";
@@ -140,6 +140,78 @@ export async function fullWhenDue(store: Store, replicas: number, times = 1): Pr
   await finish(store, prefix, ids);
 }
 
+/** Jobs that are begun together when a store is left no room at all. */
+const BEGUN = 50;
+
+/**
+ * All jobs are held when another program fills the store to the brim, and what could be given up for moves is gone, too.
+ * They fail, and cannot be moved; once they succeed they are done where they lie, though no room ever comes.
+ */
+export async function doneWithoutRoom(store: Store, replicas: number): Promise<void> {
+  const prefix = `brim-${crypto.randomUUID()}`;
+  await using relay = createRelay({ jobs, transport: transportOn(store, prefix), log: false });
+  const begun = new Set<string>();
+  const done = new Set<string>();
+  const { promise: isFull, resolve: begin } = Promise.withResolvers<void>();
+  let failing = true;
+  relay.handle("work", async (_, { job: { id } }) => {
+    begun.add(id);
+    await isFull;
+    if (failing) throw new Error("no room for this");
+    done.add(id);
+  });
+  const stale = heard(relay.events, "stale");
+  const back = heard(relay.events, "released");
+  const all = await relay.dispatchMany(
+    Array.from({ length: BEGUN }, () => ({ name: "work", payload: "x" })),
+  );
+  const ids = new Set(all.map(({ id }) => id));
+  const worker = running(relay, { concurrency: BEGUN, poll: 500 });
+  try {
+    await becomes("all have begun", () => begun.size === BEGUN);
+    const ballast = await fillByHand(store, replicas, `${prefix}_${QUEUE}`);
+    begin();
+    await becomes("each was given back as it was", () => {
+      return new Set(back.flatMap(({ job: { id }, reason }) => reason === "full" ? [id] : [])).size === BEGUN;
+    }, PATIENCE);
+    expect(done.size).toBe(0);
+    failing = false;
+    await becomes("all are done, in a store that is full still", () => done.size === BEGUN, PATIENCE);
+    await becomes("nothing is left", async () => {
+      const { waiting, delayed, reserved } = await relay.info("work");
+      return waiting + delayed + reserved === 0;
+    }, PATIENCE);
+    expect(done).toEqual(ids);
+    expect(stale, "deliveries that were lost").toEqual([]);
+    expect(await relay.info("work")).toMatchObject({ failed: 0, timeout: 0 });
+    await ballast.remove();
+  } finally {
+    begin();
+    await worker.abort();
+  }
+}
+
+/** The same, and the worker that holds the jobs is killed: another one gets them where they lie. */
+export async function killedWithoutRoom(store: Store, replicas: number): Promise<void> {
+  const prefix = `brim-${crypto.randomUUID()}`;
+  const [url = ""] = store.urls;
+  await using holder = spawnScript(HOLDS, [url, prefix, `${LEASE}`, `${BEGUN}`]);
+  await using filler = transportOn(store, prefix);
+  const ids = new Set(Array.from({ length: BEGUN }, (_, n) => `j${n}`));
+  const payload = new TextEncoder().encode(JSON.stringify("x"));
+  const pushed = await filler.push(
+    [...ids].map((id) => job({ id, name: "work", queue: QUEUE, payload })),
+    CALL,
+  );
+  expect(new Set(pushed)).toEqual(new Set(["stored"]));
+  for (let begun = 0; begun < BEGUN;) if (await holder.next() === "began") begun++;
+  const ballast = await fillByHand(store, replicas, `${prefix}_${QUEUE}`);
+  holder.kill("SIGKILL");
+  await holder.exited;
+  await finish(store, prefix, ids);
+  await ballast.remove();
+}
+
 /** The scenes of an account's limit, on so many servers; each has an account of its own. */
 export function accountScenes(storeOf: (account: string) => Promise<Store>, servers: number): void {
   test.concurrent(
@@ -158,6 +230,18 @@ export function accountScenes(storeOf: (account: string) => Promise<Store>, serv
     PATIENCE,
   );
 
+  test.concurrent(
+    "by an account's limit without room for any move: jobs that failed are done where they lie when they succeed",
+    async () => await doneWithoutRoom(await storeOf("brim"), servers),
+    PATIENCE,
+  );
+
+  test.concurrent(
+    "by an account's limit without room for any move: a worker is killed that has all jobs, and all are done by another",
+    async () => await killedWithoutRoom(await storeOf("held"), servers),
+    PATIENCE,
+  );
+
   test(
     "by an account's limit while everything fails is emptied when all succeeds, by the worker that was there",
     async () => {
@@ -168,8 +252,17 @@ export function accountScenes(storeOf: (account: string) => Promise<Store>, serv
   );
 }
 
-/** Fills a store from another stream, as another program does, until the server refuses. */
-async function fillByHand({ urls }: Store, replicas: number): Promise<{ remove(): Promise<void> }> {
+/** Messages of another program. */
+interface Ballast {
+  /** Removes them, and so makes room. */
+  remove(): Promise<void>;
+}
+
+/**
+ * Fills a store from another stream, as another program does, until the server refuses; with the name of a queue's
+ * stream also the room that its first messages take, which could be given up.
+ */
+async function fillByHand({ urls }: Store, replicas: number, stream?: string): Promise<Ballast> {
   const [first = ""] = urls;
   const { username, password } = new URL(first.replace("nats:", "http:"));
   const user = username === "" ? {} : { user: username, pass: password };
@@ -182,6 +275,9 @@ async function fillByHand({ urls }: Store, replicas: number): Promise<{ remove()
       .json<{ readonly error?: unknown }>().error;
   expect(await api(`STREAM.CREATE.${name}`, { name, subjects: [name], num_replicas: replicas }))
     .toBeUndefined();
+  if (stream !== undefined) {
+    expect(await api(`STREAM.PURGE.${stream}`, { filter: "*.*.o.first" })).toBeUndefined();
+  }
   for (let size = 200_000; size > 50;) {
     const answer = await connection.request(name, new Uint8Array(size), {
       timeout: 10_000,

@@ -17,6 +17,11 @@ export const ACK: Uint8Array = new TextEncoder().encode("+ACK");
 /** Tells the server that a message is still worked on. */
 export const WORKING: Uint8Array = new TextEncoder().encode("+WPI");
 
+/** Has the server hand a message over again at once. */
+const AGAIN = "-NAK";
+/** Messages at most of which a process knows that it let them go where they lie. */
+const LET_GO = 10_000;
+
 /** Milliseconds after which the cause of an acknowledgement without an answer is sought. */
 const PATIENCE = 1_000;
 /** Milliseconds between two checks whether a message has left its stream, at first and at most, and for how long. */
@@ -116,6 +121,18 @@ async function tell(
       } else await link.api(leader, undefined, over);
     }
   }
+}
+
+/**
+ * Lets go of a message where it lies, as a full store has no room to move it. It is said once, and without an answer: a
+ * second word could be taken for one about another worker's lease; where it is lost, the lease runs out. This process
+ * knows the message again, and that no worker had it in between.
+ */
+export function letGo(link: Link, { queueStream: { letGo: known }, reply, seq }: Handed): void {
+  const [oldest] = known.size < LET_GO ? [] : known.keys();
+  if (oldest !== undefined) known.delete(oldest);
+  known.set(seq, deliveredOf(reply).count);
+  link.send({ subject: reply, data: AGAIN });
 }
 
 /** Removes a message from its stream, unless another has its number by now, as the stream was made anew. */

@@ -10,8 +10,9 @@
 
 import { TransportFull } from "../../../errors.ts";
 import type { Link, Outgoing } from "../client/link.ts";
+import { keepRoom, REFUSED } from "./full_store.ts";
 import { type Receipt, store } from "./publish.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { FullStore, QueueStream } from "./queue_stream.ts";
 import { purge } from "./read.ts";
 
 /** The subject of that message in the streams of all queues. */
@@ -24,8 +25,6 @@ const OVERHEAD = 512;
 
 /** Milliseconds from the first refusal until room is given up: what was sent before is answered by then. */
 const CALM = 300;
-/** Milliseconds for which room is kept for moves behind a refusal. */
-const REFUSED = 500;
 /** Milliseconds without a refusal after which a full store is told once more. */
 const AGAIN = 60_000;
 
@@ -55,7 +54,7 @@ export function storeFront(link: Link, queueStream: QueueStream, { messages, las
 /** Stores the message anew behind a time in which the store was full; where it has room for it that time is over. */
 export async function restoreFront(link: Link, queueStream: QueueStream, until: number): Promise<void> {
   const { full, leader, stream } = queueStream;
-  if (full === undefined || link.settings.runtime.monotonic() < full.kept) return;
+  if (full === undefined || full.moving > 0 || link.settings.runtime.monotonic() < full.kept) return;
   const message = { ...front(link, queueStream, ["Nats-Rollup", "sub"]), leader, again: true };
   const receipt = await new Promise<Receipt | Error>((told) =>
     store(link, message, `store a message in stream '${stream}'`, until, told)
@@ -89,25 +88,30 @@ export async function whenFull<T>(
   again: (index: number) => Promise<T | Error>,
   until: number,
 ): Promise<void> {
-  for (const [index, result] of results.entries()) {
-    if (!(result instanceof TransportFull)) continue;
-    const { queueStream, frees } = stepOf(index) ?? {};
-    if (queueStream === undefined) continue;
-    tell(link, queueStream, result);
-    keepRoom(link, queueStream, REFUSED);
-    if (!frees) continue;
-    let next = await again(index);
-    if (next instanceof TransportFull && await giveUp(link, queueStream, until)) next = await again(index);
-    results[index] = next;
-    if (next instanceof TransportFull) return;
+  const left = new Set<FullStore>();
+  try {
+    for (const [index, result] of results.entries()) {
+      if (!(result instanceof TransportFull)) continue;
+      const { queueStream, frees } = stepOf(index) ?? {};
+      if (queueStream === undefined) continue;
+      tell(link, queueStream, result);
+      leaveRoom(keepRoom(link, queueStream, REFUSED), left);
+      if (!frees) continue;
+      let next = await again(index);
+      if (next instanceof TransportFull && await giveUp(link, queueStream, until)) next = await again(index);
+      results[index] = next;
+      if (next instanceof TransportFull) return;
+    }
+  } finally {
+    for (const full of left) full.moving--;
   }
 }
 
-/** Keeps the room of a full store for moves, for some milliseconds: dispatches would take it for good. */
-export function keepRoom(link: Link, queueStream: QueueStream, ms: number): void {
-  const now = link.settings.runtime.monotonic();
-  const full = queueStream.full ??= { since: now, kept: now };
-  full.kept = Math.max(full.kept, now + ms);
+/** Leaves the room to this call for as long as it takes: on a slow machine longer than any time that were named. */
+function leaveRoom(full: FullStore, left: Set<FullStore>): void {
+  if (left.has(full)) return;
+  left.add(full);
+  full.moving++;
 }
 
 /** Whether the message was there, and is no more. */

@@ -90,12 +90,19 @@ function receivedOf(
   const isForeign = subject.startsWith(queueStream.base)
     ? subject !== liveSubject(queueStream.base, state, record.id)
     : header === "";
-  const again = count > 1 ? "lost" : undefined;
+  const again = count > 1 && !wasLetGo(queueStream, seq, count) ? "lost" : undefined;
   if (!isForeign) return new Received(queueStream, state, at, again, reply, delivered, record, keep(data));
   const own = { ...record, id: rawId(seq) };
   // One that fills all that the server accepts finds no room for our header line: it is handed over as it lies there.
   const returns = tooLarge(link, queueStream, pack(own), data, 0) === undefined ? "raw" : again;
   return new Received(queueStream, state, at, returns, reply, delivered, own, keep(data));
+}
+
+/** Whether this process let a message go where it lies, and no worker had it since. */
+function wasLetGo({ letGo }: QueueStream, seq: number, count: number): boolean {
+  const before = letGo.get(seq);
+  letGo.delete(seq);
+  return before === count - 1;
 }
 
 /** One poll. */

@@ -13,6 +13,8 @@ export type Counted = "d" | "f" | "t";
 /** A time in which a store is full, on the monotonic clock. */
 export interface FullStore {
   readonly since: number;
+  /** Calls that move jobs in what room there is, and free it again: meanwhile it is left to them. */
+  moving: number;
   /** Until then the room that there is belongs to moves, which free it again. */
   kept: number;
 }
@@ -48,6 +50,11 @@ export interface QueueStream extends QueueNames {
   full: FullStore | undefined;
   /** When a move was last refused as the store was full, on the monotonic clock. */
   fullAt: number;
+  /**
+   * Messages that this process let go where they lie, and how often each had been delivered by then. One that comes
+   * with the next delivery was no worker's in between.
+   */
+  readonly letGo: Map<number, number>;
   /** It is to be made, or was to be and could not. */
   refused: boolean;
   /** Calls on it, in their order. */

@@ -138,6 +138,7 @@ function unseen({ settings: { prefix, group, replicas, ackWait } }: Link, queue:
     checked: undefined,
     full: undefined,
     fullAt: -Infinity,
+    letGo: new Map(),
     refused: false,
     order: createCallOrder(),
   };

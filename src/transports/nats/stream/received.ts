@@ -49,7 +49,7 @@ export class Received {
     at: number,
     returns: "lost" | "raw" | undefined,
     reply: string,
-    { seq, time, pending }: Delivered,
+    { seq, time, pending }: Omit<Delivered, "count">,
     record: JobRecord,
     payload: Uint8Array,
   ) {

@@ -12,6 +12,7 @@ import { TransportFull } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
 import type { Room, Sizes } from "./context.ts";
 import { restoreFront } from "./front.ts";
+import { fullStill } from "./full_store.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** Bytes of a limit that are used. */
@@ -51,6 +52,8 @@ const PAUSE = 1_000;
 const PATIENCE = 1_000;
 /** Milliseconds for which a dispatch waits for moves that a full store leaves room to, at most. */
 const LONGEST = 3_000;
+/** Milliseconds until it is checked again whether moves have ended. */
+const MOVING = 50;
 /** The part of a limit that dispatches leave to moves, and its bytes at least and at most. */
 const PART = 1 / 20;
 const LEAST = 64 * 1024;
@@ -133,7 +136,8 @@ function createFullWait(link: Link): (queueStream: QueueStream, until: number) =
   return async (queueStream, until) => {
     const { stream } = queueStream;
     const end = Math.min(until, runtime.monotonic() + LONGEST);
-    const rest = (): number => Math.min(queueStream.full?.kept ?? 0, end) - runtime.monotonic();
+    const rest = (): number =>
+      Math.min(keptUntil(queueStream, runtime.monotonic()), end) - runtime.monotonic();
     // Moves may be refused once more meanwhile. A timer cuts off the fraction of a millisecond.
     while (rest() > 0) await link.elections.rest(Math.ceil(rest()) + 1);
     const soon = Math.min(until, runtime.monotonic() + PATIENCE);
@@ -145,6 +149,12 @@ function createFullWait(link: Link): (queueStream: QueueStream, until: number) =
   };
 }
 
+/** Until when the room is left to moves, as far as that is known. */
+function keptUntil({ full }: QueueStream, now: number): number {
+  if (full === undefined) return now;
+  return full.moving > 0 ? Math.max(full.kept, now + MOVING) : full.kept;
+}
+
 /** Bytes that are left to moves: two of the largest messages at least, as far as half of the limit goes. */
 function reserveOf(limit: number, largest: number): number {
   return Math.min(Math.max(MOST, 2 * largest), Math.max(LEAST, limit * PART, 2 * largest), limit / 2);
@@ -153,12 +163,6 @@ function reserveOf(limit: number, largest: number): number {
 function tooFull({ queue }: QueueStream, { used, limit, of }: Use): TransportFull {
   return new TransportFull(
     `Cannot push jobs to queue '${queue}' as ${of} has less than its reserve left: ${used} of ${limit} bytes are used`,
-  );
-}
-
-function fullStill({ queue }: QueueStream): TransportFull {
-  return new TransportFull(
-    `Cannot push jobs to queue '${queue}' as the store is full: what room it has is left to jobs that are moved`,
   );
 }
 
