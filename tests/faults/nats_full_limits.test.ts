@@ -13,6 +13,7 @@ import {
   killedWithoutRoom,
   PATIENCE,
   type Store,
+  toldBesideWorker,
   userOf,
 } from "../server/nats/full_scenes.ts";
 
@@ -21,7 +22,7 @@ const MB = 1024 * 1024;
 describeOn(["nats"], "A full store of one NATS server", () => {
   const start = owned(() =>
     startNats({
-      config: accounts(["free", "killed", "due", "brim", "held", "failing"], 2),
+      config: accounts(["free", "killed", "due", "beside", "brim", "held", "failing"], 2),
       auth: userOf("killed"),
     })
   );
@@ -83,6 +84,12 @@ describeOn(["nats"], "A full store of one NATS server whose limit no client know
   test.concurrent(
     "without room for any move: a worker is killed that has all jobs, and all are done by another",
     () => on((store) => killedWithoutRoom(store, 1)),
+    PATIENCE,
+  );
+
+  test.concurrent(
+    "is told to a process that only dispatches, which dispatches again when there is room",
+    () => on((store) => toldBesideWorker(store, 1)),
     PATIENCE,
   );
 

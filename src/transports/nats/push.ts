@@ -4,13 +4,13 @@
  * @module
  */
 
-import { AtomicLimitError, errorOf, RelevoError } from "../../errors.ts";
+import { AtomicLimitError, errorOf, RelevoError, TransportFull } from "../../errors.ts";
 import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
 import type { Context, Sizes } from "./stream/context.ts";
 import { isTopic } from "./topics_groups.ts";
 import { freed, messagesOf, type Target, targetOf } from "./push_jobs.ts";
-import { fullStill } from "./stream/full_store.ts";
+import { fullStill, keepRoom, REFUSED } from "./stream/full_store.ts";
 import { createShared, MAX_BATCH, partOf, type Shared } from "./stream/batch.ts";
 import { pack } from "./stream/message.ts";
 import { type Message, publish, type Receipt, tooLarge } from "./stream/publish.ts";
@@ -169,8 +169,10 @@ async function isThere(context: Context, [first]: readonly Message[], until: num
   return live?.once === first.once;
 }
 
-function failed({ streams }: Context, [first]: readonly Message[], error: unknown): Error {
+function failed({ streams, link }: Context, [first]: readonly Message[], error: unknown): Error {
   if (isStreamGone(error) && first !== undefined) streams.forget(first.queueStream);
+  // Dispatches that follow would take the room that moves free.
+  if (error instanceof TransportFull && first !== undefined) keepRoom(link, first.queueStream, REFUSED);
   return errorOf(error);
 }
 
@@ -216,7 +218,8 @@ async function pushAtomic(
   for (let tries = 1;; tries++) {
     const [first] = current.flat();
     if (first === undefined) return [];
-    const receipt = await context.batches.store(first.queueStream, current.flat().map(partOf), until);
+    const receipt = await context.batches.store(first.queueStream, current.flat().map(partOf), until)
+      .catch((error) => Promise.reject(failed(context, [first], error)));
     if (receipt.state === "stored") return jobs.map(() => "stored");
     const next = await Promise.all(current.map((messages) => freed(context, messages, until)));
     const free = next.filter((messages) => messages !== undefined);

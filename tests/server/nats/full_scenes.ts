@@ -11,15 +11,15 @@ import { fillAndEmpty } from "../support/full.ts";
 import { spawnScript } from "../support/spawn.ts";
 
 const HOLDS = new URL("./fixtures/holds.ts", import.meta.url);
-const CALL = { deadline: 20_000 };
-const QUEUE = "work";
-const PAYLOAD = 30_000;
+export const CALL = { deadline: 20_000 };
+export const QUEUE = "work";
+export const PAYLOAD = 30_000;
 /** Milliseconds from a dispatch to its due time: longer than it takes to fill a store. */
 const DELAY = 12_000;
 /** Milliseconds of a killed worker's lease. */
 const LEASE = 3_000;
 /** Milliseconds in which all must be done: an overdue job is found within a minute. */
-export const PATIENCE = 150_000;
+export const PATIENCE = 240_000;
 const jobs = { work: { schema: free<string>(), queue: QUEUE, maxAttempts: 1_000_000, backoff: fixed(100) } };
 
 /** A store with a limit. */
@@ -212,6 +212,50 @@ export async function killedWithoutRoom(store: Store, replicas: number): Promise
   await ballast.remove();
 }
 
+/**
+ * A process that only dispatches meets a store that the worker of another one finds full: it is told, and dispatches
+ * again once there is room.
+ */
+export async function toldBesideWorker(store: Store, replicas: number): Promise<void> {
+  const prefix = `beside-${crypto.randomUUID()}`;
+  const warnings: string[] = [];
+  const warn = (text: string): void => void warnings.push(text);
+  await using relay = createRelay({ jobs, transport: transportOn(store, prefix, { warn }), log: false });
+  await using beside = createRelay({ jobs, transport: transportOn(store, prefix), log: false });
+  const stored = new Set<string>();
+  const done = new Set<string>();
+  let failing = true;
+  relay.handle("work", (_, { job: { id } }) => {
+    if (failing) throw new Error("in vain");
+    done.add(id);
+  });
+  const payload = "x".repeat(PAYLOAD);
+  for (let n = 0; n < 10; n++) stored.add((await beside.dispatch("work", payload)).id);
+  const worker = running(relay, { concurrency: 10, poll: 500 });
+  try {
+    const ballast = await fillByHand(store, replicas);
+    await becomes("the worker says that the store is full", () => /full/.test(`${warnings}`), PATIENCE);
+    // The room that the worker was given for its moves may take the first ones.
+    await becomes("a dispatch is refused", async () => {
+      const [answer] = await Promise.allSettled([beside.dispatch("work", payload)]);
+      if (answer.status === "fulfilled") stored.add(answer.value.id);
+      else expect(answer.reason).toMatchObject({ code: "TRANSPORT_FULL" });
+      return answer.status === "rejected";
+    }, PATIENCE);
+    await ballast.remove();
+    await becomes("a dispatch is stored again", async () => {
+      const [answer] = await Promise.allSettled([beside.dispatch("work", payload)]);
+      if (answer.status === "fulfilled") stored.add(answer.value.id);
+      return answer.status === "fulfilled";
+    }, PATIENCE);
+    failing = false;
+    await becomes("all that was stored is done", () => stored.difference(done).size === 0, PATIENCE);
+  } finally {
+    await worker.abort();
+  }
+  expect(done).toEqual(stored);
+}
+
 /** The scenes of an account's limit, on so many servers; each has an account of its own. */
 export function accountScenes(storeOf: (account: string) => Promise<Store>, servers: number): void {
   test.concurrent(
@@ -239,6 +283,12 @@ export function accountScenes(storeOf: (account: string) => Promise<Store>, serv
   test.concurrent(
     "by an account's limit without room for any move: a worker is killed that has all jobs, and all are done by another",
     async () => await killedWithoutRoom(await storeOf("held"), servers),
+    PATIENCE,
+  );
+
+  test.concurrent(
+    "by an account's limit is told to a process that only dispatches, which dispatches again when there is room",
+    async () => await toldBesideWorker(await storeOf("beside"), servers),
     PATIENCE,
   );
 

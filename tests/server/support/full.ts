@@ -10,7 +10,7 @@ import { free, heard, running } from "../../web/support/kit.ts";
 const FAILING = 3_000;
 const FILLING = 30_000;
 /** Milliseconds in which everything must be done when runs succeed. */
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 /** What errors of the runs that fail say: it is stored with each job, and fills what is left. */
 const WORDS = "it is all in vain ".repeat(400);
 /** Bytes of a payload: small, so that more jobs fail than a worker may have settlements under way. */

@@ -5,10 +5,8 @@
  * @module
  */
 
-import { TransportFull } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
 import type { Batches, Part } from "./context.ts";
-import { keepRoom, REFUSED } from "./full_store.ts";
 import { isRefused, linesOf, type Message, type Receipt, receiptOf, store } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
@@ -56,18 +54,16 @@ export function createBatches(link: Link): Batches {
 
 function send(
   link: Link,
-  queueStream: QueueStream,
+  { leader, stream }: QueueStream,
   parts: readonly Part[],
   until: number,
 ): Promise<Receipt> {
-  const { leader, stream } = queueStream;
   const what = `store a batch in stream '${stream}'`;
   const id = link.settings.runtime.id();
   const last = parts.at(-1);
   if (last === undefined) throw new Error("A batch has no messages");
   return new Promise((resolve, reject) => {
     const told = (receipt: Receipt | Error): void => {
-      if (receipt instanceof TransportFull) keepRoom(link, queueStream, REFUSED);
       if (receipt instanceof Error) reject(receipt);
       else resolve(receipt);
     };

@@ -4,12 +4,11 @@
  * @module
  */
 
-import { TooLargeError, TransportFull } from "../../../errors.ts";
+import { TooLargeError } from "../../../errors.ts";
 import { byteLength } from "../../../names.ts";
 import type { NatsMessage } from "../client/connection.ts";
 import { AnswerLost, type ApiFault, FAULT, refusal } from "../client/errors.ts";
 import { type Answered, type Link, type Outgoing, PAUSE_MIN, pauseAfter } from "../client/link.ts";
-import { keepRoom, REFUSED } from "./full_store.ts";
 import { HEADER, type JobRecord, MESSAGE_ID, pack } from "./message.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { liveSubject } from "./subjects.ts";
@@ -92,11 +91,7 @@ export function publish(
   const refused = tooLarge(link, queueStream, lines[0]?.[1] ?? "", payload, isNew ? ROOM : 0);
   if (refused !== undefined) return told(refused);
   const outgoing = { subject, data: payload, lines, leader: queueStream.leader, again: once !== undefined };
-  store(link, outgoing, `store a job in stream '${queueStream.stream}'`, until, (receipt) => {
-    // Moves tell of it by themselves.
-    if (isNew && receipt instanceof TransportFull) keepRoom(link, queueStream, REFUSED);
-    told(receipt);
-  });
+  store(link, outgoing, `store a job in stream '${queueStream.stream}'`, until, told);
 }
 
 /** The same as a promise. */

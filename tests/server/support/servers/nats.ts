@@ -44,6 +44,8 @@ export interface NatsServer extends Server {
   raw(): Promise<RawNats>;
   /** Has it read its configuration anew, with another `config`; clients stay connected. */
   reconfigure(config: string): Promise<void>;
+  /** Writes other limits of JetStream's account into its configuration: they hold from its next start on. */
+  relimit(limits: NatsOptions["limits"]): void;
   /** What a page of the server's monitoring says, such as `/connz` or `/jsz`. */
   monitor(page: string): Promise<Record<string, unknown>>;
 }
@@ -56,7 +58,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   const serverName = `relevo-${crypto.randomUUID()}`;
   const host = tls === "cert" ? "localhost" : "127.0.0.1";
   let ports: readonly number[] = [];
-  let rewrite = (_: string): void => {};
+  let rewrite = (_: Partial<NatsOptions>): void => {};
   const server = await startServer({
     server: "nats",
     root: options.root,
@@ -65,8 +67,8 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
       ports = all;
       const file = join(folder, "nats.conf");
       writeFileSync(file, configuration(options, serverName, folder, all));
-      rewrite = (config) =>
-        writeFileSync(file, configuration({ ...options, config }, serverName, folder, all));
+      rewrite = (changed) =>
+        writeFileSync(file, configuration({ ...options, ...changed }, serverName, folder, all));
       return ["-c", file, "-l", log];
     },
     async ready(port) {
@@ -91,10 +93,11 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
       const loaded = async (): Promise<unknown> =>
         (await (await fetch(`http://127.0.0.1:${ports[2]}/varz`)).json())["config_load_time"];
       const before = await loaded();
-      rewrite(config);
+      rewrite({ config });
       process.kill(server.pid(), "SIGHUP");
       await becomes("the server has read its configuration anew", async () => await loaded() !== before);
     },
+    relimit: (changed = {}) => rewrite({ limits: changed }),
     async monitor(page) {
       const answer = await fetch(`http://127.0.0.1:${ports[2]}${page}`, {
         headers: { connection: "close" },
