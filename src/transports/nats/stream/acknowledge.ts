@@ -135,6 +135,13 @@ export function letGo(link: Link, { queueStream: { letGo: known }, reply, seq }:
   link.send({ subject: reply, data: AGAIN });
 }
 
+/** Whether this process let a message go where it lies, and no worker had it since. */
+export function wasLetGo({ letGo }: QueueStream, seq: number, count: number): boolean {
+  const before = letGo.get(seq);
+  letGo.delete(seq);
+  return before === count - 1;
+}
+
 /** Removes a message from its stream, unless another has its number by now, as the stream was made anew. */
 async function takeOut(link: Link, { queueStream, seq, reply }: Handed, until: number): Promise<void> {
   const stored = await storedAt({ link }, queueStream, { seq }, until);

@@ -11,6 +11,7 @@ import type { NatsHeaders, NatsMessage } from "../client/connection.ts";
 import { isStreamGone } from "../client/errors.ts";
 import { consumerLeader, type Inbox, type Link } from "../client/link.ts";
 import { stateOf } from "./consumer_state.ts";
+import { wasLetGo } from "./acknowledge.ts";
 import { createKeeper, headerOf } from "./header.ts";
 import { deliveredOf, pack, unpack } from "./message.ts";
 import { tooLarge } from "./publish.ts";
@@ -96,13 +97,6 @@ function receivedOf(
   // One that fills all that the server accepts finds no room for our header line: it is handed over as it lies there.
   const returns = tooLarge(link, queueStream, pack(own), data, 0) === undefined ? "raw" : again;
   return new Received(queueStream, state, at, returns, reply, delivered, own, keep(data));
-}
-
-/** Whether this process let a message go where it lies, and no worker had it since. */
-function wasLetGo({ letGo }: QueueStream, seq: number, count: number): boolean {
-  const before = letGo.get(seq);
-  letGo.delete(seq);
-  return before === count - 1;
 }
 
 /** One poll. */
