@@ -24,7 +24,7 @@ const BOUNDS = {
   ".": 61,
   createRelay: 57,
   "./admin": 11.5,
-  "./cli": 18.5,
+  "./cli": 20,
   "./codecs": 4,
   "./config": 64,
   "./connect": 4.5,
