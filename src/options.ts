@@ -170,5 +170,11 @@ export interface InputFault {
 export function faultOf({ type, expected, message, input }: InputFault): string {
   const isOfKey = type === "strict_object" && expected !== "Object";
   if (!isOfKey) return `${message}: current value is ${quote(input)}`;
-  return expected === "never" ? message : "is missing";
+  return expected === "never" ? `there is no such option: ${message}` : "is missing";
+}
+
+/** The message of a strict object of these fields: for a value that is none, and for a key that is too much. */
+export function messageOfFields(fields: object): (fault: Pick<InputFault, "expected">) => string {
+  const known = Object.keys(fields).join(", ");
+  return ({ expected }) => expected === "never" ? `there are ${known || "none"}` : "must be an object";
 }

@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import type { BackoffPolicy } from "../jobs/backoff.ts";
 import { messageOf } from "../errors.ts";
-import { faultOf } from "../options.ts";
+import { faultOf, messageOfFields } from "../options.ts";
 import { checkName } from "../names.ts";
 import { doubledKeys } from "./doubled.ts";
 
@@ -66,12 +66,7 @@ function timeFrom(least: number) {
 
 /** An object of these fields and no others. */
 function fieldsOf<const Fields extends v.ObjectEntries>(fields: Fields) {
-  return v.strictObject(fields, ({ expected }) => {
-    const known = Object.keys(fields).join(", ");
-    return expected === "never"
-      ? `there is no such option: there are ${known}`
-      : `must be an object of ${known}`;
-  });
+  return v.strictObject(fields, messageOfFields(fields));
 }
 
 const time = timeFrom(0);

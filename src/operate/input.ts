@@ -6,7 +6,7 @@
 
 import * as v from "valibot";
 import { QUEUE } from "../defaults.ts";
-import { faultOf } from "../options.ts";
+import { faultOf, messageOfFields } from "../options.ts";
 import { type Channel, CHANNELS, DEAD_CHANNELS, type DeadChannel } from "../jobs/job.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -109,59 +109,59 @@ const selection = {
 };
 const dead = { ...selection, channels, reason: v.exactOptional(text) };
 
-const OBJECT = "must be an object";
-
 /** Of operations that take nothing. */
-export const noInput: v.GenericSchema<unknown, object> = v.strictObject({}, OBJECT);
+export const noInput: v.GenericSchema<unknown, object> = objectOf({});
 /** Of `jobs.list`. */
-export const listInput: v.GenericSchema<unknown, ListInput> = v.strictObject({
+export const listInput: v.GenericSchema<unknown, ListInput> = objectOf({
   ...page,
   channel: v.exactOptional(oneOf(CHANNELS), "waiting"),
-}, OBJECT);
+});
 /** Of `dead.list`. */
-export const deadListInput: v.GenericSchema<unknown, DeadListInput> = v.strictObject(
-  { ...page, channels },
-  OBJECT,
-);
+export const deadListInput: v.GenericSchema<unknown, DeadListInput> = objectOf({ ...page, channels });
 /** Of `jobs.show` and `dead.show`. */
-export const showInput: v.GenericSchema<unknown, ShowInput> = v.strictObject({
+export const showInput: v.GenericSchema<unknown, ShowInput> = objectOf({
   queue,
   id: text,
   payload: page.payload,
-}, OBJECT);
+});
 /** Of `jobs.remove`. */
-export const removeInput: v.GenericSchema<unknown, RemoveInput> = v.strictObject({
+export const removeInput: v.GenericSchema<unknown, RemoveInput> = objectOf({
   ...selection,
   channel: oneOf(CHANNELS),
-}, OBJECT);
+});
 /** Of `dead.remove`. */
-export const deadInput: v.GenericSchema<unknown, DeadInput> = v.strictObject(dead, OBJECT);
+export const deadInput: v.GenericSchema<unknown, DeadInput> = objectOf(dead);
 /** Of `dead.reload`. */
-export const reloadInput: v.GenericSchema<unknown, ReloadInput> = v.strictObject({
+export const reloadInput: v.GenericSchema<unknown, ReloadInput> = objectOf({
   ...dead,
   attempts: v.exactOptional(oneOf(["keep", "reset"]), "keep"),
-}, OBJECT);
+});
 
 const one = { key: text, queue: v.exactOptional(text) };
 /** Of `schedules.list`. */
-export const scheduleListInput: v.GenericSchema<unknown, ScheduleListInput> = v.strictObject({
+export const scheduleListInput: v.GenericSchema<unknown, ScheduleListInput> = objectOf({
   queue: one.queue,
   limit: page.limit,
   cursor: page.cursor,
-}, OBJECT);
+});
 /** Of operations on one schedule. */
-export const keyInput: v.GenericSchema<unknown, KeyInput> = v.strictObject(one, OBJECT);
+export const keyInput: v.GenericSchema<unknown, KeyInput> = objectOf(one);
 /** Of `schedules.pause`. */
-export const pauseInput: v.GenericSchema<unknown, PauseInput> = v.strictObject({
+export const pauseInput: v.GenericSchema<unknown, PauseInput> = objectOf({
   ...one,
   reason: v.exactOptional(text),
   by: v.exactOptional(text),
-}, OBJECT);
+});
 /** Of `schedules.preview`. */
-export const previewInput: v.GenericSchema<unknown, PreviewInput> = v.strictObject({
+export const previewInput: v.GenericSchema<unknown, PreviewInput> = objectOf({
   ...one,
   count: v.exactOptional(count, 5),
-}, OBJECT);
+});
+
+/** An object of these fields and no others. */
+function objectOf<const Fields extends v.ObjectEntries>(fields: Fields) {
+  return v.strictObject(fields, messageOfFields(fields));
+}
 
 /** One of some words. */
 function oneOf<const Words extends readonly string[]>(words: Words) {
@@ -189,7 +189,9 @@ export function inputOf<Input>(
   if (success) return output;
   const faults = issues.map((issue) => {
     const place = issue.path?.map(({ key }) => String(key)).join(".") ?? "input";
-    return issue.expected === "never" ? `there is no '${place}'` : `'${place}' ${faultOf(issue)}`;
+    return issue.expected === "never"
+      ? `there is no '${place}': ${issue.message}`
+      : `'${place}' ${faultOf(issue)}`;
   });
   throw new Refusal("input", `Cannot run '${operation}' as ${faults.join("; ")}`);
 }

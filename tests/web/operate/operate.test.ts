@@ -181,7 +181,7 @@ test.each([
     "'channel' must be one of 'waiting', 'delayed', 'reserved', 'failed', 'timeout': current value is \"dead\"",
   ],
   ["jobs.list", { limit: 0 }, "'limit' must be a whole number from 1 to 1000: current value is 0"],
-  ["jobs.list", { limt: 1 }, "there is no 'limt'"],
+  ["jobs.list", { limt: 1 }, "there is no 'limt': there are queue, limit, cursor, payload, channel"],
   [
     "dead.list",
     { channels: ["waiting"] },
