@@ -22,7 +22,7 @@ import { toolNode } from "./lib/runtimes.mjs";
  */
 const BOUNDS = {
   ".": 62,
-  createRelay: 57,
+  createRelay: 58,
   "./admin": 11.5,
   "./cli": 20,
   "./codecs": 4,
@@ -30,7 +30,7 @@ const BOUNDS = {
   "./connect": 4.5,
   "./cron": 14,
   "./middleware": 3.5,
-  "./nats": 46,
+  "./nats": 47,
   "./otel": 6.5,
   "./prometheus": 6,
   "./redis": 54,
