@@ -7,12 +7,12 @@ const relay = createRelay({
   jobs: {
     // Each group that is bound to the topic gets every job.
     "order.paid": { schema: v.object({ id: v.string() }), topic: true, queue: "orders" },
-    // Workers share the jobs of a queue: each runs once, whoever takes it.
+    // Workers share the jobs of a queue: each runs once, on whichever takes it.
     "invoice.print": { schema: v.object({ id: v.string() }), queue: "printer" },
   },
 });
 
-// Dispatched before anybody is there: it waits for the first group.
+// Dispatched before a group is there: it waits for the first group.
 await relay.dispatch("order.paid", { id: "A1" });
 await relay.bind("order.paid", "billing");
 await relay.bind("order.paid", "mailer");

@@ -11,7 +11,7 @@ interface Environment {
   readonly NATS_URL: string;
 }
 
-/** Each invocation has a relay of its own, and closes it: a connection serves nobody but who opened it. */
+/** Each invocation has a relay of its own, and closes it: a connection serves only the invocation that opened it. */
 function open({ NATS_URL }: Environment): Relay<typeof jobs> {
   return createRelay({ jobs, transport: nats({ servers: NATS_URL }), callTimeout: 5_000 });
 }

@@ -25,7 +25,7 @@ import { number, plural, printable } from "./main/text.ts";
 const CONCURRENCY = 32;
 /** How soon another process gets what one that died had in hand, in milliseconds. */
 const LEASE = 5_000;
-/** Whoever kills this again and again means us; by default the fourth time is blamed on the file. */
+/** A process that is killed again and again is not the file's fault; by default the fourth time is blamed on the file. */
 const MAX_LOST = 1_000;
 
 const interrupt = new AbortController();
@@ -36,7 +36,7 @@ const stop = (name: keyof typeof constants.signals): void => {
 };
 // Once: a second one ends the process at once, which costs nothing but a few runs.
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => stop(name));
-// Whoever read our output is gone, as behind `| head`.
+// The reader of our output is gone, as behind `| head`.
 process.stdout.on("error", () => stop("SIGPIPE"));
 
 try {

@@ -35,7 +35,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   process.on(signal, () => fromTerminal.includes(signal) || child.kill(signal));
 }
 if (process.env.npm_lifecycle_event === "start") {
-  // npm passes SIGTERM to its shell only, which dies without telling anybody.
+  // npm passes SIGTERM to its shell only, which dies without passing it on.
   const parent = process.ppid;
   setInterval(() => process.ppid === parent || child.kill("SIGTERM"), 500);
 }

@@ -22,7 +22,7 @@ interface Fastq {
   };
 }
 
-/** Paused, a queue keeps what is pushed; its promise is that of the run, so nobody waits for it here. */
+/** Paused, a queue keeps what is pushed; its promise is that of the run, so it is not awaited here. */
 export const fastq: Contender = {
   async open() {
     const { default: { promise } } = await load<{ default: Fastq }>("fastq");

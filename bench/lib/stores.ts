@@ -1,5 +1,5 @@
 /**
- * The stores that Relevo is measured on: what is planned for each, against whom, and on which server.
+ * The stores that Relevo is measured on: what is planned for each, against which contenders, and on which server.
  *
  * @module
  */

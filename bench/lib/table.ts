@@ -80,7 +80,7 @@ const TITLES: Readonly<Record<Task["workload"], string>> = {
   fsync: "The disk's fsync of a page",
 };
 
-/** With whom each contender is compared, and what its durabilities are called; without a name it keeps nothing. */
+/** The contender with which each is compared, and what its durabilities are called; without a name it keeps nothing. */
 interface Side {
   readonly ours: string;
   readonly names?: Readonly<Record<Durability, string>>;

@@ -25,7 +25,7 @@ export type Figures = Readonly<Record<string, number>>;
 /** Measures one contender once. */
 export type Workload = (setting: Setting) => Promise<Figures>;
 
-/** Collects garbage, so that nobody pays for another's. */
+/** Collects garbage, so that no contender pays for another's. */
 export function collect(): void {
   const gc: unknown = Reflect.get(globalThis, "gc");
   if (typeof gc === "function") gc();

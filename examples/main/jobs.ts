@@ -41,7 +41,7 @@ export function createFiles(transport: Transport): Files {
 }
 
 /**
- * Stores a job for each file. No job of a run is handled before this has ended once, so that whoever does it again
+ * Stores a job for each file. No job of a run is handled before this has ended once, so that a process that does it again
  * after a kill finds every job of the first time alive, and a live job's id is refused however old it is.
  */
 export async function dispatchAll(
@@ -87,7 +87,7 @@ export function pathOf(job: { readonly id: string; readonly payload: Uint8Array 
   try {
     return v.parse(schema, JSON.parse(new TextDecoder().decode(job.payload))).path;
   } catch {
-    // Somebody else's job in our queue.
+    // Another program's job in our queue.
     return job.id.replace(/^\d+:/, "");
   }
 }

@@ -23,7 +23,7 @@ export class Hopeless extends Error {
 
 /** The most that is in memory of a file, in bytes. */
 const PIECE = 256 * 1024;
-/** Opening a FIFO would wait for somebody who writes into it; Windows has neither. */
+/** Opening a FIFO would wait for a writer; Windows has neither. */
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** Measures a file of at most `limit` bytes; an abort ends it between two pieces. */

@@ -82,7 +82,7 @@ export async function follow(
   }
 }
 
-/** How many jobs are alive, and how many dead, whoever handled them. */
+/** How many jobs are alive, and how many dead, whichever process handled them. */
 async function census(files: Files): Promise<{ readonly left: number; readonly dead: number }> {
   const { waiting, delayed, reserved, failed, timeout } = await files.info(QUEUE);
   return { left: waiting + delayed + reserved, dead: failed + timeout };

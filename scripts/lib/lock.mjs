@@ -31,7 +31,7 @@ function abandoned(owner) {
   try {
     pid = Number(readFileSync(owner, "utf8"));
   } catch {
-    // Its maker writes the id right after the folder; after five seconds without one, nobody will.
+    // Its maker writes the id right after the folder; after five seconds without one, it never will.
     const since = unowned.get(owner) ?? Date.now();
     unowned.set(owner, since);
     return Date.now() - since > 5_000;

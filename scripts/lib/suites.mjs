@@ -115,7 +115,7 @@ export const suites = [
     host: "node24",
     folders: ["tests/web/"],
     args: ["--config", workerdConfig],
-    // An error thrown by a timer after its test is printed by workerd and seen by nobody else.
+    // An error thrown by a timer after its test is printed by workerd and seen by no test.
     crash: /^uncaught exception/m,
     beside: true,
     timeout: 15 * minute,

@@ -17,7 +17,7 @@ const CALL = { deadline: 60_000 };
 const ACK_WAIT = 30_000;
 const PATIENCE = 120_000;
 const LOOK = { limit: 200, slots: 200, lease: ACK_WAIT, wait: 0, ...CALL };
-/** Queues at a time: alone the servers are done with all before anybody can look. */
+/** Queues at a time: alone the servers are done with all before a test can look. */
 const QUEUES = 8;
 const ROUNDS = 8;
 const SIZE = 20;

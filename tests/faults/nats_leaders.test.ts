@@ -175,7 +175,7 @@ test("calls go on at another node when theirs dies", async () => {
   await close();
 });
 
-/** Resolves when nobody listens to a subject: a stream that was deleted does for a moment. */
+/** Resolves when nothing listens to a subject: a stream that was deleted does for a moment. */
 async function deaf(client: RawNats, subject: string): Promise<void> {
   await expect.poll(() => answerWithin(client, subject, 200), { timeout: 20_000 }).toBe("");
 }

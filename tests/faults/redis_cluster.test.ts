@@ -14,7 +14,7 @@ import { freshPrefix } from "./support/grounds.ts";
 
 const LEASE = 2_000;
 const JOBS = 4_000;
-/** Milliseconds in which everybody is at work again: the nodes' own timeout is one second of it. */
+/** Milliseconds in which every worker is at work again: the nodes' own timeout is one second of it. */
 const SOON = 45_000;
 
 const cluster = await startRedisCluster();

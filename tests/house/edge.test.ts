@@ -21,7 +21,7 @@ test("the core is one part that loads nothing, now or later", async () => {
 test("of NATS only the client for TCP asks for modules of Node's", async () => {
   const { asking } = await bundle("src/transports/nats/mod.ts");
   expect(asking.map(([file]) => file).filter((file) => !TCP.test(file))).toEqual([]);
-  // Whoever asks would be seen.
+  // An asker would be seen.
   expect(asking.map(([, module]) => module)).toContain("node:net");
 }, PATIENCE);
 

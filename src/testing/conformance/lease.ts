@@ -41,7 +41,7 @@ async function waitsUntilReady(lab: Lab): Promise<void> {
   });
   await lab.expire();
   await lab.elapse(lab.ms(100));
-  equal(await extend(lab, held, lab.brief), "held", "extend of what nobody reclaimed");
+  equal(await extend(lab, held, lab.brief), "held", "extend of what was not reclaimed");
   isReady = true;
   resolve();
   const { id, lost } = only(await answer, "deliveries after the lease");

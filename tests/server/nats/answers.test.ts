@@ -176,7 +176,7 @@ describeOn(
         for (let round = 0; round < ROUNDS; round++) {
           const { far, near, held } = await sides();
           const waits = near.reserve([QUEUE], { ...TAKE, wait: 5 * ACK_WAIT });
-          // Whoever waits is known to the server by then.
+          // The call that waits is known to the server by then.
           await near.info(QUEUE, CALL);
           server.pause();
           const { queue, token } = held;

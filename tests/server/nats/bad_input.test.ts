@@ -131,7 +131,7 @@ async function sentBy({ server }: Ground, { user }: { readonly user: string }): 
   return own.reduce((sum, { in_msgs }) => sum + in_msgs, own.length);
 }
 
-/** Whoever is refused asks again a few times, and does not storm the server. */
+/** A refused client asks again a few times, and does not storm the server. */
 async function isCalm({ server }: Ground, relay: Relay<typeof jobs>): Promise<void> {
   const worker = running(relay, { poll: 100 });
   const messages = async (): Promise<number> => {

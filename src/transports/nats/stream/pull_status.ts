@@ -13,7 +13,7 @@ const NOTHING = 404;
 const OVER = 408;
 const CONFLICT = 409;
 /** No server heard of it. */
-export const NOBODY = 503;
+export const UNANSWERED = 503;
 /** A pull that waits is known still. */
 export const HEARTBEAT = 100;
 const LEFT = "Nats-Pending-Messages";
@@ -47,7 +47,7 @@ export function isComplete(headers: NatsHeaders | undefined): boolean {
 export function statusError({ stream }: QueueStream, headers: NatsHeaders | undefined): Error | undefined {
   const { code = 0, description = "" } = headers ?? {};
   const what = `take jobs from stream '${stream}'`;
-  if (code === NOBODY) return new NoResponders(what);
+  if (code === UNANSWERED) return new NoResponders(what);
   const isSound = code === NOTHING || code === OVER || isMoved(headers) || isTooMuch(headers);
   return isSound ? undefined : new StreamGone(what, `the server says '${description}'`);
 }

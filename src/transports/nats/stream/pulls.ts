@@ -17,7 +17,7 @@ import { deliveredOf, pack, unpack } from "./message.ts";
 import { tooLarge } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import type { OpenPull, PullListener, Pulls, QueueStreams } from "./context.ts";
-import { HEARTBEAT, isComplete, isMoved, isTooMuch, leftOf, NOBODY, statusError } from "./pull_status.ts";
+import { HEARTBEAT, isComplete, isMoved, isTooMuch, leftOf, statusError, UNANSWERED } from "./pull_status.ts";
 import { Received, worthUntil } from "./received.ts";
 import { liveSubject, type PullState, rawId } from "./subjects.ts";
 import type { Alarm } from "../../../flow/alarms.ts";
@@ -228,7 +228,7 @@ class Poll {
     }
     // What it was sent is on its way.
     if (isComplete(headers) || (this.#told && this.#all.length < this.#wanted)) return;
-    if (none && headers?.code === NOBODY && link.clustered) return this.#election();
+    if (none && headers?.code === UNANSWERED && link.clustered) return this.#election();
     // The first that waits is larger than all that was asked for.
     if (none && isTooMuch(headers)) return this.#askOne();
     const gone = statusError(this.#queueStream, headers);
@@ -363,7 +363,7 @@ class Open {
   #status(headers: NatsHeaders | undefined): void {
     const { link } = this.#puller;
     if (headers?.code === HEARTBEAT || isComplete(headers) || this.#left) return;
-    if (headers?.code === NOBODY && link.clustered) {
+    if (headers?.code === UNANSWERED && link.clustered) {
       return void link.elections.elected(leaderOf(this.#queueStream, this.#state), this.#begun + OPEN).then(
         () => this.#left || this.#wait(),
         (error) => this.#left || this.#ended(errorOf(error)),

@@ -156,7 +156,7 @@ interface Story {
   readonly refused: readonly (string | undefined)[];
 }
 
-/** Whoever reads the report wants to know what happened. */
+/** The reader of a report wants to know what happened. */
 function tell({ strikes, history, gone, hands, kills, refused }: Story): void {
   for (const [n, { what }] of strikes.entries()) {
     const { first, last } = recovery(history, gone[n] ?? 0);

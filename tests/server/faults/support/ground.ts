@@ -7,7 +7,7 @@ export interface Ground {
   /** What titles and reports call it. */
   readonly name: string;
   readonly server: Server;
-  /** A store that nobody else uses, reached through a port of this machine. */
+  /** A store of the scene's own, reached through a port of this machine. */
   store(lease: number, port: number): Store;
 }
 

@@ -174,7 +174,7 @@ function followEnds(folder: string): () => number {
   };
 }
 
-/** Waits until the ledgers of a folder tell of so many handlers that ended: whoever writes to one wakes this. */
+/** Waits until the ledgers of a folder tell of so many handlers that ended: each line that is written to one wakes this. */
 export async function ended(folder: string, count: number): Promise<void> {
   const ends = followEnds(folder);
   const { promise, resolve, reject } = Promise.withResolvers<void>();

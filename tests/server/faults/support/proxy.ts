@@ -5,13 +5,13 @@ import { connect, createServer, type Socket } from "node:net";
 export interface Proxy {
   readonly port: number;
   /**
-   * Makes every connection half-open: what either side sends is swallowed, and nobody is told. Connections made
+   * Makes every connection half-open: what either side sends is swallowed, and neither side is told. Connections made
    * meanwhile are accepted and as silent; none of them ever speaks again.
    */
   silence(): void;
   /** Swallows what the server answers; what it is sent still reaches it. */
   mute(): void;
-  /** Waits for the next thing that the server answers and nobody hears. */
+  /** Waits for the next answer of the server that no client hears. */
   swallowed(): Promise<void>;
   /**
    * Holds back what the server sends, from now on or from where a text comes; what it is sent still reaches it. Returns

@@ -89,7 +89,7 @@ export function openScene(storeOf: (folder: string) => Store = inFile): Scene {
     await Promise.all(actors.map((actor) => actor.kill()));
     await relay.close();
     ledger.close();
-    // Whoever looks into a failure wants to read what happened.
+    // The reader of a failure wants to know what happened.
     if (task.result?.state === "fail") console.log(`The ledgers of this scene are kept in ${folder}`);
     else rmSync(folder, { recursive: true, force: true });
   });
@@ -215,7 +215,7 @@ export function drained({ waiting, delayed, reserved }: QueueInfo): boolean {
   return waiting + delayed + reserved === 0;
 }
 
-/** Duplicates are no failures, but whoever reads the report wants to know how many there are. */
+/** Duplicates are no failures, but the reader of a report wants to know how many there are. */
 export function printRepeated(what: string, { starts, repeated }: Runs): void {
   const share = (100 * repeated / Math.max(1, starts.size)).toFixed(2);
   console.log(`${what}: ${repeated} of ${starts.size} jobs ran again (${share} %)`);
