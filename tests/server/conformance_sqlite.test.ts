@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { conformance } from "../../src/testing/mod.ts";
+import { casesOf } from "../web/support/real_clock.ts";
 import { TOGETHER } from "../web/support/subjects.ts";
 import {
   fakeSqliteSubject,
@@ -25,7 +26,7 @@ describe("SQLite without a file keeps the contract", () => {
 });
 
 describe("SQLite keeps the contract by the real clock", () => {
-  for (const { group, name, run } of conformance({ ...sqliteSubject(), scale: TOGETHER })) {
+  for (const { group, name, run } of casesOf((times) => ({ ...sqliteSubject(), scale: times * TOGETHER }))) {
     if (["lease", "delay", "wake"].includes(group)) test.concurrent(`${group}: ${name}`, run);
   }
 });

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { played } from "./support/real_clock.ts";
+import { played } from "../web/support/real_clock.ts";
 
 const STANDS = 50;
 

@@ -2,6 +2,7 @@ import { describe, test } from "vitest";
 import { systemRuntime } from "../../src/runtime.ts";
 import { conformance } from "../../src/testing/mod.ts";
 import { memory } from "../../src/transports/memory/mod.ts";
+import { casesOf } from "./support/real_clock.ts";
 import { MEMORY_FEATURES, memorySubject, TOGETHER } from "./support/subjects.ts";
 
 describe("F072: memory keeps the contract", () => {
@@ -11,15 +12,15 @@ describe("F072: memory keeps the contract", () => {
 describe("memory keeps the contract by the real clock", () => {
   const runtime = systemRuntime();
   const create = () => Promise.resolve(memory({ runtime }));
-  const cases = conformance({
+  const cases = casesOf((times) => ({
     name: "memory",
     features: MEMORY_FEATURES,
     topics: true,
     schedules: true,
     diagnose: true,
     create,
-    scale: TOGETHER,
-  });
+    scale: times * TOGETHER,
+  }));
   for (const { group, name, run } of cases) {
     if (["lease", "delay", "wake"].includes(group)) test.concurrent(`${group}: ${name}`, run);
   }

@@ -7,7 +7,7 @@ import type { Transport } from "../../../src/contract/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { free, heard } from "../../web/support/kit.ts";
 import { openProxy, type Proxy } from "../faults/support/proxy.ts";
-import { testByClock } from "../support/real_clock.ts";
+import { testByClock } from "../../web/support/real_clock.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 

@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import { createRelay, fixed, type Relay } from "../../../mod.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
-import { testByClock } from "../support/real_clock.ts";
+import { testByClock } from "../../web/support/real_clock.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 

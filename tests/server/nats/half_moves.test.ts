@@ -6,7 +6,7 @@ import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { becomes } from "../support/becomes.ts";
-import { testByClock } from "../support/real_clock.ts";
+import { testByClock } from "../../web/support/real_clock.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { cutting } from "./support.ts";

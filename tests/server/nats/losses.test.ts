@@ -5,7 +5,7 @@ import type { Delivery, ReserveOptions } from "../../../src/jobs/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
-import { testByClock } from "../support/real_clock.ts";
+import { testByClock } from "../../web/support/real_clock.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 

@@ -17,7 +17,7 @@ import {
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { checked, door, free, heard, rejection, running, wrapped } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
-import { testByClock } from "../support/real_clock.ts";
+import { testByClock } from "../../web/support/real_clock.ts";
 import { type NatsOptions, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { type Child, spawnScript } from "../support/spawn.ts";

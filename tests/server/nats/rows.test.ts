@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { deadLetter, fixed, type QueueInfo } from "../../../mod.ts";
 import { door, free, rejection, running } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
-import { testByClock } from "../support/real_clock.ts";
+import { testByClock } from "../../web/support/real_clock.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 import { spawnScript } from "../support/spawn.ts";

@@ -8,7 +8,7 @@ import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
 import { free, heard, running } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
-import { testByClock } from "../support/real_clock.ts";
+import { testByClock } from "../../web/support/real_clock.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 

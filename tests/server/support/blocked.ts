@@ -5,7 +5,7 @@
 import { expect } from "vitest";
 import { createRelay, type Transport, type WorkerOptions } from "../../../mod.ts";
 import { door, free, heard } from "../../web/support/kit.ts";
-import { testByClock } from "./real_clock.ts";
+import { testByClock } from "../../web/support/real_clock.ts";
 
 /** Milliseconds of a lease, and of a block that outlasts it. */
 const LEASE = 200;

@@ -4,7 +4,7 @@ import { type Case, conformance, type Need, type Subject } from "../../../src/te
 import type { Features } from "../../../src/contract/transport.ts";
 import { TOGETHER } from "../../web/support/subjects.ts";
 import { kept } from "./not_yet.ts";
-import { casesOf } from "./real_clock.ts";
+import { casesOf } from "../../web/support/real_clock.ts";
 
 /** What a case does to the whole server, and by the real clock only: it must not have company. */
 export const WHOLE_SERVER: readonly Need[] = ["restart", "pause"];

@@ -4,7 +4,7 @@ import type { Case, Subject } from "../../../src/testing/mod.ts";
 import { declares, WHOLE_SERVER } from "./examined.ts";
 import { NATS_FEATURES, type NatsGround, natsSubject } from "./nats_subjects.ts";
 import { kept } from "./not_yet.ts";
-import { casesOf } from "./real_clock.ts";
+import { casesOf } from "../../web/support/real_clock.ts";
 
 /** Milliseconds that a case may take while others run beside it, played again included. */
 const PATIENCE = 180_000;
