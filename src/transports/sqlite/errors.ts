@@ -44,7 +44,8 @@ const BY_MESSAGE: readonly (readonly [RegExp, Cause])[] = [
   [/is full/, "full"],
   [/readonly/, "TRANSPORT_READ_ONLY"],
   [/malformed|not a database/, "TRANSPORT_CORRUPT"],
-  [/unable to open|disk I\/O/, "TRANSPORT_UNAVAILABLE"],
+  // The last three: a connection that was handed over, and closed since, in the words of Node, Deno and Bun.
+  [/unable to open|disk I\/O|is not open|is closed|closed database/, "TRANSPORT_UNAVAILABLE"],
   [/no such (table|column)|has no column/, "TRANSPORT_INCOMPATIBLE"],
 ];
 

@@ -15,7 +15,7 @@ import {
   wrongType,
 } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
-import { type Database, isDatabase } from "./engine/driver.ts";
+import { type Database, fileOfOpen, isDatabase } from "./engine/driver.ts";
 
 /** Options of {@linkcode sqlite}. Give `path` or `client`. */
 export interface SqliteOptions {
@@ -101,6 +101,11 @@ export function settingsOf(options: SqliteOptions): Settings {
   }
   if (client !== undefined && !isDatabase(client)) {
     throw wrongType(ACTION, "'client'", "a DatabaseSync of node:sqlite", client);
+  }
+  if (client !== undefined && fileOfOpen(client) === undefined) {
+    throw new TypeError(
+      `Cannot ${ACTION} as 'client' must be a connection that is open: this one was closed`,
+    );
   }
   if (typeof name !== "string" || name === "") {
     throw wrongType(ACTION, "'name'", "a non-empty string", name);

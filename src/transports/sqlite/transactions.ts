@@ -10,7 +10,7 @@ import type { Call } from "../../jobs/exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Transactions } from "../../contract/transport.ts";
 import type { Connection } from "./engine/connection.ts";
-import { type Database, fileOf, inTransaction, isDatabase } from "./engine/driver.ts";
+import { type Database, fileOfOpen, inTransaction, isDatabase } from "./engine/driver.ts";
 import { explainInside } from "./errors.ts";
 import { pushJobs } from "./push.ts";
 import { createSession, type Session } from "./context.ts";
@@ -43,9 +43,11 @@ export function createTransactions(options: TransactionsOptions): Transactions {
     const refuse = (wanted: string): TypeError =>
       new TypeError(`Cannot use a transaction as 'transaction' must be ${wanted}`);
     if (!isDatabase(transaction)) throw refuse("a DatabaseSync of node:sqlite");
+    const file = fileOfOpen(transaction);
+    if (file === undefined) throw refuse("a connection that is open: it was closed");
     if (!inTransaction(transaction)) throw refuse("one on which a transaction was begun: none is open");
     ensureOpen(transaction);
-    const same = connection.shared ? fileOf(transaction) === connection.file() : transaction === client;
+    const same = connection.shared ? file === connection.file() : transaction === client;
     if (!same) throw refuse(`a connection to the database of this transport, '${connection.label}'`);
     return transaction;
   }

@@ -1,8 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
 import { connect } from "../../../src/connect.ts";
+import { sqlite } from "../../../src/transports/sqlite/mod.ts";
 import { call, connection, doneOf, folder, job, newFile, now, open, rejection } from "./support.ts";
 
 test("a missing folder is told by every call, and mended by making it", async () => {
@@ -65,6 +67,18 @@ test("a reserve that waits is told that another file stands in the place of its 
   await open({ path }).push([job({ id: "1" })], call);
   expect(await told).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
   expect(await waiting.reserve(["q"], now)).toMatchObject([{ id: "1" }]);
+});
+
+test("a client that is closed is refused as it is handed over, and told by each call when it is closed later", async () => {
+  const closed = new DatabaseSync(":memory:");
+  closed.close();
+  expect(() => sqlite({ client: closed })).toThrow("'client' must be a connection that is open");
+  const client = new DatabaseSync(":memory:");
+  const transport = open({ client });
+  expect(await transport.push([job()], call)).toEqual(["stored"]);
+  client.close();
+  expect(await rejection(transport.push([job()], call))).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
+  expect(await rejection(transport.reserve(["q"], now))).toMatchObject({ code: "TRANSPORT_UNAVAILABLE" });
 });
 
 test("a database whose pages were overwritten is refused as corrupt", async () => {

@@ -78,6 +78,11 @@ test("what is no transaction on this database is refused", async () => {
   for (const handle of [{}, connection(path), elsewhere]) {
     expect(await rejection(push(handle, [job()], call))).toBeInstanceOf(TypeError);
   }
+  const closed = new DatabaseSync(path);
+  closed.close();
+  expect(await rejection(push(closed, [job()], call))).toMatchObject({
+    message: expect.stringContaining("must be a connection that is open"),
+  });
   await transport[Symbol.asyncDispose]();
   const mine = connection(path);
   mine.exec("BEGIN");

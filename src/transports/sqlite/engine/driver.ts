@@ -83,3 +83,12 @@ export function fileOf(database: Database): string {
   const rows = database.prepare("PRAGMA database_list").all();
   return textOf(rows.find((row) => row.name === "main")?.file);
 }
+
+/** The same, and undefined for a connection that was closed. */
+export function fileOfOpen(database: Database): string | undefined {
+  try {
+    return fileOf(database);
+  } catch {
+    return undefined;
+  }
+}
