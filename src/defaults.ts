@@ -8,6 +8,8 @@
 export const BINDING_CHECK: number = 10_000;
 /** Handlers that one worker runs at once. */
 export const CONCURRENCY: number = 10;
+/** The most handlers that one worker may run at once. */
+export const MAX_CONCURRENCY: number = 100_000;
 /** The longest wait of one reserve. */
 export const POLL: number = 1_000;
 /** How long a delivery is its worker's own unless extended. */

@@ -103,7 +103,7 @@ export function relays<const J extends Jobs>(
   let config: Promise<ReadonlyMap<string, Entry>> | undefined;
   let running: Running<J> | undefined;
   const read = (): Promise<ReadonlyMap<string, Entry>> =>
-    config ??= readConfig(options.config ?? { queue: {} });
+    config ??= readConfig(options.config === undefined ? { queue: {} } : options.config);
   const entryOf = async (name: string): Promise<Entry> => {
     const entry = (await read()).get(name);
     if (entry !== undefined || name === DEFAULT) return entry ?? {};

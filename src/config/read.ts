@@ -6,6 +6,7 @@
 
 import * as v from "valibot";
 import type { BackoffPolicy } from "../jobs/backoff.ts";
+import { MAX_CONCURRENCY, MAX_DELAY } from "../defaults.ts";
 import { messageOf } from "../errors.ts";
 import { faultOf, messageOfFields } from "../options.ts";
 import { checkName } from "../names.ts";
@@ -58,54 +59,72 @@ export class ConfigError extends Error {
   }
 }
 
-/** A number of milliseconds of at least so many. */
+const CENTURY = "must be milliseconds up to a century";
+
+/** A number of milliseconds of at least so many, and no more than a worker takes. */
 function timeFrom(least: number) {
   const wanted = `must be milliseconds from ${least}`;
-  return v.pipe(v.number(wanted), v.finite(wanted), v.minValue(least, wanted));
+  return v.pipe(
+    v.number(wanted),
+    v.finite(wanted),
+    v.minValue(least, wanted),
+    v.maxValue(MAX_DELAY, CENTURY),
+  );
+}
+
+/** The same schema, but for a list, which has fields as well. */
+function noList<Schema extends v.GenericSchema>(schema: Schema, message: string) {
+  const refusal = v.never(message);
+  return v.lazy((given): Schema | typeof refusal => Array.isArray(given) ? refusal : schema);
 }
 
 /** An object of these fields and no others. */
 function fieldsOf<const Fields extends v.ObjectEntries>(fields: Fields) {
-  return v.strictObject(fields, messageOfFields(fields));
+  return noList(v.strictObject(fields, messageOfFields(fields)), "must be an object");
 }
 
 const time = timeFrom(0);
 const WHOLE = "must be a whole number from 1";
-const whole = v.pipe(v.number(WHOLE), v.integer(WHOLE), v.minValue(1, WHOLE));
+const whole = v.pipe(v.number(WHOLE), v.safeInteger(WHOLE), v.minValue(1, WHOLE));
+const handlers = v.pipe(whole, v.maxValue(MAX_CONCURRENCY, `must be at most ${MAX_CONCURRENCY}`));
 const TYPES = ["exponential", "fixed", "linear", "jittered"] as const;
 const PART = "must be a number from 0 to 1";
 
-const policy = fieldsOf({
-  type: v.picklist(TYPES, `must be one of ${TYPES.map((type) => `'${type}'`).join(", ")}`),
-  base: time,
-  max: time,
-  jitter: v.pipe(v.number(PART), v.minValue(0, PART), v.maxValue(1, PART)),
-});
+const policy = v.pipe(
+  fieldsOf({
+    type: v.picklist(TYPES, `must be one of ${TYPES.map((type) => `'${type}'`).join(", ")}`),
+    base: time,
+    max: time,
+    jitter: v.pipe(v.number(PART), v.minValue(0, PART), v.maxValue(1, PART)),
+  }),
+  v.check(({ base, max }) => max >= base, "must have a 'max' that is not below its 'base'"),
+);
 
 const FIRST = "must be milliseconds from 0, or an object of type, base, max and jitter";
 const doubling = v.pipe(
   v.number(FIRST),
   v.finite(FIRST),
   v.minValue(0, FIRST),
+  v.maxValue(MAX_DELAY, CENTURY),
   v.transform((base) => ({ type: "exponential" as const, base, max: Math.max(600_000, base), jitter: 0.1 })),
 );
 
 const URL_WANTED = "must be a URL that 'connect' takes";
-const schema = fieldsOf({
-  queue: v.record(
-    v.string(),
-    fieldsOf({
-      url: v.optional(v.pipe(v.string(URL_WANTED), v.nonEmpty(URL_WANTED))),
-      concurrency: v.optional(whole),
-      poll: v.optional(timeFrom(1)),
-      // A union would tell of a policy with one wrong field that it is neither of the two.
-      backoff: v.optional(v.lazy((given) => typeof given === "object" ? policy : doubling)),
-      maxRetry: v.optional(whole),
-      gauge: v.optional(timeFrom(1)),
-    }),
-    "must be an object of entries by their names",
-  ),
-});
+const ENTRIES = "must be an object of entries by their names";
+const entries = v.record(
+  v.string(),
+  fieldsOf({
+    url: v.optional(v.pipe(v.string(URL_WANTED), v.nonEmpty(URL_WANTED))),
+    concurrency: v.optional(handlers),
+    poll: v.optional(timeFrom(1)),
+    // A union would tell of a policy with one wrong field that it is neither of the two.
+    backoff: v.optional(v.lazy((given) => typeof given === "object" ? policy : doubling)),
+    maxRetry: v.optional(whole),
+    gauge: v.optional(timeFrom(1)),
+  }),
+  ENTRIES,
+);
+const schema = fieldsOf({ queue: noList(entries, ENTRIES) });
 
 /**
  * Reads a configuration.
@@ -145,7 +164,9 @@ async function textOf(source: string, file: string | URL): Promise<string> {
     });
   }
   try {
-    return await fs.readFile(file, "utf8");
+    const text = await fs.readFile(file, "utf8");
+    // Some editors begin a file with the mark of its byte order, which is no JSON.
+    return text.startsWith("\uFEFF") ? text.slice(1) : text;
   } catch (cause) {
     throw new ConfigError(source, [messageOf(cause)], { cause });
   }
@@ -155,8 +176,10 @@ function parse(source: string, text: string): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (cause) {
-    throw new ConfigError(source, [`it is no JSON: ${messageOf(cause)}`], { cause });
+  } catch (error) {
+    // The rest of the parser's message, and so the error itself, repeats a part of the text, which may be a password.
+    const place = / at position \d+(?: \(line \d+ column \d+\))?/.exec(messageOf(error))?.[0] ?? "";
+    throw new ConfigError(source, [`it is no JSON${place}`]);
   }
   const doubled = doubledKeys(text);
   if (doubled.length > 0) throw new ConfigError(source, doubled.map((path) => `${path}: is there twice`));

@@ -11,6 +11,7 @@ import {
   GRACE,
   LEASE,
   MAX_ATTEMPTS,
+  MAX_CONCURRENCY,
   MAX_LOST,
   MAX_PREFETCH,
   UNKNOWN_FOR,
@@ -112,7 +113,7 @@ export function withOptions(
   checkKnown(action, options, [...Object.keys(settings), ...beside]);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const merged: Settings = { ...settings, ...given };
-  checkInteger(action, "concurrency", merged.concurrency, 1, 100_000);
+  checkInteger(action, "concurrency", merged.concurrency, 1, MAX_CONCURRENCY);
   checkInteger(action, "maxRetry", merged.maxRetry, 1, Number.MAX_SAFE_INTEGER);
   checkInteger(action, "maxLost", merged.maxLost, 0, Number.MAX_SAFE_INTEGER);
   checkInteger(action, "prefetch", merged.prefetch, 0, MAX_PREFETCH);

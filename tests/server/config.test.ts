@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { memory, type Transport } from "../../mod.ts";
 import { type Config, ConfigError, GAUGE_INTERVAL, relays } from "../../src/config/mod.ts";
@@ -164,6 +165,7 @@ test("a worker that fails stops the others, and run rejects with its error", asy
 
 test.each<[string, string, readonly string[]]>([
   ["is no JSON", "{", ["it is no JSON"]],
+  ["has no queues, behind the mark of its byte order", "\uFEFF{}", ["queue: is missing"]],
   ["has no queues", "{}", ["queue: is missing"]],
   [
     "has a wrong policy",
@@ -193,7 +195,27 @@ test.each<[string, string, readonly string[]]>([
   ["has a queue twice", `{"queue":{"a":{"poll":5},"b":{},"a":{}}}`, ["queue.a: is there twice"]],
   ["has a key twice", `{"queue":{"a":{"poll":5,"poll":6}}}`, ["queue.a.poll: is there twice"]],
   ["names what no queue can be called", `{"queue":{"a@b":{}}}`, ["queue.a@b"]],
-  ["is a list", `[]`, ["the configuration"]],
+  ["is a list", `[]`, ["the configuration: must be an object: current value is a list of 0"]],
+  ["has a list of queues", `{"queue":[]}`, ["queue: must be an object of entries by their names"]],
+  ["has a list for a queue", `{"queue":{"a":[]}}`, [
+    "queue.a: must be an object: current value is a list of 0",
+  ]],
+  [
+    "has numbers that no worker takes",
+    `{"queue":{"a":{"concurrency":100001,"poll":1e300,"maxRetry":1e300,"gauge":1e300,"backoff":1e300}}}`,
+    [
+      "queue.a.concurrency: must be at most 100000: current value is 100001",
+      "queue.a.poll: must be milliseconds up to a century: current value is 1e+300",
+      "queue.a.maxRetry: must be a whole number from 1: current value is 1e+300",
+      "queue.a.gauge: must be milliseconds up to a century: current value is 1e+300",
+      "queue.a.backoff: must be milliseconds up to a century: current value is 1e+300",
+    ],
+  ],
+  [
+    "has a policy whose longest delay is below its first",
+    `{"queue":{"a":{"backoff":{"type":"fixed","base":5,"max":1,"jitter":0}}}}`,
+    ["queue.a.backoff: must have a 'max' that is not below its 'base'"],
+  ],
 ])("a file that %s is refused with every fault and its path", async (_, text, faults) => {
   const all = relays({ jobs, config: file(text) });
   const error = await rejection(all.get("default"));
@@ -202,9 +224,23 @@ test.each<[string, string, readonly string[]]>([
   expect((error as ConfigError).faults).toHaveLength(faults.length);
 });
 
+test.each([
+  ["a text", "redis://user:s3cret@host"],
+  ["a configuration with a slip", `{"queue":{"a":{"url":"redis://user:s3cret@host" x}}}`],
+  ["a word", "s3cret"],
+])("%s that is no JSON is refused without a part of it, as that may be a password", async (_, text) => {
+  const error = await rejection(relays({ jobs, config: file(text) }).get("default"));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error.message).toContain("it is no JSON");
+  expect(inspect(error, { depth: 9 })).not.toContain("s3cret");
+});
+
 test("a file that is not there, and options that are none, are refused", async () => {
   const all = relays({ jobs, config: "/nowhere/relevo.json" });
   expect((await rejection(all.get("default"))).message).toContain("/nowhere/relevo.json");
+  expect((await rejection(relays({ jobs, config: null as never }).names())).message).toContain(
+    "the configuration: must be an object: current value is null",
+  );
   const wrong = { jobs, transportFor: "redis" } as unknown as Parameters<typeof relays>[0];
   expect(thrown(() => relays(wrong)).message).toContain("'transportFor' must be a function");
   expect(thrown(() => relays({ jobs: 1 as never })).message).toBe(

@@ -15,6 +15,7 @@ type Unit = "ms" | "bytes" | "count" | "part" | "text";
 const LIMITS: Readonly<Record<Constant, readonly [where: string, unit: Unit]>> = {
   BINDING_CHECK: [FIXED, "ms"],
   CONCURRENCY: ["worker: `concurrency`", "count"],
+  MAX_CONCURRENCY: [FIXED, "count"],
   POLL: ["worker: `poll`", "ms"],
   LEASE: ["worker: `lease`", "ms"],
   HEARTBEAT_PART: [FIXED, "part"],
