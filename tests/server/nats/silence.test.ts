@@ -6,7 +6,7 @@ import { createRelay } from "../../../mod.ts";
 import type { ReserveOptions } from "../../../src/jobs/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
-import { free, heard, running } from "../../web/support/kit.ts";
+import { free, heard, rejection, running, textOf } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
 import { testByClock } from "../../web/support/real_clock.ts";
 import { startNats } from "../support/servers/nats.ts";
@@ -218,6 +218,46 @@ describeOn(["nats"], "A silent server of NATS", () => {
       await transport.push([job({ id: "1", queue: "q" })], CALL);
       const found = await transport.reserve(["q"], { ...LOOK, wait: 8_000 });
       expect(found.map(({ id, lost }) => [id, lost])).toEqual([["1", 0]]);
+    },
+    PATIENCE,
+  );
+
+  test(
+    "a dispatch that a server may have when its transport is closed is unknown, and not refused",
+    async () => {
+      const hangs = await started();
+      const real = await dial({ servers: hangs.url, reconnect: false });
+      const sent = Promise.withResolvers<void>();
+      const connection = new Proxy(real, {
+        get(target, key) {
+          const value: unknown = Reflect.get(target, key);
+          if (typeof value !== "function") return value;
+          return (...given: readonly unknown[]): unknown => {
+            const [, data] = given;
+            if (key === "publish" && data instanceof Uint8Array && textOf(data) === '"second"') {
+              sent.resolve();
+            }
+            return Reflect.apply(value, target, given);
+          };
+        },
+      });
+      const transport = nats({ connection: connection as NatsConnection, prefix: "ends" });
+      const relay = createRelay({ jobs: { job: free<string>() }, transport });
+      await relay.dispatch("job", "first");
+      hangs.pause();
+      try {
+        const answers = (): Promise<boolean> =>
+          transport.queues({ deadline: 200 }).then(() => true, () => false);
+        await expect.poll(answers).toBe(false);
+        const refused = rejection(relay.dispatch("job", "second", { id: "s" }));
+        await sent.promise;
+        await transport[Symbol.asyncDispose]();
+        expect(await refused).toMatchObject({ code: "OUTCOME_UNKNOWN", id: "s" });
+      } finally {
+        hangs.resume();
+      }
+      await relay.close();
+      await real.close();
     },
     PATIENCE,
   );

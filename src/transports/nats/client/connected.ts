@@ -229,7 +229,8 @@ class Connected implements Link {
     if (this.#up && last !== undefined) await briefly(settings.runtime, FLUSH, last.connection.flush());
     this.#up = false;
     this.elections.close();
-    this.#fail(new TransportClosed(settings.name));
+    // Those that were sent may have been carried out.
+    this.#fail(new AnswerLost(new TransportClosed(settings.name)));
     for (const told of [...this.#waiting]) told(new TransportClosed(settings.name));
     this.alarms.clear();
     if (settings.connection !== undefined) {
