@@ -79,6 +79,8 @@ export interface Handlers {
 /** Makes an empty table. */
 export function createHandlers(definitions: Definitions, outer: RunSides, events: JobEvents): Handlers {
   const byKey = new Map<string, Registered>();
+  /** The middlewares that hear the events of a handler's runs. */
+  const attached = new Map<string, Disposable>();
   const watchers = new Set<() => void>();
   const tell = (): void => watchers.forEach((changed) => changed());
 
@@ -111,7 +113,13 @@ export function createHandlers(definitions: Definitions, outer: RunSides, events
         names: remember ? names : undefined,
         chain: sides.length === 0 ? undefined : { sides, looked: false },
       };
-      const heard = use.attach(events, name);
+      const heard = use.attach(
+        events,
+        (run) => definitions.get(run.name) === definition && partsOf(run.queue).group === group,
+      );
+      // Runs of the one before, which go on, are heard by this one's: each once.
+      attached.get(key)?.[Symbol.dispose]();
+      attached.set(key, heard);
       byKey.set(key, entry);
       tell();
       return {

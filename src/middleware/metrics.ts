@@ -45,7 +45,7 @@ const COUNTS = {
 } as const;
 
 /**
- * Counts the ends of jobs, in a storage of yours: of all jobs in the list of a relay, of one in that of a handler.
+ * Counts the ends of jobs, in a storage of yours: of all jobs in the list of a relay, in that of a handler of its own.
  * It counts settlements that are stored: a run whose lease was lost counts where the job runs next. A storage that
  * throws changes no job's fate and becomes an `error` event.
  *
@@ -62,11 +62,12 @@ export function metrics(storage: MetricStorage): Middleware {
     }
   }
   const middleware: Middleware = {};
-  return attaching(middleware, (events, name) => {
+  return attaching(middleware, (events, owns) => {
     const runs: RunObserver = {
       began: () => undefined,
-      ended({ queue, name: jobType }, end, _, { duration = 0, reason = "" }) {
-        if (name !== undefined && jobType !== name) return undefined;
+      ended(delivery, end, _, { duration = 0, reason = "" }) {
+        const { queue, name: jobType } = delivery;
+        if (owns?.(delivery) === false) return undefined;
         if (end === undefined || end === "released" || end === "stale") return undefined;
         const isRun = end !== "failed" || duration > 0 || !BEFORE.includes(reason);
         if (isRun) storage.observeExecuteDuration(queue, jobType, duration);
@@ -74,7 +75,7 @@ export function metrics(storage: MetricStorage): Middleware {
       },
     };
     const heard = [observeRuns(events, runs)];
-    if (name === undefined) {
+    if (owns === undefined) {
       heard.push(
         observe(
           events,

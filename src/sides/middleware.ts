@@ -107,8 +107,11 @@ export type AddedBy<Use extends readonly AnyMiddleware[]> = Use extends
 /** A registered symbol, so that a middleware of one copy of this package serves the relays of another. */
 const ATTACH = Symbol.for("relevo.attach");
 
-/** Begins to hear a relay's events; `name`: those of one job only. */
-export type Attach = (events: JobEvents, name: string | undefined) => Disposable;
+/** Whether a run, by the name and queue of its delivery, is one of a handler's own. */
+export type Owns = (delivery: { readonly name: string; readonly queue: string }) => boolean;
+
+/** Begins to hear a relay's events; with `owns` those of one handler's runs only. */
+export type Attach = (events: JobEvents, owns: Owns | undefined) => Disposable;
 
 /** A middleware that hears the events of each relay that uses it, as one of Relevo's own. */
 export function attaching<One extends AnyMiddleware>(middleware: One, attach: Attach): One {
@@ -124,8 +127,8 @@ export function isAttaching(middleware: object): boolean {
 export function attachTo(
   middleware: AnyMiddleware,
   events: JobEvents,
-  name: string | undefined,
+  owns: Owns | undefined,
 ): Disposable | undefined {
   const attach: unknown = Reflect.get(middleware, ATTACH);
-  return typeof attach === "function" ? Reflect.apply(attach, middleware, [events, name]) : undefined;
+  return typeof attach === "function" ? Reflect.apply(attach, middleware, [events, owns]) : undefined;
 }

@@ -6,15 +6,15 @@
 
 import type { RunSides } from "./chain.ts";
 import type { JobEvents } from "../events/events.ts";
-import { type AnyMiddleware, type AroundDispatch, attachTo, isAttaching } from "./middleware.ts";
+import { type AnyMiddleware, type AroundDispatch, attachTo, isAttaching, type Owns } from "./middleware.ts";
 import { quote, wrongType } from "../options.ts";
 
 /** A list by its sides, each in the order of the list. */
 export interface Used {
   readonly runs: RunSides;
   readonly dispatches: readonly AroundDispatch[];
-  /** Lets those that hear events hear these; of one job, where a name is given. */
-  attach(events: JobEvents, name: string | undefined): Disposable;
+  /** Lets those that hear events hear these; of a handler, those of its own runs. */
+  attach(events: JobEvents, owns: Owns | undefined): Disposable;
 }
 
 /**
@@ -28,13 +28,13 @@ export function readUse(use: unknown, action: string, of: "relay" | "handler"): 
   if (!Array.isArray(use)) {
     throw wrongType(action, "'use'", "a list of middlewares", use);
   }
-  const list: readonly unknown[] = use;
+  const list: readonly unknown[] = Array.from(use);
   const read = list.map((middleware, index) => readOne(middleware, `${action} as 'use[${index}]'`, of));
   return {
     runs: read.flatMap(({ run }) => run === undefined ? [] : [run]),
     dispatches: read.flatMap(({ dispatch }) => dispatch === undefined ? [] : [dispatch]),
-    attach: (events, name) => {
-      const attached = read.map(({ middleware }) => attachTo(middleware, events, name));
+    attach: (events, owns) => {
+      const attached = read.map(({ middleware }) => attachTo(middleware, events, owns));
       return { [Symbol.dispose]: () => attached.forEach((each) => each?.[Symbol.dispose]()) };
     },
   };

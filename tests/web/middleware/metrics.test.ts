@@ -13,7 +13,7 @@ import {
 import { metrics, type MetricStorage, recovery } from "../../../src/middleware/mod.ts";
 import { createFakeRuntime } from "../../../src/testing/mod.ts";
 import { fading } from "../support/fading.ts";
-import { bytes, running, thrown } from "../support/kit.ts";
+import { bytes, free, running, thrown } from "../support/kit.ts";
 import { counters, jobs } from "./support.ts";
 
 test("F137: metrics observe each run once with queue, type and time, also of one that fails or throws", async () => {
@@ -103,4 +103,31 @@ test("metrics keep the console's lines, and a storage that throws changes no job
 test("wrong options of metrics are refused", () => {
   const call = () => metrics({} as MetricStorage);
   expect(thrown(call).message).toContain("must have a function 'observeExecuteDuration'");
+});
+
+test("metrics in a handler's list count the runs of that handler once: of its group, under an alias, and when it is replaced", async () => {
+  const runtime = createFakeRuntime();
+  const transport = memory({ runtime });
+  const before = createRelay({ jobs: { old: free<string>() }, runtime, transport });
+  const relay = createRelay({
+    jobs: {
+      job: { schema: free<string>(), aliases: ["old"] },
+      news: { schema: free<string>(), topic: true },
+    },
+    runtime,
+    transport,
+  });
+  const [one, two, mine] = [counters(), counters(), counters()];
+  relay.handle("news", () => undefined, { group: "one", use: [metrics(one.storage)] });
+  relay.handle("news", () => undefined, { group: "two", use: [metrics(two.storage)] });
+  relay.handle("job", () => undefined, { use: [metrics(mine.storage)] });
+  relay.handle("job", () => undefined, { use: [metrics(mine.storage)], replace: true });
+  await relay.drain();
+  await relay.dispatch("news", "x");
+  await before.dispatch("old", "x");
+  await relay.dispatch("job", "x");
+  expect(await relay.drain()).toMatchObject({ completed: 4 });
+  expect([one, two, mine].map(({ counts }) => counts.success)).toEqual([1, 1, 2]);
+  await before.close();
+  await relay.close();
 });
