@@ -64,7 +64,8 @@ function rangeOf(
   const [first = "", end, rest] = values.split("-");
   const from = numberOf(first, kind);
   if (from === undefined || rest !== undefined) throw wrong(part, kind);
-  if (end === undefined) return { from, to: written === undefined ? from : last, step };
+  // From the seventh day on, which is the first again, there is that day alone.
+  if (end === undefined) return { from, to: written === undefined ? from : Math.max(from, last), step };
   const to = numberOf(end, kind);
   if (to === undefined) throw wrong(part, kind);
   // A week that ends on Sunday.

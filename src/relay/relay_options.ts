@@ -27,7 +27,7 @@ export interface RelayOptions<
   readonly codecs?: readonly Codec[] | undefined;
   /** Bytes of an encoded payload. Default 524,288, or the transport's own limit if that is less. */
   readonly maxPayload?: number | undefined;
-  /** Milliseconds that one call to the transport may take. Default 10,000. */
+  /** Milliseconds that one call to the transport, or a schema or filter that waits, may take. Default 10,000. */
   readonly callTimeout?: number | undefined;
   /**
    * Jobs that may be under way to the store at once; a dispatch beyond them waits for room in its turn, and rejects

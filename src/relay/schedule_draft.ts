@@ -4,9 +4,10 @@
  * @module
  */
 
-import { MAX_NAME } from "../defaults.ts";
+import { MAX_DELAY, MAX_NAME } from "../defaults.ts";
+import type { Filter } from "../payload/codec.ts";
 import { messageOf } from "../errors.ts";
-import { sameBytes } from "../kinds.ts";
+import { isDate, sameBytes } from "../kinds.ts";
 import type { PushJob } from "../jobs/exchange.ts";
 import { contextOf } from "../payload/filtering.ts";
 import { checkText } from "../names.ts";
@@ -45,7 +46,10 @@ export interface ScheduleOptions
   readonly overlap?: Overlap | undefined;
   /** Each job is due up to so much later than its tick, by chance; the ticks stay where they are. Default 0. */
   readonly jitter?: number | undefined;
-  /** The first tick of `every`, also one that is over; no tick of others is before it. Default: from now on. */
+  /**
+   * The first tick of `every`, also one that is over; no tick of others is before it. At most a century from now.
+   * Default: from now on.
+   */
   readonly start?: number | Date | undefined;
   /** No tick is after it; the schedule is gone then. Default: it goes on. */
   readonly end?: number | Date | undefined;
@@ -85,7 +89,7 @@ export function draftOf(
   checkWord(action, "missed", missed, ["once", "skip", "all"]);
   checkWord(action, "overlap", overlap, ["allow", "skip"]);
   checkTime(action, "jitter", jitter);
-  checkSpan(action, start, end);
+  checkSpan(action, { start, end }, desk.runtime.now());
   checkWhen(action, when, { start, end }, desk.runtime.now());
   const prepared = prepare(desk, name, payload, settings);
   const finish = (job: PushJob): Draft => {
@@ -118,7 +122,8 @@ export function draftOf(
 
 /**
  * The bytes that a schedule is stored with. Encryption makes others of a payload each time, so the stored payload is
- * kept where it is the same payload: else each start of a program would replace its schedules.
+ * kept where it is the same payload, and of the same key: else each start of a program would replace its schedules. A
+ * newer key encrypts it anew, as the old one is taken out of its ring once no job is left that it encrypted.
  */
 async function bytesOf(
   desk: Desk,
@@ -135,11 +140,20 @@ async function bytesOf(
   const filters = definition?.codec.pipeline?.filters;
   if (definition === undefined || filters === undefined) return payload;
   const context = contextOf({ name, queue, id: key }, key, "payload");
-  if (kept?.text === text && kept.queue === queue) {
-    const clear = await desk.filtering.undo(filters, kept.payload, context).catch(() => undefined);
-    if (clear !== undefined && sameBytes(clear, payload)) return kept.payload;
+  const made = await filterPayload(desk, definition, payload, context);
+  if (kept?.text !== text || kept.queue !== queue) return made;
+  if (keyOf(filters, kept.payload) !== keyOf(filters, made)) return made;
+  const clear = await desk.filtering.undo(filters, kept.payload, context).catch(() => undefined);
+  return clear !== undefined && sameBytes(clear, payload) ? kept.payload : made;
+}
+
+/** The id of the key that bytes were encrypted with last; undefined where there is none, and where it cannot be read. */
+function keyOf(filters: readonly Filter[], bytes: Uint8Array): string | undefined {
+  try {
+    return filters.at(-1)?.keyOf?.(bytes);
+  } catch {
+    return undefined;
   }
-  return await filterPayload(desk, definition, payload, context);
 }
 
 /** The metadata of every job of the schedule: nothing that differs from one start of a program to the next. */
@@ -148,12 +162,19 @@ function metaOf(job: PushJob, requestId: string | undefined): Definite["meta"] {
   return requestId === undefined ? meta : { ...meta, requestId };
 }
 
-function checkSpan(action: string, start: number | Date | undefined, end: number | Date | undefined): void {
+function checkSpan(
+  action: string,
+  { start, end }: Pick<ScheduleOptions, "start" | "end">,
+  now: number,
+): void {
+  const wanted = "a Date or milliseconds since the epoch";
   for (const [option, value] of [["start", start], ["end", end]] as const) {
     if (value === undefined) continue;
-    const instant = value instanceof Date || typeof value === "number" ? Number(value) : Number.NaN;
-    if (Math.abs(instant) <= 8.64e15) continue;
-    throw wrongRange(action, `'${option}'`, "a Date or milliseconds since the epoch", value);
+    const instant = typeof value === "number" || isDate(value) ? Number(value) : Number.NaN;
+    if (!(Math.abs(instant) <= 8.64e15)) throw wrongRange(action, `'${option}'`, wanted, value);
+    // As of a dispatch's instant: one that is further away is a slip of a unit.
+    if (option === "end" || instant <= now + MAX_DELAY) continue;
+    throw wrongRange(action, "'start'", `${wanted}, at most a century from now`, value);
   }
   if (start !== undefined && end !== undefined && Number(end) < Number(start)) {
     throw new RangeError(

@@ -134,6 +134,11 @@ function options(open: OpenPlace): void {
       { start: "2026-01-01" },
       /'start' must be a Date or milliseconds since the epoch/,
     ],
+    [
+      "a start that is more than a century away",
+      { start: 8.64e15 },
+      /'start' must be a Date or milliseconds since the epoch, at most a century from now/,
+    ],
     ["a start that is an invalid date", { start: new Date(Number.NaN) }, /'start' must be a Date/],
     ["an end that is none", { end: Infinity }, /'end' must be a Date or milliseconds since the epoch/],
     [

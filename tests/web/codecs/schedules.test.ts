@@ -1,6 +1,6 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { after, createRelay, every, json, memory, reschedule } from "../../../mod.ts";
-import { aesGcm, gzip, pipeline } from "../../../src/codecs/mod.ts";
+import { aesGcm, gzip, keyRing, pipeline } from "../../../src/codecs/mod.ts";
 import { createFakeRuntime } from "../../../src/testing/fake_runtime.ts";
 import { free, heard, textOf } from "../support/kit.ts";
 import { ring } from "./support.ts";
@@ -25,6 +25,30 @@ test("the jobs of a schedule carry what was encrypted once, and the same schedul
   expect(await relay.drain()).toMatchObject({ completed: 1, rescheduled: 1 });
   expect(seen).toEqual(["costs", "again"]);
   await relay.close();
+});
+
+test("a schedule is encrypted anew when it is stored again with a newer key, so that the old one can be taken out", async () => {
+  const runtime = createFakeRuntime();
+  const transport = memory({ runtime });
+  const keys = ["old", "new"].map((id) => ({ id, key: crypto.getRandomValues(new Uint8Array(32)) }));
+  const open = (...ids: string[]) => {
+    const own = keyRing("main", keys.filter(({ id }) => ids.includes(id)));
+    const report = { schema: free<string>(), codec: pipeline(json, gzip(), aesGcm(own)) };
+    const relay = createRelay({ jobs: { report }, transport, runtime });
+    onTestFinished(() => relay.close());
+    return relay;
+  };
+  const when = every(10_000);
+  expect(await open("old").schedule("report", "sales", { when })).toBe("created");
+  const both = open("old", "new");
+  expect(await both.schedule("report", "sales", { when })).toBe("replaced");
+  expect(await both.schedule("report", "sales", { when })).toBe("same");
+  const last = open("new");
+  const seen: string[] = [];
+  last.handle("report", (text) => void seen.push(text));
+  await last.schedules.run("report");
+  expect(await last.drain()).toMatchObject({ completed: 1 });
+  expect(seen).toEqual(["sales"]);
 });
 
 test("what a schedule's jobs carry cannot be moved to another schedule, nor to a job beside it", async () => {

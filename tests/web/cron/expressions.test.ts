@@ -51,6 +51,8 @@ describe("F130: an expression", () => {
   test("W87: with the day of the week 7 means Sunday, alone, in a range and as a range's end", () => {
     expect(listed("0 0 * * 7", 2)).toEqual(["2001-01-07T00:00", "2001-01-14T00:00"]);
     expect(listed("0 0 * * 0", 2)).toEqual(["2001-01-07T00:00", "2001-01-14T00:00"]);
+    // From the seventh day on there is that day alone.
+    expect(listed("0 0 * * 7/2", 2)).toEqual(["2001-01-07T00:00", "2001-01-14T00:00"]);
     for (const expression of ["0 0 * * 6-7", "0 0 * * SAT-SUN", "0 0 * * 6-0"]) {
       expect(listed(expression, 3)).toEqual(["2001-01-06T00:00", "2001-01-07T00:00", "2001-01-13T00:00"]);
     }
