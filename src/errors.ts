@@ -351,8 +351,9 @@ export class HeartbeatLate extends RelevoError {
 
 /** The message of whatever was thrown. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message;
   try {
+    // Any program may have put something else there.
+    if (thrown instanceof Error) return String(thrown.message);
     const { message }: { readonly message?: unknown } = Object(thrown);
     if (typeof thrown === "object" && typeof message === "string" && message !== "") return message;
     const text = String(thrown);
@@ -365,5 +366,14 @@ export function messageOf(thrown: unknown): string {
 
 /** Whatever was thrown, as an `Error`. */
 export function errorOf(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(messageOf(thrown), { cause: thrown });
+  return isError(thrown) ? thrown : new Error(messageOf(thrown), { cause: thrown });
+}
+
+function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error;
+  } catch {
+    // A revoked proxy.
+    return false;
+  }
 }

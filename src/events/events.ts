@@ -225,6 +225,11 @@ type Observe = (detail: unknown) => unknown;
 
 const NONE: readonly Observe[] = [];
 
+/** The options of a listener as an object; `null` is none, as to every `EventTarget`. */
+function read(options: ListenOptions | boolean | null | undefined): ListenOptions {
+  return typeof options === "boolean" ? { capture: options } : options ?? {};
+}
+
 /** One registration of the program's, as far as it says whether the listener is still there. */
 interface Own {
   readonly guard: Listener;
@@ -260,9 +265,7 @@ class GuardedTarget extends EventTarget {
     const guard = this.#guard(listener);
     this.heard.add(type);
     super.addEventListener(type, guard, options);
-    const { capture = false, once = false, signal } = typeof options === "object"
-      ? options
-      : { capture: options };
+    const { capture = false, once = false, signal } = read(options);
     if (signal?.aborted || this.#find(type, guard, capture) !== undefined) return;
     const own = { guard, capture, once };
     this.#own.set(type, (this.#own.get(type) ?? new Set()).add(own));
@@ -276,7 +279,7 @@ class GuardedTarget extends EventTarget {
   ): void {
     const guard = isObject(listener) ? this.#guards.get(listener) : undefined;
     super.removeEventListener(type, guard ?? null, options);
-    const capture = typeof options === "object" ? options.capture ?? false : options ?? false;
+    const { capture = false } = read(options);
     const own = guard === undefined ? undefined : this.#find(type, guard, capture);
     if (own !== undefined) this.#own.get(type)?.delete(own);
   }

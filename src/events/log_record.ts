@@ -5,6 +5,7 @@
  * @module
  */
 
+import { messageOf } from "../errors.ts";
 import type { EventMap, EventName, RunDetail } from "./events.ts";
 
 /** The facts of an entry; each is there where its event has it. */
@@ -117,7 +118,7 @@ export function recordOf<Name extends EventName>(event: Name, detail: EventMap[N
   if (error === undefined) return { message: text, fields: { event, ...fields }, calm };
   const code: unknown = "code" in error ? error.code : undefined;
   const coded = typeof code === "string" || typeof code === "number" ? plain(String(code)) : undefined;
-  const message = plain(error.message);
+  const message = plain(messageOf(error));
   return {
     message: `${text}: ${coded === undefined ? "" : `${coded} `}${message}`,
     fields: { event, ...fields, ...(coded === undefined ? {} : { code: coded }), error: message },

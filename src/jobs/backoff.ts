@@ -142,13 +142,16 @@ export function checkBackoff(backoff: BackoffPolicy, action: string): void {
 export function delayAfter(failure: Failure, backoff: Backoff, random: () => number): number {
   if (typeof backoff === "function") {
     const delay = backoff(failure);
-    if (typeof delay !== "number" || !(delay >= 0)) {
+    // Growth without a bound would put the next run off for as good as ever, and say nothing.
+    if (typeof delay !== "number" || !(delay >= 0 && delay <= MAX_DELAY)) {
       hush(delay);
       throw new RangeError(
-        `Cannot retry as a backoff must give milliseconds from 0: current value is ${quote(delay)}`,
+        `Cannot retry as a backoff must give milliseconds from 0 to a century: current value is ${
+          quote(delay)
+        }`,
       );
     }
-    return Math.round(Math.min(delay, MAX_DELAY));
+    return Math.round(delay);
   }
   const delay = Math.min(steps[backoff.type](backoff, failure, random), backoff.max);
   // The longer delay must still be a delay that a transport takes.

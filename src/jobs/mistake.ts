@@ -52,9 +52,9 @@ export function mistakeOf(value: unknown): Mistake | undefined {
 }
 
 /** A mistake as the error that its job dies of. */
-export function errorOfMistake({ what, write, cause }: Mistake): Error {
+export function errorOfMistake({ what, write, cause }: Mistake, by: string = "The handler"): Error {
   return new TypeError(
-    `The handler returned ${what}: ${write}`,
+    `${by} returned ${what}: ${write}`,
     cause === undefined ? undefined : { cause },
   );
 }

@@ -137,7 +137,13 @@ function refuseBare(action: string, options: unknown, form: string): void {
 }
 
 function isOutcome(value: unknown): value is Outcome {
-  return typeof value === "object" && value !== null && OUTCOME in value;
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    return OUTCOME in value;
+  } catch {
+    // A value that does not even let itself be looked at is the user's own.
+    return false;
+  }
 }
 
 function marked<Kind extends Outcome>(outcome: Kind): Kind {

@@ -6,7 +6,7 @@
  */
 
 import type { complete, deadLetter, reschedule, retry } from "./outcome.ts";
-import type { after, at, every } from "./schedule.ts";
+import type { after, at, every, Recurrence, RecurrenceKind } from "./schedule.ts";
 
 /**
  * The flaw of a handler, a function, object or list, as the text that compilers show: one of its branches returns a
@@ -31,6 +31,9 @@ export type Flaw<Handler> = 0 extends 1 & Handler ? never
           | (<T>() => T extends typeof after ? 1 : 2)
           | (<T>() => T extends typeof at ? 1 : 2)
           | (<T>() => T extends typeof every ? 1 : 2)
+          ? "An outcome must be made by a call, as in retry() or reschedule(every(ms))"
+          // As `cron`, which has an entry of its own.
+        : Value extends RecurrenceKind & ((...given: never) => Recurrence)
           ? "An outcome must be made by a call, as in retry() or reschedule(every(ms))"
         : Value extends { readonly [Symbol.iterator]: unknown } | { readonly [Symbol.asyncIterator]: unknown }
           ? never

@@ -7,8 +7,9 @@
 
 import type { HandlerContext } from "../jobs/context.ts";
 import type { AnyMiddleware } from "./middleware.ts";
+import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
 import { quote } from "../options.ts";
-import { type Outcome, outcomeOf } from "../jobs/outcome.ts";
+import { deadLetter, type Outcome, outcomeOf } from "../jobs/outcome.ts";
 
 /** The run sides of a list, the first of which is outermost. */
 export type RunSides = readonly NonNullable<AnyMiddleware["run"]>[];
@@ -124,6 +125,11 @@ function answerOf(result: unknown, { fault, given }: Passage): Outcome | Promise
   }
   const outcome = outcomeOf(result);
   if (outcome !== undefined) return outcome;
+  const mistake = mistakeOf(result);
+  // As of a handler: a failed run would have its work done again.
+  if (mistake !== undefined) {
+    return deadLetter({ reason: "outcome", error: errorOfMistake(mistake, "A middleware") });
+  }
   throw new TypeError(
     `A middleware must return an outcome, or what 'next' gave: current value is ${quote(result)}`,
   );

@@ -6,13 +6,14 @@
  */
 
 import { checkBackoff, delayAfter, exponential } from "../jobs/backoff.ts";
-import { MAX_DELAY, UNKNOWN_DELAY_MAX, UNKNOWN_DELAY_MIN } from "../defaults.ts";
+import { MAX_DELAY, MAX_NAME, UNKNOWN_DELAY_MAX, UNKNOWN_DELAY_MIN } from "../defaults.ts";
 import type { Definition } from "../jobs/definitions.ts";
 import { errorOf, JobTimeout, messageOf } from "../errors.ts";
 import { type DeadChannel, type Meta, RECORD_VERSION } from "../jobs/job.ts";
 import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
-import { checkTime } from "../options.ts";
-import { type Outcome, outcomeOf, type Reschedule, type Retry } from "../jobs/outcome.ts";
+import { checkText } from "../names.ts";
+import { checkTime, quote } from "../options.ts";
+import { type DeadLetter, type Outcome, outcomeOf, type Reschedule, type Retry } from "../jobs/outcome.ts";
 import { errorRecordOf, writeMeta } from "../jobs/record.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Transport } from "../contract/transport.ts";
@@ -48,30 +49,39 @@ export function fateOfOutcome(judge: Judge, run: Run, outcome: Outcome): Fate | 
       return { to: "done" };
     case "retry":
       return fateOfRetry(judge, run, outcome);
-    case "deadLetter": {
-      const { reason, error } = outcome;
-      return buried(
-        judge,
-        run,
-        "failed",
-        reason,
-        error ?? new Error(`The handler refused the job: ${reason}`),
-        true,
-      );
-    }
+    case "deadLetter":
+      return fateOfDeadLetter(judge, run, outcome);
     case "reschedule":
       return fateOfReschedule(judge, run, outcome);
+    default: {
+      const { kind }: { readonly kind?: unknown } = outcome;
+      const error = new TypeError(
+        "The handler returned an outcome that is none of complete, retry, deadLetter and reschedule: " +
+          `current value is ${quote(kind)}`,
+      );
+      return buried(judge, run, "failed", "outcome", error, true);
+    }
   }
 }
 
-function fateOfRetry(judge: Judge, run: Run, outcome: Retry): Fate {
-  const error = outcome.error ?? new Error("The handler asked for a retry");
-  if (outcome.delay === undefined) return failed(judge, run, error);
+function fateOfRetry(judge: Judge, run: Run, { delay, error: given }: Retry): Fate {
+  const error = given ?? new Error("The handler asked for a retry");
+  return failed(
+    judge,
+    run,
+    error,
+    delay === undefined ? undefined : () => checkTime("retry", "delay", delay),
+  );
+}
+
+function fateOfDeadLetter(judge: Judge, run: Run, { reason, error: given }: DeadLetter): Fate {
   try {
-    return failed(judge, run, error, checkTime("retry", "delay", outcome.delay));
+    checkText("reason of a dead letter", reason, "bury a job", MAX_NAME);
   } catch (wrong) {
-    return failed(judge, run, wrong);
+    return buried(judge, run, "failed", "outcome", given ?? wrong, true);
   }
+  const error = given ?? new Error(`The handler refused the job: ${reason}`);
+  return buried(judge, run, "failed", reason, error, true);
 }
 
 /** The fate that a throw leads to: a failed run, unless the worker had told the handler to stop. */
@@ -94,8 +104,8 @@ export function givenBack({ bench: { runtime } }: Judge, run: Run): Fate {
   return { to: "again", told: "released", meta: writeMeta(meta), delay: 0, reason: "stop" };
 }
 
-/** A run that failed: it counts, and the job runs again while attempts are left. */
-function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate {
+/** A run that failed: it counts, and the job runs again while attempts are left, after the delay that is `wanted`. */
+function failed(judge: Judge, run: Run, thrown: unknown, wanted?: () => number): Fate {
   const error = run.timedOut ? timeoutOf(run, thrown) : errorOf(thrown);
   const attempts = run.attempts + 1;
   if (judge.bench.transport.features.handlesRetries === true) {
@@ -109,15 +119,7 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
       : ["failed", "exhausted"] as const;
     return buried(judge, run, channel, reason, error, true);
   }
-  let delay: number;
-  let told = error;
-  try {
-    delay = wanted ?? backoffOf(judge, run, attempts, error);
-  } catch (wrong) {
-    // A backoff function that fails must not cost the job its next run.
-    told = withBackoffError(error, errorOf(wrong));
-    delay = delayAfter({ attempts, error, lastDelay: 0 }, exponential(), judge.bench.runtime.random);
-  }
+  const { delay, told } = delayOf(judge, run, attempts, error, wanted);
   const { unknownSince: _, dead: __, ...kept } = run.meta;
   const meta: Meta = {
     ...kept,
@@ -132,9 +134,32 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: number): Fate 
   return { to: "again", told: "retrying", meta: writeMeta(meta), delay, error: told };
 }
 
+/** The delay before the next run, and the error to tell: a delay that is none must not cost the job that run. */
+function delayOf(
+  judge: Judge,
+  run: Run,
+  attempts: number,
+  error: Error,
+  wanted: (() => number) | undefined,
+): { readonly delay: number; readonly told: Error } {
+  const { runtime: { random } } = judge.bench;
+  const backoff = (): number => backoffOf(judge, run, attempts, error);
+  let told = error;
+  for (const ask of wanted === undefined ? [backoff] : [wanted, backoff]) {
+    try {
+      return { delay: ask(), told };
+    } catch (wrong) {
+      told = withBackoffError(told, errorOf(wrong));
+    }
+  }
+  return { delay: delayAfter({ attempts, error, lastDelay: 0 }, exponential(), random), told };
+}
+
 /** The run's error first, as the run failed by it; the backoff's behind it. */
 function withBackoffError(thrown: unknown, wrong: Error): Error {
-  const both = new Error(`${messageOf(thrown)}; its backoff failed too: ${wrong.message}`, { cause: thrown });
+  const both = new Error(`${messageOf(thrown)}; its backoff failed too: ${messageOf(wrong)}`, {
+    cause: thrown,
+  });
   return Object.assign(both, { name: errorOf(thrown).name });
 }
 

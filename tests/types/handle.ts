@@ -15,6 +15,7 @@ import {
   reschedule,
   retry,
 } from "../../mod.ts";
+import { cron } from "../../src/cron/mod.ts";
 import { holds, type Same } from "./support.ts";
 
 const jobs = {
@@ -157,6 +158,11 @@ handle("tick", () => every);
 handle("tick", () => after);
 // @ts-expect-error: at must be called
 handle("tick", () => at);
+// @ts-expect-error: cron must be called, and a recurrence alone runs no job again
+handle("tick", () => cron);
+// @ts-expect-error: a recurrence alone runs no job again
+handle("tick", () => cron("@daily"));
+handle("tick", () => reschedule(cron("@daily")));
 // @ts-expect-error: one branch returns it uncalled
 handle("tick", (_, { attempt }) => attempt > 1 ? retry : retry());
 // Functions of the user's own are values like any other.

@@ -36,6 +36,23 @@ export function events(open: OpenPlace): void {
     expect(errors).toEqual([]);
   });
 
+  it("a listener's options may be null or a boolean, as those of every EventTarget", async () => {
+    const relay = open().relay(jobs);
+    const told: string[] = [];
+    const listener = (): void => void told.push("told");
+    for (const options of [null, true, false, undefined] as never[]) {
+      relay.events.addEventListener("dispatched", listener, options);
+    }
+    await relay.dispatch("job", "x");
+    // Those that do not capture are one.
+    expect(told).toHaveLength(2);
+    for (const options of [null, true] as never[]) {
+      relay.events.removeEventListener("dispatched", listener, options);
+    }
+    await relay.dispatch("job", "y");
+    expect(told).toHaveLength(2);
+  });
+
   it("started says how long the job had been due, and every end of a run how long it took", async () => {
     const { runtime, ...place } = open();
     const relay = place.relay({ job: { schema: free<string>(), timeout: 9_000 } });

@@ -72,12 +72,11 @@ describe("backoff", () => {
 
   it("takes any function, and refuses what it gives when that is no delay", () => {
     expect(delayAfter(failure(3), ({ attempts }) => attempts * 1.4, never)).toBe(4);
-    for (const wrong of [Number.NaN, -1, "5" as unknown as number]) {
+    for (const wrong of [Number.NaN, -1, "5" as unknown as number, Infinity, 36_525 * 86_400_000 + 1]) {
       expect(() => delayAfter(failure(1), () => wrong, never)).toThrow(
-        /a backoff must give milliseconds from 0/,
+        /a backoff must give milliseconds from 0 to a century/,
       );
     }
-    expect(delayAfter(failure(1), () => Number.POSITIVE_INFINITY, never)).toBeLessThan(2 ** 53);
   });
 
   it("refuses numbers that are none", () => {
