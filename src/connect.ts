@@ -17,7 +17,15 @@
  */
 
 import { CALL_TIMEOUT } from "./defaults.ts";
-import { checkBoolean, checkKnown, checkRuntime, checkSignal, checkTime, quote } from "./options.ts";
+import {
+  checkBoolean,
+  checkKnown,
+  checkRuntime,
+  checkSignal,
+  checkTime,
+  quote,
+  wrongType,
+} from "./options.ts";
 import { explainPermission } from "./permission.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Transport } from "./contract/transport.ts";
@@ -100,6 +108,9 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   if (options.deadline !== undefined) checkTime(ACTION, "deadline", options.deadline);
   if (options.runtime !== undefined) checkRuntime(ACTION, options.runtime);
   if (options.create !== undefined) checkBoolean(ACTION, "create", options.create);
+  if (options.warn !== undefined && typeof options.warn !== "function") {
+    throw wrongType(ACTION, "'warn'", "a function", options.warn);
+  }
   options.signal?.throwIfAborted();
   const address = addressOf(url);
   const open = SCHEMES.get(address.scheme);

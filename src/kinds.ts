@@ -38,6 +38,21 @@ export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
   return true;
 }
 
+/** Whether a value is a `Uint8Array`, of whatever realm. */
+export function isByteArray(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array || (typeof value === "object" && tagOf(value) === "Uint8Array");
+}
+
+/** Bytes as the clients of stores know them: those of another realm in a copy. */
+export function ofThisRealm(bytes: Uint8Array): Uint8Array {
+  return bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
+}
+
+/** Whether a value is a `Date`, of whatever realm. */
+export function isDate(value: unknown): value is Date {
+  return value instanceof Date || (typeof value === "object" && tagOf(value) === "Date");
+}
+
 /** Whether a value is bytes, or a view of bytes. */
 export function isBytes(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;

@@ -71,12 +71,12 @@ export function checkSignal(action: string, signal: unknown): void {
 /** Refuses a value that is no clock, timer and die, such as `createFakeRuntime` of `./testing` gives. */
 export function checkRuntime(action: string, runtime: unknown): void {
   const parts: { readonly [part: string]: unknown } = Object(runtime);
-  const missing = ["now", "monotonic", "sleep", "random", "id"].find((part) =>
+  const missing = ["now", "monotonic", "sleep", "timer", "random", "id"].find((part) =>
     typeof parts[part] !== "function"
   );
   if (missing === undefined) return;
   throw new TypeError(
-    `Cannot ${action} as 'runtime' must have the functions now, monotonic, sleep, random and id: current value is ${
+    `Cannot ${action} as 'runtime' must have the functions now, monotonic, sleep, timer, random and id: current value is ${
       typeof runtime === "object" && runtime !== null && hasFields(runtime)
         ? `an object without '${missing}'`
         : quote(runtime)

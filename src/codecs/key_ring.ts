@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isByteArray } from "../kinds.ts";
 import { wrongType } from "../options.ts";
 import { webCrypto, type WebCryptoKey } from "../runtime.ts";
 
@@ -61,7 +62,7 @@ function checkWord(action: string, what: string, text: unknown): string {
 
 /** A key that is made ready when it is wanted first: nothing may wait, or draw, while a ring is made. */
 function imported(id: string, key: unknown): () => Promise<WebCryptoKey> {
-  if (key instanceof Uint8Array && key.length === KEY) {
+  if (isByteArray(key) && key.length === KEY) {
     const bytes = new Uint8Array(key);
     let ready: Promise<WebCryptoKey> | undefined;
     return () =>
@@ -70,7 +71,7 @@ function imported(id: string, key: unknown): () => Promise<WebCryptoKey> {
   const { algorithm, type }: Partial<WebCryptoKey> = Object(key);
   if (type === "secret" && algorithm?.name === "AES-GCM") return () => Promise.resolve(key as WebCryptoKey);
   // The given value may be a secret.
-  const given = key instanceof Uint8Array ? `${key.length} bytes` : `a ${typeof key}`;
+  const given = isByteArray(key) ? `${key.length} bytes` : `a ${typeof key}`;
   throw new TypeError(
     `Cannot make a key ring as key '${id}' must be ${KEY} bytes or a key of Web Crypto for AES-GCM: current value is ${given}`,
   );

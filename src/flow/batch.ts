@@ -30,6 +30,8 @@ export interface Batcher<Item, Result> {
   add(item: Item, done: (result: Result | Error) => void): Ticket;
   /** Takes an item back; false when it was sent already. */
   withdraw(ticket: Ticket): boolean;
+  /** Sends all that gathers at once, however much is under way: a call of another way must not overtake it. */
+  cut(): void;
   /** Items that wait or travel. */
   readonly size: number;
 }
@@ -88,6 +90,7 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
       state.size--;
       return true;
     },
+    cut: () => sendGathered(state, Infinity),
   };
 }
 
@@ -99,12 +102,18 @@ function schedule<Item, Result>(state: State<Item, Result>): void {
 
 function flush<Item, Result>(state: State<Item, Result>): void {
   state.hopping = false;
+  sendGathered(state, MAX_IN_FLIGHT);
+}
+
+/** Sends the gathered, while fewer than `most` batches are under way. */
+function sendGathered<Item, Result>(state: State<Item, Result>, most: number): void {
   const { gathered, withdrawn } = state;
+  if (gathered.length === 0) return;
   const all = withdrawn === 0 ? gathered : gathered.filter((pending) => !pending.gone);
   state.gathered = [];
   state.withdrawn = 0;
   let start = expire(state, all);
-  while (start < all.length && state.inFlight < MAX_IN_FLIGHT) {
+  while (start < all.length && state.inFlight < most) {
     const end = endOfBatch(state.options, all, start);
     travel(state, all.slice(start, end));
     start = end;

@@ -8,6 +8,7 @@
 
 import type { Call, PageRequest, ReserveOptions, Selection } from "../jobs/exchange.ts";
 import { type Channel, CHANNELS, DEAD_CHANNELS } from "../jobs/job.ts";
+import { isByteArray } from "../kinds.ts";
 import { checkAnyId, checkId, checkQueueName, checkReservable } from "../names.ts";
 import {
   checkBoolean,
@@ -149,7 +150,7 @@ export function checkInstant(action: string, option: string, value: unknown): vo
 
 /** Refuses a value that is no bytes, of whatever realm. */
 export function checkBytes(action: string, option: string, value: unknown): void {
-  if (value instanceof Uint8Array || Object.prototype.toString.call(value) === "[object Uint8Array]") return;
+  if (isByteArray(value)) return;
   throw wrongType(action, `'${option}'`, "a Uint8Array", value);
 }
 

@@ -67,7 +67,7 @@ export function readHandler(name: string, handler: unknown, remember: boolean): 
       `Cannot ${action} with 'remember' as its listeners have no names: give an object, as { mail, audit }`,
     );
   }
-  const list: readonly unknown[] = Array.isArray(handler) ? handler : [handler];
+  const list: readonly unknown[] = Array.isArray(handler) ? Array.from(handler) : [handler];
   if (list.length === 0) throw new TypeError(`Cannot ${action} with an empty list of listeners`);
   return { listeners: list.map((listener) => readListener(action, listener)), names: undefined };
 }

@@ -115,14 +115,19 @@ function isRecord(value: unknown): value is { readonly v: number } {
 function isSound(record: { readonly v: number }): record is Meta {
   const meta: Partial<Meta> = record;
   const { codec, version, attempts, lost, maxAttempts, timeout, createdAt, unknownSince, lastDelay } = meta;
-  return (codec === undefined || typeof codec === "string") && isCount(version) && version !== 0 &&
+  return (codec === undefined || typeof codec === "string") && isNumber(version) &&
     isCount(attempts) && isCount(lost) &&
-    isCount(maxAttempts) && maxAttempts !== 0 && isTime(timeout) && isInstant(createdAt) &&
+    isNumber(maxAttempts) && isTime(timeout) && isInstant(createdAt) &&
     isInstant(unknownSince) && isTime(lastDelay);
 }
 
 function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value);
+}
+
+/** As whatever may be given: no run counts it on. */
+function isNumber(value: unknown): boolean {
+  return value === undefined || (isWhole(value) && value >= 1);
 }
 
 function isCount(value: unknown): boolean {

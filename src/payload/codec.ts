@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isByteArray } from "../kinds.ts";
 import { NOTHING } from "../text.ts";
 
 /** Writes and reads payloads. */
@@ -71,7 +72,7 @@ export const raw: Codec = {
   id: "raw",
   encode(value) {
     if (value === undefined) return NOTHING;
-    if (value instanceof Uint8Array) return value.slice();
+    if (isByteArray(value)) return new Uint8Array(value);
     throw new TypeError("the codec 'raw' takes a Uint8Array");
   },
   decode: (bytes) => bytes.slice(),

@@ -1,5 +1,6 @@
 /**
- * The runs of filters: each bounded in time, and not too many at once, since each may hold memory of its own.
+ * The runs of filters: each bounded in time, as schemas are that wait, and not too many at once, since each may hold
+ * memory of its own.
  *
  * @module
  */
@@ -10,6 +11,7 @@ import { unlessLate } from "../flow/deadline.ts";
 import { MAX_FILTERING } from "../defaults.ts";
 import { DeadlineExceeded } from "../errors.ts";
 import { createFifo } from "../flow/fifo.ts";
+import { isByteArray, ofThisRealm } from "../kinds.ts";
 import { partsOf } from "../names.ts";
 
 type Pass = (
@@ -25,6 +27,13 @@ export interface Filtering {
   readonly apply: Pass;
   /** The bytes as dispatched: those after going back through all filters. */
   readonly undo: Pass;
+  /** The end of a schema's promise, in the time that a filter has. The action completes "Cannot ...". */
+  readonly inTime: <T>(action: string, promise: Promise<T>, signal?: AbortSignal) => Promise<T>;
+}
+
+/** What a schema does, for errors of one that does not answer. */
+export function checking(job: string): string {
+  return `check the payload of '${job}'`;
 }
 
 /** Makes the runner of a relay's filters; `callTimeout` bounds each run of one, in milliseconds. */
@@ -45,16 +54,20 @@ export function createFiltering(alarms: Alarms, callTimeout: number): Filtering 
     }
   }
 
+  function inTime<T>(action: string, promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+    const late = (): Error => new DeadlineExceeded(action, callTimeout);
+    return unlessLate(alarms, promise, { ms: callTimeout, late, signal });
+  }
+
   async function run(
     filter: Filter,
     make: () => Uint8Array | Promise<Uint8Array>,
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array> {
     signal?.throwIfAborted();
-    const late = (): Error => new DeadlineExceeded(`run the filter '${filter.id}'`, callTimeout);
     const made = (async () => await make())();
-    const bytes: unknown = await unlessLate(alarms, made, { ms: callTimeout, late, signal });
-    if (bytes instanceof Uint8Array) return bytes;
+    const bytes: unknown = await inTime(`run the filter '${filter.id}'`, made, signal);
+    if (isByteArray(bytes)) return ofThisRealm(bytes);
     throw new TypeError(`the filter '${filter.id}' must give a Uint8Array`);
   }
 
@@ -68,7 +81,7 @@ export function createFiltering(alarms: Alarms, callTimeout: number): Filtering 
       return made;
     });
 
-  return { apply: pass("apply"), undo: pass("undo") };
+  return { apply: pass("apply"), undo: pass("undo"), inTime };
 }
 
 /**

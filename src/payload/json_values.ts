@@ -6,7 +6,7 @@
  */
 
 import { MAX_DEPTH } from "../defaults.ts";
-import { isBytes, kindOf, tagOf } from "../kinds.ts";
+import { isBytes, isDate, kindOf, tagOf } from "../kinds.ts";
 
 /**
  * Whether JSON gives a value back as it is: plain objects and lists of texts, finite numbers, booleans and null. A no
@@ -85,7 +85,7 @@ function hasToJson(value: unknown): boolean {
 
 /** Refuses a value whose `toJSON` loses it: of an invalid Date that makes `null`, of a Buffer a list of numbers. */
 function checkOriginal(value: unknown, path: readonly string[]): void {
-  if (value instanceof Date && Number.isNaN(value.getTime())) refuse("an invalid Date", path);
+  if (isDate(value) && Number.isNaN(Number(value))) refuse("an invalid Date", path);
   if (!isBytes(value)) return;
   const advice = path.length === 0 ? "give the job the codec 'raw'" : "the codec 'rich' does";
   refuse(`bytes (${kindOf(value)})`, path, `: ${advice}`);

@@ -6,6 +6,7 @@
 
 import { InvalidPayloadError } from "../errors.ts";
 import type { Issue } from "../issues.ts";
+import { shown } from "../options.ts";
 import { isPromise } from "../promises.ts";
 
 /** A schema of any library that follows Standard Schema: valibot, zod, arktype and others. */
@@ -62,22 +63,27 @@ export function validate(schema: StandardSchema, job: string, value: unknown): u
     : valueOf(result, job);
 }
 
-function valueOf(result: SchemaResult<unknown>, job: string): unknown {
-  if (result.issues === undefined) {
-    if ("value" in result) return result.value;
-    throw new TypeError(`The schema of '${job}' gave neither a value nor issues`);
+function valueOf(result: unknown, job: string): unknown {
+  if (typeof result === "object" && result !== null) {
+    const { issues }: { readonly issues?: unknown } = result;
+    if (issues === undefined && "value" in result) return result.value;
+    if (Array.isArray(issues) && issues.length > 0) throw new InvalidPayloadError(job, issues.map(issueOf));
   }
-  throw new InvalidPayloadError(job, result.issues.map(issueOf));
+  throw new TypeError(`The schema of '${job}' gave neither a value nor issues`);
 }
 
-function issueOf({ message, path = [], expected, received }: SchemaIssue): Issue {
-  const keys = path.map((step) => keyOf(typeof step === "object" ? step.key : step));
+function issueOf(given: unknown): Issue {
+  const { message: text, path: steps, expected, received }: Partial<SchemaIssue> = Object(given);
+  const message = typeof text === "string" ? text : "it does not fit";
+  const keys = (Array.isArray(steps) ? steps : []).map((step: unknown) =>
+    keyOf(typeof step === "object" && step !== null && "key" in step ? step.key : step)
+  );
   if (typeof expected !== "string" || expected === "") return { message, path: keys };
   // Of a key that is missing valibot says that it expected the key's own name, as if that were the value's type.
   const isMissing = received === "undefined" && expected === `"${keys.at(-1)}"`;
   return { message, path: keys, expected: isMissing ? "a value" : expected };
 }
 
-function keyOf(key: PropertyKey): string | number {
-  return typeof key === "symbol" ? String(key) : key;
+function keyOf(key: unknown): string | number {
+  return typeof key === "number" || typeof key === "string" ? key : shown(key);
 }

@@ -9,7 +9,7 @@ import type { Codec } from "./codec.ts";
 import type { Definition, Definitions } from "../jobs/definitions.ts";
 import { InvalidPayloadError, UndecodableError, UnknownJobError } from "../errors.ts";
 import type { Entry } from "../jobs/exchange.ts";
-import { contextOf, type Filtering } from "./filtering.ts";
+import { checking, contextOf, type Filtering } from "./filtering.ts";
 import { type Meta, RECORD_VERSION } from "../jobs/job.ts";
 import { PayloadVersionError, UnknownKeyError, UpcastError } from "./payload_errors.ts";
 import { secretsOf } from "./pipeline.ts";
@@ -106,7 +106,8 @@ export async function faultOfStored(
       : fault("undecodable", new UndecodableError(name, cause));
   }
   try {
-    await validate(definition.schema, name, climbed(definition, name, version, written));
+    const verdict = validate(definition.schema, name, climbed(definition, name, version, written));
+    if (verdict instanceof Promise) await filtering.inTime(checking(name), verdict, signal);
     return undefined;
   } catch (error) {
     if (error instanceof InvalidPayloadError || error instanceof UpcastError) return fault("invalid", error);

@@ -21,14 +21,15 @@ import { checkBoolean, checkKnown, checkObject, quote, shown } from "../options.
 import { type JobSettings, prepare } from "./prepare.ts";
 import { unlessAborted } from "../promises.ts";
 import {
+  type BatchSender,
   checkCall,
   checkInline,
+  failureOf,
   filtered,
   goesAtOnce,
   pushWithin,
   resultOf,
   runInline,
-  type Sender,
   Unsent,
   withAmbient,
   WithheldJob,
@@ -39,7 +40,7 @@ export type Item = { readonly name: string; readonly payload?: unknown } & JobSe
 
 /** Dispatches many jobs. */
 export async function dispatchMany(
-  sender: Sender,
+  sender: BatchSender,
   jobs: readonly Item[],
   options: BulkOptions,
 ): Promise<readonly Dispatched[]> {
@@ -59,9 +60,10 @@ export async function dispatchMany(
       `Cannot dispatch jobs with 'atomic' as ${lackOf(sender.transport, "atomicPush", "cannot")}`,
     );
   }
-  // All that the caller may change while this waits is read before.
-  const refuse = jobs.map((job) => atomic || job?.onDuplicate === "throw");
-  const { started, requests } = startAll(sender, jobs, transaction);
+  // All that the caller may change while this waits is read before. A hole in the list is no job.
+  const items = Array.from(jobs);
+  const refuse = items.map((job) => atomic || job?.onDuplicate === "throw");
+  const { started, requests } = startAll(sender, items, transaction);
   const sound = soundOf(
     started.some((job) => job instanceof Promise)
       ? await unlessAborted(
@@ -107,7 +109,7 @@ const BESIDE = ["name", "payload"];
 
 /** The fate of the preparation of each job; all that the caller may change later is read here. */
 function startAll(
-  sender: Sender,
+  sender: BatchSender,
   jobs: readonly Item[],
   transaction: object | undefined,
 ): {
@@ -149,7 +151,7 @@ function soundOf(prepared: readonly unknown[]): readonly PushJob[] {
 }
 
 function sendAllInTurn(
-  sender: Sender,
+  sender: BatchSender,
   jobs: readonly PushJob[],
   push: (jobs: readonly PushJob[]) => Promise<readonly Pushed[]>,
   signal: AbortSignal | undefined,
@@ -174,7 +176,7 @@ interface PushTogether {
 
 /** In a transaction jobs never wait for room: those that have it may wait for the transaction to end. */
 async function pushWithRoom(
-  sender: Sender,
+  sender: BatchSender,
   jobs: readonly PushJob[],
   how: PushTogether,
 ): Promise<readonly Pushed[]> {
@@ -189,13 +191,15 @@ async function pushWithRoom(
 }
 
 async function pushAll(
-  sender: Sender,
+  sender: BatchSender,
   jobs: readonly PushJob[],
   { atomic, transaction, signal }: PushTogether,
 ): Promise<readonly Pushed[]> {
   const { transport, callTimeout } = sender;
   if (transaction !== undefined) return await pushWithin(sender, transaction, jobs, atomic);
   const answers: Pushed[] = [];
+  // Jobs that were dispatched one by one before go first.
+  sender.pushes.cut();
   // Jobs that are stored as a whole travel as a whole.
   const step = atomic ? jobs.length : Math.min(MAX_BULK, transport.limits.bulk);
   for (let start = 0; start < jobs.length; start += step) {
@@ -211,8 +215,7 @@ async function pushAll(
       // It is no fault of a job's.
       if (error instanceof AtomicLimitError) throw error;
       // Whether this part was stored may be unknown; the next has its own chance.
-      const reason = errorOf(error);
-      answers.push(...part.map(() => reason));
+      answers.push(...part.map(({ id }) => failureOf(id, error, signal)));
     }
   }
   return answers;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Batcher, createBatcher, type Ticket } from "../flow/batch.ts";
+import { createBatcher, type Ticket } from "../flow/batch.ts";
 import { dispatchMany, type Item } from "./bulk.ts";
 import { MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import type { BulkOptions, Dispatched, DispatchOptions } from "./dispatch.ts";
@@ -16,6 +16,7 @@ import type { Outgoing } from "../sides/outgoing.ts";
 import { prepare } from "./prepare.ts";
 import { unlessAborted } from "../promises.ts";
 import {
+  type BatchSender,
   checkCall,
   checkInline,
   filtered,
@@ -38,11 +39,6 @@ export interface Dispatcher {
 
 /** The fields beside a job's settings in the options of a dispatch. */
 const BESIDE = ["signal", "transaction"];
-
-/** A sender with the jobs that wait for their batch. */
-interface BatchSender extends Sender {
-  readonly pushes: Batcher<PushJob, Exclude<Pushed, Error>>;
-}
 
 /** How the job of one call is sent. */
 interface SendOptions {
@@ -74,7 +70,7 @@ export function createDispatcher(sender: Sender): Dispatcher {
         return Promise.reject(error);
       }
     },
-    many: (jobs, options) => gate.pass(() => dispatchMany(sender, jobs, options), "dispatch jobs"),
+    many: (jobs, options) => gate.pass(() => dispatchMany(batching, jobs, options), "dispatch jobs"),
   };
 }
 

@@ -8,7 +8,8 @@ import type { FilterContext } from "../payload/codec.ts";
 import { META_RESERVE } from "../defaults.ts";
 import type { Definition } from "../jobs/definitions.ts";
 import { InvalidPayloadError, RelevoError, TooLargeError, UnencodableError } from "../errors.ts";
-import type { Filtering } from "../payload/filtering.ts";
+import { checking, type Filtering } from "../payload/filtering.ts";
+import { isByteArray, ofThisRealm } from "../kinds.ts";
 import { hush } from "../promises.ts";
 import { validate } from "../payload/schema.ts";
 import type { Transport } from "../contract/transport.ts";
@@ -39,11 +40,11 @@ export function writePayload(scale: Scale, definition: Definition, value: unknow
     const kinds: string[] = [];
     const bytes = encode(scale, definition, value, (kind) => kinds.push(kind));
     const read = kinds.length === 0 ? undefined : validateRead(definition, bytes, kinds);
-    if (!(read instanceof Promise)) {
-      return { bytes, verdict: verdict instanceof Promise ? verdict : undefined };
-    }
+    if (!(verdict instanceof Promise) && !(read instanceof Promise)) return { bytes, verdict: undefined };
     hush(read);
-    return { bytes, verdict: Promise.all([verdict, read]) };
+    // A schema that never answers must hold up neither its caller nor the close of the relay.
+    const both = scale.filtering.inTime(checking(definition.name), Promise.all([verdict, read]));
+    return { bytes, verdict: both };
   } catch (error) {
     // A schema that still waits may reject too, and nothing waits for it any more.
     hush(verdict);
@@ -63,10 +64,11 @@ function encode(
   } catch (cause) {
     throw new UnencodableError(name, cause);
   }
-  if (!(bytes instanceof Uint8Array)) {
+  if (!isByteArray(bytes)) {
     hush(bytes);
     throw new UnencodableError(name, new TypeError(`the codec '${codec.id}' must give a Uint8Array at once`));
   }
+  bytes = ofThisRealm(bytes);
   // Bytes that filters will change are measured behind them.
   if (codec.pipeline === undefined) measure({ maxPayload, transport }, name, bytes);
   return bytes;

@@ -10,6 +10,7 @@ import type { Definition, Definitions } from "../jobs/definitions.ts";
 import { UnknownJobError, UnknownQueueError } from "../errors.ts";
 import type { PushJob } from "../jobs/exchange.ts";
 import { type Meta, RECORD_VERSION } from "../jobs/job.ts";
+import { isDate } from "../kinds.ts";
 import { checkHeaders, checkId, checkOwnId } from "../names.ts";
 import { checkInteger, checkKnown, checkTime, checkWord, quote, shown } from "../options.ts";
 import { type Scale, writePayload } from "./payload.ts";
@@ -207,7 +208,7 @@ export function ambientId(requestId: Desk["requestId"]): string | undefined {
 }
 
 function checkInstant(action: string, at: number | Date, now: number): void {
-  const instant = at instanceof Date || typeof at === "number" ? Number(at) : Number.NaN;
+  const instant = typeof at === "number" || isDate(at) ? Number(at) : Number.NaN;
   if (instant >= -8.64e15 && instant <= now + MAX_DELAY) return;
   throw new RangeError(
     `Cannot ${action} as 'at' must be a Date or milliseconds since the epoch, at most a century from now: ` +

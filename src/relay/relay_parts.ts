@@ -52,6 +52,8 @@ export interface RelayParts {
   /** The relays on the transport. */
   readonly users: Set<User>;
   readonly gate: Gate;
+  /** Those of its calls; none rings any more when it is closed. */
+  readonly alarms: Alarms;
   readonly logbook: Logbook;
   /** Runs jobs in the caller; undefined: they are stored. */
   readonly inline: Inline | undefined;
@@ -101,6 +103,7 @@ export function createParts(options: RelayOptions<Jobs>): RelayParts {
     patience,
     users: checked.users,
     gate,
+    alarms,
     logbook,
     inline,
     dispatcher: createDispatcher({

@@ -83,10 +83,14 @@ export async function drainJobs(
 /** Stops the workers and closes the relay. */
 export async function closeWorkers(workers: RelayWorkers, options: StopOptions): Promise<void> {
   checkStop(options);
-  const { parts: { bench, inline, logbook }, engines } = workers;
+  const { parts: { bench, inline, logbook, alarms }, engines } = workers;
   if (workers.closing === undefined) {
     bench.vitals.close();
-    workers.closing = closeAll(workers, options).finally(logbook.close);
+    workers.closing = closeAll(workers, options).finally(() => {
+      logbook.close();
+      // A schema or filter whose caller has gone may never answer.
+      alarms.clear();
+    });
   } // A second close with a grace is in more of a hurry than the first.
   else if (options.grace !== undefined) {
     for (const engine of engines) engine.stop(options.grace).catch(() => undefined);

@@ -9,9 +9,9 @@ import type { User } from "../flow/users.ts";
 import type { AdminOptions } from "./admin.ts";
 import { MAX_NAME, MAX_PAGE, PAGE, PREVIEW } from "../defaults.ts";
 import type { Dispatched } from "./dispatch.ts";
-import { errorOf, OutcomeUnknown, UnknownScheduleError } from "../errors.ts";
+import { UnknownScheduleError } from "../errors.ts";
 import type { Events } from "../events/events.ts";
-import type { Call } from "../jobs/exchange.ts";
+import type { Call, PushJob } from "../jobs/exchange.ts";
 import { checkQueueName, checkText } from "../names.ts";
 import { checkInteger, checkKnown, checkSignal } from "../options.ts";
 import type { Desk } from "./prepare.ts";
@@ -29,7 +29,7 @@ import {
   type Rest,
   type WrittenWhen,
 } from "../schedules/text.ts";
-import { certain } from "./sending.ts";
+import { failureOf } from "./sending.ts";
 import type { Ticks } from "../worker/state.ts";
 
 /** Which schedule is meant, and the bounds of the call. */
@@ -187,12 +187,7 @@ export function createScheduleAdmin(
       const begun = begin("run a schedule", key, options);
       const { schedule, definite } = await must(key, options, begun);
       const job = jobOf(desk.runtime, schedule, definite);
-      // An error of a middleware says that nothing was stored; one of the store may not.
-      const [pushed] = await outgoing(
-        [job],
-        (jobs) => desk.transport.push(jobs, begun.call).catch((thrown: unknown) => [errorOf(thrown)]),
-      );
-      if (pushed instanceof Error) throw certain(pushed) ? pushed : new OutcomeUnknown(job.id, pushed);
+      await pushNow(desk, outgoing, job, begun.call);
       const { id, name, queue } = job;
       events.emit("dispatched", { id, name, queue, status: "stored" });
       return { id, status: "stored" };
@@ -205,6 +200,17 @@ export function createScheduleAdmin(
       return ticksFrom(schedule, definite, kinds, count);
     },
   };
+}
+
+/** Pushes one job. An error of a middleware says that nothing was stored; one of the store may not. */
+async function pushNow(desk: Desk, outgoing: Ticks["outgoing"], job: PushJob, call: Call): Promise<void> {
+  const { signal } = call;
+  signal?.throwIfAborted();
+  const [pushed] = await outgoing(
+    [job],
+    (jobs) => desk.transport.push(jobs, call).catch((thrown: unknown) => [failureOf(job.id, thrown, signal)]),
+  );
+  if (pushed instanceof Error) throw failureOf(job.id, pushed, undefined);
 }
 
 /** A call that has begun. */

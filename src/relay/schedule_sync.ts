@@ -135,7 +135,8 @@ async function draftAll(
   list: readonly ListedSchedule<Jobs>[],
   owner: string,
 ): Promise<readonly Draft[]> {
-  const started = list.map((one) => {
+  // A hole in the list is no schedule.
+  const started = Array.from(list).map((one) => {
     try {
       checkObject(ACTION, "each of them", one);
       const { name, payload, ...options } = one;

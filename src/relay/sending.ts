@@ -6,6 +6,7 @@
  */
 
 import { lackOf } from "../contract/lacks.ts";
+import type { Batcher } from "../flow/batch.ts";
 import type { Berths } from "../flow/berths.ts";
 import type { Dispatched } from "./dispatch.ts";
 import { DuplicateJobError, errorOf, OutcomeUnknown, RelevoError } from "../errors.ts";
@@ -37,6 +38,11 @@ export interface Sender extends Desk {
   readonly inline: Inline | undefined;
   /** Shut when the relay closes; counts the calls under way. */
   readonly gate: Gate;
+}
+
+/** A sender with the jobs that wait for their batch. */
+export interface BatchSender extends Sender {
+  readonly pushes: Batcher<PushJob, Exclude<Pushed, Error>>;
 }
 
 /**
@@ -82,7 +88,7 @@ export function resultOf(
   refuse: boolean,
 ): Dispatched | Error {
   if (pushed instanceof Unsent) return errorOf(pushed.cause);
-  if (pushed instanceof Error) return certain(pushed) ? pushed : new OutcomeUnknown(id, pushed);
+  if (pushed instanceof Error) return failureOf(id, pushed, undefined);
   if (pushed === "withheld") return new WithheldJob(id);
   if (events.hears("dispatched")) events.emit("dispatched", { id, name, queue, status: pushed });
   if (readers.misses(queue)) {
@@ -104,9 +110,19 @@ export class Unsent extends Error {}
 /**
  * Whether an error says that nothing was stored. A `TypeError` does not: a broken connection of `fetch` is one, too.
  */
-export function certain(error: Error): boolean {
+function certain(error: Error): boolean {
   if (error instanceof RangeError) return true;
   return error instanceof RelevoError && error.code !== "DEADLINE_EXCEEDED";
+}
+
+/**
+ * The error of a job that a transport did not answer for. An abort after it was sent is no refusal, even where its
+ * reason is an error of ours: that of a handler's own signal is.
+ */
+export function failureOf(id: string, thrown: unknown, signal: AbortSignal | undefined): Error {
+  const error = errorOf(thrown);
+  const aborted = signal?.aborted === true && thrown === signal.reason;
+  return !aborted && certain(error) ? error : new OutcomeUnknown(id, error);
 }
 
 /** Runs a job in the caller. */

@@ -12,7 +12,7 @@ import type { Pushed, PushJob } from "../jobs/exchange.ts";
 import type { AroundDispatch, DispatchFunction, OutgoingAnswer, OutgoingJob } from "./middleware.ts";
 import { checkHeaders, checkId } from "../names.ts";
 import { quote } from "../options.ts";
-import { sameBytes } from "../kinds.ts";
+import { isByteArray, sameBytes } from "../kinds.ts";
 import { hush } from "../promises.ts";
 import type { Meta } from "../jobs/job.ts";
 import { readMeta, writeMeta } from "../jobs/record.ts";
@@ -224,7 +224,7 @@ function readJob({ job, meta, requested, shown }: Draft, given: unknown): PushJo
   const passed: Partial<OutgoingJob> = Object(given);
   const { payload, headers, requestId } = passed;
   for (const field of SAME) if (passed[field] !== job[field]) throw changed(action, field);
-  if (!(payload instanceof Uint8Array) || !sameBytes(payload, job.payload)) throw changed(action, "payload");
+  if (!isByteArray(payload) || !sameBytes(payload, job.payload)) throw changed(action, "payload");
   const now = checkHeaders(headers ?? {}, action);
   const names = Object.keys(before);
   for (const header of names) {

@@ -14,14 +14,14 @@ import {
   UndecodableError,
   UnknownJobError,
 } from "../errors.ts";
-import { contextOf } from "../payload/filtering.ts";
+import { checking, contextOf } from "../payload/filtering.ts";
 import { PayloadVersionError, UnknownKeyError, UpcastError } from "../payload/payload_errors.ts";
 import { secretsOf } from "../payload/pipeline.ts";
 import { validate } from "../payload/schema.ts";
 import { openError, sealedIn } from "../payload/sealing.ts";
 import { climbed, decodeWith, versionsOf } from "../payload/stored_payload.ts";
 import type { Fate } from "./fate.ts";
-import { buried, fateOfError, handedBack } from "./judge.ts";
+import { buried, fateOfError, handedBack, timeoutFor } from "./judge.ts";
 import type { Run } from "./run.ts";
 import type { State } from "./state.ts";
 
@@ -97,7 +97,11 @@ function decode(
   try {
     const payload = validate(definition.schema, name, climbed(definition, name, version, written));
     if (!(payload instanceof Promise)) return { payload };
-    return payload.then((late) => ({ payload: late }), (error) => fateOfInvalid(state, run, error));
+    // The job's own limit bounds it where it has one.
+    const answer = timeoutFor(run) === undefined
+      ? state.bench.filtering.inTime(checking(name), payload, run.signal)
+      : payload;
+    return answer.then((late) => ({ payload: late }), (error) => fateOfInvalid(state, run, error));
   } catch (error) {
     return fateOfInvalid(state, run, error);
   }

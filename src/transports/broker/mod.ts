@@ -10,6 +10,7 @@ import { CALL_TIMEOUT } from "../../defaults.ts";
 import type { Call, Delivery, ReserveOptions, Settlement } from "../../jobs/exchange.ts";
 import { around, type Prompt } from "../../contract/around.ts";
 import { guarded } from "../../guard/guard.ts";
+import { isByteArray } from "../../kinds.ts";
 import { groupQueue, NUMBERED, partsOf, topicQueue } from "../../names.ts";
 import { checkBoolean, checkKnown, checkRuntime, wrongType } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
@@ -230,7 +231,7 @@ function accept(
   topic: string,
   body: Uint8Array,
 ): Promise<void> {
-  if (!(body instanceof Uint8Array)) {
+  if (!isByteArray(body)) {
     return Promise.reject(
       wrongType(`receive from '${topic}'`, "a body", "a Uint8Array", body),
     );

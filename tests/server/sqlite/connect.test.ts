@@ -41,6 +41,7 @@ test("what is no option, or no value of one, is refused by its name", async () =
     [{ dedline: 5 }, /no option 'dedline'/],
     [{ deadline: "5" }, /'deadline' must be milliseconds/],
     [{ signal: {} }, /'signal' must be an AbortSignal/],
+    [{ warn: "loud" }, /'warn' must be a function/],
     [null, /its options must be an object/],
   ];
   for (const [options, message] of wrong) {

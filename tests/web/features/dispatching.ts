@@ -4,6 +4,7 @@ import {
   BulkRefusedError,
   DuplicateJobError,
   fixed,
+  from,
   JobTimeout,
   OutcomeUnknown,
   TransportError,
@@ -248,6 +249,81 @@ export function dispatching(open: OpenPlace): void {
     controller.abort(reason);
     expect(await rejection(later)).toBe(reason);
     expect(await relay.info()).toMatchObject({ waiting: 0 });
+  });
+
+  it("a bulk that is aborted while the store has it is unknown, though the reason be an error of ours", async () => {
+    const { transport, ...place } = open();
+    const asked = Promise.withResolvers<void>();
+    // The store has the jobs, and the answer comes after the abort.
+    const slow = wrapped(transport, (inner) => ({
+      push: async (batch, { signal, ...call }) => {
+        await inner.push(batch, call);
+        const ended = new Promise((_, reject) =>
+          signal?.addEventListener("abort", () => reject(signal.reason))
+        );
+        asked.resolve();
+        return await ended as never;
+      },
+    }));
+    const relay = place.relay({ job: free<number>() }, { transport: slow });
+    // As the signal of a handler has it, whose job's time is over.
+    const reason = new JobTimeout("job", 5);
+    const controller = new AbortController();
+    const refused = rejection(
+      relay.dispatchMany([{ name: "job", payload: 1, id: "a" }], { signal: controller.signal }),
+    );
+    await asked.promise;
+    controller.abort(reason);
+    expect(await refused).toMatchObject({
+      stored: 0,
+      failures: [{ index: 0, error: { code: "OUTCOME_UNKNOWN", id: "a", cause: reason } }],
+    });
+    expect(await relay.info()).toMatchObject({ waiting: 1 });
+  });
+
+  it("jobs that are dispatched in one tick, alone and in lists, run in the order of the calls", async () => {
+    const relay = open().relay({ job: free<number>() });
+    const seen: number[] = [];
+    relay.handle("job", (n) => void seen.push(n));
+    // A bridge to a broker subscribes with the first.
+    await relay.dispatch("job", 0);
+    await relay.drain();
+    await Promise.all([
+      relay.dispatch("job", 1),
+      relay.dispatchMany([{ name: "job", payload: 2 }, { name: "job", payload: 3 }]),
+      relay.dispatch("job", 4),
+      relay.dispatchMany([{ name: "job", payload: 5 }], { atomic: false }),
+      relay.dispatch("job", 6),
+    ]);
+    await relay.drain({ concurrency: 1 });
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  });
+
+  it("a number that a dispatch takes is one that a worker reads, up to the largest", async () => {
+    const { runtime, ...place } = open();
+    const relay = place.relay({
+      job: free<number>(),
+      versioned: { schema: free<number>(), upcast: from(Number.MAX_SAFE_INTEGER) },
+    });
+    const seen: unknown[] = [];
+    relay.handle("job", (_, { job, attempt }) => {
+      seen.push(job.maxAttempts);
+      if (attempt === 1) throw new Error("once more");
+    });
+    relay.handle("versioned", (n) => void seen.push(n));
+    const century = 36_525 * 86_400_000;
+    const policy = { ...fixed(0, { jitter: 1 }), max: century };
+    await relay.dispatch("job", 1, {
+      maxAttempts: Number.MAX_SAFE_INTEGER,
+      timeout: century,
+      backoff: policy,
+    });
+    await relay.dispatch("versioned", 2);
+    await relay.drain();
+    await runtime.advance(1_000);
+    await relay.drain();
+    expect(seen.toSorted()).toEqual([2, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]);
+    expect(await relay.info()).toMatchObject({ waiting: 0, delayed: 0, failed: 0 });
   });
 
   it("F037: a broker's error reaches the caller; one after which the job may be there says so", async () => {

@@ -79,6 +79,18 @@ describe("a batcher", () => {
     expect(told).toEqual([]);
   });
 
+  it("sends all that gathers when it is cut, however much is under way, and nothing twice", async () => {
+    const { batches, runtime, batcher, add } = createRig({ maxItems: 1 });
+    for (let i = 0; i < 6; i++) void add(i);
+    batcher.cut();
+    expect(batches).toEqual([[0], [1], [2], [3], [4], [5]]);
+    batcher.cut();
+    void add(6);
+    batcher.cut();
+    await runtime.advance(0);
+    expect(batches.slice(6)).toEqual([[6]]);
+  });
+
   it("tells a rejection to every item of its batch and to no other", async () => {
     const { answers, runtime, add } = createRig({ maxItems: 1 });
     const [first, second] = [add(1), add(2)];

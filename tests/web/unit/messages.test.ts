@@ -84,7 +84,7 @@ test("a runtime without a clock is refused wherever one is taken, with what it l
   for (const runtime of [null, {}, 5, { now: () => 1 }]) {
     for (const make of [memory, (options: object) => createRelay({ jobs, ...options })]) {
       expect(await said(() => make({ runtime } as never))).toMatch(
-        /'runtime' must have the functions now, monotonic, sleep, random and id: current value is (null|5|an object)/,
+        /'runtime' must have the functions now, monotonic, sleep, timer, random and id: current value is (null|5|an object)/,
       );
     }
     expect(await said(() => connect("memory:", { runtime } as never))).toContain("'runtime' must have");
