@@ -6,6 +6,8 @@ export interface LeastRuntime {
   readonly version: string;
   readonly binary: string;
   readonly before: readonly string[];
+  /** Whether a complete run alone looks at it. */
+  readonly later: boolean;
 }
 export const least: readonly LeastRuntime[];
 export function binaryOf(name: RuntimeName): string | undefined;

@@ -39,16 +39,19 @@ export const table = {
   },
 };
 
+const QUIET = ["--disable-warning=ExperimentalWarning"];
+
 /**
  * The least version of each runtime that the package promises to run on, in a manifest of their own, as only `npm test`
- * needs them. What stands before a script in their commands is `before`. Deno 2.6.0 and 2.6.1 forget an immediate until
- * the next timer, and in older ones a timer of `node:timers/promises` does not hear its signal.
+ * needs them. What stands before a script in their commands is `before`; `later` are the first of further majors of Node,
+ * which a complete run alone looks at. Deno 2.6.0 and 2.6.1 forget an immediate until the next timer, and in older ones a
+ * timer of `node:timers/promises` does not hear its signal.
  */
 export const least = [
-  leastOf("Node", "22.13.0", `node-22-${platform}/bin/node${exe}`, ["--disable-warning=ExperimentalWarning"]),
-  leastOf("Node", "23.4.0", `node-23-${platform}/bin/node${exe}`, ["--disable-warning=ExperimentalWarning"]),
-  leastOf("Node", "24.0.0", `node-24-${platform}/bin/node${exe}`, ["--disable-warning=ExperimentalWarning"]),
-  leastOf("Node", "25.0.0", `node-25-${platform}/bin/node${exe}`, ["--disable-warning=ExperimentalWarning"]),
+  leastOf("Node", "22.13.0", `node-22-${platform}/bin/node${exe}`, QUIET),
+  leastOf("Node", "23.4.0", `node-23-${platform}/bin/node${exe}`, QUIET),
+  { ...leastOf("Node", "24.0.0", `node-24-${platform}/bin/node${exe}`, QUIET), later: true },
+  { ...leastOf("Node", "25.0.0", `node-25-${platform}/bin/node${exe}`, QUIET), later: true },
   leastOf("Deno", "2.6.2", `@deno/${deno}/deno${exe}`, ["run", "-A", "--quiet"]),
   leastOf("Bun", "1.4.0", `@oven/bun-${bun}/bin/bun${exe}`, []),
 ];
@@ -67,7 +70,7 @@ export function toolNode() {
 }
 
 function leastOf(runtime, version, path, before) {
-  return { runtime, version, binary: inRepository(`tests/least/node_modules/${path}`), before };
+  return { runtime, version, binary: inRepository(`tests/least/node_modules/${path}`), before, later: false };
 }
 
 function nodeBinary(major) {

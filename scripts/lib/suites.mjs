@@ -20,16 +20,16 @@ const long = [
   "http/many_dead.test.ts",
   "producers.test.ts",
   "sqlite/{crash,operator_sizes}.test.ts",
-  "redis/{clock,cluster,heavy,invariants,keys,leftovers,operators,pages,ranges,refusals,seeds,waiting}.test.ts",
+  "redis/{clock,cluster,heavy,idle,invariants,keys,leftovers,operators,pages,ranges,refusals,seeds,waiting}.test.ts",
   "nats/{answers,atomic,bytes,credentials,facts,features,half_moves}.test.ts",
   "nats/{late_bytes,limits,losses,meanwhile,operators,protocols,trouble}.test.ts",
   "nats/{domains,hard_cases,listing,promises,rows,silence,wire}.test.ts",
 ].map((files) => `tests/server/${files}`);
-/** The same of the core: another build of the same engine finds what the first has found. */
+/** The same of the core: another build of V8 finds by the fake clock what Node 24 has found. Bun has another engine. */
 const seeds = ["tests/web/simulation/**"];
 /** What another Node would say again: SQLite, sockets and TLS are what differs between its versions. */
 const again = [
-  "{adapter_attempts,blocked,config}.test.ts",
+  "{adapter_attempts,blocked_*,config}.test.ts",
   "{bad-input,features}_*.test.ts",
   "{cli,otel,prometheus}/*.test.ts",
   "examples/*.test.ts",
@@ -62,7 +62,7 @@ export const suites = [
     name: runtime,
     folders: ["tests/web/"],
     ...flagsOf(runtime, ["--no-isolate"]),
-    spares: othersOfNode.includes(runtime) ? seeds : [],
+    spares: runtime === "node24" || runtime === "bun" ? [] : seeds,
     beside: true,
     timeout: 15 * minute,
   })),
@@ -115,6 +115,7 @@ export const suites = [
     host: "node24",
     folders: ["tests/web/"],
     args: ["--config", workerdConfig],
+    spares: seeds,
     // An error thrown by a timer after its test is printed by workerd and seen by no test.
     crash: /^uncaught exception/m,
     beside: true,

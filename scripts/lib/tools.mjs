@@ -32,7 +32,12 @@ export function tools() {
     tool("lint", "the linter finds nothing", deno, ["lint"]),
     tool("tsc", "everything compiles under tsc", ...tsc("tsconfig.json")),
     tool("tsc core", "the core compiles under tsc without Node's types", ...tsc("tsconfig.core.json")),
-    tool("deno check", "everything compiles under deno", deno, ["check", "--quiet", ...checked]),
+    tool("deno check", "everything compiles under deno, the examples of comments too", deno, [
+      "check",
+      "--doc",
+      "--quiet",
+      ...checked,
+    ]),
     tool("doc", "every public symbol is documented and its types are public", deno, [
       "doc",
       "--lint",
@@ -42,12 +47,17 @@ export function tools() {
     tool("doc tests", "every example of the docs runs", deno, [
       "test",
       "--doc",
+      "--no-check",
       "-A",
       "--quiet",
       "mod.ts",
       "src",
     ]),
-    tool("publish", "JSR would take the package", deno, ["publish", "--dry-run", "--allow-dirty", "--quiet"]),
+    tool("publish", "a dry run of the release to JSR finds nothing to refuse", toolNode(), [
+      inRepository("scripts/release.mjs"),
+      "jsr",
+      "--dry-run",
+    ]),
     {
       ...tool("sizes", "no entry is larger, slower or more than it should be", toolNode(), [
         inRepository("scripts/sizes.mjs"),

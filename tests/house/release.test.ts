@@ -37,8 +37,8 @@ test("the workflow of the tests names every suite", () => {
   expect(named.sort()).toEqual(suites.map(({ name }) => name).sort());
 });
 
-test.each(["jsr", "npm"])("a dry run of the release to %s finds nothing to refuse", async (registry) => {
-  const { code, output } = await release(registry, "--dry-run");
+test("a dry run of the release to npm finds nothing to refuse; that to JSR is one of the tools", async () => {
+  const { code, output } = await release("npm", "--dry-run");
   expect(code, output).toBe(0);
 }, PATIENCE);
 

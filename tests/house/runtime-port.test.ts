@@ -42,6 +42,7 @@ const forbidden = [
   "setTimeout",
   "setInterval",
   "setImmediate",
+  "queueMicrotask",
   "performance",
   "crypto",
   "process",

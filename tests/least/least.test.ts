@@ -10,6 +10,7 @@ import { toolEnvironment } from "../../scripts/lib/tools.mjs";
 import { conformance } from "../../src/testing/mod.ts";
 import { installPacked, pack } from "../house/support/packed.ts";
 import { programs } from "../house/support/readme.ts";
+import { ALL } from "../server/support/all.ts";
 import { fakeSqliteSubject } from "../server/support/subjects.ts";
 
 /** Processes among which the cases are divided: two cores, and much of a case is waiting. */
@@ -18,7 +19,7 @@ const folder = mkdtempSync(join(tmpdir(), "relevo least "));
 const project = join(folder, "project");
 const env = toolEnvironment();
 /** The pages of a first hour: the README, and those that need no more than valibot. */
-const HOUR = [
+const PAGES = [
   "README.md",
   ...[
     "starting",
@@ -36,13 +37,16 @@ const HOUR = [
   ...["choosing", "memory", "sqlite", "broker"].map((page) => `docs/transports/${page}.md`),
 ];
 /** What stands there for Node, Deno and Bun, and needs no test runner; a Worker's module runs nothing itself. */
-const hour = HOUR.flatMap((page) => programs(readFileSync(inRepository(page), "utf8")))
-  .filter(({ code }) => !/export default|"node:test"/.test(code));
+const hour = PAGES.flatMap((page) =>
+  programs(readFileSync(inRepository(page), "utf8")).map((program) => ({ ...program, page }))
+).filter(({ code }) => !/export default|"node:test"/.test(code));
 const cases = conformance(fakeSqliteSubject()).map(({ group, name }) => `${group}: ${name}`);
 
 beforeAll(async () => {
   await installPacked(await pack(folder), project);
-  cpSync(inRepository("tests/least/contract.mjs"), join(project, "contract.mjs"));
+  for (const script of ["contract.mjs", "page.mjs"]) {
+    cpSync(inRepository(`tests/least/${script}`), join(project, script));
+  }
   writeFileSync(join(project, "subjects.mjs"), packedSubjects());
 }, 490_000);
 
@@ -88,22 +92,45 @@ async function contractOn(
   return new Map(results.map(({ name, error }) => [name, error]));
 }
 
-for (const version of least) {
+/** What the programs of each page print: those of a page run one after another in a process, each in a folder of its own. */
+function printedOn(
+  { runtime, version, binary, before }: LeastRuntime,
+): (index: number) => Promise<string | undefined> {
+  const pages = new Map<string, ReturnType<typeof run>>();
+
+  function ran(page: string): ReturnType<typeof run> {
+    const folders = hour.flatMap((program, index) => {
+      if (program.page !== page) return [];
+      const folder = join(project, `${runtime}-${version}-${index}`);
+      mkdirSync(folder);
+      writeFileSync(join(folder, "program.mjs"), stripTypeScriptTypes(program.code));
+      return [folder];
+    });
+    return run(binary, [...before, "page.mjs", ...folders], { timeout: 110_000, env, cwd: project });
+  }
+
+  return async (index) => {
+    const page = hour[index]?.page ?? "";
+    const running = pages.get(page) ?? ran(page);
+    pages.set(page, running);
+    const { code, output } = await running;
+    expect(code, output).toBe(0);
+    const folder = join(project, `${runtime}-${version}-${index}`);
+    const [, ...parts] = output.split("\0");
+    return parts.find((part) => part.startsWith(`${folder}\n`))?.slice(folder.length + 1);
+  };
+}
+
+for (const version of least.filter(({ later }) => ALL || !later)) {
   describe.skipIf(!existsSync(version.binary))(`${version.runtime} ${version.version}`, () => {
     describe("the first hour, from the packed package", () => {
+      const printed = printedOn(version);
       test.each(hour.map((program, index) => ({ ...program, index })))(
         "the program of '$title' does what its page says",
-        async ({ code, output, index }) => {
-          const place = join(project, `${version.runtime}-${version.version}-${index}`);
-          mkdirSync(place);
-          writeFileSync(join(place, "program.mjs"), stripTypeScriptTypes(code));
-          const result = await run(version.binary, [...version.before, "program.mjs"], {
-            timeout: 110_000,
-            env,
-            cwd: place,
-          });
-          expect(result.code, result.output).toBe(0);
-          if (output !== undefined) expect(plain(result.output)).toBe(plain(output));
+        async ({ output, index }) => {
+          const found = await printed(index);
+          if (found === undefined) throw new Error("It did not run");
+          if (output !== undefined) expect(plain(found)).toBe(plain(output));
         },
         120_000,
       );

@@ -1,5 +1,6 @@
 /** Relays by configuration: F160 to F163, W68. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -17,6 +18,19 @@ function file(text: string): string {
   const path = join(folder, "relevo.json");
   writeFileSync(path, text);
   return path;
+}
+
+/** A port of this machine that says the same to each that connects. */
+async function greeting(words: string): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.end(words);
+  });
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("The server has no port");
+  return address.port;
 }
 
 function named(name: string): Transport {
@@ -106,16 +120,17 @@ test("F162: a transport given wins, then transportFor with the name, then the en
 });
 
 test("F162: without any of them it is Redis, where REDIS_ADDR says", async () => {
+  // What answers there is heard at once, where a port that nothing listens on is tried until the deadline.
+  const port = await greeting("INFO {}\r\n");
   const before = process.env.REDIS_ADDR;
-  // Nothing listens there.
-  process.env.REDIS_ADDR = "127.0.0.1:1";
+  process.env.REDIS_ADDR = `127.0.0.1:${port}`;
   onTestFinished(() => {
     if (before === undefined) delete process.env.REDIS_ADDR;
     else process.env.REDIS_ADDR = before;
   });
   const all = relays({ jobs });
   const error = await rejection(all.get("default"));
-  expect(error.message).toContain("127.0.0.1:1");
+  expect(error.message).toContain("Cannot use redis as this port speaks NATS, not Redis");
   await all.close();
 }, 30_000);
 

@@ -1,14 +1,19 @@
 /** The package as npm would publish it, packed from a copy: several checkers may be at work in the same tree. */
+import { createHash } from "node:crypto";
 import {
   cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import process from "node:process";
 import { npm } from "../../../scripts/lib/install.mjs";
 import { inRepository } from "../../../scripts/lib/paths.mjs";
 import { run } from "../../../scripts/lib/run.mjs";
@@ -26,8 +31,67 @@ export async function runNpm(args: readonly string[], cwd: string, timeout = 240
   return output;
 }
 
-/** Builds and packs into a folder; the path of the tarball. */
+/** Where packages are kept that were packed before: several tests of a run want the package of the very same files. */
+const KEPT = inRepository("node_modules/.cache/relevo/packed");
+
+/** The package of the files as they are, in a folder; the path of the tarball. */
 export async function pack(folder: string): Promise<string> {
+  const files = digest();
+  const kept = join(KEPT, `${files}.tgz`);
+  const tarball = join(folder, "relevo.tgz");
+  if (existsSync(kept)) {
+    cpSync(kept, tarball);
+    return tarball;
+  }
+  renameSync(await packAnew(folder), tarball);
+  // A file that changed meanwhile may be in it or not.
+  if (digest() === files) keep(tarball, kept);
+  return tarball;
+}
+
+/** Keeps a package, and none of other files. */
+function keep(tarball: string, kept: string): void {
+  mkdirSync(KEPT, { recursive: true });
+  const part = `${kept}.${process.pid}`;
+  cpSync(tarball, part);
+  renameSync(part, kept);
+  for (const name of readdirSync(KEPT)) {
+    if (!kept.endsWith(name) && name.endsWith(".tgz")) rmSync(join(KEPT, name), { force: true });
+  }
+}
+
+/** A digest of every file that is shipped, or that says how it is built. */
+function digest(): string {
+  const hash = createHash("sha256");
+  const parts = [
+    ...ALWAYS,
+    "package-lock.json",
+    "tsconfig.base.json",
+    "tsconfig.build.json",
+    "mod.ts",
+    "src",
+    "docs",
+    "examples",
+    "scripts",
+  ];
+  for (const part of [...parts, "llms.txt", "CHANGELOG.md"]) {
+    const path = inRepository(part);
+    for (const file of statSync(path).isDirectory() ? filesIn(path) : [path]) {
+      hash.update(relative(inRepository(""), file)).update("\0").update(readFileSync(file)).update("\0");
+    }
+  }
+  return hash.digest("hex").slice(0, 32);
+}
+
+function filesIn(folder: string): readonly string[] {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes("node_modules"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** Builds and packs into a folder; the path of the tarball. */
+async function packAnew(folder: string): Promise<string> {
   const stage = join(folder, "stage");
   mkdirSync(stage);
   const { files } = JSON.parse(readFileSync(inRepository("package.json"), "utf8")) as {

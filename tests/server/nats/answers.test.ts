@@ -1,5 +1,5 @@
 /** What is told of a delivery whose settlement got no answer, and which is settled again when the server's lease is over. */
-import { expect, onTestFinished } from "vitest";
+import { expect } from "vitest";
 import { createRelay } from "../../../mod.ts";
 import type { Delivery, ReserveOptions, Settled, Settlement } from "../../../src/jobs/exchange.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
@@ -8,7 +8,8 @@ import { nats } from "../../../src/transports/nats/mod.ts";
 import { free, heard } from "../../web/support/kit.ts";
 import { openProxy, type Proxy } from "../faults/support/proxy.ts";
 import { testByClock } from "../../web/support/real_clock.ts";
-import { startNats } from "../support/servers/nats.ts";
+import { becomes } from "../support/becomes.ts";
+import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
 
 const CALL = { deadline: 60_000 };
@@ -32,7 +33,7 @@ const MOVES: Readonly<Record<string, Ending>> = {
 };
 const ENDINGS = { done: DONE, ...MOVES };
 
-interface Sides {
+interface Sides extends AsyncDisposable {
   readonly proxy: Proxy;
   /** Behind the proxy. */
   readonly far: Transport;
@@ -41,8 +42,8 @@ interface Sides {
   readonly held: Delivery;
 }
 
-/** What stands in the way of leases as short as these is no fault of the transport. */
-const test = testByClock(ACK_WAIT / 4);
+/** All at a time, as they mostly wait; what stands in the way of leases as short as these is no fault of the transport. */
+const test = testByClock(ACK_WAIT / 4).concurrent;
 
 describeOn(
   ["nats"],
@@ -50,21 +51,26 @@ describeOn(
   () => {
     const started = owned(() => startNats());
 
-    async function sides(): Promise<Sides> {
-      const { port, url } = await started();
+    async function sides(server?: NatsServer): Promise<Sides> {
+      const { port, url } = server ?? await started();
       const prefix = `answers-${crypto.randomUUID()}`;
       const proxy = await openProxy(port);
       const far = nats({ servers: `nats://127.0.0.1:${proxy.port}`, prefix, ackWait: ACK_WAIT });
       const near = nats({ servers: url, prefix, ackWait: ACK_WAIT });
-      onTestFinished(async () => {
-        await far[Symbol.asyncDispose]();
-        await near[Symbol.asyncDispose]();
-        await proxy.close();
-      });
       await near.push([job({ queue: QUEUE, id: "1" })], CALL);
       const [held] = await far.reserve([QUEUE], TAKE);
       if (held === undefined) throw new Error("Wanted a delivery");
-      return { proxy, far, near, held };
+      return {
+        proxy,
+        far,
+        near,
+        held,
+        async [Symbol.asyncDispose]() {
+          await far[Symbol.asyncDispose]();
+          await near[Symbol.asyncDispose]();
+          await proxy.close();
+        },
+      };
     }
 
     async function settle(transport: Transport, settlement: Settlement, call = CALL): Promise<Settled> {
@@ -75,8 +81,7 @@ describeOn(
     /** Breaks the link, and waits for the next one. */
     async function anew({ proxy, far }: Pick<Sides, "proxy" | "far">): Promise<void> {
       proxy.cut();
-      const isUp = (): Promise<boolean> => far.queues(CALL).then(() => true, () => false);
-      await expect.poll(isUp).toBe(true);
+      await becomes("the link is made anew", () => far.queues(CALL).then(() => true, () => false));
     }
 
     /** What another gets within two leases. */
@@ -91,7 +96,8 @@ describeOn(
 
     for (const [form, ending] of Object.entries(ENDINGS)) {
       test(`'${form}' that took effect is told as settled, and the job has one end`, async () => {
-        const { proxy, far, near, held } = await sides();
+        await using both = await sides();
+        const { proxy, far, near, held } = both;
         proxy.mute();
         expect(await settle(far, ending(held), BRIEF)).toBeInstanceOf(Error);
         const found = await take(near);
@@ -107,7 +113,8 @@ describeOn(
       test(
         `'${form}' that did not reach the server is told as stale while another has the job`,
         async () => {
-          const { proxy, far, near, held } = await sides();
+          await using both = await sides();
+          const { proxy, far, near, held } = both;
           proxy.silence();
           expect(await settle(far, ending(held), BRIEF)).toBeInstanceOf(Error);
           const [heir] = await take(near);
@@ -121,7 +128,8 @@ describeOn(
       );
 
       test(`the first '${form}' of a lease whose upkeep did not reach the server is stale`, async () => {
-        const { proxy, far, near, held } = await sides();
+        await using both = await sides();
+        const { proxy, far, near, held } = both;
         proxy.silence();
         const found = await take(near);
         await anew({ proxy, far });
@@ -134,7 +142,8 @@ describeOn(
     test(
       "'done' that did not reach the server is told as settled when another has ended the job: nothing lives then",
       async () => {
-        const { proxy, far, near, held } = await sides();
+        await using both = await sides();
+        const { proxy, far, near, held } = both;
         proxy.silence();
         expect(await settle(far, DONE(held), BRIEF)).toBeInstanceOf(Error);
         const [heir] = await take(near);
@@ -147,7 +156,8 @@ describeOn(
     );
 
     test("'done' that did not reach the server ends a job that nobody else has taken since", async () => {
-      const { proxy, far, near, held } = await sides();
+      await using both = await sides();
+      const { proxy, far, near, held } = both;
       proxy.silence();
       expect(await settle(far, DONE(held), BRIEF)).toBeInstanceOf(Error);
       await new Promise((resolve) => setTimeout(resolve, ACK_WAIT + 200));
@@ -158,7 +168,8 @@ describeOn(
     }, PATIENCE);
 
     test("'again' is told as settled when what followed is done by then", async () => {
-      const { proxy, far, near, held } = await sides();
+      await using both = await sides();
+      const { proxy, far, near, held } = both;
       proxy.mute();
       expect(await settle(far, MOVES.again?.(held) ?? DONE(held), BRIEF)).toBeInstanceOf(Error);
       const [next] = await take(near);
@@ -172,9 +183,11 @@ describeOn(
     test(
       "'done' behind an extension that was answered late is settled, or another has the job, never both",
       async () => {
-        const server = await started();
+        // One that it may freeze.
+        await using server = await startNats();
         for (let round = 0; round < ROUNDS; round++) {
-          const { far, near, held } = await sides();
+          await using both = await sides(server);
+          const { far, near, held } = both;
           const waits = near.reserve([QUEUE], { ...TAKE, wait: 5 * ACK_WAIT });
           // The call that waits is known to the server by then.
           await near.info(QUEUE, CALL);
@@ -208,33 +221,34 @@ describeOn(
           });
         const far = relayOn(`nats://127.0.0.1:${proxy.port}`);
         const near = relayOn(url);
-        onTestFinished(async () => {
+        try {
+          const completed = [heard(far.events, "completed"), heard(near.events, "completed")];
+          const stale = heard(far.events, "stale");
+          const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+          const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+          far.handle("job", async () => {
+            begin();
+            await ended;
+          });
+          near.handle("job", () => undefined);
+          await near.dispatch("job", 1);
+          void far.run({ lease: LEASE, poll: 100 });
+          await begun;
+          // The lease is kept up by then, for longer than the server's.
+          await new Promise((resolve) => setTimeout(resolve, 1.5 * ACK_WAIT));
+          proxy.silence();
+          end();
+          void near.run({ lease: LEASE, poll: 100 });
+          await becomes("another has completed it", () => completed[1]?.length === 1);
+          proxy.cut();
+          await becomes("it is told", () => stale.length + (completed[0]?.length ?? 0) === 1);
+          // Nothing lives under its id: whichever of the two ended it, it is done.
+          expect([stale.length, completed[0]?.length]).toEqual([0, 1]);
+        } finally {
           await far.close();
           await near.close();
           await proxy.close();
-        });
-        const completed = [heard(far.events, "completed"), heard(near.events, "completed")];
-        const stale = heard(far.events, "stale");
-        const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
-        const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-        far.handle("job", async () => {
-          begin();
-          await ended;
-        });
-        near.handle("job", () => undefined);
-        await near.dispatch("job", 1);
-        void far.run({ lease: LEASE, poll: 100 });
-        await begun;
-        // The lease is kept up by then, for longer than the server's.
-        await new Promise((resolve) => setTimeout(resolve, 1.5 * ACK_WAIT));
-        proxy.silence();
-        end();
-        void near.run({ lease: LEASE, poll: 100 });
-        await expect.poll(() => completed[1]?.length).toBe(1);
-        proxy.cut();
-        await expect.poll(() => stale.length + (completed[0]?.length ?? 0)).toBe(1);
-        // Nothing lives under its id: whichever of the two ended it, it is done.
-        expect([stale.length, completed[0]?.length]).toEqual([0, 1]);
+        }
       },
       PATIENCE,
     );

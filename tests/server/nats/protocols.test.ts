@@ -8,17 +8,17 @@ import { describeOn } from "../support/servers/owned.ts";
 const PATIENCE = 120_000;
 
 describeOn(["nats", "redis7"], "A port that does not speak NATS", () => {
-  test("but Redis is told as such, with and without a password", async () => {
-    for (const options of [{}, { config: { requirepass: "s3cret" } }]) {
+  test.concurrent("but Redis is told as such, with and without a password", async () => {
+    await Promise.all([{}, { config: { requirepass: "s3cret" } }].map(async (options) => {
       await using server = await startRedis(options);
       await expect(connect(server.url.replace(/^redis:/, "nats:"))).rejects.toMatchObject({
         code: "TRANSPORT_INCOMPATIBLE",
         message: "Cannot use NATS as this port speaks Redis, not NATS",
       });
-    }
+    }));
   }, PATIENCE);
 
-  test("but HTTP is told as such", async () => {
+  test.concurrent("but HTTP is told as such", async () => {
     const server = createServer((_, response) => void response.end());
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const address = server.address();

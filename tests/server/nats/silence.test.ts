@@ -17,7 +17,7 @@ const LOOK: ReserveOptions = { limit: 10, slots: 10, lease: 10_000, wait: 0, dea
 const PATIENCE = 120_000;
 
 /** For leases that are short beside a slow link: what stands in their way is no fault of the transport. */
-const patient = testByClock(100);
+const patient = testByClock(100).concurrent;
 
 interface SlowLink extends AsyncDisposable {
   readonly port: number;
@@ -92,18 +92,24 @@ async function slowRoutes(url: string, ms: number): Promise<NatsConnection> {
 describeOn(["nats"], "A silent server of NATS", () => {
   const started = owned(() => startNats());
 
-  test("a look over a link of 300 ms finds the job that waits, and then that none does", async () => {
-    const { port, url } = await started();
-    await using near = nats({ servers: url, prefix: "slow" });
-    await near.push([job({ id: "1", queue: "q" })], CALL);
-    await using link = await slowLink(port, 150);
-    await using far = nats({ servers: `nats://127.0.0.1:${link.port}`, prefix: "slow" });
-    const [delivery, ...others] = await far.reserve(["q"], LOOK);
-    expect([delivery?.id, others]).toEqual(["1", []]);
-    expect(await far.reserve(["q"], LOOK)).toEqual([]);
-    if (delivery === undefined) return;
-    expect(await far.settle([{ queue: "q", token: delivery.token, to: "done" }], CALL)).toEqual(["settled"]);
-  }, PATIENCE);
+  test.concurrent(
+    "a look over a link of 300 ms finds the job that waits, and then that none does",
+    async () => {
+      const { port, url } = await started();
+      await using near = nats({ servers: url, prefix: "slow" });
+      await near.push([job({ id: "1", queue: "q" })], CALL);
+      await using link = await slowLink(port, 150);
+      await using far = nats({ servers: `nats://127.0.0.1:${link.port}`, prefix: "slow" });
+      const [delivery, ...others] = await far.reserve(["q"], LOOK);
+      expect([delivery?.id, others]).toEqual(["1", []]);
+      expect(await far.reserve(["q"], LOOK)).toEqual([]);
+      if (delivery === undefined) return;
+      expect(await far.settle([{ queue: "q", token: delivery.token, to: "done" }], CALL)).toEqual([
+        "settled",
+      ]);
+    },
+    PATIENCE,
+  );
 
   patient("a job whose lease is over when it arrives is run by nobody, and is no loss", async () => {
     const { port, url } = await started();
@@ -157,49 +163,58 @@ describeOn(["nats"], "A silent server of NATS", () => {
     PATIENCE,
   );
 
-  test("a job that is on its way to a transport which is being closed is another's at once", async () => {
-    const server = await started();
-    await using near = nats({ servers: server.url, prefix: "closing" });
-    await using raw = await server.raw();
-    await using link = await slowLink(server.port, 150);
-    const far = nats({ servers: `nats://127.0.0.1:${link.port}`, prefix: "closing" });
-    const waiting = far.reserve(["q"], { ...LOOK, wait: 20_000 });
-    const pulls = async (): Promise<unknown> =>
-      JSON.parse(await raw.request("$JS.API.CONSUMER.INFO.closing_q.relevo")).num_waiting;
-    await expect.poll(pulls).toBe(1);
-    await near.push([job({ id: "1", queue: "q" })], CALL);
-    const closed = far[Symbol.asyncDispose]();
-    await expect(waiting).rejects.toMatchObject({ code: "TRANSPORT_CLOSED" });
-    await closed;
-    const [delivery] = await near.reserve(["q"], { ...LOOK, wait: 8_000 });
-    expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
-  }, PATIENCE);
+  test.concurrent(
+    "a job that is on its way to a transport which is being closed is another's at once",
+    async () => {
+      const server = await started();
+      await using near = nats({ servers: server.url, prefix: "closing" });
+      await using raw = await server.raw();
+      await using link = await slowLink(server.port, 150);
+      const far = nats({ servers: `nats://127.0.0.1:${link.port}`, prefix: "closing" });
+      const waiting = far.reserve(["q"], { ...LOOK, wait: 20_000 });
+      const pulls = async (): Promise<unknown> =>
+        JSON.parse(await raw.request("$JS.API.CONSUMER.INFO.closing_q.relevo")).num_waiting;
+      await becomes("it waits", async () => await pulls() === 1);
+      await near.push([job({ id: "1", queue: "q" })], CALL);
+      const closed = far[Symbol.asyncDispose]();
+      await expect(waiting).rejects.toMatchObject({ code: "TRANSPORT_CLOSED" });
+      await closed;
+      const [delivery] = await near.reserve(["q"], { ...LOOK, wait: 8_000 });
+      expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
+    },
+    PATIENCE,
+  );
 
-  test("jobs that come from another server when their look was given up are another's at once", async () => {
-    const { url } = await started();
-    await using near = nats({ servers: url, prefix: "routes" });
-    const ids = ["1", "2", "3"];
-    await near.push(ids.map((id) => job({ id, queue: "q" })), CALL);
-    const connection = await slowRoutes(url, 1_000);
-    await using far = nats({ connection, prefix: "routes" });
-    await expect(far.reserve(["q"], { ...LOOK, deadline: 300 })).rejects.toMatchObject({
-      code: "DEADLINE_EXCEEDED",
-    });
-    const found: (readonly [string, number])[] = [];
-    while (found.length < ids.length) {
-      const come = await near.reserve(["q"], { ...LOOK, wait: 8_000 });
-      if (come.length === 0) break;
-      found.push(...come.map(({ id, lost }) => [id, lost] as const));
-    }
-    expect(found).toEqual(ids.map((id) => [id, 0]));
-    await far[Symbol.asyncDispose]();
-    await connection.close();
-  }, PATIENCE);
+  test.concurrent(
+    "jobs that come from another server when their look was given up are another's at once",
+    async () => {
+      const { url } = await started();
+      await using near = nats({ servers: url, prefix: "routes" });
+      const ids = ["1", "2", "3"];
+      await near.push(ids.map((id) => job({ id, queue: "q" })), CALL);
+      const connection = await slowRoutes(url, 1_000);
+      await using far = nats({ connection, prefix: "routes" });
+      await expect(far.reserve(["q"], { ...LOOK, deadline: 300 })).rejects.toMatchObject({
+        code: "DEADLINE_EXCEEDED",
+      });
+      const found: (readonly [string, number])[] = [];
+      while (found.length < ids.length) {
+        const come = await near.reserve(["q"], { ...LOOK, wait: 8_000 });
+        if (come.length === 0) break;
+        found.push(...come.map(({ id, lost }) => [id, lost] as const));
+      }
+      expect(found).toEqual(ids.map((id) => [id, 0]));
+      await far[Symbol.asyncDispose]();
+      await connection.close();
+    },
+    PATIENCE,
+  );
 
-  test(
+  test.concurrent(
     "a look at a server that hangs is an error in time, and the pulls it left behind keep no job to themselves",
     async () => {
-      const hangs = await started();
+      // One that it may freeze.
+      await using hangs = await startNats();
       await using transport = nats({ servers: hangs.url, prefix: "hangs" });
       expect(await transport.reserve(["q"], { ...LOOK, wait: 1 })).toEqual([]);
       hangs.pause();
@@ -210,7 +225,8 @@ describeOn(["nats"], "A silent server of NATS", () => {
             () => "answered",
             ({ code }: { readonly code?: string }) => String(code),
           );
-        await expect.poll(ends).toMatch(/DEADLINE_EXCEEDED|TRANSPORT_UNAVAILABLE/);
+        const isLate = async (): Promise<boolean> => await ends() !== "answered";
+        await becomes("a look ends with an error", isLate);
         expect(await ends()).toMatch(/DEADLINE_EXCEEDED|TRANSPORT_UNAVAILABLE/);
       } finally {
         hangs.resume();

@@ -1,5 +1,36 @@
-/** What tests of the Redis transport ask the server itself. */
+/** What tests of the Redis transport ask it, and the server itself. */
+import type { Transport } from "../../../src/contract/transport.ts";
+import type { Delivery, PushJob } from "../../../src/jobs/exchange.ts";
 import type { RedisServer } from "../support/servers/redis.ts";
+
+/** Of a call that is answered long before. */
+export const call = { deadline: 60_000 };
+
+/** A job of no payload worth telling. */
+export function one(id: string, queue = "work"): PushJob {
+  return { queue, id, name: "n", payload: new TextEncoder().encode("{}"), meta: "" };
+}
+
+/** What is asked for beside the usual: one job of the queue `work`, of those that are there. */
+export interface Wanted {
+  readonly queues?: readonly string[];
+  readonly wait?: number;
+  readonly limit?: number;
+  readonly lease?: number;
+  readonly signal?: AbortSignal;
+}
+
+export function reserve(
+  transport: Transport,
+  { queues = ["work"], wait = 0, limit = 1, lease = 30_000, signal }: Wanted = {},
+): Promise<readonly Delivery[]> {
+  return transport.reserve(queues, { limit, slots: limit, lease, wait, ...call, signal });
+}
+
+/** How many waiters the server knows at a queue. */
+export async function waitersAt(server: RedisServer, queue = "work"): Promise<number> {
+  return Number(await server.send("ZCARD", `{relevo:${queue}}:waiters`));
+}
 
 /** The calls of a command as the server counts them; of all commands where none is named. */
 export async function commands(server: RedisServer, ...names: readonly string[]): Promise<number> {

@@ -1,12 +1,11 @@
-/** What waiting costs the server, and how soon it ends: commands, connections and subscriptions as the server counts. */
+/** How soon waiting ends, and what it leaves behind: commands, connections and subscriptions as the server counts. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { createRelay, every } from "../../../mod.ts";
-import type { Delivery, PushJob } from "../../../src/jobs/exchange.ts";
+import { createRelay } from "../../../mod.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
 import { redis, type RedisOptions } from "../../../src/transports/redis/mod.ts";
 import { free } from "../../web/support/kit.ts";
 import { type RedisServer, startRedis } from "../support/servers/redis.ts";
-import { commands, connections } from "./support.ts";
+import { call, commands, connections, one, reserve, waitersAt } from "./support.ts";
 
 const transports: Transport[] = [];
 let server: RedisServer;
@@ -26,45 +25,16 @@ function open(options: RedisOptions = {}): Transport {
   return transport;
 }
 
-const call = { deadline: 60_000 };
-const payload = new TextEncoder().encode("{}");
-
-function one(id: string, queue = "work"): PushJob {
-  return { queue, id, name: "n", payload, meta: "" };
-}
-
-interface Wanted {
-  readonly queues?: readonly string[];
-  readonly wait?: number;
-  readonly limit?: number;
-  readonly lease?: number;
-  readonly signal?: AbortSignal;
-}
-
-function reserve(
-  transport: Transport,
-  { queues = ["work"], wait = 0, limit = 1, lease = 30_000, signal }: Wanted = {},
-): Promise<readonly Delivery[]> {
-  return transport.reserve(queues, { limit, slots: limit, lease, wait, ...call, signal });
-}
-
 async function sleep(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Lets six seconds go by, and says how many it were: a busy machine takes its time. No event ends such a measure. */
-async function someSeconds(): Promise<number> {
-  const begun = performance.now();
-  await sleep(6_000);
-  return (performance.now() - begun) / 1_000;
 }
 
 /** Milliseconds in which a job comes on a busy machine, too, where it need not wait for a look of a minute. */
 const SOON = 30_000;
 
 /** How many waiters the server knows at a queue. */
-async function registered(queue = "work"): Promise<number> {
-  return Number(await server.send("ZCARD", `{relevo:${queue}}:waiters`));
+function registered(queue?: string): Promise<number> {
+  return waitersAt(server, queue);
 }
 
 /** The consumers of real clients. */
@@ -73,52 +43,6 @@ async function consumers(): Promise<readonly string[]> {
   const names = (Array.isArray(list) ? list : []).map((each) => String(Array.isArray(each) ? each[1] : each));
   return names.filter((name) => name !== "free" && name !== "back");
 }
-
-test.each([1, 20, 50])(
-  "a worker that waits at %i queues costs two commands a second at most, and a connection",
-  async (n) => {
-    const queues = Array.from({ length: n }, (_, i) => `q${i}`);
-    const transport = open();
-    const relay = createRelay({
-      transport,
-      jobs: Object.fromEntries(queues.map((queue) => [queue, { schema: free(), queue }])),
-    });
-    for (const queue of queues) relay.handle(queue, () => {});
-    const before = await connections(server);
-    const worker = relay.worker();
-    const running = worker.run();
-    await expect.poll(() => registered(`q${n - 1}`)).toBe(1);
-    await sleep(500);
-    expect(await connections(server) - before).toBe(1);
-    const start = await commands(server);
-    const seconds = await someSeconds();
-    expect(await commands(server) - start).toBeLessThanOrEqual(2 * seconds);
-    await worker.stop();
-    await running;
-  },
-  120_000,
-);
-
-test("a worker that idles beside 500 schedules costs four commands a second at most", async () => {
-  const relay = createRelay({ transport: open(), jobs: { work: { schema: free(), queue: "work" } } });
-  relay.handle("work", () => {});
-  const puts = Array.from(
-    { length: 500 },
-    (_, n) => relay.schedule("work", n, { key: `${n}`, when: every(86_400_000) }),
-  );
-  await Promise.all(puts);
-  const worker = relay.worker();
-  const running = worker.run();
-  await expect.poll(() => registered()).toBe(1);
-  // The worker's first polls are over by then.
-  await sleep(1_000);
-  const start = await commands(server);
-  const seconds = await someSeconds();
-  // A look more or less may fall into the time.
-  expect(await commands(server) - start).toBeLessThanOrEqual(4 * seconds + 3);
-  await worker.stop();
-  await running;
-}, 120_000);
 
 test("a reserve that waits ends empty when its time is up, and the next costs nothing", async () => {
   const transport = open();
@@ -360,28 +284,6 @@ test("a transport that is closed hands back what its last answers bring, and lea
   expect(await consumers()).toEqual([]);
 });
 
-test("without a wait nothing is subscribed to, registered, or left running", async () => {
-  const transport = open();
-  await transport.push([one("1")], call);
-  const [delivery] = await reserve(transport);
-  expect(delivery?.id).toBe("1");
-  await transport.settle([{ queue: "work", token: delivery?.token ?? "", to: "done" }], call);
-  await reserve(transport);
-  expect(await server.send("PUBSUB", "SHARDCHANNELS")).toEqual([]);
-  expect(await registered()).toBe(0);
-  const before = await commands(server);
-  await sleep(2_500);
-  expect(await commands(server) - before).toBeLessThanOrEqual(2);
-});
-
-test("a worker that stopped waiting is rung no more after some seconds", async () => {
-  const transport = open();
-  await reserve(transport, { wait: 50 });
-  expect(await registered()).toBe(1);
-  await expect.poll(() => registered()).toBe(0);
-  expect(await server.send("PUBSUB", "SHARDCHANNELS")).toEqual([]);
-}, 120_000);
-
 test(
   "a worker whose server goes away for two seconds says so once each way, and is idle meanwhile",
   async () => {
@@ -409,54 +311,6 @@ test(
     expect(states).toEqual(["down", "up"]);
     await worker.stop();
     await running;
-  },
-  120_000,
-);
-
-test(
-  "a server that freezes is told as down by a worker that only waits, and is used again when it goes on",
-  async () => {
-    await using own = await startRedis();
-    const transport = open({ url: own.url, check: 200 });
-    const relay = createRelay({ transport, jobs: { greet: free() }, callTimeout: 500 });
-    const states: string[] = [];
-    const seen: string[] = [];
-    relay.events.addEventListener("connection", ({ detail }) => void states.push(detail.state));
-    relay.handle("greet", (_, context) => void seen.push(context.job.id));
-    const worker = relay.worker();
-    const running = worker.run();
-    await relay.dispatch("greet", null, { id: "before" });
-    await expect.poll(() => seen).toEqual(["before"]);
-    own.pause();
-    await expect.poll(() => states).toEqual(["down"]);
-    // Longer than a silent connection is kept.
-    await sleep(3_000);
-    own.resume();
-    await expect.poll(() => states).toEqual(["down", "up"]);
-    await relay.dispatch("greet", null, { id: "after" });
-    await expect.poll(() => seen).toEqual(["before", "after"]);
-    await worker.stop();
-    await running;
-  },
-  120_000,
-);
-
-test(
-  "a transport whose server is frozen is closed long before its calls' deadlines, and they end",
-  async () => {
-    await using own = await startRedis();
-    const transport = open({ url: own.url });
-    await transport.push([one("1")], call);
-    const idle = reserve(transport, { queues: ["idle"], wait: 60_000 }).catch((error: unknown) => error);
-    await expect.poll(async () => Number(await own.send("EXISTS", "{relevo:idle}:waiters"))).toBe(1);
-    own.pause();
-    const pushed = transport.push([one("2")], { deadline: 60_000 }).catch((error: unknown) => error);
-    const start = performance.now();
-    await transport[Symbol.asyncDispose]();
-    expect(performance.now() - start).toBeLessThan(SOON);
-    expect(await idle).toMatchObject({ code: "TRANSPORT_CLOSED" });
-    // It was sent: nobody can say that nothing was stored.
-    expect(await pushed).toMatchObject({ code: "CONNECTION_LOST" });
   },
   120_000,
 );

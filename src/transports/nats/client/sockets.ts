@@ -67,7 +67,7 @@ export function openSocket(url: string): Socket {
 
   socket.send = (data) => {
     if (data instanceof ArrayBuffer) {
-      if (held.push(data) === 1) queueMicrotask(begin);
+      if (held.push(data) === 1) void Promise.resolve().then(begin);
     } else {
       begin();
       send(data);
@@ -103,7 +103,7 @@ export function prompt(connection: NatsConnection): NatsConnection {
   function ping(): void {
     if (due) return;
     due = true;
-    queueMicrotask(() => {
+    void Promise.resolve().then(() => {
       due = false;
       hush(connection.flush());
     });

@@ -3,16 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createRelay, fromBroker, memory } from "../../mod.ts";
+import { createRelay } from "../../mod.ts";
 import { sqlite } from "../../src/transports/sqlite/mod.ts";
-import { competing } from "../web/support/bare_brokers.ts";
 import { free, heard } from "../web/support/kit.ts";
 import { block, blocked } from "./support/blocked.ts";
 import { spawnScript } from "./support/spawn.ts";
-
-describe("a blocked thread, on memory", () => blocked(() => memory()));
-
-describe("a blocked thread, on a bare broker", () => blocked(() => fromBroker(competing())));
 
 describe("a blocked thread, on SQLite", () => {
   blocked(() => sqlite({ path: file() }));

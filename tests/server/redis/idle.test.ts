@@ -1,0 +1,181 @@
+/** What waiting costs: each worker on a server of its own, which counts, and all of them at a time, as they mostly wait. */
+import { expect, test } from "vitest";
+import { createRelay, every } from "../../../mod.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
+import { redis, type RedisOptions } from "../../../src/transports/redis/mod.ts";
+import { free } from "../../web/support/kit.ts";
+import { becomes } from "../support/becomes.ts";
+import { type RedisServer, startRedis } from "../support/servers/redis.ts";
+import { call, commands, connections, one, reserve, waitersAt } from "./support.ts";
+
+/** Milliseconds in which what does not wait for a call's deadline ends, on a busy machine too. */
+const SOON = 30_000;
+const PATIENCE = 120_000;
+
+/** A server of its own, and transports that are closed before it ends. */
+interface Place extends AsyncDisposable {
+  readonly server: RedisServer;
+  open(options?: RedisOptions): Transport;
+}
+
+async function makePlace(): Promise<Place> {
+  const server = await startRedis();
+  const transports: Transport[] = [];
+  return {
+    server,
+    open(options = {}) {
+      const transport = redis({ warn: () => {}, url: server.url, ...options });
+      transports.push(transport);
+      return transport;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(transports.map((transport) => transport[Symbol.asyncDispose]()));
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function sleep(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Lets six seconds go by, and says how many it were: a busy machine takes its time. No event ends such a measure. */
+async function someSeconds(): Promise<number> {
+  const begun = performance.now();
+  await sleep(6_000);
+  return (performance.now() - begun) / 1_000;
+}
+
+test.concurrent.each([1, 20, 50])(
+  "a worker that waits at %i queues costs two commands a second at most, and a connection",
+  async (n) => {
+    await using place = await makePlace();
+    const { server } = place;
+    const queues = Array.from({ length: n }, (_, i) => `q${i}`);
+    const relay = createRelay({
+      transport: place.open(),
+      jobs: Object.fromEntries(queues.map((queue) => [queue, { schema: free(), queue }])),
+    });
+    for (const queue of queues) relay.handle(queue, () => {});
+    const before = await connections(server);
+    const worker = relay.worker();
+    const running = worker.run();
+    await becomes("it waits at its last queue", async () => await waitersAt(server, `q${n - 1}`) === 1);
+    await sleep(500);
+    expect(await connections(server) - before).toBe(1);
+    const start = await commands(server);
+    const seconds = await someSeconds();
+    expect(await commands(server) - start).toBeLessThanOrEqual(2 * seconds);
+    await worker.stop();
+    await running;
+  },
+  PATIENCE,
+);
+
+test.concurrent(
+  "a worker that idles beside 500 schedules costs four commands a second at most",
+  async () => {
+    await using place = await makePlace();
+    const { server } = place;
+    const relay = createRelay({
+      transport: place.open(),
+      jobs: { work: { schema: free(), queue: "work" } },
+    });
+    relay.handle("work", () => {});
+    const puts = Array.from(
+      { length: 500 },
+      (_, n) => relay.schedule("work", n, { key: `${n}`, when: every(86_400_000) }),
+    );
+    await Promise.all(puts);
+    const worker = relay.worker();
+    const running = worker.run();
+    await becomes("it waits", async () => await waitersAt(server) === 1);
+    // The worker's first polls are over by then.
+    await sleep(1_000);
+    const start = await commands(server);
+    const seconds = await someSeconds();
+    // A look more or less may fall into the time.
+    expect(await commands(server) - start).toBeLessThanOrEqual(4 * seconds + 3);
+    await worker.stop();
+    await running;
+  },
+  PATIENCE,
+);
+
+test.concurrent("without a wait nothing is subscribed to, registered, or left running", async () => {
+  await using place = await makePlace();
+  const { server } = place;
+  const transport = place.open();
+  await transport.push([one("1")], call);
+  const [delivery] = await reserve(transport);
+  expect(delivery?.id).toBe("1");
+  await transport.settle([{ queue: "work", token: delivery?.token ?? "", to: "done" }], call);
+  await reserve(transport);
+  expect(await server.send("PUBSUB", "SHARDCHANNELS")).toEqual([]);
+  expect(await waitersAt(server)).toBe(0);
+  const before = await commands(server);
+  await sleep(2_500);
+  expect(await commands(server) - before).toBeLessThanOrEqual(2);
+}, PATIENCE);
+
+test.concurrent("a worker that stopped waiting is rung no more after some seconds", async () => {
+  await using place = await makePlace();
+  const { server } = place;
+  const transport = place.open();
+  await reserve(transport, { wait: 50 });
+  expect(await waitersAt(server)).toBe(1);
+  await becomes("it is forgotten", async () => await waitersAt(server) === 0);
+  expect(await server.send("PUBSUB", "SHARDCHANNELS")).toEqual([]);
+}, PATIENCE);
+
+test.concurrent(
+  "a server that freezes is told as down by a worker that only waits, and is used again when it goes on",
+  async () => {
+    await using place = await makePlace();
+    const { server } = place;
+    const transport = place.open({ check: 200 });
+    const relay = createRelay({ transport, jobs: { greet: free() }, callTimeout: 500 });
+    const states: string[] = [];
+    const seen: string[] = [];
+    relay.events.addEventListener("connection", ({ detail }) => void states.push(detail.state));
+    relay.handle("greet", (_, context) => void seen.push(context.job.id));
+    const worker = relay.worker();
+    const running = worker.run();
+    await relay.dispatch("greet", null, { id: "before" });
+    await becomes("it is handled", () => seen.length === 1);
+    server.pause();
+    await becomes("it is told as down", () => states.length === 1);
+    // Longer than a silent connection is kept.
+    await sleep(3_000);
+    server.resume();
+    await becomes("it is told as up", () => states.length === 2);
+    expect(states).toEqual(["down", "up"]);
+    await relay.dispatch("greet", null, { id: "after" });
+    await becomes("the next is handled", () => seen.length === 2);
+    expect(seen).toEqual(["before", "after"]);
+    await worker.stop();
+    await running;
+  },
+  PATIENCE,
+);
+
+test.concurrent(
+  "a transport whose server is frozen is closed long before its calls' deadlines, and they end",
+  async () => {
+    await using place = await makePlace();
+    const { server } = place;
+    const transport = place.open();
+    await transport.push([one("1")], call);
+    const idle = reserve(transport, { queues: ["idle"], wait: 60_000 }).catch((error: unknown) => error);
+    await becomes("it waits", async () => await waitersAt(server, "idle") === 1);
+    server.pause();
+    const pushed = transport.push([one("2")], { deadline: 60_000 }).catch((error: unknown) => error);
+    const start = performance.now();
+    await transport[Symbol.asyncDispose]();
+    expect(performance.now() - start).toBeLessThan(SOON);
+    expect(await idle).toMatchObject({ code: "TRANSPORT_CLOSED" });
+    // It was sent: nobody can say that nothing was stored.
+    expect(await pushed).toMatchObject({ code: "CONNECTION_LOST" });
+  },
+  PATIENCE,
+);
