@@ -67,12 +67,12 @@ export const suites = [
     timeout: 15 * minute,
   })),
   ...["node24", "node22", "node26", "deno", "bun"].map((runtime) => ({
-    // Half of it is waiting for servers and processes, so that more files run at a time than there are cores.
+    // Most of it is waiting for servers and processes, so that more files run at a time than there are cores.
     name: `server-${runtime}`,
     title: `server, ${runtime}`,
     runtime,
     folders: ["tests/server/"],
-    ...flagsOf(runtime, ["--maxWorkers=3"]),
+    ...flagsOf(runtime, ["--maxWorkers=5"]),
     spares: runtime === "node24" ? [] : othersOfNode.includes(runtime) ? [...long, ...again] : long,
     timeout: 15 * minute,
   })),
