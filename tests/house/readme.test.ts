@@ -8,7 +8,7 @@ import { binaryOf, toolNode } from "../../scripts/lib/runtimes.mjs";
 import { toolEnvironment } from "../../scripts/lib/tools.mjs";
 import { filesBelow } from "./support/graph.ts";
 import { membersOf } from "./support/members.ts";
-import { programs, withTables } from "./support/readme.ts";
+import { programs } from "./support/readme.ts";
 
 const readme = readFileSync(inRepository("README.md"), "utf8");
 const pages = ["README.md", ...filesBelow("docs", ".md")];
@@ -38,10 +38,6 @@ beforeAll(() => {
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-test("the tables of the README are those that `npm run readme` writes", async () => {
-  expect(await withTables(readme)).toBe(readme);
-}, 240_000);
 
 test.each(all.map((program, index) => ({ ...program, index })))(
   "the program of '$title' does what $page says",

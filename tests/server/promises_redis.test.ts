@@ -6,5 +6,5 @@ import { startRedisWorld } from "./support/servers/redis_world.ts";
 
 describeOn(["redis7", "clock"], "Redis keeps", async () => {
   examineOn(redisStage(ownedFirst(() => startRedisWorld())));
-  await everyPromise();
+  await everyPromise("redis");
 });

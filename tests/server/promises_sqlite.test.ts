@@ -19,5 +19,5 @@ examineOn(async () => {
 });
 
 describe("SQLite keeps", async () => {
-  await everyPromise();
+  await everyPromise("sqlite");
 });

@@ -137,7 +137,9 @@ describeOn(["nats"], "A user of NATS", () => {
       await producer.dispatch("work", 1);
       await expect.poll(() => seen, { timeout: PATIENCE }).toEqual([1]);
       const messages = (): string => states.map((told) => String(told.error?.message)).join("\n");
-      await expect.poll(messages, { timeout: PATIENCE }).toMatch(/lost: user authentication expired/i);
+      // On a busy machine the next connection may be refused before the end of this one is heard of.
+      const named = /lost: user authentication expired|refused the credentials/i;
+      await expect.poll(messages, { timeout: PATIENCE }).toMatch(named);
       // A token may be taken once more in its last moment: the connection is lost behind it, and refused then.
       const answer = (): Promise<string> =>
         relay.dispatch("work", 2, { id: "2" }).then(
