@@ -206,9 +206,11 @@ test("a server that loads its data is waited for", async () => {
   for (let n = 0; n < 40; n++) await own.send("SET", `k${n}`, "x".repeat(1_000));
   const link = open({ url: own.url });
   await link.command("k", GET("k0"), { deadline: 60_000 });
-  const restarted = own.restart();
+  await own.stop();
+  await expect.poll(() => link.reachable).toBe(false);
+  const started = own.start();
   const answer = await endOf(link.command("k0", ["STRLEN", "k0"], { deadline: 30_000 }));
-  await restarted;
+  await started;
   expect(answer).toBe("1000");
 });
 
