@@ -1,4 +1,18 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Files that are short and take long: without an earlier run vitest takes a file's size for its time. */
+const LONG =
+  /\/(simulation\/|faults\/|blocked_|conformance_|features_|promises_|codecs_process|examples\/killed|http\/many_dead)/;
+
+/** The files that take longest come first, so that no worker has one of them left when the others have none. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONG.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 /**
  * Settings of every suite. `scripts/test.mjs` says which folders run on which runtime and with which pool.
@@ -16,6 +30,7 @@ const config: ViteUserConfig = defineConfig({
     dangerouslyIgnoreUnhandledErrors: false,
     allowOnly: false,
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     // Cases on servers wait for most of their time.
     maxConcurrency: 12,
   },

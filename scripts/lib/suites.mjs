@@ -78,14 +78,14 @@ export const suites = [
     timeout: 15 * minute,
   })),
   ...["node24", "deno", "bun"].map((runtime) => ({
-    // The contract on brokers by the real clock. Much of it is waiting: more files run at a time than there are cores.
+    // The contract on brokers by the real clock. Much of it is waiting: its four files run at a time.
     // Two runtimes at a time were too much for slow machines, on which leases ended that should not.
     name: `brokers-${runtime}`,
     title: `brokers, ${runtime}`,
     runtime,
     folders: ["tests/brokers/"],
     // A cluster of NATS has a suite of its own.
-    ...flagsOf(runtime, ["--maxWorkers=3", "--exclude", "tests/brokers/nats_cluster.test.ts"]),
+    ...flagsOf(runtime, ["--maxWorkers=4", "--exclude", "tests/brokers/nats_cluster.test.ts"]),
     spares: runtime === "node24" ? [] : ["tests/brokers/redis_cluster.test.ts"],
     all: runtime !== "node24",
     timeout: 15 * minute,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ask, count, fill, finish, kept, makePlace, type Place, start, stopAt } from "./support.ts";
 
-const FILES = 3_000;
+const FILES = 1_500;
 const RESULTS = "SELECT count(*) FROM results";
 const DEAD = "SELECT count(*) FROM relevo_jobs WHERE reason IS NOT NULL";
 const IN_HAND = "SELECT reserved FROM relevo_queues WHERE queue = 'files'";
@@ -95,12 +95,12 @@ test("a run that is asked to stop says so, and is continued without a repeated r
   const last = await finish(start(place));
   expect(last.code, last.errors).toBe(0);
   expect(last.lines).toContain("Run 1, 3 starts:");
-  expect(last.table.files).toBe("3,000");
+  expect(last.table.files).toBe("1,500");
   expect(last.table["runs repeated"]).toMatch(/^0 /);
 
   const next = await finish(start(place));
   expect(next.lines[0]).toContain("Beginning run 2");
-  expect(next.table.files).toBe("3,000");
+  expect(next.table.files).toBe("1,500");
   expect(next.table.dead).toBe("5");
 }, 120_000);
 
@@ -111,7 +111,7 @@ test("two processes share a run, and no file is measured twice", async () => {
   const [one, two] = await Promise.all([finish(first), finish(start(place))]);
   for (const { code, errors, table } of [one, two]) {
     expect(code, errors).toBe(0);
-    expect(table.files).toBe("3,000");
+    expect(table.files).toBe("1,500");
     expect(table["runs repeated"]).toMatch(/^0 /);
   }
 }, 120_000);
