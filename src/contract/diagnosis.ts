@@ -39,6 +39,16 @@ export function well(check: string, says: string): Finding {
   return { check, severity: "ok", says };
 }
 
+/** Something by which an accident would lose jobs, and the remedy. */
+export function warning(check: string, says: string, advice: string): Finding {
+  return { check, severity: "warning", says, advice };
+}
+
+/** Something by which jobs are lost or refused, now or soon, and the remedy. */
+export function danger(check: string, says: string, advice: string): Finding {
+  return { check, severity: "danger", says, advice };
+}
+
 /** Something that cannot be seen over this connection, and where it can be. */
 export function unseen(check: string, what: string, look: string): Finding {
   return { check, severity: "unseen", says: `${what}: not visible from here`, advice: look };
@@ -52,12 +62,8 @@ const FULL = 0.95;
 export function room(check: string, what: string, used: number, limit: number, raise: string): Finding {
   const part = limit > 0 ? used / limit : 1;
   const says = `${Math.floor(part * 100)} % of ${what} is used (${used} of ${limit})`;
-  if (part < NEAR) return { check, severity: "ok", says };
-  const full = part >= FULL;
-  return {
-    check,
-    severity: full ? "danger" : "warning",
-    says: `${says}${full ? ": new jobs are refused, or soon will be" : ""}`,
-    advice: `Remove dead jobs that are not needed, or ${raise}`,
-  };
+  if (part < NEAR) return well(check, says);
+  const advice = `Remove dead jobs that are not needed, or ${raise}`;
+  if (part < FULL) return warning(check, says, advice);
+  return danger(check, `${says}: new jobs are refused, or soon will be`, advice);
 }

@@ -8,6 +8,7 @@
 import type { Alarms } from "./alarms.ts";
 import { DeadlineExceeded } from "../errors.ts";
 import type { Call } from "../jobs/exchange.ts";
+import type { Runtime } from "../runtime.ts";
 
 /** The bounds of a wait. */
 export interface Bounds {
@@ -58,4 +59,16 @@ export function patiently<T>(alarms: Alarms, action: string, call: Call, answer:
     signal?.addEventListener("abort", hurry, { once: true });
     answer.then((value) => end(() => resolve(value)), (error) => end(() => reject(error)));
   });
+}
+
+/** Waits for something, whatever it comes to, and for so many milliseconds at most. */
+export async function briefly(
+  runtime: Pick<Runtime, "sleep">,
+  ms: number,
+  work: Promise<unknown>,
+): Promise<void> {
+  const ending = new AbortController();
+  const over = runtime.sleep(ms, ending.signal).catch(() => undefined);
+  await Promise.race([work.catch(() => undefined), over]);
+  ending.abort();
 }

@@ -6,6 +6,7 @@
  */
 
 import { type Alarm, createAlarms } from "../flow/alarms.ts";
+import { briefly } from "../flow/deadline.ts";
 import { DeadlineExceeded, TransportClosed } from "../errors.ts";
 import type { Call } from "../jobs/exchange.ts";
 import type { Runtime } from "../runtime.ts";
@@ -40,9 +41,6 @@ export interface Calls {
 
 /** Milliseconds that a call that was sent has for its answer at the end. */
 const FAREWELL = 1_000;
-
-/** Why a sleep ends early. No caller sees it. */
-const ANSWERED = "answered";
 
 /** Makes calls for a transport of that name; `unanswered` makes the error of one that was sent and never answered. */
 export function createCalls(
@@ -99,7 +97,8 @@ export function createCalls(
     async close() {
       closed = true;
       for (const [ticket, end] of [...open]) if (!ticket.sent) end(new TransportClosed(name));
-      await answered(runtime, [...open.keys()]);
+      const over = [...open.keys()].map((ticket) => new Promise<void>((resolve) => ticket.whenOver(resolve)));
+      if (over.length > 0) await briefly(runtime, FAREWELL, Promise.all(over));
       for (const end of [...open.values()]) end(unanswered(new TransportClosed(name)));
       alarms.clear();
     },
@@ -107,16 +106,4 @@ export function createCalls(
       return closed;
     },
   };
-}
-
-/** Waits for calls to be over, but no longer than a call that was sent has at the end. */
-async function answered(runtime: Runtime, tickets: readonly Ticket[]): Promise<void> {
-  if (tickets.length === 0) return;
-  const moment = new AbortController();
-  const over = tickets.map((ticket) => new Promise<void>((resolve) => ticket.whenOver(resolve)));
-  await Promise.race([
-    Promise.all(over),
-    runtime.sleep(FAREWELL, moment.signal).catch(() => undefined),
-  ]);
-  moment.abort(ANSWERED);
 }

@@ -10,6 +10,7 @@
  */
 
 import { createAlarms } from "../flow/alarms.ts";
+import { briefly } from "../flow/deadline.ts";
 import type { Delivery, ReserveOptions } from "../jobs/exchange.ts";
 import type { Runtime } from "../runtime.ts";
 import { createInstants } from "./instants.ts";
@@ -59,8 +60,6 @@ export interface Waiters {
 
 /** Milliseconds for which the end waits for polls, so that their deliveries can be given back. */
 const FAREWELL = 1_000;
-/** Why a sleep ends early. No caller sees it. */
-const OVER = "over";
 
 function nothing(): void {}
 
@@ -274,9 +273,7 @@ async function close(state: State, error: unknown): Promise<void> {
   for (const waiter of [...state.waiters]) end(state, waiter, () => waiter.reject(error));
   if (pending.size > 0) {
     const settled = new Promise<void>((resolve) => state.settled = resolve);
-    const farewell = new AbortController();
-    await Promise.race([settled, runtime.sleep(FAREWELL, farewell.signal).catch(nothing)]);
-    farewell.abort(OVER);
+    await briefly(runtime, FAREWELL, settled);
   }
   alarms.clear();
   if (watched.size > 0) await store.leave?.([...watched.keys()], true);

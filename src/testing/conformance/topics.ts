@@ -263,6 +263,7 @@ const NAMES = [
   "colon:{brace}[bracket]",
   "日本語",
   "quote'\"`",
+  "\uFEFF first",
 ];
 
 async function unusualNames(lab: Lab): Promise<void> {

@@ -78,7 +78,7 @@ function deadOf(store: Store, room: Room, channel: DeadChannel, select: Selectio
   return found;
 }
 
-/** The live jobs that are meant; a reason or a time of death means none of them. */
+/** The live jobs that are meant. */
 function liveOf(store: Store, room: Room, channel: Channel, select: Selection): readonly Item[] {
   const { now } = store.clock.moment();
   const found: Item[] = [];
@@ -89,7 +89,6 @@ function liveOf(store: Store, room: Room, channel: Channel, select: Selection): 
     }
     return found;
   }
-  if (select !== "all" && (select.reason !== undefined || select.before !== undefined)) return found;
   const name = select === "all" ? undefined : select.name;
   for (const item of jobsOf(room, channel, now)) {
     if ("home" in item && (name ?? item.name) === item.name) found.push(item);

@@ -7,6 +7,7 @@
 
 import { TooLargeError, TransportFull } from "../../errors.ts";
 import { byteLength } from "../../names.ts";
+import type { PushJob } from "../../jobs/exchange.ts";
 import type { Waiters } from "../../store/waiters.ts";
 import type { Limits } from "../../contract/transport.ts";
 import type { Clock, Moment } from "./clock.ts";
@@ -34,12 +35,6 @@ export interface Store {
   readonly prefix: string;
 }
 
-/** When a job may run, or nothing for at once. */
-interface When {
-  readonly delay?: number | undefined;
-  readonly at?: number | undefined;
-}
-
 export function roomOf(store: Store, queue: string): Room {
   const known = store.rooms.get(queue);
   if (known !== undefined) return known;
@@ -51,7 +46,11 @@ export function roomOf(store: Store, queue: string): Room {
 /**
  * When a job may run by the process clock: a span begins now, an instant keeps its distance from the wall clock's now.
  */
-export function dueOf({ clock }: Store, { now, start, skew }: Moment, { delay, at }: When): number {
+export function dueOf(
+  { clock }: Store,
+  { now, start, skew }: Moment,
+  { delay, at }: Pick<PushJob, "delay" | "at">,
+): number {
   if (at !== undefined) return Math.ceil(at) - clock.epoch - skew;
   return delay === undefined || delay === 0 ? now : start + Math.ceil(delay);
 }

@@ -4,18 +4,17 @@
  * @module
  */
 
-import { type Finding, room, well } from "../../contract/diagnosis.ts";
+import { type Finding, room, warning, well } from "../../contract/diagnosis.ts";
 import type { Store } from "./context.ts";
 
 /** The findings. */
 export function findingsOf({ jobs, maxJobs }: Pick<Store, "jobs" | "maxJobs">): readonly Finding[] {
   return [
-    {
-      check: "persistence",
-      severity: "warning",
-      says: "Jobs are in the memory of this process, and end with it",
-      advice: "Use SQLite, Redis or NATS for jobs that must outlive a process",
-    },
+    warning(
+      "persistence",
+      "Jobs are in the memory of this process, and end with it",
+      "Use SQLite, Redis or NATS for jobs that must outlive a process",
+    ),
     maxJobs === Infinity
       ? well("space", `${jobs} jobs are stored, and nothing limits them`)
       : room("space", "the limit of jobs", jobs, maxJobs, "raise 'maxJobs'"),

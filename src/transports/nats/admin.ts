@@ -6,16 +6,14 @@
 
 import type { Reloaded, Selection } from "../../jobs/exchange.ts";
 import type { Channel, DeadChannel } from "../../jobs/job.ts";
-import type { Context } from "./stream/context.ts";
-import { channelOf, deliveredTo, diedAt, jobOf, type Seen } from "./inspect.ts";
-import { scanState } from "./inspect_list.ts";
+import type { QueueCall } from "./stream/context.ts";
+import { channelOf, deliveredTo, diedAt, jobOf, scanState, type Seen } from "./inspect.ts";
 import { secondsUntil } from "./push_jobs.ts";
 import { endOf } from "./settle.ts";
 import { ACK, replyOf } from "./stream/acknowledge.ts";
 import type { Stored } from "./stream/message.ts";
 import { publishSuccessor, successorOf } from "./stream/moves.ts";
 import { type Message, published } from "./stream/publish.ts";
-import type { QueueStream } from "./stream/queue_stream.ts";
 import {
   deleteMessage,
   each,
@@ -27,7 +25,7 @@ import {
   scan,
   subjectsOf,
 } from "./stream/read.ts";
-import { DEAD_TOKEN, idFilter, idToken, liveSubject, stateOfSubject } from "./stream/subjects.ts";
+import { deadFilter, idFilter, liveSubject, stateOfSubject } from "./stream/subjects.ts";
 
 /** Jobs that are removed between two questions how far each state was delivered. */
 const PAGE = 64;
@@ -36,22 +34,16 @@ const TRIES = 3;
 
 /** Dead to waiting, oldest first. */
 export async function reloadJobs(
-  context: Context,
-  queue: string,
+  call: QueueCall,
   channel: DeadChannel,
   select: Selection,
   reset: boolean,
-  until: number,
 ): Promise<Reloaded> {
-  const queueStream = await context.streams.find(queue, until);
   const answer = { reloaded: 0, taken: 0 };
-  if (queueStream === undefined) return answer;
-  await context.clock.renew(queueStream, until);
-  for await (const page of deadOf(context, queueStream, channel, select, until)) {
+  await call.clock.renew(call.queueStream, call.until);
+  for await (const page of pagesOfDead(call, channel, select)) {
     for (const batch of batchesOf(page)) {
-      const ends = await Promise.allSettled(
-        batch.map((dead) => revive(context, queueStream, dead, reset, until)),
-      );
+      const ends = await Promise.allSettled(batch.map((dead) => revive(call, dead, reset)));
       for (const end of ends) {
         if (end.status === "rejected") throw end.reason;
         if (end.value !== "gone") answer[end.value]++;
@@ -75,35 +67,32 @@ function* batchesOf(page: readonly Stored[]): Generator<readonly Stored[]> {
 }
 
 /** The dead jobs that are meant, oldest first, page by page. */
-async function* deadOf(
-  context: Context,
-  queueStream: QueueStream,
+async function* pagesOfDead(
+  call: QueueCall,
   channel: DeadChannel,
   select: Selection,
-  until: number,
 ): AsyncGenerator<readonly Stored[]> {
-  const filters = filtersOf(queueStream, channel, select);
+  const filters = filtersOf(call, channel, select);
   if (select === "all" || !("ids" in select)) {
     for (const filter of filters) {
-      for await (const page of pagesOf(context, queueStream, filter, { from: 1 }, until)) {
+      for await (const page of pagesOf(call, filter)) {
         yield page.filter((message) => isMeant(message, select));
       }
     }
     return;
   }
   const stampOf = (subject: string): string => subject.slice(subject.lastIndexOf(".") + 1);
-  const subjects = (await each(filters, (filter) => subjectsOf(context, queueStream, filter, until))).flat()
+  const subjects = (await each(filters, (filter) => subjectsOf(call, filter))).flat()
     .sort((a, b) => stampOf(a) < stampOf(b) ? -1 : 1);
   for (let start = 0; start < subjects.length; start += PAGE) {
-    yield await lastOfAll(context, queueStream, subjects.slice(start, start + PAGE), until);
+    yield await lastOfAll(call, subjects.slice(start, start + PAGE));
   }
 }
 
 /** Where the dead jobs are that are meant. */
-function filtersOf({ base }: QueueStream, channel: DeadChannel, select: Selection): readonly string[] {
-  const start = `${base}x.${DEAD_TOKEN[channel]}.`;
-  if (select === "all" || !("ids" in select)) return [`${start}>`];
-  return [...new Set(select.ids)].map((id) => `${start}${idToken(id)}.>`);
+function filtersOf({ queueStream: { base } }: QueueCall, channel: DeadChannel, select: Selection): string[] {
+  if (select === "all" || !("ids" in select)) return [deadFilter(base, channel)];
+  return [...new Set(select.ids)].map((id) => deadFilter(base, channel, id));
 }
 
 function isMeant(message: Stored, select: Selection): boolean {
@@ -115,30 +104,24 @@ function isMeant(message: Stored, select: Selection): boolean {
 
 /** Brings a dead job back: the waiting job is stored first, then the dead one is removed. */
 async function revive(
-  context: Context,
-  queueStream: QueueStream,
+  call: QueueCall,
   dead: Stored,
   reset: boolean,
-  until: number,
 ): Promise<"reloaded" | "taken" | "gone"> {
+  const { link, queueStream, until } = call;
   const { id, name, meta, payload, seq, marks: { until: window } } = dead;
   const marks = { ...window === undefined ? {} : { until: window }, ...reset ? { reset } : {} };
   const subject = liveSubject(queueStream.base, "w", id);
   const filter = idFilter(queueStream.base, id);
-  let message: Message = {
-    queueStream,
-    subject,
-    payload,
-    record: { id, name, meta, marks },
-    once: successorOf(seq),
-  };
-  message = { ...message, expected: { seq: 0, filter } };
+  const record = { id, name, meta, marks };
+  const once = successorOf(seq);
+  let message: Message = { queueStream, subject, payload, record, once, expected: { seq: 0, filter } };
   for (let tries = 1;; tries++) {
-    const receipt = await published(context.link, message, until);
-    const live = receipt.state === "stored" ? undefined : await liveOf(context, queueStream, id, until);
-    const isMine = live !== undefined && live.once === successorOf(seq);
+    const receipt = await published(link, message, until);
+    const live = receipt.state === "stored" ? undefined : await liveOf(call, id);
+    const isMine = live !== undefined && live.once === once;
     if (receipt.state !== "refused" || isMine) {
-      await deleteMessage(context, queueStream, seq, until);
+      await deleteMessage(call, seq);
       return receipt.state === "stored" || receipt.twin ? "reloaded" : "gone";
     }
     // A window that is still open is no hindrance here.
@@ -149,51 +132,30 @@ async function revive(
 }
 
 /** Removes jobs of one channel; how many. */
-export async function removeJobs(
-  context: Context,
-  queue: string,
-  channel: Channel,
-  select: Selection,
-  until: number,
-): Promise<number> {
-  const queueStream = await context.streams.find(queue, until);
-  if (queueStream === undefined) return 0;
-  if (channel === "failed" || channel === "timeout") {
-    return await removeDead(context, queueStream, channel, select, until);
-  }
-  // Live jobs have neither a reason nor a time of death.
-  const isOfTheDead = select !== "all" && !("ids" in select) &&
-    (select.reason !== undefined || select.before !== undefined);
-  if (isOfTheDead) return 0;
-  const seen = await deliveredTo(context, queueStream, until);
-  const live = await meant(context, queueStream, channel, select, seen, until);
+export async function removeJobs(call: QueueCall, channel: Channel, select: Selection): Promise<number> {
+  if (channel === "failed" || channel === "timeout") return await removeDead(call, channel, select);
+  const live = await meant(call, channel, select, await deliveredTo(call));
   let removed = 0;
   for (let start = 0; start < live.length; start += PAGE) {
     // A job that has been handed over since is of another channel, and is not removed here.
-    const now = await deliveredTo(context, queueStream, until);
-    const page = live.slice(start, start + PAGE)
-      .filter((message) => channelOf(queueStream, message, now) === channel);
-    const gone = await each(page, (message) => removeOne(context, queueStream, message, channel, until));
+    const now = await deliveredTo(call);
+    const page = live.slice(start, start + PAGE).filter((message) =>
+      channelOf(call, message, now) === channel
+    );
+    const gone = await each(page, (message) => removeOne(call, message, channel));
     removed += gone.filter(Boolean).length;
   }
   return removed;
 }
 
-async function removeDead(
-  context: Context,
-  queueStream: QueueStream,
-  channel: DeadChannel,
-  select: Selection,
-  until: number,
-): Promise<number> {
-  const filters = filtersOf(queueStream, channel, select);
+async function removeDead(call: QueueCall, channel: DeadChannel, select: Selection): Promise<number> {
   if (select === "all" || "ids" in select) {
-    const counts = await each(filters, (filter) => purge(context, queueStream, filter, until));
+    const counts = await each(filtersOf(call, channel, select), (filter) => purge(call, filter));
     return counts.reduce((sum, count) => sum + count, 0);
   }
   let removed = 0;
-  for await (const page of deadOf(context, queueStream, channel, select, until)) {
-    const gone = await each(page, ({ seq }) => deleteMessage(context, queueStream, seq, until));
+  for await (const page of pagesOfDead(call, channel, select)) {
+    const gone = await each(page, ({ seq }) => deleteMessage(call, seq));
     removed += gone.filter(Boolean).length;
   }
   return removed;
@@ -201,25 +163,19 @@ async function removeDead(
 
 /** The live jobs that are meant. */
 async function meant(
-  context: Context,
-  queueStream: QueueStream,
+  call: QueueCall,
   channel: Channel,
   select: Selection,
   seen: Seen,
-  until: number,
-): Promise<Stored[]> {
-  const fits = (message: Stored): boolean => channelOf(queueStream, message, seen) === channel;
+): Promise<readonly Stored[]> {
+  const fits = (message: Stored): boolean => channelOf(call, message, seen) === channel;
   if (select !== "all" && "ids" in select) {
-    const found = await readAll([...new Set(select.ids)], (id) => jobOf(context, queueStream, id, until));
-    return found.filter(fits);
+    return (await readAll([...new Set(select.ids)], (id) => jobOf(call, id))).filter(fits);
   }
   const name = select === "all" ? undefined : select.name;
   const all = channel === "delayed"
-    ? await scan(context, queueStream, { filter: `${queueStream.base}j.d.>` }, until)
-    : (await Promise.all(
-      (["b", "w"] as const).map((state) => scanState(context, queueStream, state, { from: 1 }, until)),
-    ))
-      .flat();
+    ? await scan(call, { filter: `${call.queueStream.base}j.d.>` })
+    : (await Promise.all([scanState(call, "b"), scanState(call, "w")])).flat();
   return all.filter((message) => (name === undefined || message.name === name) && fits(message));
 }
 
@@ -227,14 +183,8 @@ async function meant(
  * Removes a live job. A message that keeps its id for its window follows it, so that no worker can move the job any
  * more; such a message follows a reserved job, too, whose acknowledgement this call sends in its holder's stead.
  */
-async function removeOne(
-  context: Context,
-  queueStream: QueueStream,
-  message: Stored,
-  channel: Channel,
-  until: number,
-): Promise<boolean> {
-  const { link, deliveries, clock } = context;
+async function removeOne(call: QueueCall, message: Stored, channel: Channel): Promise<boolean> {
+  const { link, deliveries, clock, queueStream, until } = call;
   const { seq, id, name, meta, marks, subject } = message;
   const state = stateOfSubject(queueStream.base, subject) === "b" ? "b" : "w";
   const reply = replyOf(queueStream, state, seq);
@@ -247,10 +197,10 @@ async function removeOne(
     deliveries.lose(queueStream, seq);
     link.send({ subject: reply, data: ACK });
   }
-  const isGone = await deleteMessage(context, queueStream, seq, until) || channel === "reserved";
+  const isGone = await deleteMessage(call, seq) || channel === "reserved";
   if (follows && !hasWindow && moved === "moved") {
-    const live = await liveOf(context, queueStream, id, until);
-    if (live?.subject === end.subject) await deleteMessage(context, queueStream, live.seq, until);
+    const live = await liveOf(call, id);
+    if (live?.subject === end.subject) await deleteMessage(call, live.seq);
   }
   return moved === "moved" && isGone;
 }

@@ -10,8 +10,8 @@ import { DeadlineExceeded, TransportClosed, TransportError } from "../../errors.
 import type { Call } from "../../jobs/exchange.ts";
 import { unlessAborted } from "../../promises.ts";
 import { AnswerLost, isStreamGone, typed } from "./client/errors.ts";
-import type { Context } from "./stream/context.ts";
-import { inOrder } from "./stream/call_order.ts";
+import type { Context, QueueCall } from "./stream/context.ts";
+import { inOrder } from "./stream/queue_stream.ts";
 
 /** Listens for the end of a wait from outside; returns a function that ends the listening. */
 export type OnEnd = (end: (error: unknown) => void) => () => void;
@@ -22,6 +22,14 @@ export interface Calls {
   call<T>(bounds: Call, work: (until: number) => Promise<T>): Promise<T>;
   /** The same, once there is a connection. */
   ask<T>(bounds: Call, action: string, work: (until: number) => Promise<T>): Promise<T>;
+  /** The same of a queue; answers `none` where it has no stream. */
+  on<T>(
+    queue: string,
+    bounds: Call,
+    action: string,
+    none: T,
+    work: (call: QueueCall) => T | Promise<T>,
+  ): Promise<T>;
   /** Makes a call that puts messages into queues, once the calls have ended that reserve from them at this moment. */
   inTurn<T>(
     items: readonly { readonly queue: string }[],
@@ -66,6 +74,11 @@ export function createCalls(context: Context): Calls {
       calls.call(bounds, async (until) => {
         await link.ready(until, action);
         return await work(until);
+      }),
+    on: (queue, bounds, action, none, work) =>
+      calls.ask(bounds, action, async (until) => {
+        const queueStream = await streams.find(queue, until);
+        return queueStream === undefined ? none : await work({ ...context, queueStream, until });
       }),
     inTurn(items, action, until, put) {
       const orders = new Set(items.map(({ queue }) => streams.of(queue).order));

@@ -4,44 +4,24 @@
  * @module
  */
 
-import { type Diagnosis, type Finding, room, unseen, well } from "../../contract/diagnosis.ts";
+import {
+  danger,
+  type Diagnosis,
+  type Finding,
+  room,
+  unseen,
+  warning,
+  well,
+} from "../../contract/diagnosis.ts";
 import { FAULT, isFault } from "./client/errors.ts";
 import type { Context } from "./stream/context.ts";
 import { streamNames } from "./inspect.ts";
-import { queueOf, type StreamConfig } from "./stream/config_check.ts";
+import { type Account, queueOf, type StreamInfo } from "./stream/config_check.ts";
 import { timeOf } from "./stream/message.ts";
-import { each } from "./stream/read.ts";
-
-/** The use of an account, and its limits; -1 is no limit. */
-interface Account {
-  readonly memory: number;
-  readonly storage: number;
-  readonly streams: number;
-  readonly limits: {
-    readonly max_memory: number;
-    readonly max_storage: number;
-    readonly max_streams: number;
-  };
-  /** Accounts with a limit for each number of copies have them here instead. */
-  readonly tiers?: Readonly<Record<string, Account>>;
-}
-
-/** The state of a stream, as far as it is asked for. */
-interface StreamState {
-  readonly ts?: string;
-  readonly config: StreamConfig;
-  readonly state: { readonly bytes: number };
-  readonly cluster?: {
-    readonly replicas?: readonly {
-      readonly name: string;
-      readonly current?: boolean;
-      readonly offline?: boolean;
-    }[];
-  };
-}
+import { each, streamInfo } from "./stream/read.ts";
 
 /** A stream of a queue. */
-interface Seen extends StreamState {
+interface Seen extends StreamInfo {
   readonly queue: string;
 }
 
@@ -54,6 +34,9 @@ interface Streams {
 
 /** Queues that one finding names; of the others it says how many they are. */
 const NAMED = 5;
+
+/** The advice where a server is missing. */
+const MISSING = "Look which servers are missing: nats server report jetstream";
 
 /** Milliseconds that one question may take: one that is not answered is told as that. */
 const PATIENCE = 3_000;
@@ -70,7 +53,7 @@ export async function diagnose(context: Context, until: number): Promise<Diagnos
   );
   const names = await streamNames(context, until);
   const streams = await lookAt(context, names, soon);
-  const newest = Math.max(...streams.seen.map(({ ts }) => ts === undefined ? -Infinity : timeOf(ts)));
+  const newest = Math.max(...streams.seen.map(({ ts }) => timeOf(ts)));
   const findings = [
     ...await account,
     ...fullest(streams.seen, link.settings.maxBytes),
@@ -87,7 +70,7 @@ async function lookAt({ link }: Context, names: readonly string[], soon: () => n
   const silent: string[] = [];
   const seen = await each(names, async (name): Promise<readonly Seen[]> => {
     try {
-      const state = await link.api<StreamState>(`STREAM.INFO.${name}`, undefined, soon());
+      const state = await streamInfo(link, name, soon());
       const queue = queueOf(state.config.description);
       return queue === undefined ? [] : [{ ...state, queue }];
     } catch (error) {
@@ -100,14 +83,8 @@ async function lookAt({ link }: Context, names: readonly string[], soon: () => n
 
 function silence(names: readonly string[]): readonly Finding[] {
   if (names.length === 0) return [];
-  return [{
-    check: "replication",
-    severity: "danger",
-    says: `Of ${
-      list(names.map((name) => `stream '${name}'`), "streams")
-    } the server says nothing: it has no leader`,
-    advice: "Look which servers are missing: nats server report jetstream",
-  }];
+  const which = list(names.map((name) => `stream '${name}'`), "streams");
+  return [danger("replication", `Of ${which} the server says nothing: it has no leader`, MISSING)];
 }
 
 function accountOf(account: Account): readonly Finding[] {
@@ -147,12 +124,8 @@ function storage(streams: readonly Seen[]): readonly Finding[] {
   const check = "persistence";
   const inMemory = streams.filter(({ config }) => config.storage === "memory");
   if (inMemory.length === 0) return [well(check, "All queues are stored in files")];
-  return [{
-    check,
-    severity: "warning",
-    says: `In memory, and gone with the server: ${named(inMemory)}`,
-    advice: "Make the stream anew with storage 'file', once it is empty",
-  }];
+  const says = `In memory, and gone with the server: ${named(inMemory)}`;
+  return [warning(check, says, "Make the stream anew with storage 'file', once it is empty")];
 }
 
 function copies(clustered: boolean, streams: readonly Seen[]): readonly Finding[] {
@@ -162,23 +135,14 @@ function copies(clustered: boolean, streams: readonly Seen[]): readonly Finding[
     cluster?.replicas?.some(({ offline, current }) => offline === true || current === false)
   );
   if (behind.length > 0) {
-    findings.push({
-      check,
-      severity: "warning",
-      says: `Copies that are behind or offline: ${named(behind)}`,
-      advice: "Look which servers are missing: nats server report jetstream",
-    });
+    findings.push(warning(check, `Copies that are behind or offline: ${named(behind)}`, MISSING));
   }
   const single = streams.filter(({ config }) => config.num_replicas < 2);
   if (single.length > 0) {
-    findings.push({
-      check,
-      severity: "warning",
-      says: `One copy only, which is lost with its server: ${named(single)}`,
-      advice: clustered
-        ? "nats stream edit --replicas 3, and the option 'replicas' for queues to come"
-        : "Use a cluster of three servers, with the option 'replicas'",
-    });
+    const advice = clustered
+      ? "nats stream edit --replicas 3, and the option 'replicas' for queues to come"
+      : "Use a cluster of three servers, with the option 'replicas'";
+    findings.push(warning(check, `One copy only, which is lost with its server: ${named(single)}`, advice));
   }
   if (findings.length > 0 || streams.length === 0) return findings;
   return [well(check, "Each queue has several copies, and all follow")];

@@ -44,7 +44,7 @@ export async function extendAll(
   // An acknowledgement of a message that was moved or removed is answered, too: so the message is read.
   const there = await each(told, async ({ held: { queueStream, seq } }) => {
     try {
-      return await storedAt(context, queueStream, { seq }, until) !== undefined;
+      return await storedAt({ link, queueStream, until }, { seq }) !== undefined;
     } catch (error) {
       return errorOf(error);
     }

@@ -4,52 +4,68 @@
  * @module
  */
 
-import type { Entry } from "../../jobs/exchange.ts";
-import type { Channel, QueueInfo } from "../../jobs/job.ts";
+import type { Entry, Page, PageRequest } from "../../jobs/exchange.ts";
+import type { Channel, DeadChannel, QueueInfo } from "../../jobs/job.ts";
 import { groupQueue, partsOf } from "../../names.ts";
+import { pageOf, placeIn } from "../../store/pages.ts";
 import { FAULT, isFault } from "./client/errors.ts";
-import type { Context } from "./stream/context.ts";
+import type { Context, QueueCall } from "./stream/context.ts";
 import { readGroups } from "./topics_groups.ts";
 import { queueOf } from "./stream/config_check.ts";
-import { countOf, nextIn, stateOf, statesOf } from "./stream/consumer_state.ts";
-import { timeOfDeath } from "./stream/deaths.ts";
+import { bothStates, countOf, nextIn, statesOf } from "./stream/consumer_state.ts";
 import { ANY_FRONT, isFront } from "./stream/front.ts";
 import type { Stored } from "./stream/message.ts";
-import type { QueueStream } from "./stream/queue_stream.ts";
-import { each, lastOf, liveOf, nextOf, readAll, storedAt } from "./stream/read.ts";
 import {
-  DEAD_TOKEN,
-  idToken,
+  deadOf,
+  each,
+  lastOfAll,
+  liveOf,
+  newestBelow,
+  nextOf,
+  readAll,
+  scan,
+  storedAt,
+  streamInfo,
+  subjectsOf,
+} from "./stream/read.ts";
+import { timeOfDeath } from "./stream/server_clock.ts";
+import {
+  deadFilter,
   isRawSubject,
+  MINUTE,
+  minuteToken,
+  pullFilters,
   type PullState,
   rawId,
   seqOfRawId,
   stateOfSubject,
 } from "./stream/subjects.ts";
 
-const NOTHING: QueueInfo = { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
+/** Minutes in which a page of delayed jobs is looked for before all are, and those that are asked for at once. */
+const NEXT_MINUTES = 32;
+const BLOCK = 8;
+
+/** The counts of a queue that has no stream. */
+export const NOTHING: QueueInfo = { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
 
 /** Counts per channel. */
-export async function infoOf(context: Context, queue: string, until: number): Promise<QueueInfo> {
-  const queueStream = await context.streams.find(queue, until);
-  if (queueStream === undefined) return NOTHING;
+export async function infoOf(call: QueueCall): Promise<QueueInfo> {
   const [{ w, b }, delayed, failed, timeout] = await Promise.all([
-    statesOf(context, queueStream, until),
-    countOf(context, queueStream, "d", until),
-    countOf(context, queueStream, "f", until),
-    countOf(context, queueStream, "t", until),
+    statesOf(call),
+    countOf(call, "delayed"),
+    countOf(call, "failed"),
+    countOf(call, "timeout"),
   ]);
   const waiting = w.num_pending + b.num_pending;
   const reserved = w.num_ack_pending + b.num_ack_pending;
   const counts = { waiting, delayed, reserved, failed, timeout };
-  if (waiting === 0) return counts;
   const first = await Promise.all([
-    w.num_pending > 0 ? nextIn(context, queueStream, "w", w, until) : undefined,
-    b.num_pending > 0 ? nextIn(context, queueStream, "b", b, until) : undefined,
+    w.num_pending > 0 ? nextIn(call, "w", w) : undefined,
+    b.num_pending > 0 ? nextIn(call, "b", b) : undefined,
   ]);
   const times = first.flatMap((message) => message === undefined ? [] : [dueAt(message)]);
   if (times.length === 0) return counts;
-  return { ...counts, oldest: Math.max(0, context.clock.now() - Math.min(...times)) };
+  return { ...counts, oldest: Math.max(0, call.clock.now() - Math.min(...times)) };
 }
 
 /** When a job may run. */
@@ -85,20 +101,15 @@ export async function streamNames({ link }: Pick<Context, "link">, until: number
 /** The queues of a stream that hold a job or a schedule, or held a job. */
 async function heldBy(context: Context, stream: string, until: number): Promise<string[]> {
   try {
-    const { config, state } = await context.link.api<
-      {
-        readonly config: { readonly description?: string };
-        readonly state: { readonly messages: number; readonly subjects?: Readonly<Record<string, number>> };
-      }
-    >(`STREAM.INFO.${stream}`, { subjects_filter: ANY_FRONT }, until);
+    const { config, state } = await streamInfo(context.link, stream, until, { subjects_filter: ANY_FRONT });
     const owner = queueOf(config.description);
     if (owner === undefined) return [];
     const holds = state.messages > Object.keys(state.subjects ?? {}).length;
     const { topic } = partsOf(owner);
     // One that holds nothing, and from which nothing was ever delivered, had a schedule.
     if (topic === undefined) return holds || await hasHeld(context, owner, until) ? [owner] : [];
-    const own = context.streams.of(owner);
-    const { groups, former } = await readGroups(context, own, until);
+    const { link, streams } = context;
+    const { groups, former } = await readGroups({ link, queueStream: streams.of(owner), until });
     const all = [...groups.map(({ group }) => group), ...former].map((group) => groupQueue(topic, group));
     const held = await each(all, async (queue) => await hasHeld(context, queue, until) ? [queue] : []);
     return holds || held.length > 0 ? [owner, ...held.flat()] : [];
@@ -110,31 +121,26 @@ async function heldBy(context: Context, stream: string, until: number): Promise<
 }
 
 /** Whether a queue holds anything, or held a job that was delivered. */
-async function hasHeld(context: Context, queue: string, until: number): Promise<boolean> {
-  const queueStream = await context.streams.find(queue, until);
+async function hasHeld({ link, streams }: Context, queue: string, until: number): Promise<boolean> {
+  const queueStream = await streams.find(queue, until);
   if (queueStream === undefined) return false;
-  const first = await nextOf(context, queueStream, `${queueStream.base}>`, 1, until);
+  const call = { link, queueStream, until };
+  const first = await nextOf(call, `${queueStream.base}>`, 1);
   if (first !== undefined && !isFront(queueStream, first.subject)) return true;
-  const { w, b } = await statesOf(context, queueStream, until);
+  const { w, b } = await statesOf(call);
   return w.delivered.stream_seq > 0 || b.delivered.stream_seq > 0;
 }
 
 /** The live job of each id, else its newest dead one. */
-export async function getJobs(
-  context: Context,
-  queue: string,
-  ids: readonly string[],
-  until: number,
-): Promise<(Entry | undefined)[]> {
-  const queueStream = await context.streams.find(queue, until);
-  if (queueStream === undefined || ids.length === 0) return ids.map(() => undefined);
-  const seen = await deliveredTo(context, queueStream, until);
+export async function getJobs(call: QueueCall, ids: readonly string[]): Promise<(Entry | undefined)[]> {
+  if (ids.length === 0) return [];
+  const seen = await deliveredTo(call);
   const found = new Map<string, Entry>();
   await readAll([...new Set(ids)], async (id) => {
-    const message = await jobOf(context, queueStream, id, until) ??
-      await lastOf(context, queueStream, `${queueStream.base}x.*.${idToken(id)}.>`, until);
-    if (message === undefined) return undefined;
-    found.set(id, entryOf(context, queueStream, message, channelOf(queueStream, message, seen), Infinity));
+    const message = await jobOf(call, id) ?? await deadOf(call, id);
+    if (message !== undefined) {
+      found.set(id, entryOf(call, message, channelOf(call, message, seen), Infinity));
+    }
     return message;
   });
   return ids.map((id) => found.get(id));
@@ -143,47 +149,34 @@ export async function getJobs(
 /** How far the consumer of each state has delivered: the messages behind that wait. */
 export type Seen = Readonly<Record<PullState, number>>;
 
-export async function deliveredTo(context: Context, queueStream: QueueStream, until: number): Promise<Seen> {
-  const [w, b] = await Promise.all([
-    stateOf(context, queueStream, "w", until),
-    stateOf(context, queueStream, "b", until),
-  ]);
+export async function deliveredTo(call: QueueCall): Promise<Seen> {
+  const { w, b } = await bothStates(call);
   return { w: w.delivered.stream_seq, b: b.delivered.stream_seq };
 }
 
 /** The live job of an id. */
-export async function jobOf(
-  context: Context,
-  queueStream: QueueStream,
-  id: string,
-  until: number,
-): Promise<Stored | undefined> {
-  const { base } = queueStream;
+export async function jobOf(call: QueueCall, id: string): Promise<Stored | undefined> {
+  const { base } = call.queueStream;
   const seq = seqOfRawId(id);
   const [live, raw] = await Promise.all([
-    liveOf(context, queueStream, id, until),
-    seq === undefined ? undefined : storedAt(context, queueStream, { seq }, until),
+    liveOf(call, id),
+    seq === undefined ? undefined : storedAt(call, { seq }),
   ]);
   if (live !== undefined && stateOfSubject(base, live.subject) !== "i") return live;
   return raw !== undefined && isRawSubject(base, raw.subject) ? { ...raw, id } : undefined;
 }
 
 /** Which channel a message is in. */
-export function channelOf({ base }: QueueStream, message: Stored, seen: Seen): Channel {
+export function channelOf({ queueStream: { base } }: QueueCall, message: Stored, seen: Seen): Channel {
   const state = stateOfSubject(base, message.subject);
   if (state === "d") return "delayed";
   if (state === "w" || state === "b") return message.seq > seen[state] ? "waiting" : "reserved";
-  return message.subject.startsWith(`${base}x.${DEAD_TOKEN.failed}.`) ? "failed" : "timeout";
+  return message.subject.startsWith(deadFilter(base, "failed").slice(0, -1)) ? "failed" : "timeout";
 }
 
 /** A message as an operator sees it. */
-export function entryOf(
-  context: Context,
-  queueStream: QueueStream,
-  message: Stored,
-  channel: Channel,
-  preview: number,
-): Entry {
+function entryOf(call: QueueCall, message: Stored, channel: Channel, preview: number): Entry {
+  const { queueStream } = call;
   const { name, meta, marks, payload, subject, seq } = message;
   const dead = channel === "failed" || channel === "timeout";
   return {
@@ -196,16 +189,12 @@ export function entryOf(
     meta,
     lost: marks.lost ?? 0,
     reset: !dead && marks.reset === true,
-    time: channel === "reserved"
-      ? leaseEnd(context, queueStream, message)
-      : dead
-      ? diedAt(message)
-      : dueAt(message),
+    time: channel === "reserved" ? leaseEnd(call, message) : dead ? diedAt(message) : dueAt(message),
   };
 }
 
 /** Of a delivery of this process when its lease ends; of another's when it would if it began now. */
-function leaseEnd({ clock, link, deliveries }: Context, queueStream: QueueStream, { seq }: Stored): number {
+function leaseEnd({ clock, link, deliveries, queueStream }: QueueCall, { seq }: Stored): number {
   const held = deliveries.of(queueStream, seq);
   const now = link.settings.runtime.monotonic();
   const rest = held === undefined ? queueStream.ackWait : held.safe - now;
@@ -215,4 +204,106 @@ function leaseEnd({ clock, link, deliveries }: Context, queueStream: QueueStream
 /** When a dead job died. */
 export function diedAt({ subject, marks }: Stored): number {
   return marks.died ?? timeOfDeath(subject.slice(subject.lastIndexOf(".") + 1));
+}
+
+/** A page of a channel. */
+export function listJobs(call: QueueCall, channel: Channel, page: PageRequest): Promise<Page> {
+  if (channel === "failed" || channel === "timeout") return listDead(call, channel, page);
+  return channel === "delayed" ? listDelayed(call, page) : listLive(call, channel, page);
+}
+
+/** Dead jobs, the last that was stored first: a page begins below the number with which the one before it ended. */
+async function listDead(
+  call: QueueCall,
+  channel: DeadChannel,
+  { limit, cursor, preview }: PageRequest,
+): Promise<Page> {
+  const [before] = placeIn(cursor, /^(\d{1,16})$/);
+  const below = before === undefined ? Infinity : Number(before);
+  const filter = deadFilter(call.queueStream.base, channel);
+  const found = await newestBelow(call, filter, { below, limit: limit + 1 });
+  const entry = (message: Stored): Entry => entryOf(call, message, channel, preview);
+  return pageOf(found, limit, entry, ({ seq }) => `${seq}`);
+}
+
+/** Delayed jobs by their due times: the subject of each names its minute. */
+async function listDelayed(call: QueueCall, { limit, cursor, preview }: PageRequest): Promise<Page> {
+  const [after = -Infinity, seq = 0] = placeIn(cursor, /^(-?\d{1,16}(?:\.\d+)?):(\d{1,16})$/).map(Number);
+  const from = Math.floor(after / MINUTE);
+  const subjects = (await delayedSubjects(call, from, limit))
+    .filter(({ minute }) => minute >= from)
+    .sort((a, b) => a.minute - b.minute);
+  const found: Stored[] = [];
+  for (let index = 0; index < subjects.length;) {
+    const { minute } = subjects[index] ?? { minute: 0 };
+    let end = index;
+    while (subjects[end]?.minute === minute) end++;
+    const all = await lastOfAll(call, subjects.slice(index, end).map(({ subject }) => subject));
+    found.push(...all.filter((one) => dueAt(one) > after || (dueAt(one) === after && one.seq > seq)));
+    index = end;
+    if (found.length > limit) break;
+  }
+  found.sort((a, b) => dueAt(a) - dueAt(b) || a.seq - b.seq);
+  const entry = (message: Stored): Entry => entryOf(call, message, "delayed", preview);
+  return pageOf(found, limit, entry, (last) => `${dueAt(last)}:${last.seq}`);
+}
+
+/** A delayed job's subject, and the minute in it. */
+interface Delayed {
+  readonly subject: string;
+  readonly minute: number;
+}
+
+/** The subjects of delayed jobs from a minute on: those of the next minutes where they fill a page, else all. */
+async function delayedSubjects(call: QueueCall, from: number, limit: number): Promise<readonly Delayed[]> {
+  const start = `${call.queueStream.base}j.d.`;
+  const read = async (filter: string): Promise<readonly Delayed[]> =>
+    (await subjectsOf(call, filter)).map((subject) => {
+      const token = subject.slice(start.length, subject.indexOf(".", start.length));
+      return { subject, minute: Number.parseInt(token, 36) };
+    });
+  const next: Delayed[] = [];
+  for (let n = 0; Number.isFinite(from) && n < NEXT_MINUTES; n += BLOCK) {
+    const minutes = Array.from({ length: BLOCK }, (_, k) => minuteToken((from + n + k) * MINUTE));
+    next.push(...(await each(minutes, (minute) => read(`${start}${minute}.>`))).flat());
+    // Those of the first minute may have been shown before.
+    if (next.filter(({ minute }) => minute > from).length > limit) return next;
+  }
+  return await read(`${start}>`);
+}
+
+/** The messages of a state from one number to another, foreign entries among them, in their order. */
+export async function scanState(
+  call: QueueCall,
+  state: PullState,
+  range: { readonly from?: number; readonly to?: number; readonly limit?: number } = {},
+): Promise<Stored[]> {
+  const filters = pullFilters(call.queueStream.base, state);
+  const all = await Promise.all(filters.map((filter) => scan(call, { ...range, filter })));
+  return all.flat().sort((a, b) => a.seq - b.seq).slice(0, range.limit);
+}
+
+/** Returned jobs first, then fresh ones, each in their order. */
+async function listLive(
+  call: QueueCall,
+  channel: "waiting" | "reserved",
+  { limit, cursor, preview }: PageRequest,
+): Promise<Page> {
+  const [first = "b", last = 0] = placeIn(cursor, /^([bw]):(\d{1,16})$/);
+  const after = Number(last);
+  const seen = await deliveredTo(call);
+  const found: { readonly state: PullState; readonly message: Stored }[] = [];
+  for (const state of ["b", "w"] as const) {
+    if (first === "w" && state === "b") continue;
+    const from = Math.max(state === first ? after + 1 : 1, channel === "waiting" ? seen[state] + 1 : 1);
+    const to = channel === "waiting" ? Infinity : seen[state];
+    const range = { from, to, limit: limit + 1 - found.length };
+    for (const message of await scanState(call, state, range)) {
+      found.push({ state, message });
+    }
+    if (found.length > limit) break;
+  }
+  type Found = (typeof found)[number];
+  const entry = ({ message }: Found): Entry => entryOf(call, message, channel, preview);
+  return pageOf(found, limit, entry, ({ state, message }) => `${state}:${message.seq}`);
 }

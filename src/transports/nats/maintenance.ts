@@ -2,15 +2,25 @@
  * Maintenance beside the work, done now and then by the processes that reserve: the server's clock is read anew,
  * delayed jobs that are overdue are given to the server anew, and jobs that wait in a topic are sent to its groups.
  *
+ * A server whose store was full at the instant of a delayed job does not try again to move it until it is restarted. The
+ * subject of a delayed job names the minute in which it is due: so one question for each minute that is over finds them,
+ * however many are delayed, and each is given to the server anew, under its own subject and on the condition that it is
+ * the last of its id.
+ *
  * @module
  */
 
+import { errorOf, TransportFull } from "../../errors.ts";
 import { partsOf, topicQueue } from "../../names.ts";
 import { hush } from "../../promises.ts";
-import type { Context } from "./stream/context.ts";
-import { moveOverdue } from "./maintenance_overdue.ts";
-import { restoreFront } from "./stream/front.ts";
+import type { Context, QueueCall } from "./stream/context.ts";
+import { keepRoom, restoreFront, whenFull } from "./stream/front.ts";
+import type { Stored } from "./stream/message.ts";
+import { successorOf } from "./stream/moves.ts";
+import { published, replace } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
+import { each, lastOf, scan } from "./stream/read.ts";
+import { idFilter, MINUTE, minuteToken } from "./stream/subjects.ts";
 import { sweepTopic } from "./topics.ts";
 
 /**
@@ -23,6 +33,20 @@ const SOON = 5_000;
 /** Milliseconds until the next round after a time of a full store: jobs that were due last in it are overdue by then. */
 const AFTER = 5_000;
 const LATEST = 60_000;
+
+/** Milliseconds for which the server is left to move due jobs itself; and behind a time of a full store. */
+const PATIENCE = 10_000;
+const PATIENCE_FULL = 3_000;
+/** Milliseconds behind the last refusal for which jobs may be found that a full store refused at their instant. */
+const BEHIND = 60_000;
+/** Minutes, or jobs of one that is not over, that are checked in one go. */
+const PAGE = 256;
+/** Minutes after which it is written down how far they were checked. */
+const NOTED = 30;
+/** Milliseconds in which the server moves jobs that it was given anew: in a full store it needs room for it. */
+const MOVING = 2_000;
+/** Jobs that are given to the server anew in one go. */
+const JOBS = 1_000;
 
 /** Makes the maintenance of the queues that are reserved from. */
 export function createMaintenance(context: () => Context): (queueStreams: readonly QueueStream[]) => void {
@@ -39,7 +63,7 @@ export function createMaintenance(context: () => Context): (queueStreams: readon
       rounds.set(queueStream, { at: now, pause: PAUSE * (0.5 + runtime.random() / 2) });
       // A step that fails is done by the next round.
       hush(
-        tend(context(), queueStream, now + LATEST).then((pause) => {
+        tend({ ...context(), queueStream, until: now + LATEST }).then((pause) => {
           if (pause !== undefined) rounds.set(queueStream, { at: runtime.monotonic(), pause });
         }),
       );
@@ -48,16 +72,101 @@ export function createMaintenance(context: () => Context): (queueStreams: readon
 }
 
 /** One round; the pause until the next one where that is to be soon, as jobs were overdue or the store full. */
-async function tend(context: Context, queueStream: QueueStream, until: number): Promise<number | undefined> {
-  await context.clock.renew(queueStream, until);
+async function tend(call: QueueCall): Promise<number | undefined> {
+  const { link, clock, streams, queueStream, until } = call;
+  await clock.renew(queueStream, until);
   const { topic } = partsOf(queueStream.queue);
   if (topic !== undefined) {
-    const own = await context.streams.find(topicQueue(topic), until);
-    if (own !== undefined) await sweepTopic(context, own, until);
+    const own = await streams.find(topicQueue(topic), until);
+    if (own !== undefined) await sweepTopic({ ...call, queueStream: own });
   }
-  const isLate = await moveOverdue(context, queueStream, until);
+  const isLate = await moveOverdue(call);
   const wasFull = queueStream.full !== undefined;
-  await restoreFront(context.link, queueStream, until);
+  await restoreFront(link, queueStream, until);
   if (isLate || queueStream.full !== undefined) return SOON;
   return wasFull ? AFTER : undefined;
+}
+
+function subjectOf({ base }: QueueStream): string {
+  return `${base}o.checked`;
+}
+
+/** Gives overdue jobs to the server anew; whether there were any. */
+async function moveOverdue(call: QueueCall): Promise<boolean> {
+  const { queueStream } = call;
+  const over = call.clock.now() - patienceOf(call);
+  const last = Math.floor(over / MINUTE) - 1;
+  const noted = queueStream.checked ?? await notedIn(call);
+  queueStream.checked ??= noted;
+  let overdue = false;
+  for (let from = queueStream.checked + 1; from <= last; from += PAGE) {
+    const minutes = Array.from({ length: Math.min(PAGE, last - from + 1) }, (_, n) => from + n);
+    const found = await Promise.all(minutes.map((minute) => overdueIn(call, minute, JOBS)));
+    await anewAll(call, found.flat());
+    // A minute in which jobs were found is checked once more: the store may be full still.
+    const unmoved = found.findIndex((jobs) => jobs.length > 0);
+    overdue ||= unmoved >= 0;
+    queueStream.checked = unmoved < 0 ? from + minutes.length - 1 : from + unmoved - 1;
+    if (unmoved >= 0) break;
+  }
+  // Of the minute that is not over yet the first jobs are checked.
+  const begun = await overdueIn(call, last + 1, queueStream.full === undefined ? PAGE : JOBS);
+  const late = begun.filter(({ marks: { due = over } }) => due < over);
+  await anewAll(call, late);
+  overdue ||= late.length > 0;
+  if (queueStream.checked >= noted + NOTED) await note(call);
+  return overdue;
+}
+
+function patienceOf({ link, queueStream: { full, fullAt } }: QueueCall): number {
+  const wasFull = full !== undefined || link.settings.runtime.monotonic() < fullAt + BEHIND;
+  return wasFull ? PATIENCE_FULL : PATIENCE;
+}
+
+/** Writes down up to which minute was checked. */
+async function note(call: QueueCall): Promise<void> {
+  const subject = subjectOf(call.queueStream);
+  const expected = (await lastOf(call, subject))?.seq ?? 0;
+  await replace(call, { subject, text: `${call.queueStream.checked}`, expected });
+}
+
+/** The minute up to which another process has checked, or that before the stream was made. */
+async function notedIn(call: QueueCall): Promise<number> {
+  const { queueStream } = call;
+  const noted = Number((await lastOf(call, subjectOf(queueStream)))?.header);
+  return Number.isSafeInteger(noted) && noted > 0 ? noted : Math.floor(queueStream.created / MINUTE) - 1;
+}
+
+function overdueIn(call: QueueCall, minute: number, limit: number): Promise<readonly Stored[]> {
+  return scan(call, { filter: `${call.queueStream.base}j.d.${minuteToken(minute * MINUTE)}.>`, limit });
+}
+
+/** Gives jobs to the server anew; those for which a full store has no room together, one after another. */
+async function anewAll(call: QueueCall, jobs: readonly Stored[]): Promise<void> {
+  const { link, queueStream, until } = call;
+  const step = (job: Stored): Promise<Error | undefined> => anew(call, job).then(() => undefined, errorOf);
+  const [first, ...rest] = jobs;
+  if (first === undefined) return;
+  // A store that has no room for the first is not sent all of them.
+  const begun = await step(first);
+  const results = [begun, ...begun instanceof TransportFull ? rest.map(() => begun) : await each(rest, step)];
+  await whenFull(link, jobs, results, () => ({ queueStream, frees: true }), step, until);
+  if (queueStream.full !== undefined) keepRoom(link, queueStream, MOVING);
+  const failed = results.find((result) => result instanceof Error && !(result instanceof TransportFull));
+  if (failed !== undefined) throw failed;
+}
+
+/** The same message again, on its own subject: whichever of the two the server moves, there is one job. */
+async function anew({ link, clock, queueStream, until }: QueueCall, job: Stored): Promise<void> {
+  const { id, name, meta, marks, payload, seq, subject } = job;
+  await published(link, {
+    queueStream,
+    subject,
+    payload,
+    record: { id, name, meta, marks },
+    due: Math.floor(clock.now()),
+    replaces: true,
+    once: successorOf(seq),
+    expected: { seq, filter: idFilter(queueStream.base, id) },
+  }, until);
 }

@@ -46,22 +46,20 @@ import { type Calls, createCalls } from "./calls.ts";
 import type { Context } from "./stream/context.ts";
 import { diagnose } from "./diagnose.ts";
 import { extendAll } from "./extend.ts";
-import { getJobs, infoOf, queueNames } from "./inspect.ts";
-import { listJobs } from "./inspect_list.ts";
+import { getJobs, infoOf, listJobs, NOTHING, queueNames } from "./inspect.ts";
 import { createMaintenance } from "./maintenance.ts";
 import { pushJobs } from "./push.ts";
 import { reserveJobs } from "./reserve.ts";
 import { createSchedules } from "./schedules.ts";
 import { settleAll } from "./settle.ts";
 import { createBatches, MAX_BATCH } from "./stream/batch.ts";
-import { createDeaths } from "./stream/deaths.ts";
 import { createDeliveries } from "./stream/deliveries.ts";
 import { createInFlight } from "./stream/in_flight.ts";
 import { payloadLimit } from "./stream/publish.ts";
 import { createPulls } from "./stream/pulls.ts";
 import { createQueueStreams } from "./stream/queue_streams.ts";
 import { createRoom } from "./stream/room.ts";
-import { createServerClock } from "./stream/server_clock.ts";
+import { createDeaths, createServerClock } from "./stream/server_clock.ts";
 import { createTopics } from "./topics.ts";
 import { createWaiters } from "./waiters.ts";
 
@@ -137,8 +135,8 @@ export function nats(options: NatsOptions): Transport {
     maxAttempts: settings.maxDeliver,
     ...jobs(context, calls),
     ...operator(context, calls),
-    topics: createTopics(context, calls.ask),
-    schedules: createSchedules(context, calls.ask),
+    topics: createTopics(context, calls),
+    schedules: createSchedules(context, calls),
     [Symbol.asyncDispose]: () => calls.close(),
   });
 }
@@ -163,18 +161,25 @@ function jobs(context: Context, calls: Calls): Pick<Transport, "push" | "reserve
 
 function operator(
   context: Context,
-  { ask }: Calls,
+  { ask, on }: Calls,
 ): Pick<Transport, "info" | "queues" | "list" | "get" | "reload" | "remove" | "diagnose"> {
   return {
-    info: (queue, bounds) => ask(bounds, "count jobs", (until) => infoOf(context, queue, until)),
+    info: (queue, bounds) => on(queue, bounds, "count jobs", NOTHING, infoOf),
     queues: (bounds) => ask(bounds, "list queues", (until) => queueNames(context, until)),
     list: (queue, channel, page, bounds) =>
-      ask(bounds, "list jobs", (until) => listJobs(context, queue, channel, page, until)),
-    get: (queue, ids, bounds) => ask(bounds, "get jobs", (until) => getJobs(context, queue, ids, until)),
+      on(queue, bounds, "list jobs", { entries: [] }, (call) => listJobs(call, channel, page)),
+    get: (queue, ids, bounds) =>
+      on(queue, bounds, "get jobs", ids.map(() => undefined), (call) => getJobs(call, ids)),
     reload: (queue, channel, select, bounds) =>
-      ask(bounds, "reload jobs", (until) => reloadJobs(context, queue, channel, select, bounds.reset, until)),
+      on(
+        queue,
+        bounds,
+        "reload jobs",
+        { reloaded: 0, taken: 0 },
+        (call) => reloadJobs(call, channel, select, bounds.reset),
+      ),
     remove: (queue, channel, select, bounds) =>
-      ask(bounds, "remove jobs", (until) => removeJobs(context, queue, channel, select, until)),
+      on(queue, bounds, "remove jobs", 0, (call) => removeJobs(call, channel, select)),
     diagnose: (bounds) => ask(bounds, "diagnose the store", (until) => diagnose(context, until)),
   };
 }

@@ -10,7 +10,7 @@ import { AnswerLost, isStreamGone } from "./client/errors.ts";
 import type { Context, Sizes } from "./stream/context.ts";
 import { isTopic } from "./topics_groups.ts";
 import { freed, messagesOf, type Target, targetOf } from "./push_jobs.ts";
-import { fullStill, keepRoom, REFUSED } from "./stream/full_store.ts";
+import { fullStill, keepRoom, REFUSED } from "./stream/front.ts";
 import { createShared, MAX_BATCH, partOf, type Shared } from "./stream/batch.ts";
 import { pack } from "./stream/message.ts";
 import { type Message, publish, type Receipt, tooLarge } from "./stream/publish.ts";
@@ -163,9 +163,9 @@ function send(context: Context, messages: readonly Message[], until: number): Pr
 }
 
 /** Whether a refused message is there, as it was sent twice. */
-async function isThere(context: Context, [first]: readonly Message[], until: number): Promise<boolean> {
+async function isThere({ link }: Context, [first]: readonly Message[], until: number): Promise<boolean> {
   if (first?.once === undefined) return false;
-  const live = await liveOf(context, first.queueStream, first.record.id, until);
+  const live = await liveOf({ link, queueStream: first.queueStream, until }, first.record.id);
   return live?.once === first.once;
 }
 
@@ -188,7 +188,7 @@ async function afterwards(
   for (const target of targets.values()) {
     if (target instanceof Error || !isTopic(target.queueStream) || target.groups.length > 0) continue;
     try {
-      await sweepTopic(context, target.queueStream, until);
+      await sweepTopic({ ...context, queueStream: target.queueStream, until });
     } catch (error) {
       if (!(error instanceof RelevoError) && !(error instanceof AnswerLost)) throw error;
     }

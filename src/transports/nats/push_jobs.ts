@@ -14,12 +14,6 @@ import type { QueueStream } from "./stream/queue_stream.ts";
 import { liveOf } from "./stream/read.ts";
 import { idFilter, liveSubject } from "./stream/subjects.ts";
 
-/** When a job may run, or nothing for at once. */
-interface When {
-  readonly delay?: number | undefined;
-  readonly at?: number | undefined;
-}
-
 /** Where jobs of one queue go. */
 export interface Target {
   readonly queueStream: QueueStream;
@@ -33,7 +27,7 @@ export function secondsUntil(instant: number | undefined, now: number): number {
 }
 
 /** The instant before which a job may not run, or undefined for at once. */
-export function whenOf({ clock }: Context, { delay, at }: When): number | undefined {
+export function whenOf({ clock }: Context, { delay, at }: Pick<PushJob, "delay" | "at">): number | undefined {
   if (at !== undefined) return Math.ceil(at) > clock.now() ? Math.ceil(at) : undefined;
   return delay === undefined || delay === 0 ? undefined : Math.ceil(clock.latest() + delay);
 }
@@ -44,7 +38,7 @@ export async function targetOf(context: Context, queue: string, until: number): 
   const queueStream = streams.known(queue) ?? await streams.make(queue, until);
   if (!isTopic(queueStream)) return { queueStream, groups: [] };
   const { topic = "" } = partsOf(queue);
-  const { groups } = await readGroups(context, queueStream, until);
+  const { groups } = await readGroups({ link: context.link, queueStream, until });
   const names = groups.map(({ group }) => groupQueue(topic, group));
   const all = names.map((name) => streams.known(name) ?? streams.make(name, until));
   return { queueStream, groups: await Promise.all(all) };
@@ -120,7 +114,7 @@ export async function freed(
   const all = await Promise.all(messages.map(async (message): Promise<Message | undefined> => {
     const { queueStream, record: { id }, expected } = message;
     if (expected === undefined) return message;
-    const live = await liveOf(context, queueStream, id, until);
+    const live = await liveOf({ link: context.link, queueStream, until }, id);
     const isOver = live === undefined ||
       (live.subject === liveSubject(queueStream.base, "i", id) && (live.marks.until ?? 0) <= now);
     return isOver ? { ...message, expected: { ...expected, seq: live?.seq ?? 0 } } : undefined;

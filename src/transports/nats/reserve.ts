@@ -5,17 +5,16 @@
  */
 
 import type { Alarm } from "../../flow/alarms.ts";
-import { unlessLate } from "../../flow/deadline.ts";
+import { briefly, unlessLate } from "../../flow/deadline.ts";
 import { DeadlineExceeded, RelevoError } from "../../errors.ts";
 import type { Delivery, ReserveOptions } from "../../jobs/exchange.ts";
 import { hush } from "../../promises.ts";
-import { briefly } from "./client/briefly.ts";
 import { isStreamGone } from "./client/errors.ts";
 import type { Context, Waiter } from "./stream/context.ts";
 import { isPressing, look, round } from "./reserve_poll.ts";
 import { dropNote, giveBack, type Noted, noteFrail } from "./reserve_returned.ts";
 import { tellAll, WORKING } from "./stream/acknowledge.ts";
-import { inOrder } from "./stream/call_order.ts";
+import { inOrder } from "./stream/queue_stream.ts";
 import { isFrail } from "./stream/message.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { inTurn, marginOf, type Received, worthUntil } from "./stream/received.ts";

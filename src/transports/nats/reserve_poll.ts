@@ -5,7 +5,7 @@
  * @module
  */
 
-import { briefly } from "./client/briefly.ts";
+import { briefly } from "../../flow/deadline.ts";
 import type { Context } from "./stream/context.ts";
 import { giveBack, leaveThere, takeBack } from "./reserve_returned.ts";
 import { HEARD_OF, LAG, longer, nextIn, stateOf } from "./stream/consumer_state.ts";
@@ -249,7 +249,8 @@ async function pauseAt(
   state: PullState,
   first: boolean,
 ): Promise<number | undefined> {
-  const known = await stateOf(context, queueStream, state, until);
+  const call = { link: context.link, queueStream, until };
+  const known = await stateOf(call, state);
   const isOpen = context.waiters.isOpen(queueStream, state);
   const pause = isOpen ? ON_ITS_WAY : HEARD_OF;
   if (known.num_pending > 0) return isOpen ? pause : 0;
@@ -257,5 +258,5 @@ async function pauseAt(
   if (first && (isOpen || queueStream.late > 0) && unseen) return pause;
   // An open pull of one server hears of a job as soon as its consumer.
   if (isOpen && queueStream.replicas === 1) return undefined;
-  return await nextIn(context, queueStream, state, known, until) === undefined ? undefined : pause;
+  return await nextIn(call, state, known) === undefined ? undefined : pause;
 }

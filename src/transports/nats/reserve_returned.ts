@@ -14,13 +14,13 @@ import { DeadlineExceeded, TooLargeError, TransportFull } from "../../errors.ts"
 import { hush } from "../../promises.ts";
 import type { Context } from "./stream/context.ts";
 import { ACK, letGo, tellAll } from "./stream/acknowledge.ts";
-import { replace } from "./stream/compare_and_set.ts";
 import { isFrail } from "./stream/message.ts";
 import { type Move, moveAll, successorOf } from "./stream/moves.ts";
+import { replace } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { deleteMessage, each, lastOf } from "./stream/read.ts";
+import { deadOf, deleteMessage, each, lastOf } from "./stream/read.ts";
 import { isWorthHanding, marginOf, Received } from "./stream/received.ts";
-import { idToken, liveSubject } from "./stream/subjects.ts";
+import { liveSubject } from "./stream/subjects.ts";
 
 /** Milliseconds that the removal of a note may take. */
 const LATEST = 10_000;
@@ -118,7 +118,7 @@ async function unlessEnded(
   const ended = new Set<Received>();
   await each(old, async (received) => {
     const { queueStream, record: { id }, seq } = received;
-    const dead = await lastOf(context, queueStream, `${queueStream.base}x.*.${idToken(id)}.>`, until);
+    const dead = await deadOf({ link: context.link, queueStream, until }, id);
     if (dead?.once === successorOf(seq)) ended.add(received);
   });
   await tellAll(context.link, [...ended], ACK, until);
@@ -162,7 +162,7 @@ export async function noteFrail(
   await each(all.filter(({ record }) => isFrail(record)), async (received) => {
     const { queueStream, seq } = received;
     const wanted = { subject: noteOf(queueStream, seq), text: "", expected: 0, ttl: DAY };
-    const note = await replace(context, queueStream, wanted, until).catch((error) => {
+    const note = await replace({ link: context.link, queueStream, until }, wanted).catch((error) => {
       if (!context.link.up) throw error;
       if (error instanceof DeadlineExceeded) unheard.add(received);
       // A store that is full still gives out its jobs: a loss of this one may go uncounted.
@@ -177,17 +177,17 @@ export async function noteFrail(
 export function dropNote(context: Context, queueStream: QueueStream, note: number | undefined): void {
   if (note === undefined || !context.link.up) return;
   const until = context.link.settings.runtime.monotonic() + LATEST;
-  hush(deleteMessage(context, queueStream, note, until));
+  hush(deleteMessage({ link: context.link, queueStream, until }, note));
 }
 
 /** How many leases a job lost that the server delivered again, and its note. */
 export async function lossOf(
-  context: Context,
+  { link }: Context,
   { queueStream, seq, record }: Received,
   until: number,
 ): Promise<{ readonly lost: number; readonly note: number | undefined }> {
   const { marks: { lost = 0 } } = record;
   if (!isFrail(record)) return { lost: lost + 1, note: undefined };
-  const note = await lastOf(context, queueStream, noteOf(queueStream, seq), until);
+  const note = await lastOf({ link, queueStream, until }, noteOf(queueStream, seq));
   return { lost: note === undefined ? lost : lost + 1, note: note?.seq };
 }

@@ -15,17 +15,15 @@ import type {
   SchedulePage,
   Schedules,
 } from "../../contract/recurring.ts";
-import type { Context, Part } from "./stream/context.ts";
+import type { Calls } from "./calls.ts";
+import type { Context, Part, QueueCall } from "./stream/context.ts";
 import { freed, messagesOf, targetOf } from "./push_jobs.ts";
 import { createShared, partOf } from "./stream/batch.ts";
-import { replace, replacing } from "./stream/compare_and_set.ts";
-import type { Message, Receipt } from "./stream/publish.ts";
-import type { QueueStream } from "./stream/queue_stream.ts";
-import { createScheduleIndex, type Entry, type ScheduleIndex } from "./schedules_index.ts";
+import { type Receipt, replace, type Replacement, replacing } from "./stream/publish.ts";
+import type { QueueStream, StreamCall } from "./stream/queue_stream.ts";
 import type { Stored } from "./stream/message.ts";
-import { deleteMessage, each, lastOf, subjectsOf } from "./stream/read.ts";
+import { deleteMessage, each, lastOf, pagesOf, subjectsOf } from "./stream/read.ts";
 import { idOfToken, idToken } from "./stream/subjects.ts";
-import type { Run } from "./topics.ts";
 
 /** The parts of a schedule's header line. */
 interface Sheet {
@@ -44,53 +42,36 @@ interface Kept extends Sheet {
 }
 
 /** Makes the ability to store recurring jobs. */
-export function createSchedules(context: Context, run: Run): Schedules {
+export function createSchedules(context: Context, { ask, on }: Calls): Schedules {
   const { streams } = context;
   const ticks = createTicks(context);
-  const index = createScheduleIndex(context, entryOf);
+  const index = createIndex(context);
   return {
-    put: (schedule, call) =>
-      run(
-        call,
-        "put a schedule",
-        async (until) => {
-          const answer = await put(context, await streams.make(schedule.queue, until), schedule, until);
-          if (answer === "created") index.expect(schedule.queue);
-          return answer;
-        },
+    put: (schedule, bounds) =>
+      ask(bounds, "put a schedule", async (until) => {
+        const queueStream = await streams.make(schedule.queue, until);
+        const answer = await put({ ...context, queueStream, until }, schedule);
+        if (answer === "created") index.expect(schedule.queue);
+        return answer;
+      }),
+    get: (queue, key, bounds) =>
+      on(queue, bounds, "get a schedule", undefined, async (call) => (await readAll(call, [key]))[0]),
+    list: (queue, page, bounds) =>
+      on(queue, bounds, "list schedules", { schedules: [] }, (call) => listed(call, page)),
+    remove: (queue, key, bounds) =>
+      on(queue, bounds, "remove a schedule", false, (call) => removed(call, key)),
+    pause: (queue, key, paused, note, bounds) =>
+      on(queue, bounds, "pause a schedule", false, (call) => pause(call, key, { paused, note })),
+    due: (queues, limit, bounds) =>
+      ask(bounds, "look for due schedules", (until) => due(context, index, queues, limit, until)),
+    advance: (queue, key, tick, next, job, bounds) =>
+      on(
+        queue,
+        bounds,
+        "advance a schedule",
+        "stale",
+        (call) => advance(call, ticks, { key, tick, next, job }),
       ),
-    get: (queue, key, call) =>
-      run(call, "get a schedule", async (until) => {
-        const queueStream = await streams.find(queue, until);
-        return queueStream && (await readAll(context, queueStream, [key], until))[0];
-      }),
-    list: (queue, page, call) =>
-      run(call, "list schedules", async (until) => {
-        const queueStream = await streams.find(queue, until);
-        return queueStream === undefined
-          ? { schedules: [] }
-          : await listed(context, queueStream, page, until);
-      }),
-    remove: (queue, key, call) =>
-      run(call, "remove a schedule", async (until) => {
-        const queueStream = await streams.find(queue, until);
-        const kept = queueStream && await look(context, queueStream, key, until);
-        return queueStream !== undefined && kept !== undefined &&
-          await end(context, queueStream, kept, until);
-      }),
-    pause: (queue, key, paused, note, call) =>
-      run(call, "pause a schedule", async (until) => {
-        const queueStream = await streams.find(queue, until);
-        return queueStream !== undefined && await pause(context, queueStream, key, { paused, note }, until);
-      }),
-    due: (queues, limit, call) =>
-      run(call, "look for due schedules", (until) => due(context, index, queues, limit, until)),
-    advance: (queue, key, tick, next, job, call) =>
-      run(call, "advance a schedule", async (until) => {
-        const queueStream = await streams.find(queue, until);
-        if (queueStream === undefined) return "stale";
-        return await advance(context, ticks, queueStream, { key, tick, next, job }, until);
-      }),
   };
 }
 
@@ -104,13 +85,8 @@ function subjectOf({ base }: QueueStream, key: string): string {
   return `${base}s.${idToken(key)}`;
 }
 
-async function look(
-  context: Context,
-  queueStream: QueueStream,
-  key: string,
-  until: number,
-): Promise<Kept | undefined> {
-  const stored = await lastOf(context, queueStream, subjectOf(queueStream, key), until);
+async function look(call: StreamCall, key: string): Promise<Kept | undefined> {
+  const stored = await lastOf(call, subjectOf(call.queueStream, key));
   if (stored === undefined) return undefined;
   const { tick = 0, paused = false, note, text = "" } = sheetOf(stored.header);
   return { key, tick, paused, note, text, payload: stored.payload, seq: stored.seq };
@@ -130,80 +106,59 @@ function sheetOf(header: string): Partial<Sheet> {
 function replacementOf(
   queueStream: QueueStream,
   { key, tick, paused, note, text, payload, seq }: Kept,
-): Parameters<typeof replace>[2] & { readonly data: Uint8Array } {
+): Replacement & { readonly data: Uint8Array } {
   const sheet: Sheet = { tick, paused, note: note === "" ? undefined : note, text };
   return { subject: subjectOf(queueStream, key), text: JSON.stringify(sheet), data: payload, expected: seq };
 }
 
 /** Replaces the schedule that was read; undefined when another write has changed it since. */
-function write(
-  context: Context,
-  queueStream: QueueStream,
-  kept: Kept,
-  until: number,
-): Promise<number | undefined> {
-  return replace(context, queueStream, replacementOf(queueStream, kept), until);
+function write(call: StreamCall, kept: Kept): Promise<number | undefined> {
+  return replace(call, replacementOf(call.queueStream, kept));
 }
 
 /** Changes a schedule, however many others do; false when there is none. */
 async function pause(
-  context: Context,
-  queueStream: QueueStream,
+  call: StreamCall,
   key: string,
   rest: { readonly paused: boolean; readonly note: string },
-  until: number,
 ): Promise<boolean> {
   for (;;) {
-    const kept = await look(context, queueStream, key, until);
+    const kept = await look(call, key);
     if (kept === undefined) return false;
-    if (await write(context, queueStream, { ...kept, ...rest }, until) !== undefined) return true;
+    if (await write(call, { ...kept, ...rest }) !== undefined) return true;
   }
 }
 
-/** Removes a schedule, whatever it has become since it was read; false when it was gone. */
-async function end(context: Context, queueStream: QueueStream, kept: Kept, until: number): Promise<boolean> {
-  for (let last: Kept | undefined = kept; last !== undefined;) {
-    if (await deleteMessage(context, queueStream, last.seq, until)) return true;
-    last = await look(context, queueStream, kept.key, until);
+/** Removes a schedule, whatever it becomes meanwhile; false when it was gone. */
+async function removed(call: StreamCall, key: string): Promise<boolean> {
+  for (;;) {
+    const kept = await look(call, key);
+    if (kept === undefined) return false;
+    if (await deleteMessage(call, kept.seq)) return true;
   }
-  return false;
 }
 
-async function put(
-  context: Context,
-  queueStream: QueueStream,
-  schedule: NewSchedule,
-  until: number,
-): Promise<"created" | "replaced" | "same" | "stale"> {
+async function put(call: StreamCall, schedule: NewSchedule): ReturnType<Schedules["put"]> {
   const { key, tick, text, payload } = schedule;
   for (;;) {
-    const kept = await look(context, queueStream, key, until);
+    const kept = await look(call, key);
     const fate = fateOfPut(kept, schedule);
     if (fate === "same" || fate === "stale") return fate;
     const { seq = 0, paused = false, note } = kept ?? {};
-    const written = await write(context, queueStream, { key, tick, paused, note, text, payload, seq }, until);
-    if (written !== undefined) return fate;
+    if (await write(call, { key, tick, paused, note, text, payload, seq }) !== undefined) return fate;
   }
 }
 
 /** The keys of a queue's schedules, in order. */
-async function keysOf(context: Context, queueStream: QueueStream, until: number): Promise<readonly string[]> {
-  const start = `${queueStream.base}s.`;
-  const subjects = await subjectsOf(context, queueStream, `${start}>`, until);
+async function keysOf(call: StreamCall): Promise<readonly string[]> {
+  const start = `${call.queueStream.base}s.`;
+  const subjects = await subjectsOf(call, `${start}>`);
   return subjects.map((subject) => idOfToken(subject.slice(start.length))).sort();
 }
 
-async function readAll(
-  context: Context,
-  queueStream: QueueStream,
-  keys: readonly string[],
-  until: number,
-): Promise<readonly Schedule[]> {
-  const all = await each(keys, (key) => look(context, queueStream, key, until));
-  return all.flatMap((kept) => {
-    if (kept === undefined) return [];
-    return [scheduleOf(queueStream, kept)];
-  });
+async function readAll(call: StreamCall, keys: readonly string[]): Promise<readonly Schedule[]> {
+  const all = await each(keys, (key) => look(call, key));
+  return all.flatMap((kept) => kept === undefined ? [] : [scheduleOf(call.queueStream, kept)]);
 }
 
 function scheduleOf({ queue }: QueueStream, { key, tick, paused, note = "", text, payload }: Kept): Schedule {
@@ -211,16 +166,97 @@ function scheduleOf({ queue }: QueueStream, { key, tick, paused, note = "", text
 }
 
 async function listed(
-  context: Context,
-  queueStream: QueueStream,
+  call: StreamCall,
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
-  until: number,
 ): Promise<SchedulePage> {
-  const all = await keysOf(context, queueStream, until);
-  const keys = all.filter((key) => cursor === undefined || key > cursor);
-  const schedules = await readAll(context, queueStream, keys.slice(0, limit), until);
+  const keys = (await keysOf(call)).filter((key) => cursor === undefined || key > cursor);
+  const schedules = await readAll(call, keys.slice(0, limit));
   const last = keys[limit - 1];
   return keys.length > limit && last !== undefined ? { schedules, cursor: last } : { schedules };
+}
+
+/** A schedule as far as its ticks are concerned. */
+interface Entry {
+  readonly queueStream: QueueStream;
+  readonly key: string;
+  readonly tick: number;
+  readonly paused: boolean;
+}
+
+/**
+ * The index of queues' schedules, so that a question for due ones reads the changes since the last question, and not
+ * every schedule. Each change is a message behind the last one that was read; a schedule that was removed leaves no
+ * message, and is found to be gone when its tick has come.
+ */
+interface ScheduleIndex {
+  /** The schedules of queues, once their changes have been read. */
+  look(queues: readonly string[], until: number): Promise<readonly Entry[]>;
+  /** A schedule is gone, or was read anew. */
+  tell(queueStream: QueueStream, key: string, entry: Entry | undefined): void;
+  /** A schedule was put into a queue: a queue that held none is read the next time. */
+  expect(queue: string): void;
+}
+
+/** The index of one queue. */
+interface Book {
+  /** When its stream was made: of another one nothing is known. */
+  created: number;
+  /** The number of the last message that was read. */
+  seq: number;
+  readonly entries: Map<string, Entry>;
+  /** The read under way, which calls share. */
+  looking: Promise<void> | undefined;
+}
+
+/** Makes an index in which nothing is known. */
+function createIndex({ link, streams }: Context): ScheduleIndex {
+  const books = new Map<string, Book>();
+  let turn = 0;
+
+  async function read(queue: string, book: Book, until: number): Promise<void> {
+    const queueStream = await streams.find(queue, until);
+    if (queueStream === undefined) return;
+    if (queueStream.created !== book.created) {
+      Object.assign(book, { created: queueStream.created, seq: 0 });
+      book.entries.clear();
+    }
+    const call = { link, queueStream, until };
+    for await (const page of pagesOf(call, `${queueStream.base}s.>`, { from: book.seq + 1 })) {
+      for (const message of page) {
+        const entry = entryOf(queueStream, message);
+        book.entries.set(entry.key, entry);
+        book.seq = message.seq;
+      }
+    }
+  }
+
+  async function refresh(queue: string, until: number): Promise<void> {
+    const book: Book = books.get(queue) ?? { created: 0, seq: 0, entries: new Map(), looking: undefined };
+    books.set(queue, book);
+    book.looking ??= read(queue, book, until).finally(() => book.looking = undefined);
+    await book.looking;
+  }
+
+  return {
+    async look(queues, until) {
+      const empty = queues.filter((queue) => books.get(queue)?.entries.size === 0);
+      // Most queues hold none: those are read in turn, so that a worker asks one question a second for all.
+      const first = empty[turn++ % Math.max(1, empty.length)];
+      await Promise.all(
+        queues.filter((queue) => queue === first || !empty.includes(queue))
+          .map((queue) => refresh(queue, until)),
+      );
+      return queues.flatMap((queue) => [...books.get(queue)?.entries.values() ?? []]);
+    },
+    tell({ queue }, key, entry) {
+      const entries = books.get(queue)?.entries;
+      if (entry === undefined) entries?.delete(key);
+      else entries?.set(key, entry);
+    },
+    expect(queue) {
+      if (books.get(queue)?.entries.size === 0) books.delete(queue);
+    },
+  };
 }
 
 /** Schedules that are due by the index, read once more: another worker may have moved them on, or removed them. */
@@ -237,7 +273,7 @@ async function due(
   const come = awake.filter(({ tick }) => tick <= now).slice(0, limit);
   const next = awake[come.length];
   const read = await each(come, async ({ queueStream, key }) => {
-    const kept = await look(context, queueStream, key, until);
+    const kept = await look({ link: context.link, queueStream, until }, key);
     index.tell(queueStream, key, kept && { queueStream, key, tick: kept.tick, paused: kept.paused });
     return kept === undefined || kept.paused || kept.tick > now ? [] : [scheduleOf(queueStream, kept)];
   });
@@ -278,37 +314,25 @@ function createTicks({ batches, link }: Context): Ticks {
   };
 }
 
-async function advance(
-  context: Context,
-  ticks: Ticks,
-  queueStream: QueueStream,
-  { key, tick, next, job }: Step,
-  until: number,
-): Promise<Advanced> {
-  let messages = job === undefined ? [] : await jobOf(context, job, until);
+async function advance(call: QueueCall, ticks: Ticks, { key, tick, next, job }: Step): Promise<Advanced> {
+  const { queueStream, until } = call;
+  let messages = job === undefined ? [] : messagesOf(call, await targetOf(call, job.queue, until), job);
   let taken = false;
   for (;;) {
-    const kept = await look(context, queueStream, key, until);
+    const kept = await look(call, key);
     if (kept === undefined || kept.paused || kept.tick !== tick) return "stale";
     const parts = [stepOf(queueStream, kept, next), ...messages.map(partOf)];
     const receipt = await ticks(queueStream, parts, until);
     if (receipt.state === "stored") {
       // Its last message said that it ends.
-      if (next === undefined) {
-        await deleteMessage(context, queueStream, receipt.seq - parts.length + 1, until);
-      }
+      if (next === undefined) await deleteMessage(call, receipt.seq - parts.length + 1);
       return job === undefined ? "none" : taken ? "duplicate" : "pushed";
     }
     // Where its job's id is taken the schedule moves on without one.
-    const free = await freed(context, messages, until);
+    const free = await freed(call, messages, until);
     taken = free === undefined;
     messages = free ?? [];
   }
-}
-
-/** The messages of a tick's job. */
-async function jobOf(context: Context, job: PushJob, until: number): Promise<Message[]> {
-  return messagesOf(context, await targetOf(context, job.queue, until), job);
 }
 
 /** The schedule with its next tick; one that has none rests until it is removed. */

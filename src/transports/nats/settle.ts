@@ -18,9 +18,9 @@ import { isFrail, type JobRecord, type Marks } from "./stream/message.ts";
 import { isOurs, type Move, publishSuccessor, successorOf } from "./stream/moves.ts";
 import { published } from "./stream/publish.ts";
 import { stateOf } from "./stream/consumer_state.ts";
-import { deleteMessage, lastOf, liveOf, storedAt } from "./stream/read.ts";
+import { deadOf, deleteMessage, liveOf, storedAt } from "./stream/read.ts";
 import { marginOf, Received } from "./stream/received.ts";
-import { deadSubject, idFilter, idToken, liveSubject, stateOfSubject } from "./stream/subjects.ts";
+import { deadSubject, idFilter, isDeadSubject, liveSubject, stateOfSubject } from "./stream/subjects.ts";
 
 /** A delivery on its way to its end. */
 class Ending {
@@ -138,10 +138,11 @@ async function readHeld(
 ): Promise<Received | undefined> {
   const queueStream = await context.streams.find(queue, until);
   if (queueStream === undefined) return undefined;
-  const stored = await storedAt(context, queueStream, { seq }, until);
+  const call = { link: context.link, queueStream, until };
+  const stored = await storedAt(call, { seq });
   if (stored === undefined || stateOfSubject(queueStream.base, stored.subject) !== state) return undefined;
   // One that waits was not handed over.
-  const consumer = await stateOf(context, queueStream, state, until);
+  const consumer = await stateOf(call, state);
   if (seq > consumer.delivered.stream_seq) return undefined;
   const { id, name, meta, marks, payload } = stored;
   const record: JobRecord = { id, name, meta, marks };
@@ -186,7 +187,7 @@ async function settleDone(context: Context, done: readonly Ending[], until: numb
 async function endedLate(context: Context, held: Received, until: number): Promise<Settled> {
   try {
     const { queueStream, record: { id }, seq } = held;
-    const live = await liveOf(context, queueStream, id, until);
+    const live = await liveOf({ link: context.link, queueStream, until }, id);
     if (live === undefined || stateOfSubject(queueStream.base, live.subject) === "i") return "settled";
     if (live.seq !== seq) return "stale";
     // It is there still: the acknowledgement is on its way out, or was for nothing.
@@ -211,17 +212,12 @@ async function settleMoved(context: Context, moved: readonly Ending[], until: nu
 /** Makes the moves; those for which a full store has no room together, one after another. */
 async function moveHeld(context: Context, all: readonly HeldMove[], until: number): Promise<Settled[]> {
   const answers = await moveTogether(context, all, until);
-  const again = async (index: number): Promise<Settled> => {
-    const some = all.slice(index, index + 1);
-    for (const { held } of some) context.deliveries.take(held);
-    const [answer = "stale"] = await moveTogether(context, some, until);
-    return answer;
+  const again = async (one: HeldMove): Promise<Settled> => {
+    context.deliveries.take(one.held);
+    return (await moveTogether(context, [one], until))[0] ?? "stale";
   };
-  const stepOf = (index: number): Step | undefined => {
-    const one = all[index];
-    return one === undefined ? undefined : { queueStream: one.held.queueStream, frees: frees(one) };
-  };
-  await whenFull(context.link, answers, stepOf, again, until);
+  const stepOf = (one: HeldMove): Step => ({ queueStream: one.held.queueStream, frees: frees(one) });
+  await whenFull(context.link, all, answers, stepOf, again, until);
   return answers.map((answer, index) => {
     const one = all[index];
     return answer instanceof TransportFull && one !== undefined && wasLeft(context, one) ? "settled" : answer;
@@ -259,13 +255,14 @@ async function moveTogether(context: Context, all: readonly HeldMove[], until: n
 }
 
 /** The answer to a settlement whose move was sent before, and the server's answer to it lost. */
-async function endedBefore(context: Context, move: Move, until: number): Promise<Settled> {
+async function endedBefore({ link }: Context, move: Move, until: number): Promise<Settled> {
   const { queueStream, record: { id, marks: { lost } }, subject, seq } = move;
-  if (subject.startsWith(`${queueStream.base}x.`)) {
-    const dead = await lastOf(context, queueStream, `${queueStream.base}x.*.${idToken(id)}.>`, until);
+  const call = { link, queueStream, until };
+  if (isDeadSubject(queueStream.base, subject)) {
+    const dead = await deadOf(call, id);
     return dead?.once === successorOf(seq) ? "settled" : "stale";
   }
-  const live = await liveOf(context, queueStream, id, until);
+  const live = await liveOf(call, id);
   // Where nothing lives under its id the job is done, by this end or by another.
   if (live === undefined || isOurs(live, move)) return "settled";
   const state = stateOfSubject(queueStream.base, live.subject);
@@ -277,19 +274,20 @@ async function endedBefore(context: Context, move: Move, until: number): Promise
 /** A dead job's id stays taken for the rest of its window. */
 async function holdId({ link, clock }: Context, move: Move, until: number): Promise<void> {
   const { queueStream, record: { id, name, marks }, seq, subject } = move;
-  if (secondsUntil(marks.until, clock.now()) === 0 || !subject.startsWith(`${queueStream.base}x.`)) return;
+  if (secondsUntil(marks.until, clock.now()) === 0 || !isDeadSubject(queueStream.base, subject)) return;
   const expected = { seq, filter: idFilter(queueStream.base, id) };
   const window = windowOf(queueStream, { id, name }, marks.until, clock.now());
   await published(link, { ...window, expected }, until).catch(() => undefined);
 }
 
 /** Removes the message that ended a delivery without a window: it is of no use any more. */
-async function freeId(context: Context, move: Move, until: number): Promise<void> {
+async function freeId({ link }: Context, move: Move, until: number): Promise<void> {
   const { queueStream, subject, record: { id, marks } } = move;
   if (stateOfSubject(queueStream.base, subject) !== "i" || marks.until !== undefined) return;
-  const live = await liveOf(context, queueStream, id, until).catch(() => undefined);
+  const call = { link, queueStream, until };
+  const live = await liveOf(call, id).catch(() => undefined);
   if (live?.subject !== subject) return;
-  await deleteMessage(context, queueStream, live.seq, until).catch(() => undefined);
+  await deleteMessage(call, live.seq).catch(() => undefined);
 }
 
 /** A delivery as the beginning of its move; another program's message may have been handed over where it lay. */

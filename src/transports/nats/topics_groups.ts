@@ -5,9 +5,8 @@
  * @module
  */
 
-import type { Context } from "./stream/context.ts";
-import { replace } from "./stream/compare_and_set.ts";
-import type { QueueStream } from "./stream/queue_stream.ts";
+import { replace } from "./stream/publish.ts";
+import type { QueueStream, StreamCall } from "./stream/queue_stream.ts";
 import { lastOf } from "./stream/read.ts";
 
 /** A group that is bound. */
@@ -45,8 +44,8 @@ export function isTopic({ queue }: QueueStream): boolean {
 }
 
 /** Reads a topic's groups. */
-export async function readGroups(context: Context, topic: QueueStream, until: number): Promise<Registry> {
-  const message = await lastOf(context, topic, subjectOf(topic), until);
+export async function readGroups(call: StreamCall): Promise<Registry> {
+  const message = await lastOf(call, subjectOf(call.queueStream));
   if (message === undefined) return { seq: 0, groups: [], former: [] };
   const { seq, header } = message;
   const parts: unknown = JSON.parse(header);
@@ -60,27 +59,21 @@ export async function readGroups(context: Context, topic: QueueStream, until: nu
 }
 
 /** Changes a topic's groups; false when the change is none. */
-export async function changeGroups(
-  context: Context,
-  topic: QueueStream,
-  change: Change,
-  until: number,
-): Promise<boolean> {
+export async function changeGroups(call: StreamCall, change: Change): Promise<boolean> {
+  const { queueStream } = call;
   for (let tries = 1;; tries++) {
-    const { seq, groups, former } = await readGroups(context, topic, until);
+    const { seq, groups, former } = await readGroups(call);
     const changed = change(groups);
     if (changed === undefined) return false;
-    const gone = groups.map(({ group }) => group).filter((name) =>
-      !changed.some(({ group }) => group === name)
-    );
-    const names = new Set(
-      [...former, ...gone].filter((name) => !changed.some(({ group }) => group === name)),
-    );
-    const text = JSON.stringify([changed.map(({ group, from }) => [group, from ?? null]), [...names]]);
-    const wanted = { subject: subjectOf(topic), text, expected: seq };
-    if (await replace(context, topic, wanted, until) !== undefined) return true;
+    const isLeft = (name: string): boolean => changed.some(({ group }) => group === name);
+    const gone = [...former, ...groups.map(({ group }) => group)].filter((name) => !isLeft(name));
+    const text = JSON.stringify([changed.map(({ group, from }) => [group, from ?? null]), [
+      ...new Set(gone),
+    ]]);
+    const wanted = { subject: subjectOf(queueStream), text, expected: seq };
+    if (await replace(call, wanted) !== undefined) return true;
     if (tries === TRIES) {
-      throw new Error(`Cannot change the groups of '${topic.queue}' as other calls keep changing them`);
+      throw new Error(`Cannot change the groups of '${queueStream.queue}' as other calls keep changing them`);
     }
   }
 }

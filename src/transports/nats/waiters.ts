@@ -10,9 +10,9 @@
  */
 
 import { type Alarm, type Alarms, createAlarms } from "../../flow/alarms.ts";
+import { briefly } from "../../flow/deadline.ts";
 import { hush } from "../../promises.ts";
 import type { Runtime } from "../../runtime.ts";
-import { briefly } from "./client/briefly.ts";
 import type { Context, OpenPull, Waiter, Waiters } from "./stream/context.ts";
 import { giveBack, leaveThere, takeBack } from "./reserve_returned.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";

@@ -6,7 +6,7 @@
 
 import type { Transport } from "../../contract/transport.ts";
 import type { Call, Selection } from "../../jobs/exchange.ts";
-import { type Channel, DEAD_CHANNELS } from "../../jobs/job.ts";
+import type { Channel } from "../../jobs/job.ts";
 import { partsOf } from "../../names.ts";
 import { type Context, replies, timer } from "./context.ts";
 import type { Argument, Reply, Script } from "./client/link.ts";
@@ -23,16 +23,8 @@ interface Walked {
 
 /** Removes jobs of a channel; how many. */
 export function removeJobs(context: Context, script: Script): Transport["remove"] {
-  return async (queue, channel, select, call) => {
-    if (isNone(channel, select)) return 0;
-    return (await walk(context, script, "remove jobs", queue, channel, select, "0", call)).changed;
-  };
-}
-
-/** Live jobs have no reason and no time of death. */
-function isNone(channel: Channel, select: Selection): boolean {
-  if (select === "all" || "ids" in select || DEAD_CHANNELS.some((dead) => dead === channel)) return false;
-  return select.reason !== undefined || select.before !== undefined;
+  return async (queue, channel, select, call) =>
+    (await walk(context, script, "remove jobs", queue, channel, select, "0", call)).changed;
 }
 
 /** Returns dead jobs to work. */

@@ -1,15 +1,23 @@
 /**
- * Causes of lost or refused jobs in Redis, as `relevo doctor` tells them: of each master of a Cluster.
+ * Causes of lost or refused jobs in Redis, as `relevo doctor` tells them: of each master of a Cluster. Settings that may
+ * lose jobs are told once, in words, when the first connection is there, too.
  *
  * @module
  */
 
-import { type Diagnosis, type Finding, room, unseen, well } from "../../contract/diagnosis.ts";
+import {
+  danger,
+  type Diagnosis,
+  type Finding,
+  room,
+  unseen,
+  warning,
+  well,
+} from "../../contract/diagnosis.ts";
 import { RelevoError } from "../../errors.ts";
 import type { Call } from "../../jobs/exchange.ts";
 import { textOf } from "./client/driver.ts";
-import { dangersOf, type Facts, factsIn, type Setting } from "./diagnose_settings.ts";
-import type { Link, Reply } from "./client/link.ts";
+import type { Argument, Link, Reply } from "./client/link.ts";
 import { slotOf, SLOTS } from "./client/slots.ts";
 
 /** The link that is asked, and the bounds of the questions. */
@@ -99,10 +107,7 @@ async function findingsOf(asked: Asked, { key }: Node): Promise<readonly Finding
   if (facts.size === 0) {
     return [unseen("server", "What the server says of itself (INFO)", "Look in the console of the service")];
   }
-  const setting: Setting = async (name) => {
-    const answer = await ask(asked, key, ["CONFIG", "GET", name]);
-    return Array.isArray(answer) && answer.length > 1 ? textOf(answer[1]) : undefined;
-  };
+  const setting: Setting = async (name) => settingIn(await ask(asked, key, ["CONFIG", "GET", name]));
   return [...await dangersFound(facts, setting), memory(facts), ...replication(facts)];
 }
 
@@ -110,20 +115,14 @@ async function findingsOf(asked: Asked, { key }: Node): Promise<readonly Finding
 async function dangersFound(facts: Facts, setting: Setting): Promise<readonly Finding[]> {
   const found = await dangersOf(facts, setting);
   const policy = facts.get("maxmemory_policy");
-  const kept = well(
-    "eviction",
-    `Nothing is deleted to make room ('maxmemory-policy' is '${policy ?? "unknown"}')`,
-  );
+  const says = `Nothing is deleted to make room ('maxmemory-policy' is '${policy ?? "unknown"}')`;
   const evicts = found.some(({ check }) => check === "eviction");
   const doubted = found.some(({ check }) => check === "persistence");
-  const failed = WRITES.filter(([fact]) => facts.get(fact) === "err").map(([, what]): Finding => ({
-    check: "persistence",
-    severity: "danger",
-    says: `The last write of the ${what} failed`,
-    advice: "Look at the server's log and at its disk",
-  }));
+  const failed = WRITES.filter(([fact]) => facts.get(fact) === "err").map(([, what]) =>
+    danger("persistence", `The last write of the ${what} failed`, "Look at the server's log and at its disk")
+  );
   const persists = doubted || failed.length > 0 ? [] : [well("persistence", "Jobs survive a restart")];
-  return [...evicts ? [] : [kept], ...found, ...failed, ...persists];
+  return [...evicts ? [] : [well("eviction", says)], ...found, ...failed, ...persists];
 }
 
 function memory(facts: Facts): Finding {
@@ -132,39 +131,26 @@ function memory(facts: Facts): Finding {
   if (limit > 0) return room("space", "the limit of memory ('maxmemory')", used, limit, "raise 'maxmemory'");
   const whole = Number(facts.get("total_system_memory") ?? 0);
   if (whole > 0 && used / whole >= MUCH) {
-    return {
-      check: "space",
-      severity: "warning",
-      says: `The server uses ${
-        Math.floor(used / whole * 100)
-      } % of its machine's memory, and has no limit of its own`,
-      advice: "Set 'maxmemory', so that jobs are refused before the system kills the server",
-    };
+    const percent = Math.floor(used / whole * 100);
+    return warning(
+      "space",
+      `The server uses ${percent} % of its machine's memory, and has no limit of its own`,
+      "Set 'maxmemory', so that jobs are refused before the system kills the server",
+    );
   }
-  return well(
-    "space",
-    `The server uses ${Math.ceil(used / 1_048_576)} MiB, and nothing limits it but its machine`,
-  );
+  const size = Math.ceil(used / 1_048_576);
+  return well("space", `The server uses ${size} MiB, and nothing limits it but its machine`);
 }
 
 function replication(facts: Facts): readonly Finding[] {
   const check = "replication";
   if (facts.get("role") !== "master") {
-    return [{
-      check,
-      severity: "danger",
-      says: "The server is a replica, and refuses jobs",
-      advice: "Give the address of the master",
-    }];
+    return [danger(check, "The server is a replica, and refuses jobs", "Give the address of the master")];
   }
   const replicas = [...facts].filter(([fact]) => /^slave\d+$/.test(fact)).map(([, text]) => text);
   if (replicas.length === 0) {
-    return [{
-      check,
-      severity: "warning",
-      says: "There is no replica: a machine that is lost takes all jobs with it",
-      advice: "Add a replica, or see that the service copies the disk",
-    }];
+    const says = "There is no replica: a machine that is lost takes all jobs with it";
+    return [warning(check, says, "Add a replica, or see that the service copies the disk")];
   }
   const behind = replicas.filter((text) =>
     !text.includes("state=online") || Number(/lag=(\d+)/.exec(text)?.[1] ?? 0) > LAG
@@ -172,10 +158,86 @@ function replication(facts: Facts): readonly Finding[] {
   if (behind.length === 0) {
     return [well(check, `${replicas.length} replicas follow; what they lag, a failover may lose`)];
   }
-  return [{
-    check,
-    severity: "warning",
-    says: `${behind.length} of ${replicas.length} replicas do not follow: a failover may lose jobs`,
-    advice: "Look at INFO replication, and at the replicas' logs",
-  }];
+  const says = `${behind.length} of ${replicas.length} replicas do not follow: a failover may lose jobs`;
+  return [warning(check, says, "Look at INFO replication, and at the replicas' logs")];
+}
+
+/** The facts of a server, as its INFO tells them. */
+export type Facts = ReadonlyMap<string, string>;
+
+/** A setting of the server; undefined where it may not be asked. */
+export type Setting = (name: string) => Promise<string | undefined>;
+
+/** The facts in an answer to INFO. */
+export function factsIn(info: string): Map<string, string> {
+  const facts = new Map<string, string>();
+  for (const line of info.split("\r\n")) {
+    const colon = line.indexOf(":");
+    if (colon > 0) facts.set(line.slice(0, colon), line.slice(colon + 1));
+  }
+  return facts;
+}
+
+/** A setting of the server behind a connection. */
+export async function settingOf(
+  connection: { send(args: readonly Argument[]): Promise<Reply> },
+  setting: string,
+): Promise<string | undefined> {
+  try {
+    return settingIn(await connection.send(["CONFIG", "GET", setting]));
+  } catch {
+    // Services that run Redis for others often forbid it.
+    return undefined;
+  }
+}
+
+function settingIn(answer: Reply | undefined): string | undefined {
+  return Array.isArray(answer) && answer.length > 1 ? textOf(answer[1]) : undefined;
+}
+
+/** Settings that evict or forget jobs, and those that cannot be seen; empty when no setting does. */
+export async function dangersOf(facts: Facts, setting: Setting): Promise<readonly Finding[]> {
+  const found: Finding[] = [];
+  const policy = facts.get("maxmemory_policy") ?? "";
+  if (policy.startsWith("allkeys")) {
+    const is = `'maxmemory-policy' is '${policy}'`;
+    const advice = "Set 'maxmemory-policy' to 'noeviction'";
+    found.push(
+      Number(facts.get("maxmemory") ?? 0) > 0
+        ? danger(
+          "eviction",
+          `When its memory is full the server deletes jobs (${is}, not 'noeviction')`,
+          advice,
+        )
+        : warning("eviction", `The server would delete jobs if 'maxmemory' were set (${is})`, advice),
+    );
+  }
+  const aof = facts.get("aof_enabled");
+  if (aof === "1") found.push(...appended(await setting("appendfsync")));
+  else if (aof === "0") found.push(snapshots(await setting("save")));
+  return found;
+}
+
+const CONSOLE = "Look in the server's configuration, or in the console of the service";
+
+function appended(fsync: string | undefined): readonly Finding[] {
+  const check = "persistence";
+  if (fsync === undefined) {
+    return [unseen(check, "How often the append-only file is synced ('appendfsync')", CONSOLE)];
+  }
+  if (fsync !== "no") return [];
+  const says = "A power cut may take the last half minute of jobs ('appendfsync' is 'no')";
+  return [warning(check, says, "Set 'appendfsync' to 'everysec' or 'always'")];
+}
+
+function snapshots(save: string | undefined): Finding {
+  const check = "persistence";
+  const advice = "Set 'appendonly' to 'yes'";
+  if (save === undefined) {
+    const what = "Whether snapshots are written ('appendonly' is 'no', and 'save' may not be asked)";
+    return unseen(check, what, CONSOLE);
+  }
+  return save === ""
+    ? danger(check, "A restart takes all jobs ('appendonly' is 'no' and 'save' is empty)", advice)
+    : warning(check, "A crash takes all jobs since the last snapshot ('appendonly' is 'no')", advice);
 }

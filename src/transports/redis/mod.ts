@@ -27,7 +27,7 @@ import type { Features, Lacks, Transport } from "../../contract/transport.ts";
 import { createAnswering } from "../../store/answering.ts";
 import type { Connection } from "./client/connection.ts";
 import { MAX_BYTES, MAX_ITEMS } from "./context.ts";
-import { dangersOf, settingOf } from "./diagnose_settings.ts";
+import { dangersOf, settingOf } from "./diagnose.ts";
 import { createLink } from "./client/links.ts";
 import { createModel, type Model } from "./model.ts";
 import { type RedisClient, type RedisKeys, type RedisOptions, type Settings, settingsOf } from "./options.ts";

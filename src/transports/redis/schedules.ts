@@ -6,12 +6,13 @@
 
 import type { Call, PushJob } from "../../jobs/exchange.ts";
 import type { Schedule, Schedules } from "../../contract/recurring.ts";
+import { schedulePage } from "../../store/pages.ts";
 import { callOf, type Context, replies } from "./context.ts";
+import { textOf } from "./client/driver.ts";
 import type { Argument, Reply, Script } from "./client/link.ts";
 import { faultsIn, newQueues, whenOf } from "./push.ts";
 import type { ScheduleScripts } from "./scripts/schedules.ts";
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Values that a script answers for each schedule. */
 const WIDTH = 7;
 
@@ -44,10 +45,8 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
     },
     async list(queue, { limit, cursor }, call) {
       const args = [String(limit + 1), ...(cursor === undefined ? [] : [cursor])];
-      const all = schedulesIn(replies(await run(scripts.listSchedules, queue, args, call)), [queue]);
-      const schedules = all.slice(0, limit);
-      const last = schedules.at(-1);
-      return all.length > limit && last !== undefined ? { schedules, cursor: last.key } : { schedules };
+      const found = schedulesIn(replies(await run(scripts.listSchedules, queue, args, call)), [queue]);
+      return schedulePage(found, limit);
     },
     async remove(queue, key, call) {
       return await run(scripts.removeSchedule, queue, [key], call) === 1;
@@ -178,10 +177,6 @@ function schedulesIn(list: readonly Reply[], queues: readonly string[]): readonl
     });
   }
   return found;
-}
-
-function textOf(reply: Reply | undefined): string {
-  return reply instanceof Uint8Array ? decoder.decode(reply) : "";
 }
 
 /** An instant as a script compares it. */

@@ -8,16 +8,11 @@ import type { Call } from "../../jobs/exchange.ts";
 import { groupQueue, topicQueue } from "../../names.ts";
 import type { Topics } from "../../contract/transport.ts";
 import { callOf, type Context, replies, timer } from "./context.ts";
+import { textOf } from "./client/driver.ts";
 import type { Script } from "./client/link.ts";
 
-/** The scripts that topics need. */
-export interface TopicScripts {
-  readonly bind: Script;
-  readonly unbind: Script;
-}
-
 /** Makes the ability to fan out. */
-export function createTopics(context: Context, scripts: TopicScripts): Topics {
+export function createTopics(context: Context, scripts: Readonly<Record<"bind" | "unbind", Script>>): Topics {
   const { link, keys, registry, runtime } = context;
 
   async function bind(topic: string, group: string, call: Call): Promise<void> {
@@ -26,7 +21,7 @@ export function createTopics(context: Context, scripts: TopicScripts): Topics {
     for (let done: unknown = 0; done !== 1;) {
       const [answer, heir] = replies(await link.run(scripts.bind, [base], [group], rest()));
       done = answer;
-      const name = heir instanceof Uint8Array ? new TextDecoder().decode(heir) : "";
+      const name = textOf(heir);
       // Its queue may hold jobs now that no client pushed to it.
       if (name !== "") await registry.enter([groupQueue(topic, name)], rest());
     }
@@ -40,8 +35,7 @@ export function createTopics(context: Context, scripts: TopicScripts): Topics {
     async groups(topic, call) {
       const key = keys.key(topicQueue(topic), "groups");
       const members = replies(await link.command(key, ["SMEMBERS", key], callOf(call)));
-      return members.map((member) => member instanceof Uint8Array ? new TextDecoder().decode(member) : "")
-        .sort();
+      return members.map(textOf).sort();
     },
   };
 }

@@ -12,9 +12,9 @@ import type { Runtime } from "../../runtime.ts";
 import type { Poll, Slept } from "../../store/poll.ts";
 import { createWaiters, type Waiters } from "../../store/waiters.ts";
 import { type Looks, REGISTERED } from "./waiters_poll.ts";
-import { check } from "./waiters_checks.ts";
 import { ConnectionLost, isAnswer, refusedBy } from "./errors.ts";
-import type { Link, Listening } from "./client/link.ts";
+import { textOf } from "./client/driver.ts";
+import type { Link, Listening, Reply } from "./client/link.ts";
 import { createOrder } from "./reserve_order.ts";
 
 /** The parts of the waiting. */
@@ -182,4 +182,65 @@ export function typed(name: string, error: unknown): unknown {
   if (!(error instanceof ConnectionLost)) return error;
   if (error.cause instanceof TransportClosed) return error.cause;
   return unavailable(name, error);
+}
+
+/** The state of a queue, as a check found it. */
+interface Sight {
+  readonly queue: string;
+  /** As in `waiters_poll.ts`. */
+  readonly next: number;
+  /** Whether there are entries that were not seen. */
+  readonly fresh: boolean;
+}
+
+/**
+ * The state of each queue, within `deadline` milliseconds: makes up for notifications that were missed or never sent, as
+ * of raw entries, and of leases of others that end. Plain commands, one of each kind for all queues of a server.
+ */
+async function check(
+  link: Link,
+  looks: Looks,
+  watched: readonly Pick<Station, "queue" | "seen">[],
+  deadline: number,
+): Promise<readonly Sight[]> {
+  if (watched.length === 0) return [];
+  if (link.clustered && watched.length > 1) {
+    return (await Promise.all(watched.map((each) => check(link, looks, [each], deadline)))).flat();
+  }
+  const nexts = watched.map(({ queue }) => looks.next(queue));
+  const streams = watched.map(({ queue }) => looks.waiting(queue));
+  const [next = "", stream = ""] = [nexts[0], streams[0]];
+  const ids = watched.map(({ seen }) => seen);
+  const [times, fresh] = await Promise.all([
+    link.command(next, ["MGET", ...nexts], { deadline }),
+    link.command(stream, ["XREAD", "COUNT", "1", "STREAMS", ...streams, ...ids], { deadline }),
+  ]);
+  const names = namesOf(fresh);
+  return watched.map(({ queue }, n) => ({
+    queue,
+    next: timeOf(listOf(times)[n]),
+    fresh: names.has(streams[n] ?? ""),
+  }));
+}
+
+function listOf(reply: Reply): readonly Reply[] {
+  return Array.isArray(reply) ? reply : [];
+}
+
+/**
+ * The streams in an answer of XREAD: a map of them, or a list of pairs where the connection speaks the older protocol.
+ */
+function namesOf(reply: Reply): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const part of listOf(reply)) {
+    if (part instanceof Uint8Array) names.add(textOf(part));
+    else if (Array.isArray(part) && part[0] instanceof Uint8Array) names.add(textOf(part[0]));
+  }
+  return names;
+}
+
+function timeOf(reply: Reply | undefined): number {
+  if (!(reply instanceof Uint8Array)) return Infinity;
+  const time = Number(textOf(reply));
+  return Number.isFinite(time) ? time : Infinity;
 }

@@ -10,13 +10,7 @@ import { callOf, type Context } from "./context.ts";
 import type { Argument, Script } from "./client/link.ts";
 
 /** The scripts that it needs. */
-export interface PresenceScripts {
-  readonly renew: Script;
-  readonly unregister: Script;
-  readonly pass: Script;
-  readonly leave: Script;
-  readonly clock: Script;
-}
+export type PresenceScripts = Readonly<Record<"renew" | "unregister" | "pass" | "leave" | "clock", Script>>;
 
 /** The calls of a client beside those for its jobs. */
 export interface Presence extends Pick<Looks, "renew" | "unregister" | "pass" | "clock"> {

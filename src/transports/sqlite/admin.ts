@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Reloaded, Selection } from "../../jobs/exchange.ts";
+import type { Selection } from "../../jobs/exchange.ts";
 import type { Channel, DeadChannel } from "../../jobs/job.ts";
 import { byTime, DEAD_STATES, STRETCHES } from "./model/channels.ts";
 import { integerOf, type Row, textOf } from "./engine/driver.ts";
@@ -91,11 +91,6 @@ export function reloadPage(
   return { changed, taken: rows.length - changed, ...(next === undefined ? {} : { next }) };
 }
 
-/** The counts of all pages of a walk, as a reload says them. */
-export function reloadedOf({ changed, taken }: Walked): Reloaded {
-  return { reloaded: changed, taken };
-}
-
 function begin(session: Session): Walk {
   return { step: 0, time: -1, seq: -1, last: integerOf(session.statement(LAST).get()?.last) };
 }
@@ -114,7 +109,7 @@ function choose(session: Session, queue: string, channel: Channel, select: Selec
   }, name, reason FROM relevo_entries WHERE queue = ?1 AND state = ${stretch.state}
     AND priority = 0 ${stretch.time} AND (time, seq) > (?3, ?4) ORDER BY relevo_entries.time, seq LIMIT ${ADMIN_PAGE}`;
   const rows = session.statement(sql).all(queue, session.now, walk.time, walk.seq);
-  const chosen = rows.filter((row) => integerOf(row.seq) <= walk.last && fits(row, channel, select));
+  const chosen = rows.filter((row) => integerOf(row.seq) <= walk.last && fits(row, select));
   const final = rows[ADMIN_PAGE - 1];
   if (final !== undefined) {
     return { rows: chosen, next: { ...walk, time: integerOf(final.time), seq: integerOf(final.seq) } };
@@ -143,11 +138,11 @@ function chooseIds(
   return end < ids.length ? { rows, next: { ...walk, step: end } } : { rows };
 }
 
-/** Whether a row is one that was asked for. Live jobs have no reason and no time of death. */
-function fits(row: Row, channel: Channel, select: Selection): boolean {
+/** Whether a row is one that was asked for. */
+function fits(row: Row, select: Selection): boolean {
   if (select === "all" || "ids" in select) return true;
   const { name, reason, before } = select;
   if (name !== undefined && textOf(row.name) !== name) return false;
   if (reason !== undefined && textOf(row.reason) !== reason) return false;
-  return before === undefined || (channel in DEAD_STATES && integerOf(row.time) < before);
+  return before === undefined || integerOf(row.time) < before;
 }

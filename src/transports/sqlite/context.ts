@@ -5,8 +5,7 @@
  */
 
 import { type Channel, CHANNELS } from "../../jobs/job.ts";
-import type { Database, Statement } from "./engine/driver.ts";
-import { prepareNumbered } from "./engine/parameters.ts";
+import { type Database, prepareNumbered, type Statement } from "./engine/driver.ts";
 import type { Space } from "./engine/space.ts";
 
 /** The session, with which all files of this adapter work. */

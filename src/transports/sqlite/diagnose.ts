@@ -5,7 +5,7 @@
  */
 
 import { platform } from "node:process";
-import { type Finding, room, unseen, well } from "../../contract/diagnosis.ts";
+import { danger, type Finding, room, unseen, warning, well } from "../../contract/diagnosis.ts";
 import { integerOf, textOf } from "./engine/driver.ts";
 import type { Session } from "./context.ts";
 import { type Disk, diskOf, keptOf } from "./engine/space.ts";
@@ -44,12 +44,8 @@ export function findingsOf(
     ? []
     : [room("space", "the limit of bytes ('maxBytes')", bytesOf(session), maxBytes, "raise 'maxBytes'")];
   if (file === "") {
-    return [{
-      check: "persistence",
-      severity: "warning",
-      says: "The database is in the memory of this process, and ends with it",
-      advice: "Name a file for jobs that must outlive the process",
-    }, ...limit];
+    const says = "The database is in the memory of this process, and ends with it";
+    return [warning("persistence", says, "Name a file for jobs that must outlive the process"), ...limit];
   }
   const disk = diskOf(file);
   return [journal(session), durability(session), fileSystem(disk), ...logOf(disk), space(disk), ...limit];
@@ -64,27 +60,22 @@ function bytesOf(session: Session): number {
 function journal(session: Session): Finding {
   const mode = textOf(session.statement("PRAGMA journal_mode").get()?.journal_mode);
   if (mode === "wal") return well("journal", "The journal is a write-ahead log: readers stop no writer");
-  const unsafe = mode === "off" || mode === "memory";
-  return {
-    check: "journal",
-    severity: unsafe ? "danger" : "warning",
-    says: unsafe
-      ? `The journal mode is '${mode}': a process that is killed while it writes may spoil the file`
-      : `The journal mode is '${mode}': readers and writers stop each other`,
-    advice: "Look for what sets it: PRAGMA journal_mode = WAL",
-  };
+  const says = `The journal mode is '${mode}'`;
+  const advice = "Look for what sets it: PRAGMA journal_mode = WAL";
+  return mode === "off" || mode === "memory"
+    ? danger("journal", `${says}: a process that is killed while it writes may spoil the file`, advice)
+    : warning("journal", `${says}: readers and writers stop each other`, advice);
 }
 
 function durability(session: Session): Finding {
   if (integerOf(session.statement("PRAGMA synchronous").get()?.synchronous) >= FULL) {
     return well("durability", "A stored job survives a power cut");
   }
-  return {
-    check: "durability",
-    severity: "warning",
-    says: "A stored job survives a killed process, and a power cut may take the newest",
-    advice: "Leave out 'durability: \"normal\"' where that matters",
-  };
+  return warning(
+    "durability",
+    "A stored job survives a killed process, and a power cut may take the newest",
+    "Leave out 'durability: \"normal\"' where that matters",
+  );
 }
 
 function fileSystem(disk: Disk | undefined): Finding {
@@ -93,32 +84,23 @@ function fileSystem(disk: Disk | undefined): Finding {
   }
   const remote = REMOTE.get(disk.type);
   if (remote !== undefined) {
-    return {
-      check: "file system",
-      severity: "danger",
-      says: `The file is on a network file system (${remote}), where locks may not hold between machines`,
-      advice: "Put it on a disk of this machine, or use Redis or NATS between machines",
-    };
+    return danger(
+      "file system",
+      `The file is on a network file system (${remote}), where locks may not hold between machines`,
+      "Put it on a disk of this machine, or use Redis or NATS between machines",
+    );
   }
   const fleeting = FLEETING.get(disk.type);
   if (fleeting === undefined) return well("file system", "The file is on a disk of this machine");
-  return {
-    check: "file system",
-    severity: "warning",
-    says: `The file is on ${fleeting}`,
-    advice: "Put it on a disk, or on a volume, that stays",
-  };
+  return warning("file system", `The file is on ${fleeting}`, "Put it on a disk, or on a volume, that stays");
 }
 
 function logOf(disk: Disk | undefined): readonly Finding[] {
   if (disk === undefined) return [];
-  if (disk.log < LONG_LOG) return [well("log", `The log holds ${megabytes(disk.log)}`)];
-  return [{
-    check: "log",
-    severity: "warning",
-    says: `The log holds ${megabytes(disk.log)}: some connection keeps it from being emptied`,
-    advice: "Look for a program that keeps a read transaction on the file open",
-  }];
+  const says = `The log holds ${megabytes(disk.log)}`;
+  if (disk.log < LONG_LOG) return [well("log", says)];
+  const advice = "Look for a program that keeps a read transaction on the file open";
+  return [warning("log", `${says}: some connection keeps it from being emptied`, advice)];
 }
 
 function space(disk: Disk | undefined): Finding {
@@ -128,15 +110,10 @@ function space(disk: Disk | undefined): Finding {
   const kept = keptOf(disk);
   const says = `${megabytes(Math.max(0, disk.free))} of the disk are free`;
   if (disk.free >= kept * LITTLE) return well("disk", says);
-  const full = disk.free < kept;
-  return {
-    check: "disk",
-    severity: full ? "danger" : "warning",
-    says: full
-      ? `${says}: new jobs are refused, as ${megabytes(kept)} are kept for jobs to end`
-      : `${says}: below ${megabytes(kept)} new jobs are refused`,
-    advice: "Free space on the disk; what workers finish, and dead jobs that are removed, is used again",
-  };
+  const advice = "Free space on the disk; what workers finish, and dead jobs that are removed, is used again";
+  return disk.free < kept
+    ? danger("disk", `${says}: new jobs are refused, as ${megabytes(kept)} are kept for jobs to end`, advice)
+    : warning("disk", `${says}: below ${megabytes(kept)} new jobs are refused`, advice);
 }
 
 function megabytes(bytes: number): string {

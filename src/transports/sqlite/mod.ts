@@ -18,12 +18,13 @@
 
 import { MAX_NAME } from "../../defaults.ts";
 import { TransportClosed, TransportFull } from "../../errors.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import { guarded } from "../../guard/guard.ts";
 import type { Schedules } from "../../contract/recurring.ts";
 import type { Waiters } from "../../store/waiters.ts";
 import type { Topics, Transport } from "../../contract/transport.ts";
-import { reloadedOf, reloadPage, removePage } from "./admin.ts";
-import { type Calls, createCalls } from "./calls.ts";
+import { reloadPage, removePage } from "./admin.ts";
+import { type Calls, createCalls, type Work } from "./calls.ts";
 import { createCommitter } from "./engine/commit.ts";
 import { createConnection } from "./engine/connection.ts";
 import { findingsOf } from "./diagnose.ts";
@@ -119,10 +120,9 @@ export function sqlite(options: SqliteOptions): Transport {
     ...exchangeOf(calls),
     ...operatorOf(calls),
     diagnose: (call) =>
-      calls.call(call, {
-        writes: false,
-        run: (session) => ({ findings: findingsOf(session, connection.file(), settings.maxBytes) }),
-      }),
+      calls.read(call, (session) => ({
+        findings: findingsOf(session, connection.file(), settings.maxBytes),
+      })),
     topics: topicsOf(calls),
     schedules: schedulesOf(calls),
     transactions: createTransactions({
@@ -138,67 +138,53 @@ export function sqlite(options: SqliteOptions): Transport {
 
 /** The verbs of jobs on their way. */
 function exchangeOf({ call }: Calls): Pick<Transport, "push" | "extend" | "settle"> {
+  const batch = <T>(bounds: Call, { length: size }: readonly unknown[], run: Work<T>["run"]): Promise<T> =>
+    call(bounds, { size, writes: size > 0, run });
   return {
-    push: (jobs, bounds) =>
-      call(bounds, {
-        size: jobs.length,
-        writes: jobs.length > 0,
-        run: (session) => pushJobs(session, jobs, bounds.atomic ?? false),
-      }),
+    push: (jobs, bounds) => batch(bounds, jobs, (session) => pushJobs(session, jobs, bounds.atomic ?? false)),
     extend: (leases, bounds) =>
-      inParts(leases, (part) =>
-        call(bounds, {
-          size: part.length,
-          writes: part.length > 0,
-          run: (session) => extendLeases(session, part),
-        })),
+      inParts(leases, (part) => batch(bounds, part, (session) => extendLeases(session, part))),
     settle: (settlements, bounds) =>
-      inParts(settlements, (part) =>
-        call(bounds, {
-          size: part.length,
-          writes: part.length > 0,
-          run: (session) => settleAll(session, part),
-        })),
+      inParts(settlements, (part) => batch(bounds, part, (session) => settleAll(session, part))),
   };
 }
 
 /** The operator's verbs. */
 function operatorOf(
-  { call, walk }: Calls,
+  { call, read, walk }: Calls,
 ): Pick<Transport, "info" | "queues" | "list" | "get" | "reload" | "remove"> {
   return {
-    info: (queue, bounds) => call(bounds, { writes: false, run: (session) => infoOf(session, queue) }),
-    queues: (bounds) => call(bounds, { writes: false, run: queueNames }),
+    info: (queue, bounds) => read(bounds, (session) => infoOf(session, queue)),
+    queues: (bounds) => read(bounds, queueNames),
     list: (queue, channel, page, bounds) =>
-      call(bounds, { writes: false, run: (session) => listJobs(session, queue, channel, page) }),
+      read(bounds, (session) => listJobs(session, queue, channel, page)),
     get: (queue, ids, bounds) =>
       call(bounds, { size: ids.length, writes: false, run: (session) => getJobs(session, queue, ids) }),
     async reload(queue, channel, select, bounds) {
-      const walked = await walk(
+      const { changed, taken } = await walk(
         "reload jobs",
         bounds,
-        (session, walk) => reloadPage(session, queue, channel, select, bounds.reset, walk),
+        (session, from) => reloadPage(session, queue, channel, select, bounds.reset, from),
       );
-      return reloadedOf(walked);
+      return { reloaded: changed, taken };
     },
     async remove(queue, channel, select, bounds) {
-      const walked = await walk(
+      const { changed } = await walk(
         "remove jobs",
         bounds,
-        (session, walk) => removePage(session, queue, channel, select, walk),
+        (session, from) => removePage(session, queue, channel, select, from),
       );
-      return walked.changed;
+      return changed;
     },
   };
 }
 
-function topicsOf({ call, repeat }: Calls): Topics {
+function topicsOf({ read, write, repeat }: Calls): Topics {
   return {
     bind: (topic, group, bounds) =>
       repeat("bind a group", bounds, (session) => bindPart(session, topic, group), (done) => !done),
-    unbind: (topic, group, bounds) =>
-      call(bounds, { writes: true, run: (session) => unbind(session, topic, group) }),
-    groups: (topic, bounds) => call(bounds, { writes: false, run: (session) => groupsOf(session, topic) }),
+    unbind: (topic, group, bounds) => write(bounds, (session) => unbind(session, topic, group)),
+    groups: (topic, bounds) => read(bounds, (session) => groupsOf(session, topic)),
   };
 }
 
@@ -211,24 +197,16 @@ function reserveOf({ reserve }: Waiters): Transport["reserve"] {
     });
 }
 
-function schedulesOf({ call }: Calls): Schedules {
+function schedulesOf({ read, write }: Calls): Schedules {
   return {
-    put: (schedule, bounds) =>
-      call(bounds, { writes: true, run: (session) => putSchedule(session, schedule) }),
-    get: (queue, key, bounds) =>
-      call(bounds, { writes: false, run: (session) => getSchedule(session, queue, key) }),
-    list: (queue, page, bounds) =>
-      call(bounds, { writes: false, run: (session) => listSchedules(session, queue, page) }),
-    remove: (queue, key, bounds) =>
-      call(bounds, { writes: true, run: (session) => removeSchedule(session, queue, key) }),
+    put: (schedule, bounds) => write(bounds, (session) => putSchedule(session, schedule)),
+    get: (queue, key, bounds) => read(bounds, (session) => getSchedule(session, queue, key)),
+    list: (queue, page, bounds) => read(bounds, (session) => listSchedules(session, queue, page)),
+    remove: (queue, key, bounds) => write(bounds, (session) => removeSchedule(session, queue, key)),
     pause: (queue, key, paused, note, bounds) =>
-      call(bounds, { writes: true, run: (session) => pauseSchedule(session, queue, key, paused, note) }),
-    due: (queues, limit, bounds) =>
-      call(bounds, { writes: false, run: (session) => dueSchedules(session, queues, limit) }),
+      write(bounds, (session) => pauseSchedule(session, queue, key, paused, note)),
+    due: (queues, limit, bounds) => read(bounds, (session) => dueSchedules(session, queues, limit)),
     advance: (queue, key, tick, next, job, bounds) =>
-      call(bounds, {
-        writes: true,
-        run: (session) => advanceSchedule(session, queue, key, tick, next, job),
-      }),
+      write(bounds, (session) => advanceSchedule(session, queue, key, tick, next, job)),
   };
 }

@@ -7,8 +7,8 @@
 
 import { type Alarms, createAlarms } from "../../../flow/alarms.ts";
 import { errorOf, messageOf, TransportClosed, TransportError } from "../../../errors.ts";
+import { briefly } from "../../../flow/deadline.ts";
 import { hush } from "../../../promises.ts";
-import { briefly } from "./briefly.ts";
 import type { NatsInfo, NatsMessage, NatsSubscription } from "./connection.ts";
 import { createElections } from "./elections.ts";
 import {

@@ -5,7 +5,7 @@
  */
 
 import { messageOf, TransportError } from "../../../errors.ts";
-import { briefly } from "./briefly.ts";
+import { briefly } from "../../../flow/deadline.ts";
 import type { NatsConnection, NatsHeaders } from "./connection.ts";
 import { unavailable } from "./errors.ts";
 import type { Settings } from "./link.ts";

@@ -144,10 +144,10 @@ export function wasLetGo({ letGo }: QueueStream, seq: number, count: number): bo
 
 /** Removes a message from its stream, unless another has its number by now, as the stream was made anew. */
 async function takeOut(link: Link, { queueStream, seq, reply }: Handed, until: number): Promise<void> {
-  const stored = await storedAt({ link }, queueStream, { seq }, until);
+  const stored = await storedAt({ link, queueStream, until }, { seq });
   const { time } = deliveredOf(reply);
   if (stored === undefined || (time > 0 && !isSameTime(stored.time, time))) return;
-  await deleteMessage({ link }, queueStream, seq, until);
+  await deleteMessage({ link, queueStream, until }, seq);
 }
 
 /**
@@ -181,7 +181,7 @@ export async function haveLeft(
 async function hasLeft(link: Link, queueStream: QueueStream, seq: number, late: number): Promise<void> {
   const { runtime } = link.settings;
   for (let pause = PAUSE_MIN; runtime.monotonic() < late; pause = Math.min(PAUSE_MAX, 2 * pause)) {
-    if (await storedAt({ link }, queueStream, { seq }, late) === undefined) return;
+    if (await storedAt({ link, queueStream, until: late }, { seq }) === undefined) return;
     await link.elections.rest(pause);
   }
 }

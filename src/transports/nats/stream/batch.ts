@@ -7,7 +7,15 @@
 
 import type { Link } from "../client/link.ts";
 import type { Batches, Part } from "./context.ts";
-import { isRefused, linesOf, type Message, type Receipt, receiptOf, store } from "./publish.ts";
+import {
+  isRefused,
+  linesOf,
+  type Message,
+  type Receipt,
+  receiptOf,
+  receiptOrError,
+  store,
+} from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** Messages that the server accepts in one batch. */
@@ -62,11 +70,7 @@ function send(
   const id = link.settings.runtime.id();
   const last = parts.at(-1);
   if (last === undefined) throw new Error("A batch has no messages");
-  return new Promise((resolve, reject) => {
-    const told = (receipt: Receipt | Error): void => {
-      if (receipt instanceof Error) reject(receipt);
-      else resolve(receipt);
-    };
+  return receiptOrError((told) => {
     if (parts.length === 1) {
       const { subject, data, lines } = last;
       return store(link, { subject, data, lines, leader }, what, until, told);

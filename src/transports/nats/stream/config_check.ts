@@ -8,7 +8,7 @@
 import { TransportError } from "../../../errors.ts";
 import type { Asked } from "../client/link.ts";
 import type { QueueStream } from "./queue_stream.ts";
-import type { PullState } from "./subjects.ts";
+import { pullFilters, type PullState } from "./subjects.ts";
 
 /** A stream, as the server has it. */
 export interface StreamConfig {
@@ -33,6 +33,44 @@ export interface StreamConfig {
   readonly deny_delete?: boolean;
   readonly deny_purge?: boolean;
   readonly mirror?: { readonly name: string };
+}
+
+/** A stream and its state, as the server tells them. */
+export interface StreamInfo {
+  readonly config: StreamConfig;
+  readonly created: string;
+  /** When the server said so. */
+  readonly ts: string;
+  readonly state: {
+    readonly messages: number;
+    readonly bytes: number;
+    readonly last_seq: number;
+    /** Those of a filter, each with its messages. */
+    readonly subjects?: Readonly<Record<string, number>>;
+  };
+  /** Of a stream with copies the servers that keep them. */
+  readonly cluster?: {
+    readonly replicas?: readonly {
+      readonly name: string;
+      readonly current: boolean;
+      readonly offline?: boolean;
+      readonly lag?: number;
+    }[];
+  };
+}
+
+/** The use of an account, and its limits, as the server tells them; -1 is no limit. */
+export interface Account {
+  readonly memory: number;
+  readonly storage: number;
+  readonly streams: number;
+  readonly limits: {
+    readonly max_memory: number;
+    readonly max_storage: number;
+    readonly max_streams: number;
+  };
+  /** Accounts with a limit for each number of copies have them here instead. */
+  readonly tiers?: Readonly<Record<string, Account>>;
 }
 
 /** A consumer, as the server has it. */
@@ -132,18 +170,13 @@ export function checkStream({ stream, root, owner, ackWait }: QueueStream, confi
   if (differs !== undefined) throw incompatible(`stream '${stream}' for a queue`, differs);
 }
 
-/** The subjects that the consumer of a state hands out. */
-export function filtersOf({ base }: QueueStream, state: PullState): readonly string[] {
-  return state === "w" ? [`${base}j.w.>`, `${base}in.>`] : [`${base}j.b.>`];
-}
-
 /** Refuses a consumer that does not meet the needs of a state; else its `ack_wait` in milliseconds. */
 export function checkConsumer(queueStream: QueueStream, state: PullState, { config }: ConsumerInfo): number {
   const { filter_subject: one, filter_subjects: several, max_ack_pending: pending = 0 } = config;
   const { max_deliver: most = -1, replay_policy: replay = "instant" } = config;
   const bounds = [config.max_batch, config.max_expires, config.max_bytes];
   const filters = several ?? (one === undefined ? [] : [one]);
-  const wanted = filtersOf(queueStream, state);
+  const wanted = pullFilters(queueStream.base, state);
   const differs = filters.length !== wanted.length || wanted.some((filter) => !filters.includes(filter))
     ? `its subjects must be '${wanted.join("' and '")}': current value is '${filters.join("', '")}'`
     : pending !== -1

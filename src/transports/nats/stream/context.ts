@@ -8,7 +8,7 @@ import type { Alarms } from "../../../flow/alarms.ts";
 import type { ReserveOptions } from "../../../jobs/exchange.ts";
 import type { Link } from "../client/link.ts";
 import type { Receipt } from "./publish.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { QueueStream, StreamCall } from "./queue_stream.ts";
 import type { Received } from "./received.ts";
 import type { PullState } from "./subjects.ts";
 
@@ -206,3 +206,6 @@ export interface Context {
   /** Maintains queues now and then. */
   readonly tend: (queueStreams: readonly QueueStream[]) => void;
 }
+
+/** One call on a queue whose stream is there. */
+export interface QueueCall extends Context, StreamCall {}

@@ -3,15 +3,16 @@
  * the first of its stream the server goes through all subjects of the stream before it hands the message over (2.15.1):
  * beside 1,000,000 that wait that takes 100 to 300 ms for each, and 0.2 ms where another message lies before them. And
  * it takes room that can be given up: a store that is full of jobs can free none otherwise, as a job that came back or
- * is overdue is stored anew before the old message goes.
+ * is overdue is stored anew before the old message goes. While a store is full, as this process knows of it, what room
+ * there is is left to moves, which free as much as they take.
  *
  * @module
  */
 
 import { TransportFull } from "../../../errors.ts";
 import type { Link, Outgoing } from "../client/link.ts";
-import { keepRoom, REFUSED } from "./full_store.ts";
-import { type Receipt, store } from "./publish.ts";
+import { stored } from "./publish.ts";
+import type { StreamInfo } from "./config_check.ts";
 import type { FullStore, QueueStream } from "./queue_stream.ts";
 import { purge } from "./read.ts";
 
@@ -28,12 +29,6 @@ const CALM = 300;
 /** Milliseconds without a refusal after which a full store is told once more. */
 const AGAIN = 60_000;
 
-/** A stream's messages, as the server counts them. */
-export interface Kept {
-  readonly messages: number;
-  readonly last_seq: number;
-}
-
 function subjectOf({ root }: QueueStream): string {
   return `${root}o.first`;
 }
@@ -47,7 +42,11 @@ export function isFront(queueStream: QueueStream, subject: string): boolean {
  * Stores the message in a stream that is empty. No call waits for it: the server reads it before all that is sent later.
  * Where it is lost, or another process stored something before, the queue works as well, and slower.
  */
-export function storeFront(link: Link, queueStream: QueueStream, { messages, last_seq }: Kept): void {
+export function storeFront(
+  link: Link,
+  queueStream: QueueStream,
+  { messages, last_seq }: StreamInfo["state"],
+): void {
   if (messages === 0) link.send(front(link, queueStream, [EXPECTED, `${last_seq}`]));
 }
 
@@ -56,11 +55,13 @@ export async function restoreFront(link: Link, queueStream: QueueStream, until: 
   const { full, leader, stream } = queueStream;
   if (full === undefined || full.moving > 0 || link.settings.runtime.monotonic() < full.kept) return;
   const message = { ...front(link, queueStream, ["Nats-Rollup", "sub"]), leader, again: true };
-  const receipt = await new Promise<Receipt | Error>((told) =>
-    store(link, message, `store a message in stream '${stream}'`, until, told)
-  );
-  if (receipt instanceof Error) keepRoom(link, queueStream, REFUSED);
-  else if (queueStream.full === full) queueStream.full = undefined;
+  try {
+    await stored(link, message, `store a message in stream '${stream}'`, until);
+    if (queueStream.full === full) queueStream.full = undefined;
+  } catch {
+    // Whatever kept it out, the room is left to moves for another while.
+    keepRoom(link, queueStream, REFUSED);
+  }
 }
 
 function front(link: Link, queueStream: QueueStream, line: readonly [string, string]): Outgoing {
@@ -81,24 +82,25 @@ export interface Step {
  * first message of the stream is given up for them. Those that take more room than they free wait until there is some.
  * Ends at the first that is refused once more. That is told once.
  */
-export async function whenFull<T>(
+export async function whenFull<Item, T>(
   link: Link,
+  items: readonly Item[],
   results: (T | Error)[],
-  stepOf: (index: number) => Step | undefined,
-  again: (index: number) => Promise<T | Error>,
+  stepOf: (item: Item) => Step,
+  again: (item: Item) => Promise<T | Error>,
   until: number,
 ): Promise<void> {
   const left = new Set<FullStore>();
   try {
-    for (const [index, result] of results.entries()) {
+    for (const [index, item] of items.entries()) {
+      const result = results[index];
       if (!(result instanceof TransportFull)) continue;
-      const { queueStream, frees } = stepOf(index) ?? {};
-      if (queueStream === undefined) continue;
+      const { queueStream, frees } = stepOf(item);
       tell(link, queueStream, result);
       leaveRoom(keepRoom(link, queueStream, REFUSED), left);
       if (!frees) continue;
-      let next = await again(index);
-      if (next instanceof TransportFull && await giveUp(link, queueStream, until)) next = await again(index);
+      let next = await again(item);
+      if (next instanceof TransportFull && await giveUp(link, queueStream, until)) next = await again(item);
       results[index] = next;
       if (next instanceof TransportFull) return;
     }
@@ -120,7 +122,7 @@ async function giveUp(link: Link, queueStream: QueueStream, until: number): Prom
   const { since } = queueStream.full ?? { since: 0 };
   const calm = since + CALM - link.settings.runtime.monotonic();
   if (calm > 0) await link.elections.rest(calm);
-  return await purge({ link }, queueStream, subjectOf(queueStream), until) > 0;
+  return await purge({ link, queueStream, until }, subjectOf(queueStream)) > 0;
 }
 
 /** The refusal of a move that would take room which others need to free some. */
@@ -139,4 +141,22 @@ function tell(link: Link, queueStream: QueueStream, fault: TransportFull): void 
 function stuck({ queue }: QueueStream, { message }: TransportFull): string {
   return `Jobs of queue '${queue}' cannot be moved as the store is full: they stay where they are until there is room. ` +
     message;
+}
+
+/** Milliseconds for which room is kept for moves behind a refusal. */
+export const REFUSED = 500;
+
+/** Keeps the room of a full store for moves, for some milliseconds: dispatches would take it for good. */
+export function keepRoom(link: Link, queueStream: QueueStream, ms: number): FullStore {
+  const now = link.settings.runtime.monotonic();
+  const full = queueStream.full ??= { since: now, moving: 0, kept: now };
+  full.kept = Math.max(full.kept, now + ms);
+  return full;
+}
+
+/** The refusal of a dispatch while what room there is belongs to moves. */
+export function fullStill({ queue }: QueueStream): TransportFull {
+  return new TransportFull(
+    `Cannot push jobs to queue '${queue}' as the store is full: what room it has is left to jobs that are moved`,
+  );
 }

@@ -9,7 +9,7 @@
 import { errorOf } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
 import { ACK, type Handed, haveLeft, tellAll } from "./acknowledge.ts";
-import { type Step, whenFull } from "./front.ts";
+import { whenFull } from "./front.ts";
 import { pack, type Stored } from "./message.ts";
 import { type Message, published } from "./publish.ts";
 import { liveOf, storedAt } from "./read.ts";
@@ -47,9 +47,9 @@ export async function publishSuccessor(link: Link, move: Move, until: number): P
     if (!twin) return state === "refused" && seq === 0 ? "gone" : "before";
     // It may be the message that was sent before: then it is this very one.
     const { queueStream, record } = move;
-    const found = state === "duplicate" && seq > 0
-      ? await storedAt({ link }, queueStream, { seq }, until)
-      : await liveOf({ link }, queueStream, record.id, until);
+    const call = { link, queueStream, until };
+    const found =
+      await (state === "duplicate" && seq > 0 ? storedAt(call, { seq }) : liveOf(call, record.id));
     if (found !== undefined && isOurs(found, move)) return "moved";
     return found === undefined ? "gone" : "before";
   } catch (error) {
@@ -60,15 +60,8 @@ export async function publishSuccessor(link: Link, move: Move, until: number): P
 /** Moves messages, in their order; those for which a full store has no room together, one after another. */
 export async function moveAll(link: Link, moves: readonly Move[], until: number): Promise<Moved[]> {
   const results = await moveTogether(link, moves, until);
-  const again = async (index: number): Promise<Moved> => {
-    const [end = "gone"] = await moveTogether(link, moves.slice(index, index + 1), until);
-    return end;
-  };
-  const stepOf = (index: number): Step | undefined => {
-    const { queueStream } = moves[index] ?? {};
-    return queueStream === undefined ? undefined : { queueStream, frees: true };
-  };
-  await whenFull(link, results, stepOf, again, until);
+  const again = async (move: Move): Promise<Moved> => (await moveTogether(link, [move], until))[0] ?? "gone";
+  await whenFull(link, moves, results, ({ queueStream }) => ({ queueStream, frees: true }), again, until);
   return results;
 }
 

@@ -10,7 +10,7 @@ import type { NatsMessage } from "../client/connection.ts";
 import { AnswerLost, type ApiFault, FAULT, refusal } from "../client/errors.ts";
 import { type Answered, type Link, type Outgoing, PAUSE_MIN, pauseAfter } from "../client/link.ts";
 import { HEADER, type JobRecord, MESSAGE_ID, pack } from "./message.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { QueueStream, StreamCall } from "./queue_stream.ts";
 import { liveSubject } from "./subjects.ts";
 
 /** A message of ours. */
@@ -96,12 +96,7 @@ export function publish(
 
 /** The same as a promise. */
 export function published(link: Link, message: Message, until: number): Promise<Receipt> {
-  return new Promise((resolve, reject) =>
-    publish(link, message, until, (receipt) => {
-      if (receipt instanceof Error) reject(receipt);
-      else resolve(receipt);
-    })
-  );
+  return receiptOrError((told) => publish(link, message, until, told));
 }
 
 /** Sends a message that is to be stored; `what` completes "Cannot ...". */
@@ -125,6 +120,21 @@ export function store(
   };
   const send = (): void => link.ask(message, until, answered);
   send();
+}
+
+/** The same as a promise. */
+export function stored(link: Link, message: Outgoing, what: string, until: number): Promise<Receipt> {
+  return receiptOrError((told) => store(link, message, what, until, told));
+}
+
+/** A promise of what is told: a receipt, or an error with which it rejects. */
+export function receiptOrError(send: (told: (receipt: Receipt | Error) => void) => void): Promise<Receipt> {
+  return new Promise((resolve, reject) =>
+    send((receipt) => {
+      if (receipt instanceof Error) reject(receipt);
+      else resolve(receipt);
+    })
+  );
 }
 
 const UNDECIDED: ApiFault = { code: 503, description: "another write to the same id is under way" };
@@ -186,4 +196,48 @@ export function tooLarge(
   const bytes = byteLength(header);
   if (bytes > longest) return new TooLargeError("the metadata of a job", bytes, longest);
   return payload.length + bytes > most ? new TooLargeError("a job", payload.length + bytes, most) : undefined;
+}
+
+/** A message that is to be alone on its subject, replaced only by a write that knows its number. */
+export interface Replacement {
+  readonly subject: string;
+  /** The text of our header line. */
+  readonly text: string;
+  readonly data?: Uint8Array | undefined;
+  /** The number of the message that is replaced; 0 for none. */
+  readonly expected: number;
+  /** Seconds after which the server removes it. */
+  readonly ttl?: number | undefined;
+}
+
+/** The header lines of a replacement. */
+export function replacing({ text, expected, ttl }: Replacement): [string, string][] {
+  const lines: [string, string][] = [
+    ["Nats-Expected-Last-Subject-Sequence", `${expected}`],
+    ["Nats-Rollup", "sub"],
+    [HEADER, text],
+  ];
+  if (ttl !== undefined) lines.push(["Nats-TTL", `${ttl}s`]);
+  return lines;
+}
+
+/**
+ * Replaces the message that is alone on its subject, if it has that number; answers the number of the new one, or
+ * undefined when another message is there. In a cluster it bears a message id of its own, so that it is known again when
+ * it is sent again.
+ */
+export async function replace(
+  { link, queueStream: { leader }, until }: StreamCall,
+  replacement: Replacement,
+): Promise<number | undefined> {
+  const { subject, data = new Uint8Array() } = replacement;
+  const lines = replacing(replacement);
+  if (link.clustered) lines.push([MESSAGE_ID, link.settings.runtime.id()]);
+  const { state, seq } = await stored(
+    link,
+    { subject, data, lines, leader, again: true },
+    `write '${subject}'`,
+    until,
+  );
+  return state === "refused" ? undefined : seq;
 }

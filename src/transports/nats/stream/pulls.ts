@@ -190,7 +190,7 @@ class Poll {
       const soon = link.settings.runtime.monotonic() + SILENCE_MOST;
       const known = isLate
         ? undefined
-        : await stateOf(this.#puller, queueStream, this.#state, soon).catch(() => undefined);
+        : await stateOf({ link, queueStream, until: soon }, this.#state).catch(() => undefined);
       if (known !== undefined && known.delivered.stream_seq <= queueStream.seen[this.#state]) {
         return this.#inbox.drop();
       }

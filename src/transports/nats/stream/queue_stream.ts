@@ -1,14 +1,11 @@
 /**
- * A queue's stream, as far as it is known.
+ * A queue's stream, as far as it is known, and the calls on it.
  *
  * @module
  */
 
-import type { CallOrder } from "./call_order.ts";
+import type { Link } from "../client/link.ts";
 import type { PullState, QueueNames } from "./subjects.ts";
-
-/** Jobs that a consumer counts which is never pulled: delayed ones, and the dead of each channel. */
-export type Counted = "d" | "f" | "t";
 
 /** A time in which a store is full, on the monotonic clock. */
 export interface FullStore {
@@ -18,6 +15,12 @@ export interface FullStore {
   /** Until then the room that there is belongs to moves, which free it again. */
   kept: number;
 }
+
+/** The kind of a call: it puts messages into a queue, or takes them from it. */
+export type Kind = "put" | "take";
+
+/** The calls under way on one queue. */
+export type CallOrder = Readonly<Record<Kind, Promise<unknown>[]>>;
 
 /** A queue's stream; that of its topic for a group's. */
 export interface QueueStream extends QueueNames {
@@ -59,4 +62,35 @@ export interface QueueStream extends QueueNames {
   refused: boolean;
   /** Calls on it, in their order. */
   readonly order: CallOrder;
+}
+
+/** One call on a queue's stream. */
+export interface StreamCall {
+  readonly link: Link;
+  readonly queueStream: QueueStream;
+  /** When its time is over, on the monotonic clock. */
+  readonly until: number;
+}
+
+/**
+ * Carries a call out once those of the other kind that were made on its queues before have ended: the server gets
+ * messages, pulls and acknowledgements by different ways, so that one that was sent later may be carried out sooner.
+ * Calls of one kind may overlap. `bounded` bounds the wait: when it rejects the call is not made.
+ */
+export function inOrder<T>(
+  orders: Iterable<CallOrder>,
+  kind: Kind,
+  bounded: (before: Promise<unknown>) => Promise<unknown>,
+  call: () => Promise<T>,
+): Promise<T> {
+  const all = [...orders];
+  const before = all.flatMap((order) => order[kind === "put" ? "take" : "put"]);
+  const running = before.length === 0 ? call() : bounded(Promise.allSettled(before)).then(call);
+  for (const order of all) {
+    const under = order[kind];
+    under.push(running);
+    const end = (): void => void under.splice(under.indexOf(running), 1);
+    running.then(end, end);
+  }
+  return running;
 }

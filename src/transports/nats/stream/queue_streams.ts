@@ -8,28 +8,20 @@ import { partsOf } from "../../../names.ts";
 import { hush } from "../../../promises.ts";
 import { FAULT, isFault, typed } from "../client/errors.ts";
 import { type Link, streamLeader } from "../client/link.ts";
-import { createCallOrder } from "./call_order.ts";
 import {
   checkConsumer,
   checkStream,
   DESCRIPTION,
   differencesOf,
-  filtersOf,
   type StreamConfig,
+  type StreamInfo,
   WINDOW_LEASES,
 } from "./config_check.ts";
-import { type Kept, storeFront } from "./front.ts";
+import { storeFront } from "./front.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import type { QueueStreams, ServerClock } from "./context.ts";
-import { namesOf, type PullState } from "./subjects.ts";
-
-interface StreamInfo {
-  readonly config: StreamConfig;
-  readonly created: string;
-  readonly state: Kept;
-  /** When the server said so. */
-  readonly ts: string;
-}
+import { streamInfo } from "./read.ts";
+import { namesOf, pullFilters, type PullState } from "./subjects.ts";
 
 const NANOS = 1_000_000;
 /** Milliseconds at least for which a server remembers the ids of messages. */
@@ -140,7 +132,7 @@ function unseen({ settings: { prefix, group, replicas, ackWait } }: Link, queue:
     fullAt: -Infinity,
     letGo: new Map(),
     refused: false,
-    order: createCallOrder(),
+    order: { put: [], take: [] },
   };
 }
 
@@ -187,7 +179,7 @@ async function streamOf(
 ): Promise<StreamInfo | undefined> {
   const { stream: name } = queueStream;
   try {
-    return await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until);
+    return await streamInfo(link, name, until);
   } catch (error) {
     if (!isFault(error, FAULT.streamNotFound)) throw typed(error, `look at stream '${name}'`);
   }
@@ -198,7 +190,7 @@ async function streamOf(
   } catch (error) {
     // Another process made it at the same moment.
     if (!isFault(error, FAULT.streamNameInUse)) throw typed(error, `make stream '${name}'`);
-    return await link.api<StreamInfo>(`STREAM.INFO.${name}`, undefined, until);
+    return await streamInfo(link, name, until);
   }
 }
 
@@ -219,7 +211,7 @@ async function consumerOf(
     stream_name: queueStream.stream,
     config: {
       durable_name: name,
-      filter_subjects: filtersOf(queueStream, state),
+      filter_subjects: pullFilters(queueStream.base, state),
       deliver_policy: "all",
       ack_policy: "explicit",
       ack_wait: link.settings.ackWait * NANOS,

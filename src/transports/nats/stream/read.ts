@@ -7,14 +7,10 @@
 import { FAULT, isFault, isGone } from "../client/errors.ts";
 import type { NatsMessage } from "../client/connection.ts";
 import type { Link } from "../client/link.ts";
+import type { StreamInfo } from "./config_check.ts";
 import { type Kept, keptOf, type Stored, storedOf } from "./message.ts";
-import type { QueueStream } from "./queue_stream.ts";
-import { idFilter } from "./subjects.ts";
-
-/** Whatever has a link, by which messages can be asked for. */
-interface Reader {
-  readonly link: Link;
-}
+import type { StreamCall } from "./queue_stream.ts";
+import { deadFilter, idFilter } from "./subjects.ts";
 
 /** Messages that are asked for at once, and numbers at first where it is not known how many have one. */
 const AT_ONCE = 256;
@@ -29,18 +25,24 @@ const PAGE_BYTES = 96 * 1024;
 /** Subjects of one of the server's answers. */
 const SUBJECTS_PAGE = 100_000;
 
+/** Asks for the state of a stream. */
+export function streamInfo(
+  link: Link,
+  stream: string,
+  until: number,
+  question?: object,
+): Promise<StreamInfo> {
+  return link.api(`STREAM.INFO.${stream}`, question, until);
+}
+
 /** The subjects of a stream that have messages, of those that a filter lets through. */
 export async function subjectsOf(
-  { link }: Reader,
-  { stream }: QueueStream,
+  { link, queueStream: { stream }, until }: StreamCall,
   filter: string,
-  until: number,
 ): Promise<readonly string[]> {
   const found: string[] = [];
   for (let offset = 0;; offset += SUBJECTS_PAGE) {
-    const { state } = await link.api<
-      { readonly state: { readonly subjects?: Readonly<Record<string, number>> } }
-    >(`STREAM.INFO.${stream}`, { subjects_filter: filter, offset }, until);
+    const { state } = await streamInfo(link, stream, until, { subjects_filter: filter, offset });
     const subjects = Object.keys(state.subjects ?? {});
     for (const subject of subjects) found.push(subject);
     if (subjects.length < SUBJECTS_PAGE) return found;
@@ -52,32 +54,20 @@ export async function subjectsOf(
  * get, which may not know a stored message yet, or still know a removed one: so the leader is asked. That is one server
  * for all, it sends a third more bytes, and all servers of the cluster read the question.
  */
-export async function storedAt(
-  { link }: Reader,
-  queueStream: QueueStream,
-  request: object,
-  until: number,
-): Promise<Stored | undefined> {
-  const { stream, rawName, leader, replicas } = queueStream;
-  if (replicas > 1) return await ledAt(link, queueStream, request, until);
+export async function storedAt(call: StreamCall, request: object): Promise<Stored | undefined> {
+  const { link, queueStream: { stream, rawName, leader, replicas }, until } = call;
+  if (replicas > 1) return await ledAt(call, request);
   const subject = link.apiSubject(`DIRECT.GET.${stream}`);
   const message = { subject, data: JSON.stringify(request), leader, again: true };
   return storedOf(await link.request(message, until), rawName);
 }
 
-async function ledAt(
-  link: Link,
-  { stream, rawName, leader }: QueueStream,
-  request: object,
-  until: number,
-): Promise<Stored | undefined> {
+async function ledAt({ link, queueStream, until }: StreamCall, request: object): Promise<Stored | undefined> {
+  const { stream, rawName, leader } = queueStream;
+  const what = `STREAM.MSG.GET.${stream}`;
   for (;;) {
     try {
-      const { message } = await link.api<{ readonly message: Kept }>(
-        `STREAM.MSG.GET.${stream}`,
-        request,
-        until,
-      );
+      const { message } = await link.api<{ readonly message: Kept }>(what, request, until);
       return keptOf(message, rawName);
     } catch (error) {
       if (isFault(error, FAULT.noMessage)) return undefined;
@@ -89,60 +79,46 @@ async function ledAt(
 }
 
 /** The last message of a subject; it may have wildcards. */
-export function lastOf(
-  reader: Reader,
-  queueStream: QueueStream,
-  subject: string,
-  until: number,
-): Promise<Stored | undefined> {
-  return storedAt(reader, queueStream, { last_by_subj: subject }, until);
+export function lastOf(call: StreamCall, subject: string): Promise<Stored | undefined> {
+  return storedAt(call, { last_by_subj: subject });
 }
 
 /** The live message of an id, or the message that keeps the id taken. */
-export function liveOf(
-  reader: Reader,
-  queueStream: QueueStream,
-  id: string,
-  until: number,
-): Promise<Stored | undefined> {
-  return lastOf(reader, queueStream, idFilter(queueStream.base, id), until);
+export function liveOf(call: StreamCall, id: string): Promise<Stored | undefined> {
+  return lastOf(call, idFilter(call.queueStream.base, id));
+}
+
+/** The newest dead message of an id. */
+export function deadOf(call: StreamCall, id: string): Promise<Stored | undefined> {
+  return lastOf(call, deadFilter(call.queueStream.base, "*", id));
 }
 
 /** The first message of a subject from a number on. */
-export function nextOf(
-  reader: Reader,
-  queueStream: QueueStream,
-  subject: string,
-  seq: number,
-  until: number,
-): Promise<Stored | undefined> {
-  return storedAt(reader, queueStream, { seq, next_by_subj: subject }, until);
+export function nextOf(call: StreamCall, subject: string, seq: number): Promise<Stored | undefined> {
+  return storedAt(call, { seq, next_by_subj: subject });
 }
 
-/** The wanted ones of the messages that are read one behind the other. */
+/** The messages that are read one behind the other. */
 export interface Scan {
   readonly filter: string;
   /** The first number, from 1. */
   readonly from?: number;
   readonly to?: number;
   readonly limit?: number;
-  readonly wanted?: (message: Stored) => boolean;
 }
 
 /** The messages that a filter lets through, page by page, each bounded in bytes. */
 export async function* pagesOf(
-  reader: Reader,
-  queueStream: QueueStream,
+  call: StreamCall,
   filter: string,
-  { from, most = AT_ONCE }: { readonly from: number; readonly most?: number },
-  until: number,
+  { from = 1, most = AT_ONCE }: { readonly from?: number; readonly most?: number } = {},
 ): AsyncGenerator<readonly Stored[]> {
   /** Numbers that are asked for behind a message that is there. */
   let stride = FIRST_STRIDE;
   for (let seq = from;;) {
-    const page = queueStream.replicas > 1
-      ? await pageByNumbers(reader, queueStream, filter, seq, Math.min(most, stride), until)
-      : await pageAtOnce(reader.link, queueStream, filter, seq, most, until);
+    const page = call.queueStream.replicas > 1
+      ? await pageByNumbers(call, filter, seq, Math.min(most, stride))
+      : await pageAtOnce(call, filter, seq, most);
     // One without a message costs as much as one with it: where many are gone, fewer are asked for.
     stride = page.messages.length > stride / 2 ? Math.min(AT_ONCE, 2 * stride + 1) : stride >> 1;
     yield page.messages;
@@ -153,17 +129,15 @@ export async function* pagesOf(
 
 /** The messages that a filter lets through, in their order, as far as they are wanted. */
 export async function scan(
-  reader: Reader,
-  queueStream: QueueStream,
-  { filter, from = 1, to = Infinity, limit = Infinity, wanted = () => true }: Scan,
-  until: number,
+  call: StreamCall,
+  { filter, from = 1, to = Infinity, limit = Infinity }: Scan,
 ): Promise<Stored[]> {
   const found: Stored[] = [];
   const most = Math.min(AT_ONCE, limit);
-  for await (const page of pagesOf(reader, queueStream, filter, { from, most }, until)) {
+  for await (const page of pagesOf(call, filter, { from, most })) {
     for (const message of page) {
       if (message.seq > to) return found;
-      if (wanted(message)) found.push(message);
+      found.push(message);
       if (found.length >= limit) return found;
     }
   }
@@ -175,26 +149,22 @@ export async function scan(
  * only, so a range of numbers is sought that holds enough of them and not many more, by how many lie behind its begin.
  */
 export async function newestBelow(
-  reader: Reader,
-  queueStream: QueueStream,
+  call: StreamCall,
   filter: string,
   { below, limit }: { readonly below: number; readonly limit: number },
-  until: number,
 ): Promise<readonly Stored[]> {
-  const to = below < Infinity ? below - 1 : (await lastOf(reader, queueStream, filter, until))?.seq ?? 0;
-  const countFrom = (seq: number): Promise<number> =>
-    countBehind(reader.link, queueStream, filter, seq, until);
-  const above = await countFrom(to + 1);
+  const to = below < Infinity ? below - 1 : (await lastOf(call, filter))?.seq ?? 0;
+  const above = await countBehind(call, filter, to + 1);
   /** Widths of ranges that hold too few, and too many. */
   let few = 0;
   let many: number | undefined;
   for (let width = limit; to > 0; width = many === undefined ? 4 * few : Math.ceil((few + many) / 2)) {
     const from = Math.max(1, to - width + 1);
-    const count = width === limit ? 0 : await countFrom(from) - above;
+    const count = width === limit ? 0 : await countBehind(call, filter, from) - above;
     if (count > 2 * limit) many = width;
     else if (from > 1 && width > limit && count < limit) few = width;
     else {
-      const found = await scan(reader, queueStream, { filter, from, to, limit: width }, until);
+      const found = await scan(call, { filter, from, to, limit: width });
       if (from === 1 || found.length >= limit) return found.reverse().slice(0, limit);
       few = width;
     }
@@ -205,13 +175,8 @@ export async function newestBelow(
 }
 
 /** The last message of each subject. */
-export async function lastOfAll(
-  reader: Reader,
-  queueStream: QueueStream,
-  subjects: readonly string[],
-  until: number,
-): Promise<Stored[]> {
-  return await readAll(subjects, (subject) => lastOf(reader, queueStream, subject, until));
+export async function lastOfAll(call: StreamCall, subjects: readonly string[]): Promise<Stored[]> {
+  return await readAll(subjects, (subject) => lastOf(call, subject));
 }
 
 /** The messages that are read for each of many, as many at once as are likely to fit. */
@@ -234,14 +199,8 @@ export async function readAll<T>(
 }
 
 /** How many messages a filter lets through from a number on. */
-async function countBehind(
-  link: Link,
-  queueStream: QueueStream,
-  filter: string,
-  seq: number,
-  until: number,
-): Promise<number> {
-  const { messages, rest } = await pageAtOnce(link, queueStream, filter, seq, 1, until);
+async function countBehind(call: StreamCall, filter: string, seq: number): Promise<number> {
+  const { messages, rest } = await pageAtOnce(call, filter, seq, 1);
   return messages.length + rest;
 }
 
@@ -253,12 +212,10 @@ interface Batch {
 
 /** One question that the server answers with many messages. */
 function pageAtOnce(
-  link: Link,
-  { stream, rawName }: QueueStream,
+  { link, queueStream: { stream, rawName }, until }: StreamCall,
   filter: string,
   seq: number,
   batch: number,
-  until: number,
 ): Promise<Batch & { readonly rest: number }> {
   const subject = link.apiSubject(`DIRECT.GET.${stream}`);
   const question = { seq, next_by_subj: filter, batch, max_bytes: PAGE_BYTES };
@@ -293,37 +250,23 @@ const NO_MORE = 204;
 const NONE = 404;
 
 /** The leader is asked for each by its number. */
-async function pageByNumbers(
-  reader: Reader,
-  queueStream: QueueStream,
-  filter: string,
-  seq: number,
-  most: number,
-  until: number,
-): Promise<Batch> {
-  const first = await nextOf(reader, queueStream, filter, seq, until);
+async function pageByNumbers(call: StreamCall, filter: string, seq: number, most: number): Promise<Batch> {
+  const first = await nextOf(call, filter, seq);
   if (first === undefined) return { messages: [], next: undefined };
   // Behind one that is there more are likely to be: they are asked for at once, as many as fit if all are as large, and
   // in base64.
   const fitting = Math.floor(BYTES_AT_ONCE / (4 / 3 * first.payload.length + 1));
   const numbers = Array.from({ length: Math.min(most, fitting) }, (_, n) => first.seq + 1 + n);
-  const all = await Promise.all(
-    numbers.map((number) => storedAt(reader, queueStream, { seq: number }, until)),
-  );
+  const all = await Promise.all(numbers.map((number) => storedAt(call, { seq: number })));
   const start = filter.slice(0, -1);
   const rest = all.flatMap((message) => message?.subject.startsWith(start) === true ? [message] : []);
   return { messages: [first, ...rest], next: first.seq + 1 + numbers.length };
 }
 
 /** Removes all messages of a subject; how many. */
-export async function purge(
-  { link }: Reader,
-  { stream }: QueueStream,
-  filter: string,
-  until: number,
-): Promise<number> {
-  const { purged } = await link.api<{ readonly purged: number }>(`STREAM.PURGE.${stream}`, { filter }, until);
-  return purged;
+export async function purge({ link, queueStream, until }: StreamCall, filter: string): Promise<number> {
+  const what = `STREAM.PURGE.${queueStream.stream}`;
+  return (await link.api<{ readonly purged: number }>(what, { filter }, until)).purged;
 }
 
 /** Asks for each of many, so many at once, and so many of their bytes; answers in their order. */
@@ -344,10 +287,8 @@ export async function each<T, R>(
 
 /** Removes a message from a stream; false when it is not there any more. */
 export async function deleteMessage(
-  { link }: Reader,
-  { stream }: QueueStream,
+  { link, queueStream: { stream }, until }: StreamCall,
   seq: number,
-  until: number,
 ): Promise<boolean> {
   try {
     await link.api(`STREAM.MSG.DELETE.${stream}`, { seq, no_erase: true }, until);

@@ -10,10 +10,11 @@
 
 import { TransportFull } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
+import type { Account } from "./config_check.ts";
 import type { Room, Sizes } from "./context.ts";
-import { restoreFront } from "./front.ts";
-import { fullStill } from "./full_store.ts";
+import { fullStill, restoreFront } from "./front.ts";
 import type { QueueStream } from "./queue_stream.ts";
+import { streamInfo } from "./read.ts";
 
 /** Bytes of a limit that are used. */
 interface Use {
@@ -23,19 +24,6 @@ interface Use {
   readonly of: string;
   /** Times that a message counts: an account's use counts each copy. */
   readonly copies: number;
-}
-
-/** An account, as the API tells it. */
-interface Account {
-  readonly storage: number;
-  readonly memory: number;
-  readonly limits?: Limits;
-  readonly tiers?: Readonly<Record<string, Omit<Account, "tiers">>>;
-}
-
-interface Limits {
-  readonly max_storage?: number;
-  readonly max_memory?: number;
 }
 
 /** The result of the last check of a stream. */
@@ -170,23 +158,15 @@ async function accountUse(link: Link, until: number): Promise<Use | undefined> {
   const { replicas, storage } = link.settings;
   const account = await link.api<Account>("INFO", undefined, until);
   const { limits, ...uses } = account.tiers?.[`R${replicas}`] ?? account;
-  const limit = (storage === "file" ? limits?.max_storage : limits?.max_memory) ?? -1;
-  if (limit <= 0) return undefined;
-  return {
-    used: storage === "file" ? uses.storage : uses.memory,
-    limit,
-    of: "the account",
-    copies: replicas,
-  };
+  const [used, limit] = storage === "file"
+    ? [uses.storage, limits.max_storage]
+    : [uses.memory, limits.max_memory];
+  return limit > 0 ? { used, limit, of: "the account", copies: replicas } : undefined;
 }
 
 async function streamUse(link: Link, stream: string, until: number): Promise<Use | undefined> {
   const { maxBytes } = link.settings;
   if (maxBytes === undefined) return undefined;
-  const { state } = await link.api<{ readonly state: { readonly bytes: number } }>(
-    `STREAM.INFO.${stream}`,
-    undefined,
-    until,
-  );
+  const { state } = await streamInfo(link, stream, until);
   return { used: state.bytes, limit: maxBytes, of: `stream '${stream}' ('maxBytes')`, copies: 1 };
 }

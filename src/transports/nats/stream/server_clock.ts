@@ -2,14 +2,17 @@
  * The server's clock, by which due times are judged: read for each connection and every two minutes, and carried on by
  * the monotonic clock of this process, so that no jump of its wall clock moves a job. Two good clocks drift apart by as
  * much as 12 ms in two minutes, and an answer travels for a while: so it is known between which two instants the
- * server's clock is.
+ * server's clock is. By it the times of deaths are told, with which the subjects of dead jobs end: those of one process
+ * in their order, and no two the same.
  *
  * @module
  */
 
 import type { Link } from "../client/link.ts";
-import type { ServerClock } from "./context.ts";
+import type { Runtime } from "../../../runtime.ts";
+import type { Deaths, ServerClock } from "./context.ts";
 import { timeOf } from "./message.ts";
+import { streamInfo } from "./read.ts";
 
 /** Milliseconds after which the clock is read anew, and the part of them that clocks drift apart. */
 const AGE = 110_000;
@@ -36,7 +39,7 @@ export function createServerClock(link: Link): ServerClock {
   async function read(stream: string, until: number): Promise<void> {
     const { epoch } = link;
     const sentAt = runtime.monotonic();
-    const { ts } = await link.api<{ readonly ts: string }>(`STREAM.INFO.${stream}`, undefined, until);
+    const { ts } = await streamInfo(link, stream, until);
     show(ts, sentAt, epoch);
   }
 
@@ -58,4 +61,38 @@ export function createServerClock(link: Link): ServerClock {
       await reading;
     },
   };
+}
+
+const TIME_DIGITS = 9;
+const COUNT_DIGITS = 4;
+const MOST = 36 ** COUNT_DIGITS;
+const OWN_DIGITS = 8;
+
+/** Makes the times of one process's deaths. */
+export function createDeaths(runtime: Runtime): Deaths {
+  let own: string | undefined;
+  let time = 0;
+  let count = 0;
+  return {
+    next(now) {
+      const current = Math.floor(now);
+      count = current > time ? 0 : count + 1;
+      time = Math.max(time, current);
+      if (count === MOST) {
+        time++;
+        count = 0;
+      }
+      own ??= runtime.id().slice(-OWN_DIGITS);
+      return { time, stamp: digits(time, TIME_DIGITS) + digits(count, COUNT_DIGITS) + own };
+    },
+  };
+}
+
+/** When a job died, as its subject says. */
+export function timeOfDeath(stamp: string): number {
+  return Number.parseInt(stamp.slice(0, TIME_DIGITS), 36);
+}
+
+function digits(value: number, length: number): string {
+  return value.toString(36).padStart(length, "0");
 }

@@ -17,8 +17,6 @@ export type PullState = "w" | "b";
 /** Where a live job is. */
 export type LiveState = PullState | "d";
 
-/** The states that are pulled: returned jobs first. */
-export const PULL_STATES: readonly PullState[] = ["b", "w"];
 /** The token of each dead channel. */
 export const DEAD_TOKEN: Readonly<Record<DeadChannel, "f" | "t">> = { failed: "f", timeout: "t" };
 
@@ -141,6 +139,11 @@ export function idFilter(base: string, id: string): string {
   return `${base}j.*.*.${idToken(id)}`;
 }
 
+/** The subjects that the consumer of a state hands out. */
+export function pullFilters(base: string, state: PullState): readonly string[] {
+  return state === "w" ? [`${base}j.w.>`, `${base}in.>`] : [`${base}j.b.>`];
+}
+
 /** The state of the job that a subject names; undefined for one that is no live job's of this queue. */
 export function stateOfSubject(base: string, subject: string): LiveState | "i" | undefined {
   if (subject.startsWith(`${base}in.`)) return "w";
@@ -156,6 +159,17 @@ export function isRawSubject(base: string, subject: string): boolean {
 /** The subject of a dead job. */
 export function deadSubject(base: string, channel: DeadChannel, id: string, stamp: string): string {
   return `${base}x.${DEAD_TOKEN[channel]}.${idToken(id)}.${stamp}`;
+}
+
+/** The subjects of a channel's dead jobs, or of all (`*`): those of an id, or of any. */
+export function deadFilter(base: string, channel: DeadChannel | "*", id?: string): string {
+  const token = channel === "*" ? channel : DEAD_TOKEN[channel];
+  return `${base}x.${token}.${id === undefined ? "" : `${idToken(id)}.`}>`;
+}
+
+/** Whether a subject is a dead job's. */
+export function isDeadSubject(base: string, subject: string): boolean {
+  return subject.startsWith(`${base}x.`);
 }
 
 /**

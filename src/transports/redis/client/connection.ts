@@ -9,7 +9,7 @@ import type { Alarm, Alarms } from "../../../flow/alarms.ts";
 import { messageOf, TransportBusy, TransportError } from "../../../errors.ts";
 import { argumentsOf, type Client, COMMAND, type Recipe, replyOf, textOf } from "./driver.ts";
 import { ConnectionLost, explain, isAnswer, isForbidden, isLasting } from "../errors.ts";
-import { factsIn } from "../diagnose_settings.ts";
+import { factsIn } from "../diagnose.ts";
 import type { Argument, Reply } from "./link.ts";
 
 /** A connection that is ready for commands, or has ended. */

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import type { Call } from "../../../jobs/exchange.ts";
 import type { Runtime } from "../../../runtime.ts";
+import { textOf } from "../client/driver.ts";
 import type { Link } from "../client/link.ts";
 
 /** Knows which queues are in the set. */
@@ -62,9 +62,7 @@ export function createRegistry(link: Link, runtime: Runtime, key: string): Regis
     async names(call) {
       await Promise.all(followed);
       const members = await link.command(key, ["SMEMBERS", key], call);
-      if (!Array.isArray(members)) return [];
-      return members.map((member) => member instanceof Uint8Array ? Buffer.from(member).toString("utf8") : "")
-        .sort();
+      return Array.isArray(members) ? members.map(textOf).sort() : [];
     },
   };
 }

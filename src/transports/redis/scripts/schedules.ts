@@ -10,15 +10,12 @@ import { PROBE, script } from "./lua.ts";
 import { PUSH } from "./push.ts";
 
 /** Scripts of the verbs upon schedules. */
-export interface ScheduleScripts {
-  readonly putSchedule: Script;
-  readonly getSchedule: Script;
-  readonly listSchedules: Script;
-  readonly removeSchedule: Script;
-  readonly pauseSchedule: Script;
-  readonly dueSchedules: Script;
-  readonly advanceSchedule: Script;
-}
+export type ScheduleScripts = Readonly<
+  Record<
+    `${"put" | "get" | "remove" | "pause" | "advance"}Schedule` | `${"list" | "due"}Schedules`,
+    Script
+  >
+>;
 
 /** Makes the scripts. */
 export function scheduleScripts(naming: Naming): ScheduleScripts {
