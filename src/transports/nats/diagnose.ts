@@ -16,8 +16,9 @@ import {
 import { FAULT, isFault } from "./client/errors.ts";
 import type { Context } from "./stream/context.ts";
 import { streamNames } from "./inspect.ts";
-import { type Account, queueOf, type StreamInfo } from "./stream/config_check.ts";
+import { queueOf } from "./stream/config_check.ts";
 import { timeOf } from "./stream/message.ts";
+import type { Account, StreamInfo } from "./stream/queue_stream.ts";
 import { each, streamInfo } from "./stream/read.ts";
 
 /** A stream of a queue. */

@@ -20,9 +20,9 @@ import type { Context, Part, QueueCall } from "./stream/context.ts";
 import { freed, messagesOf, targetOf } from "./push_jobs.ts";
 import { createShared, partOf } from "./stream/batch.ts";
 import { type Receipt, replace, type Replacement, replacing } from "./stream/publish.ts";
-import type { QueueStream, StreamCall } from "./stream/queue_stream.ts";
+import type { QueueStream } from "./stream/queue_stream.ts";
 import type { Stored } from "./stream/message.ts";
-import { deleteMessage, each, lastOf, pagesOf, subjectsOf } from "./stream/read.ts";
+import { deleteMessage, each, lastOf, pagesOf, type StreamCall, subjectsOf } from "./stream/read.ts";
 import { idOfToken, idToken } from "./stream/subjects.ts";
 
 /** The parts of a schedule's header line. */

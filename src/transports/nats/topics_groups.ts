@@ -6,8 +6,8 @@
  */
 
 import { replace } from "./stream/publish.ts";
-import type { QueueStream, StreamCall } from "./stream/queue_stream.ts";
-import { lastOf } from "./stream/read.ts";
+import type { QueueStream } from "./stream/queue_stream.ts";
+import { lastOf, type StreamCall } from "./stream/read.ts";
 
 /** A group that is bound. */
 export interface Bound {

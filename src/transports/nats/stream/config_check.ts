@@ -7,71 +7,8 @@
 
 import { TransportError } from "../../../errors.ts";
 import type { Asked } from "../client/link.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { QueueStream, StreamConfig } from "./queue_stream.ts";
 import { pullFilters, type PullState } from "./subjects.ts";
-
-/** A stream, as the server has it. */
-export interface StreamConfig {
-  readonly name: string;
-  readonly description?: string;
-  readonly subjects?: readonly string[];
-  readonly retention: string;
-  readonly storage: string;
-  readonly num_replicas: number;
-  readonly max_age?: number;
-  readonly max_msgs?: number;
-  readonly max_bytes?: number;
-  readonly allow_direct?: boolean;
-  readonly allow_rollup_hdrs?: boolean;
-  readonly allow_msg_ttl?: boolean;
-  readonly allow_msg_schedules?: boolean;
-  readonly allow_atomic?: boolean;
-  readonly duplicate_window?: number;
-  readonly max_msgs_per_subject?: number;
-  readonly max_msg_size?: number;
-  readonly no_ack?: boolean;
-  readonly deny_delete?: boolean;
-  readonly deny_purge?: boolean;
-  readonly mirror?: { readonly name: string };
-}
-
-/** A stream and its state, as the server tells them. */
-export interface StreamInfo {
-  readonly config: StreamConfig;
-  readonly created: string;
-  /** When the server said so. */
-  readonly ts: string;
-  readonly state: {
-    readonly messages: number;
-    readonly bytes: number;
-    readonly last_seq: number;
-    /** Those of a filter, each with its messages. */
-    readonly subjects?: Readonly<Record<string, number>>;
-  };
-  /** Of a stream with copies the servers that keep them. */
-  readonly cluster?: {
-    readonly replicas?: readonly {
-      readonly name: string;
-      readonly current: boolean;
-      readonly offline?: boolean;
-      readonly lag?: number;
-    }[];
-  };
-}
-
-/** The use of an account, and its limits, as the server tells them; -1 is no limit. */
-export interface Account {
-  readonly memory: number;
-  readonly storage: number;
-  readonly streams: number;
-  readonly limits: {
-    readonly max_memory: number;
-    readonly max_storage: number;
-    readonly max_streams: number;
-  };
-  /** Accounts with a limit for each number of copies have them here instead. */
-  readonly tiers?: Readonly<Record<string, Account>>;
-}
 
 /** A consumer, as the server has it. */
 export interface ConsumerInfo {

@@ -9,8 +9,7 @@ import { FAULT, isFault } from "../client/errors.ts";
 import type { DeadChannel } from "../../../jobs/job.ts";
 import { isFront } from "./front.ts";
 import type { Stored } from "./message.ts";
-import type { StreamCall } from "./queue_stream.ts";
-import { nextOf, streamInfo } from "./read.ts";
+import { nextOf, type StreamCall, streamInfo } from "./read.ts";
 import { deadFilter, pullFilters, type PullState } from "./subjects.ts";
 
 /** The server's counts of a consumer. */

@@ -4,11 +4,12 @@
  * @module
  */
 
+import type { StreamCall } from "./read.ts";
 import type { Alarms } from "../../../flow/alarms.ts";
 import type { ReserveOptions } from "../../../jobs/exchange.ts";
 import type { Link } from "../client/link.ts";
 import type { Receipt } from "./publish.ts";
-import type { QueueStream, StreamCall } from "./queue_stream.ts";
+import type { QueueStream } from "./queue_stream.ts";
 import type { Received } from "./received.ts";
 import type { PullState } from "./subjects.ts";
 

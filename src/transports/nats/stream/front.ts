@@ -12,8 +12,7 @@
 import { TransportFull } from "../../../errors.ts";
 import type { Link, Outgoing } from "../client/link.ts";
 import { stored } from "./publish.ts";
-import type { StreamInfo } from "./config_check.ts";
-import type { FullStore, QueueStream } from "./queue_stream.ts";
+import type { FullStore, QueueStream, StreamInfo } from "./queue_stream.ts";
 import { purge } from "./read.ts";
 
 /** The subject of that message in the streams of all queues. */

@@ -10,7 +10,7 @@ import type { NatsMessage } from "../client/connection.ts";
 import { AnswerLost, type ApiFault, FAULT, refusal } from "../client/errors.ts";
 import { type Answered, type Link, type Outgoing, PAUSE_MIN, pauseAfter } from "../client/link.ts";
 import { HEADER, type JobRecord, MESSAGE_ID, pack } from "./message.ts";
-import type { QueueStream, StreamCall } from "./queue_stream.ts";
+import type { QueueStream } from "./queue_stream.ts";
 import { liveSubject } from "./subjects.ts";
 
 /** A message of ours. */
@@ -227,7 +227,11 @@ export function replacing({ text, expected, ttl }: Replacement): [string, string
  * it is sent again.
  */
 export async function replace(
-  { link, queueStream: { leader }, until }: StreamCall,
+  { link, queueStream: { leader }, until }: {
+    readonly link: Link;
+    readonly queueStream: QueueStream;
+    readonly until: number;
+  },
   replacement: Replacement,
 ): Promise<number | undefined> {
   const { subject, data = new Uint8Array() } = replacement;

@@ -8,17 +8,9 @@ import { partsOf } from "../../../names.ts";
 import { hush } from "../../../promises.ts";
 import { FAULT, isFault, typed } from "../client/errors.ts";
 import { type Link, streamLeader } from "../client/link.ts";
-import {
-  checkConsumer,
-  checkStream,
-  DESCRIPTION,
-  differencesOf,
-  type StreamConfig,
-  type StreamInfo,
-  WINDOW_LEASES,
-} from "./config_check.ts";
+import { checkConsumer, checkStream, DESCRIPTION, differencesOf, WINDOW_LEASES } from "./config_check.ts";
 import { storeFront } from "./front.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { QueueStream, StreamConfig, StreamInfo } from "./queue_stream.ts";
 import type { QueueStreams, ServerClock } from "./context.ts";
 import { streamInfo } from "./read.ts";
 import { namesOf, pullFilters, type PullState } from "./subjects.ts";

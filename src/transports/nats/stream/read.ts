@@ -7,10 +7,17 @@
 import { FAULT, isFault, isGone } from "../client/errors.ts";
 import type { NatsMessage } from "../client/connection.ts";
 import type { Link } from "../client/link.ts";
-import type { StreamInfo } from "./config_check.ts";
 import { type Kept, keptOf, type Stored, storedOf } from "./message.ts";
-import type { StreamCall } from "./queue_stream.ts";
+import type { QueueStream, StreamInfo } from "./queue_stream.ts";
 import { deadFilter, idFilter } from "./subjects.ts";
+
+/** One call on a queue's stream. */
+export interface StreamCall {
+  readonly link: Link;
+  readonly queueStream: QueueStream;
+  /** When its time is over, on the monotonic clock. */
+  readonly until: number;
+}
 
 /** Messages that are asked for at once, and numbers at first where it is not known how many have one. */
 const AT_ONCE = 256;

@@ -10,10 +10,9 @@
 
 import { TransportFull } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
-import type { Account } from "./config_check.ts";
 import type { Room, Sizes } from "./context.ts";
 import { fullStill, restoreFront } from "./front.ts";
-import type { QueueStream } from "./queue_stream.ts";
+import type { Account, QueueStream } from "./queue_stream.ts";
 import { streamInfo } from "./read.ts";
 
 /** Bytes of a limit that are used. */
