@@ -116,7 +116,7 @@ const ASYNC_STORE = Symbol.for("relevo.async");
  * without an import, which a runtime that has none could not even load.
  */
 export function asyncStore(): AsyncStore | undefined {
-  const Storage = asyncHook("AsyncLocalStorage");
+  const Storage = builtIn("node:async_hooks", "AsyncLocalStorage");
   if (Storage === undefined) return undefined;
   const known: unknown = Reflect.get(globalThis, ASYNC_STORE);
   if (isAsyncStore(known)) return known;
@@ -138,7 +138,7 @@ export type EnterStore = <Result>(value: object, call: () => Result) => Result;
  */
 export function waysInto(store: AsyncStore): () => EnterStore {
   const run: EnterStore = (value, call) => store.run(value, call);
-  const Resource = asyncHook("AsyncResource");
+  const Resource = builtIn("node:async_hooks", "AsyncResource");
   const enterWith = "enterWith" in store ? store.enterWith : undefined;
   if (Resource === undefined || typeof enterWith !== "function" || "Deno" in globalThis) return () => run;
   const enter: EnterStore = (value, call) => {
@@ -170,13 +170,13 @@ function isForgetful(store: AsyncStore, enter: EnterStore, scope: AsyncScope | u
   }
 }
 
-/** A function of `node:async_hooks`; undefined where the runtime has none. */
-function asyncHook(name: string): ((...given: never) => unknown) | undefined {
+/** A function of a module of Node's, such as `node:async_hooks`; undefined where the runtime has none. */
+export function builtIn(module: string, name: string): ((...given: never) => unknown) | undefined {
   const process: unknown = Reflect.get(globalThis, "process");
   const getBuiltinModule: unknown = isObject(process) ? Reflect.get(process, "getBuiltinModule") : undefined;
   if (typeof getBuiltinModule !== "function") return undefined;
-  const hooks: unknown = Reflect.apply(getBuiltinModule, process, ["node:async_hooks"]);
-  const found: unknown = isObject(hooks) ? Reflect.get(hooks, name) : undefined;
+  const all: unknown = Reflect.apply(getBuiltinModule, process, [module]);
+  const found: unknown = isObject(all) ? Reflect.get(all, name) : undefined;
   return typeof found === "function" ? found as (...given: never) => unknown : undefined;
 }
 

@@ -14,6 +14,8 @@ import { certificateFile, startNats } from "../support/servers/nats.ts";
 import { describeOn } from "../support/servers/owned.ts";
 
 const PATIENCE = 30_000;
+/** Times that a certificate is shown which the server refuses. */
+const REFUSALS = 40;
 const CALL = { deadline: 60_000 };
 const TAKE = { limit: 1, slots: 1, lease: 10_000, wait: 5_000, ...CALL };
 
@@ -180,4 +182,15 @@ describeOn(["nats"], "A user of NATS", () => {
     await works({ servers: server.url, tls: { ca, cert: ca, key } });
     await isRefused({ servers: server.url, tls: { ca } });
   });
+
+  test("whose certificate the server refuses is told so each time: no error is thrown past it", async () => {
+    await using server = await startNats({ tls: "address", verify: true });
+    const [ca, cert, key] = (["address", "cert", "key"] as const).map((name) =>
+      readFileSync(certificateFile(name), "utf8")
+    );
+    // The refusal comes in a moment that differs from one connection to the next.
+    const refused = { servers: server.url, tls: { ca, cert, key } };
+    await Promise.all(Array.from({ length: REFUSALS }, () => isRefused(refused)));
+    await works({ servers: server.url, tls: { ca, cert: ca, key } });
+  }, 3 * PATIENCE);
 });

@@ -6,30 +6,69 @@
  */
 
 import { hush } from "../../../promises.ts";
+import { builtIn, type Runtime } from "../../../runtime.ts";
 import type { NatsConnection, NatsSubscription } from "./connection.ts";
 
 /** As much of a socket as is used. */
 interface Emitter {
-  on(event: "error", hear: () => void): unknown;
+  readonly destroyed: boolean;
+  on(event: string, hear: (error?: Error) => void): unknown;
   removeAllListeners: (event?: string) => unknown;
+  setNoDelay(on: boolean): unknown;
 }
 
+interface Address {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** The part of the client's way over TCP that opens sockets. */
+interface Opener {
+  readonly socket: Emitter;
+  readonly tlsName: string;
+  readonly options: { readonly tls?: object | null | undefined };
+  loadClientCerts(): Promise<object>;
+  dial(server: Address): Promise<Emitter>;
+  startTLS(): Promise<Emitter>;
+  tlsFirst(server: Address): Promise<Emitter>;
+}
+
+type Connect = (options: object) => Emitter;
+
 /**
- * Hears the errors of every socket that a way over TCP ever has, beside all other listeners. The client stops listening
- * before it destroys a socket, and between two steps of connecting: an error that comes then (on Deno, of a server that
- * resets the connections that it refuses) would end the process.
+ * Opens the sockets of a way over TCP in the client's stead, as their maker alone can hear them from their first instant
+ * on. The client stops listening before it destroys a socket, and between two steps of connecting: an error that comes
+ * then, of a server that refuses a certificate or resets the connection, would end the process, and an end be missed.
  */
-export function hearSockets(way: object): void {
-  let socket: Emitter | undefined;
-  Object.defineProperty(way, "socket", {
-    configurable: true,
-    enumerable: true,
-    get: () => socket,
-    set(next: Emitter | undefined) {
-      socket = next;
-      if (next !== undefined) keepHearing(next);
-    },
-  });
+export function hearSockets(way: object, { sleep }: Pick<Runtime, "sleep">): void {
+  const [dial, secure] = ["node:net", "node:tls"].map((module) =>
+    builtIn(module, "connect") as Connect | undefined
+  );
+  if (dial === undefined || secure === undefined || !("startTLS" in way)) return;
+  const client = way as Opener;
+  const opened = async (connect: Connect, where: object, event: string): Promise<Emitter> => {
+    const socket = connect(where);
+    keepHearing(socket);
+    if (!("socket" in where)) socket.setNoDelay(true);
+    let fault: Error | undefined;
+    await new Promise<void>((resolve, reject) => {
+      socket.on("error", (error) => fault ??= error);
+      socket.on("close", () => reject(fault));
+      socket.on(event, () => resolve());
+    });
+    // The client hears no end that comes in the turn in which a socket opens.
+    await sleep(0);
+    if (socket.destroyed) throw fault;
+    return socket;
+  };
+  const secured = async (where: object): Promise<Emitter> => {
+    const { tlsName: servername, options: { tls } } = client;
+    const given = tls === undefined || tls === null ? {} : { ...tls, ...await client.loadClientCerts() };
+    return await opened(secure, { ...where, servername, ...given }, "secureConnect");
+  };
+  client.dial = ({ hostname: host, port }) => opened(dial, { host, port }, "connect");
+  client.startTLS = () => secured({ socket: client.socket });
+  client.tlsFirst = ({ hostname: host, port }) => secured({ host, port });
 }
 
 function keepHearing(socket: Emitter): void {

@@ -152,7 +152,7 @@ function either(known: Known, asker: Asker): Way {
       const make = web ? known.web : known.tcp;
       if (make === undefined) throw new Error("Cannot connect as this way was never opened in the process");
       inner = make();
-      if (!web) hearSockets(inner);
+      if (!web) hearSockets(inner, asker.runtime);
       const connecting = inner.connect(server, addressed(server, options));
       await (web ? connecting : askSilent(inner, connecting, asker));
       isOpen = true;
