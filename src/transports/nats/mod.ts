@@ -30,6 +30,7 @@
 
 import { MAX_NAME } from "../../defaults.ts";
 import { guarded } from "../../guard/guard.ts";
+import { hush } from "../../promises.ts";
 import type { Features, Lacks, Transport } from "../../contract/transport.ts";
 import { reloadJobs, removeJobs } from "./admin.ts";
 import type {
@@ -45,7 +46,7 @@ import { type NatsOptions, settingsOf } from "./client/options.ts";
 import { type Calls, createCalls } from "./calls.ts";
 import type { Context } from "./stream/context.ts";
 import { diagnose } from "./diagnose.ts";
-import { extendAll } from "./extend.ts";
+import { extendAll, getBack } from "./extend.ts";
 import { getJobs, infoOf, listJobs, NOTHING, queueNames } from "./inspect.ts";
 import { createMaintenance } from "./maintenance.ts";
 import { pushJobs } from "./push.ts";
@@ -192,7 +193,7 @@ function contextOf(settings: Settings): Context {
     link,
     clock,
     streams,
-    deliveries: createDeliveries(link),
+    deliveries: createDeliveries(link, (late) => hush(getBack(context, late, Infinity))),
     pulls: createPulls(link, streams, (received) => context.waiters.stray(received)),
     batches: createBatches(link),
     waiters: createWaiters(settings.runtime, () => context),

@@ -11,7 +11,7 @@ import { createSlots, type Slots } from "../../../flow/slots.ts";
 import type { Link } from "../client/link.ts";
 import { tellAll, WORKING } from "./acknowledge.ts";
 import type { Deliveries } from "./context.ts";
-import { marginOf, type Received } from "./received.ts";
+import { isThere, marginOf, type Received } from "./received.ts";
 import type { PullState } from "./subjects.ts";
 
 /** Whether the server keeps it for its holder still. */
@@ -30,6 +30,8 @@ const ZERO = 48;
 /** The state of all deliveries. */
 interface Store {
   readonly link: Link;
+  /** Gets deliveries back whose leases were over when they were kept up. */
+  readonly getBack: (late: readonly Received[]) => void;
   readonly alarms: Alarms;
   readonly slots: Slots<Received>;
   /** Those that were put back, by their tokens: their slots may be others'. */
@@ -40,13 +42,22 @@ interface Store {
   sweptAt: number;
 }
 
-/** Makes an empty store of deliveries. */
-export function createDeliveries(link: Link): Deliveries {
+/** Makes an empty store of deliveries; `getBack` gets those back whose leases were over when they were kept up. */
+export function createDeliveries(link: Link, getBack: Store["getBack"]): Deliveries {
   const { runtime } = link.settings;
   const slots = createSlots<Received>();
   const alarms = createAlarms(runtime);
   const restored = new Map<string, Received>();
-  const store: Store = { link, alarms, slots, restored, kept: new Set(), beating: false, sweptAt: 0 };
+  const store: Store = {
+    link,
+    getBack,
+    alarms,
+    slots,
+    restored,
+    kept: new Set(),
+    beating: false,
+    sweptAt: 0,
+  };
   /** The part that tells the tokens of this process from others'. */
   let mark: string | undefined;
   let count = 0;
@@ -62,12 +73,13 @@ export function createDeliveries(link: Link): Deliveries {
     find(queue, token) {
       const there = slots.get(slotOf(token));
       const held = there?.token === token ? there : restored.get(token);
-      return held?.queueStream.queue === queue ? held : undefined;
+      return held?.queueStream.queue === queue && isThere(held) ? held : undefined;
     },
     isOwn: (token) => mark !== undefined && token.includes(mark),
     ending: new Set(),
     of(queueStream, seq) {
-      const isIt = (held: Received): boolean => held.seq === seq && held.queueStream === queueStream;
+      const isIt = (held: Received): boolean =>
+        held.seq === seq && held.queueStream === queueStream && isThere(held);
       return slots.find(isIt) ?? (restored.size > 0 ? [...restored.values()].find(isIt) : undefined);
     },
     take: (held) => drop(store, held),
@@ -150,11 +162,14 @@ function beat(store: Store, shortest: number): void {
 
 async function keepUp(store: Store, told: readonly Received[], at: number, until: number): Promise<void> {
   const failed = await tellAll(store.link, told, WORKING, until);
-  for (const [index, held] of told.entries()) {
-    if (failed[index] !== undefined) continue;
+  const now = store.link.settings.runtime.monotonic();
+  const kept = told.filter((held, index) => failed[index] === undefined && isHere(store, held));
+  const late = kept.filter(({ safe, tried }) => now >= safe && !tried);
+  for (const held of kept) {
     prolong(store, held, at);
-    if (isHere(store, held)) keep(store, held);
+    keep(store, held);
   }
+  if (late.length > 0) store.getBack(late);
 }
 
 /**
