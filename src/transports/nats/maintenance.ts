@@ -1,11 +1,11 @@
 /**
- * Maintenance beside the work, done now and then by the processes that reserve: the server's clock is read anew,
- * delayed jobs that are overdue are given to the server anew, and jobs that wait in a topic are sent to its groups.
+ * Maintenance beside the work, done now and then by the processes that reserve: streams are checked and the server's
+ * clock is read anew, delayed jobs that are overdue are moved, and jobs that wait in a topic are sent to its groups.
  *
- * A server whose store was full at the instant of a delayed job does not try again to move it until it is restarted. The
- * subject of a delayed job names the minute in which it is due: so one question for each minute that is over finds them,
- * however many are delayed, and each is given to the server anew, under its own subject and on the condition that it is
- * the last of its id.
+ * A server whose store was full at the instant of a delayed job does not try again to move it until it is restarted, and
+ * one whose clock went back and forth may sleep for as long as it had gone back. The subject of a delayed job names the
+ * minute in which it is due: so one question for each minute that is over finds them, however many are delayed, and each
+ * is moved on the condition that it is the last of its id.
  *
  * @module
  */
@@ -14,13 +14,13 @@ import { errorOf, TransportFull } from "../../errors.ts";
 import { partsOf, topicQueue } from "../../names.ts";
 import { hush } from "../../promises.ts";
 import type { Context, QueueCall } from "./stream/context.ts";
-import { keepRoom, restoreFront, whenFull } from "./stream/front.ts";
+import { restoreFront, whenFull } from "./stream/front.ts";
 import type { Stored } from "./stream/message.ts";
-import { successorOf } from "./stream/moves.ts";
+import { publishSuccessor, successorOf } from "./stream/moves.ts";
 import { published, replace } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { each, lastOf, scan } from "./stream/read.ts";
-import { idFilter, MINUTE, minuteToken } from "./stream/subjects.ts";
+import { deleteMessage, each, lastOf, scan } from "./stream/read.ts";
+import { idFilter, liveSubject, MINUTE, minuteToken } from "./stream/subjects.ts";
 import { sweepTopic } from "./topics.ts";
 
 /**
@@ -33,6 +33,8 @@ const SOON = 5_000;
 /** Milliseconds until the next round after a time of a full store: jobs that were due last in it are overdue by then. */
 const AFTER = 5_000;
 const LATEST = 60_000;
+/** Milliseconds between two checks of a stream, which another process may have made anew. */
+const CHECK = 120_000;
 
 /** Milliseconds for which the server is left to move due jobs itself; and behind a time of a full store. */
 const PATIENCE = 10_000;
@@ -43,9 +45,7 @@ const BEHIND = 60_000;
 const PAGE = 256;
 /** Minutes after which it is written down how far they were checked. */
 const NOTED = 30;
-/** Milliseconds in which the server moves jobs that it was given anew: in a full store it needs room for it. */
-const MOVING = 2_000;
-/** Jobs that are given to the server anew in one go. */
+/** Jobs that are moved in one go. */
 const JOBS = 1_000;
 
 /** Makes the maintenance of the queues that are reserved from. */
@@ -57,7 +57,7 @@ export function createMaintenance(context: () => Context): (queueStreams: readon
     const now = runtime.monotonic();
     for (const queueStream of queueStreams) {
       const last = rounds.get(queueStream);
-      if (last !== undefined && now < last.at + (queueStream.full === undefined ? last.pause : SOON)) {
+      if (last !== undefined && now < last.at + (queueStream.store.full === undefined ? last.pause : SOON)) {
         continue;
       }
       rounds.set(queueStream, { at: now, pause: PAUSE * (0.5 + runtime.random() / 2) });
@@ -74,6 +74,9 @@ export function createMaintenance(context: () => Context): (queueStreams: readon
 /** One round; the pause until the next one where that is to be soon, as jobs were overdue or the store full. */
 async function tend(call: QueueCall): Promise<number | undefined> {
   const { link, clock, streams, queueStream, until } = call;
+  if (link.settings.runtime.monotonic() > queueStream.checkedAt + CHECK) {
+    await streams.refresh(queueStream, until);
+  }
   await clock.renew(queueStream, until);
   const { topic } = partsOf(queueStream.queue);
   if (topic !== undefined) {
@@ -81,9 +84,9 @@ async function tend(call: QueueCall): Promise<number | undefined> {
     if (own !== undefined) await sweepTopic({ ...call, queueStream: own });
   }
   const isLate = await moveOverdue(call);
-  const wasFull = queueStream.full !== undefined;
+  const wasFull = queueStream.store.full !== undefined;
   await restoreFront(link, queueStream, until);
-  if (isLate || queueStream.full !== undefined) return SOON;
+  if (isLate || queueStream.store.full !== undefined) return SOON;
   return wasFull ? AFTER : undefined;
 }
 
@@ -91,18 +94,19 @@ function subjectOf({ base }: QueueStream): string {
   return `${base}o.checked`;
 }
 
-/** Gives overdue jobs to the server anew; whether there were any. */
+/** Moves overdue jobs; whether there were any. */
 async function moveOverdue(call: QueueCall): Promise<boolean> {
   const { queueStream } = call;
   const over = call.clock.now() - patienceOf(call);
   const last = Math.floor(over / MINUTE) - 1;
   const noted = queueStream.checked ?? await notedIn(call);
-  queueStream.checked ??= noted;
+  // Where the server's clock went back jobs are due once more in minutes that were checked.
+  queueStream.checked = Math.min(noted, Math.max(last, firstMinute(queueStream)));
   let overdue = false;
   for (let from = queueStream.checked + 1; from <= last; from += PAGE) {
     const minutes = Array.from({ length: Math.min(PAGE, last - from + 1) }, (_, n) => from + n);
     const found = await Promise.all(minutes.map((minute) => overdueIn(call, minute, JOBS)));
-    await anewAll(call, found.flat());
+    await moveAll(call, found.flat());
     // A minute in which jobs were found is checked once more: the store may be full still.
     const unmoved = found.findIndex((jobs) => jobs.length > 0);
     overdue ||= unmoved >= 0;
@@ -110,15 +114,15 @@ async function moveOverdue(call: QueueCall): Promise<boolean> {
     if (unmoved >= 0) break;
   }
   // Of the minute that is not over yet the first jobs are checked.
-  const begun = await overdueIn(call, last + 1, queueStream.full === undefined ? PAGE : JOBS);
+  const begun = await overdueIn(call, last + 1, queueStream.store.full === undefined ? PAGE : JOBS);
   const late = begun.filter(({ marks: { due = over } }) => due < over);
-  await anewAll(call, late);
+  await moveAll(call, late);
   overdue ||= late.length > 0;
-  if (queueStream.checked >= noted + NOTED) await note(call);
+  if (queueStream.checked < noted || queueStream.checked >= noted + NOTED) await note(call);
   return overdue;
 }
 
-function patienceOf({ link, queueStream: { full, fullAt } }: QueueCall): number {
+function patienceOf({ link, queueStream: { store: { full, fullAt } } }: QueueCall): number {
   const wasFull = full !== undefined || link.settings.runtime.monotonic() < fullAt + BEHIND;
   return wasFull ? PATIENCE_FULL : PATIENCE;
 }
@@ -134,39 +138,54 @@ async function note(call: QueueCall): Promise<void> {
 async function notedIn(call: QueueCall): Promise<number> {
   const { queueStream } = call;
   const noted = Number((await lastOf(call, subjectOf(queueStream)))?.header);
-  return Number.isSafeInteger(noted) && noted > 0 ? noted : Math.floor(queueStream.created / MINUTE) - 1;
+  return Number.isSafeInteger(noted) && noted > 0 ? noted : firstMinute(queueStream);
+}
+
+/** The minute before that in which a stream was made. */
+function firstMinute({ created }: QueueStream): number {
+  return Math.floor(created / MINUTE) - 1;
 }
 
 function overdueIn(call: QueueCall, minute: number, limit: number): Promise<readonly Stored[]> {
   return scan(call, { filter: `${call.queueStream.base}j.d.${minuteToken(minute * MINUTE)}.>`, limit });
 }
 
-/** Gives jobs to the server anew; those for which a full store has no room together, one after another. */
-async function anewAll(call: QueueCall, jobs: readonly Stored[]): Promise<void> {
+/** Moves jobs; those for which a full store has no room together, one after another. */
+async function moveAll(call: QueueCall, jobs: readonly Stored[]): Promise<void> {
   const { link, queueStream, until } = call;
-  const step = (job: Stored): Promise<Error | undefined> => anew(call, job).then(() => undefined, errorOf);
+  const step = (job: Stored): Promise<Error | undefined> => move(call, job).then(() => undefined, errorOf);
   const [first, ...rest] = jobs;
   if (first === undefined) return;
   // A store that has no room for the first is not sent all of them.
   const begun = await step(first);
   const results = [begun, ...begun instanceof TransportFull ? rest.map(() => begun) : await each(rest, step)];
   await whenFull(link, jobs, results, () => ({ queueStream, frees: true }), step, until);
-  if (queueStream.full !== undefined) keepRoom(link, queueStream, MOVING);
   const failed = results.find((result) => result instanceof Error && !(result instanceof TransportFull));
   if (failed !== undefined) throw failed;
 }
 
-/** The same message again, on its own subject: whichever of the two the server moves, there is one job. */
-async function anew({ link, clock, queueStream, until }: QueueCall, job: Stored): Promise<void> {
+/**
+ * Moves a job in the server's stead. First it is stored anew, without a schedule, so that the server moves it no more;
+ * where the process dies behind that it is found again.
+ */
+async function move(call: QueueCall, job: Stored): Promise<void> {
+  const { link, queueStream, until } = call;
+  const { base } = queueStream;
   const { id, name, meta, marks, payload, seq, subject } = job;
-  await published(link, {
-    queueStream,
-    subject,
-    payload,
-    record: { id, name, meta, marks },
-    due: Math.floor(clock.now()),
-    replaces: true,
-    once: successorOf(seq),
-    expected: { seq, filter: idFilter(queueStream.base, id) },
-  }, until);
+  const message = { queueStream, payload, record: { id, name, meta, marks } };
+  const expected = { seq, filter: idFilter(base, id) };
+  const bare = { ...message, subject, replaces: true, once: successorOf(seq), expected };
+  const kept = await published(link, bare, until);
+  // It was moved since it was read.
+  if (kept.state === "refused") return;
+  const waiting = {
+    ...message,
+    subject: liveSubject(base, "w", id),
+    state: "w",
+    seq: kept.seq,
+    reply: "",
+  } as const;
+  const moved = await publishSuccessor(link, waiting, until);
+  if (moved instanceof Error) throw moved;
+  await deleteMessage(call, kept.seq);
 }

@@ -1,3 +1,4 @@
+import { connect } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import { type Runtime, systemRuntime } from "../../../src/runtime.ts";
 import { createServerClock } from "../../../src/transports/nats/stream/server_clock.ts";
@@ -5,13 +6,18 @@ import { createLink } from "../../../src/transports/nats/client/connected.ts";
 import { settingsOf } from "../../../src/transports/nats/client/options.ts";
 import { createQueueStreams } from "../../../src/transports/nats/stream/queue_streams.ts";
 import { job } from "../../../src/testing/conformance/lab.ts";
-import { nats } from "../../../src/transports/nats/mod.ts";
+import type { Transport } from "../../../src/contract/transport.ts";
+import { nats, type NatsConnection } from "../../../src/transports/nats/mod.ts";
+import { becomes } from "../support/becomes.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
+import { sleepyRuntime } from "./support.ts";
 
 /** Milliseconds that an answer may take on a busy machine. */
 const ANSWER = 9_000;
 const PATIENCE = 30_000;
+const CALL = { deadline: PATIENCE };
+const TAKE = { limit: 10, slots: 10, lease: 30_000, wait: 0, ...CALL };
 
 describeOn(["nats"], `The clock of NATS`, () => {
   const start = owned(() => startNats());
@@ -74,4 +80,69 @@ describeOn(["nats"], `The clock of NATS`, () => {
     },
     3 * PATIENCE,
   );
+
+  /** A worker of a server that moves no delayed job, as it oversleeps their instants. */
+  async function overslept(): Promise<
+    AsyncDisposable & { readonly transport: Transport; readonly runtime: ReturnType<typeof sleepyRuntime> }
+  > {
+    const { url } = await start();
+    const runtime = sleepyRuntime();
+    const real = await connect({ servers: url.replace("nats://", "") });
+    const connection: NatsConnection = new Proxy(real, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key);
+        if (key !== "publish") return typeof value === "function" ? value.bind(target) : value;
+        return (...[subject, data, options]: Parameters<typeof real.publish>) => {
+          options?.headers?.delete("Nats-Schedule");
+          options?.headers?.delete("Nats-Schedule-Target");
+          target.publish(subject, data, options);
+        };
+      },
+    });
+    const transport = nats({ connection, prefix: crypto.randomUUID(), runtime });
+    return {
+      transport,
+      runtime,
+      async [Symbol.asyncDispose]() {
+        await transport[Symbol.asyncDispose]();
+        await real.close();
+      },
+    };
+  }
+
+  async function delay(transport: Transport, id: string, ms: number): Promise<void> {
+    expect(await transport.push([job({ id, queue: "work", delay: ms })], CALL)).toEqual(["stored"]);
+  }
+
+  async function polled(transport: Transport): Promise<readonly string[]> {
+    return (await transport.reserve(["work"], TAKE)).map(({ id }) => id);
+  }
+
+  test("is overslept by no job: a worker moves those that are overdue", async () => {
+    await using ground = await overslept();
+    const { transport, runtime } = ground;
+    await delay(transport, "1", 30_000);
+    expect(await polled(transport)).toEqual([]);
+    runtime.sleepThrough(60_000);
+    await becomes("it runs", async () => (await polled(transport)).includes("1"));
+    expect(await transport.info("work", CALL)).toMatchObject({ delayed: 0, waiting: 0, reserved: 1 });
+  }, 3 * PATIENCE);
+
+  test("may go back: jobs that are due in minutes which were checked before are moved, too", async () => {
+    await using ground = await overslept();
+    const { transport, runtime } = ground;
+    await delay(transport, "0", 1_000);
+    expect(await polled(transport)).toEqual([]);
+    // By this process's reading two minutes go by, which are checked; then the server's clock is read anew.
+    runtime.sleepThrough(100_000);
+    await becomes("the first runs", async () => (await polled(transport)).includes("0"));
+    runtime.sleepThrough(20_000);
+    await delay(transport, "1", 10_000);
+    await becomes("it is told that it is delayed", async () => {
+      const { entries: [entry] } = await transport.list("work", "delayed", { limit: 1, preview: 0 }, CALL);
+      return (entry?.time ?? 0) < Date.now() + 11_000;
+    });
+    runtime.sleepThrough(100_000);
+    await becomes("the next runs", async () => (await polled(transport)).includes("1"));
+  }, 3 * PATIENCE);
 });
