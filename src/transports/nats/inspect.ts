@@ -13,7 +13,7 @@ import type { Context, QueueCall } from "./stream/context.ts";
 import { readGroups } from "./topics_groups.ts";
 import { queueOf } from "./stream/config_check.ts";
 import { bothStates, countOf, nextIn, statesOf } from "./stream/consumer_state.ts";
-import { ANY_FRONT, isFront } from "./stream/front.ts";
+import { ANY_NOTE } from "./stream/front.ts";
 import type { Stored } from "./stream/message.ts";
 import {
   deadOf,
@@ -101,7 +101,7 @@ export async function streamNames({ link }: Pick<Context, "link">, until: number
 /** The queues of a stream that hold a job or a schedule, or held a job. */
 async function heldBy(context: Context, stream: string, until: number): Promise<string[]> {
   try {
-    const { config, state } = await streamInfo(context.link, stream, until, { subjects_filter: ANY_FRONT });
+    const { config, state } = await streamInfo(context.link, stream, until, { subjects_filter: ANY_NOTE });
     const owner = queueOf(config.description);
     if (owner === undefined) return [];
     const holds = state.messages > Object.keys(state.subjects ?? {}).length;
@@ -124,9 +124,14 @@ async function heldBy(context: Context, stream: string, until: number): Promise<
 async function hasHeld({ link, streams }: Context, queue: string, until: number): Promise<boolean> {
   const queueStream = await streams.find(queue, until);
   if (queueStream === undefined) return false;
+  const { base } = queueStream;
   const call = { link, queueStream, until };
-  const first = await nextOf(call, `${queueStream.base}>`, 1);
-  if (first !== undefined && !isFront(queueStream, first.subject)) return true;
+  for (let seq = 1;;) {
+    const next = await nextOf(call, `${base}>`, seq);
+    if (next === undefined) break;
+    if (!next.subject.startsWith(`${base}o.`)) return true;
+    seq = next.seq + 1;
+  }
   const { w, b } = await statesOf(call);
   return w.delivered.stream_seq > 0 || b.delivered.stream_seq > 0;
 }
@@ -201,9 +206,9 @@ function leaseEnd({ clock, link, deliveries, queueStream }: QueueCall, { seq }: 
   return clock.now() + Math.max(0, rest);
 }
 
-/** When a dead job died. */
-export function diedAt({ subject, marks }: Stored): number {
-  return marks.died ?? timeOfDeath(subject.slice(subject.lastIndexOf(".") + 1));
+/** When a dead job died; another program's when it was stored. */
+export function diedAt({ subject, marks, time }: Stored): number {
+  return marks.died ?? (timeOfDeath(subject.slice(subject.lastIndexOf(".") + 1)) || time);
 }
 
 /** A page of a channel. */

@@ -9,7 +9,7 @@ import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
 import type { Context, Sizes } from "./stream/context.ts";
 import { isTopic } from "./topics_groups.ts";
-import { freed, messagesOf, type Target, targetOf } from "./push_jobs.ts";
+import { checkRoom, freed, messagesOf, sizeOf, type Target, targetOf } from "./push_jobs.ts";
 import { fullStill, keepRoom, REFUSED } from "./stream/front.ts";
 import { createShared, MAX_BATCH, partOf, type Shared } from "./stream/batch.ts";
 import { pack } from "./stream/message.ts";
@@ -19,9 +19,6 @@ import { sweepTopic } from "./topics.ts";
 
 /** Times that a job is sent which is refused though its id is free by the time that its live message is read. */
 const TRIES = 10;
-/** Bytes of a message beside its payload and its metadata, about. */
-const MESSAGE = 300;
-
 /** Times that a batch is sent which is refused though no id is taken. */
 const BATCH_TRIES = 20;
 
@@ -74,9 +71,7 @@ async function targetsOf(
       const target = await targetOf(context, queue, until);
       // A process that only dispatches maintains no queue, which renews the clock of the others.
       if (timed.has(queue)) await context.clock.renew(target.queueStream, until);
-      const { all, largest } = sizes.get(queue) ?? { all: 0, largest: 0 };
-      const copies = Math.max(1, target.groups.length);
-      const checking = context.room.check(target.queueStream, { all: copies * all, largest }, until);
+      const checking = checkRoom(context, target, sizes.get(queue) ?? { all: 0, largest: 0 }, until);
       if (checking !== undefined) await checking;
       return [queue, target];
     } catch (error) {
@@ -94,9 +89,10 @@ function isTimed({ delay, at, idWindow }: PushJob): boolean {
 /** Bytes that the jobs of each queue take at a server, as far as that is known before they are written. */
 function sizesOf(jobs: readonly PushJob[]): ReadonlyMap<string, Sizes> {
   const sizes = new Map<string, Sizes>();
-  for (const { queue, payload, meta } of jobs) {
+  for (const job of jobs) {
+    const { queue } = job;
     const { all, largest } = sizes.get(queue) ?? { all: 0, largest: 0 };
-    const size = payload.length + meta.length + MESSAGE;
+    const size = sizeOf(job);
     sizes.set(queue, { all: all + size, largest: Math.max(largest, size) });
   }
   return sizes;
@@ -135,7 +131,7 @@ async function storeShared(
 
 /** Stores a job; in a store that became full since it was checked it would take the room that moves free. */
 function storeUnlessFull(context: Context, messages: readonly Message[], until: number): Promise<Pushed> {
-  const full = messages.find(({ queueStream }) => queueStream.full !== undefined);
+  const full = messages.find(({ queueStream }) => queueStream.store.full !== undefined);
   return full === undefined ? store(context, messages, until) : Promise.resolve(fullStill(full.queueStream));
 }
 

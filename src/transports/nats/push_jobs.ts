@@ -6,13 +6,16 @@
 
 import type { PushJob } from "../../jobs/exchange.ts";
 import { groupQueue, partsOf } from "../../names.ts";
-import type { Context } from "./stream/context.ts";
+import type { Context, Sizes } from "./stream/context.ts";
 import { isTopic, readGroups } from "./topics_groups.ts";
 import type { JobRecord, Marks } from "./stream/message.ts";
 import type { Message } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { liveOf } from "./stream/read.ts";
 import { idFilter, liveSubject } from "./stream/subjects.ts";
+
+/** Bytes of a message beside its payload and its metadata, about. */
+const MESSAGE = 300;
 
 /** Where jobs of one queue go. */
 export interface Target {
@@ -42,6 +45,21 @@ export async function targetOf(context: Context, queue: string, until: number): 
   const names = groups.map(({ group }) => groupQueue(topic, group));
   const all = names.map((name) => streams.known(name) ?? streams.make(name, until));
   return { queueStream, groups: await Promise.all(all) };
+}
+
+/** Bytes that a job takes at a server, as far as that is known before it is written. */
+export function sizeOf({ payload, meta }: PushJob): number {
+  return payload.length + meta.length + MESSAGE;
+}
+
+/** Undefined where there is room for jobs of so many bytes, else a promise that rejects where there is none. */
+export function checkRoom(
+  { room }: Context,
+  { queueStream, groups }: Target,
+  { all, largest }: Sizes,
+  until: number,
+): Promise<void> | undefined {
+  return room.check(queueStream, { all: Math.max(1, groups.length) * all, largest }, until);
 }
 
 /**

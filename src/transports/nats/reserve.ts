@@ -137,11 +137,19 @@ function lookFirst(reserve: Reserve): Promise<Received[]> {
       }),
     ));
     found.push(...all.filter((queueStream) => queueStream !== undefined));
+    for (const queueStream of found) tellReplaced(queueStream);
     context.tend(found);
     return await (wait === 0
       ? round(context, found, { ...options, eager: true, over: whole }, until)
       : firstLook(reserve));
   });
+}
+
+/** Tells once that a stream was made anew. */
+function tellReplaced(queueStream: QueueStream): void {
+  const { replaced } = queueStream;
+  queueStream.replaced = undefined;
+  if (replaced !== undefined) throw replaced;
 }
 
 /**

@@ -131,7 +131,7 @@ function free(mine: Look): number {
 /** Waits for the jobs that this process gives back at this moment; true when there were some. */
 async function areBack({ context: { waiters, link }, queueStream, want }: Look): Promise<boolean> {
   // Those for which a full store has no room are back once others have ended.
-  const moving = queueStream.full === undefined ? waiters.moving(queueStream, want.over) : undefined;
+  const moving = queueStream.store.full === undefined ? waiters.moving(queueStream, want.over) : undefined;
   if (moving === undefined) return false;
   await briefly(link.settings.runtime, HOLD, moving);
   return true;

@@ -7,6 +7,7 @@
 
 import { fateOfPut } from "../../store/schedules.ts";
 import type { PushJob } from "../../jobs/exchange.ts";
+import { jsonOf } from "../../text.ts";
 import type {
   Advanced,
   DueSchedules,
@@ -17,11 +18,11 @@ import type {
 } from "../../contract/recurring.ts";
 import type { Calls } from "./calls.ts";
 import type { Context, Part, QueueCall } from "./stream/context.ts";
-import { freed, messagesOf, targetOf } from "./push_jobs.ts";
+import { checkRoom, freed, messagesOf, sizeOf, targetOf } from "./push_jobs.ts";
 import { createShared, partOf } from "./stream/batch.ts";
-import { type Receipt, replace, type Replacement, replacing } from "./stream/publish.ts";
+import { type Message, type Receipt, replace, type Replacement, replacing } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import type { Stored } from "./stream/message.ts";
+import { isInstant, type Stored } from "./stream/message.ts";
 import { deleteMessage, each, lastOf, pagesOf, type StreamCall, subjectsOf } from "./stream/read.ts";
 import { idOfToken, idToken } from "./stream/subjects.ts";
 
@@ -76,7 +77,7 @@ export function createSchedules(context: Context, { ask, on }: Calls): Schedules
 }
 
 function entryOf(queueStream: QueueStream, { subject, header }: Stored): Entry {
-  const { tick = 0, paused = false } = sheetOf(header);
+  const { tick, paused } = sheetOf(header);
   const key = idOfToken(subject.slice(queueStream.base.length + "s.".length));
   return { queueStream, key, tick, paused };
 }
@@ -88,19 +89,17 @@ function subjectOf({ base }: QueueStream, key: string): string {
 async function look(call: StreamCall, key: string): Promise<Kept | undefined> {
   const stored = await lastOf(call, subjectOf(call.queueStream, key));
   if (stored === undefined) return undefined;
-  const { tick = 0, paused = false, note, text = "" } = sheetOf(stored.header);
-  return { key, tick, paused, note, text, payload: stored.payload, seq: stored.seq };
+  return { ...sheetOf(stored.header), key, payload: stored.payload, seq: stored.seq };
 }
 
-/** The parts of a header line; one that another program spoilt is its schedule's text, and hides no other. */
-function sheetOf(header: string): Partial<Sheet> {
-  try {
-    const sheet: unknown = JSON.parse(header);
-    if (typeof sheet === "object" && sheet !== null) return sheet;
-  } catch {
-    // Told by the core, which cannot read the text either.
-  }
-  return { text: header };
+/**
+ * The parts of a header line; one that another program spoilt is its schedule's text, which the core cannot read either
+ * and tells, and hides no other.
+ */
+function sheetOf(header: string): Sheet {
+  const { tick, paused, note, text }: Readonly<Record<string, unknown>> = Object(jsonOf(header));
+  if (!isInstant(tick) || typeof text !== "string") return { tick: 0, paused: false, text: header };
+  return { tick, paused: paused === true, note: typeof note === "string" ? note : undefined, text };
 }
 
 function replacementOf(
@@ -316,7 +315,7 @@ function createTicks({ batches, link }: Context): Ticks {
 
 async function advance(call: QueueCall, ticks: Ticks, { key, tick, next, job }: Step): Promise<Advanced> {
   const { queueStream, until } = call;
-  let messages = job === undefined ? [] : messagesOf(call, await targetOf(call, job.queue, until), job);
+  let messages = job === undefined ? [] : await jobOf(call, job);
   let taken = false;
   for (;;) {
     const kept = await look(call, key);
@@ -333,6 +332,14 @@ async function advance(call: QueueCall, ticks: Ticks, { key, tick, next, job }: 
     taken = free === undefined;
     messages = free ?? [];
   }
+}
+
+/** The messages of a tick's job, which leaves moves their room as any dispatch does. */
+async function jobOf(call: QueueCall, job: PushJob): Promise<Message[]> {
+  const target = await targetOf(call, job.queue, call.until);
+  const size = sizeOf(job);
+  await checkRoom(call, target, { all: size, largest: size }, call.until);
+  return messagesOf(call, target, job);
 }
 
 /** The schedule with its next tick; one that has none rests until it is removed. */

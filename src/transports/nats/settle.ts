@@ -41,7 +41,7 @@ export async function settleAll(
   settlements: readonly Settlement[],
   until: number,
 ): Promise<Settled[]> {
-  const { link, deliveries } = context;
+  const { link, deliveries, streams } = context;
   const answers: Settled[] = settlements.map(() => "stale");
   if (!link.up) {
     try {
@@ -52,6 +52,8 @@ export async function settleAll(
       );
     }
   }
+  const checking = streams.checked(settlements, until);
+  if (checking !== undefined) await checking;
   const now = link.settings.runtime.monotonic();
   const endings: Ending[] = [];
   const foreign: Promise<void>[] = [];
@@ -168,8 +170,8 @@ async function settleDone(context: Context, done: readonly Ending[], until: numb
       deliveries.restore(one);
       return faultOf(error);
     }
-    // The server may have heard of it as late as it answered.
-    // So may one that was handed over where it lay.
+    // The server may have heard of it as late as it answered; and a job that was handed over where it lies may have been
+    // ended, or moved, by the worker that lost its lease.
     if (now >= one.safe || one.returns === "lost") {
       late.push(endedLate(context, one, until).then((answer) => void (answers[index] = answer)));
     }

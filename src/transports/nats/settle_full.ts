@@ -47,7 +47,7 @@ export async function roomFor(
   return (one) => {
     const { queueStream } = one.held;
     return !growing.has(one) ||
-      (queueStream.full === undefined && rooms.get(queueStream)?.(growthOf(one)) !== false);
+      (queueStream.store.full === undefined && rooms.get(queueStream)?.(growthOf(one)) !== false);
   };
 }
 

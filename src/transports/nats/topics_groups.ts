@@ -5,9 +5,12 @@
  * @module
  */
 
+import { isQueueName } from "../../names.ts";
+import { jsonOf } from "../../text.ts";
+import type { Stored } from "./stream/message.ts";
 import { replace } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { lastOf, type StreamCall } from "./stream/read.ts";
+import { lastOf, scan, type StreamCall } from "./stream/read.ts";
 
 /** A group that is bound. */
 export interface Bound {
@@ -43,19 +46,23 @@ export function isTopic({ queue }: QueueStream): boolean {
   return queue.endsWith("@");
 }
 
-/** Reads a topic's groups. */
+/** Reads a topic's groups: those of the last message that is ours, as another program may put one behind it. */
 export async function readGroups(call: StreamCall): Promise<Registry> {
-  const message = await lastOf(call, subjectOf(call.queueStream));
-  if (message === undefined) return { seq: 0, groups: [], former: [] };
-  const { seq, header } = message;
-  const parts: unknown = JSON.parse(header);
+  const { queueStream: topic } = call;
+  const filter = subjectOf(topic);
+  const last = await lastOf(call, filter);
+  if (last === undefined) return { seq: 0, groups: [], former: [] };
+  const isOurs = ({ header }: Stored): boolean => Array.isArray(jsonOf(header));
+  const message = isOurs(last) ? last : (await scan(call, { filter })).findLast(isOurs);
+  const parts = message === undefined ? [] : jsonOf(message.header);
   const [bound, former]: readonly unknown[] = Array.isArray(parts) ? parts : [];
+  const isName = (name: unknown): name is string =>
+    typeof name === "string" && name !== "" && isQueueName(topic.queue + name);
   const groups = (Array.isArray(bound) ? bound : []).flatMap((one: unknown): Bound[] => {
-    if (!Array.isArray(one) || typeof one[0] !== "string") return [];
-    return [{ group: one[0], from: typeof one[1] === "number" ? one[1] : seq }];
+    if (!Array.isArray(one) || !isName(one[0])) return [];
+    return [{ group: one[0], from: typeof one[1] === "number" ? one[1] : message?.seq ?? 0 }];
   });
-  const names = (Array.isArray(former) ? former : []).filter((name) => typeof name === "string");
-  return { seq, groups, former: names };
+  return { seq: last.seq, groups, former: (Array.isArray(former) ? former : []).filter(isName) };
 }
 
 /** Changes a topic's groups; false when the change is none. */

@@ -114,7 +114,10 @@ function open(store: Store, post: Post, state: PullState): void {
       if (post.pulls.get(state) === made) post.pulls.delete(state);
       hush(made.end(false));
       // To open one again at once where nothing is would be a storm: the call that waits is told, and asks again.
-      if (gone !== undefined) { for (const waiter of [...post.waiters]) waiter.failed(gone); }
+      if (gone !== undefined) {
+        post.queueStream.told ||= post.waiters.size > 0;
+        for (const waiter of [...post.waiters]) waiter.failed(gone);
+      }
       if (post.waiters.size > 0) open(store, post, state);
     },
   });

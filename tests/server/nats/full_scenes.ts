@@ -303,16 +303,23 @@ export function accountScenes(storeOf: (account: string) => Promise<Store>, serv
 }
 
 /** Messages of another program. */
-interface Ballast {
-  /** Removes them, and so makes room. */
+export interface Ballast {
+  /** Makes room for the part, once. */
+  leave(): Promise<void>;
+  /** Removes all, and so makes room. */
   remove(): Promise<void>;
 }
 
 /**
  * Fills a store from another stream, as another program does, until the server refuses; with the name of a queue's
- * stream also the room that its first messages take, which could be given up.
+ * stream also the room that its first messages take, which could be given up. `part`: bytes that can be left later.
  */
-async function fillByHand({ urls }: Store, replicas: number, stream?: string): Promise<Ballast> {
+export async function fillByHand(
+  { urls }: Store,
+  replicas: number,
+  stream?: string,
+  part = 0,
+): Promise<Ballast> {
   const [first = ""] = urls;
   const { username, password } = new URL(first.replace("nats:", "http:"));
   const user = username === "" ? {} : { user: username, pass: password };
@@ -328,15 +335,20 @@ async function fillByHand({ urls }: Store, replicas: number, stream?: string): P
   if (stream !== undefined) {
     expect(await api(`STREAM.PURGE.${stream}`, { filter: "*.*.o.first" })).toBeUndefined();
   }
-  for (let size = 200_000; size > 50;) {
+  const put = async (size: number): Promise<boolean> => {
     const answer = await connection.request(name, new Uint8Array(size), {
       timeout: 10_000,
       headers: headers(),
     });
-    // The last gaps are filled by small ones.
-    if (answer.json<{ readonly error?: unknown }>().error !== undefined) size = Math.floor(size / 2);
-  }
+    return answer.json<{ readonly error?: unknown }>().error === undefined;
+  };
+  expect(await put(part)).toBe(true);
+  // The last gaps are filled by small ones.
+  for (let size = 200_000; size > 50;) if (!await put(size)) size = Math.floor(size / 2);
   return {
+    async leave() {
+      expect(await api(`STREAM.MSG.DELETE.${name}`, { seq: 1, no_erase: true })).toBeUndefined();
+    },
     async remove() {
       expect(await api(`STREAM.DELETE.${name}`)).toBeUndefined();
       await connection.close();

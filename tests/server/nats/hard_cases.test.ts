@@ -13,8 +13,6 @@ import { type Ground, groundOn } from "./ground.ts";
 const jobs = { work: { schema: free<string>(), queue: "work" } };
 const PATIENCE = 120_000;
 const BEFORE = 10;
-/** Milliseconds after which what was not told happens again. */
-const UNTOLD = 5_000;
 
 /** What happens to a server under a worker. */
 interface Accident {
@@ -23,8 +21,6 @@ interface Accident {
   strike(ground: Ground): Promise<unknown>;
   /** What the worker's events, or the error of a dispatch meanwhile, must say; absent for one that may be mended before. */
   readonly told?: RegExp;
-  /** Whether it is made to happen again while nothing was told: a worker between two looks misses what was mended since. */
-  readonly repeats?: boolean;
   /** Undoes it, where an operator must. */
   mend?(ground: Ground): Promise<unknown>;
   /** Whether a job that was waiting, delayed by a second, is gone with the accident. */
@@ -34,7 +30,7 @@ interface Accident {
 /** Plays an accident: jobs before, meanwhile and after it. */
 async function play(
   server: NatsServer,
-  { options, strike, told, repeats, mend, loses }: Accident,
+  { options, strike, told, mend, loses }: Accident,
 ): Promise<void> {
   await using ground = groundOn(server);
   const relay = ground.relay(jobs, options, { log: false, callTimeout: 5_000 });
@@ -51,12 +47,7 @@ async function play(
   await becomes("the jobs before ran", () => new Set(runs).size === BEFORE);
   await producer.dispatch("work", "delayed", { delay: 3_000 });
   await strike(ground);
-  let struck = performance.now();
   await becomes("it is told", async () => {
-    if (repeats && performance.now() > struck + UNTOLD) {
-      await strike(ground);
-      struck = performance.now();
-    }
     await producer.dispatch("work", "meanwhile").catch((error: Error) => void words.push(error.message));
     return told === undefined || told.test([...words, ...note(queues), ...note(connections)].join("\n"));
   });
@@ -92,7 +83,6 @@ describeOn(["nats"], "Under a running worker of NATS", () => {
     await play(server, {
       strike: (ground) => ground.api(`STREAM.DELETE.${ground.prefix}_work`),
       told: /stream|no server answers/i,
-      repeats: true,
       loses: true,
     });
   }, PATIENCE);

@@ -2,10 +2,11 @@
 import { expect, test } from "vitest";
 import { job } from "../../../src/testing/conformance/lab.ts";
 import { nats, type NatsOptions } from "../../../src/transports/nats/mod.ts";
+import { becomes } from "../support/becomes.ts";
 import { type NatsServer, startNats } from "../support/servers/nats.ts";
 import type { RawNats } from "../support/servers/nats_client.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
-import { makeStream } from "./support.ts";
+import { makeStream, sleepyRuntime } from "./support.ts";
 
 const CALL = { deadline: 60_000 };
 const TAKE = { limit: 1, slots: 1, lease: 10_000, wait: 0, ...CALL };
@@ -165,5 +166,27 @@ describeOn(["nats"], `An operator's on NATS`, () => {
     await using brief = nats({ servers: server.url, prefix: ground.prefix, storage: "memory" });
     await using lasting = nats({ servers: server.url, prefix: ground.prefix });
     expect([brief.features.durable, lasting.features.durable]).toEqual([false, true]);
+  });
+
+  test.concurrent("change of a consumer is told to a process that has used it, until it is undone", async () => {
+    const server = await start();
+    await using ground = await groundOn(server);
+    const { raw, prefix, stream } = ground;
+    const runtime = sleepyRuntime();
+    await using transport = nats({ servers: server.url, prefix, runtime, warn: () => {} });
+    await transport.push([job({ queue: QUEUE })], CALL);
+    expect(await transport.reserve([QUEUE], TAKE)).toHaveLength(1);
+    const change = async (settings: object): Promise<void> => {
+      const { config } = JSON.parse(await raw.request(`$JS.API.CONSUMER.INFO.${stream}.relevo`));
+      const body = JSON.stringify({ stream_name: stream, config: { ...config, ...settings } });
+      const made = JSON.parse(await raw.request(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.relevo`, body));
+      expect(made["error"]).toBeUndefined();
+    };
+    const told = (): Promise<string> => transport.reserve([QUEUE], TAKE).then(() => "", String);
+    await change({ max_deliver: 3 });
+    runtime.sleepThrough(150_000);
+    await becomes("it is told", async () => /'max_deliver' must be -1/.test(await told()));
+    await change({ max_deliver: -1 });
+    await becomes("it works again", async () => await told() === "");
   });
 });

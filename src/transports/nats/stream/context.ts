@@ -38,6 +38,10 @@ export interface QueueStreams {
   find(queue: string, until: number): Promise<QueueStream | undefined>;
   /** The stream of a queue that was made or found before on this connection. */
   known(queue: string): QueueStream | undefined;
+  /** Checks a known stream: an operator may have replaced or changed it. */
+  refresh(queueStream: QueueStream, until: number): Promise<void>;
+  /** Checks those of deliveries that were not checked on this connection, as far as the server answers. */
+  checked(deliveries: readonly { readonly queue: string }[], until: number): Promise<unknown> | undefined;
   /** Has the next call check the stream anew: a part of it is gone. */
   forget(queueStream: QueueStream): void;
   /** The same for all. */

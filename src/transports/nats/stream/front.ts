@@ -15,8 +15,8 @@ import { stored } from "./publish.ts";
 import type { FullStore, QueueStream, StreamInfo } from "./queue_stream.ts";
 import { purge } from "./read.ts";
 
-/** The subject of that message in the streams of all queues. */
-export const ANY_FRONT = "*.*.o.first";
+/** The subjects of messages about a stream itself, that one among them, in the streams of all queues. */
+export const ANY_NOTE = "*.*.o.*";
 const EXPECTED = "Nats-Expected-Last-Sequence";
 /** Bytes of that message: enough for a job of such a size to be stored anew. */
 const BYTES = 64 * 1024;
@@ -51,12 +51,13 @@ export function storeFront(
 
 /** Stores the message anew behind a time in which the store was full; where it has room for it that time is over. */
 export async function restoreFront(link: Link, queueStream: QueueStream, until: number): Promise<void> {
-  const { full, leader, stream } = queueStream;
+  const { leader, stream, store: state } = queueStream;
+  const { full } = state;
   if (full === undefined || full.moving > 0 || link.settings.runtime.monotonic() < full.kept) return;
   const message = { ...front(link, queueStream, ["Nats-Rollup", "sub"]), leader, again: true };
   try {
     await stored(link, message, `store a message in stream '${stream}'`, until);
-    if (queueStream.full === full) queueStream.full = undefined;
+    if (state.full === full) state.full = undefined;
   } catch {
     // Whatever kept it out, the room is left to moves for another while.
     keepRoom(link, queueStream, REFUSED);
@@ -118,7 +119,7 @@ function leaveRoom(full: FullStore, left: Set<FullStore>): void {
 /** Whether the message was there, and is no more. */
 async function giveUp(link: Link, queueStream: QueueStream, until: number): Promise<boolean> {
   // A message that is under way, and takes more room than it frees, would get the room that is given up.
-  const { since } = queueStream.full ?? { since: 0 };
+  const { since } = queueStream.store.full ?? { since: 0 };
   const calm = since + CALM - link.settings.runtime.monotonic();
   if (calm > 0) await link.elections.rest(calm);
   return await purge({ link, queueStream, until }, subjectOf(queueStream)) > 0;
@@ -132,9 +133,9 @@ export function noRoom({ queue }: QueueStream): TransportFull {
 /** Tells it once for each time in which the store is full, however often it is nearly over. */
 function tell(link: Link, queueStream: QueueStream, fault: TransportFull): void {
   const now = link.settings.runtime.monotonic();
-  const isNew = queueStream.full === undefined && now >= queueStream.fullAt + AGAIN;
-  if (isNew) link.settings.warn(stuck(queueStream, fault));
-  queueStream.fullAt = now;
+  const { store: state } = queueStream;
+  if (state.full === undefined && now >= state.fullAt + AGAIN) link.settings.warn(stuck(queueStream, fault));
+  state.fullAt = now;
 }
 
 function stuck({ queue }: QueueStream, { message }: TransportFull): string {
@@ -148,7 +149,7 @@ export const REFUSED = 500;
 /** Keeps the room of a full store for moves, for some milliseconds: dispatches would take it for good. */
 export function keepRoom(link: Link, queueStream: QueueStream, ms: number): FullStore {
   const now = link.settings.runtime.monotonic();
-  const full = queueStream.full ??= { since: now, moving: 0, kept: now };
+  const full = queueStream.store.full ??= { since: now, moving: 0, kept: now };
   full.kept = Math.max(full.kept, now + ms);
   return full;
 }

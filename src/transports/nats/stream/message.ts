@@ -82,7 +82,7 @@ function marksOf({ lost, frail, reset, due, until, reason, died }: Record<string
 }
 
 /** Whether a value is an instant that a date can be. */
-function isInstant(value: unknown): value is number {
+export function isInstant(value: unknown): value is number {
   return typeof value === "number" && Math.abs(value) <= 8.64e15;
 }
 

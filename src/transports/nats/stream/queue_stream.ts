@@ -21,6 +21,14 @@ export type Kind = "put" | "take";
 /** The calls under way on one queue. */
 export type CallOrder = Readonly<Record<Kind, Promise<unknown>[]>>;
 
+/** Whether a stream's store is full. */
+export interface StoreState {
+  /** A job could not be moved as the store was full, and since then there was no room for the stream's first message. */
+  full: FullStore | undefined;
+  /** When a move was last refused as the store was full, on the monotonic clock. */
+  fullAt: number;
+}
+
 /** A queue's stream; that of its topic for a group's. */
 export interface QueueStream extends QueueNames {
   readonly queue: string;
@@ -38,8 +46,14 @@ export interface QueueStream extends QueueNames {
   largest: number;
   /** Milliseconds for which the server remembers messages' ids. */
   window: number;
-  /** When it was made, in milliseconds since the epoch. */
+  /** When it was made, in milliseconds since the epoch; 0 until that is known. */
   created: number;
+  /** The error of the next reserve: it was made anew, and the jobs that it held are gone. */
+  replaced: Error | undefined;
+  /** A call that waited was told that it, or a consumer, is gone; since it was last checked. */
+  told: boolean;
+  /** When it was last checked, on the monotonic clock. */
+  checkedAt: number;
   /** The last number of each state that this process received. */
   readonly seen: Record<PullState, number>;
   /** Pulls that were ended while an answer may be on its way. */
@@ -48,10 +62,8 @@ export interface QueueStream extends QueueNames {
   askedAt: number;
   /** The minute up to which no delayed job is overdue; undefined until it is known. */
   checked: number | undefined;
-  /** A job of it could not be moved as the store was full, and since then there was no room for its first message. */
-  full: FullStore | undefined;
-  /** When a move was last refused as the store was full, on the monotonic clock. */
-  fullAt: number;
+  /** The store, as far as its stream goes: one for a topic's queue and those of its groups. */
+  readonly store: StoreState;
   /**
    * Messages that this process let go where they lie, and how often each had been delivered by then. One that comes
    * with the next delivery was no worker's in between.

@@ -4,13 +4,15 @@
  * @module
  */
 
+import { RelevoError } from "../../../errors.ts";
 import { partsOf } from "../../../names.ts";
 import { hush } from "../../../promises.ts";
-import { FAULT, isFault, typed } from "../client/errors.ts";
+import { FAULT, isFault, StreamGone, typed } from "../client/errors.ts";
 import { type Link, streamLeader } from "../client/link.ts";
 import { checkConsumer, checkStream, DESCRIPTION, differencesOf, WINDOW_LEASES } from "./config_check.ts";
 import { storeFront } from "./front.ts";
-import type { QueueStream, StreamConfig, StreamInfo } from "./queue_stream.ts";
+import { timeOf } from "./message.ts";
+import type { QueueStream, StoreState, StreamConfig, StreamInfo } from "./queue_stream.ts";
 import type { QueueStreams, ServerClock } from "./context.ts";
 import { streamInfo } from "./read.ts";
 import { namesOf, pullFilters, type PullState } from "./subjects.ts";
@@ -35,12 +37,13 @@ interface Finder {
 export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams {
   const finder: Finder = { link, clock, told: new Set() };
   const all = new Map<string, QueueStream>();
+  const stores = new Map<string, StoreState>();
   /** Streams that were checked, and on which connection. */
   const looked = new Map<QueueStream, number>();
   const looking = new Map<QueueStream, Promise<boolean>>();
 
   function of(queue: string): QueueStream {
-    const found = all.get(queue) ?? unseen(link, queue);
+    const found = all.get(queue) ?? unseen(link, queue, stores);
     all.set(queue, found);
     return found;
   }
@@ -58,13 +61,17 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
     if (at === undefined || at === epoch) return at === epoch;
     if (!link.clustered) return false;
     looked.set(queueStream, epoch);
-    const until = link.settings.runtime.monotonic() + BACKGROUND;
-    hush(
-      look(queueStream, false, until).then((found) => {
-        if (!found && looked.get(queueStream) === epoch) looked.delete(queueStream);
-      }),
-    );
+    hush(refresh(queueStream, link.settings.runtime.monotonic() + BACKGROUND));
     return true;
+  }
+
+  /** Checks a stream that is known. One that is gone, or unfit by now, is told by the next call that needs it. */
+  async function refresh(queueStream: QueueStream, until: number): Promise<void> {
+    const found = await look(queueStream, false, until).catch((error) => {
+      if (error instanceof RelevoError && error.code === "TRANSPORT_INCOMPATIBLE") return false;
+      throw error;
+    });
+    if (!found) looked.delete(queueStream);
   }
 
   /** Whether a stream is there; calls that ask at once share the check. */
@@ -96,14 +103,30 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
       const queueStream = all.get(queue);
       return queueStream !== undefined && isKnown(queueStream) ? queueStream : undefined;
     },
+    refresh,
+    checked(deliveries, until) {
+      const unknown = new Set<QueueStream>();
+      for (const { queue } of deliveries) {
+        const queueStream = all.get(queue);
+        if (queueStream !== undefined && !isKnown(queueStream)) unknown.add(queueStream);
+      }
+      if (unknown.size === 0) return undefined;
+      return Promise.allSettled([...unknown].map((one) => there(one, false, until)));
+    },
     forget: (queueStream) => void looked.delete(queueStream),
     forgetAll: () => looked.clear(),
   };
 }
 
 /** A queue's stream before it was checked. */
-function unseen({ settings: { prefix, group, replicas, ackWait } }: Link, queue: string): QueueStream {
+function unseen(
+  { settings: { prefix, group, replicas, ackWait } }: Link,
+  queue: string,
+  stores: Map<string, StoreState>,
+): QueueStream {
   const names = namesOf(prefix, queue);
+  const store = stores.get(names.stream) ?? { full: undefined, fullAt: -Infinity };
+  stores.set(names.stream, store);
   const consumer = group + names.suffix;
   return {
     ...names,
@@ -116,12 +139,14 @@ function unseen({ settings: { prefix, group, replicas, ackWait } }: Link, queue:
     largest: Infinity,
     window: Math.max(LEAST_WINDOW, WINDOW_LEASES * ackWait),
     created: 0,
+    replaced: undefined,
+    told: false,
+    checkedAt: -Infinity,
     seen: { w: 0, b: 0 },
     late: 0,
     askedAt: -Infinity,
     checked: undefined,
-    full: undefined,
-    fullAt: -Infinity,
+    store,
     letGo: new Map(),
     refused: false,
     order: { put: [], take: [] },
@@ -144,7 +169,7 @@ async function lookAt(
   clock.tell(ts, sentAt);
   checkStream(queueStream, config);
   queueStream.replicas = config.num_replicas;
-  queueStream.created = Date.parse(created);
+  isNow(queueStream, timeOf(created));
   queueStream.seen.w = queueStream.seen.b = 0;
   queueStream.window = (config.duplicate_window ?? 0) / NANOS;
   queueStream.largest = config.max_msg_size === undefined || config.max_msg_size < 0
@@ -158,9 +183,23 @@ async function lookAt(
     told.add(queueStream.stream);
     warn(`Stream '${queueStream.stream}' is used as it is: ${differs.join(", ")}`);
   }
-  if (make) storeFront(finder.link, queueStream, info.state);
+  // A stream that was purged gets it, too.
+  if (make || queueStream.checkedAt > 0) storeFront(finder.link, queueStream, info.state);
   looked.set(queueStream, epoch);
+  queueStream.checkedAt = runtime.monotonic();
   return true;
+}
+
+/** Takes in when a stream was made. Of one that was made anew nothing holds that was known of the one before it. */
+function isNow(queueStream: QueueStream, created: number): void {
+  const { created: before, told, queue, stream } = queueStream;
+  queueStream.created = created;
+  queueStream.told = false;
+  if (before === 0 || before === created) return;
+  const why = `stream '${stream}' was deleted and made anew: the jobs that it held are gone`;
+  if (!told) queueStream.replaced = new StreamGone(`reserve jobs of queue '${queue}'`, why);
+  queueStream.checked = undefined;
+  queueStream.letGo.clear();
 }
 
 async function streamOf(

@@ -15,6 +15,8 @@ import type { PullState } from "./subjects.ts";
  */
 export class Received {
   readonly queueStream: QueueStream;
+  /** When its stream was made, as far as that was known. */
+  readonly created: number;
   readonly state: PullState;
   /** The latest instant at which it is known not to have been sent, or kept up, on the monotonic clock. */
   at: number;
@@ -54,6 +56,7 @@ export class Received {
     payload: Uint8Array,
   ) {
     this.queueStream = queueStream;
+    this.created = queueStream.created;
     this.state = state;
     this.at = at;
     this.returns = returns;
@@ -93,6 +96,11 @@ export function worthUntil({ queueStream: { ackWait }, at }: Received): number {
 export function inTurn(a: Received, b: Received): number {
   if (a.state !== b.state) return a.state < b.state ? -1 : 1;
   return a.state === "b" ? a.seq - b.seq : a.due - b.due || a.seq - b.seq;
+}
+
+/** Whether a job lies in the stream that is there, and not in one that was deleted. */
+export function isThere({ queueStream, created, time }: Received): boolean {
+  return created === queueStream.created || time >= queueStream.created;
 }
 
 /** Whether the server keeps a job for long enough to hand it over. */

@@ -93,7 +93,7 @@ export function createRoom(link: Link): Room {
 
   function check(queueStream: QueueStream, sizes: Sizes, until: number): Promise<void> | undefined {
     const { stream } = queueStream;
-    if (queueStream.full !== undefined) {
+    if (queueStream.store.full !== undefined) {
       return whenNotFull(queueStream, until).then(() => check(queueStream, sizes, until));
     }
     largest.set(stream, Math.max(sizes.largest, largest.get(stream) ?? 0));
@@ -132,12 +132,12 @@ function createFullWait(link: Link): (queueStream: QueueStream, until: number) =
       restoreFront(link, queueStream, soon).finally(() => restoring.delete(stream));
     restoring.set(stream, under);
     await under;
-    if (queueStream.full !== undefined) throw fullStill(queueStream);
+    if (queueStream.store.full !== undefined) throw fullStill(queueStream);
   };
 }
 
 /** Until when the room is left to moves, as far as that is known. */
-function keptUntil({ full }: QueueStream, now: number): number {
+function keptUntil({ store: { full } }: QueueStream, now: number): number {
   if (full === undefined) return now;
   return full.moving > 0 ? Math.max(full.kept, now + MOVING) : full.kept;
 }
