@@ -61,17 +61,8 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
     if (at === undefined || at === epoch) return at === epoch;
     if (!link.clustered) return false;
     looked.set(queueStream, epoch);
-    hush(refresh(queueStream, link.settings.runtime.monotonic() + BACKGROUND));
+    hush(lookAgain(finder, looked, queueStream, link.settings.runtime.monotonic() + BACKGROUND));
     return true;
-  }
-
-  /** Checks a stream that is known. One that is gone, or unfit by now, is told by the next call that needs it. */
-  async function refresh(queueStream: QueueStream, until: number): Promise<void> {
-    const found = await look(queueStream, false, until).catch((error) => {
-      if (error instanceof RelevoError && error.code === "TRANSPORT_INCOMPATIBLE") return false;
-      throw error;
-    });
-    if (!found) looked.delete(queueStream);
   }
 
   /** Whether a stream is there; calls that ask at once share the check. */
@@ -103,19 +94,28 @@ export function createQueueStreams(link: Link, clock: ServerClock): QueueStreams
       const queueStream = all.get(queue);
       return queueStream !== undefined && isKnown(queueStream) ? queueStream : undefined;
     },
-    refresh,
+    refresh: (queueStream, until) => lookAgain(finder, looked, queueStream, until),
     checked(deliveries, until) {
-      const unknown = new Set<QueueStream>();
-      for (const { queue } of deliveries) {
-        const queueStream = all.get(queue);
-        if (queueStream !== undefined && !isKnown(queueStream)) unknown.add(queueStream);
-      }
-      if (unknown.size === 0) return undefined;
-      return Promise.allSettled([...unknown].map((one) => there(one, false, until)));
+      const unknown = foundIn(all, deliveries).filter((one) => !isKnown(one));
+      if (unknown.length === 0) return undefined;
+      return Promise.allSettled(unknown.map((one) => there(one, false, until)));
     },
     forget: (queueStream) => void looked.delete(queueStream),
     forgetAll: () => looked.clear(),
   };
+}
+
+/** The streams of deliveries that this process knows. */
+function foundIn(
+  all: ReadonlyMap<string, QueueStream>,
+  deliveries: readonly { readonly queue: string }[],
+): readonly QueueStream[] {
+  const found = new Set<QueueStream>();
+  for (const { queue } of deliveries) {
+    const queueStream = all.get(queue);
+    if (queueStream !== undefined) found.add(queueStream);
+  }
+  return [...found];
 }
 
 /** A queue's stream before it was checked. */
@@ -188,6 +188,20 @@ async function lookAt(
   looked.set(queueStream, epoch);
   queueStream.checkedAt = runtime.monotonic();
   return true;
+}
+
+/** Checks a stream that is known. One that is gone, or unfit by now, is told by the next call that needs it. */
+async function lookAgain(
+  finder: Finder,
+  looked: Map<QueueStream, number>,
+  queueStream: QueueStream,
+  until: number,
+): Promise<void> {
+  const found = await lookAt(finder, looked, queueStream, false, until).catch((error) => {
+    if (error instanceof RelevoError && error.code === "TRANSPORT_INCOMPATIBLE") return false;
+    throw error;
+  });
+  if (!found) looked.delete(queueStream);
 }
 
 /** Takes in when a stream was made. Of one that was made anew nothing holds that was known of the one before it. */
