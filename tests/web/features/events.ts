@@ -40,17 +40,19 @@ export function events(open: OpenPlace): void {
     const relay = open().relay(jobs);
     const told: string[] = [];
     const listener = (): void => void told.push("told");
-    for (const options of [null, true, false, undefined] as never[]) {
+    // Event targets of workerd take none that captures.
+    const captures = globalThis.navigator?.userAgent === "Cloudflare-Workers" ? [] : [true];
+    for (const options of [null, ...captures, false, undefined] as never[]) {
       relay.events.addEventListener("dispatched", listener, options);
     }
     await relay.dispatch("job", "x");
     // Those that do not capture are one.
-    expect(told).toHaveLength(2);
-    for (const options of [null, true] as never[]) {
+    expect(told).toHaveLength(1 + captures.length);
+    for (const options of [null, ...captures] as never[]) {
       relay.events.removeEventListener("dispatched", listener, options);
     }
     await relay.dispatch("job", "y");
-    expect(told).toHaveLength(2);
+    expect(told).toHaveLength(1 + captures.length);
   });
 
   it("started says how long the job had been due, and every end of a run how long it took", async () => {
