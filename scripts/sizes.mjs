@@ -26,7 +26,7 @@ const BOUNDS = {
   "./admin": 11.5,
   "./cli": 20,
   "./codecs": 4,
-  "./config": 65,
+  "./config": 65.5,
   "./connect": 4.5,
   "./cron": 14,
   "./middleware": 3.5,

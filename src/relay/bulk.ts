@@ -18,7 +18,7 @@ import {
 import type { Pushed, PushJob } from "../jobs/exchange.ts";
 import { hasFields } from "../kinds.ts";
 import { checkBoolean, checkKnown, checkObject, quote, shown } from "../options.ts";
-import { type JobSettings, prepare } from "./prepare.ts";
+import { type JobSettings, prepare, SETTINGS, type SharedRequest } from "./prepare.ts";
 import { unlessAborted } from "../promises.ts";
 import {
   type BatchSender,
@@ -104,8 +104,8 @@ export async function dispatchMany(
   return results as Dispatched[];
 }
 
-/** The fields beside a job's settings in an entry of many. */
-const BESIDE = ["name", "payload"];
+/** The fields of an entry of many. */
+const FIELDS: readonly string[] = [...SETTINGS, "name", "payload"];
 
 /** The fate of the preparation of each job; all that the caller may change later is read here. */
 function startAll(
@@ -116,7 +116,7 @@ function startAll(
   readonly started: readonly (PushJob | Error | Promise<PushJob>)[];
   readonly requests: readonly boolean[];
 } {
-  const shared = sender.runtime.id();
+  const shared: SharedRequest = { id: sender.runtime.id(), record: undefined };
   const requests: boolean[] = [];
   const started = jobs.map((job, index) => {
     try {
@@ -124,10 +124,19 @@ function startAll(
       if (typeof job.name !== "string") throw nameless(job);
       const { name, payload, ...given } = job;
       checkInline(sender, { name, ...given, transaction });
-      if (sender.outgoing === undefined) return prepare(sender, name, payload, given, shared, BESIDE);
+      if (sender.outgoing === undefined) {
+        return prepare(
+          sender,
+          name,
+          payload,
+          Object.keys(given).length === 0 ? undefined : given,
+          shared,
+          FIELDS,
+        );
+      }
       const { desk, settings, requested } = withAmbient(sender, given);
       requests[index] = requested;
-      return prepare(desk, name, payload, settings, shared, BESIDE);
+      return prepare(desk, name, payload, settings, shared, FIELDS);
     } catch (error) {
       return errorOf(error);
     }
@@ -162,9 +171,11 @@ function sendAllInTurn(
 }
 
 function failuresOf(results: readonly unknown[]): BulkFailure[] {
-  return results.flatMap((error, index) =>
-    error instanceof Error && !(error instanceof WithheldJob) ? [{ index, error }] : []
-  );
+  const failures: BulkFailure[] = [];
+  results.forEach((error, index) => {
+    if (error instanceof Error && !(error instanceof WithheldJob)) failures.push({ index, error });
+  });
+  return failures;
 }
 
 /** How jobs are pushed together. */

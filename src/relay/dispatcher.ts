@@ -13,7 +13,7 @@ import { errorOf, OutcomeUnknown, RelayClosed } from "../errors.ts";
 import type { Pushed, PushJob } from "../jobs/exchange.ts";
 import { shown } from "../options.ts";
 import type { Outgoing } from "../sides/outgoing.ts";
-import { prepare } from "./prepare.ts";
+import { prepare, SETTINGS } from "./prepare.ts";
 import { unlessAborted } from "../promises.ts";
 import {
   type BatchSender,
@@ -37,8 +37,8 @@ export interface Dispatcher {
   ): Promise<readonly Dispatched[]>;
 }
 
-/** The fields beside a job's settings in the options of a dispatch. */
-const BESIDE = ["signal", "transaction"];
+/** The options of a dispatch. */
+const OPTIONS: readonly string[] = [...SETTINGS, "signal", "transaction"];
 
 /** How the job of one call is sent. */
 interface SendOptions {
@@ -84,7 +84,7 @@ function dispatchOne(
   const { gate, outgoing } = sender;
   if (gate.shut) throw new RelayClosed(`dispatch '${shown(name)}'`);
   if (options === undefined && outgoing === undefined && sender.inline === undefined) {
-    return sendPrepared(sender, prepare(sender, name, payload, undefined, undefined, BESIDE), PLAIN);
+    return sendPrepared(sender, prepare(sender, name, payload, undefined), PLAIN);
   }
   if (options !== undefined) checkCall(`dispatch '${shown(name)}'`, options);
   const { signal, transaction, ...settings } = options ?? {};
@@ -93,7 +93,7 @@ function dispatchOne(
     ? { desk: sender, settings: options === undefined ? undefined : settings, requested: false }
     : withAmbient(sender, settings);
   checkInline(sender, { name, ...settings, transaction });
-  const prepared = prepare(desk, name, payload, own, undefined, BESIDE);
+  const prepared = prepare(desk, name, payload, own, undefined, OPTIONS);
   const how: SendOptions = { signal, transaction, refuse: settings.onDuplicate === "throw", requested };
   return sendPrepared(sender, prepared, how);
 }

@@ -37,9 +37,9 @@ export interface WrittenPayload {
 export function writePayload(scale: Scale, definition: Definition, value: unknown): WrittenPayload {
   const verdict = validate(definition.schema, definition.name, value);
   try {
-    const kinds: string[] = [];
-    const bytes = encode(scale, definition, value, (kind) => kinds.push(kind));
-    const read = kinds.length === 0 ? undefined : validateRead(definition, bytes, kinds);
+    let kinds: string[] | undefined;
+    const bytes = encode(scale, definition, value, (kind) => void (kinds ??= []).push(kind));
+    const read = kinds === undefined ? undefined : validateRead(definition, bytes, kinds);
     if (!(verdict instanceof Promise) && !(read instanceof Promise)) return { bytes, verdict: undefined };
     hush(read);
     // A schema that never answers must hold up neither its caller nor the close of the relay.

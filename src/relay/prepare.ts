@@ -47,6 +47,13 @@ export interface JobSettings {
   readonly requestId?: string | undefined;
 }
 
+/** The request that the jobs of one call are made for, unless they name their own. */
+export interface SharedRequest {
+  readonly id: string;
+  /** The record of those that say nothing else, once one was made: they have the text in common. */
+  record: string | undefined;
+}
+
 /** The parts that preparation needs from a relay. */
 export interface Desk extends Scale {
   readonly definitions: Definitions;
@@ -55,7 +62,8 @@ export interface Desk extends Scale {
   readonly requestId: (() => string | undefined) | undefined;
 }
 
-const KNOWN = [
+/** The names of {@linkcode JobSettings}. */
+export const SETTINGS: readonly string[] = [
   "id",
   "idWindow",
   "onDuplicate",
@@ -70,8 +78,8 @@ const KNOWN = [
 ];
 
 /**
- * Makes a job to be stored. `beside` are the call's options apart from settings, for a message that lists all. The
- * bytes are taken before this returns, even where the schema still waits.
+ * Makes a job to be stored. `known` are the names that the call takes beside {@linkcode SETTINGS}, and those. The bytes
+ * are taken before this returns, even where the schema still waits.
  *
  * @throws {RelevoError | TypeError | RangeError} for whatever is wrong with it.
  */
@@ -80,16 +88,16 @@ export function prepare(
   name: string,
   payload: unknown,
   settings: JobSettings | undefined,
-  sharedRequestId?: string,
-  beside: readonly string[] = [],
+  shared?: SharedRequest,
+  known: readonly string[] = SETTINGS,
 ): PushJob | Promise<PushJob> {
   if (settings?.queue !== undefined) checkQueue(desk.definitions, name, settings.queue);
   const definition = definitionOf(desk.definitions, name);
-  if (settings !== undefined) checkSettings(name, settings, desk.runtime.now(), beside);
+  if (settings !== undefined) checkSettings(name, settings, desk.runtime.now(), known);
   const { bytes, verdict } = writePayload(desk, definition, payload);
   let job: PushJob;
   try {
-    job = makeJob(desk, definition, bytes, settings, sharedRequestId);
+    job = makeJob(desk, definition, bytes, settings, shared);
   } catch (error) {
     hush(verdict);
     throw error;
@@ -109,22 +117,20 @@ function makeJob(
   definition: Definition,
   payload: Uint8Array,
   settings: JobSettings | undefined,
-  sharedRequestId: string | undefined,
+  shared: SharedRequest | undefined,
 ): PushJob {
   const { name, queue } = definition;
   const codec = definition.codec.id;
-  const ambient = settings?.requestId ?? ambientId(requestId) ?? sharedRequestId;
-  const plain = codec === "json" && (definition.upcast?.last ?? 1) === 1 && ambient === undefined;
-  if (settings === undefined && plain) return { queue, id: runtime.id(), name, payload, meta: "" };
+  const ambient = settings?.requestId ?? ambientId(requestId) ?? shared?.id;
+  const version = definition.upcast?.last ?? 1;
+  if (settings === undefined && codec === "json" && version === 1) {
+    return { queue, id: runtime.id(), name, payload, meta: recordOf(ambient, shared) };
+  }
   const meta: { -readonly [Key in keyof Meta]: Meta[Key] } = { v: RECORD_VERSION };
   if (codec !== "json") meta.codec = codec;
-  const version = definition.upcast?.last ?? 1;
   if (version !== 1) meta.version = version;
-  if (settings === undefined) {
-    if (ambient !== undefined) meta.requestId = ambient;
-    return { queue, id: runtime.id(), name, payload, meta: textOf(meta) };
-  }
-  const { id, idWindow, delay, at, maxAttempts, timeout, backoff, headers } = settings;
+  const given: JobSettings = settings ?? {};
+  const { id, idWindow, delay, at, maxAttempts, timeout, backoff, headers } = given;
   // A job that may run at once was created when it was due first.
   if (at !== undefined || (delay !== undefined && delay > 0)) meta.createdAt = runtime.now();
   if (maxAttempts !== undefined) meta.maxAttempts = maxAttempts;
@@ -135,7 +141,7 @@ function makeJob(
   const request = ambient ?? (id === undefined ? undefined : runtime.id());
   if (request !== undefined) meta.requestId = request;
   return {
-    queue: settings.queue ?? queue,
+    queue: given.queue ?? queue,
     id: id ?? runtime.id(),
     name,
     payload,
@@ -144,6 +150,13 @@ function makeJob(
     delay: delay !== undefined && delay > 0 ? delay : undefined,
     at: at === undefined ? undefined : Number(at),
   };
+}
+
+/** The record of a job that has a request id at most. */
+function recordOf(requestId: string | undefined, shared: SharedRequest | undefined): string {
+  if (requestId === undefined) return "";
+  const kept: Pick<SharedRequest, "record"> = requestId === shared?.id ? shared : { record: undefined };
+  return kept.record ??= writeMeta({ v: RECORD_VERSION, requestId });
 }
 
 /** A record that says nothing needs no text. */
@@ -164,10 +177,10 @@ function checkQueue(definitions: Definitions, name: string, queue: string): void
   if (!queues.has(queue)) throw new UnknownQueueError(shown(queue), [...queues]);
 }
 
-function checkSettings(name: string, settings: JobSettings, now: number, beside: readonly string[]): void {
+function checkSettings(name: string, settings: JobSettings, now: number, known: readonly string[]): void {
   const action = `dispatch '${name}'`;
   const { id, idWindow, onDuplicate, delay, at, maxAttempts, timeout, backoff, requestId } = settings;
-  checkKnown(action, settings, [...KNOWN, ...beside]);
+  checkKnown(action, settings, known);
   if (id !== undefined) checkOwnId(id, action);
   if (idWindow !== undefined) {
     checkTime(action, "idWindow", idWindow);

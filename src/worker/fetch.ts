@@ -272,15 +272,16 @@ function isSuspect({ settings: { maxLost } }: State, run: Run): boolean {
 /** Starts as many as the slots allow; gives the rest back when the worker stops. */
 export function pump(state: State): void {
   if (state.stopping) return handBack(state);
-  while (state.running.size < state.settings.concurrency) {
+  while (state.buffer.size > 0 && state.running.size < state.settings.concurrency) {
     // The handler that was started last may have held the thread for longer than the leases of those that wait: others
     // may have run them by now. Those that are still held are extended first, and started then.
-    if (state.buffer.size > 0 && orderly(state) !== undefined) return;
+    const now = state.bench.runtime.monotonic();
+    if (orderly(state, now) !== undefined) return;
     const run = state.buffer.shift();
     if (run === undefined) break;
     // It waited while nothing reached the transport. If no other worker has it, it is given back as it is, for this was
     // no fault of its own.
-    if (run.leaseEnd <= state.bench.runtime.monotonic()) {
+    if (run.leaseEnd <= now) {
       settle(state, run, { to: "release", reason: "busy" });
       continue;
     }

@@ -24,9 +24,9 @@ export function allOrderly(users: Iterable<User>): Promise<void> | undefined {
   return waiting === undefined ? undefined : Promise.all(waiting).then(() => undefined);
 }
 
-/** Whether a worker is in order; as {@linkcode User.orderly}. */
-export function orderly(state: State): Promise<void> | undefined {
-  if (state.ordering === undefined && !state.over && isLate(state)) state.ordering = putInOrder(state);
+/** Whether a worker is in order; as {@linkcode User.orderly}. `now`: the monotonic clock, where it was just read. */
+export function orderly(state: State, now?: number): Promise<void> | undefined {
+  if (state.ordering === undefined && !state.over && isLate(state, now)) state.ordering = putInOrder(state);
   return state.ordering;
 }
 

@@ -26,8 +26,8 @@ export function noteBeat({ heartbeat, held, bench: { runtime, events } }: State)
 }
 
 /** Whether a beat is overdue, or was late and nothing was done about it yet. */
-export function isLate({ heartbeat, bench: { runtime } }: State): boolean {
-  return heartbeat.late !== undefined || isOverdue(heartbeat, runtime.monotonic());
+export function isLate({ heartbeat, bench: { runtime } }: State, now: number = runtime.monotonic()): boolean {
+  return heartbeat.late !== undefined || isOverdue(heartbeat, now);
 }
 
 /** Since when an answer that is read now may have been there: it may have waited for the thread to be back. */
