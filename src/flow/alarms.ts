@@ -30,6 +30,9 @@ interface Entry extends Alarm {
 /** Cancelled entries that may lie in the heap before it is swept. */
 const MAX_CANCELLED = 1_024;
 
+/** Cancelled entries that are taken out one by one, as a new heap costs more. */
+const FEW = 4;
+
 function nothing(): void {}
 
 function createEntries(): Heap<Entry> {
@@ -57,7 +60,8 @@ export function createAlarms(runtime: Runtime): Alarms {
   function rearm(): void {
     if (live === 0) {
       disarm();
-      heap = createEntries();
+      if (heap.size > FEW) heap = createEntries();
+      else while (heap.pop() !== undefined);
       return;
     }
     if (heap.size > 2 * live + MAX_CANCELLED) heap = sweptOf(heap);

@@ -1,6 +1,6 @@
 /**
  * Calls of one tick share a round trip, but never a fate: items gather until the next macrotask and travel together,
- * and each is told its own result.
+ * and each is told its own result. Calls that come alone, one after another, need not wait for that.
  *
  * @module
  */
@@ -19,6 +19,12 @@ export interface BatchOptions<Item, Result> {
   readonly sizeOf: (item: Item) => number;
   readonly maxItems: number;
   readonly maxBytes: number;
+  /**
+   * An item behind one that travelled alone, with none under way, waits for others until the next microtask only. For
+   * results that never come in the same turn of the event loop: else a caller that waits for each would leave no turn to
+   * others.
+   */
+  readonly prompt?: boolean | undefined;
 }
 
 /** An item on its way; opaque. */
@@ -58,6 +64,8 @@ interface State<Item, Result> {
   withdrawn: number;
   inFlight: number;
   hopping: boolean;
+  /** The last batch was of one item, which was told its result. */
+  alone: boolean;
 }
 
 /** Makes a batcher. */
@@ -70,6 +78,7 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
     withdrawn: 0,
     inFlight: 0,
     hopping: false,
+    alone: false,
   };
   return {
     get size(): number {
@@ -79,7 +88,7 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
       const pending = { item, done, since: options.runtime.monotonic(), gone: false };
       state.size++;
       state.gathered.push(pending);
-      schedule(state);
+      schedule(state, options.prompt === true && state.alone && state.inFlight === 0);
       return pending;
     },
     withdraw(ticket) {
@@ -94,10 +103,11 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
   };
 }
 
-function schedule<Item, Result>(state: State<Item, Result>): void {
+function schedule<Item, Result>(state: State<Item, Result>, promptly = false): void {
   if (state.hopping || state.gathered.length === 0 || state.inFlight >= MAX_IN_FLIGHT) return;
   state.hopping = true;
-  state.options.runtime.timer(0, state.flush);
+  if (promptly) void Promise.resolve().then(state.flush);
+  else state.options.runtime.timer(0, state.flush);
 }
 
 function flush<Item, Result>(state: State<Item, Result>): void {
@@ -164,6 +174,8 @@ async function travel<Item, Result>(
   }
   state.inFlight--;
   state.size -= batch.length;
+  // A batch that was refused may have been so at once, and its caller may try again at once.
+  state.alone = batch.length === 1 && !(resultAt(results, 0) instanceof Error);
   batch.forEach((pending, index) => pending.done(resultAt(results, index)));
   schedule(state);
 }

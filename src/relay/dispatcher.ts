@@ -60,6 +60,7 @@ export function createDispatcher(sender: Sender): Dispatcher {
     sizeOf: (job) => job.payload.length,
     maxItems: Math.min(MAX_BATCH, transport.limits.bulk),
     maxBytes: MAX_BATCH_BYTES,
+    prompt: transport.features.remote,
   });
   const batching: BatchSender = { ...sender, pushes };
   return {

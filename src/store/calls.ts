@@ -57,38 +57,27 @@ export function createCalls(
     if (closed) return Promise.reject(new TransportClosed(name));
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      const followers = new Set<() => void>();
-      const until = runtime.monotonic() + deadline;
-      let over = false;
-      const ticket: Ticket = {
-        get over() {
-          return over;
-        },
-        deadline,
-        left: () => until - runtime.monotonic(),
-        late: () => new DeadlineExceeded(action, deadline),
-        sent: false,
-        whenOver(then) {
-          if (over) then();
-          else followers.add(then);
-          return () => followers.delete(then);
-        },
-      };
-      const alarm: Alarm = alarms.set(deadline, () => end(() => reject(ticket.late())));
-      const abort = (): void => end(() => reject(signal?.reason));
-      const close = (error: unknown): void => end(() => reject(error));
-      const end = (then: () => void): void => {
-        if (over) return;
-        over = true;
+      const ticket = createTicket(runtime, action, deadline);
+      const alarm: Alarm = alarms.set(deadline, () => fail(ticket.late()));
+      const abort = signal && ((): void => fail(signal.reason));
+      const end = (): void => {
         alarm.cancel();
         open.delete(ticket);
-        signal?.removeEventListener("abort", abort);
-        then();
-        for (const follower of followers) follower();
+        if (abort) signal?.removeEventListener("abort", abort);
+        ticket.end();
       };
-      signal?.addEventListener("abort", abort, { once: true });
-      open.set(ticket, close);
-      work(ticket).then((value) => end(() => resolve(value)), (error) => end(() => reject(error)));
+      const fail = (error: unknown): void => {
+        if (ticket.over) return;
+        reject(error);
+        end();
+      };
+      if (abort) signal?.addEventListener("abort", abort, { once: true });
+      open.set(ticket, fail);
+      work(ticket).then((value) => {
+        if (ticket.over) return;
+        resolve(value);
+        end();
+      }, fail);
     });
   }
 
@@ -104,6 +93,35 @@ export function createCalls(
     },
     get closed() {
       return closed;
+    },
+  };
+}
+
+/** A call's ticket, and what says that it is over. */
+interface Held extends Ticket {
+  end(): void;
+}
+
+function createTicket(runtime: Runtime, action: string, deadline: number): Held {
+  const until = runtime.monotonic() + deadline;
+  let over = false;
+  let followers: Set<() => void> | undefined;
+  return {
+    get over() {
+      return over;
+    },
+    deadline,
+    left: () => until - runtime.monotonic(),
+    late: () => new DeadlineExceeded(action, deadline),
+    sent: false,
+    whenOver(then) {
+      if (over) then();
+      else (followers ??= new Set()).add(then);
+      return () => void followers?.delete(then);
+    },
+    end() {
+      over = true;
+      if (followers !== undefined) { for (const follower of followers) follower(); }
     },
   };
 }

@@ -135,7 +135,7 @@ export function redis(options: RedisOptions = {}): Transport {
         answering.answer("push jobs", call, () => {
           const awaited = waiting.awaited(jobs);
           const answer = model.push(jobs, call, awaited);
-          waiting.called(awaited);
+          if (awaited.size > 0) waiting.called(awaited);
           return answer;
         }),
     },

@@ -19,6 +19,7 @@ import { reloadJobs, removeJobs } from "./admin.ts";
 import { createPacker } from "./layout/pack.ts";
 import { createPresence } from "./waiters_presence.ts";
 import { pushJobs } from "./push.ts";
+import { pushLone } from "./push_lone.ts";
 import { createRegistry } from "./layout/registry.ts";
 import { attempt } from "./reserve.ts";
 import { extendScript } from "./scripts/extend.ts";
@@ -87,7 +88,9 @@ export function createModel(options: ModelOptions): Model {
     next: (queue) => keys.key(queue, "next"),
     attempt: (queues, wanted) => attempt(context, scripts, queues, wanted),
     ...createPresence(context, scripts),
-    push: (jobs, call, foretold) => pushJobs(context, scripts, jobs, call, foretold),
+    push: (jobs, call, foretold) =>
+      pushLone(context, scripts.pushPlain, jobs, call, foretold) ??
+        pushJobs(context, scripts, jobs, call, foretold),
     settle: (settlements, call) => settleAll(context, scripts.settle, settlements, call),
     extend: (leases, call) => extendAll(context, scripts.extend, leases, call),
     info: infoOf(context, scripts.info),

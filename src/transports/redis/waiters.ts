@@ -91,8 +91,13 @@ export function createWaiting(options: WaitingOptions): Waiting {
     called: waiters.called,
     awaited(jobs) {
       const queues = new Set<string>();
-      for (const { queue, at, delay = 0 } of jobs) if (at === undefined && delay <= 0) queues.add(queue);
-      return new Set([...queues].filter(waiters.isAwaited));
+      let last: string | undefined;
+      for (const { queue, at, delay = 0 } of jobs) {
+        if (queue === last || at !== undefined || delay > 0) continue;
+        last = queue;
+        if (waiters.isAwaited(queue)) queues.add(queue);
+      }
+      return queues;
     },
     close: () => waiters.close(new TransportClosed(name)),
   };

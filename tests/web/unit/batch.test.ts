@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createBatcher } from "../../../src/flow/batch.ts";
 import { createFakeRuntime } from "../../../src/testing/fake_runtime.ts";
 
-function createRig(options: { maxItems?: number; maxBytes?: number } = {}) {
+function createRig(options: { maxItems?: number; maxBytes?: number; prompt?: boolean } = {}) {
   const batches: number[][] = [];
   const lefts: number[] = [];
   const answers: PromiseWithResolvers<readonly (string | Error)[]>[] = [];
@@ -20,6 +20,7 @@ function createRig(options: { maxItems?: number; maxBytes?: number } = {}) {
     deadline: 1_000,
     maxItems: options.maxItems ?? 100,
     maxBytes: options.maxBytes ?? 1_000_000,
+    prompt: options.prompt,
   });
   const add = (item: number): Promise<string | Error> => new Promise((resolve) => batcher.add(item, resolve));
   return { batches, lefts, answers, runtime, batcher, add };
@@ -89,6 +90,40 @@ describe("a batcher", () => {
     batcher.cut();
     await runtime.advance(0);
     expect(batches.slice(6)).toEqual([[6]]);
+  });
+
+  it("sends an item that comes alone behind another one at once, with those that come at once with it", async () => {
+    const { batches, answers, runtime, add } = createRig({ prompt: true });
+    const first = add(1);
+    await runtime.advance(0);
+    answers[0]?.resolve(["a"]);
+    await first;
+    const [second, third] = [add(2), add(3)];
+    await Promise.resolve();
+    expect(batches).toEqual([[1], [2, 3]]);
+    void add(4);
+    answers[1]?.resolve(["b", "c"]);
+    await Promise.all([second, third]);
+    void add(5);
+    await Promise.resolve();
+    expect(batches.slice(2)).toEqual([]);
+    await runtime.advance(0);
+    expect(batches.slice(2)).toEqual([[4, 5]]);
+  });
+
+  it("leaves others their turn behind an item that was refused, and where results come in the same turn", async () => {
+    for (const prompt of [true, false]) {
+      const { batches, answers, runtime, add } = createRig({ prompt });
+      const first = add(1);
+      await runtime.advance(0);
+      answers[0]?.resolve([prompt ? new Error("away") : "a"]);
+      await first;
+      void add(2);
+      for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+      expect(batches).toEqual([[1]]);
+      await runtime.advance(0);
+      expect(batches).toEqual([[1], [2]]);
+    }
   });
 
   it("tells a rejection to every item of its batch and to no other", async () => {

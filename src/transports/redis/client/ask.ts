@@ -13,8 +13,8 @@ import type { Connection } from "./connection.ts";
 import { explain, isPassing, isReplica, isScriptUnknown } from "../errors.ts";
 import type { Argument, Reply, Script } from "./link.ts";
 
-/** A command or script to be sent over a connection. */
-export type Question = (connection: Connection) => Promise<Reply>;
+/** A command or script to be sent over a connection; a script `whole` once its hash was not known there. */
+export type Question = (connection: Connection, whole: boolean) => Promise<Reply>;
 
 /** Where and how to ask. */
 export interface Asking {
@@ -41,6 +41,7 @@ const OVER = "over";
 /** Asks until there is an answer, or no caller waits for it any more. */
 export async function ask(asking: Asking, question: Question): Promise<Reply> {
   const { name, runtime, ticket, action } = asking;
+  let whole = false;
   for (let tries = 0;; tries++) {
     const connection = await asking.reach(ticket);
     if (ticket.over) throw OVER;
@@ -50,9 +51,13 @@ export async function ask(asking: Asking, question: Question): Promise<Reply> {
     };
     ticket.sent = true;
     try {
-      return await question(connection);
+      return await question(connection, whole);
     } catch (error) {
       ticket.sent = false;
+      if (!whole && isScriptUnknown(error)) {
+        whole = true;
+        continue;
+      }
       if (await asking.elsewhere?.(error, connection)) continue;
       if (!isPassing(error)) throw explain(error, name, asking.source);
       ticket.late = () => explain(error, name);
@@ -131,15 +136,9 @@ export function createScripts(clustered: boolean): (
   return (script, keys, args) => {
     const { source, hash } = textOf(script);
     const all = clustered ? [...keys, witnessOf(keys[0] ?? "")] : keys;
-    const tail = [`${all.length}`, ...all, ...args];
-    return async (connection) => {
-      if (isNew(connection, script)) return await connection.send(["EVAL", source, ...tail]);
-      try {
-        return await connection.send(["EVALSHA", hash, ...tail]);
-      } catch (error) {
-        if (!isScriptUnknown(error)) throw error;
-        return await connection.send(["EVAL", source, ...tail]);
-      }
+    return (connection, whole) => {
+      const head: Argument[] = isNew(connection, script) || whole ? ["EVAL", source] : ["EVALSHA", hash];
+      return connection.send(head.concat(`${all.length}`, all, args));
     };
   };
 }

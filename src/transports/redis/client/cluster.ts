@@ -286,7 +286,7 @@ async function asked(
         : commandLine(state, asking).connected(waiting);
     return ask(
       { name, runtime, ticket, action, source, elsewhere, reach: reached },
-      (connection) => question(asking === undefined ? connection : askingOver(connection)),
+      (connection, whole) => question(asking === undefined ? connection : askingOver(connection), whole),
     );
   });
 }

@@ -208,10 +208,10 @@ function createConnection(name: string, client: Client, alarms: Alarms, cut: () 
       return life.reported;
     },
     facts: new Map(),
-    send: async (args) => replyOf(await tried(life, client.sendCommand(argumentsOf(args), COMMAND))),
+    send: (args) => tried(life, client.sendCommand(argumentsOf(args), COMMAND), replyOf),
     async subscribe(channel, heard) {
-      await tried(life, client.sSubscribe(channel, heard));
-      return () => tried(life, client.sUnsubscribe(channel, heard));
+      await tried(life, client.sSubscribe(channel, heard), nothing);
+      return () => tried(life, client.sUnsubscribe(channel, heard), nothing);
     },
     suspect: () => suspect(life),
     retire: () => retire(life),
@@ -253,12 +253,14 @@ function lose(life: Life): void {
   life.cut();
 }
 
-async function tried<T>(life: Life, sent: Promise<T>): Promise<T> {
+function nothing(): void {}
+
+async function tried<T, Read>(life: Life, sent: Promise<T>, read: (answer: T) => Read): Promise<Read> {
   life.awaited++;
   try {
     const answer = await sent;
     life.signs++;
-    return answer;
+    return read(answer);
   } catch (error) {
     if (isAnswer(error)) {
       life.signs++;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { Buffer, isAscii } from "node:buffer";
 import { messageOf, TransportError } from "../../../errors.ts";
 import { quote } from "../../../options.ts";
 import type { Argument, Reply } from "./link.ts";
@@ -168,13 +168,19 @@ async function installedVersion(): Promise<string | undefined> {
   }
 }
 
-/** Arguments as the driver wants them: bytes must be its own kind, which costs no copy. */
+/** Bytes up to which an argument of letters is handed over as a text. */
+const BRIEF = 2_048;
+
+/**
+ * Arguments as the driver wants them: bytes must be its own kind, which costs no copy. Each of them is written by
+ * itself, and the texts around it, too; one of letters alone is no more than a part of one text.
+ */
 export function argumentsOf(args: readonly Argument[]): readonly Argument[] {
-  return args.map((arg) =>
-    typeof arg === "string" || Buffer.isBuffer(arg)
-      ? arg
-      : Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength)
-  );
+  return args.map((arg) => {
+    if (typeof arg === "string") return arg;
+    const bytes = Buffer.isBuffer(arg) ? arg : Buffer.from(arg.buffer, arg.byteOffset, arg.byteLength);
+    return bytes.length <= BRIEF && isAscii(bytes) ? bytes.toString("latin1") : bytes;
+  });
 }
 
 /** A driver's answer as the contract of links has it; values that the contract lacks (booleans, doubles) as text. */

@@ -32,10 +32,21 @@ export function script(
   flags: readonly Flag[],
   ...sources: readonly string[]
 ): Script {
+  return shortcutScript(naming, name, flags, "", ...sources);
+}
+
+/** The same with a part before the words, which answers calls that need none of them. */
+export function shortcutScript(
+  naming: Naming,
+  name: string,
+  flags: readonly Flag[],
+  shortcut: string,
+  ...sources: readonly string[]
+): Script {
   const shebang = flags.length === 0 ? "#!lua" : `#!lua flags=${flags.join(",")}`;
   const body = sources.at(-1) ?? "";
   const words = wordsFor(body, [WORDS, ...sources.slice(0, -1)].join("\n"));
-  return { name, source: [shebang, namesOf(naming), ...words, body].join("\n") };
+  return { name, source: [shebang, namesOf(naming), shortcut, ...words, body].join("\n") };
 }
 
 /**

@@ -13,7 +13,7 @@
 
 import type { Naming } from "../layout/keys.ts";
 import type { Script } from "../client/link.ts";
-import { COVERED_HEAD, HEAD, PROBE, script } from "./lua.ts";
+import { COVERED_HEAD, HEAD, PROBE, shortcutScript } from "./lua.ts";
 
 /** Ranges of which it is seen, with each run, whether all of their jobs are gone. */
 const SWEPT = 2;
@@ -22,8 +22,25 @@ const KEPT = 8;
 
 /** Makes the script. */
 export function plainScript(naming: Naming): Script {
-  return script(naming, "push", [], PROBE, BODY);
+  return shortcutScript(naming, "push", [], LONE, PROBE, BODY);
 }
+
+/**
+ * A lone job of a queue that is there and that no client waits for. All else is left to the rest, above all what is
+ * refused: nothing is written before that is known.
+ */
+const LONE = `
+if #ARGV == 4 and ARGV[2] == '' then
+  local ids, ask = KEYS[1] .. IDS, redis.pcall
+  if ask('ZCARD', KEYS[1] .. WAITERS) == 0 and type(ask('HLEN', ids)) == 'number' then
+    local place = ask('XADD', KEYS[1] .. WAITING, 'NOMKSTREAM', '*', '${HEAD}', ARGV[3], 'payload', ARGV[4])
+    if type(place) == 'string' then
+      redis.call('HSET', ids, string.match(ARGV[3], '\\n([^\\n]*)'), place)
+      return 0
+    end
+  end
+end
+`;
 
 /** Functions for lists, which a lone job does without: a server makes each anew for each call. */
 const RUNS = `

@@ -7,17 +7,18 @@
  * clients (0: not at all), consumer, `1` where it is to be asked first whether the user may, and when the poll was
  * issued, or an empty text. Answers, packed, the time; sections of `{key, late, counts, entries}` (late: 1 for entries
  * of the stream of delayed jobs, else 0; counts of deliveries before, one for each entry, or 0 for fresh ones); where
- * there are none the state of each queue: `{next, seen}`; last why a queue cannot be used, or an empty text. Where
- * payloads are large the answer is a list, and they follow behind the packed text, which has their numbers instead of
- * them.
+ * there are none the state of each queue: `{next, seen}`; last why a queue cannot be used, or an empty text: then what
+ * was taken was given back already, and sections are those of which that was refused, too. Where payloads are large the
+ * answer is a list, and they follow behind the packed text, which has their numbers instead of them.
  *
  * @module
  */
 
 import type { Naming } from "../layout/keys.ts";
 import type { Script } from "../client/link.ts";
-import { BACK, FREE, PROBE, script } from "./lua.ts";
+import { BACK, FREE, LOST, PROBE, script } from "./lua.ts";
 import { TEND } from "./maintenance.ts";
+import { RELEASE } from "./release.ts";
 
 /** Bytes of payloads after which an answer is long enough. */
 const ENOUGH = 8 * 1024 * 1024;
@@ -38,7 +39,7 @@ const LATE = 3;
 
 /** Makes the script. */
 export function reserveScript(naming: Naming): Script {
-  return script(naming, "reserve", ["allow-oom"], PROBE, TEND, BODY);
+  return script(naming, "reserve", ["allow-oom"], PROBE, TEND, RELEASE, BODY);
 }
 
 const BODY = `
@@ -172,12 +173,14 @@ local function claimDue(key, base, later, till)
       local row = pendingOf(later, id)
       if row then before[row[1]] = row[4] end
     end
-    each('ZREM', base .. DUE, ids)
     ids[#ids + 1] = 'FORCE'
     local entries = call('XCLAIM', later, GROUP, consumer, 0, unpack(ids))
+    ids[#ids] = nil
     local counts = {}
     for n, entry in ipairs(entries) do counts[n] = before[entry[1]] or 1 end
     if #entries > 0 then hand(key, counts, entries, 1) end
+    -- Behind that, so that jobs which cannot be taken stay due.
+    each('ZREM', base .. DUE, ids)
     page = math.min(room(), ${PAGE})
   end
 end
@@ -245,14 +248,12 @@ local function answer(quiet, fault)
   return { packed, unpack(heavy) }
 end
 
--- A queue that cannot be used is told together with the deliveries of others, which are given back then.
 local fault
 for key, base in ipairs(KEYS) do
   if room() == 0 then break end
   local well, thrown = pcall(serve, key, base)
   if not well then fault = fault or thrown end
 end
-if fault then return answer({}, why(fault)) end
 
 -- A queue whose instants are lost would get no maintenance, nor would leases of other clients.
 local function isForgotten(base, next, ends, pending)
@@ -261,7 +262,7 @@ local function isForgotten(base, next, ends, pending)
 end
 
 local quiet = {}
-for key, base in ipairs(taken == 0 and KEYS or {}) do
+local function look(key, base)
   local next = nexts[key]
   local seen, pending = '0-0', 0
   local groups = redis.pcall('XINFO', 'GROUPS', base .. WAITING)
@@ -275,6 +276,36 @@ for key, base in ipairs(taken == 0 and KEYS or {}) do
   end
   if register > 0 then call('ZADD', base .. WAITERS, text(now + register), instance) end
   quiet[key] = { next or 0, seen }
+end
+
+if taken == 0 and not fault then
+  for key, base in ipairs(KEYS) do
+    local well, thrown = pcall(look, key, base)
+    if not well then fault = fault or thrown end
+  end
+end
+
+-- What was taken goes back at once where a queue cannot be used: the leases would run out otherwise, as a client that
+-- may not do all that a reserve does may not settle either.
+local function giveBack(base, late, counts, entries)
+  local released, back = {}, {}
+  for n, entry in ipairs(entries) do
+    local list = counts ~= 0 and counts[n] + 1 >= ${LOST} and back or released
+    list[#list + 1] = entry[1]
+  end
+  release(base, late, released, back)
+  pcall(lower, base, now)
+  pcall(ring, base, #entries, now)
+end
+
+if fault then
+  local kept = {}
+  for _, section in ipairs(sections) do
+    local key, late, counts, entries = unpack(section)
+    if not pcall(giveBack, KEYS[key], late == 1, counts, entries) then kept[#kept + 1] = section end
+  end
+  sections = kept
+  return answer({}, why(fault))
 end
 return answer(taken == 0 and quiet or {}, '')
 `;

@@ -14,7 +14,8 @@
 
 import type { Naming } from "../layout/keys.ts";
 import type { Script } from "../client/link.ts";
-import { BACK, FREE, LOST, PROBE, script } from "./lua.ts";
+import { LOST, PROBE, script } from "./lua.ts";
+import { RELEASE } from "./release.ts";
 
 /** The ways to settle a delivery, as numbers. */
 export const VERBS = { done: 0, release: 1, again: 2, failed: 3, timeout: 4 } as const;
@@ -85,7 +86,7 @@ end
 
 /** Makes the script. */
 export function settleScript(naming: Naming): Script {
-  return script(naming, "settle", ["allow-oom"], PROBE, FENCE, BODY);
+  return script(naming, "settle", ["allow-oom"], PROBE, FENCE, RELEASE, BODY);
 }
 
 const BODY = `
@@ -116,26 +117,6 @@ local function again(base, job, extra)
   -- An instant that is over counts too: a job that was dispatched later comes later.
   if due then return defer(base, job.id, job.name, extra[1], payload, due), due end
   return store(base .. WAITING, job.id, job.name, extra[1], payload)
-end
-
-local function park(stream, consumer, entries)
-  for from = 1, #entries, 4000 do
-    local ids = { unpack(entries, from, math.min(from + 3999, #entries)) }
-    ids[#ids + 1] = 'JUSTID'
-    call('XCLAIM', stream, GROUP, consumer, 0, unpack(ids))
-  end
-end
-
--- Delayed jobs that are given back are due when they were.
-local function putBack(base, stream, entries)
-  for _, entry in ipairs(entries) do
-    local kept = call('XRANGE', stream, entry, entry)[1]
-    if kept then
-      local due = read(kept, '').due
-      call('ZADD', base .. DUE, text(due), member(entry))
-      lower(base, due)
-    end
-  end
 end
 
 -- The id of an entry that another program removed from the stream may be another job's by now.
@@ -240,9 +221,7 @@ local function settle(batch)
   free(base, freed, gone, whole, late)
   if not late and #gone > 0 then uncover(base, covered and #gone or 0) end
   each('HSET', base .. IDS, moved)
-  park(stream, '${FREE}', released)
-  if late then putBack(base, stream, released) end
-  park(stream, '${BACK}', back)
+  release(base, late, released, back)
   -- A job given back is no fresh entry: a client not notified, as those that were are dead, finds it by the time.
   if #released + #back > 0 then lower(base, now) end
   if ready > 0 then ring(base, ready, now) end

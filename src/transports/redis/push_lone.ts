@@ -1,0 +1,49 @@
+/**
+ * Push of one plain job, as calls bring it that come one after another: without the chunks and the turns of a batch,
+ * which are a part of such a call that can be felt.
+ *
+ * @module
+ */
+
+import type { Call, Pushed, PushJob } from "../../jobs/exchange.ts";
+import { partsOf } from "../../names.ts";
+import type { Script } from "./client/link.ts";
+import { callOf, type Context, faultIn, learn } from "./context.ts";
+import { HUGE } from "./push_heavy.ts";
+
+/** How a push is called. */
+type PushCall = Call & { readonly atomic?: boolean };
+
+/** Stores a job that has no options, is of a queue that is known and no topic's, and is not large; else absent. */
+export function pushLone(
+  context: Context,
+  script: Script,
+  jobs: readonly PushJob[],
+  call: PushCall,
+  foretold: ReadonlySet<string> = new Set(),
+): Promise<readonly Pushed[]> | undefined {
+  const job = jobs.length === 1 ? jobs[0] : undefined;
+  if (job === undefined || !isPlain(context, job)) return undefined;
+  call.signal?.throwIfAborted();
+  const { link, keys, instance, registry } = context;
+  const { queue, id, name, meta, payload } = job;
+  const args = [foretold.has(queue) ? instance : "", "", `${name}\n${id}\n${meta}`, payload];
+  return link.run(script, [keys.base(queue)], args, callOf(call)).then((answer) => {
+    learn(context, "push");
+    const fault = faultIn(context, script, answer);
+    if (fault !== undefined) return [fault];
+    return answer === 1 ? registry.enter([queue], call, true).then(() => STORED) : STORED;
+  }, (error: unknown) => {
+    learn(context, "push", error);
+    throw error;
+  });
+}
+
+const STORED: readonly Pushed[] = ["stored"];
+
+function isPlain({ proven, registry }: Context, job: PushJob): boolean {
+  const { queue, id, name, meta, payload, at, delay = 0, idWindow } = job;
+  if (at !== undefined || delay > 0 || idWindow !== undefined) return false;
+  if (payload.length + meta.length > HUGE || id.includes("\n") || name.includes("\n")) return false;
+  return proven.has("push") && partsOf(queue).topic === undefined && registry.knows([queue]);
+}
