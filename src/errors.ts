@@ -377,3 +377,15 @@ function isError(value: unknown): value is Error {
     return false;
   }
 }
+
+/**
+ * The error that a run failed by, and behind it the fault of the code that was to decide about it: by the fault alone an
+ * operator would look in the wrong place. Name and code are the error's own, and its stack is there.
+ */
+export function withFault(thrown: unknown, of: string, fault: unknown): Error {
+  const error = errorOf(thrown);
+  const both = new Error(`${error.message}; ${of} failed too: ${messageOf(fault)}`, { cause: thrown });
+  both.stack = `${error.name}: ${both.message}\nCaused by: ${error.stack ?? error.name}`;
+  const code: unknown = "code" in error ? error.code : undefined;
+  return Object.assign(both, { name: error.name }, code === undefined ? {} : { code });
+}

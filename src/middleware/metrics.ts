@@ -63,18 +63,23 @@ export function metrics(storage: MetricStorage): Middleware {
   }
   const middleware: Middleware = {};
   return attaching(middleware, (events, owns) => {
-    const runs: RunObserver = {
+    const durations: RunObserver = {
       began: () => undefined,
       ended(delivery, end, _, { duration = 0, reason = "" }) {
-        const { queue, name: jobType } = delivery;
-        if (owns?.(delivery) === false) return undefined;
-        if (end === undefined || end === "released" || end === "stale") return undefined;
+        if (owns?.(delivery) === false || !isEnd(end)) return undefined;
         const isRun = end !== "failed" || duration > 0 || !BEFORE.includes(reason);
-        if (isRun) storage.observeExecuteDuration(queue, jobType, duration);
-        return COUNTS[end](storage, queue, jobType);
+        return isRun ? storage.observeExecuteDuration(delivery.queue, delivery.name, duration) : undefined;
       },
     };
-    const heard = [observeRuns(events, runs)];
+    const counts: RunObserver = {
+      began: () => undefined,
+      ended: (delivery, end) =>
+        owns?.(delivery) === false || !isEnd(end)
+          ? undefined
+          : COUNTS[end](storage, delivery.queue, delivery.name),
+    };
+    // Two observers, as each method's fault is its own: what one of them rejects with is heard, and the other counts on.
+    const heard = [observeRuns(events, durations), observeRuns(events, counts)];
     if (owns === undefined) {
       heard.push(
         observe(
@@ -91,4 +96,9 @@ export function metrics(storage: MetricStorage): Middleware {
     }
     return { [Symbol.dispose]: () => heard.forEach((each) => each[Symbol.dispose]()) };
   });
+}
+
+/** Whether a delivery ended by a run, or by a death before it. */
+function isEnd(end: Parameters<RunObserver["ended"]>[1]): end is keyof typeof COUNTS {
+  return end !== undefined && end !== "released" && end !== "stale";
 }

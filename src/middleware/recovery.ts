@@ -4,17 +4,21 @@
  * @module
  */
 
-import { errorOf } from "../errors.ts";
+import { errorOf, withFault } from "../errors.ts";
 import type { Middleware } from "../sides/middleware.ts";
 import { checkKnown, checkWord } from "../options.ts";
 import { deadLetter } from "../jobs/outcome.ts";
+import { hush } from "../promises.ts";
 
 /** The fate of a job whose handler threw: dead at once, or run again while attempts are left. */
 export type OnPanic = "dead" | "retry";
 
 /** The options of {@linkcode recovery}. */
 export interface RecoveryOptions {
-  /** The fate of the job, or a function that decides by the thrown value. Default `dead` (seed 004). */
+  /**
+   * The fate of the job, or a function that decides by the thrown value; one that throws, or gives another value, fails
+   * the run by an error that tells both. Default `dead` (seed 004).
+   */
   readonly onPanic?: OnPanic | ((thrown: unknown) => OnPanic) | undefined;
 }
 
@@ -47,17 +51,26 @@ export function recovery(options: RecoveryOptions = {}): Middleware {
   checkKnown(action, options, ["onPanic"]);
   const { onPanic = "dead" } = options;
   if (typeof onPanic !== "function") checkWord(action, "onPanic", onPanic, WORDS);
-  const decide = typeof onPanic === "function" ? onPanic : () => onPanic;
+  const decide = typeof onPanic === "function" ? (thrown: unknown) => asked(onPanic, thrown) : () => onPanic;
   return {
     run: (next) => async (_, context) => {
       try {
         return await next();
       } catch (thrown) {
-        if (context.signal.aborted || checkWord(action, "onPanic", decide(thrown), WORDS) === "retry") {
-          throw thrown;
-        }
+        if (context.signal.aborted || decide(thrown) === "retry") throw thrown;
         return deadLetter({ reason: "panic", error: errorOf(thrown) });
       }
     },
   };
+}
+
+/** The word of a function of the program's; its fault is told behind the value that the handler threw. */
+function asked(onPanic: (thrown: unknown) => OnPanic, thrown: unknown): OnPanic {
+  try {
+    const word: unknown = onPanic(thrown);
+    hush(word);
+    return checkWord("recover a run", "the answer of 'onPanic'", word, WORDS);
+  } catch (fault) {
+    throw withFault(thrown, "its 'onPanic'", fault);
+  }
 }

@@ -6,6 +6,7 @@
  */
 
 import type { HandlerContext } from "../jobs/context.ts";
+import { withFault } from "../errors.ts";
 import type { AnyMiddleware } from "./middleware.ts";
 import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
 import { quote } from "../options.ts";
@@ -80,10 +81,12 @@ interface Passage {
   given: Promise<Outcome> | undefined;
   /** The answer of `next` has come to something. */
   settled: boolean;
+  /** The error that it came to. */
+  refused: { readonly error: unknown } | undefined;
 }
 
 function createPassage(): Passage {
-  return { over: false, fault: undefined, given: undefined, settled: false };
+  return { over: false, fault: undefined, given: undefined, settled: false, refused: undefined };
 }
 
 /** The same for all that have ended by handing on the answer of `next`. */
@@ -91,8 +94,10 @@ const OVER: Passage = Object.freeze({ ...createPassage(), over: true });
 
 function hear(passage: Passage, given: Promise<Outcome>): void {
   passage.given = given;
-  const settled = (): void => void (passage.settled = true);
-  given.then(settled, settled);
+  given.then(() => void (passage.settled = true), (error) => {
+    passage.settled = true;
+    passage.refused = { error };
+  });
 }
 
 /** Waits for a middleware's answer, and for the call that it began: a settled job's handler must not go on. */
@@ -112,13 +117,14 @@ function end(passage: Passage): Promise<void> | undefined {
 
 function ignore(): void {}
 
-function fail(error: unknown, { fault }: Passage): never {
-  throw fault ?? error;
+function fail(error: unknown, passage: Passage): never {
+  throw passage.fault === undefined ? error : faultOf(passage.fault, passage);
 }
 
 /** The meaning of a middleware's answer. */
-function answerOf(result: unknown, { fault, given }: Passage): Outcome | Promise<Outcome> {
-  if (fault !== undefined) throw fault;
+function answerOf(result: unknown, passage: Passage): Outcome | Promise<Outcome> {
+  const { fault, given } = passage;
+  if (fault !== undefined) throw faultOf(fault, passage);
   if (result === undefined) {
     if (given !== undefined) return given;
     throw new TypeError("A middleware returned nothing and did not call 'next': the handler was not run");
@@ -128,11 +134,18 @@ function answerOf(result: unknown, { fault, given }: Passage): Outcome | Promise
   const mistake = mistakeOf(result);
   // As of a handler: a failed run would have its work done again.
   if (mistake !== undefined) {
-    return deadLetter({ reason: "outcome", error: errorOfMistake(mistake, "A middleware") });
+    const error = faultOf(errorOfMistake(mistake, "A middleware"), passage);
+    return deadLetter({ reason: "outcome", error });
   }
-  throw new TypeError(
+  const wrong = new TypeError(
     `A middleware must return an outcome, or what 'next' gave: current value is ${quote(result)}`,
   );
+  throw faultOf(wrong, passage);
+}
+
+/** The fault of a middleware, behind the error of the handler that it stood around, where there is one. */
+function faultOf(fault: Error, { refused }: Passage): Error {
+  return refused === undefined ? fault : withFault(refused.error, "a middleware around it", fault);
 }
 
 function enter(walk: Walk, index: number, context: HandlerContext, added: unknown): Promise<Outcome> {

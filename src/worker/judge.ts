@@ -8,7 +8,7 @@
 import { checkBackoff, delayAfter, exponential } from "../jobs/backoff.ts";
 import { MAX_DELAY, MAX_NAME, UNKNOWN_DELAY_MAX, UNKNOWN_DELAY_MIN } from "../defaults.ts";
 import type { Definition } from "../jobs/definitions.ts";
-import { errorOf, JobTimeout, messageOf } from "../errors.ts";
+import { errorOf, JobTimeout, messageOf, withFault } from "../errors.ts";
 import { type DeadChannel, type Meta, RECORD_VERSION } from "../jobs/job.ts";
 import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
 import { checkText } from "../names.ts";
@@ -149,18 +149,10 @@ function delayOf(
     try {
       return { delay: ask(), told };
     } catch (wrong) {
-      told = withBackoffError(told, errorOf(wrong));
+      told = withFault(told, "its backoff", wrong);
     }
   }
   return { delay: delayAfter({ attempts, error, lastDelay: 0 }, exponential(), random), told };
-}
-
-/** The run's error first, as the run failed by it; the backoff's behind it. */
-function withBackoffError(thrown: unknown, wrong: Error): Error {
-  const both = new Error(`${messageOf(thrown)}; its backoff failed too: ${messageOf(wrong)}`, {
-    cause: thrown,
-  });
-  return Object.assign(both, { name: errorOf(thrown).name });
 }
 
 function backoffOf(

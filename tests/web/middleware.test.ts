@@ -262,6 +262,39 @@ test.each<[string, Middleware]>([
   await relay.close();
 });
 
+test.each<[string, Middleware, string]>([
+  [
+    "makes no outcome of it",
+    untyped((next) => next().catch(() => "caught")),
+    "must return an outcome, or what 'next' gave: current value is \"caught\"",
+  ],
+  [
+    "runs it again by itself",
+    untyped((next) => next().catch(() => next())),
+    "a middleware called 'next' a second time in one run",
+  ],
+  [
+    "runs it again by itself and looks away",
+    untyped(async (next) => {
+      await next().catch(() => next()).catch(() => undefined);
+      return complete();
+    }),
+    "a middleware called 'next' a second time in one run",
+  ],
+])("a handler's throw is told before the fault of a middleware that %s", async (_, middleware, fault) => {
+  const { relay, failed } = make(middleware);
+  relay.handle("job", () => {
+    throw new RangeError("the handler's");
+  });
+  await relay.dispatch("job", "x", { maxAttempts: 1 });
+  await relay.drain();
+  const [{ error } = { error: undefined }] = failed;
+  expect(error?.name).toBe("RangeError");
+  expect(error?.message).toMatch(/^the handler's; a middleware around it failed too: /);
+  expect(error?.message).toContain(fault);
+  await relay.close();
+});
+
 test("a middleware may give another outcome, and swallow a throw by saying so", async () => {
   const { relay } = make({
     run: (next) => async () => {

@@ -13,7 +13,7 @@ import {
 import { metrics, type MetricStorage, recovery } from "../../../src/middleware/mod.ts";
 import { createFakeRuntime } from "../../../src/testing/mod.ts";
 import { fading } from "../support/fading.ts";
-import { bytes, free, running, thrown } from "../support/kit.ts";
+import { bytes, free, heard, running, thrown } from "../support/kit.ts";
 import { counters, jobs } from "./support.ts";
 
 test("F137: metrics observe each run once with queue, type and time, also of one that fails or throws", async () => {
@@ -98,6 +98,43 @@ test("metrics keep the console's lines, and a storage that throws changes no job
   await relay.close();
   expect(lines.some((line) => line.startsWith("relevo failed: job 'job'"))).toBe(true);
   expect(lines).toContain("relevo error: a listener of 'failed': the storage is full");
+});
+
+test("a storage that rejects is an error event for each of its methods, and the others count on", async () => {
+  const { counts, storage } = counters();
+  const broken: MetricStorage = {
+    ...storage,
+    observeExecuteDuration: () => Promise.reject(new Error("no durations")),
+    incRetryCount: () => Promise.reject(new Error("no retries")),
+  };
+  const relay = createRelay({ jobs, runtime: createFakeRuntime(), use: [metrics(broken)] });
+  const errors = heard(relay.events, "error");
+  relay.handle("job", (payload) => payload === "bad" ? retry() : undefined);
+  for (const payload of ["fine", "bad"]) await relay.dispatch("job", payload);
+  expect(await relay.drain()).toMatchObject({ completed: 1, retried: 1 });
+  await relay.close();
+  expect(counts).toMatchObject({ success: 1, internal: 0 });
+  expect(errors.map(({ error, during }) => `${during}: ${error.message}`).toSorted()).toEqual([
+    "a listener of 'completed': no durations",
+    "a listener of 'retrying': no durations",
+    "a listener of 'retrying': no retries",
+  ]);
+});
+
+test("a storage whose durations throw counts the run all the same", async () => {
+  const { counts, storage } = counters();
+  const broken: MetricStorage = {
+    ...storage,
+    observeExecuteDuration: () => {
+      throw new Error("no durations");
+    },
+  };
+  const relay = createRelay({ jobs, runtime: createFakeRuntime(), use: [metrics(broken)], log: false });
+  relay.handle("job", () => undefined);
+  await relay.dispatch("job", "x");
+  await relay.drain();
+  expect(counts.success).toBe(1);
+  await relay.close();
 });
 
 test("wrong options of metrics are refused", () => {

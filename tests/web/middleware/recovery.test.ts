@@ -69,6 +69,40 @@ test("recovery lets outcomes pass, and what is thrown at the stop of a worker or
   await relay.close();
 });
 
+test.each<[string, (thrown: unknown) => unknown, string]>([
+  ["gives another word", () => "drop", "must be one of 'dead', 'retry': current value is \"drop\""],
+  ["gives a promise", () => Promise.reject(new Error("later")), "current value is a Promise"],
+  [
+    "throws",
+    () => {
+      throw new Error("no table of faults");
+    },
+    "no table of faults",
+  ],
+])(
+  "a function onPanic that %s does not hide what the handler threw, in event and record",
+  async (_, onPanic, fault) => {
+    const relay = createRelay({
+      jobs,
+      runtime: createFakeRuntime(),
+      use: [recovery({ onPanic: onPanic as () => "dead" })],
+    });
+    const failed = heard(relay.events, "failed");
+    relay.handle("job", () => {
+      throw Object.assign(new TypeError("the card is declined"), { code: "DECLINED" });
+    });
+    await relay.dispatch("job", "x", { id: "1", maxAttempts: 1 });
+    expect((await relay.drain()).failed).toBe(1);
+    const both = { name: "TypeError", code: "DECLINED", message: failed[0]?.error.message };
+    expect(both.message).toMatch(/^the card is declined; its 'onPanic' failed too: /);
+    expect(both.message).toContain(fault);
+    const { lastError } = await relay.get("default", "1") ?? {};
+    expect(lastError).toMatchObject(both);
+    expect(lastError?.stack).toContain("recovery.test");
+    await relay.close();
+  },
+);
+
 test("wrong options of recovery are refused", () => {
   const call = () => recovery({ onPanic: "drop" as "dead" });
   expect(thrown(call).message).toContain("'onPanic' must be one of");
