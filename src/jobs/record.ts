@@ -18,6 +18,13 @@ export function writeMeta(meta: Meta): string {
   return JSON.stringify(meta);
 }
 
+/** The metadata of a text with headers, of which it has none. */
+export function addHeaders(text: string, headers: Readonly<Record<string, string>>): string {
+  // Laid behind the rest, which is a text already.
+  const rest = text === "" ? `{"v":${RECORD_VERSION}` : text.slice(0, text.lastIndexOf("}"));
+  return `${rest},"headers":${JSON.stringify(headers)}}`;
+}
+
 /** The last instant of JavaScript's calendar, in milliseconds since the epoch. */
 const LAST_INSTANT = 8.64e15;
 
@@ -54,12 +61,12 @@ function wrongMeta(what: string): TypeError {
 }
 
 /** Whether a value has at most so many levels. */
-function isShallow(value: object, levels: number): boolean {
-  for (const part of Object.values(value)) {
-    if (typeof part === "object" && part !== null && (levels <= 1 || !isShallow(part, levels - 1))) {
-      return false;
-    }
-  }
+function isShallow(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  if (levels < 1) return false;
+  if (!isObject(value)) return Object.values(value).every((part) => isShallow(part, levels - 1));
+  // Without a list of its parts, as each delivery with a record is read.
+  for (const name in value) if (!isShallow(value[name], levels - 1)) return false;
   return true;
 }
 

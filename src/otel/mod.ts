@@ -16,31 +16,10 @@
  * @module
  */
 
-import {
-  context,
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  type SpanOptions,
-  SpanStatusCode,
-  trace,
-  type Tracer,
-} from "@opentelemetry/api";
-import type { HandlerContext } from "../jobs/context.ts";
-import { errorOf } from "../errors.ts";
-import type { Middleware, OutgoingJob } from "../sides/middleware.ts";
+import { trace, type Tracer } from "@opentelemetry/api";
+import type { Middleware } from "../sides/middleware.ts";
 import { checkBoolean, checkKnown } from "../options.ts";
-import type { Outcome } from "../jobs/outcome.ts";
-import {
-  bulkAttributes,
-  ERROR_TYPE,
-  OUTCOME,
-  PROCESS,
-  runAttributes,
-  SEND,
-  sendAttributes,
-} from "./conventions.ts";
-import { headersOf, spanOf } from "./headers.ts";
+import { runWithin, sendWithin, startRun, startSend } from "./spans.ts";
 
 /** The part of a tracer of `@opentelemetry/api` by which one is known. */
 export interface SpanMaker {
@@ -64,7 +43,8 @@ export interface OtelOptions {
  * span `process <queue>` around each run, active while the handler runs. `traceparent` and `tracestate` travel in the
  * job's headers. There is no span around the worker's loop, and none for a job that is fetched and not run.
  *
- * It needs `@opentelemetry/api` and whatever SDK the program has set up; without one it does nothing.
+ * It needs `@opentelemetry/api` and whatever SDK the program has set up; without one it does nothing. A tracer or a
+ * processor of spans that throws changes no job's fate: that is told to the `diag` of `@opentelemetry/api`.
  *
  * @throws {TypeError} for an option that is wrong or unknown.
  *
@@ -91,75 +71,12 @@ export function otel(options: OtelOptions = {}): Middleware {
     throw new TypeError(`Cannot ${action} as 'tracer' must be a tracer of @opentelemetry/api`);
   }
   return {
-    dispatch: (next) => async (jobs) => {
-      const queue = commonQueue(jobs);
-      const span = tracer.startSpan(queue === undefined ? SEND : `${SEND} ${queue}`, {
-        kind: SpanKind.PRODUCER,
-        attributes: jobs.length === 1 && jobs[0] !== undefined
-          ? sendAttributes(jobs[0])
-          : bulkAttributes(jobs.length, queue),
-      });
-      const carried = headersOf(span.spanContext());
-      try {
-        const sent = jobs.map((job) => ({ ...job, headers: { ...carried, ...job.headers } }));
-        const answers = await context.with(trace.setSpan(context.active(), span), () => next(sent));
-        const refused = answers.find((answer) => answer instanceof Error);
-        if (refused !== undefined) fail(span, refused);
-        return answers;
-      } catch (error) {
-        fail(span, error);
-        throw error;
-      } finally {
-        span.end();
-      }
-    },
-    run: (next) => async (_, run) => {
-      const span = startRun(tracer, run, parent);
-      try {
-        const outcome = await context.with(trace.setSpan(ROOT_CONTEXT, span), next);
-        tellOutcome(span, outcome);
-        return outcome;
-      } catch (error) {
-        fail(span, error);
-        throw error;
-      } finally {
-        span.end();
-      }
-    },
+    dispatch: (next) => (jobs) => sendWithin(startSend(tracer, jobs), jobs, next),
+    run: (next) => (_, run) => runWithin(startRun(tracer, run, parent), next),
   };
 }
 
 function isTracer(value: unknown): value is Tracer {
   return typeof value === "object" && value !== null && "startSpan" in value &&
     typeof value.startSpan === "function";
-}
-
-/** The queue of jobs that all go to one. */
-function commonQueue(jobs: readonly OutgoingJob[]): string | undefined {
-  const [first] = jobs;
-  return jobs.every(({ queue }) => queue === first?.queue) ? first?.queue : undefined;
-}
-
-/** The worker's loop may have been begun in a span of the program's: no run is a part of that. */
-function startRun(tracer: Tracer, { job, attempt }: HandlerContext, parent: boolean): Span {
-  const sent = spanOf(job.headers);
-  const isChild = parent && attempt === 1 && sent !== undefined;
-  const options: SpanOptions = { kind: SpanKind.CONSUMER, attributes: runAttributes(job, attempt) };
-  if (sent !== undefined && !isChild) options.links = [{ context: sent }];
-  const around = isChild ? trace.setSpanContext(ROOT_CONTEXT, sent) : ROOT_CONTEXT;
-  return tracer.startSpan(`${PROCESS} ${job.queue}`, options, around);
-}
-
-function tellOutcome(span: Span, outcome: Outcome): void {
-  span.setAttribute(OUTCOME, outcome.kind);
-  if (outcome.kind !== "retry" && outcome.kind !== "deadLetter") return;
-  if (outcome.error === undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.kind });
-  else fail(span, outcome.error);
-}
-
-function fail(span: Span, thrown: unknown): void {
-  const error = errorOf(thrown);
-  span.recordException(error);
-  span.setAttribute(ERROR_TYPE, error.name);
-  span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
 }

@@ -15,7 +15,7 @@ import { quote } from "../options.ts";
 import { isByteArray, sameBytes } from "../kinds.ts";
 import { hush } from "../promises.ts";
 import type { Meta } from "../jobs/job.ts";
-import { readMeta, writeMeta } from "../jobs/record.ts";
+import { addHeaders, readMeta, writeMeta } from "../jobs/record.ts";
 
 /** A job that is ready to be stored. */
 export interface Parcel {
@@ -234,7 +234,9 @@ function readJob({ job, meta, requested, shown }: Draft, given: unknown): PushJo
   if (asked !== undefined && requestId !== asked) throw changed(action, "requestId");
   if (requestId !== undefined) checkId(requestId, action, "requestId");
   const added = Object.keys(now).length > names.length;
-  if (!added && (requestId === undefined || requestId === shown.requestId)) return job;
+  const isSame = requestId === undefined || requestId === shown.requestId;
+  if (!added && isSame) return job;
+  if (isSame && meta.headers === undefined) return { ...job, meta: addHeaders(job.meta, now) };
   return {
     ...job,
     meta: writeMeta({

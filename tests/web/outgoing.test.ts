@@ -5,6 +5,8 @@ import {
   BulkRefusedError,
   createRelay,
   every,
+  fixed,
+  type JobSettings,
   type Middleware,
   type OutgoingAnswer,
   type OutgoingJob,
@@ -75,6 +77,25 @@ test("a middleware sees what will be stored, and the caller's request id only wh
   ]);
   expect(new TextDecoder().decode(seen[0]?.payload)).toBe(`"x"`);
   await relay.close();
+});
+
+test.each<[string, JobSettings]>([
+  ["nothing", {}],
+  ["settings", { maxAttempts: 3, timeout: 5_000, backoff: fixed(7_000) }],
+  ["a request id", { id: "1", requestId: 'of "}' }],
+  ["a header", { headers: { own: "}" } }],
+  ["an instant", { at: 60_000 }],
+])("a header that a middleware adds leaves a record of %s as it was", async (_, settings) => {
+  const value = 'a "quoted" }\u2028\\ \u0001 text';
+  const [plain, added] = [make(), make(header("more", value))];
+  const recordOf = async ({ relay }: ReturnType<typeof make>): Promise<object> => {
+    const { id } = await relay.dispatch("job", "x", settings);
+    const { headers, ...record } = await relay.get("default", id) ?? {};
+    await relay.close();
+    return { headers, record: { ...record, ...settings.id === undefined ? { id: "", requestId: "" } : {} } };
+  };
+  const [before, after] = [await recordOf(plain), await recordOf(added)];
+  expect(after).toEqual({ ...before, headers: { ...settings.headers, more: value } });
 });
 
 const change = (make: (job: OutgoingJob) => object): AroundDispatch => (next) => (outgoing) =>

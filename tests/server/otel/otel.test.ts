@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { trace } from "@opentelemetry/api";
+import { diag, trace } from "@opentelemetry/api";
 import { expect, onTestFinished, test } from "vitest";
 import { createRelay, deadLetter, every, memory, type Relay } from "../../../mod.ts";
 import { connect } from "../../../src/connect.ts";
@@ -182,6 +182,97 @@ test("traceparent and tracestate are written and read as the W3C has them", () =
     "'tracer' must be a tracer",
   );
 });
+
+const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SPAN = "00f067aa0ba902b7";
+
+test.each<[string, boolean]>([
+  [`00-${TRACE}-${SPAN}-01`, true],
+  [`00-${TRACE}-${SPAN}-00`, true],
+  [`cc-${TRACE}-${SPAN}-01-of a later version`, true],
+  [`00-${TRACE}-${SPAN}-01x`, false],
+  [`00-${TRACE}-${SPAN}-1`, false],
+  [`00-${TRACE}-${SPAN}`, false],
+  [`00-${TRACE}-${SPAN}-0g`, false],
+  [`0x-${TRACE}-${SPAN}-01`, false],
+  [`ff-${TRACE}-${SPAN}-01`, false],
+  [`00-${TRACE.toUpperCase()}-${SPAN}-01`, false],
+  [`00-${TRACE.slice(1)}g-${SPAN}-01`, false],
+  [`00-${TRACE}-${SPAN.slice(1)}\u0130-01`, false],
+  [`00-${"0".repeat(32)}-${SPAN}-01`, false],
+  [`00-${TRACE}-${"0".repeat(16)}-01`, false],
+  [`00_${TRACE}-${SPAN}-01`, false],
+  [`00-${TRACE}_${SPAN}-01`, false],
+  [`00-${TRACE}-${SPAN}_01`, false],
+])("the text %s names a span: %s", (traceparent, isOne) => {
+  const wanted = {
+    traceId: TRACE,
+    spanId: SPAN,
+    traceFlags: traceparent.slice(53, 55) === "01" ? 1 : 0,
+    isRemote: true,
+  };
+  expect(spanOf({ traceparent })).toEqual(isOne ? wanted : undefined);
+});
+
+test.each([...Array(16).keys()])("flags of %i say whether the span is sampled by their last bit", (flags) => {
+  const traceparent = `00-${TRACE}-${SPAN}-0${flags.toString(16)}`;
+  expect(spanOf({ traceparent })?.traceFlags).toBe(flags & 1);
+  expect(headersOf({ traceId: TRACE, spanId: SPAN, traceFlags: flags })).toEqual({ traceparent });
+});
+
+test("a trace travels beside the headers and the settings that the caller gave itself", async () => {
+  const { relay } = place();
+  const seen: object[] = [];
+  relay.handle("mail", (_, { job }) => void seen.push(job));
+  await relay.dispatch("mail", "hello", { headers: { tenant: "acme" }, maxAttempts: 7 });
+  await relay.dispatch("mail", "hello", { maxAttempts: 7, timeout: 9_000 });
+  await relay.drain();
+  const [first, second] = named(await ended(), "send default").map(({ trace, id }) => `00-${trace}-${id}-01`);
+  expect(seen).toMatchObject([
+    { headers: { tenant: "acme", traceparent: first }, maxAttempts: 7 },
+    { headers: { traceparent: second }, maxAttempts: 7, timeout: 9_000 },
+  ]);
+});
+
+test.each(["startSpan", "setAttribute", "recordException", "end"])(
+  "a tracer whose %s throws changes no dispatch and no run, and is told to the diag",
+  async (method) => {
+    const told: string[] = [];
+    const log = (): void => undefined;
+    const logger = {
+      error: (text: string) => told.push(text),
+      warn: log,
+      info: log,
+      debug: log,
+      verbose: log,
+    };
+    diag.setLogger(logger, { suppressOverrideMessage: true });
+    onTestFinished(() => diag.disable());
+    const { relay } = place({ tracer: failing(method) });
+    const failed: Error[] = [];
+    relay.events.addEventListener("failed", ({ detail }) => failed.push(detail.error));
+    relay.handle("mail", (how) => {
+      if (how === "bad") throw new Error("no mailer");
+    });
+    expect((await relay.dispatch("mail", "good")).status).toBe("stored");
+    await relay.dispatch("mail", "bad", { maxAttempts: 1 });
+    expect(await relay.drain()).toMatchObject({ completed: 1, failed: 1 });
+    expect(failed.map(({ message }) => message)).toEqual(["no mailer"]);
+    expect(new Set(told)).toEqual(new Set([`relevo: a span failed: no ${method}`]));
+    await ended();
+  },
+);
+
+/** A tracer of which, or of whose spans, one method throws. */
+function failing(method: string): NonNullable<OtelOptions["tracer"]> {
+  const broken = (): never => {
+    throw new Error(`no ${method}`);
+  };
+  return {
+    startSpan: (...given: Parameters<typeof tracer.startSpan>) =>
+      method === "startSpan" ? broken() : Object.assign(tracer.startSpan(...given), { [method]: broken }),
+  };
+}
 
 test.each(["link", "parent"])("across two processes a run is tied to its dispatch by a %s", async (how) => {
   const folder = mkdtempSync(join(tmpdir(), "relevo-otel-"));
