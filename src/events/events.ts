@@ -155,8 +155,14 @@ export type Observer<Name extends EventName> = (detail: EventMap[Name]) => unkno
 /** The core's end: it asks whether there are listeners before it makes an event. */
 export interface Events {
   readonly target: JobEvents;
-  /** Tells of a run, whose part of the detail is added where a listener hears it. */
-  tell<Name extends RunEvent>(type: Name, run: Told, more: Omit<EventMap[Name], keyof RunDetail>): void;
+  /** Tells of the start of a run, whose part of the detail is added where a listener hears it. */
+  began(run: Told, wait: number): void;
+  /** The same for its end. */
+  tell<Name extends Exclude<RunEvent, "started">>(
+    type: Name,
+    run: Told,
+    more: Omit<EventMap[Name], keyof RunDetail>,
+  ): void;
   /** Tells observers of runs of an end that is no event of a run's. */
   over(run: Told, end?: "stale"): void;
   /** Whether a listener or observer of this type was ever added. */
@@ -205,14 +211,19 @@ export type Report = (type: string, thrown: unknown) => void;
 /** Makes an event list. */
 export function createEvents(report: Report): Events {
   const target = new GuardedTarget(report);
+  const { runs } = target;
   return {
     target,
-    hears: (type) => target.heard.has(type) || (type === "started" && target.runs.isWatched),
+    hears: (type) => target.heard.has(type) || (type === "started" && runs.isWatched),
+    began: (run, wait) => {
+      if (runs.isWatched) runs.began(run, wait);
+      if (target.isTold("started")) target.tell("started", { ...run.detail, wait });
+    },
     tell: (type, run, more) => {
-      target.runs.tell(type, run, more);
+      runs.ended(type, run, more);
       if (target.isTold(type)) target.tell(type, { ...run.detail, ...more });
     },
-    over: (run, end) => target.runs.tell(end, run, {}),
+    over: (run, end) => runs.ended(end, run, {}),
     attended: (type) => target.attended(type),
     emit: (type, detail) => {
       if (target.heard.has(type)) target.tell(type, detail);

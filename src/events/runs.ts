@@ -38,7 +38,7 @@ export interface RunObserver {
    */
   ended(
     job: Told["delivery"],
-    end: Exclude<RunEvent, "started"> | "stale" | undefined,
+    end: End,
     begun: boolean,
     more: { readonly duration?: number; readonly reason?: string },
   ): unknown;
@@ -46,24 +46,31 @@ export interface RunObserver {
 
 /** The fields that observers of runs read of an event's detail, beside the job. */
 interface RunMore {
-  readonly wait?: number;
   readonly duration?: number;
   readonly reason?: string;
 }
+
+/** How a delivery ended: by an event, because its lease was another's, or in a way that no event tells. */
+type End = Exclude<RunEvent, "started"> | "stale" | undefined;
 
 /** The observers of a relay's runs. */
 export interface RunWatch {
   add(observer: RunObserver): Disposable;
   /** Whether there is one. */
   readonly isWatched: boolean;
-  /** Tells all of them: of a start, or of an end. */
-  tell(type: RunEvent | "stale" | undefined, run: Told, more: RunMore): void;
+  /** Tells all of them of a start. */
+  began(run: Told, wait: number): void;
+  /** Tells all of them of an end. */
+  ended(end: End, run: Told, more: RunMore): void;
 }
 
 /** Makes one without observers; `failed` is told of one that throws, or whose promise rejects. */
 export function createRunWatch(failed: (type: string, thrown: unknown) => void): RunWatch {
   let watches: readonly { readonly observer: RunObserver; readonly since: number }[] = [];
   let begun = 0;
+  const heard = (type: string, result: unknown): void => {
+    if (result instanceof Promise) result.catch((error) => failed(type, error));
+  };
   return {
     add(observer) {
       const watch = { observer, since: begun };
@@ -73,20 +80,27 @@ export function createRunWatch(failed: (type: string, thrown: unknown) => void):
     get isWatched() {
       return watches.length > 0;
     },
-    tell(type, run, more) {
+    began(run, wait) {
+      run.order = ++begun;
+      for (const { observer } of watches) {
+        try {
+          const result = observer.began(run.delivery, wait);
+          if (result !== undefined) heard("started", result);
+        } catch (error) {
+          failed("started", error);
+        }
+      }
+    },
+    ended(end, run, more) {
       if (watches.length === 0) return;
       const { delivery, order } = run;
-      run.order = type === "started" ? ++begun : 0;
+      run.order = 0;
       for (const { observer, since } of watches) {
         try {
-          const result = type === "started"
-            ? observer.began(delivery, more.wait ?? 0)
-            : observer.ended(delivery, type, order > since, more);
-          if (result !== undefined && result instanceof Promise) {
-            result.catch((error) => failed(type ?? "run", error));
-          }
+          const result = observer.ended(delivery, end, order > since, more);
+          if (result !== undefined) heard(end ?? "run", result);
         } catch (error) {
-          failed(type ?? "run", error);
+          failed(end ?? "run", error);
         }
       }
     },

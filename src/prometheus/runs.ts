@@ -32,14 +32,15 @@ interface State {
 /** Makes one that has heard nothing. */
 export function createRuns(monotonic: () => number): Runs {
   const rates = new Map<string, Throughput>();
+  const table = createSeriesTable();
   const state: State = {
-    table: createSeriesTable(),
+    table,
     rateOf: createRates(rates, onceATurn(monotonic)),
     heard: new Map(),
     errors: 0,
     lost: 0,
   };
-  const { table, heard } = state;
+  const { heard } = state;
   return {
     hear(events) {
       if (!heard.has(events)) heard.set(events, observersOf(state, events));
@@ -58,7 +59,7 @@ function observersOf(state: State, events: JobEvents): readonly Disposable[] {
     observe(
       events,
       "dispatched",
-      ({ queue, name, status }) => void state.table.of(queue, name).dispatched[status]++,
+      ({ queue, name, status }) => void state.table.of(queue, name).series.dispatched[status]++,
     ),
     observeRuns(events, runsOf(state)),
     observe(events, "lost", () => void state.lost++),
@@ -70,29 +71,26 @@ function observersOf(state: State, events: JobEvents): readonly Disposable[] {
 function runsOf({ table, rateOf }: State): RunObserver {
   return {
     began({ queue, name }, wait) {
-      const series = table.of(queue, name);
+      const { series } = table.of(queue, name);
       series.wait.observe(wait);
       series.running++;
     },
     ended({ queue, name }, end, begun, { duration }) {
-      const series = table.of(queue, name);
+      const counts = table.of(queue, name);
+      const { series } = counts;
       if (end !== undefined) series.outcomes[end]++;
       if (!begun) return;
       series.running--;
       if (duration !== undefined) series.duration.observe(duration);
-      if (end === "completed" || end === "failed") rateOf(queue).add(1);
+      if (end === "completed" || end === "failed") (counts.rate ??= rateOf(queue)).add(1);
     },
   };
 }
 
-/** Finds rates by their queues; most runs are of the queue of the one before. */
 function createRates(rates: Map<string, Throughput>, monotonic: () => number): State["rateOf"] {
-  let last: { readonly queue: string; readonly rate: Throughput } | undefined;
   return (queue) => {
-    if (last?.queue === queue) return last.rate;
     const rate = rates.get(queue) ?? createThroughput(monotonic);
     if (rates.size < MAX_SERIES) rates.set(queue, rate);
-    last = { queue, rate };
     return rate;
   };
 }

@@ -6,6 +6,7 @@
 
 import { createHistogram, type Histogram } from "./histogram.ts";
 import type { Family, Sample } from "./text.ts";
+import type { Throughput } from "./throughput.ts";
 
 /** Pairs of a queue and a job's name that are told apart; the rest are counted together. */
 export const MAX_SERIES: number = 1_000;
@@ -26,35 +27,48 @@ export interface Series {
   running: number;
 }
 
-/** The series by queue and name. */
+/** What is counted for a queue and a job's name. */
+export interface Counts {
+  readonly queue: string;
+  readonly name: string;
+  /** One of their own, or that of the rest. */
+  readonly series: Series;
+  /** The rate of the queue's ends; undefined before the first. */
+  rate: Throughput | undefined;
+}
+
+/** The counts by queue and name. */
 export interface SeriesTable {
-  /** The series of a queue and name, made when it is asked for first. */
-  of(queue: string, name: string): Series;
+  /** The counts of a queue and name, made when they are asked for first. */
+  of(queue: string, name: string): Counts;
   list(): readonly Series[];
 }
 
 /** Makes a table without any series. */
 export function createSeriesTable(): SeriesTable {
-  const all = new Map<string, Map<string, Series>>();
+  const all = new Map<string, Map<string, Counts>>();
   let size = 0;
-  /** Most runs are of the queue and name of the one before. */
-  let last: Series | undefined;
-  const find = (queue: string, name: string): Series => {
+  let last: Counts | undefined;
+  const find = (queue: string, name: string): Counts => {
     const known = all.get(queue)?.get(name);
     if (known !== undefined) return known;
-    if (size >= MAX_SERIES && queue !== OTHER) return find(OTHER, OTHER);
-    const series = emptySeries(queue, name);
-    const names = all.get(queue) ?? new Map<string, Series>();
-    all.set(queue, names.set(name, series));
+    if (size >= MAX_SERIES && queue !== OTHER) {
+      return { queue, name, series: find(OTHER, OTHER).series, rate: undefined };
+    }
+    const counts: Counts = { queue, name, series: emptySeries(queue, name), rate: undefined };
+    const names = all.get(queue) ?? new Map<string, Counts>();
+    all.set(queue, names.set(name, counts));
     size++;
-    return series;
+    return counts;
   };
-  const of = (queue: string, name: string): Series => {
-    if (last?.labels.queue === queue && last.labels.job_type === name) return last;
-    last = find(queue, name);
-    return last;
+  return {
+    of(queue, name) {
+      // Most runs are of the queue and name of the one before.
+      if (last === undefined || last.queue !== queue || last.name !== name) last = find(queue, name);
+      return last;
+    },
+    list: () => [...all.values()].flatMap((names) => [...names.values()].map(({ series }) => series)),
   };
-  return { of, list: () => [...all.values()].flatMap((names) => [...names.values()]) };
 }
 
 function emptySeries(queue: string, name: string): Series {

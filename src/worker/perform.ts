@@ -137,7 +137,7 @@ function invoke(state: State, run: Run, { handler, payload }: Extract<Ready, { p
   if (run.alarm === undefined) bound(state, run);
   if (events.hears("started")) {
     const now = Math.floor(run.startedAt + state.epoch());
-    events.tell("started", run, { wait: Math.max(0, now - run.delivery.due) });
+    events.began(run, Math.max(0, now - run.delivery.due));
   }
   let given: Promise<unknown>;
   try {

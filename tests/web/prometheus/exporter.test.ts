@@ -318,7 +318,7 @@ test("metrics cost a run no event: the detail of one is made for listeners alone
     began: (job, wait) => void ends.push([job.name, wait]),
     ended: (job, end, begun, { duration }) => void ends.push([job.name, end, begun, duration]),
   });
-  events.tell("started", run, { wait: 3 });
+  events.began(run, 3);
   events.tell("completed", run, { duration: 5 });
   expect(ends).toEqual([["mail", 3], ["mail", "completed", true, 5]]);
   expect(made).toBe(0);
