@@ -96,6 +96,8 @@ export async function whenFull<Item, T>(
       const result = results[index];
       if (!(result instanceof TransportFull)) continue;
       const { queueStream, frees } = stepOf(item);
+      // It was not even sent: that the store was full says nothing of now, or that would be so for as long as jobs fail.
+      if (!frees && queueStream.store.full !== undefined) continue;
       tell(link, queueStream, result);
       leaveRoom(keepRoom(link, queueStream, REFUSED), left);
       if (!frees) continue;
