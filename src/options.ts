@@ -90,6 +90,13 @@ export function checkObject(action: string, what: string, value: unknown): void 
   throw wrongType(action, what, "an object", value);
 }
 
+/** Refuses a value that is no name: a text that is empty tells nothing from another in events and errors. */
+export function checkLabel(action: string, option: string, value: unknown): asserts value is string {
+  if (typeof value !== "string" || value === "") {
+    throw wrongType(action, `'${option}'`, "a non-empty string", value);
+  }
+}
+
 /** Refuses a value that is neither `true` nor `false`: a string that says no would be taken for yes. */
 export function checkBoolean(action: string, option: string, value: unknown): void {
   if (typeof value === "boolean") return;

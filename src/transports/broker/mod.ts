@@ -12,7 +12,7 @@ import { around, type Prompt } from "../../contract/around.ts";
 import { guarded } from "../../guard/guard.ts";
 import { isByteArray } from "../../kinds.ts";
 import { groupQueue, NUMBERED, partsOf, topicQueue } from "../../names.ts";
-import { checkBoolean, checkKnown, checkRuntime, wrongType } from "../../options.ts";
+import { checkBoolean, checkKnown, checkLabel, checkRuntime, wrongType } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import type { Features, Lacks, Topics, Transport } from "../../contract/transport.ts";
 import { createAnswering } from "../../store/answering.ts";
@@ -204,9 +204,7 @@ function checkOptions(
     throw wrongType(action, `'${option}'`, "a function", value);
   }
   checkBoolean(action, "handlesRetries", handlesRetries);
-  if (typeof name !== "string" || name === "") {
-    throw wrongType(action, "'name'", "a non-empty string", name);
-  }
+  checkLabel(action, "name", name);
   // Bound, as a broker may be an object with methods.
   return {
     publish: (topic, body, call) => options.publish(topic, body, call),

@@ -7,7 +7,7 @@
 
 import { around } from "../../contract/around.ts";
 import { guarded } from "../../guard/guard.ts";
-import { checkInteger, checkKnown, checkRuntime, wrongRange } from "../../options.ts";
+import { checkInteger, checkKnown, checkLabel, checkRuntime } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import { createAnswering } from "../../store/answering.ts";
 import { createWaiters } from "../../store/waiters.ts";
@@ -120,9 +120,7 @@ function checkOptions(options: MemoryOptions): { runtime: Runtime; maxJobs: numb
   checkKnown(action, options, ["runtime", "maxJobs", "name"]);
   const { runtime = systemRuntime(), maxJobs, name = "memory" } = options;
   checkRuntime(action, runtime);
-  if (typeof name !== "string" || name === "") {
-    throw wrongRange(action, "'name'", "a non-empty string", name);
-  }
+  checkLabel(action, "name", name);
   return {
     runtime,
     maxJobs: maxJobs === undefined

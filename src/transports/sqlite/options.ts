@@ -9,6 +9,7 @@ import {
   checkBoolean,
   checkInteger,
   checkKnown,
+  checkLabel,
   checkRuntime,
   checkWord,
   quote,
@@ -107,9 +108,7 @@ export function settingsOf(options: SqliteOptions): Settings {
       `Cannot ${ACTION} as 'client' must be a connection that is open: this one was closed`,
     );
   }
-  if (typeof name !== "string" || name === "") {
-    throw wrongType(ACTION, "'name'", "a non-empty string", name);
-  }
+  checkLabel(ACTION, "name", name);
   checkBoolean(ACTION, "create", create);
   checkRuntime(ACTION, runtime);
   return {

@@ -6,6 +6,7 @@ import {
   deadLetter,
   every,
   exponential,
+  fromBroker,
   InvalidPayloadError,
   memory,
   type Relay,
@@ -88,6 +89,16 @@ test("a runtime without a clock is refused wherever one is taken, with what it l
       );
     }
     expect(await said(() => connect("memory:", { runtime } as never))).toContain("'runtime' must have");
+  }
+});
+
+test("a transport's name that is empty or no text is a TypeError on each that the caller makes", () => {
+  const broker = { publish: () => {}, subscribe: () => () => {} };
+  for (const name of ["", 5, null]) {
+    for (const make of [() => memory({ name } as never), () => fromBroker({ ...broker, name } as never)]) {
+      expect(make).toThrow(TypeError);
+      expect(make).toThrow("'name' must be a non-empty string");
+    }
   }
 });
 

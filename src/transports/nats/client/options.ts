@@ -4,7 +4,15 @@
  * @module
  */
 
-import { checkInteger, checkKnown, checkRuntime, checkWord, quote, wrongType } from "../../../options.ts";
+import {
+  checkInteger,
+  checkKnown,
+  checkLabel,
+  checkRuntime,
+  checkWord,
+  quote,
+  wrongType,
+} from "../../../options.ts";
 import { type Runtime, systemRuntime } from "../../../runtime.ts";
 import type { NatsConnection } from "./connection.ts";
 import type { Settings } from "./link.ts";
@@ -120,9 +128,7 @@ export function settingsOf(options: NatsOptions): Settings {
   }
   const { ackWait = ACK_WAIT, replicas = 1, storage = "file", inboxPrefix = "_INBOX" } = options;
   const { runtime = systemRuntime(), warn = (message) => console.warn(message) } = options;
-  if (typeof name !== "string" || name === "") {
-    throw wrongType(ACTION, "'name'", "a non-empty string", name);
-  }
+  checkLabel(ACTION, "name", name);
   if (!/^[\w-]+(\.[\w-]+)*$/.test(inboxPrefix)) {
     throw wrongType(ACTION, "'inboxPrefix'", "a subject without wildcards", inboxPrefix);
   }
