@@ -138,12 +138,14 @@ describe("maxJobs", () => {
 });
 
 describe("options", () => {
-  test.each([{ maxJobs: 0 }, { maxJobs: 1.5 }, { maxJobs: NaN }, { name: "" }])(
-    "%o is refused",
-    (options) => {
-      expect(() => memory(options)).toThrow(RangeError);
-    },
-  );
+  test.each([
+    [{ maxJobs: 0 }, RangeError],
+    [{ maxJobs: 1.5 }, RangeError],
+    [{ maxJobs: NaN }, RangeError],
+    [{ name: "" }, TypeError],
+  ])("%o is refused", (options, kind) => {
+    expect(() => memory(options)).toThrow(kind);
+  });
 
   test("a wrong number says the action, the value wanted and the value given", () => {
     const message =
