@@ -79,16 +79,21 @@ describe("promise 10 on SQLite: a file that another connection keeps locked", ()
     locked(async (stage, other) => {
       const relay = stage.relay(TASK);
       const told = listen(relay);
-      const barrier = stage.barrier();
-      relay.handle("task", () => barrier.opened);
+      const [begun, barrier] = [stage.barrier(), stage.barrier()];
+      relay.handle("task", () => {
+        begun.open();
+        return barrier.opened;
+      });
+      const completed = new Promise((resolve) => relay.events.addEventListener("completed", resolve));
       await relay.dispatch("task");
       stage.run(relay, { lease: 120_000 });
-      await stage.runtime.settle();
+      await stage.within(begun.opened, 1_000);
       other.exec("BEGIN IMMEDIATE");
       barrier.open();
       await stage.runtime.advance(30_000);
       expect(told.names).not.toContain("completed");
       other.exec("COMMIT");
+      await stage.within(completed, 5_000);
       await stage.runtime.advance(5_000);
       expect(told.of("completed")).toHaveLength(1);
       expect(await relay.info()).toMatchObject({ waiting: 0, reserved: 0 });
