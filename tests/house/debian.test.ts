@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { archive } from "../../scripts/lib/debian.mjs";
 
+/** Two hosts of archives. */
+const [ONE, TWO] = ["http://one.example", "http://two.example"];
+
 /** A folder of apt's settings that holds these files. */
 function settings(files: Readonly<Record<string, string>>): string {
   const folder = mkdtempSync(join(tmpdir(), "relevo-apt-"));
@@ -15,27 +18,27 @@ function settings(files: Readonly<Record<string, string>>): string {
 }
 
 test.each([
-  ["a line", { "sources.list": "deb http://one.example/debian stable main\n" }],
+  ["a line", { "sources.list": `deb ${ONE}/debian stable main\n` }],
   ["a line with options", {
-    "sources.list": "deb [signed-by=/k.gpg] http://one.example/debian/ stable main\n",
+    "sources.list": `deb [signed-by=/k.gpg] ${ONE}/debian/ stable main\n`,
   }],
   ["a stanza", {
-    "sources.list.d/debian.sources": "Types: deb\nURIs: http://one.example/debian\nSuites: stable\n",
+    "sources.list.d/debian.sources": `Types: deb\nURIs: ${ONE}/debian\nSuites: stable\n`,
   }],
   ["a line behind those of others", {
-    "sources.list": "deb http://two.example/ubuntu stable main\n",
-    "sources.list.d/own.list": "deb http://one.example/debian stable main\n",
+    "sources.list": `deb ${TWO}/ubuntu stable main\n`,
+    "sources.list.d/own.list": `deb ${ONE}/debian stable main\n`,
   }],
 ])("the archive is found in %s", (_, files) => {
-  expect(archive(settings(files))).toBe("http://one.example/debian");
+  expect(archive(settings(files))).toBe(`${ONE}/debian`);
 });
 
 test.each([
   ["nothing", {}],
-  ["another distribution's archive", { "sources.list": "deb http://two.example/ubuntu stable main\n" }],
-  ["a line that is commented out", { "sources.list": "# deb http://one.example/debian stable main\n" }],
+  ["another distribution's archive", { "sources.list": `deb ${TWO}/ubuntu stable main\n` }],
+  ["a line that is commented out", { "sources.list": `# deb ${ONE}/debian stable main\n` }],
   ["another archive of Debian's", {
-    "sources.list": "deb http://one.example/debian-security stable main\n",
+    "sources.list": `deb ${ONE}/debian-security stable main\n`,
   }],
 ])("with %s configured there is no archive, and no other is made up", (_, files) => {
   expect(() => archive(settings(files))).toThrow(

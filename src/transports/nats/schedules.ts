@@ -334,7 +334,7 @@ async function advance(call: QueueCall, ticks: Ticks, { key, tick, next, job }: 
   }
 }
 
-/** The messages of a tick's job, which leaves moves their room as any dispatch does. */
+/** The messages of a tick's job. Where only the room of moves is left the tick is refused, as a dispatch is. */
 async function jobOf(call: QueueCall, job: PushJob): Promise<Message[]> {
   const target = await targetOf(call, job.queue, call.until);
   const size = sizeOf(job);
