@@ -21,7 +21,7 @@ const long = [
   "producers.test.ts",
   "sqlite/{crash,operator_sizes}.test.ts",
   "redis/{clock,cluster,heavy,idle,invariants,keys,leftovers,operators,pages,ranges,refusals,seeds,waiting}.test.ts",
-  "nats/{answers,atomic,bytes,credentials,facts,features,half_moves}.test.ts",
+  "nats/{answers,atomic,bytes,bytes_together,credentials,facts,features,half_moves}.test.ts",
   "nats/{late_bytes,limits,losses,meanwhile,operators,protocols,trouble}.test.ts",
   "nats/{domains,hard_cases,listing,promises,rows,silence,wire}.test.ts",
 ].map((files) => `tests/server/${files}`);

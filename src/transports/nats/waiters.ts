@@ -108,7 +108,8 @@ function postOf({ posts }: Store, queueStream: QueueStream): Post {
 function open(store: Store, post: Post, state: PullState): void {
   const { pulls, link } = store.context();
   if (store.closed || post.pulls.has(state) || !link.up) return;
-  const made = pulls.open(post.queueStream, state, {
+  // Each queue has two: of returned jobs, and of those that wait.
+  const made = pulls.open(post.queueStream, state, 2 * store.posts.size, {
     arrived: (received) => stray(store, received),
     over(gone) {
       if (post.pulls.get(state) === made) post.pulls.delete(state);

@@ -52,8 +52,8 @@ export interface QueueStreams {
 export interface Pulls {
   /** Gets the messages that are there, at most `batch`. Those that come behind its end go to `stray`. */
   poll(queueStream: QueueStream, state: PullState, batch: number, until: number): Promise<Received[]>;
-  /** Waits at the server for one message. */
-  open(queueStream: QueueStream, state: PullState, listener: PullListener): OpenPull;
+  /** Waits at the server for one message, as one of so many pulls. */
+  open(queueStream: QueueStream, state: PullState, pulls: number, listener: PullListener): OpenPull;
   /** Milliseconds that a question and its answer take; 0 while that is not known. */
   readonly roundTrip: number;
 }
@@ -136,9 +136,9 @@ export interface Sizes {
   readonly largest: number;
 }
 
-/** Bounds the jobs and bytes that were sent and not answered. */
+/** A window that bounds items under way, and their bytes. */
 export interface InFlight {
-  /** Undefined when there is room, else a promise of room; counted from then on. */
+  /** Lets an item in: undefined when there is room, else a promise of room; counted from then on. */
   enter(bytes: number): Promise<void> | undefined;
   leave(bytes: number): void;
 }
@@ -205,6 +205,7 @@ export interface Context {
   readonly pulls: Pulls;
   readonly batches: Batches;
   readonly waiters: Waiters;
+  /** Jobs that were sent and not answered. */
   readonly inFlight: InFlight;
   readonly deaths: Deaths;
   readonly room: Room;

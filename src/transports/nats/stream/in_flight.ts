@@ -1,26 +1,30 @@
 /**
- * The window that bounds the jobs on their way to the server, which refuses those that it cannot keep up with.
+ * Windows that bound the items under way at one moment, and their bytes. Items that do not fit wait, in their order.
  *
  * @module
  */
 
 import type { InFlight } from "./context.ts";
 
+/** Jobs on their way to the server, which refuses those that it cannot keep up with. */
 const MAX_JOBS = 1_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Makes an empty window. */
-export function createInFlight(): InFlight {
+/** Makes an empty window. An item that is larger than it passes alone. */
+export function createInFlight(
+  mostItems: number = MAX_JOBS,
+  mostBytes: () => number = () => MAX_BYTES,
+): InFlight {
   const waiting: { readonly bytes: number; readonly resolve: () => void }[] = [];
-  let jobs = 0;
+  let items = 0;
   let size = 0;
 
   function fits(bytes: number): boolean {
-    return jobs === 0 || (jobs < MAX_JOBS && size + bytes <= MAX_BYTES);
+    return items === 0 || (items < mostItems && size + bytes <= mostBytes());
   }
 
   function count(bytes: number): void {
-    jobs++;
+    items++;
     size += bytes;
   }
 
@@ -30,7 +34,7 @@ export function createInFlight(): InFlight {
       return new Promise((resolve) => waiting.push({ bytes, resolve }));
     },
     leave(bytes) {
-      jobs--;
+      items--;
       size -= bytes;
       for (let next = waiting[0]; next !== undefined && fits(next.bytes); next = waiting[0]) {
         waiting.shift();

@@ -56,6 +56,8 @@ export interface QueueStream extends QueueNames {
   checkedAt: number;
   /** The last number of each state that this process received. */
   readonly seen: Record<PullState, number>;
+  /** Bytes of a job, as the last polls brought them; 0 before the first. */
+  mean: number;
   /** Pulls that were ended while an answer may be on its way. */
   late: number;
   /** When it was last asked for the jobs that are there, on the monotonic clock. */

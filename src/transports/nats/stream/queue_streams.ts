@@ -143,6 +143,7 @@ function unseen(
     told: false,
     checkedAt: -Infinity,
     seen: { w: 0, b: 0 },
+    mean: 0,
     late: 0,
     askedAt: -Infinity,
     checked: undefined,
