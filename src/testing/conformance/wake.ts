@@ -6,7 +6,7 @@
 
 import type { Delivery } from "../../jobs/exchange.ts";
 import { between, equal, ok, only, rejects } from "./assert.ts";
-import { job, type Lab } from "./lab.ts";
+import { counted, job, type Lab } from "./lab.ts";
 import { type Claim, claim } from "./claim.ts";
 
 /** How soon a waiting reserve must have heard; far less than `long`, which is how long it would wait. */
@@ -174,6 +174,16 @@ export const WAKE: readonly Claim[] = [
     await lab.t.push([job({ id: "1" })], lab.call);
     const delivery = only(await lab.come(), "deliveries");
     equal([delivery.id, delivery.lost], ["1", 0], "id and lost");
+  }),
+  claim("a job pushed after an aborted reserve waits, and is removed with all that wait", async (lab) => {
+    const controller = new AbortController();
+    const { answer } = await begin(lab, { signal: controller.signal });
+    controller.abort();
+    await rejects(lab.within(answer, lab.ms(SOON), "the aborted reserve"), "the aborted reserve");
+    await lab.push({ id: "1" }, { id: "2" });
+    await lab.holds(counted({ waiting: 2 }), "info");
+    equal(await lab.t.remove("work", "waiting", "all", lab.call), 2, "removed");
+    await lab.holds(counted(), "info after the removal");
   }),
   claim("a job pushed while a reserve is aborted is never lost", abortedInBetween),
   claim("an aborted reserve leaves the others waiting", async (lab) => {

@@ -67,6 +67,7 @@ export async function reserveJobs(
     // What it holds goes back, and lies before what other calls would find.
     for (const queueStream of streams) context.waiters.returns(queueStream, whole);
     for (const end of ends) end(error);
+    context.waiters.rest(streams);
   });
   const interrupted = new Promise<never>((_, reject) => ends.push(reject));
   hush(interrupted);

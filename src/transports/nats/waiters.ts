@@ -1,7 +1,8 @@
 /**
  * Reserve calls that wait, and the pull requests that serve them: one open pull for each state of a queue, shared by
  * all calls that wait for it, so that waiting costs two messages in two minutes. An open pull stays until its time is
- * over, though no call waits any more: a job that comes to it is given to the next call, or goes back.
+ * over, though no call waits any more: a job that comes to it is given to the next call, or goes back. Those of a call
+ * that was ended from outside are ended with it, as no other may follow.
  *
  * They are not those of `src/store/`, which poll a queue when a notification names it: here the job itself comes, its
  * lease running, and a pull must be open at the server before a call sleeps.
@@ -68,6 +69,12 @@ export function createWaiters(runtime: Runtime, context: () => Context): Waiters
       return posts.every((post) => post.waiters.has(waiter));
     },
     leave: (waiter) => leave(store, waiter),
+    rest(queueStreams) {
+      for (const queueStream of queueStreams) {
+        const post = posts.get(queueStream);
+        if (post?.waiters.size === 0) endPulls(post);
+      }
+    },
     spare: (queueStream, limit, slots) => spareOf(posts.get(queueStream), limit, slots),
     comes: (queueStream, ms) => comes(store, postOf(store, queueStream), ms),
     moving(queueStream, but) {
@@ -79,10 +86,7 @@ export function createWaiters(runtime: Runtime, context: () => Context): Waiters
     stray: (received) => stray(store, received),
     moved: (stream, consumer) => moved(store, stream, consumer),
     reset() {
-      for (const post of posts.values()) {
-        for (const pull of post.pulls.values()) hush(pull.end(false));
-        post.pulls.clear();
-      }
+      for (const post of posts.values()) endPulls(post);
     },
     close: () => close(store),
   };
@@ -123,6 +127,12 @@ function open(store: Store, post: Post, state: PullState): void {
     },
   });
   post.pulls.set(state, made);
+}
+
+/** A job on its way still comes, and goes to a call that asks for it in a moment, or back. */
+function endPulls({ pulls }: Post): void {
+  for (const pull of pulls.values()) hush(pull.end(false));
+  pulls.clear();
 }
 
 function leave({ posts }: Store, waiter: Waiter): void {

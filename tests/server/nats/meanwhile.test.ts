@@ -52,6 +52,35 @@ describeOn(["nats"], "At the same time on NATS", () => {
     120_000,
   );
 
+  test.concurrent(
+    "a process whose reserve was aborted takes no job that is pushed later: all are removed that wait",
+    async () => {
+      const server = await start();
+      const { prefix, options } = ground(server);
+      const other = await connect({ servers: `127.0.0.1:${server.port}` });
+      const asked = other.subscribe("$JS.API.CONSUMER.MSG.NEXT.>");
+      await other.flush();
+      await using transport = nats(options);
+      const stop = new AbortController();
+      const reason = new Error("stop");
+      const waiting = transport.reserve([QUEUE], { ...TAKE, wait: 60_000, signal: stop.signal });
+      waiting.catch(() => {});
+      let open = 0;
+      for await (const message of asked) {
+        if (message.subject.includes(prefix) && message.string().includes("expires")) open++;
+        if (open === 2) break;
+      }
+      stop.abort(reason);
+      await expect(waiting).rejects.toBe(reason);
+      await transport.push([job({ id: "1", queue: QUEUE }), job({ id: "2", queue: QUEUE })], CALL);
+      expect(await transport.info(QUEUE, CALL)).toMatchObject({ waiting: 2, reserved: 0 });
+      expect(await transport.remove(QUEUE, "waiting", "all", CALL)).toBe(2);
+      expect(await liveOnes(transport)).toBe(0);
+      await other.close();
+    },
+    120_000,
+  );
+
   test.concurrent("jobs that ended before they could be removed are not counted as removed", async () => {
     const server = await start();
     const { prefix, options } = ground(server);
@@ -195,18 +224,16 @@ describeOn(["nats"], "A transport whose server is gone", () => {
     const { prefix, options } = ground(server);
     const runtime = watchedRuntime();
     const transport = nats({ ...options, runtime });
-    const stop = new AbortController();
-    const waiting = transport.reserve([QUEUE], { ...TAKE, wait: 60_000, signal: stop.signal });
     await using raw = await server.raw();
     const consumer = async (): Promise<
-      { readonly num_waiting?: number; readonly num_ack_pending?: number }
+      { readonly num_waiting: number; readonly delivered: { readonly consumer_seq: number } }
     > => JSON.parse(await raw.request(`$JS.API.CONSUMER.INFO.${prefix}_${QUEUE}.relevo`));
-    await expect.poll(async () => (await consumer()).num_waiting).toBe(1);
-    stop.abort();
-    await expect(waiting).rejects.toThrow();
+    // Its pull stays open behind it.
+    expect(await transport.reserve([QUEUE], { ...TAKE, wait: 100 })).toEqual([]);
+    expect((await consumer()).num_waiting).toBe(1);
     await using pushing = nats(options);
     await pushing.push([job({ id: "1", queue: QUEUE })], CALL);
-    await expect.poll(async () => (await consumer()).num_ack_pending, { interval: 5 }).toBe(1);
+    await expect.poll(async () => (await consumer()).delivered.consumer_seq, { interval: 5 }).toBe(1);
     await server.kill();
     await transport[Symbol.asyncDispose]();
     await expect.poll(() => runtime.sleepers).toBe(0);

@@ -1,4 +1,5 @@
 /** Faults of waiting, showing and closing. */
+import type { Delivery } from "../../../src/jobs/exchange.ts";
 import { around, type Mutant, pushing, settling } from "./mutants.ts";
 
 const deaf: Mutant = {
@@ -56,6 +57,28 @@ const swallowsOnAbort: Mutant = {
         });
       },
     }),
+};
+
+const holdsOnAbort: Mutant = {
+  fault: "an aborted reserve holds the next job until it is asked for",
+  found: "a job pushed after an aborted reserve waits, and is removed with all that wait",
+  wrap(inner) {
+    const held: Delivery[] = [];
+    return around(inner, {
+      async reserve(queues, { signal, ...options }) {
+        const { deadline } = options;
+        for (const { queue, token } of held.splice(0)) {
+          await inner.settle([{ queue, token, to: "release" }], { deadline });
+        }
+        const hidden = inner.reserve(queues, options);
+        if (signal === undefined) return await hidden;
+        return await new Promise((resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason));
+          hidden.then((found) => signal.aborted ? held.push(...found) : resolve(found), reject);
+        });
+      },
+    });
+  },
 };
 
 const anyOrder: Mutant = {
@@ -180,6 +203,7 @@ export const CALL_MUTANTS: readonly Mutant[] = [
   asleep,
   impatient,
   swallowsOnAbort,
+  holdsOnAbort,
   anyOrder,
   limitPerQueue,
   forgetsReserved,

@@ -174,6 +174,8 @@ export interface Waiters {
   /** Whether it waits now: false where it got a job at once. */
   join(waiter: Waiter): boolean;
   leave(waiter: Waiter): void;
+  /** Ends the open pulls of queues for which no call waits: the next job would be held by a process without a worker. */
+  rest(queueStreams: readonly QueueStream[]): void;
   /** Takes out jobs that came while no call waited. */
   spare(queueStream: QueueStream, limit: number, slots: number): Received[];
   /** Resolves when something comes while no call waits, or so many milliseconds later. */
