@@ -145,6 +145,9 @@ export const SCHEDULES: readonly Claim[] = [
     equal(await schedulesOf(lab.t).put(put, lab.call), "created", "put");
     equal(await all(lab), [{ ...put, paused: false, note: "" }], "listed");
     equal(await all(lab, "other"), [], "listed in another queue");
+    const empty = { ...put, payload: bytes("") };
+    equal(await schedulesOf(lab.t).put(empty, lab.call), "replaced", "put with an empty payload");
+    equal(await all(lab), [{ ...empty, paused: false, note: "" }], "listed with an empty payload");
   }, "schedules"),
   claim("put again as it was, a schedule keeps its tick", async (lab) => {
     const put = schedule(lab, { tick: future(lab) });

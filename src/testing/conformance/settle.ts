@@ -222,10 +222,18 @@ export const SETTLE: readonly Claim[] = [
   }),
   claim("again with a payload replaces it", async (lab) => {
     await lab.push({ id: "1" });
-    for (const payload of [bytes("longer than it was before"), new Uint8Array(), Uint8Array.of(0, 255)]) {
+    for (
+      const payload of [
+        bytes("longer than it was before"),
+        new Uint8Array(),
+        bytes(""),
+        Uint8Array.of(0, 255),
+      ]
+    ) {
       await lab.settle(await lab.one(), { to: "again", meta: "m", payload });
       const delivery = await lab.one();
       equal(delivery.payload, payload, "payload");
+      ok(delivery.bare !== true, "an entry with a payload");
       await lab.settle(delivery, { to: "release" });
     }
   }),

@@ -6,7 +6,7 @@
 
 import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import { isTopicQueue } from "../../names.ts";
-import { integerOf, textValue, type Value } from "./engine/driver.ts";
+import { blobValue, integerOf, textValue, type Value } from "./engine/driver.ts";
 import { DELAYED, RESERVED, WAITING } from "./model/schema.ts";
 import type { Session } from "./context.ts";
 import { type Route, routeOf } from "./topics.ts";
@@ -145,7 +145,7 @@ function append(session: Session, values: Value[], job: PushJob | undefined): vo
   // An instant in the past is now: it must not come before the waiting jobs.
   const due = Math.max(session.now, dueOf(session.now, job));
   const waiting = due <= session.now;
-  values.push(queue, waiting ? WAITING : DELAYED, due, due, id, name, textValue(meta), payload);
+  values.push(queue, waiting ? WAITING : DELAYED, due, due, id, name, textValue(meta), blobValue(payload));
   session.count(queue, waiting ? "waiting" : "delayed", 1);
   if (waiting) session.bring(queue, 1);
   else session.expect(queue, due);

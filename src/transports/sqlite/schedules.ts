@@ -14,7 +14,7 @@ import type {
   Schedule,
   SchedulePage,
 } from "../../contract/recurring.ts";
-import { bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
+import { blobValue, bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
 import { pushJobs } from "./push.ts";
 import type { Session } from "./context.ts";
 
@@ -42,7 +42,7 @@ export function putSchedule(
   const fate = fateOfPut(getSchedule(session, queue, key), schedule);
   if (fate === "same" || fate === "stale") return fate;
   session.space.checkPush(session);
-  session.statement(PUT).run(queue, key, tick, text, payload);
+  session.statement(PUT).run(queue, key, tick, text, blobValue(payload));
   session.space.checkPush(session);
   return fate;
 }

@@ -6,7 +6,7 @@
 
 import { TransportFull } from "../../errors.ts";
 import type { Extended, Extension, Held, Settled, Settlement } from "../../jobs/exchange.ts";
-import { textValue, type Value } from "./engine/driver.ts";
+import { blobValue, textValue, type Value } from "./engine/driver.ts";
 import { dueOf } from "./push.ts";
 import { BACK, DELAYED, FAILED, NO_LEASE, RESERVED, TIMEOUT, WAITING } from "./model/schema.ts";
 import type { Session } from "./context.ts";
@@ -110,7 +110,7 @@ function again(session: Session, settlement: Settlement & { readonly to: "again"
   const waiting = due <= session.now;
   const values: Value[] = [waiting ? WAITING : DELAYED, due, due, textValue(settlement.meta)];
   const { payload, queue } = settlement;
-  if (payload !== undefined) values.push(payload);
+  if (payload !== undefined) values.push(blobValue(payload));
   if (!onCurrent(session, payload === undefined ? AGAIN : AGAIN_WITH, settlement, ...values)) return false;
   session.count(queue, waiting ? "waiting" : "delayed", 1);
   if (waiting) session.bring(queue, Infinity);

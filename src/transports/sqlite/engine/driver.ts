@@ -60,6 +60,17 @@ export function textValue(text: string): string | Uint8Array {
   return text.includes("\0") ? encoder.encode(text) : text;
 }
 
+/** No bytes, in a buffer that has some. */
+const NO_BYTES: Uint8Array = new Uint8Array(1).subarray(1);
+
+/**
+ * Bytes as a parameter. Node 22 and 23, and 24 and 25 in their first versions, bind NULL for no bytes whose buffer has
+ * none either: those of an empty text, a copy, or any whose `buffer` was read.
+ */
+export function blobValue(bytes: Uint8Array): Uint8Array {
+  return bytes.length === 0 ? NO_BYTES : bytes;
+}
+
 /** Whether something can be used as a database. */
 export function isDatabase(value: unknown): value is Database {
   return typeof value === "object" && value !== null && "exec" in value && typeof value.exec === "function" &&
