@@ -9,14 +9,17 @@ import { errorOf } from "../errors.ts";
 import type { DeadChannel } from "../jobs/job.ts";
 import {
   createRunWatch,
+  type Observed,
+  type ObservedRun,
   type RunDetail,
+  type RunEnd,
   type RunEvent,
   type RunObserver,
   type RunWatch,
   type Told,
 } from "./runs.ts";
 
-export type { RunDetail, RunObserver };
+export type { Observed, ObservedRun, RunDetail, RunEnd, RunObserver };
 
 /**
  * Options of a listener, as every `EventTarget` takes them; a shape of our own, as not every set of types has the
@@ -155,16 +158,18 @@ export type Observer<Name extends EventName> = (detail: EventMap[Name]) => unkno
 /** The core's end: it asks whether there are listeners before it makes an event. */
 export interface Events {
   readonly target: JobEvents;
-  /** Tells of the start of a run, whose part of the detail is added where a listener hears it. */
-  began(run: Told, wait: number): void;
-  /** The same for its end. */
+  /** Tells of the start of a run, whose detail is made where a listener hears it. */
+  began(run: Told): void;
+  /** The same for its end; `more` is the detail beside the run and its duration. */
   tell<Name extends Exclude<RunEvent, "started">>(
     type: Name,
     run: Told,
-    more: Omit<EventMap[Name], keyof RunDetail>,
+    more?: Omit<EventMap[Name], keyof RunDetail | "duration">,
   ): void;
   /** Tells observers of runs of an end that is no event of a run's. */
-  over(run: Told, end?: "stale"): void;
+  over(run: Told, end?: "stale" | "untold"): void;
+  /** Adds a worker to those whose runs are observed, by a look at the runs that it holds; returns how to take it away. */
+  join(held: () => Iterable<ObservedRun>): () => void;
   /** Whether a listener or observer of this type was ever added. */
   hears(type: EventName): boolean;
   /** Whether the program itself listens to this type now; observers of {@linkcode observe} do not count. */
@@ -195,10 +200,10 @@ export function observe<Name extends EventName>(
 const OBSERVE_RUNS = Symbol.for("relevo.observe_runs");
 
 /** Hears the runs of a relay as one of Relevo's own; those of events that are no relay's are none. */
-export function observeRuns(events: JobEvents, observer: RunObserver): Disposable {
+export function observeRuns(events: JobEvents, observer: RunObserver): Observed {
   const own: unknown = Reflect.get(events, OBSERVE_RUNS);
   if (typeof own === "function") return Reflect.apply(own, events, [observer]);
-  return { [Symbol.dispose]: () => undefined };
+  return { underWay: () => [], [Symbol.dispose]: () => undefined };
 }
 
 type Listener = (event: Event) => unknown;
@@ -214,16 +219,18 @@ export function createEvents(report: Report): Events {
   const { runs } = target;
   return {
     target,
-    hears: (type) => target.heard.has(type) || (type === "started" && runs.isWatched),
-    began: (run, wait) => {
-      if (runs.isWatched) runs.began(run, wait);
-      if (target.isTold("started")) target.tell("started", { ...run.detail, wait });
+    hears: (type) => target.heard.has(type),
+    began: (run) => {
+      if (target.isTold("started")) target.tell("started", { ...run.detail, wait: run.wait });
     },
     tell: (type, run, more) => {
-      runs.ended(type, run, more);
-      if (target.isTold(type)) target.tell(type, { ...run.detail, ...more });
+      runs.ended(type, run);
+      if (!target.isTold(type)) return;
+      const timed = type === "released" ? undefined : { duration: run.duration };
+      target.tell(type, { ...run.detail, ...timed, ...more });
     },
-    over: (run, end) => runs.ended(end, run, {}),
+    over: (run, end = "untold") => runs.ended(end, run),
+    join: (held) => runs.join(held),
     attended: (type) => target.attended(type),
     emit: (type, detail) => {
       if (target.heard.has(type)) target.tell(type, detail);
@@ -259,7 +266,7 @@ class GuardedTarget extends EventTarget {
   /** Each list is replaced when it changes: it may be read just then. */
   readonly #observers: Map<string, readonly Observe[]> = new Map();
   /** Tells the observers of runs. */
-  readonly runs: RunWatch = createRunWatch((type, error) => this.#failed(type, error));
+  readonly runs: RunWatch = createRunWatch((end, error) => this.#failed(end, error));
   readonly #report: Report;
 
   constructor(report: Report) {
@@ -327,7 +334,7 @@ class GuardedTarget extends EventTarget {
     };
   }
 
-  [OBSERVE_RUNS](observer: RunObserver): Disposable {
+  [OBSERVE_RUNS](observer: RunObserver): Observed {
     return this.runs.add(observer);
   }
 

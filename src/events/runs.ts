@@ -1,5 +1,6 @@
 /**
- * Runs as metrics hear of them: without an event for each.
+ * Runs as metrics hear of them: without an event for each, by lists of those that ended, and by a look at those under
+ * way.
  *
  * @module
  */
@@ -17,92 +18,108 @@ export interface RunDetail {
 /** The events by which a run begins or ends. */
 export type RunEvent = "started" | "completed" | "retrying" | "failed" | "rescheduled" | "released";
 
-/** A run as its events are told: the job of their detail is made when a listener is there that gets it. */
-export interface Told {
+/**
+ * How a delivery ended: by an event, because its lease was another's, or in a way that no event tells, such as a
+ * settlement that was never answered.
+ */
+export type RunEnd = Exclude<RunEvent, "started"> | "stale" | "untold";
+
+/** A run as observers see it. */
+export interface ObservedRun {
   readonly delivery: { readonly id: string; readonly name: string; readonly queue: string };
-  readonly detail: RunDetail;
-  /** Its number among the runs whose start was told to an observer of runs, from 1; 0: it was not, or its end was. */
-  order: number;
+  /** Whole milliseconds for which its job had been due when its handler was called; -1: it was not called. */
+  readonly wait: number;
+  /** Milliseconds that its handler took; 0 while it runs, and where none was called. */
+  readonly duration: number;
+  /** Undefined: its delivery has not ended. */
+  readonly end: RunEnd | undefined;
 }
+
+/** A run as its events are told: the job of their detail is made when a listener is there that gets it. */
+export interface Told extends ObservedRun {
+  end: RunEnd | undefined;
+  readonly detail: RunDetail;
+}
+
+/** Told of an observer's fault; `end` is that of the run that it failed to count, or `run` where that is not known. */
+export type Failed = (end: RunEnd | "run", thrown: unknown) => void;
 
 /**
- * Hears of runs without their events: metrics read three fields of a job, and to make the rest would cost more than all
- * that they do.
+ * Hears of runs without their events: metrics read a few fields of each, and to make the rest would cost more than all
+ * that they do. Called once for all deliveries that ended in one go, just after that: a call for each is a part of a
+ * quick job's time, too.
  */
-export interface RunObserver {
-  /** A handler is about to be called; its job had been due for so many milliseconds. */
-  began(job: Told["delivery"], wait: number): unknown;
-  /**
-   * A delivery ended. `begun`: this observer was told of its start, and is told of its end once. `end` is undefined
-   * where no event says how.
-   */
-  ended(
-    job: Told["delivery"],
-    end: End,
-    begun: boolean,
-    more: { readonly duration?: number; readonly reason?: string },
-  ): unknown;
+export type RunObserver = (ended: readonly ObservedRun[], failed: Failed) => void;
+
+/** An observer that is there until it is disposed of. */
+export interface Observed extends Disposable {
+  /** Tells the observer at once of all that ended, and returns the runs whose handlers run or are being settled. */
+  underWay(): readonly ObservedRun[];
 }
 
-/** The fields that observers of runs read of an event's detail, beside the job. */
-interface RunMore {
-  readonly duration?: number;
-  readonly reason?: string;
-}
-
-/** How a delivery ended: by an event, because its lease was another's, or in a way that no event tells. */
-type End = Exclude<RunEvent, "started"> | "stale" | undefined;
-
-/** The observers of a relay's runs. */
+/** The observers of a relay's runs, and the workers whose runs they are. */
 export interface RunWatch {
-  add(observer: RunObserver): Disposable;
-  /** Whether there is one. */
-  readonly isWatched: boolean;
-  /** Tells all of them of a start. */
-  began(run: Told, wait: number): void;
-  /** Tells all of them of an end. */
-  ended(end: End, run: Told, more: RunMore): void;
+  add(observer: RunObserver): Observed;
+  /** Adds a worker, by a look at the runs that it holds; returns how to take it away. */
+  join(held: () => Iterable<ObservedRun>): () => void;
+  /** A delivery ended. */
+  ended(end: RunEnd, run: Told): void;
 }
 
-/** Makes one without observers; `failed` is told of one that throws, or whose promise rejects. */
-export function createRunWatch(failed: (type: string, thrown: unknown) => void): RunWatch {
-  let watches: readonly { readonly observer: RunObserver; readonly since: number }[] = [];
-  let begun = 0;
-  const heard = (type: string, result: unknown): void => {
-    if (result instanceof Promise) result.catch((error) => failed(type, error));
-  };
+/** Makes one without observers; `failed` is told of one that throws. */
+export function createRunWatch(failed: Failed): RunWatch {
+  const workers = new Set<() => Iterable<ObservedRun>>();
+  /** Replaced when it changes: it may be read just then. */
+  let observers: readonly RunObserver[] = [];
+  let gathered: ObservedRun[] = [];
+
+  function flush(): void {
+    if (gathered.length === 0) return;
+    const ended = gathered;
+    gathered = [];
+    for (const observer of observers) {
+      try {
+        observer(ended, failed);
+      } catch (error) {
+        failed("run", error);
+      }
+    }
+  }
+
   return {
     add(observer) {
-      const watch = { observer, since: begun };
-      watches = [...watches, watch];
-      return { [Symbol.dispose]: () => void (watches = watches.filter((other) => other !== watch)) };
+      // It hears of what ends from now on.
+      flush();
+      const own: RunObserver = (ended, fault) => observer(ended, fault);
+      observers = [...observers, own];
+      return {
+        underWay() {
+          flush();
+          return observers.includes(own)
+            ? [...workers].flatMap((held) => [...held()].filter(isUnderWay))
+            : [];
+        },
+        [Symbol.dispose]() {
+          flush();
+          observers = observers.filter((other) => other !== own);
+        },
+      };
     },
-    get isWatched() {
-      return watches.length > 0;
+    join(held) {
+      workers.add(held);
+      return () => void workers.delete(held);
     },
-    began(run, wait) {
-      run.order = ++begun;
-      for (const { observer } of watches) {
-        try {
-          const result = observer.began(run.delivery, wait);
-          if (result !== undefined) heard("started", result);
-        } catch (error) {
-          failed("started", error);
-        }
-      }
-    },
-    ended(end, run, more) {
-      if (watches.length === 0) return;
-      const { delivery, order } = run;
-      run.order = 0;
-      for (const { observer, since } of watches) {
-        try {
-          const result = observer.ended(delivery, end, order > since, more);
-          if (result !== undefined) heard(end ?? "run", result);
-        } catch (error) {
-          failed(end ?? "run", error);
-        }
-      }
+    ended(end, run) {
+      // Of a run that is told twice, as its lease was lost and its handler's end was another's, the first end counts.
+      const again = run.end !== undefined;
+      if (!again) run.end = end;
+      if (observers.length === 0) return;
+      if (gathered.length === 0) void Promise.resolve().then(flush);
+      gathered.push(again ? { delivery: run.delivery, wait: -1, duration: 0, end } : run);
     },
   };
+}
+
+function isUnderWay({ wait, end }: ObservedRun): boolean {
+  return wait >= 0 && end === undefined;
 }

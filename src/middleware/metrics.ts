@@ -4,7 +4,7 @@
  * @module
  */
 
-import { observe, observeRuns, type RunObserver } from "../events/events.ts";
+import { observe, type ObservedRun, observeRuns, type RunEnd } from "../events/events.ts";
 import { attaching, type Middleware } from "../sides/middleware.ts";
 import { quote } from "../options.ts";
 
@@ -23,9 +23,6 @@ export interface MetricStorage {
   /** A job runs again and did not fail. Not in seed 004, which counts these nowhere. Default: not counted. */
   incRescheduleCount?(queue: string, jobType: string): unknown;
 }
-
-/** Deaths before a run: a job without a run has no duration. */
-const BEFORE: readonly string[] = ["undecodable", "invalid", "unknown", "lost", "version"];
 
 const METHODS = [
   "observeExecuteDuration",
@@ -63,23 +60,17 @@ export function metrics(storage: MetricStorage): Middleware {
   }
   const middleware: Middleware = {};
   return attaching(middleware, (events, owns) => {
-    const durations: RunObserver = {
-      began: () => undefined,
-      ended(delivery, end, _, { duration = 0, reason = "" }) {
-        if (owns?.(delivery) === false || !isEnd(end)) return undefined;
-        const isRun = end !== "failed" || duration > 0 || !BEFORE.includes(reason);
-        return isRun ? storage.observeExecuteDuration(delivery.queue, delivery.name, duration) : undefined;
-      },
-    };
-    const counts: RunObserver = {
-      began: () => undefined,
-      ended: (delivery, end) =>
-        owns?.(delivery) === false || !isEnd(end)
-          ? undefined
-          : COUNTS[end](storage, delivery.queue, delivery.name),
-    };
-    // Two observers, as each method's fault is its own: what one of them rejects with is heard, and the other counts on.
-    const heard = [observeRuns(events, durations), observeRuns(events, counts)];
+    const heard: Disposable[] = [
+      observeRuns(events, (ended, failed) => {
+        for (const run of ended) {
+          const { delivery, end } = run;
+          if (!isEnd(end) || owns?.(delivery) === false) continue;
+          // Each method's fault is its own: what one of them throws or rejects with is told, and the other counts on.
+          attempt(() => duration(storage, run), (error) => failed(end, error));
+          attempt(() => COUNTS[end](storage, delivery.queue, delivery.name), (error) => failed(end, error));
+        }
+      }),
+    ];
     if (owns === undefined) {
       heard.push(
         observe(
@@ -98,7 +89,24 @@ export function metrics(storage: MetricStorage): Middleware {
   });
 }
 
+/** Tells how long a run took; a job that is dead before a run has no time. */
+function duration(
+  storage: MetricStorage,
+  { delivery: { queue, name }, wait, duration: ms }: ObservedRun,
+): unknown {
+  return wait < 0 ? undefined : storage.observeExecuteDuration(queue, name, ms);
+}
+
+function attempt(call: () => unknown, failed: (error: unknown) => void): void {
+  try {
+    const result = call();
+    if (result instanceof Promise) result.catch(failed);
+  } catch (error) {
+    failed(error);
+  }
+}
+
 /** Whether a delivery ended by a run, or by a death before it. */
-function isEnd(end: Parameters<RunObserver["ended"]>[1]): end is keyof typeof COUNTS {
-  return end !== undefined && end !== "released" && end !== "stale";
+function isEnd(end: RunEnd | undefined): end is keyof typeof COUNTS {
+  return end !== undefined && Object.hasOwn(COUNTS, end);
 }

@@ -31,15 +31,18 @@ export const BUCKETS: readonly number[] = [
 export interface Histogram {
   /** Counts a time. */
   observe(ms: number): void;
-  /** Buckets, sum and count, in seconds. */
-  samples(labels: Readonly<Record<string, string>>): readonly Sample[];
+  /** Buckets, sum and count, in seconds; with times that are to be counted later, and are to be seen now. */
+  samples(labels: Readonly<Record<string, string>>, more?: readonly number[]): readonly Sample[];
 }
 
 /** Makes an empty one. */
 export function createHistogram(): Histogram {
   // Typed, as a number with a fraction that a closure keeps is a new object each time.
-  const counts = new Float64Array(BUCKETS.length + 1);
-  const sum = new Float64Array(1);
+  return histogramOf(new Float64Array(BUCKETS.length + 1), new Float64Array(1));
+}
+
+/** A histogram of counts by bucket, and of the sum of all times. */
+function histogramOf(counts: Float64Array, sum: Float64Array): Histogram {
   let index = 0;
   let lower = -Infinity;
   let upper = BUCKETS[0] ?? Infinity;
@@ -59,19 +62,32 @@ export function createHistogram(): Histogram {
       counts[index] = (counts[index] ?? 0) + 1;
       sum[0] = (sum[0] ?? 0) + seconds;
     },
-    samples(labels) {
-      let below = 0;
-      const buckets = BUCKETS.map((bound, index) => {
-        below += counts[index] ?? 0;
-        return { suffix: "_bucket", labels: { ...labels, le: String(bound) }, value: below };
-      });
-      const count = counts.reduce((total, each) => total + each, 0);
-      return [
-        ...buckets,
-        { suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: count },
-        { suffix: "_sum", labels, value: sum[0] ?? 0 },
-        { suffix: "_count", labels, value: count },
-      ];
+    samples(labels, more = []) {
+      if (more.length > 0) {
+        const all = histogramOf(counts.slice(), sum.slice());
+        for (const ms of more) all.observe(ms);
+        return all.samples(labels);
+      }
+      return samplesOf(labels, counts, sum[0] ?? 0);
     },
   };
+}
+
+function samplesOf(
+  labels: Readonly<Record<string, string>>,
+  counts: Float64Array,
+  sum: number,
+): readonly Sample[] {
+  let below = 0;
+  const buckets = BUCKETS.map((bound, index) => {
+    below += counts[index] ?? 0;
+    return { suffix: "_bucket", labels: { ...labels, le: String(bound) }, value: below };
+  });
+  const count = counts.reduce((total, each) => total + each, 0);
+  return [
+    ...buckets,
+    { suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: count },
+    { suffix: "_sum", labels, value: sum },
+    { suffix: "_count", labels, value: count },
+  ];
 }

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { type JobEvents, observe, observeRuns, type RunObserver } from "../events/events.ts";
-import { onceATurn } from "../flow/once_a_turn.ts";
+import { type JobEvents, observe, type Observed, type ObservedRun, observeRuns } from "../events/events.ts";
 import { createSeriesTable, familiesOf, MAX_SERIES, type SeriesTable } from "./series.ts";
 import type { Family } from "./text.ts";
 import { createThroughput, type Throughput } from "./throughput.ts";
@@ -22,75 +21,88 @@ export interface Runs extends Disposable {
 /** The counts so far. */
 interface State {
   readonly table: SeriesTable;
-  /** The rate of a queue's ends. */
-  readonly rateOf: (queue: string) => Throughput;
-  readonly heard: Map<JobEvents, readonly Disposable[]>;
+  /** The rates of queues' ends. */
+  readonly rates: Map<string, Throughput>;
+  readonly monotonic: () => number;
+  readonly heard: Map<JobEvents, Heard>;
   errors: number;
   lost: number;
 }
 
+/** What is heard of a relay. */
+interface Heard {
+  readonly runs: Observed;
+  readonly others: readonly Disposable[];
+}
+
 /** Makes one that has heard nothing. */
 export function createRuns(monotonic: () => number): Runs {
-  const rates = new Map<string, Throughput>();
-  const table = createSeriesTable();
   const state: State = {
-    table,
-    rateOf: createRates(rates, onceATurn(monotonic)),
+    table: createSeriesTable(),
+    rates: new Map(),
+    monotonic,
     heard: new Map(),
     errors: 0,
     lost: 0,
   };
-  const { heard } = state;
+  const { heard, table, rates } = state;
   return {
     hear(events) {
       if (!heard.has(events)) heard.set(events, observersOf(state, events));
     },
-    families: () => familiesOf(table.list(), state),
+    families: () => familiesOf(table.list([...heard.values()].flatMap(({ runs }) => runs.underWay())), state),
     perMinute: (queue) => rates.get(queue)?.perMinute() ?? 0,
     [Symbol.dispose]() {
-      for (const each of [...heard.values()].flat()) each[Symbol.dispose]();
+      for (const { runs, others } of heard.values()) {
+        [runs, ...others].forEach((each) => each[Symbol.dispose]());
+      }
       heard.clear();
     },
   };
 }
 
-function observersOf(state: State, events: JobEvents): readonly Disposable[] {
-  return [
-    observe(
-      events,
-      "dispatched",
-      ({ queue, name, status }) => void state.table.of(queue, name).series.dispatched[status]++,
-    ),
-    observeRuns(events, runsOf(state)),
-    observe(events, "lost", () => void state.lost++),
-    observe(events, "error", () => void state.errors++),
-  ];
-}
-
-/** Counts runs. One that is dead or given back without a run has no time, and its wait was not told. */
-function runsOf({ table, rateOf }: State): RunObserver {
+function observersOf(state: State, events: JobEvents): Heard {
   return {
-    began({ queue, name }, wait) {
-      const { series } = table.of(queue, name);
-      series.wait.observe(wait);
-      series.running++;
-    },
-    ended({ queue, name }, end, begun, { duration }) {
-      const counts = table.of(queue, name);
-      const { series } = counts;
-      if (end !== undefined) series.outcomes[end]++;
-      if (!begun) return;
-      series.running--;
-      if (duration !== undefined) series.duration.observe(duration);
-      if (end === "completed" || end === "failed") (counts.rate ??= rateOf(queue)).add(1);
-    },
+    runs: observeRuns(events, (ended) => count(state, ended)),
+    others: [
+      observe(
+        events,
+        "dispatched",
+        ({ queue, name, status }) => void state.table.of(queue, name).dispatched[status]++,
+      ),
+      observe(events, "lost", () => void state.lost++),
+      observe(events, "error", () => void state.errors++),
+    ],
   };
 }
 
-function createRates(rates: Map<string, Throughput>, monotonic: () => number): State["rateOf"] {
-  return (queue) => {
-    const rate = rates.get(queue) ?? createThroughput(monotonic);
-    if (rates.size < MAX_SERIES) rates.set(queue, rate);
-    return rate;
-  };
+/**
+ * Counts runs that ended in one go: most are of one queue and name and ended in the same way, and those behind one
+ * another are counted by one look at the table. One whose handler was not called has neither a wait nor a time.
+ */
+function count({ table, rates, monotonic }: State, ended: readonly ObservedRun[]): void {
+  let from = 0;
+  while (from < ended.length) {
+    const { delivery: { queue, name }, end = "untold" } = ended[from] as ObservedRun;
+    const { wait, duration, outcomes } = table.of(queue, name);
+    let done = 0;
+    let to = from;
+    for (; to < ended.length; to++) {
+      const run = ended[to] as ObservedRun;
+      if (run.end !== end || run.delivery.queue !== queue || run.delivery.name !== name) break;
+      if (run.wait < 0) continue;
+      done++;
+      wait.observe(run.wait);
+      duration.observe(run.duration);
+    }
+    outcomes[end] += to - from;
+    if (done > 0 && (end === "completed" || end === "failed")) rateOf(rates, queue, monotonic).add(done);
+    from = to;
+  }
+}
+
+function rateOf(rates: Map<string, Throughput>, queue: string, monotonic: () => number): Throughput {
+  const rate = rates.get(queue) ?? createThroughput(monotonic);
+  if (rates.size < MAX_SERIES) rates.set(queue, rate);
+  return rate;
 }

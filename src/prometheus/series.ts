@@ -4,87 +4,89 @@
  * @module
  */
 
+import type { ObservedRun, RunEnd } from "../events/events.ts";
 import { createHistogram, type Histogram } from "./histogram.ts";
 import type { Family, Sample } from "./text.ts";
-import type { Throughput } from "./throughput.ts";
 
 /** Pairs of a queue and a job's name that are told apart; the rest are counted together. */
 export const MAX_SERIES: number = 1_000;
 /** The stand-in for those. */
 export const OTHER = "other";
 
-const OUTCOMES = ["completed", "retrying", "failed", "rescheduled", "released", "stale"] as const;
-/** How a delivery ends, as the metrics name it. */
-export type Outcome = (typeof OUTCOMES)[number];
+/** The outcomes that are shown: how a delivery ended. */
+const OUTCOMES = [
+  "completed",
+  "retrying",
+  "failed",
+  "rescheduled",
+  "released",
+  "stale",
+] as const satisfies RunEnd[];
 
 /** The counts of one queue and name. */
 export interface Series {
   readonly labels: { readonly queue: string; readonly job_type: string };
-  readonly outcomes: Record<Outcome, number>;
+  readonly outcomes: Record<RunEnd, number>;
   readonly dispatched: { stored: number; duplicate: number };
   readonly duration: Histogram;
   readonly wait: Histogram;
-  running: number;
 }
 
-/** What is counted for a queue and a job's name. */
-export interface Counts {
-  readonly queue: string;
-  readonly name: string;
-  /** One of their own, or that of the rest. */
-  readonly series: Series;
-  /** The rate of the queue's ends; undefined before the first. */
-  rate: Throughput | undefined;
+/** The counts of one queue and name, and the waits of the runs that are under way now. */
+export interface Shown extends Series {
+  readonly waits: readonly number[];
 }
 
 /** The counts by queue and name. */
 export interface SeriesTable {
-  /** The counts of a queue and name, made when they are asked for first. */
-  of(queue: string, name: string): Counts;
-  list(): readonly Series[];
+  /** The counts of a queue and name, made when they are asked for first; beyond so many those of the rest. */
+  of(queue: string, name: string): Series;
+  /** All of them with the runs that are under way now. */
+  list(underWay: readonly ObservedRun[]): readonly Shown[];
 }
 
 /** Makes a table without any series. */
 export function createSeriesTable(): SeriesTable {
-  const all = new Map<string, Map<string, Counts>>();
+  /** By queue, then by name. */
+  const all = new Map<string, Map<string, Series>>();
   let size = 0;
-  let last: Counts | undefined;
-  const find = (queue: string, name: string): Counts => {
+  const of = (queue: string, name: string): Series => {
     const known = all.get(queue)?.get(name);
     if (known !== undefined) return known;
-    if (size >= MAX_SERIES && queue !== OTHER) {
-      return { queue, name, series: find(OTHER, OTHER).series, rate: undefined };
-    }
-    const counts: Counts = { queue, name, series: emptySeries(queue, name), rate: undefined };
-    const names = all.get(queue) ?? new Map<string, Counts>();
-    all.set(queue, names.set(name, counts));
+    if (size >= MAX_SERIES && queue !== OTHER) return of(OTHER, OTHER);
+    const series = emptySeries(queue, name);
+    const names = all.get(queue) ?? new Map<string, Series>();
+    all.set(queue, names.set(name, series));
     size++;
-    return counts;
+    return series;
   };
   return {
-    of(queue, name) {
-      // Most runs are of the queue and name of the one before.
-      if (last === undefined || last.queue !== queue || last.name !== name) last = find(queue, name);
-      return last;
+    of,
+    list(underWay) {
+      const runs = Map.groupBy(underWay, ({ delivery: { queue, name } }) => of(queue, name));
+      return [...all.values()].flatMap((names) =>
+        [...names.values()].map((series) => ({
+          ...series,
+          waits: (runs.get(series) ?? []).map(({ wait }) => wait),
+        }))
+      );
     },
-    list: () => [...all.values()].flatMap((names) => [...names.values()].map(({ series }) => series)),
   };
 }
 
 function emptySeries(queue: string, name: string): Series {
   return {
     labels: { queue, job_type: name },
-    outcomes: { completed: 0, retrying: 0, failed: 0, rescheduled: 0, released: 0, stale: 0 },
+    outcomes: { completed: 0, retrying: 0, failed: 0, rescheduled: 0, released: 0, stale: 0, untold: 0 },
     dispatched: { stored: 0, duplicate: 0 },
     duration: createHistogram(),
     wait: createHistogram(),
-    running: 0,
   };
 }
 
 /** The families of the page: those of the series, and the counts that have no queue. */
 export function familiesOf(
-  all: readonly Series[],
+  all: readonly Shown[],
   { errors, lost }: { readonly errors: number; readonly lost: number },
 ): readonly Family[] {
   const outcomes = (series: Series): readonly Sample[] =>
@@ -119,13 +121,13 @@ export function familiesOf(
       name: "relevo_job_wait_seconds",
       help: "How long jobs had been due when their handlers were called.",
       type: "histogram",
-      samples: all.flatMap(({ labels, wait }) => wait.samples(labels)),
+      samples: all.flatMap(({ labels, wait, waits }) => wait.samples(labels, waits)),
     },
     {
       name: "relevo_jobs_in_flight",
       help: "Handlers that run now in this process.",
       type: "gauge",
-      samples: all.map(({ labels, running }) => ({ labels, value: running })),
+      samples: all.map(({ labels, waits }) => ({ labels, value: waits.length })),
     },
     {
       name: "relevo_leases_lost_total",

@@ -38,6 +38,8 @@ export function createInline(bench: Bench): Inline {
   } as const;
   const ends = new Map<Run, (fate: Fate) => void>();
   const base = createState(bench, settings, undefined);
+  // For as long as the relay is there, as it runs jobs.
+  bench.events.join(() => ends.keys());
   const state: State = {
     ...base,
     conclude: (run, fate) => ends.get(run)?.(fate),

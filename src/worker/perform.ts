@@ -135,10 +135,8 @@ function readyOf(handler: Registered, read: Read): Ready {
 function invoke(state: State, run: Run, { handler, payload }: Extract<Ready, { payload: unknown }>): void {
   const { events } = state.bench;
   if (run.alarm === undefined) bound(state, run);
-  if (events.hears("started")) {
-    const now = Math.floor(run.startedAt + state.epoch());
-    events.began(run, Math.max(0, now - run.delivery.due));
-  }
+  run.wait = Math.max(0, Math.floor(run.startedAt + state.epoch()) - run.delivery.due);
+  events.began(run);
   let given: Promise<unknown>;
   try {
     given = Promise.resolve(followed(state, run, () => {

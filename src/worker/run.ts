@@ -8,7 +8,7 @@
 import type { Alarm } from "../flow/alarms.ts";
 import type { HandledJob, HandlerContext } from "../jobs/context.ts";
 import type { Definition } from "../jobs/definitions.ts";
-import type { RunDetail, Told } from "../events/runs.ts";
+import type { RunDetail, RunEnd, Told } from "../events/runs.ts";
 import type { Delivery } from "../jobs/exchange.ts";
 import type { ErrorRecord, Job, Meta } from "../jobs/job.ts";
 import type { Outcome } from "../jobs/outcome.ts";
@@ -67,8 +67,10 @@ export class Run implements Told {
   stopped = false;
   /** How long its handler took, in milliseconds. */
   duration = 0;
-  /** Its number among the runs that observers count; 0: none. */
-  order = 0;
+  /** Whole milliseconds for which its job had been due when its handler was called; -1: it was not called. */
+  wait = -1;
+  /** How its delivery ended; undefined: not yet. */
+  end: RunEnd | undefined;
   /** Its handler asked to settle it in a transaction. */
   settledWithin = false;
   /** Settled in a transaction of the handler's, and whether that is known to be committed. */

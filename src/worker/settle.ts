@@ -157,11 +157,10 @@ export function tell(state: State, run: Run, fate: Fate): void {
 }
 
 function tellFate({ bench: { events }, tally }: State, run: Run, fate: Fate): void {
-  const { duration } = run;
   switch (fate.to) {
     case "done":
       tally.completed++;
-      if (fate.dropped === undefined) return events.tell("completed", run, { duration });
+      if (fate.dropped === undefined) return events.tell("completed", run);
       events.over(run);
       events.emit("error", { error: fate.dropped, during: `dropping job '${run.delivery.id}'` });
       return;
@@ -173,16 +172,15 @@ function tellFate({ bench: { events }, tally }: State, run: Run, fate: Fate): vo
     default: {
       tally.failed++;
       const { error, reason, to: channel } = fate;
-      events.tell("failed", run, { duration, error, reason, channel });
+      events.tell("failed", run, { error, reason, channel });
     }
   }
 }
 
 function tellAgain(events: Events, tally: Tally, run: Run, fate: Extract<Fate, { to: "again" }>): void {
-  const { duration } = run;
   if (fate.told === "retrying") {
     tally.retried++;
-    events.tell("retrying", run, { duration, error: fate.error, delay: fate.delay });
+    events.tell("retrying", run, { error: fate.error, delay: fate.delay });
   } else if (fate.told === "rescheduled") {
     tally.rescheduled++;
     const when = fate.at === undefined ? { delay: fate.delay ?? 0 } : { at: fate.at };
@@ -190,7 +188,7 @@ function tellAgain(events: Events, tally: Tally, run: Run, fate: Extract<Fate, {
     const next = fate.payload === undefined || !events.hears("rescheduled")
       ? {}
       : { payload: fate.payload.slice() };
-    events.tell("rescheduled", run, { duration, ...when, ...next });
+    events.tell("rescheduled", run, { ...when, ...next });
   } else {
     tally.released++;
     events.tell("released", run, { reason: fate.reason });

@@ -164,6 +164,7 @@ export function startEngine(
     rearm(state);
   });
   const leave = drain === undefined ? bench.readers.join(() => queuesOf(state)) : undefined;
+  const unobserve = bench.events.join(() => state.held.items());
   if (drain === undefined) state.vital = bench.vitals.join();
   startHeartbeat(state);
   if (signal?.aborted) abort();
@@ -184,6 +185,7 @@ export function startEngine(
       signal?.removeEventListener("abort", abort);
       unwatch();
       leave?.();
+      unobserve();
       state.vital?.leave();
     }
     return state.tally;

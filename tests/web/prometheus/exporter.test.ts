@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { createRelay, deadLetter, every, memory, type Relay, reschedule } from "../../../mod.ts";
 import { createEvents, observeRuns } from "../../../src/events/events.ts";
+import type { Told } from "../../../src/events/runs.ts";
 import { BUCKETS, createHistogram } from "../../../src/prometheus/histogram.ts";
 import { prometheus, watchQueues } from "../../../src/prometheus/mod.ts";
 import { createFakeRuntime, type FakeRuntime } from "../../../src/testing/mod.ts";
@@ -302,55 +303,89 @@ test("what is no relay, and an interval that is no time, are refused", () => {
   );
 });
 
-test("metrics cost a run no event: the detail of one is made for listeners alone", () => {
+test("metrics cost runs no event, and one call for all that ended in one go", async () => {
   const events = createEvents(() => undefined);
   let made = 0;
-  const run = {
-    delivery: { id: "1", name: "mail", queue: "default" },
-    order: 0,
+  const runOf = (name: string): Told => ({
+    delivery: { id: name, name, queue: "default" },
+    wait: 3,
+    duration: 5,
+    end: undefined,
     get detail(): never {
       made++;
       throw new Error("made for nothing");
     },
-  };
-  const ends: unknown[] = [];
-  using _ = observeRuns(events.target, {
-    began: (job, wait) => void ends.push([job.name, wait]),
-    ended: (job, end, begun, { duration }) => void ends.push([job.name, end, begun, duration]),
   });
-  events.began(run, 3);
-  events.tell("completed", run, { duration: 5 });
-  expect(ends).toEqual([["mail", 3], ["mail", "completed", true, 5]]);
+  const calls: unknown[] = [];
+  using _ = observeRuns(events.target, (ended) => {
+    calls.push(ended.map(({ delivery: { name }, end }) => `${name} ${end}`));
+  });
+  const twice = runOf("c");
+  for (const run of [runOf("a"), runOf("b")]) events.tell("completed", run);
+  events.over(twice, "stale");
+  events.over(twice);
+  expect(calls).toEqual([]);
+  await Promise.resolve();
+  expect(calls).toEqual([["a completed", "b completed", "c stale", "c untold"]]);
   expect(made).toBe(0);
 });
 
-test("a run counts as in flight from its start to its end, whichever that is, and only where its start was heard", async () => {
+test("a scrape in the turn in which runs end has them all, and what ended before metrics were made is none of theirs", async () => {
+  const here = place();
+  here.relay.handle("mail", () => undefined);
+  using metrics = prometheus(here.relay, { runtime: here.runtime });
+  const seen: (number | undefined)[] = [];
+  const labels = 'queue="default",job_type="mail"';
+  const completed = (text: string): number | undefined =>
+    valueOf(text, `relevo_job_runs_total{${labels},outcome="completed"}`);
+  const made: ReturnType<typeof prometheus>[] = [];
+  here.relay.events.addEventListener("completed", () => {
+    seen.push(completed(metrics.text()));
+    if (made.length === 0) made.push(prometheus(here.relay, { runtime: here.runtime }));
+  });
+  for (let sent = 0; sent < 3; sent++) await here.relay.dispatch("mail", "well");
+  await here.relay.drain();
+  expect(seen).toEqual([1, 2, 3]);
+  const [late] = made;
+  expect(completed(late?.text() ?? "")).toBe(2);
+  late?.[Symbol.dispose]();
+});
+
+test("metrics that are made while a handler runs have it in flight, with its wait, and count its end once", async () => {
   const here = place();
   const end = Promise.withResolvers<void>();
-  here.relay.handle("mail", async (how) => {
-    if (how === "held") await end.promise;
-    return undefined;
-  });
+  here.relay.handle("mail", () => end.promise);
   await here.relay.dispatch("mail", "held");
+  await here.runtime.advance(2_000);
   const drain = here.relay.drain();
   await here.runtime.advance(10);
-  using late = prometheus(here.relay, { runtime: here.runtime });
-  const inFlight = (): number | undefined =>
-    valueOf(late.text(), 'relevo_jobs_in_flight{queue="default",job_type="mail"}');
+  using metrics = prometheus(here.relay, { runtime: here.runtime });
+  const labels = '{queue="default",job_type="mail"}';
+  const shown = (): unknown[] => {
+    const text = metrics.text();
+    return ["s_in_flight", "_wait_seconds_count", "_wait_seconds_sum", "_run_seconds_count"].map((each) =>
+      valueOf(text, `relevo_job${each}${labels}`)
+    );
+  };
+  expect(shown()).toEqual([1, 1, 2, 0]);
+  expect(shown()).toEqual([1, 1, 2, 0]);
   end.resolve();
   await here.runtime.advance(10);
   await drain;
-  expect(inFlight()).toBe(0);
-  await here.relay.dispatch("mail", "well");
-  await drained(here);
-  expect(inFlight()).toBe(0);
+  expect(shown()).toEqual([0, 1, 2, 1]);
 });
 
 test("a run that asks for another in vain, where jobs run inline, is in flight no more", async () => {
   const runtime = createFakeRuntime();
   const relay = createRelay({ jobs: { mail: free<string>() }, runtime, inline: true });
   using metrics = prometheus(relay, { runtime });
-  relay.handle("mail", () => reschedule(every(60_000)));
+  const inFlight = (): number | undefined =>
+    valueOf(metrics.text(), 'relevo_jobs_in_flight{queue="default",job_type="mail"}');
+  const seen: unknown[] = [];
+  relay.handle("mail", () => {
+    seen.push(inFlight());
+    return reschedule(every(60_000));
+  });
   await expect(relay.dispatch("mail", "x")).rejects.toThrow("as it runs inline");
-  expect(valueOf(metrics.text(), 'relevo_jobs_in_flight{queue="default",job_type="mail"}')).toBe(0);
+  expect([...seen, inFlight()]).toEqual([1, 0]);
 });
