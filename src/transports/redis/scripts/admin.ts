@@ -57,13 +57,6 @@ local function forget(id, entry)
   else call('HSET', base .. DEAD, id, table.concat(left, ' ')) end
 end
 
-local function before(a, b)
-  local ams, aseq = string.match(a, '(%d+)-(%d+)')
-  local bms, bseq = string.match(b, '(%d+)-(%d+)')
-  ams, bms = tonumber(ams), tonumber(bms)
-  return ams < bms or (ams == bms and tonumber(aseq) < tonumber(bseq))
-end
-
 -- The entries of dead jobs with these ids, the oldest first.
 local function gravesOf(ids)
   local entries = {}
@@ -72,7 +65,7 @@ local function gravesOf(ids)
       if string.sub(one, 1, 1) == mark then entries[#entries + 1] = string.sub(one, 2) end
     end
   end
-  table.sort(entries, before)
+  table.sort(entries, isEarlier)
   return entries
 end
 
@@ -85,7 +78,7 @@ local function eachGrave(visit)
     return nil
   end
   local count = 0
-  local stopped = scan('XRANGE', graves, place == '' and '-' or '(' .. place, last[1], function(entry)
+  local stopped = scan('XRANGE', graves, behind(place), last[1], function(entry)
     local job = read(entry, queue)
     if fits(job) then
       visit(job, entry[1])
@@ -103,23 +96,27 @@ export function removeScript(naming: Naming): Script {
 }
 
 const REMOVE = `
--- Ids are of entries that no range covers.
-local function erase(key, entries, ids, covered)
-  each('XACK', key, entries, GROUP)
-  changed = changed + each('XDEL', key, entries)
-  each('HDEL', base .. IDS, ids)
-  if #entries > 0 then uncover(base, covered or 0) end
+-- Entries that are to go, the ids of those that no range covers, and how many ranges cover.
+local function none()
+  return { entries = {}, ids = {}, covered = 0 }
 end
 
-local function note(ids, id, isCovered, covered)
-  if isCovered then return covered + 1 end
-  ids[#ids + 1] = id
-  return covered
+local function add(going, entry, job)
+  going.entries[#going.entries + 1] = entry
+  if job.covered then going.covered = going.covered + 1
+  else going.ids[#going.ids + 1] = job.id end
 end
 
-local function undo(places, ids)
-  each('ZREM', base .. DUE, places)
-  erase(later, places, ids)
+local function erase(key, going)
+  each('XACK', key, going.entries, GROUP)
+  changed = changed + each('XDEL', key, going.entries)
+  each('HDEL', base .. IDS, going.ids)
+  if #going.entries > 0 then uncover(base, going.covered) end
+end
+
+local function undo(going)
+  each('ZREM', base .. DUE, going.entries)
+  erase(later, going)
 end
 
 -- In which channel a job of the stream of delayed jobs is.
@@ -130,34 +127,27 @@ local function channelOf(place)
 end
 
 local function removeIds()
-  local entries, places, held, put_off, covered = {}, {}, {}, {}, 0
+  local going, delayed = none(), none()
   for _, id in ipairs(chosen) do
     local entry, place = findAny(base, id)
     if place then
-      if channelOf(place) == channel then
-        places[#places + 1] = place
-        put_off[#put_off + 1] = id
-      end
+      if channelOf(place) == channel then add(delayed, place, { id = id }) end
     elseif entry and stateOf(pendingOf(stream, entry[1]), now) == channel then
-      entries[#entries + 1] = entry[1]
-      covered = note(held, id, read(entry, queue).covered, covered)
+      add(going, entry[1], { id = id, covered = read(entry, queue).covered })
     end
   end
-  erase(stream, entries, held, covered)
-  undo(places, put_off)
+  erase(stream, going)
+  undo(delayed)
 end
 
 local function removeWaiting()
-  local entries, ids, covered = {}, {}, 0
-  local stopped = scan('XRANGE', stream, place == '' and '-' or '(' .. place, last[1], function(entry, row)
+  local going = none()
+  local stopped = scan('XRANGE', stream, behind(place), last[1], function(entry, row)
     local job = read(entry, queue)
-    if stateOf(row, now) == ${CHANNEL.waiting} and fits(job) then
-      entries[#entries + 1] = entry[1]
-      covered = note(ids, job.id, job.covered, covered)
-    end
-    return #entries >= ${PAGE}
+    if stateOf(row, now) == ${CHANNEL.waiting} and fits(job) then add(going, entry[1], job) end
+    return #going.entries >= ${PAGE}
   end)
-  erase(stream, entries, ids, covered)
+  erase(stream, going)
   if stopped then return { 's', stopped, '0' } end
   return { 'b', '', '0' }
 end
@@ -165,7 +155,7 @@ end
 -- Due by when it began and waiting, or not due then and delayed.
 local function removeDelayed()
   local from = rank(base .. DUE, score, place)
-  local places, ids, bytes = {}, {}, 0
+  local going, bytes = none(), 0
   local pairs = call('ZRANGE', base .. DUE, from, from + ${PAGE} - 1, 'WITHSCORES')
   for n = 1, #pairs, 2 do
     if bytes > ${BYTES} then break end
@@ -177,23 +167,17 @@ local function removeDelayed()
     local entry = place <= last[2] and call('XRANGE', base .. DELAYED, place, place)[1]
     local job = entry and read(entry, queue)
     bytes = bytes + (job and #job.payload or 0)
-    if job and fits(job) then
-      places[#places + 1] = place
-      ids[#ids + 1] = job.id
-    end
+    if job and fits(job) then add(going, place, job) end
   end
-  undo(places, ids)
+  undo(going)
   if #pairs < 2 * ${PAGE} and bytes <= ${BYTES} then return nil end
   return { 'z', place, text(score) }
 end
 
 -- Pending entries of a stream: those that workers hold, or those that came back from lost leases.
 local function removeHeld(key, consumer)
-  local from, rows = place == '' and '-' or '(' .. place, nil
-  if consumer then rows = redis.pcall('XPENDING', key, GROUP, from, '+', ${PAGE}, consumer)
-  else rows = redis.pcall('XPENDING', key, GROUP, from, key == stream and last[1] or '+', ${PAGE}) end
-  if rows.err then return nil end
-  local entries, ids, bytes, covered = {}, {}, 0, 0
+  local rows = pendingRows(key, behind(place), key == stream and last[1] or '+', ${PAGE}, consumer)
+  local going, bytes = none(), 0
   for _, row in ipairs(rows) do
     if bytes > ${BYTES} then break end
     place = row[1]
@@ -201,13 +185,10 @@ local function removeHeld(key, consumer)
       local entry = call('XRANGE', key, row[1], row[1])[1]
       local job = entry and read(entry, queue)
       bytes = bytes + (job and #job.payload or 0)
-      if job and fits(job) then
-        entries[#entries + 1] = row[1]
-        covered = note(ids, job.id, job.covered, covered)
-      end
+      if job and fits(job) then add(going, row[1], job) end
     end
   end
-  erase(key, entries, ids, covered)
+  erase(key, going)
   if #rows < ${PAGE} and bytes <= ${BYTES} then return nil end
   return place
 end

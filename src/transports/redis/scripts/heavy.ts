@@ -37,18 +37,10 @@ for _, group in ipairs(groups.err and {} or groups) do
   if group[2] == GROUP then last = group[8] end
 end
 
-local function isLater(a, b)
-  local ams, aseq = string.match(a, '^(%d+)-(%d+)$')
-  local bms, bseq = string.match(b, '^(%d+)-(%d+)$')
-  if ams ~= bms then aseq, bseq = ams, bms end
-  if #aseq ~= #bseq then return #aseq > #bseq end
-  return ascends(bseq, aseq)
-end
-
 local places = {}
 for n = 2, #ARGV, 2 do
   -- Where it may not be asked which jobs are done, none is put there.
-  if not groups.err and (isLater(ARGV[n + 1], last) or pendingOf(stream, ARGV[n + 1])) then
+  if not groups.err and (isEarlier(last, ARGV[n + 1]) or pendingOf(stream, ARGV[n + 1])) then
     places[#places + 1] = ARGV[n]
     places[#places + 1] = ARGV[n + 1]
   end

@@ -33,13 +33,25 @@ local function stateOf(row, now)
   return ${CHANNEL.reserved}, lost, now - row[3] + (lease or ${FOREIGN_LEASE})
 end
 
--- The pending rows of a stretch of a stream, by entry.
+-- Where a stretch of a stream begins: behind an entry, or at the stream's start.
+local function behind(place)
+  return place == '' and '-' or '(' .. place
+end
+
+-- The pending rows of a stretch, of one consumer or of all; none of a stream that no group reads.
+local function pendingRows(stream, from, to, count, consumer)
+  local rows
+  if consumer then rows = redis.pcall('XPENDING', stream, GROUP, from, to, count, consumer)
+  else rows = redis.pcall('XPENDING', stream, GROUP, from, to, count) end
+  return rows.err and {} or rows
+end
+
+-- The same by entry, of all entries of a page.
 local function pendingIn(stream, entries)
   local map = {}
   local from = entries[1][1]
   repeat
-    local rows = redis.pcall('XPENDING', stream, GROUP, from, entries[#entries][1], 1000)
-    if rows.err then return map end
+    local rows = pendingRows(stream, from, entries[#entries][1], 1000)
     for _, row in ipairs(rows) do
       map[row[1]] = row
       from = '(' .. row[1]
@@ -238,17 +250,16 @@ local function showEntry(key, phase, place, score, channel, lost, time)
   return put(phase, place, score, show(channel, entry, lost, time, preview))
 end
 
--- Delayed jobs that came back are in no order of due times: they are handed over first. Answers where it stopped, or
--- nothing at the end.
-local function back()
-  local rows = redis.pcall('XPENDING', later, GROUP, place == '' and '-' or '(' .. place, '+', 500, '${BACK}')
-  if rows.err then return nil end
+-- Pending entries of the channel, in the order of a stream. Answers where it stopped, or nothing at the end.
+local function pending(key, mark, consumer)
+  local rows = pendingRows(key, behind(place), '+', 500, consumer)
   for _, row in ipairs(rows) do
     place = row[1]
-    local at, lost = stateOf(row, now)
-    if showEntry(later, 'b', place, 0, at, lost, 0) or bytes > ${BYTES} then return { 'b', place, '0' } end
+    local at, lost, time = stateOf(row, now)
+    local full = at == channel and showEntry(key, mark, place, 0, at, lost, time)
+    if full or bytes > ${BYTES} then return { mark, place, '0' } end
   end
-  return #rows == 500 and { 'b', place, '0' } or nil
+  return #rows == 500 and { mark, place, '0' } or nil
 end
 
 -- Entries of the stream and jobs that fell due, by due time; of equal times that of the delayed one comes first. A
@@ -258,7 +269,7 @@ local function waiting()
   if phase == 'z' then
     from, at = text(score), rank(base .. DUE, score, place)
   else
-    from = place == '' and '-' or '(' .. place
+    from = behind(place)
     at = rank(base .. DUE, place == '' and -1 or millis(place), '\\255')
   end
   while bytes < ${BYTES} do
@@ -294,25 +305,13 @@ local function delayed()
   return { 'z', place, text(score) }
 end
 
-local function reservedIn(key, mark)
-  local rows = redis.pcall('XPENDING', key, GROUP, place == '' and '-' or '(' .. place, '+', 500)
-  if rows.err then return nil end
-  for _, row in ipairs(rows) do
-    place = row[1]
-    local at, lost, time = stateOf(row, now)
-    local full = at == ${CHANNEL.reserved} and showEntry(key, mark, place, 0, at, lost, time)
-    if full or bytes > ${BYTES} then return { mark, place, '0' } end
-  end
-  return #rows == 500 and { mark, place, '0' } or nil
-end
-
 local function reserved()
   if phase ~= 'r' then
-    local stopped = reservedIn(stream, 's')
+    local stopped = pending(stream, 's')
     if stopped then return stopped end
     place = ''
   end
-  return reservedIn(later, 'r')
+  return pending(later, 'r')
 end
 
 local function dead()
@@ -331,7 +330,8 @@ elseif channel == ${CHANNEL.delayed} then
   next = delayed()
 else
   if phase == '' or phase == 'b' then
-    next = back()
+    -- Delayed jobs that came back are in no order of due times: they are handed over first.
+    next = pending(later, 'b', '${BACK}')
     if not next then phase, place = '', '' end
   end
   next = next or waiting()

@@ -33,6 +33,15 @@ local function ascends(a, b)
   return #a < #b
 end
 
+-- Whether an entry stands before another; their numbers may have more digits than are exact in Lua.
+local function isEarlier(a, b)
+  local ams, aseq = string.match(a, '^(%d+)-(%d+)$')
+  local bms, bseq = string.match(b, '^(%d+)-(%d+)$')
+  if ams ~= bms then aseq, bseq = ams, bms end
+  if #aseq ~= #bseq then return #aseq < #bseq end
+  return ascends(aseq, bseq)
+end
+
 -- The first entry of a stretch, and its id.
 local function firstIn(stream, from, to)
   local entry = call('XRANGE', stream, from, to, 'COUNT', 1)[1]
