@@ -97,12 +97,13 @@ export function createCalls(
   };
 }
 
-/** A call's ticket, and what says that it is over. */
-interface Held extends Ticket {
+/** A ticket, and what says that it is over. */
+export interface Held extends Ticket {
   end(): void;
 }
 
-function createTicket(runtime: Runtime, action: string, deadline: number): Held {
+/** Makes a ticket that lasts until it is ended. */
+export function createTicket(runtime: Runtime, action: string, deadline: number): Held {
   const until = runtime.monotonic() + deadline;
   let over = false;
   let followers: Set<() => void> | undefined;

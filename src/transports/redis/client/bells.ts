@@ -6,7 +6,7 @@
 
 import type { Runtime } from "../../../runtime.ts";
 import { rest } from "./ask.ts";
-import type { Ticket } from "../../../store/calls.ts";
+import { createTicket, type Held, type Ticket } from "../../../store/calls.ts";
 import type { Connection } from "./connection.ts";
 import { isForbidden } from "../errors.ts";
 import type { Listener, Listening } from "./link.ts";
@@ -30,11 +30,10 @@ export interface BellsOptions {
 
 /** One channel. */
 interface Bell {
-  readonly ticket: Ticket;
+  readonly ticket: Held;
   readonly listeners: Set<Listener>;
   /** Whether it is heard, once that is known; false: it never will be. */
   readonly known: Promise<boolean>;
-  end(): void;
 }
 
 /** Milliseconds between two tries to hear a channel that a server does not let be heard. */
@@ -65,7 +64,7 @@ export function createBells({ runtime, reach, refused }: BellsOptions): Bells {
         if (ticket.over) return;
         if (isForbidden(error)) {
           bells.delete(channel);
-          bell.end();
+          bell.ticket.end();
           return tell(false);
         }
         refused(error);
@@ -77,8 +76,8 @@ export function createBells({ runtime, reach, refused }: BellsOptions): Bells {
   function hang(channel: string): Bell {
     let tell = (_: boolean): void => {};
     const known = new Promise<boolean>((resolve) => tell = resolve);
-    const { ticket, end } = endless();
-    const bell: Bell = { ticket, listeners: new Set(), known, end };
+    const ticket = createTicket(runtime, `hear ${channel}`, Infinity);
+    const bell: Bell = { ticket, listeners: new Set(), known };
     bells.set(channel, bell);
     void keep(channel, bell, tell).finally(() => tell(false));
     return bell;
@@ -94,12 +93,12 @@ export function createBells({ runtime, reach, refused }: BellsOptions): Bells {
           bell.listeners.delete(listener);
           if (bell.listeners.size > 0) return;
           if (bells.get(channel) === bell) bells.delete(channel);
-          bell.end();
+          bell.ticket.end();
         },
       };
     },
     close() {
-      for (const bell of bells.values()) bell.end();
+      for (const bell of bells.values()) bell.ticket.end();
       bells.clear();
     },
   };
@@ -118,32 +117,4 @@ function lastingOf(connection: Connection, ticket: Ticket): Promise<void> {
     unhook = connection.whenLost(end);
     stay = ticket.whenOver(end);
   });
-}
-
-/** A ticket that lasts until it is ended. */
-function endless(): { readonly ticket: Ticket; readonly end: () => void } {
-  const followers = new Set<() => void>();
-  let over = false;
-  const ticket: Ticket = {
-    get over() {
-      return over;
-    },
-    deadline: Infinity,
-    left: () => Infinity,
-    late: () => undefined,
-    sent: false,
-    whenOver(then) {
-      if (over) then();
-      else followers.add(then);
-      return () => followers.delete(then);
-    },
-  };
-  return {
-    ticket,
-    end() {
-      over = true;
-      for (const follower of [...followers]) follower();
-      followers.clear();
-    },
-  };
 }
