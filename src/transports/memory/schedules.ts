@@ -6,9 +6,9 @@
 
 import type { Prompt } from "../../contract/around.ts";
 import type { PushJob } from "../../jobs/exchange.ts";
-import type { Advanced, DueSchedules, Schedule, SchedulePage, Schedules } from "../../contract/recurring.ts";
+import type { Advanced, Schedule, SchedulePage, Schedules } from "../../contract/recurring.ts";
 import { schedulePage } from "../../store/pages.ts";
-import { fateOfPut } from "../../store/schedules.ts";
+import { dueAmong, fateOfPut } from "../../store/schedules.ts";
 import { push } from "./push.ts";
 import type { Store } from "./context.ts";
 
@@ -84,20 +84,6 @@ function listed(
 ): SchedulePage {
   const rest = all.filter(({ key }) => cursor === undefined || key > cursor).sort(byKey);
   return schedulePage(rest, limit);
-}
-
-/** Only due schedules are sorted: workers ask once a second, and most schedules are not due. */
-function dueAmong(all: readonly Schedule[], now: number, limit: number): DueSchedules {
-  const come: Schedule[] = [];
-  let next = Infinity;
-  for (const one of all) {
-    if (one.paused) continue;
-    if (one.tick <= now) come.push(one);
-    else next = Math.min(next, one.tick - now);
-  }
-  const schedules = come.sort((a, b) => a.tick - b.tick).slice(0, limit);
-  if (come.length > limit) next = 0;
-  return next === Infinity ? { now, schedules } : { now, schedules, next };
 }
 
 function byKey(a: Schedule, b: Schedule): number {

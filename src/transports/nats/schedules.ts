@@ -5,7 +5,7 @@
  * @module
  */
 
-import { fateOfPut } from "../../store/schedules.ts";
+import { dueAmong, fateOfPut } from "../../store/schedules.ts";
 import type { PushJob } from "../../jobs/exchange.ts";
 import { jsonOf } from "../../text.ts";
 import type {
@@ -268,16 +268,13 @@ async function due(
 ): Promise<DueSchedules> {
   const entries = await index.look(queues, until);
   const now = context.clock.now();
-  const awake = entries.filter(({ paused }) => !paused).sort((a, b) => a.tick - b.tick);
-  const come = awake.filter(({ tick }) => tick <= now).slice(0, limit);
-  const next = awake[come.length];
-  const read = await each(come, async ({ queueStream, key }) => {
+  const come = dueAmong(entries, now, limit);
+  const read = await each(come.schedules, async ({ queueStream, key }) => {
     const kept = await look({ link: context.link, queueStream, until }, key);
     index.tell(queueStream, key, kept && { queueStream, key, tick: kept.tick, paused: kept.paused });
     return kept === undefined || kept.paused || kept.tick > now ? [] : [scheduleOf(queueStream, kept)];
   });
-  const schedules = read.flat().sort((a, b) => a.tick - b.tick);
-  return next === undefined ? { now, schedules } : { now, schedules, next: Math.max(0, next.tick - now) };
+  return { ...come, schedules: read.flat().sort((a, b) => a.tick - b.tick) };
 }
 
 /** A tick that is to be pushed, and the one after it. */

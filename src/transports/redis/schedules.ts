@@ -7,7 +7,8 @@
 import type { Call, PushJob } from "../../jobs/exchange.ts";
 import type { Schedule, Schedules } from "../../contract/recurring.ts";
 import { schedulePage } from "../../store/pages.ts";
-import { callOf, type Context, replies } from "./context.ts";
+import { dueAmong } from "../../store/schedules.ts";
+import { type Context, replies } from "./context.ts";
 import { textOf } from "./client/driver.ts";
 import type { Argument, Reply, Script } from "./client/link.ts";
 import { faultsIn, newQueues, whenOf } from "./push.ts";
@@ -35,7 +36,7 @@ export function createSchedules(context: Context, scripts: ScheduleScripts): Sch
   const book: Book = { context, scripts, had: undefined };
 
   function run(script: Script, queue: string, args: readonly Argument[], call: Call): Promise<Reply> {
-    return link.run(script, [keys.base(queue)], args, callOf(call));
+    return link.run(script, [keys.base(queue)], args, call);
   }
 
   return {
@@ -66,11 +67,11 @@ async function put(
 ): ReturnType<Schedules["put"]> {
   const { link, keys } = book.context;
   // Before the schedule, so that a process which dies in between leaves none that no worker asks for.
-  await link.command(keys.scheduled, ["SADD", keys.scheduled, queue], callOf(call));
+  await link.command(keys.scheduled, ["SADD", keys.scheduled, queue], call);
   book.had = undefined;
   const wanted = typeof from === "number" ? instant(from) : from ?? "";
   const args = [key, instant(tick), text, payload, wanted];
-  const answer = await link.run(book.scripts.putSchedule, [keys.base(queue)], args, callOf(call));
+  const answer = await link.run(book.scripts.putSchedule, [keys.base(queue)], args, call);
   return answer === 0 ? "created" : answer === 1 ? "replaced" : answer === 2 ? "same" : "stale";
 }
 
@@ -85,7 +86,7 @@ async function scheduled(book: Book, queues: readonly string[], call: Call): Pro
   if (
     known !== undefined && now - known.since < REMEMBERED && queues.every((queue) => known.asked.has(queue))
   ) return queues.filter((queue) => known.all.has(queue));
-  const answer = await link.command(keys.scheduled, ["SMEMBERS", keys.scheduled], callOf(call));
+  const answer = await link.command(keys.scheduled, ["SMEMBERS", keys.scheduled], call);
   const all = new Set(replies(answer).map(textOf));
   book.had = { all, asked: new Set(queues), since: now };
   return queues.filter((queue) => all.has(queue));
@@ -103,7 +104,7 @@ async function due(
   const groups = link.clustered && queues.length > 0 ? queues.map((queue) => [queue]) : [queues];
   const answers = await Promise.all(groups.map(async (group) => {
     const bases = group.length > 0 ? group.map((queue) => keys.base(queue)) : [keys.base("")];
-    const answer = await link.run(book.scripts.dueSchedules, bases, [String(limit + 1)], callOf(call));
+    const answer = await link.run(book.scripts.dueSchedules, bases, [String(limit + 1)], call);
     const [now, next, list] = replies(answer);
     const first = textOf(next);
     return {
@@ -113,10 +114,8 @@ async function due(
     };
   }));
   const now = Math.min(...answers.map((answer) => answer.now));
-  const come = answers.flatMap(({ found }) => found).sort((a, b) => a.tick - b.tick);
-  const schedules = come.filter(({ tick }) => tick <= now).slice(0, limit);
-  const first = Math.min(come[schedules.length]?.tick ?? Infinity, ...answers.map(({ next }) => next));
-  return first === Infinity ? { now, schedules } : { now, schedules, next: Math.max(0, first - now) };
+  const next = Math.min(...answers.map((answer) => answer.next));
+  return dueAmong(answers.flatMap(({ found }) => found), now, limit, next);
 }
 
 async function advance(
@@ -125,7 +124,7 @@ async function advance(
 ): ReturnType<Schedules["advance"]> {
   const { link, keys, registry } = context;
   const args = [...pushOf(context, job), key, instant(tick), next === undefined ? "" : instant(next)];
-  const answer = await link.run(scripts.advanceSchedule, [keys.base(queue)], args, callOf(call));
+  const answer = await link.run(scripts.advanceSchedule, [keys.base(queue)], args, call);
   if (answer === null) return "stale";
   const [refused, fresh, faults] = replies(answer);
   const fault = faultsIn(context, scripts.advanceSchedule, [queue], replies(faults)).get(queue);
@@ -143,11 +142,11 @@ export async function schedulingQueues(
   known: readonly string[],
   call: Call,
 ): Promise<readonly string[]> {
-  const had = replies(await link.command(keys.scheduled, ["SMEMBERS", keys.scheduled], callOf(call)));
+  const had = replies(await link.command(keys.scheduled, ["SMEMBERS", keys.scheduled], call));
   const unknown = had.map(textOf).filter((queue) => !known.includes(queue));
   const have = await Promise.all(unknown.map(async (queue) => {
     const key = keys.key(queue, "schedules");
-    return await link.command(key, ["HLEN", key], callOf(call)) === 0 ? [] : [queue];
+    return await link.command(key, ["HLEN", key], call) === 0 ? [] : [queue];
   }));
   return have.flat();
 }

@@ -5,7 +5,7 @@
  */
 
 import { schedulePage } from "../../store/pages.ts";
-import { fateOfPut } from "../../store/schedules.ts";
+import { dueAmong, fateOfPut } from "../../store/schedules.ts";
 import type { PushJob } from "../../jobs/exchange.ts";
 import type {
   Advanced,
@@ -84,12 +84,9 @@ export function dueSchedules(session: Session, queues: readonly string[], limit:
   const { now } = session;
   const wanted = JSON.stringify(queues);
   const rows = session.statement(DUE).all(now, wanted, limit + 1);
-  const schedules = rows.slice(0, limit).map(scheduleOf);
-  if (rows.length > limit) return { now, schedules, next: 0 };
-  const next = session.statement(NEXT).get(now, wanted)?.tick;
-  return next === null || next === undefined
-    ? { now, schedules }
-    : { now, schedules, next: Math.max(0, integerOf(next) - now) };
+  const next = rows.length > limit ? null : session.statement(NEXT).get(now, wanted)?.tick;
+  const later = next === null || next === undefined ? Infinity : integerOf(next);
+  return dueAmong(rows.map(scheduleOf), now, limit, later);
 }
 
 /** Moves a schedule on, and stores its tick's job. A job whose id is taken is there already: its tick is over all the same. */
