@@ -7,7 +7,7 @@
  */
 
 import type { Call, PageRequest, ReserveOptions, Selection } from "../jobs/exchange.ts";
-import { type Channel, CHANNELS, DEAD_CHANNELS } from "../jobs/job.ts";
+import { type Channel, CHANNELS, isDead } from "../jobs/job.ts";
 import { isByteArray } from "../kinds.ts";
 import { checkAnyId, checkId, checkQueueName, checkReservable } from "../names.ts";
 import {
@@ -124,8 +124,7 @@ export function checkSelection(action: string, select: Selection, channel: Chann
     if (select[option] !== undefined) checkAnyId(select[option], action, option);
   }
   if (select.before !== undefined) checkTime(action, "before", select.before);
-  const dead: readonly Channel[] = DEAD_CHANNELS;
-  if (!dead.includes(channel) && (select.before !== undefined || select.reason !== undefined)) {
+  if (!isDead(channel) && (select.before !== undefined || select.reason !== undefined)) {
     throw new TypeError(
       `Cannot ${action} by 'reason' or 'before' in '${channel}' as only dead jobs have them`,
     );

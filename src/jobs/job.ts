@@ -18,6 +18,11 @@ export const CHANNELS: readonly Channel[] = ["waiting", "delayed", "reserved", "
 /** The channels that hold dead jobs. */
 export const DEAD_CHANNELS: readonly DeadChannel[] = ["failed", "timeout"];
 
+/** Whether a channel holds dead jobs. */
+export function isDead(channel: Channel): channel is DeadChannel {
+  return channel === "failed" || channel === "timeout";
+}
+
 /** The format of the record that this version writes. */
 export const RECORD_VERSION = 1;
 

@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { DEAD_CHANNELS, type DeadChannel } from "../jobs/job.ts";
+import { type DeadChannel, isDead } from "../jobs/job.ts";
 import {
   type DeadInput,
   deadInput,
@@ -70,8 +70,7 @@ const show = operation<ShowInput, JobView>({
   output: jobView,
   async run({ relay }, { queue, id, payload }, { signal }) {
     const job = await relay.get(queue, id, { signal });
-    const channels: readonly string[] = DEAD_CHANNELS;
-    if (job === undefined || !channels.includes(job.channel)) {
+    if (job === undefined || !isDead(job.channel)) {
       throw new Refusal("missing", `Cannot show dead job '${id}' of queue '${queue}' as there is none`);
     }
     return viewOf(job, payload);

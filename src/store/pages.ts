@@ -21,6 +21,11 @@ export function pageOf<Item>(
   return found.length > limit && last !== undefined ? { entries, cursor: cursorOf(last) } : { entries };
 }
 
+/** A list in parts of so many items at most, one after the other. */
+export function* parted<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);
+}
+
 /** The parts of the cursor of a page of this form; none for the first page. Refuses one that no page has given. */
 export function placeIn(cursor: string | undefined, form: RegExp): readonly (string | undefined)[] {
   if (cursor === undefined) return [];

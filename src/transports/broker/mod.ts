@@ -8,6 +8,7 @@
 import { createAlarms } from "../../flow/alarms.ts";
 import { CALL_TIMEOUT } from "../../defaults.ts";
 import type { Call, Delivery, ReserveOptions, Settlement } from "../../jobs/exchange.ts";
+import { isDead } from "../../jobs/job.ts";
 import { around, type Prompt } from "../../contract/around.ts";
 import { guarded } from "../../guard/guard.ts";
 import { isByteArray } from "../../kinds.ts";
@@ -16,6 +17,7 @@ import { checkBoolean, checkKnown, checkLabel, checkRuntime, wrongType } from ".
 import { type Runtime, systemRuntime } from "../../runtime.ts";
 import type { Features, Lacks, Topics, Transport } from "../../contract/transport.ts";
 import { createAnswering } from "../../store/answering.ts";
+import { parted } from "../../store/pages.ts";
 import { createIds } from "./ids.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
 import { type Message, read, restOf } from "./message.ts";
@@ -310,13 +312,11 @@ async function noteWaiting({ inner, ledger }: Parts, queue: string): Promise<voi
 
 /** Ends the messages of jobs that an operator removed. */
 async function dropGone({ inner, ledger }: Parts, queue: string): Promise<void> {
-  const ids = ledger.ids(queue);
-  for (let start = 0; start < ids.length; start += PAGE) {
-    const page = ids.slice(start, start + PAGE);
+  for (const page of parted(ledger.ids(queue), PAGE)) {
     const entries = await inner.get(queue, page, CALL);
     page.forEach((id, index) => {
       const channel = entries[index]?.channel;
-      if (channel === undefined || channel === "failed" || channel === "timeout") ledger.drop(queue, id);
+      if (channel === undefined || isDead(channel)) ledger.drop(queue, id);
     });
   }
 }

@@ -98,8 +98,8 @@ export function unguarded(options: MemoryOptions): Transport {
     queues: () => queueNames(store, recurring.queues()),
     list: (queue, channel, page) => list(store, queue, channel, page),
     get: (queue, ids) => get(store, queue, ids),
-    reload: (queue, channel, select, { reset }) => reload(store, queue, channel, select, reset),
-    remove: (queue, channel, select) => remove(store, queue, channel, select),
+    reload: (queue, channel, select, { reset }) => reload(store, { queue, channel, select }, reset),
+    remove: (queue, channel, select) => remove(store, { queue, channel, select }),
     diagnose: () => ({ findings: findingsOf(store) }),
     topics: {
       bind: (topic, group) => bind(store, topic, group),

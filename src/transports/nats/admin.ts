@@ -5,7 +5,9 @@
  */
 
 import type { Reloaded, Selection } from "../../jobs/exchange.ts";
-import type { Channel, DeadChannel } from "../../jobs/job.ts";
+import { type Channel, type DeadChannel, isDead } from "../../jobs/job.ts";
+import { parted } from "../../store/pages.ts";
+import { idsOf, isMeant } from "../../store/selections.ts";
 import type { QueueCall } from "./stream/context.ts";
 import { channelOf, deliveredTo, diedAt, jobOf, scanState, type Seen } from "./inspect.ts";
 import { secondsUntil } from "./push_jobs.ts";
@@ -73,10 +75,10 @@ async function* pagesOfDead(
   select: Selection,
 ): AsyncGenerator<readonly Stored[]> {
   const filters = filtersOf(call, channel, select);
-  if (select === "all" || !("ids" in select)) {
+  if (idsOf(select) === undefined) {
     for (const filter of filters) {
       for await (const page of pagesOf(call, filter)) {
-        yield page.filter((message) => isMeant(message, select));
+        yield page.filter((dead) => isMeant(select, dead.name, dead.marks.reason, diedAt(dead)));
       }
     }
     return;
@@ -84,22 +86,12 @@ async function* pagesOfDead(
   const stampOf = (subject: string): string => subject.slice(subject.lastIndexOf(".") + 1);
   const subjects = (await each(filters, (filter) => subjectsOf(call, filter))).flat()
     .sort((a, b) => stampOf(a) < stampOf(b) ? -1 : 1);
-  for (let start = 0; start < subjects.length; start += PAGE) {
-    yield await lastOfAll(call, subjects.slice(start, start + PAGE));
-  }
+  for (const page of parted(subjects, PAGE)) yield await lastOfAll(call, page);
 }
 
 /** Where the dead jobs are that are meant. */
 function filtersOf({ queueStream: { base } }: QueueCall, channel: DeadChannel, select: Selection): string[] {
-  if (select === "all" || !("ids" in select)) return [deadFilter(base, channel)];
-  return [...new Set(select.ids)].map((id) => deadFilter(base, channel, id));
-}
-
-function isMeant(message: Stored, select: Selection): boolean {
-  if (select === "all" || "ids" in select) return true;
-  const { name = message.name, reason, before = Infinity } = select;
-  return message.name === name && (reason === undefined || message.marks.reason === reason) &&
-    diedAt(message) < before;
+  return idsOf(select)?.map((id) => deadFilter(base, channel, id)) ?? [deadFilter(base, channel)];
 }
 
 /** Brings a dead job back: the waiting job is stored first, then the dead one is removed. */
@@ -133,16 +125,14 @@ async function revive(
 
 /** Removes jobs of one channel; how many. */
 export async function removeJobs(call: QueueCall, channel: Channel, select: Selection): Promise<number> {
-  if (channel === "failed" || channel === "timeout") return await removeDead(call, channel, select);
+  if (isDead(channel)) return await removeDead(call, channel, select);
   const live = await meant(call, channel, select, await deliveredTo(call));
   let removed = 0;
-  for (let start = 0; start < live.length; start += PAGE) {
+  for (const page of parted(live, PAGE)) {
     // A job that has been handed over since is of another channel, and is not removed here.
     const now = await deliveredTo(call);
-    const page = live.slice(start, start + PAGE).filter((message) =>
-      channelOf(call, message, now) === channel
-    );
-    const gone = await each(page, (message) => removeOne(call, message, channel));
+    const still = page.filter((message) => channelOf(call, message, now) === channel);
+    const gone = await each(still, (message) => removeOne(call, message, channel));
     removed += gone.filter(Boolean).length;
   }
   return removed;
@@ -169,14 +159,12 @@ async function meant(
   seen: Seen,
 ): Promise<readonly Stored[]> {
   const fits = (message: Stored): boolean => channelOf(call, message, seen) === channel;
-  if (select !== "all" && "ids" in select) {
-    return (await readAll([...new Set(select.ids)], (id) => jobOf(call, id))).filter(fits);
-  }
-  const name = select === "all" ? undefined : select.name;
+  const ids = idsOf(select);
+  if (ids !== undefined) return (await readAll(ids, (id) => jobOf(call, id))).filter(fits);
   const all = channel === "delayed"
     ? await scan(call, { filter: `${call.queueStream.base}j.d.>` })
     : (await Promise.all([scanState(call, "b"), scanState(call, "w")])).flat();
-  return all.filter((message) => (name === undefined || message.name === name) && fits(message));
+  return all.filter((message) => isMeant(select, message.name) && fits(message));
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import type { Entry, Page, PageRequest } from "../../jobs/exchange.ts";
-import type { Channel, DeadChannel, QueueInfo } from "../../jobs/job.ts";
+import { type Channel, type DeadChannel, isDead, type QueueInfo } from "../../jobs/job.ts";
 import { groupQueue, partsOf } from "../../names.ts";
 import { pageOf, placeIn } from "../../store/pages.ts";
 import { FAULT, isFault } from "./client/errors.ts";
@@ -183,7 +183,7 @@ export function channelOf({ queueStream: { base } }: QueueCall, message: Stored,
 function entryOf(call: QueueCall, message: Stored, channel: Channel, preview: number): Entry {
   const { queueStream } = call;
   const { name, meta, marks, payload, subject, seq } = message;
-  const dead = channel === "failed" || channel === "timeout";
+  const dead = isDead(channel);
   return {
     queue: queueStream.queue,
     channel,
@@ -213,7 +213,7 @@ export function diedAt({ subject, marks, time }: Stored): number {
 
 /** A page of a channel. */
 export function listJobs(call: QueueCall, channel: Channel, page: PageRequest): Promise<Page> {
-  if (channel === "failed" || channel === "timeout") return listDead(call, channel, page);
+  if (isDead(channel)) return listDead(call, channel, page);
   return channel === "delayed" ? listDelayed(call, page) : listLive(call, channel, page);
 }
 

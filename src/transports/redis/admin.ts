@@ -6,7 +6,8 @@
 
 import type { Transport } from "../../contract/transport.ts";
 import type { Call, Selection } from "../../jobs/exchange.ts";
-import type { Channel } from "../../jobs/job.ts";
+import { parted } from "../../store/pages.ts";
+import { type Chosen, idsOf } from "../../store/selections.ts";
 import { partsOf } from "../../names.ts";
 import { type Context, replies, timer } from "./context.ts";
 import type { Argument, Reply, Script } from "./client/link.ts";
@@ -24,23 +25,22 @@ interface Walked {
 /** Removes jobs of a channel; how many. */
 export function removeJobs(context: Context, script: Script): Transport["remove"] {
   return async (queue, channel, select, call) =>
-    (await walk(context, script, "remove jobs", queue, channel, select, "0", call)).changed;
+    (await walk(
+      context,
+      script,
+      { queue, channel, select },
+      "0",
+      timer(context.runtime, "remove jobs", call),
+    ))
+      .changed;
 }
 
 /** Returns dead jobs to work. */
 export function reloadJobs(context: Context, script: Script): Transport["reload"] {
   return async (queue, channel, select, call) => {
     const reset = call.reset ? "1" : "0";
-    const { changed, taken } = await walk(
-      context,
-      script,
-      "reload jobs",
-      queue,
-      channel,
-      select,
-      reset,
-      call,
-    );
+    const rest = timer(context.runtime, "reload jobs", call);
+    const { changed, taken } = await walk(context, script, { queue, channel, select }, reset, rest);
     return { reloaded: changed, taken };
   };
 }
@@ -48,14 +48,10 @@ export function reloadJobs(context: Context, script: Script): Transport["reload"
 async function walk(
   context: Context,
   script: Script,
-  action: string,
-  queue: string,
-  channel: Channel,
-  select: Selection,
+  { queue, channel, select }: Chosen,
   reset: string,
-  call: Call,
+  rest: () => Call,
 ): Promise<Walked> {
-  const rest = timer(context.runtime, action, call);
   let changed = 0;
   let taken = 0;
   for (const [kind, chosen] of choices(select)) {
@@ -87,12 +83,7 @@ function choices(
 ): readonly (readonly [kind: string, chosen: readonly (string | number | undefined)[]])[] {
   if (select === "all") return [["filter", []]];
   if (!("ids" in select)) return [["filter", [select.name, select.reason, select.before]]];
-  const ids = [...new Set(select.ids)];
-  const pages: (readonly [string, readonly string[]])[] = [];
-  for (let start = 0; start < ids.length; start += MAX_IDS) {
-    pages.push(["ids", ids.slice(start, start + MAX_IDS)]);
-  }
-  return pages;
+  return [...parted(idsOf(select) ?? [], MAX_IDS)].map((ids) => ["ids", ids]);
 }
 
 function textsIn(values: readonly Reply[]): readonly Argument[] {

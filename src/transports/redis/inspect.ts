@@ -6,9 +6,9 @@
 
 import type { Transport } from "../../contract/transport.ts";
 import type { Entry } from "../../jobs/exchange.ts";
-import { pageOf, placeIn } from "../../store/pages.ts";
-import { CHANNELS } from "../../jobs/job.ts";
-import { callOf, type Context, replies, timer } from "./context.ts";
+import { pageOf, parted, placeIn } from "../../store/pages.ts";
+import { CHANNELS, isDead } from "../../jobs/job.ts";
+import { type Context, replies, timer } from "./context.ts";
 import { jobOf } from "./layout/entry.ts";
 import type { Script } from "./client/link.ts";
 import { type Reader, readerOf } from "./layout/pack.ts";
@@ -20,7 +20,7 @@ const MAX_IDS = 200;
 /** Exact counts, all of one moment. */
 export function infoOf({ link, keys }: Context, script: Script): Transport["info"] {
   return async (queue, call) => {
-    const answer = replies(await link.run(script, [keys.base(queue)], [], callOf(call))).map(Number);
+    const answer = replies(await link.run(script, [keys.base(queue)], [], call)).map(Number);
     const [waiting = 0, delayed = 0, reserved = 0, failed = 0, timeout = 0, oldest = -1, now = 0] = answer;
     const counts = { waiting, delayed, reserved, failed, timeout };
     return oldest < 0 ? counts : { ...counts, oldest: Math.max(0, now - oldest) };
@@ -44,11 +44,7 @@ export function getJobs({ link, keys, pack, runtime }: Context, script: Script):
       return found;
     }
 
-    const pages: Promise<readonly (Entry | undefined)[]>[] = [];
-    for (let start = 0; start < ids.length; start += MAX_IDS) {
-      pages.push(getPage(ids.slice(start, start + MAX_IDS)));
-    }
-    return (await Promise.all(pages)).flat();
+    return (await Promise.all([...parted(ids, MAX_IDS)].map(getPage))).flat();
   };
 }
 
@@ -106,11 +102,10 @@ function nextPlace(reader: Reader): Place {
 function entryOf(queue: string, reader: Reader): Entry {
   reader.length();
   const channel = CHANNELS[reader.number()] ?? "waiting";
-  const { id, name, payload, meta, reset, due, ...dead } = jobOf(queue, reader.text(), reader);
+  const { id, name, payload, meta, reset, due, ...death } = jobOf(queue, reader.text(), reader);
   const lost = reader.number();
   const until = reader.number();
   const size = reader.number();
-  const isDead = channel === "failed" || channel === "timeout";
   return {
     queue,
     channel,
@@ -119,8 +114,8 @@ function entryOf(queue: string, reader: Reader): Entry {
     payload,
     size,
     meta,
-    lost: isDead ? dead.lost : lost,
+    lost: isDead(channel) ? death.lost : lost,
     reset,
-    time: isDead ? dead.time : until || due,
+    time: isDead(channel) ? death.time : until || due,
   };
 }

@@ -5,8 +5,9 @@
  */
 
 import type { Call } from "../../jobs/exchange.ts";
+import { parted } from "../../store/pages.ts";
 import { type Looks, REGISTERED } from "./waiters_poll.ts";
-import { callOf, type Context } from "./context.ts";
+import type { Context } from "./context.ts";
 import type { Argument, Script } from "./client/link.ts";
 
 /** The scripts that it needs. */
@@ -31,20 +32,15 @@ export function createPresence(context: Context, scripts: PresenceScripts): Pres
     args: readonly Argument[],
     call: Call,
   ): Promise<void> {
-    const page = link.clustered ? 1 : MAX_QUEUES;
-    const pages: Promise<unknown>[] = [];
-    for (let start = 0; start < queues.length; start += page) {
-      const bases = queues.slice(start, start + page).map((queue) => keys.base(queue));
-      pages.push(link.run(script, bases, args, callOf(call)));
-    }
-    await Promise.all(pages);
+    const pages = [...parted(queues.map((queue) => keys.base(queue)), link.clustered ? 1 : MAX_QUEUES)];
+    await Promise.all(pages.map((bases) => link.run(script, bases, args, call)));
   }
 
   return {
     renew: (queues, call) => forAll(scripts.renew, queues, [instance, String(REGISTERED)], call),
     unregister: (queues, call) => forAll(scripts.unregister, queues, [instance], call),
     pass: (queue, call) => forAll(scripts.pass, [queue], [], call),
-    clock: async (queue, call) => Number(await link.run(scripts.clock, [keys.base(queue)], [], callOf(call))),
+    clock: async (queue, call) => Number(await link.run(scripts.clock, [keys.base(queue)], [], call)),
     leave: (call) => forAll(scripts.leave, [...context.visited], [instance], call),
   };
 }

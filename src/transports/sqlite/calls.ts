@@ -27,7 +27,11 @@ export interface Calls {
   read<T>(call: Call, run: Work<T>["run"]): Promise<T>;
   write<T>(call: Call, run: Work<T>["run"]): Promise<T>;
   /** Calls page after page until a walk has ended; answers the counts of all of them. */
-  walk(action: string, call: Call, page: (session: Session, walk?: Walk) => Walked): Promise<Walked>;
+  walk(
+    action: string,
+    call: Call,
+    page: (session: Session, walk?: Walk) => Walked,
+  ): Promise<Omit<Walked, "next">>;
   /** Calls part after part, for as long as one that was committed says that there is more. */
   repeat<T>(
     action: string,

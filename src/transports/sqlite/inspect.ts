@@ -6,8 +6,8 @@
 
 import type { Entry, Page, PageRequest } from "../../jobs/exchange.ts";
 import { pageOf, placeIn } from "../../store/pages.ts";
-import type { Channel, QueueInfo } from "../../jobs/job.ts";
-import { byTime, channelOf, DEAD_STATES, type Stretch, STRETCHES } from "./model/channels.ts";
+import { type Channel, isDead, type QueueInfo } from "../../jobs/job.ts";
+import { byTime, channelOf, type Stretch, STRETCHES } from "./model/channels.ts";
 import { bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
 import { BACK, DELAYED, PAYLOAD, RESERVED, safe, WAITING } from "./model/schema.ts";
 import type { Session } from "./context.ts";
@@ -73,7 +73,7 @@ interface Place {
 
 /** A page of a listing. */
 export function listJobs(session: Session, queue: string, channel: Channel, page: PageRequest): Page {
-  const newestFirst = channel in DEAD_STATES;
+  const newestFirst = isDead(channel);
   const start = newestFirst ? { time: 9e15, seq: 9e15 } : { time: -1, seq: -1 };
   const from = placeOf(page.cursor) ?? { group: 0, ...start };
   const groups = groupsOf(channel);

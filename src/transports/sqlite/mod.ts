@@ -23,8 +23,9 @@ import { guarded } from "../../guard/guard.ts";
 import type { Schedules } from "../../contract/recurring.ts";
 import type { Waiters } from "../../store/waiters.ts";
 import type { Topics, Transport } from "../../contract/transport.ts";
-import { reloadPage, removePage } from "./admin.ts";
+import { reloadPage, removePage, type Walk, type Walked } from "./admin.ts";
 import { type Calls, createCalls, type Work } from "./calls.ts";
+import type { Session } from "./context.ts";
 import { createCommitter } from "./engine/commit.ts";
 import { createConnection } from "./engine/connection.ts";
 import { findingsOf } from "./diagnose.ts";
@@ -161,20 +162,16 @@ function operatorOf(
     get: (queue, ids, bounds) =>
       call(bounds, { size: ids.length, writes: false, run: (session) => getJobs(session, queue, ids) }),
     async reload(queue, channel, select, bounds) {
-      const { changed, taken } = await walk(
-        "reload jobs",
-        bounds,
-        (session, from) => reloadPage(session, queue, channel, select, bounds.reset, from),
-      );
+      const chosen = { queue, channel, select };
+      const reloadFrom = (session: Session, from?: Walk): Walked =>
+        reloadPage(session, chosen, bounds.reset, from);
+      const { changed, taken } = await walk("reload jobs", bounds, reloadFrom);
       return { reloaded: changed, taken };
     },
     async remove(queue, channel, select, bounds) {
-      const { changed } = await walk(
-        "remove jobs",
-        bounds,
-        (session, from) => removePage(session, queue, channel, select, from),
-      );
-      return changed;
+      const chosen = { queue, channel, select };
+      return (await walk("remove jobs", bounds, (session, from) => removePage(session, chosen, from)))
+        .changed;
     },
   };
 }

@@ -111,7 +111,12 @@ function examine(session: Session, jobs: readonly PushJob[], routes: Routes): Pu
 function isTaken(session: Session, { queue, id }: PushJob, places: readonly string[]): boolean {
   const held = session.statement(HELD).get(queue, id);
   if (held !== undefined && integerOf(held.until) > session.now) return true;
-  return places.some((place) => session.statement(LIVE).get(place, id) !== undefined);
+  return places.some((place) => isLive(session, place, id));
+}
+
+/** Whether a queue has a live job with this id. */
+export function isLive(session: Session, queue: string, id: string): boolean {
+  return session.statement(LIVE).get(queue, id) !== undefined;
 }
 
 /** Remembers chosen ids for their windows, and forgets twice as many whose windows are over. */

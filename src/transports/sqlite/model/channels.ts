@@ -26,12 +26,6 @@ export const STRETCHES: Readonly<Record<Channel, readonly Stretch[]>> = {
   timeout: [{ state: TIMEOUT, time: "" }],
 };
 
-/** The state in which a job rests in a dead channel. */
-export const DEAD_STATES: Readonly<Record<"failed" | "timeout", number>> = {
-  failed: FAILED,
-  timeout: TIMEOUT,
-};
-
 /** The channel of a row. */
 export function channelOf(state: number, time: number, now: number): Channel {
   switch (state) {
