@@ -69,17 +69,12 @@ export function replies(reply: Reply | undefined): readonly Reply[] {
   throw new TypeError(`Cannot read an answer as a list must be there: current type is ${typeof reply}`);
 }
 
-/** A call without the options of one verb only. */
-export function callOf({ signal, deadline }: Call): Call {
-  return { signal, deadline };
-}
-
 /** Tells the rest of a call's time for its next page. */
 export function timer(runtime: Runtime, action: string, call: Call): () => Call {
   const until = runtime.monotonic() + call.deadline;
   return () => {
     const deadline = until - runtime.monotonic();
     if (deadline <= 0) throw new DeadlineExceeded(action, call.deadline);
-    return callOf({ signal: call.signal, deadline });
+    return { signal: call.signal, deadline };
   };
 }

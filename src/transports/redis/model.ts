@@ -10,7 +10,7 @@ import type { Runtime } from "../../runtime.ts";
 import type { Schedules } from "../../contract/recurring.ts";
 import type { Topics, Transport } from "../../contract/transport.ts";
 import type { Looks } from "./waiters_poll.ts";
-import { callOf, type Context, timer } from "./context.ts";
+import { type Context, timer } from "./context.ts";
 import { diagnose } from "./diagnose.ts";
 import { getJobs, infoOf, listJobs } from "./inspect.ts";
 import { createKeys, type Naming } from "./layout/keys.ts";
@@ -95,7 +95,7 @@ export function createModel(options: ModelOptions): Model {
     extend: (leases, call) => extendAll(context, scripts.extend, leases, call),
     info: infoOf(context, scripts.info),
     async queues(call) {
-      const held = await context.registry.names(callOf(call));
+      const held = await context.registry.names(call);
       return [...held, ...await schedulingQueues(context, held, call)].sort();
     },
     list: listJobs(context, scripts.list),

@@ -7,7 +7,7 @@
 import { errorOf } from "../../errors.ts";
 import type { Call, Pushed, PushJob } from "../../jobs/exchange.ts";
 import { partsOf } from "../../names.ts";
-import { callOf, type Context, faultIn, learn, replies } from "./context.ts";
+import { type Context, faultIn, learn, replies } from "./context.ts";
 import type { Reply, Script } from "./client/link.ts";
 import type { Packable } from "./layout/pack.ts";
 import { HUGE, pushHeavy } from "./push_heavy.ts";
@@ -217,7 +217,7 @@ async function sendPlain(
   // A list has a price of its own, which a lone job need not pay, and copies its jobs several times.
   const apart = indexes.length === 1 || bytes / indexes.length > HEAVY;
   const args = apart ? [looks, "", ...flat] : [looks, pack(flat), ...runs];
-  const answer = await link.run(script, [keys.base(queue)], args, callOf(call));
+  const answer = await link.run(script, [keys.base(queue)], args, call);
   const fault = faultIn(context, script, answer);
   if (fault !== undefined) { for (const index of indexes) results[index] = fault; }
   else await registry.enter([queue], call, answer === 1);
@@ -237,7 +237,7 @@ async function sendAny(
   const probing = context.proven.has("push") ? "" : "p";
   const flags = `${call.atomic ? "a" : ""}${timed ? "d" : ""}${windowed ? "w" : ""}${probing}`;
   const args = [flags, looks, ...lists.map((list) => pack(packedJobs(chunk, list, jobs)))];
-  const answer = await link.run(script, queues.map((queue) => keys.base(queue)), args, callOf(call));
+  const answer = await link.run(script, queues.map((queue) => keys.base(queue)), args, call);
   const [refused, fresh, faults] = replies(answer);
   for (const number of replies(refused)) {
     const index = typeof number === "number" ? indexes[number - 1] : undefined;

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { Call } from "../../jobs/exchange.ts";
 import type { Script } from "./client/link.ts";
-import { callOf, type Context, timer } from "./context.ts";
+import { type Context, timer } from "./context.ts";
 import type { Plain } from "./push_plain.ts";
 import { HEAD } from "./scripts/lua.ts";
 
@@ -36,7 +36,7 @@ export async function pushHeavy(
     const [head = "", payload = ""] = [flat[n], flat[n + 1]];
     const args = ["XADD", stream, "NOMKSTREAM", "*", HEAD, head, "payload", payload];
     sent.push(
-      link.command(base, args, callOf(call)).then((entry) => {
+      link.command(base, args, call).then((entry) => {
         if (entry instanceof Uint8Array) noted.push(idIn(head), Buffer.from(entry).toString("latin1"));
       }),
     );

@@ -8,7 +8,7 @@
 import type { Call, Pushed, PushJob } from "../../jobs/exchange.ts";
 import { partsOf } from "../../names.ts";
 import type { Script } from "./client/link.ts";
-import { callOf, type Context, faultIn, learn } from "./context.ts";
+import { type Context, faultIn, learn } from "./context.ts";
 import { HUGE } from "./push_heavy.ts";
 
 /** How a push is called. */
@@ -28,7 +28,7 @@ export function pushLone(
   const { link, keys, instance, registry } = context;
   const { queue, id, name, meta, payload } = job;
   const args = [foretold.has(queue) ? instance : "", "", `${name}\n${id}\n${meta}`, payload];
-  return link.run(script, [keys.base(queue)], args, callOf(call)).then((answer) => {
+  return link.run(script, [keys.base(queue)], args, call).then((answer) => {
     learn(context, "push");
     const fault = faultIn(context, script, answer);
     if (fault !== undefined) return [fault];

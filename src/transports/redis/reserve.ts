@@ -7,7 +7,7 @@
 import { errorOf } from "../../errors.ts";
 import type { Delivery, ReserveOptions } from "../../jobs/exchange.ts";
 import { type Attempt, type Quiet, REGISTERED } from "./waiters_poll.ts";
-import { callOf, type Context, faultIn, learn, MAX_ITEMS } from "./context.ts";
+import { type Context, faultIn, learn, MAX_ITEMS } from "./context.ts";
 import { jobOf } from "./layout/entry.ts";
 import type { Reply, Script } from "./client/link.ts";
 import { type Reader, readerOf } from "./layout/pack.ts";
@@ -47,7 +47,7 @@ export async function attempt(
   if (!registry.knows(names)) {
     // Entries of other programs may be all that there is of a queue. No call waits for this but one that asks for the
     // names.
-    registry.follow(registry.enter([...names], callOf(options))).catch(() => {});
+    registry.follow(registry.enter([...names], options)).catch(() => {});
   }
   return found;
 }
@@ -61,8 +61,7 @@ async function attemptHeavy(
 ): Promise<Attempt | undefined> {
   const limit = Math.min(options.limit, MAX_ITEMS);
   const consumer = consumerOf(context.instance, Math.ceil(options.lease));
-  const wanted = { ...callOf(options), queue, consumer, limit, lease: options.lease };
-  const found = await freshHeavy(context, script, wanted);
+  const found = await freshHeavy(context, script, { ...options, queue, consumer, limit });
   return found === undefined ? undefined : { ...found, quiet: [] };
 }
 
@@ -96,7 +95,7 @@ async function attemptAll(
     const probing = context.proven.has("reserve") ? 0 : 1;
     const args = [instance, lease, limit, found.slots, register, consumer, probing, issuedAt(context)]
       .map(String);
-    const reply = await link.run(script, asked.map((queue) => keys.base(queue)), args, callOf(options)).catch(
+    const reply = await link.run(script, asked.map((queue) => keys.base(queue)), args, options).catch(
       (error: unknown) => {
         learn(context, "reserve", error);
         // Deliveries of other nodes of a Cluster have come already: they must not wait for their leases to end.

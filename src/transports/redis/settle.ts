@@ -7,7 +7,7 @@
 import { errorOf } from "../../errors.ts";
 import type { Call, Extended, Extension, Settled, Settlement } from "../../jobs/exchange.ts";
 import { partsOf } from "../../names.ts";
-import { callOf, type Context, faultIn, replies } from "./context.ts";
+import { type Context, faultIn, replies } from "./context.ts";
 import type { Reply, Script } from "./client/link.ts";
 import type { Packable } from "./layout/pack.ts";
 import { whenOf } from "./push.ts";
@@ -87,7 +87,7 @@ async function send<B extends Batch>(
     try {
       const bases = group.map((batch) => keys.base(batch.queue));
       const packed = pack(group.map((batch, n) => columns(batch, n + 1)));
-      const reply = replies(await link.run(script, bases, [packed], callOf(call)));
+      const reply = replies(await link.run(script, bases, [packed], call));
       for (const [n, batch] of group.entries()) {
         const fault = faultIn(context, script, reply[n]);
         if (fault !== undefined) { for (const index of batch.indexes) tell(index, fault); }

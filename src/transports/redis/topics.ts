@@ -7,7 +7,7 @@
 import type { Call } from "../../jobs/exchange.ts";
 import { groupQueue, topicQueue } from "../../names.ts";
 import type { Topics } from "../../contract/transport.ts";
-import { callOf, type Context, replies, timer } from "./context.ts";
+import { type Context, replies, timer } from "./context.ts";
 import { textOf } from "./client/driver.ts";
 import type { Script } from "./client/link.ts";
 
@@ -30,11 +30,11 @@ export function createTopics(context: Context, scripts: Readonly<Record<"bind" |
   return {
     bind,
     async unbind(topic, group, call) {
-      return await link.run(scripts.unbind, [keys.base(topicQueue(topic))], [group], callOf(call)) === 1;
+      return await link.run(scripts.unbind, [keys.base(topicQueue(topic))], [group], call) === 1;
     },
     async groups(topic, call) {
       const key = keys.key(topicQueue(topic), "groups");
-      const members = replies(await link.command(key, ["SMEMBERS", key], callOf(call)));
+      const members = replies(await link.command(key, ["SMEMBERS", key], call));
       return members.map(textOf).sort();
     },
   };
