@@ -82,7 +82,12 @@ export function createHandlers(definitions: Definitions, outer: RunSides, events
   /** The middlewares that hear the events of a handler's runs. */
   const attached = new Map<string, Disposable>();
   const watchers = new Set<() => void>();
-  const tell = (): void => watchers.forEach((changed) => changed());
+  /** Made once for each change: a worker asks before each look. */
+  let queues: readonly string[] | undefined;
+  const tell = (): void => {
+    queues = undefined;
+    watchers.forEach((changed) => changed());
+  };
 
   return {
     register(name, handler, options) {
@@ -132,7 +137,7 @@ export function createHandlers(definitions: Definitions, outer: RunSides, events
       };
     },
     get: (name, queue) => byKey.get(keyOf(name, partsOf(queue).group)),
-    queues: () => [...new Set([...byKey.values()].map(({ queue }) => queue))],
+    queues: () => queues ??= [...new Set([...byKey.values()].map(({ queue }) => queue))],
     watch(changed) {
       watchers.add(changed);
       return () => watchers.delete(changed);

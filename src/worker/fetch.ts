@@ -45,7 +45,8 @@ interface Catch {
 /** Fetches until the worker stops, or, for one that drains, until nothing is due. */
 export async function fetchLoop(state: State): Promise<void> {
   const { runtime } = state.bench;
-  let turn = 0;
+  /** The queue of the job that came last. */
+  let served: string | undefined;
   let dry = false;
   let told = false;
   const known = new Set<string>();
@@ -75,14 +76,15 @@ export async function fetchLoop(state: State): Promise<void> {
     if (state.stopping) return takeIn(state, await ahead);
     const wasQuiet = isQuiet(state);
     if (ahead === undefined && want.slots > 0) slotted = runtime.monotonic();
-    const found: Catch | undefined = await (ahead ?? reserve(state, rotate(queues, turn++), want));
+    const found: Catch | undefined = await (ahead ?? reserve(state, behind(served, queues), want));
     ahead = undefined;
     if (found === undefined) continue;
     const { deliveries, received, full } = found;
+    served = deliveries.at(-1)?.queue ?? served;
     if (full && received - slotted < Math.min(FRESH_ONLY, state.settings.lease * HEARTBEAT_PART)) {
       const limit = capacityAhead(state, deliveries.length);
       if (limit > 0) {
-        ahead = reserve(state, rotate(queues, turn++), { limit, slots: 0, dry: false });
+        ahead = reserve(state, behind(served, queues), { limit, slots: 0, dry: false });
         // It is awaited in a moment. First a client must send it, which may be a thing of the next macrotask.
         hush(ahead);
         await runtime.sleep(0);
@@ -145,9 +147,13 @@ function overlaps({ drain, bench: { transport } }: State): boolean {
   return drain === undefined && transport.features.remote;
 }
 
-function rotate(queues: readonly string[], turn: number): readonly string[] {
-  const first = turn % queues.length;
-  return first === 0 ? queues : [...queues.slice(first), ...queues.slice(0, first)];
+/**
+ * The queues, from the one behind that which was served last: each has its turn before it comes again, and a store does
+ * not walk through those that it found empty to come to the next that has jobs.
+ */
+function behind(served: string | undefined, queues: readonly string[]): readonly string[] {
+  const first = served === undefined ? 0 : queues.indexOf(served) + 1;
+  return first % queues.length === 0 ? queues : [...queues.slice(first), ...queues.slice(0, first)];
 }
 
 /**

@@ -36,7 +36,7 @@ export const extras: Readonly<Record<string, Readonly<Record<string, string>>>> 
     model: "every verb as a script, without waiting: what the tests of the scripts call",
     "client/": "connections, to one server or to a Cluster",
     "layout/": "names of keys, entries of streams, tokens, packed values",
-    "scripts/": "the Lua of each role, under the role's name; `lua` and `plain` are shared",
+    "scripts/": "the Lua of each role, under the role's name; `lua`, `plain` and `spread` are shared",
   },
   nats: {
     "client/": "connections, and requests with their answers",

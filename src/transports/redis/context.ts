@@ -36,6 +36,8 @@ export interface Context {
    * in their stream for as long as both are there, as entries are added at its end alone.
    */
   ranks: number;
+  /** Queues that the first script of a poll asks: twice as many as the last one walked through to have enough. */
+  reach: number;
   /** The queues whose last poll brought large payloads, each with the bytes of the largest. */
   readonly heavy: Map<string, number>;
   /** The verbs that this user was found to have the rights for; empty again when something is forbidden. */

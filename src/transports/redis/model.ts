@@ -21,7 +21,7 @@ import { createPresence } from "./waiters_presence.ts";
 import { pushJobs } from "./push.ts";
 import { pushLone } from "./push_lone.ts";
 import { createRegistry } from "./layout/registry.ts";
-import { attempt } from "./reserve.ts";
+import { attempt, MAX_QUEUES } from "./reserve.ts";
 import { extendScript } from "./scripts/extend.ts";
 import { heavyScripts } from "./scripts/heavy.ts";
 import { getScript, infoScript, listScript } from "./scripts/inspect.ts";
@@ -31,6 +31,7 @@ import { pushScript } from "./scripts/push.ts";
 import { reserveScript } from "./scripts/reserve.ts";
 import { scheduleScripts } from "./scripts/schedules.ts";
 import { settleScript } from "./scripts/settle.ts";
+import { spreadScript } from "./scripts/spread.ts";
 import { bindScript, unbindScript } from "./scripts/topics.ts";
 import { clockScript, leaveScript, passScript, renewScript, unregisterScript } from "./scripts/waiters.ts";
 import { createSchedules, schedulingQueues } from "./schedules.ts";
@@ -78,6 +79,7 @@ export function createModel(options: ModelOptions): Model {
     visited: new Set(),
     ahead: undefined,
     ranks: 0,
+    reach: MAX_QUEUES,
     heavy: new Map(),
     proven: new Set(),
   };
@@ -112,6 +114,7 @@ function scriptsOf(naming: Naming) {
   return {
     push: pushScript(naming),
     pushPlain: plainScript(naming),
+    pushSpread: spreadScript(naming),
     reserve: reserveScript(naming),
     ...heavyScripts(naming),
     settle: settleScript(naming),

@@ -12,6 +12,7 @@ import type { Reply, Script } from "./client/link.ts";
 import type { Packable } from "./layout/pack.ts";
 import { HUGE, pushHeavy } from "./push_heavy.ts";
 import { type Plain, plainOf } from "./push_plain.ts";
+import { spreadOf } from "./push_spread.ts";
 import type { HeavyScripts } from "./scripts/heavy.ts";
 
 /** Jobs of one script, unless they are to be stored all or none: 1,000 take some 3 ms. */
@@ -33,6 +34,8 @@ export const DELAY = 2;
 /** Jobs that travel together. */
 interface Chunk {
   readonly queues: string[];
+  /** The number of each queue's key, from 1. */
+  readonly numbers: Map<string, number>;
   /** Indexes in the batch, in order. */
   readonly indexes: number[];
   /** Lists of jobs, one of them an argument: for each job the number of its key and its index in the batch. */
@@ -46,6 +49,7 @@ interface Chunk {
 export interface PushScripts extends Pick<HeavyScripts, "noteHeavy"> {
   readonly push: Script;
   readonly pushPlain: Script;
+  readonly pushSpread: Script;
 }
 
 /** Stores jobs. This client polls foretold queues by itself, and need not be notified of their jobs. */
@@ -93,7 +97,15 @@ function chunksOf(
     const slot = link.clustered ? partsOf(job.queue).topic ?? keys.base(job.queue) : "";
     let chunk = open.get(slot);
     if (chunk === undefined || (!atomic && isFull(chunk, size))) {
-      chunk = { queues: [], indexes: [], lists: [[]], bytes: 0, timed: false, windowed: false };
+      chunk = {
+        queues: [],
+        numbers: new Map(),
+        indexes: [],
+        lists: [[]],
+        bytes: 0,
+        timed: false,
+        windowed: false,
+      };
       open.set(slot, chunk);
       chunks.push(chunk);
     }
@@ -109,24 +121,29 @@ function isFull(chunk: Chunk, size: number): boolean {
 }
 
 function add(chunk: Chunk, index: number, size: number, queue: string): void {
-  let key = chunk.queues.lastIndexOf(queue);
-  if (key < 0) key = chunk.queues.push(queue) - 1;
+  let key = chunk.numbers.get(queue);
+  if (key === undefined) chunk.numbers.set(queue, key = chunk.queues.push(queue));
   if (chunk.bytes + size > MAX_CHUNK * chunk.lists.length) chunk.lists.push([]);
-  chunk.lists[chunk.lists.length - 1]?.push(key + 1, index);
+  chunk.lists[chunk.lists.length - 1]?.push(key, index);
   chunk.bytes += size;
   chunk.indexes.push(index);
 }
 
-/** A list of jobs as the script reads it; each is eight values where some have due times or windows, else five. */
-function packedJobs(chunk: Chunk, list: readonly number[], jobs: readonly PushJob[]): Packable {
-  const plain = !chunk.timed && !chunk.windowed;
+/** A list of jobs as the script reads it. */
+function packedJobs(list: readonly number[], jobs: readonly PushJob[]): Packable {
   const flat: Packable[] = [];
   for (let n = 0; n < list.length; n += 2) {
     const job = jobs[list[n + 1] ?? -1];
     if (job === undefined) continue;
-    flat.push(list[n], job.id, job.name, job.meta, job.payload);
-    if (plain) continue;
-    flat.push(...whenOf(job), job.idWindow === undefined ? -1 : Math.ceil(job.idWindow));
+    flat.push(
+      list[n],
+      job.id,
+      job.name,
+      job.meta,
+      job.payload,
+      ...whenOf(job),
+      job.idWindow === undefined ? -1 : Math.ceil(job.idWindow),
+    );
   }
   return flat;
 }
@@ -153,7 +170,7 @@ async function send(
   const looks = queues.every((queue) => foretold.has(queue)) ? context.instance : "";
   const plain = context.proven.has("push") ? plainIn(chunk, jobs) : undefined;
   try {
-    if (plain === undefined) await sendAny(context, scripts.push, jobs, chunk, looks, call, results);
+    if (plain === undefined) await sendAny(context, scripts, jobs, chunk, looks, call, results);
     else if (!isHuge(chunk, call) || !await sendHuge(context, scripts, plain, chunk, looks, call, results)) {
       await sendPlain(context, scripts.pushPlain, plain, chunk, looks, call, results);
     }
@@ -165,14 +182,16 @@ async function send(
   }
 }
 
-/** The jobs where all are of one queue that is no topic's, may run at once, and have generated ids. */
-function plainIn(
-  { queues, indexes, lists, timed, windowed }: Chunk,
-  jobs: readonly PushJob[],
-): Plain | undefined {
-  const [queue = "", ...others] = queues;
-  if (others.length > 0 || lists.length > 1 || timed || windowed) return undefined;
-  return partsOf(queue).topic === undefined ? plainOf(indexes, jobs) : undefined;
+/** Whether all may run at once, have generated ids, and fit into one list. */
+function isPlain({ lists, timed, windowed }: Chunk): boolean {
+  return lists.length === 1 && !timed && !windowed;
+}
+
+/** The jobs where all are plain, and of one queue that is no topic's. */
+function plainIn(chunk: Chunk, jobs: readonly PushJob[]): Plain | undefined {
+  const [queue = "", ...others] = chunk.queues;
+  if (others.length > 0 || !isPlain(chunk) || partsOf(queue).topic !== undefined) return undefined;
+  return plainOf(chunk.indexes, jobs);
 }
 
 /** Whether payloads are so large that no script should copy them, and one may be stored without the others. */
@@ -225,18 +244,23 @@ async function sendPlain(
 
 async function sendAny(
   context: Context,
-  script: Script,
+  scripts: PushScripts,
   jobs: readonly PushJob[],
   chunk: Chunk,
   looks: string,
   call: Call & { readonly atomic?: boolean },
   results: Pushed[],
 ): Promise<void> {
-  const { link, keys, pack, registry } = context;
+  const { link, keys, pack, registry, proven } = context;
   const { queues, indexes, lists, timed, windowed } = chunk;
-  const probing = context.proven.has("push") ? "" : "p";
+  const probing = proven.has("push") ? "" : "p";
+  const [list = []] = lists;
+  const spread = probing || call.atomic || !isPlain(chunk) ? undefined : spreadOf(queues, list, jobs);
+  const script = spread === undefined ? scripts.push : scripts.pushSpread;
   const flags = `${call.atomic ? "a" : ""}${timed ? "d" : ""}${windowed ? "w" : ""}${probing}`;
-  const args = [flags, looks, ...lists.map((list) => pack(packedJobs(chunk, list, jobs)))];
+  const args = spread === undefined
+    ? [flags, looks, ...lists.map((list) => pack(packedJobs(list, jobs)))]
+    : [looks, pack(spread)];
   const answer = await link.run(script, queues.map((queue) => keys.base(queue)), args, call);
   const [refused, fresh, faults] = replies(answer);
   for (const number of replies(refused)) {

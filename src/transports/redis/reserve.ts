@@ -16,8 +16,11 @@ import type { HeavyScripts } from "./scripts/heavy.ts";
 import { LOST } from "./scripts/lua.ts";
 import { consumerOf, middleOf, placeIn } from "./layout/token.ts";
 
-/** Queues that one script polls: some 10 ms of a slow machine. */
-const MAX_QUEUES = 250;
+/** Queues that one script polls at most: some 10 ms of a slow machine. */
+export const MAX_QUEUES = 250;
+/** Queues of the first script at least, and how many times as many those after it poll. */
+const MIN_QUEUES = 16;
+const GROWTH = 4;
 
 type Wanted = Omit<ReserveOptions, "wait"> & { readonly register: boolean };
 
@@ -34,7 +37,6 @@ export async function attempt(
   options: Wanted,
 ): Promise<Attempt> {
   options.signal?.throwIfAborted();
-  for (const queue of queues) context.visited.add(queue);
   const [only = "", ...others] = queues;
   // A script is sent at once, so that calls are carried out in the order in which they were made.
   const isHeavy = others.length === 0 && context.heavy.has(only);
@@ -59,6 +61,7 @@ async function attemptHeavy(
   queue: string,
   options: Wanted,
 ): Promise<Attempt | undefined> {
+  context.visited.add(queue);
   const limit = Math.min(options.limit, MAX_ITEMS);
   const consumer = consumerOf(context.instance, Math.ceil(options.lease));
   const found = await freshHeavy(context, script, { ...options, queue, consumer, limit });
@@ -70,6 +73,8 @@ interface Found {
   readonly deliveries: Delivery[];
   readonly quiet: Quiet[];
   slots: number;
+  /** How many queues were walked through for the deliveries. */
+  walked: number;
   now: number;
   fault: Error | undefined;
 }
@@ -82,15 +87,23 @@ async function attemptAll(
   options: Wanted,
 ): Promise<Attempt> {
   const { link, keys, instance } = context;
-  const page = link.clustered ? 1 : MAX_QUEUES;
+  let page = link.clustered ? 1 : context.reach;
   const lease = Math.ceil(options.lease);
   const consumer = consumerOf(instance, lease);
-  const found: Found = { deliveries: [], quiet: [], slots: options.slots, now: 0, fault: undefined };
+  const found: Found = {
+    deliveries: [],
+    quiet: [],
+    slots: options.slots,
+    walked: 0,
+    now: 0,
+    fault: undefined,
+  };
   const { deliveries, quiet } = found;
-  for (let start = 0; start < queues.length; start += page) {
+  let start = 0;
+  let limit = Math.min(options.limit, MAX_ITEMS);
+  while (start < queues.length && limit > 0) {
     const asked = queues.slice(start, start + page);
-    const limit = Math.min(options.limit, MAX_ITEMS) - deliveries.length;
-    if (limit <= 0) break;
+    for (const queue of asked) context.visited.add(queue);
     const register = options.register && deliveries.length === 0 ? REGISTERED : 0;
     const probing = context.proven.has("reserve") ? 0 : 1;
     const args = [instance, lease, limit, found.slots, register, consumer, probing, issuedAt(context)]
@@ -108,7 +121,13 @@ async function attemptAll(
     found.fault = faultIn(context, script, readInto(context, found, asked, consumer, options.lease, reply));
     learn(context, "reserve", found.fault);
     if (found.fault !== undefined) break;
+    limit = Math.min(options.limit, MAX_ITEMS) - deliveries.length;
+    if (limit <= 0) found.walked += start;
+    start += page;
+    if (!link.clustered) page = Math.min(MAX_QUEUES, GROWTH * page);
   }
+  // While there are more jobs than are asked for, the next poll need not name queues that it will not come to.
+  context.reach = limit > 0 ? MAX_QUEUES : Math.min(MAX_QUEUES, Math.max(MIN_QUEUES, 2 * found.walked));
   const { now, fault } = found;
   if (fault !== undefined) return { deliveries, quiet: [], now, fault };
   return { deliveries, quiet: deliveries.length === 0 ? quiet : [], now };
@@ -130,7 +149,9 @@ function readInto(
   let fresh: string | undefined;
   for (let sections = reader.length(); sections > 0; sections--) {
     reader.length();
-    const queue = asked[reader.number() - 1] ?? "";
+    const number = reader.number();
+    const queue = asked[number - 1] ?? "";
+    found.walked = number;
     const late = reader.number() === 1;
     const counts = countsIn(reader);
     if (counts === undefined) {

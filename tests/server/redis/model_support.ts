@@ -64,8 +64,9 @@ export function take(
   transport: Transport,
   limit = 1,
   options: Partial<ReserveOptions> = {},
+  queue = "q",
 ): Promise<readonly Delivery[]> {
-  return transport.reserve(["q"], { limit, slots: limit, lease: 60_000, wait: 0, ...call, ...options });
+  return transport.reserve([queue], { limit, slots: limit, lease: 60_000, wait: 0, ...call, ...options });
 }
 
 /** Takes the one job that must be there. */

@@ -4,8 +4,8 @@
  *
  * KEYS: bases of queues. ARGV: `a` (all or none), `d` (some have due times), `w` (some have windows), `p` (whether the
  * user may is to be asked first); the instance that polls for them anyway, or nothing; then lists of jobs without any
- * bounds between them, as tables cost more than their values: `key, id, name, meta, payload`, and with `d` or `w` also
- * `kind, time, window`: kind 1 for an instant, 2 for a delay, else 0; window -1 for none.
+ * bounds between them, as tables cost more than their values: `key, id, name, meta, payload, kind, time, window`: kind
+ * 1 for an instant, 2 for a delay, else 0; window -1 for none.
  * Answers the numbers of those refused, of the queues that are new, each with its group, and of the queues that cannot
  * be used, each with the reason.
  *
@@ -91,44 +91,6 @@ local function open(target, key)
   fresh[#fresh + 1] = target.group
 end
 
--- Most batches are such: jobs that may run at once, whose ids no caller chose.
-local function addPlain(jobs)
-  local stream, places, count
-  local last, only
-  for n = 1, #jobs, 5 do
-    local key = jobs[n]
-    if key ~= last then
-      last = key
-      only = nil
-      for _, target in ipairs(queues[key].targets) do
-        if not target.ready then
-          target.ready = 0
-          open(target, key)
-        end
-        only = target
-      end
-      if #queues[key].targets > 1 then only = nil end
-      if only then stream, places = only.waiting, only.places end
-    end
-    local id = jobs[n + 1]
-    if only then
-      count = only.count
-      places[count + 1] = id
-      places[count + 2] = store(stream, id, jobs[n + 2], jobs[n + 3], jobs[n + 4])
-      only.count = count + 2
-      only.ready = only.ready + 1
-    else
-      for _, target in ipairs(queues[key].targets) do
-        count = target.count
-        target.places[count + 1] = id
-        target.places[count + 2] = store(target.waiting, id, jobs[n + 2], jobs[n + 3], jobs[n + 4])
-        target.count = count + 2
-        target.ready = target.ready + 1
-      end
-    end
-  end
-end
-
 local function addTo(target, key, jobs, n, due)
   if target.count == 0 then open(target, key) end
   local id, place = jobs[n + 1], nil
@@ -174,20 +136,14 @@ end
 
 local batches = {}
 for n = 3, #ARGV do batches[n - 2] = cmsgpack.unpack(ARGV[n]) end
-if not timed and not windowed then
-  if not atomic or #faults == 0 then
-    for _, jobs in ipairs(batches) do addPlain(jobs) end
+for _, jobs in ipairs(batches) do
+  for n = 1, #jobs, 8 do
+    if judge(jobs, n) and not atomic then add(jobs, n) end
   end
-else
+end
+if atomic and #refused == 0 and #faults == 0 then
   for _, jobs in ipairs(batches) do
-    for n = 1, #jobs, 8 do
-      if judge(jobs, n) and not atomic then add(jobs, n) end
-    end
-  end
-  if atomic and #refused == 0 and #faults == 0 then
-    for _, jobs in ipairs(batches) do
-      for n = 1, #jobs, 8 do add(jobs, n) end
-    end
+    for n = 1, #jobs, 8 do add(jobs, n) end
   end
 end
 
