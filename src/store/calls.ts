@@ -97,6 +97,16 @@ export function createCalls(
   };
 }
 
+/** Tells the bounds of the next part of a call that is carried out part after part: what is left of its time. */
+export function restOf(runtime: Runtime, action: string, { signal, deadline }: Call): () => Call {
+  const until = runtime.monotonic() + deadline;
+  return () => {
+    const left = until - runtime.monotonic();
+    if (left <= 0) throw new DeadlineExceeded(action, deadline);
+    return { signal, deadline: left };
+  };
+}
+
 /** A ticket, and what says that it is over. */
 export interface Held extends Ticket {
   end(): void;

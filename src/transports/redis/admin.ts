@@ -9,7 +9,8 @@ import type { Call, Selection } from "../../jobs/exchange.ts";
 import { parted } from "../../store/pages.ts";
 import { type Chosen, idsOf } from "../../store/selections.ts";
 import { partsOf } from "../../names.ts";
-import { type Context, replies, timer } from "./context.ts";
+import { restOf } from "../../store/calls.ts";
+import { type Context, replies } from "./context.ts";
 import type { Argument, Reply, Script } from "./client/link.ts";
 import { CHANNEL } from "./scripts/inspect.ts";
 
@@ -30,7 +31,7 @@ export function removeJobs(context: Context, script: Script): Transport["remove"
       script,
       { queue, channel, select },
       "0",
-      timer(context.runtime, "remove jobs", call),
+      restOf(context.runtime, "remove jobs", call),
     ))
       .changed;
 }
@@ -39,7 +40,7 @@ export function removeJobs(context: Context, script: Script): Transport["remove"
 export function reloadJobs(context: Context, script: Script): Transport["reload"] {
   return async (queue, channel, select, call) => {
     const reset = call.reset ? "1" : "0";
-    const rest = timer(context.runtime, "reload jobs", call);
+    const rest = restOf(context.runtime, "reload jobs", call);
     const { changed, taken } = await walk(context, script, { queue, channel, select }, reset, rest);
     return { reloaded: changed, taken };
   };

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { DeadlineExceeded, errorOf, TransportError } from "../../errors.ts";
-import type { Call } from "../../jobs/exchange.ts";
+import { errorOf, TransportError } from "../../errors.ts";
 import type { Runtime } from "../../runtime.ts";
 import { explain } from "./errors.ts";
 import type { Keys } from "./layout/keys.ts";
@@ -69,14 +68,4 @@ export function faultIn(
 export function replies(reply: Reply | undefined): readonly Reply[] {
   if (Array.isArray(reply)) return reply;
   throw new TypeError(`Cannot read an answer as a list must be there: current type is ${typeof reply}`);
-}
-
-/** Tells the rest of a call's time for its next page. */
-export function timer(runtime: Runtime, action: string, call: Call): () => Call {
-  const until = runtime.monotonic() + call.deadline;
-  return () => {
-    const deadline = until - runtime.monotonic();
-    if (deadline <= 0) throw new DeadlineExceeded(action, call.deadline);
-    return { signal: call.signal, deadline };
-  };
 }

@@ -12,6 +12,7 @@ import {
   type TransportFault,
   TransportFull,
 } from "../../errors.ts";
+import { cannotUse } from "../../store/faults.ts";
 
 /** A connection that ended while an answer was awaited: whether the command was carried out is not known. */
 export class ConnectionLost extends Error {
@@ -157,14 +158,10 @@ export function explain(error: unknown, name: string, source = ""): unknown {
     return new TransportFull(`Cannot store in ${name} as its memory or its disk is full: ${said}`, options);
   }
   if (kind === "TRANSPORT_FORBIDDEN") {
-    return new TransportError(
-      kind,
-      `Cannot use ${name} as ${forbidden(messageOf(error), source)}: ${said}`,
-      options,
-    );
+    return cannotUse(name, kind, `${forbidden(messageOf(error), source)}: ${said}`, error);
   }
   const code = kind === "moved" || kind === "noscript" ? "TRANSPORT_INCOMPATIBLE" : kind;
-  return new TransportError(code, `Cannot use ${name} as ${SAYS[code]}: ${said}`, options);
+  return cannotUse(name, code, `${SAYS[code]}: ${said}`, error);
 }
 
 /** Which command is meant, and why it is of no use. */
@@ -189,13 +186,7 @@ function commandIn(message: string, source: string): string | undefined {
 
 /** The error for a server's error that has no kind of its own. Not of a push: it may have been carried out in part. */
 export function refusedBy(name: string, error: unknown): TransportError {
-  return new TransportError(
-    "TRANSPORT_UNAVAILABLE",
-    `Cannot use ${name} as its server refuses it: ${saidBy(error)}`,
-    {
-      cause: error,
-    },
-  );
+  return cannotUse(name, "TRANSPORT_UNAVAILABLE", `its server refuses it: ${saidBy(error)}`, error);
 }
 
 /** A server repeats the arguments of a command that it does not know; they may be private. */
@@ -207,9 +198,6 @@ function saidBy(error: unknown): string {
 export function unavailable(name: string, deadline: number, cause: unknown): RelevoError {
   if (cause instanceof RelevoError) return cause;
   const why = cause === undefined ? "none could be made in time" : saidBy(cause);
-  return new TransportError(
-    "TRANSPORT_UNAVAILABLE",
-    `Cannot use ${name} as there is no connection to it after ${Math.round(deadline)} ms: ${why}`,
-    cause === undefined ? undefined : { cause },
-  );
+  const late = `there is no connection to it after ${Math.round(deadline)} ms: ${why}`;
+  return cannotUse(name, "TRANSPORT_UNAVAILABLE", late, cause);
 }

@@ -8,7 +8,8 @@ import type { Transport } from "../../contract/transport.ts";
 import type { Entry } from "../../jobs/exchange.ts";
 import { pageOf, parted, placeIn } from "../../store/pages.ts";
 import { CHANNELS, isDead } from "../../jobs/job.ts";
-import { type Context, replies, timer } from "./context.ts";
+import { restOf } from "../../store/calls.ts";
+import { type Context, replies } from "./context.ts";
 import { jobOf } from "./layout/entry.ts";
 import type { Script } from "./client/link.ts";
 import { type Reader, readerOf } from "./layout/pack.ts";
@@ -30,7 +31,7 @@ export function infoOf({ link, keys }: Context, script: Script): Transport["info
 /** The live job of each id, else its newest dead one. */
 export function getJobs({ link, keys, pack, runtime }: Context, script: Script): Transport["get"] {
   return async (queue, ids, call) => {
-    const rest = timer(runtime, "get jobs", call);
+    const rest = restOf(runtime, "get jobs", call);
 
     async function getPage(page: readonly string[]): Promise<readonly (Entry | undefined)[]> {
       const found: (Entry | undefined)[] = [];
@@ -62,7 +63,7 @@ interface Place {
 /** A page of a listing, by as many scripts as it needs. */
 export function listJobs({ link, keys, runtime }: Context, script: Script): Transport["list"] {
   return async (queue, channel, page, call) => {
-    const rest = timer(runtime, "list jobs", call);
+    const rest = restOf(runtime, "list jobs", call);
     const limit = Math.min(page.limit, 10_000);
     const found: { readonly place: Place; readonly entry: Entry }[] = [];
     const [phase = "", entry = "", due = "0"] = placeIn(

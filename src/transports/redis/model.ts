@@ -9,8 +9,9 @@ import type { Call } from "../../jobs/exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Schedules } from "../../contract/recurring.ts";
 import type { Topics, Transport } from "../../contract/transport.ts";
+import { restOf } from "../../store/calls.ts";
 import type { Looks } from "./waiters_poll.ts";
-import { type Context, timer } from "./context.ts";
+import type { Context } from "./context.ts";
 import { diagnose } from "./diagnose.ts";
 import { getJobs, infoOf, listJobs } from "./inspect.ts";
 import { createKeys, type Naming } from "./layout/keys.ts";
@@ -24,16 +25,16 @@ import { createRegistry } from "./layout/registry.ts";
 import { attempt, MAX_QUEUES } from "./reserve.ts";
 import { extendScript } from "./scripts/extend.ts";
 import { heavyScripts } from "./scripts/heavy.ts";
-import { getScript, infoScript, listScript } from "./scripts/inspect.ts";
-import { reloadScript, removeScript } from "./scripts/admin.ts";
+import { inspectScripts } from "./scripts/inspect.ts";
+import { adminScripts } from "./scripts/admin.ts";
 import { plainScript } from "./scripts/plain.ts";
 import { pushScript } from "./scripts/push.ts";
 import { reserveScript } from "./scripts/reserve.ts";
 import { scheduleScripts } from "./scripts/schedules.ts";
 import { settleScript } from "./scripts/settle.ts";
 import { spreadScript } from "./scripts/spread.ts";
-import { bindScript, unbindScript } from "./scripts/topics.ts";
-import { clockScript, leaveScript, passScript, renewScript, unregisterScript } from "./scripts/waiters.ts";
+import { topicScripts } from "./scripts/topics.ts";
+import { presenceScripts } from "./scripts/waiters.ts";
 import { createSchedules, schedulingQueues } from "./schedules.ts";
 import { extendAll, settleAll } from "./settle.ts";
 import { createTopics } from "./topics.ts";
@@ -104,7 +105,7 @@ export function createModel(options: ModelOptions): Model {
     get: getJobs(context, scripts.get),
     reload: reloadJobs(context, scripts.reload),
     remove: removeJobs(context, scripts.remove),
-    diagnose: (call) => diagnose({ link, rest: timer(runtime, "diagnose the store", call) }, keys.queues),
+    diagnose: (call) => diagnose({ link, rest: restOf(runtime, "diagnose the store", call) }, keys.queues),
     topics: createTopics(context, scripts),
     schedules: createSchedules(context, scripts),
   };
@@ -119,18 +120,10 @@ function scriptsOf(naming: Naming) {
     ...heavyScripts(naming),
     settle: settleScript(naming),
     extend: extendScript(naming),
-    info: infoScript(naming),
-    get: getScript(naming),
-    list: listScript(naming),
-    reload: reloadScript(naming),
-    remove: removeScript(naming),
-    bind: bindScript(naming),
-    unbind: unbindScript(naming),
-    renew: renewScript(naming),
-    unregister: unregisterScript(naming),
-    pass: passScript(naming),
-    leave: leaveScript(naming),
-    clock: clockScript(naming),
+    ...inspectScripts(naming),
+    ...adminScripts(naming),
+    ...topicScripts(naming),
+    ...presenceScripts(naming),
     ...scheduleScripts(naming),
   };
 }

@@ -7,8 +7,9 @@
 
 import { Buffer } from "node:buffer";
 import type { Call } from "../../jobs/exchange.ts";
+import { restOf } from "../../store/calls.ts";
 import type { Script } from "./client/link.ts";
-import { type Context, timer } from "./context.ts";
+import type { Context } from "./context.ts";
 import type { Plain } from "./push_plain.ts";
 import { HEAD } from "./scripts/lua.ts";
 
@@ -28,7 +29,7 @@ export async function pushHeavy(
   call: Call,
 ): Promise<readonly PromiseSettledResult<unknown>[] | undefined> {
   const { link, keys, runtime } = context;
-  const rest = timer(runtime, "push jobs", call);
+  const rest = restOf(runtime, "push jobs", call);
   const [base, stream] = [keys.base(queue), keys.key(queue, "waiting")];
   const sent: Promise<unknown>[] = [];
   const noted: string[] = [];

@@ -7,8 +7,9 @@
 
 import { Buffer } from "node:buffer";
 import type { Call, Delivery } from "../../jobs/exchange.ts";
+import { restOf } from "../../store/calls.ts";
 import type { Reply, Script } from "./client/link.ts";
-import { type Context, replies, timer } from "./context.ts";
+import { type Context, replies } from "./context.ts";
 import { type Fields, jobOf } from "./layout/entry.ts";
 import { middleOf, placeIn } from "./layout/token.ts";
 
@@ -45,7 +46,7 @@ export async function freshHeavy(
   const { link, keys, heavy, runtime } = context;
   const largest = heavy.get(queue);
   if (largest === undefined) return undefined;
-  const rest = timer(runtime, "reserve jobs", call);
+  const rest = restOf(runtime, "reserve jobs", call);
   const base = keys.base(queue);
   const now = Number(await link.run(script, [base], [String(Math.ceil(lease))], rest()));
   if (now <= 0) return undefined;

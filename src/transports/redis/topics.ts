@@ -7,16 +7,17 @@
 import type { Call } from "../../jobs/exchange.ts";
 import { groupQueue, topicQueue } from "../../names.ts";
 import type { Topics } from "../../contract/transport.ts";
-import { type Context, replies, timer } from "./context.ts";
+import { restOf } from "../../store/calls.ts";
+import { type Context, replies } from "./context.ts";
 import { textOf } from "./client/driver.ts";
-import type { Script } from "./client/link.ts";
+import type { TopicScripts } from "./scripts/topics.ts";
 
 /** Makes the ability to fan out. */
-export function createTopics(context: Context, scripts: Readonly<Record<"bind" | "unbind", Script>>): Topics {
+export function createTopics(context: Context, scripts: TopicScripts): Topics {
   const { link, keys, registry, runtime } = context;
 
   async function bind(topic: string, group: string, call: Call): Promise<void> {
-    const rest = timer(runtime, "bind a group", call);
+    const rest = restOf(runtime, "bind a group", call);
     const base = keys.base(topicQueue(topic));
     for (let done: unknown = 0; done !== 1;) {
       const [answer, heir] = replies(await link.run(scripts.bind, [base], [group], rest()));

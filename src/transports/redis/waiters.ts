@@ -6,9 +6,10 @@
  * @module
  */
 
-import { TransportClosed, TransportError } from "../../errors.ts";
+import { TransportClosed, type TransportError } from "../../errors.ts";
 import type { Delivery, PushJob } from "../../jobs/exchange.ts";
 import type { Runtime } from "../../runtime.ts";
+import { cannotUse } from "../../store/faults.ts";
 import type { Poll, Slept } from "../../store/poll.ts";
 import { createWaiters, type Waiters } from "../../store/waiters.ts";
 import { type Looks, REGISTERED } from "./waiters_poll.ts";
@@ -176,9 +177,7 @@ async function leave(
 }
 
 function unavailable(name: string, cause?: unknown): TransportError {
-  return new TransportError("TRANSPORT_UNAVAILABLE", `Cannot use ${name} as its connection was lost`, {
-    cause,
-  });
+  return cannotUse(name, "TRANSPORT_UNAVAILABLE", "its connection was lost", cause);
 }
 
 /** A reserve that was not answered has no outcome that a caller must know: it failed, and its jobs come back. */

@@ -9,9 +9,7 @@ import { parted } from "../../store/pages.ts";
 import { type Looks, REGISTERED } from "./waiters_poll.ts";
 import type { Context } from "./context.ts";
 import type { Argument, Script } from "./client/link.ts";
-
-/** The scripts that it needs. */
-export type PresenceScripts = Readonly<Record<"renew" | "unregister" | "pass" | "leave" | "clock", Script>>;
+import type { PresenceScripts } from "./scripts/waiters.ts";
 
 /** The calls of a client beside those for its jobs. */
 export interface Presence extends Pick<Looks, "renew" | "unregister" | "pass" | "clock"> {

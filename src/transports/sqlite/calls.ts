@@ -4,9 +4,10 @@
  * @module
  */
 
-import { DeadlineExceeded, TransportClosed } from "../../errors.ts";
+import { TransportClosed } from "../../errors.ts";
 import type { Call } from "../../jobs/exchange.ts";
 import type { Runtime } from "../../runtime.ts";
+import { restOf } from "../../store/calls.ts";
 import type { Walk, Walked } from "./admin.ts";
 import type { Committer } from "./engine/commit.ts";
 import type { Session } from "./context.ts";
@@ -78,13 +79,9 @@ export function createCalls({ name, runtime, committer }: CallsOptions): Calls {
     });
   }
 
-  const repeat: Calls["repeat"] = async (action, { signal, deadline }, part, more) => {
-    const end = runtime.monotonic() + deadline;
-    for (;;) {
-      const rest = end - runtime.monotonic();
-      if (rest <= 0) throw new DeadlineExceeded(action, deadline);
-      if (!more(await call({ signal, deadline: rest }, { writes: true, run: part }))) return;
-    }
+  const repeat: Calls["repeat"] = async (action, bounds, part, more) => {
+    const rest = restOf(runtime, action, bounds);
+    while (more(await call(rest(), { writes: true, run: part })));
   };
 
   return {

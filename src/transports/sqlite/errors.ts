@@ -6,14 +6,8 @@
 
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
-import {
-  messageOf,
-  RelevoError,
-  TransportBusy,
-  TransportError,
-  type TransportFault,
-  TransportFull,
-} from "../../errors.ts";
+import { messageOf, RelevoError, TransportBusy, type TransportFault, TransportFull } from "../../errors.ts";
+import { cannotUse } from "../../store/faults.ts";
 import { permissionOf } from "../../permission.ts";
 
 /** The cause that kept a statement from working. */
@@ -100,11 +94,7 @@ export function explain(error: unknown, file: string): unknown {
     return new TransportFull(`Cannot store in '${file}' as its disk or its limit is full`, options);
   }
   const why = cause === "TRANSPORT_UNAVAILABLE" ? permissionOf(error) ?? misplaced(file) : undefined;
-  return new TransportError(
-    cause,
-    `Cannot use '${file}' as ${why ?? SAYS[cause]}: ${messageOf(error)}`,
-    options,
-  );
+  return cannotUse(`'${file}'`, cause, `${why ?? SAYS[cause]}: ${messageOf(error)}`, error);
 }
 
 /**

@@ -7,6 +7,7 @@
 
 import type { Alarm, Alarms } from "../../../flow/alarms.ts";
 import { messageOf, TransportBusy, TransportError } from "../../../errors.ts";
+import { cannotUse } from "../../../store/faults.ts";
 import { argumentsOf, type Client, COMMAND, type Recipe, replyOf, textOf } from "./driver.ts";
 import { ConnectionLost, explain, isAnswer, isForbidden, isLasting } from "../errors.ts";
 import { factsIn } from "../diagnose.ts";
@@ -106,11 +107,8 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
     // A server without TLS reads the handshake as a command, and waits for its end.
     const { tls }: { readonly tls?: unknown } = options.client.socket ?? {};
     const silent = tls === true ? ": this port may be one without TLS" : "";
-    throw new TransportError(
-      "TRANSPORT_UNAVAILABLE",
-      `Cannot use ${name} as its server does not answer within ${patience} ms${silent}`,
-      { cause: error },
-    );
+    const why = `its server does not answer within ${patience} ms${silent}`;
+    throw cannotUse(name, "TRANSPORT_UNAVAILABLE", why, error);
   } finally {
     alarm.cancel();
     signal.removeEventListener("abort", connection.close);
@@ -128,11 +126,8 @@ function explainOpening(error: unknown, name: string): unknown {
   const cause = error instanceof ConnectionLost ? error.cause : error;
   if (isAnswer(cause)) return explain(cause, name);
   if (cause instanceof TransportError || !isLasting(cause)) return cause;
-  return new TransportError(
-    "TRANSPORT_UNAVAILABLE",
-    `Cannot use ${name} as no secure connection can be made to its server: ${messageOf(cause)}`,
-    { cause },
-  );
+  const why = `no secure connection can be made to its server: ${messageOf(cause)}`;
+  return cannotUse(name, "TRANSPORT_UNAVAILABLE", why, cause);
 }
 
 /** A NATS server's answer to HELLO, and the driver's error about the greeting that it sends first: `INFO {`. */
@@ -151,9 +146,7 @@ function otherProtocol(error: unknown, name: string): TransportError | undefined
     : CLEAR_TEXT.test(said)
     ? "this port does not speak TLS: 'redis:' is the scheme without it, 'rediss:' the one with it"
     : undefined;
-  return why === undefined
-    ? undefined
-    : new TransportError("TRANSPORT_INCOMPATIBLE", `Cannot use ${name} as ${why}`, { cause });
+  return why === undefined ? undefined : cannotUse(name, "TRANSPORT_INCOMPATIBLE", why, cause);
 }
 
 /** A connection whose facts are still being asked for. */
@@ -306,16 +299,14 @@ export async function factsOf(connection: Connection): Promise<ReadonlyMap<strin
 export function refuse(name: string, facts: ReadonlyMap<string, string>, clustered: boolean): void {
   const version = facts.get("redis_version");
   if (version !== undefined && Number.parseInt(version) < 7) {
-    throw new TransportError(
-      "TRANSPORT_INCOMPATIBLE",
-      `Cannot use ${name} as the server must be Redis 7.0 or newer: current version is ${version}`,
-    );
+    const why = `the server must be Redis 7.0 or newer: current version is ${version}`;
+    throw cannotUse(name, "TRANSPORT_INCOMPATIBLE", why);
   }
   if (facts.get("cluster_enabled") === (clustered ? "0" : "1")) {
     const wanted = clustered
       ? "it is told as a Cluster and the server is no node of one"
       : "the server is a node of a Cluster: say 'redis+cluster:', 'nodes' or 'cluster: true'";
-    throw new TransportError("TRANSPORT_INCOMPATIBLE", `Cannot use ${name} as ${wanted}`);
+    throw cannotUse(name, "TRANSPORT_INCOMPATIBLE", wanted);
   }
   if (facts.get("loading") === "1") {
     throw new TransportBusy(`Cannot use ${name} as the server is loading its data from disk`);

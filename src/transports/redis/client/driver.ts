@@ -6,6 +6,7 @@
 
 import { Buffer, isAscii } from "node:buffer";
 import { messageOf, TransportError } from "../../../errors.ts";
+import { cannotUse } from "../../../store/faults.ts";
 import { quote } from "../../../options.ts";
 import type { Argument, Reply } from "./link.ts";
 
@@ -135,11 +136,8 @@ export function createDriver(): () => Promise<CreateClient> {
 
 async function load(): Promise<CreateClient> {
   const driver: object = await import("redis").catch((cause: unknown) => {
-    throw new TransportError(
-      "TRANSPORT_INCOMPATIBLE",
-      `Cannot use Redis as the package 'redis' cannot be loaded (npm install redis@6): ${messageOf(cause)}`,
-      { cause },
-    );
+    const why = `the package 'redis' cannot be loaded (npm install redis@6): ${messageOf(cause)}`;
+    throw cannotUse("Redis", "TRANSPORT_INCOMPATIBLE", why, cause);
   });
   const createClient: unknown = Reflect.get(driver, "createClient");
   // The driver makes a class for each set of options, which takes longer than to connect: all share this one's.

@@ -12,7 +12,8 @@
  */
 
 import type { Alarms } from "../../../flow/alarms.ts";
-import { TransportError } from "../../../errors.ts";
+import type { TransportError } from "../../../errors.ts";
+import { cannotUse } from "../../../store/faults.ts";
 import { type Client, type ClusterClient, COMMAND, type Recipe, textOf } from "./driver.ts";
 import { addressOf } from "./topology.ts";
 
@@ -101,8 +102,6 @@ function mapped(cluster: ClusterClient, address: string): object | undefined {
 }
 
 function unconnected(name: string): TransportError {
-  return new TransportError(
-    "TRANSPORT_UNAVAILABLE",
-    `Cannot use ${name} as the client that was handed over must be connected: call its connect() first`,
-  );
+  const why = "the client that was handed over must be connected: call its connect() first";
+  return cannotUse(name, "TRANSPORT_UNAVAILABLE", why);
 }

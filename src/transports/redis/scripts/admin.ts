@@ -90,11 +90,15 @@ local function eachGrave(visit)
 end
 `;
 
-/** Removes jobs of any channel. */
-export function removeScript(naming: Naming): Script {
-  return script(naming, "remove", ["allow-oom"], LOOK, WALK + REMOVE);
+/** Makes the scripts. */
+export function adminScripts(naming: Naming): Readonly<Record<"remove" | "reload", Script>> {
+  return {
+    remove: script(naming, "remove", ["allow-oom"], LOOK, WALK + REMOVE),
+    reload: script(naming, "reload", [], LOOK, WALK + RELOAD),
+  };
 }
 
+/** Removes jobs of any channel. */
 const REMOVE = `
 -- Entries that are to go, the ids of those that no range covers, and how many ranges cover.
 local function none()
@@ -226,10 +230,6 @@ return { changed, taken, next or 0, last }
 `;
 
 /** Returns dead jobs to work. */
-export function reloadScript(naming: Naming): Script {
-  return script(naming, "reload", [], LOOK, WALK + RELOAD);
-}
-
 const RELOAD = `
 local reset = ARGV[10] == '1'
 call('XLEN', stream)

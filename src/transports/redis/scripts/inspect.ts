@@ -126,11 +126,16 @@ local function show(channel, entry, lost, time, preview)
 end
 `;
 
-/** Counts of all channels: KEYS the base. Answers them, and the due time of the oldest waiting job or -1. */
-export function infoScript(naming: Naming): Script {
-  return script(naming, "info", ["no-writes"], LOOK, INFO);
+/** Makes the scripts. */
+export function inspectScripts(naming: Naming): Readonly<Record<"info" | "get" | "list", Script>> {
+  return {
+    info: script(naming, "info", ["no-writes"], LOOK, INFO),
+    get: script(naming, "get", ["no-writes"], LOOK, SHOW, GET),
+    list: script(naming, "list", ["no-writes"], LOOK, SHOW, LIST),
+  };
 }
 
+/** Counts of all channels: KEYS the base. Answers them, and the due time of the oldest waiting job or -1. */
 const INFO = `
 local now = clock()
 local base = KEYS[1]
@@ -178,10 +183,6 @@ return { waiting, call('ZCARD', base .. DUE) - due, reserved + lent, call('XLEN'
  * The job of each id: KEYS the base, ARGV a list of ids. Answers packed entries, or false, of as many as it is content
  * with.
  */
-export function getScript(naming: Naming): Script {
-  return script(naming, "get", ["no-writes"], LOOK, SHOW, GET);
-}
-
 const GET = `
 local now = clock()
 local base = KEYS[1]
@@ -224,10 +225,6 @@ return cmsgpack.pack(answers)
  * A page of a listing: KEYS the base, ARGV channel, phase, cursor (place, due time), limit, preview. Answers packed
  * entries, each with its own cursor, and where the next page begins: phase, place, due time, or nothing at the end.
  */
-export function listScript(naming: Naming): Script {
-  return script(naming, "list", ["no-writes"], LOOK, SHOW, LIST);
-}
-
 const LIST = `
 local now = clock()
 local base = KEYS[1]

@@ -14,14 +14,18 @@ const PAGE = 1_000;
 /** Bytes of them. */
 const BYTES = 8 * 1024 * 1024;
 
+/** The scripts of topics. */
+export type TopicScripts = Readonly<Record<"bind" | "unbind", Script>>;
+
+/** Makes the scripts. */
+export function topicScripts(naming: Naming): TopicScripts {
+  return { bind: script(naming, "bind", [], BIND), unbind: script(naming, "unbind", [], UNBIND) };
+}
+
 /**
  * Binds a group: KEYS the topic's base, ARGV the group. Answers whether it is done, and the first group if there was
  * one.
  */
-export function bindScript(naming: Naming): Script {
-  return script(naming, "bind", [], BIND);
-}
-
 const BIND = `
 local now = clock()
 local base, group = KEYS[1], ARGV[1]
@@ -106,10 +110,6 @@ return { heir == group and 1 or 0, heir }
 `;
 
 /** Ends a binding: KEYS the topic's base, ARGV the group. Answers whether there was one. */
-export function unbindScript(naming: Naming): Script {
-  return script(naming, "unbind", [], UNBIND);
-}
-
 const UNBIND = `
 local held = call('SREM', KEYS[1] .. GROUPS, ARGV[1])
 if call('GET', KEYS[1] .. HEIR) == ARGV[1] then

@@ -8,11 +8,22 @@ import type { Naming } from "../layout/keys.ts";
 import type { Script } from "../client/link.ts";
 import { script } from "./lua.ts";
 
-/** Registers a client: KEYS bases, ARGV the instance and for how many milliseconds. */
-export function renewScript(naming: Naming): Script {
-  return script(naming, "renew", ["allow-oom"], RENEW);
+/** The scripts of a client beside those for its jobs. */
+export type PresenceScripts = Readonly<Record<"renew" | "unregister" | "pass" | "leave" | "clock", Script>>;
+
+/** Makes the scripts. */
+export function presenceScripts(naming: Naming): PresenceScripts {
+  const made = (name: string, body: string): Script => script(naming, name, ["allow-oom"], body);
+  return {
+    renew: made("renew", RENEW),
+    unregister: made("unregister", UNREGISTER),
+    pass: made("pass", PASS),
+    leave: made("leave", LEAVE),
+    clock: made("clock", CLOCK),
+  };
 }
 
+/** Registers a client: KEYS bases, ARGV the instance and for how many milliseconds. */
 const RENEW = `
 local till = text(clock() + ARGV[2])
 for _, base in ipairs(KEYS) do call('ZADD', base .. WAITERS, till, ARGV[1]) end
@@ -20,30 +31,18 @@ return 1
 `;
 
 /** Removes a client from those that wait: KEYS bases, ARGV the instance. */
-export function unregisterScript(naming: Naming): Script {
-  return script(naming, "unregister", ["allow-oom"], UNREGISTER);
-}
-
 const UNREGISTER = `
 for _, base in ipairs(KEYS) do call('ZREM', base .. WAITERS, ARGV[1]) end
 return 1
 `;
 
 /** Notifies a client: KEYS the base. */
-export function passScript(naming: Naming): Script {
-  return script(naming, "pass", ["allow-oom"], PASS);
-}
-
 const PASS = `
 ring(KEYS[1], 0, clock())
 return 1
 `;
 
 /** Removes a client's consumers that hold nothing: KEYS bases, ARGV the instance. */
-export function leaveScript(naming: Naming): Script {
-  return script(naming, "leave", ["allow-oom"], LEAVE);
-}
-
 const LEAVE = `
 local start = ARGV[1] .. '.'
 for _, base in ipairs(KEYS) do
@@ -61,6 +60,4 @@ return 1
 `;
 
 /** The server's clock: KEYS a base. Not of the scripts that only read, so that a replica refuses it. */
-export function clockScript(naming: Naming): Script {
-  return script(naming, "clock", ["allow-oom"], "return clock()");
-}
+const CLOCK = "return clock()";

@@ -7,7 +7,8 @@
 
 import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { TransportBusy, TransportError } from "../../../errors.ts";
+import { TransportBusy } from "../../../errors.ts";
+import { cannotUse } from "../../../store/faults.ts";
 import { type Database, fileOf, integerOf, inTransaction, textOf } from "./driver.ts";
 import type { Settings } from "../options.ts";
 import { migrate, versionOf as schemaOf } from "../model/schema.ts";
@@ -129,10 +130,9 @@ function sessionOf(state: State): Session {
   }
   if (state.session !== undefined && isReplaced(state)) {
     drop(state);
-    throw new TransportError(
-      "TRANSPORT_UNAVAILABLE",
-      `Cannot use '${label}' as the file was moved or deleted while it was open: the next call opens what stands there now, or makes it anew`,
-    );
+    const why =
+      "the file was moved or deleted while it was open: the next call opens what stands there now, or makes it anew";
+    throw cannotUse(`'${label}'`, "TRANSPORT_UNAVAILABLE", why);
   }
   return state.session ??= open(state);
 }
@@ -140,10 +140,16 @@ function sessionOf(state: State): Session {
 function open(state: State): Session {
   const { borrowed, path, label, shared, settings: { durability, runtime, create } } = state;
   const mayCreate = create || !shared;
-  if (!mayCreate && isAbsent(path)) throw absent(label);
+  if (!mayCreate && isAbsent(path)) {
+    throw cannotUse(`'${label}'`, "TRANSPORT_UNAVAILABLE", "there is no such file");
+  }
   const database = borrowed ?? openFile(path);
   try {
-    if (!mayCreate && schemaOf(database) === 0) throw foreign(label);
+    if (!mayCreate && schemaOf(database) === 0) {
+      // The file is another program's, or is empty.
+      const why = "it is no store of jobs: it has no table 'relevo_schema'";
+      throw cannotUse(`'${label}'`, "TRANSPORT_INCOMPATIBLE", why);
+    }
     if (borrowed === undefined) prepareFile(database, durability);
     migrate(database, label, Math.floor(runtime.now()));
     state.file = fileOf(database);
@@ -221,18 +227,6 @@ function isAbsent(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function absent(label: string): TransportError {
-  return new TransportError("TRANSPORT_UNAVAILABLE", `Cannot use '${label}' as there is no such file`);
-}
-
-/** The file is another program's, or is empty. */
-function foreign(label: string): TransportError {
-  return new TransportError(
-    "TRANSPORT_INCOMPATIBLE",
-    `Cannot use '${label}' as it is no store of jobs: it has no table 'relevo_schema'`,
-  );
 }
 
 function openFile(path: string): Database {

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { TransportError } from "../../../errors.ts";
+import { cannotUse } from "../../../store/faults.ts";
 import { type Database, integerOf, textOf } from "../engine/driver.ts";
 
 /** Where a job is, as `relevo_entries.state` has it. */
@@ -257,10 +257,8 @@ export function migrate(database: Database, file: string, now: number): void {
 function isCurrent(database: Database, file: string): boolean {
   const version = versionOf(database);
   if (version <= SCHEMA_VERSION) return version === SCHEMA_VERSION;
-  throw new TransportError(
-    "TRANSPORT_INCOMPATIBLE",
-    `Cannot use '${file}' as its schema is of version ${version}, and this version of Relevo knows up to ${SCHEMA_VERSION}`,
-  );
+  const why = `its schema is of version ${version}, and this version of Relevo knows up to ${SCHEMA_VERSION}`;
+  throw cannotUse(`'${file}'`, "TRANSPORT_INCOMPATIBLE", why);
 }
 
 function runMigrations(database: Database, file: string, now: number): void {
