@@ -9,11 +9,10 @@ import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import { AnswerLost, isStreamGone } from "./client/errors.ts";
 import type { Context, Sizes } from "./stream/context.ts";
 import { isTopic } from "./topics_groups.ts";
-import { checkRoom, freed, messagesOf, sizeOf, type Target, targetOf } from "./push_jobs.ts";
+import { checkRoom, freed, type Messages, messagesOf, sizeOf, type Target, targetOf } from "./push_jobs.ts";
 import { fullStill, keepRoom, REFUSED } from "./stream/front.ts";
-import { createShared, MAX_BATCH, partOf, type Shared } from "./stream/batch.ts";
-import { pack } from "./stream/message.ts";
-import { type Message, publish, type Receipt, tooLarge } from "./stream/publish.ts";
+import { createShared, MAX_BATCH, type Sent, type Shared } from "./stream/batch.ts";
+import { type Part, partOf, publish, type Receipt, sendable } from "./stream/publish.ts";
 import { liveOf } from "./stream/read.ts";
 import { sweepTopic } from "./topics.ts";
 
@@ -34,26 +33,35 @@ export async function pushJobs(
   if (!link.up) await link.ready(until, "push jobs");
   const targets = await targetsOf(context, jobs, until);
   if (atomic) return await pushAtomic(context, jobs, targets, until);
-  const answers: Promise<Pushed>[] = [];
-  const shared = createShared(context.batches, () => until);
-  for (const job of jobs) {
-    const prepared = prepare(context, job, targets.get(job.queue));
-    if (prepared instanceof Error) answers.push(Promise.resolve(prepared));
-    else if (prepared.length > 1) answers.push(storeShared(context, shared, prepared, until));
-    else {
-      shared.send();
-      const entering = context.inFlight.enter(job.payload.length);
-      if (entering !== undefined) await entering;
-      const stored = storeUnlessFull(context, prepared, until).catch((error) =>
-        failed(context, prepared, error)
-      );
-      answers.push(stored.finally(() => context.inFlight.leave(job.payload.length)));
-    }
-  }
-  shared.send();
-  const pushed = await Promise.all(answers);
+  const pushed = await pushEach(context, jobs, targets, until);
   await afterwards(context, targets, until);
   return pushed;
+}
+
+/** Stores jobs that share round trips, and no fate. */
+async function pushEach(
+  context: Context,
+  jobs: readonly PushJob[],
+  targets: ReadonlyMap<string, Target | Error>,
+  until: number,
+): Promise<Pushed[]> {
+  const { inFlight, batches } = context;
+  const answers: (Pushed | Promise<Pushed>)[] = [];
+  const shared = createShared(batches, () => until);
+  for (const job of jobs) {
+    const messages = prepare(context, job, targets.get(job.queue));
+    if (messages instanceof Error) {
+      answers.push(messages);
+      continue;
+    }
+    const isShared = messages.length > 1;
+    const entering = inFlight.enter(job.payload.length);
+    if (entering !== undefined || !isShared) shared.send();
+    if (entering !== undefined) await entering;
+    answers.push(storeOne(context, isShared ? shared : undefined, messages, until));
+  }
+  shared.send();
+  return await Promise.all(answers);
 }
 
 /** Where the jobs go, or why they cannot. */
@@ -103,7 +111,7 @@ function prepare(
   context: Context,
   job: PushJob,
   target: Target | Error | undefined,
-): readonly Message[] | Error {
+): Messages | Error {
   try {
     if (target === undefined || target instanceof Error) return target ?? new Error("A job has no stream");
     return messagesOf(context, target, job);
@@ -112,31 +120,44 @@ function prepare(
   }
 }
 
-/** Stores a job of a topic, which is several messages: as part of a batch, or by itself where that is refused. */
-async function storeShared(
+/** Stores a job: as part of a batch, or by itself where there is none, or that is refused. */
+async function storeOne(
   context: Context,
-  shared: Shared,
-  messages: readonly Message[],
+  shared: Shared | undefined,
+  messages: Messages,
   until: number,
 ): Promise<Pushed> {
-  const [first] = messages;
-  if (first === undefined) throw new Error("A job has no message");
   try {
-    const sent = await shared.add(first.queueStream, messages.map(partOf));
-    return sent !== "alone" && sent.state === "stored" ? "stored" : await store(context, messages, until);
+    const sent = shared === undefined ? "alone" : await storeShared(context, shared, messages);
+    if (sent instanceof Error) return sent;
+    if (sent !== "alone" && sent.state === "stored") return "stored";
+    // In a store that became full since it was checked it would take the room that moves free.
+    const full = messages.find(({ queueStream }) => queueStream.store.full !== undefined);
+    return full === undefined ? await store(context, messages, until) : fullStill(full.queueStream);
   } catch (error) {
     return failed(context, messages, error);
+  } finally {
+    context.inFlight.leave(messages.at(-1)?.payload.length ?? 0);
   }
 }
 
-/** Stores a job; in a store that became full since it was checked it would take the room that moves free. */
-function storeUnlessFull(context: Context, messages: readonly Message[], until: number): Promise<Pushed> {
-  const full = messages.find(({ queueStream }) => queueStream.store.full !== undefined);
-  return full === undefined ? store(context, messages, until) : Promise.resolve(fullStill(full.queueStream));
+/** Stores a job's messages as part of a batch. */
+function storeShared(
+  { link }: Context,
+  shared: Shared,
+  messages: Messages,
+): Promise<Sent> | Error {
+  const parts: Part[] = [];
+  for (const message of messages) {
+    const part = sendable(link, message);
+    if (part instanceof Error) return part;
+    parts.push(part);
+  }
+  return shared.add(messages[0].queueStream, parts);
 }
 
 /** Stores the messages of one job. */
-async function store(context: Context, messages: readonly Message[], until: number): Promise<Pushed> {
+async function store(context: Context, messages: Messages, until: number): Promise<Pushed> {
   let current = messages;
   for (let tries = 1;; tries++) {
     const receipt = await send(context, current, until);
@@ -151,24 +172,23 @@ async function store(context: Context, messages: readonly Message[], until: numb
   }
 }
 
-function send(context: Context, messages: readonly Message[], until: number): Promise<Receipt | Error> {
+function send(context: Context, messages: Messages, until: number): Promise<Receipt | Error> {
   const [first] = messages;
-  if (first === undefined) throw new Error("A job has no message");
   if (messages.length > 1) return context.batches.store(first.queueStream, messages.map(partOf), until);
   return new Promise((resolve) => publish(context.link, first, until, resolve));
 }
 
 /** Whether a refused message is there, as it was sent twice. */
-async function isThere({ link }: Context, [first]: readonly Message[], until: number): Promise<boolean> {
-  if (first?.once === undefined) return false;
+async function isThere({ link }: Context, [first]: Messages, until: number): Promise<boolean> {
+  if (first.once === undefined) return false;
   const live = await liveOf({ link, queueStream: first.queueStream, until }, first.record.id);
   return live?.once === first.once;
 }
 
-function failed({ streams, link }: Context, [first]: readonly Message[], error: unknown): Error {
-  if (isStreamGone(error) && first !== undefined) streams.forget(first.queueStream);
+function failed({ streams, link }: Context, [first]: Messages, error: unknown): Error {
+  if (isStreamGone(error)) streams.forget(first.queueStream);
   // Dispatches that follow would take the room that moves free.
-  if (error instanceof TransportFull && first !== undefined) keepRoom(link, first.queueStream, REFUSED);
+  if (error instanceof TransportFull) keepRoom(link, first.queueStream, REFUSED);
   return errorOf(error);
 }
 
@@ -207,7 +227,7 @@ async function pushAtomic(
   if (jobs.length === 0) return [];
   const ids = new Set<string>();
   const prepared = jobs.map((job) => preparedOnce(context, job, targets.get(job.queue), ids));
-  let current: readonly (readonly Message[])[] = prepared.flatMap((one) => isAnswer(one) ? [] : [one]);
+  let current: readonly Messages[] = prepared.flatMap((one) => isAnswer(one) ? [] : [one]);
   if (current.length < jobs.length) return prepared.map((one) => isAnswer(one) ? one : "withheld");
   const count = current.flat().length;
   if (count > MAX_BATCH) throw new AtomicLimitError(MAX_BATCH, `${count} messages`);
@@ -226,7 +246,7 @@ async function pushAtomic(
   }
 }
 
-function isAnswer(value: readonly Message[] | Pushed): value is Pushed {
+function isAnswer(value: Messages | Pushed): value is Pushed {
   return value instanceof Error || typeof value === "string";
 }
 
@@ -236,15 +256,13 @@ function preparedOnce(
   job: PushJob,
   target: Target | Error | undefined,
   ids: Set<string>,
-): readonly Message[] | Pushed {
+): Messages | Pushed {
   const key = JSON.stringify([job.queue, job.id]);
   // The server would accept both.
   if (job.idWindow !== undefined && ids.has(key)) return "duplicate";
   ids.add(key);
   const messages = prepare(context, job, target);
   if (messages instanceof Error) return messages;
-  const sizes = messages.map(({ queueStream, record, payload }) =>
-    tooLarge(context.link, queueStream, pack(record), payload, 0)
-  );
-  return sizes.find((refused) => refused !== undefined) ?? messages;
+  return messages.map((message) => sendable(context.link, message)).find((part) => part instanceof Error) ??
+    messages;
 }

@@ -17,6 +17,9 @@ import { idFilter, liveSubject } from "./stream/subjects.ts";
 /** Bytes of a message beside its payload and its metadata, about. */
 const MESSAGE = 300;
 
+/** The messages that store one job together. */
+export type Messages = readonly [Message, ...Message[]];
+
 /** Where jobs of one queue go. */
 export interface Target {
   readonly queueStream: QueueStream;
@@ -66,7 +69,7 @@ export function checkRoom(
  * The messages that store a job together: one, or a copy for each group of its topic. An id that its caller chose is
  * refused while it is live or kept in any of their queues; the window of one that goes to groups is the topic's.
  */
-export function messagesOf(context: Context, { queueStream, groups }: Target, job: PushJob): Message[] {
+export function messagesOf(context: Context, { queueStream, groups }: Target, job: PushJob): Messages {
   const { id, name, payload, meta, idWindow } = job;
   const { clock, link } = context;
   const due = whenOf(context, job);
@@ -82,13 +85,11 @@ export function messagesOf(context: Context, { queueStream, groups }: Target, jo
     ...onceFor(target, id, idWindow !== undefined, once),
   });
   const until = idWindow === undefined ? undefined : clock.now() + Math.ceil(idWindow);
-  if (groups.length === 0) return [place(queueStream, until === undefined ? when : { ...when, until })];
-  const copies = groups.map((group) => place(group, when));
-  if (until === undefined) return copies;
-  return [{
-    ...windowOf(queueStream, { id, name }, until, clock.now()),
-    ...onceFor(queueStream, id, true, once),
-  }, ...copies];
+  const [copy, ...copies] = groups.map((group) => place(group, when));
+  if (copy === undefined) return [place(queueStream, until === undefined ? when : { ...when, until })];
+  if (until === undefined) return [copy, ...copies];
+  const window = windowOf(queueStream, { id, name }, until, clock.now());
+  return [{ ...window, ...onceFor(queueStream, id, true, once) }, copy, ...copies];
 }
 
 /** The conditions under which a job with an id of its caller's is stored. */
@@ -125,9 +126,9 @@ export function windowOf(
  */
 export async function freed(
   context: Context,
-  messages: readonly Message[],
+  messages: Messages,
   until: number,
-): Promise<Message[] | undefined> {
+): Promise<Messages | undefined> {
   const now = context.clock.now();
   const all = await Promise.all(messages.map(async (message): Promise<Message | undefined> => {
     const { queueStream, record: { id }, expected } = message;
@@ -137,5 +138,6 @@ export async function freed(
       (live.subject === liveSubject(queueStream.base, "i", id) && (live.marks.until ?? 0) <= now);
     return isOver ? { ...message, expected: { ...expected, seq: live?.seq ?? 0 } } : undefined;
   }));
-  return all.every((message) => message !== undefined) ? all : undefined;
+  const [first, ...more] = all.filter((message) => message !== undefined);
+  return first === undefined || more.length + 1 < messages.length ? undefined : [first, ...more];
 }

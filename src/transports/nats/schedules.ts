@@ -17,10 +17,10 @@ import type {
   Schedules,
 } from "../../contract/recurring.ts";
 import type { Calls } from "./calls.ts";
-import type { Context, Part, QueueCall } from "./stream/context.ts";
-import { checkRoom, freed, messagesOf, sizeOf, targetOf } from "./push_jobs.ts";
-import { createShared, partOf } from "./stream/batch.ts";
-import { type Message, type Receipt, replace, type Replacement, replacing } from "./stream/publish.ts";
+import type { Context, QueueCall } from "./stream/context.ts";
+import { checkRoom, freed, type Messages, messagesOf, sizeOf, targetOf } from "./push_jobs.ts";
+import { createShared } from "./stream/batch.ts";
+import { type Part, partOf, type Receipt, replace, type Replacement, replacing } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { isInstant, type Stored } from "./stream/message.ts";
 import { deleteMessage, each, lastOf, pagesOf, type StreamCall, subjectsOf } from "./stream/read.ts";
@@ -312,12 +312,12 @@ function createTicks({ batches, link }: Context): Ticks {
 
 async function advance(call: QueueCall, ticks: Ticks, { key, tick, next, job }: Step): Promise<Advanced> {
   const { queueStream, until } = call;
-  let messages = job === undefined ? [] : await jobOf(call, job);
+  let messages = job === undefined ? undefined : await jobOf(call, job);
   let taken = false;
   for (;;) {
     const kept = await look(call, key);
     if (kept === undefined || kept.paused || kept.tick !== tick) return "stale";
-    const parts = [stepOf(queueStream, kept, next), ...messages.map(partOf)];
+    const parts = [stepOf(queueStream, kept, next), ...(messages ?? []).map(partOf)];
     const receipt = await ticks(queueStream, parts, until);
     if (receipt.state === "stored") {
       // Its last message said that it ends.
@@ -325,14 +325,14 @@ async function advance(call: QueueCall, ticks: Ticks, { key, tick, next, job }: 
       return job === undefined ? "none" : taken ? "duplicate" : "pushed";
     }
     // Where its job's id is taken the schedule moves on without one.
-    const free = await freed(call, messages, until);
-    taken = free === undefined;
-    messages = free ?? [];
+    if (messages === undefined) continue;
+    messages = await freed(call, messages, until);
+    taken = messages === undefined;
   }
 }
 
 /** The messages of a tick's job. Where only the room of moves is left the tick is refused, as a dispatch is. */
-async function jobOf(call: QueueCall, job: PushJob): Promise<Message[]> {
+async function jobOf(call: QueueCall, job: PushJob): Promise<Messages> {
   const target = await targetOf(call, job.queue, call.until);
   const size = sizeOf(job);
   await checkRoom(call, target, { all: size, largest: size }, call.until);

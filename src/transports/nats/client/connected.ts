@@ -133,15 +133,10 @@ class Connected implements Link {
     return this.#opened?.connection.flush() ?? Promise.reject(new Error("There is no link"));
   }
 
-  send({ subject, data, lines }: Outgoing, reply?: string): void {
+  send({ subject, data, lines }: Outgoing, reply: string = ""): void {
     if (this.#opened === undefined) return;
-    const { connection } = this.#opened;
-    if (lines === undefined) {
-      return connection.publish(subject, data, reply === undefined ? reply : { reply });
-    }
-    const headers = this.#opened.headers();
-    for (const [name, value] of lines) headers.set(name, value);
-    connection.publish(subject, data, { reply: reply ?? "", headers });
+    const { connection, headersOf } = this.#opened;
+    connection.publish(subject, data, lines === undefined ? { reply } : { reply, headers: headersOf(lines) });
   }
 
   ask(message: Outgoing, until: number, answered: Answered): void {

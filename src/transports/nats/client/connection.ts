@@ -12,6 +12,10 @@ export interface NatsHeaders {
   readonly description: string;
   /** The first value of a line; empty when there is none. */
   get(name: string): string;
+}
+
+/** The same of a message to be sent. */
+export interface NatsLines extends NatsHeaders {
   /** Sets a line. */
   set(name: string, value: string): void;
 }

@@ -46,8 +46,8 @@ export type Answered = (message: NatsMessage | undefined, error: Error | undefin
 export interface Outgoing {
   readonly subject: string;
   readonly data?: Uint8Array | string | undefined;
-  /** Header lines; absent when there are none. */
-  readonly lines?: readonly (readonly [string, string])[] | undefined;
+  /** Header lines, each with its end; absent when there are none. */
+  readonly lines?: string | undefined;
   /** The leader that gets it in a cluster, as `Elections` name them: with none, it waits for the next. */
   readonly leader?: string | undefined;
   /** To carry it out twice is the same as to carry it out once: in a cluster it is sent again when no answer comes. */

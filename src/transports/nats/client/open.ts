@@ -6,8 +6,9 @@
 
 import { messageOf, TransportError } from "../../../errors.ts";
 import { briefly } from "../../../flow/deadline.ts";
-import type { NatsConnection, NatsHeaders } from "./connection.ts";
+import type { NatsConnection, NatsHeaders, NatsLines } from "./connection.ts";
 import { unavailable } from "./errors.ts";
+import { filled, WrittenHeaders } from "./headers.ts";
 import type { Settings } from "./link.ts";
 import { type Core, createWays } from "./transport_factory.ts";
 import { holdsBack, openSocket, prompt, type Socket } from "./sockets.ts";
@@ -16,13 +17,13 @@ import { holdsBack, openSocket, prompt, type Socket } from "./sockets.ts";
 interface Module extends Core {
   connect(options: object): Promise<NatsConnection>;
   wsconnect(options: object): Promise<NatsConnection>;
-  headers(): NatsHeaders;
+  headers(): NatsLines;
 }
 
-/** A connection, and how headers are made for it. */
+/** A connection, and how headers are made for it of lines that each have their end. */
 export interface Opened {
   readonly connection: NatsConnection;
-  readonly headers: () => NatsHeaders;
+  readonly headersOf: (lines: string) => NatsHeaders;
 }
 
 /** Milliseconds between two attempts to come back, and those that are added to them by chance. */
@@ -44,7 +45,6 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
   const [scheme] = servers.flatMap((server) => /^wss?:\/\//i.exec(server) ?? []);
   const web = connection !== undefined || scheme !== undefined;
   const module = await load(web ? "@nats-io/nats-core" : "@nats-io/transport-node");
-  const { headers } = module;
   // Of one that was handed over it is not known whether it is over WebSocket.
   const through = (plain: NatsConnection): NatsConnection => web && holdsBack() ? prompt(plain) : plain;
   if (connection !== undefined) {
@@ -52,7 +52,8 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
       throw unavailable("Cannot use NATS as the connection that was handed over is closed");
     }
     checkVersion(connection, settings.warn);
-    return { connection: through(connection), headers };
+    // The program that made it may have put itself between, as traces do, and change the client's own headers.
+    return { connection: through(connection), headersOf: (lines) => filled(module.headers(), lines) };
   }
   const setWay = createWays(module, { runtime, patience: Math.max(timeout / 2, timeout - ANSWERING) });
   const options = {
@@ -72,7 +73,8 @@ export async function open(settings: Settings, timeout: number): Promise<Opened>
   setWay();
   const made = web ? module.wsconnect({ ...options, wsFactory }) : module.connect(options);
   setWay();
-  const opened = { connection: through(await made), headers };
+  const headersOf = (lines: string): NatsHeaders => new WrittenHeaders(lines);
+  const opened = { connection: through(await made), headersOf };
   try {
     checkVersion(opened.connection, settings.warn);
     return opened;

@@ -6,27 +6,15 @@
  */
 
 import type { Link } from "../client/link.ts";
-import type { Batches, Part } from "./context.ts";
-import {
-  isRefused,
-  linesOf,
-  type Message,
-  type Receipt,
-  receiptOf,
-  receiptOrError,
-  store,
-} from "./publish.ts";
+import type { Batches } from "./context.ts";
+import { line } from "./message.ts";
+import { isRefused, type Part, type Receipt, receiptOf, receiptOrError, store } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** Messages that the server accepts in one batch. */
 export const MAX_BATCH = 1_000;
 /** Batches of one stream that are under way at a time: the server accepts 50 of all clients. */
 const AT_ONCE = 8;
-
-/** A message as a part of a batch. */
-export function partOf(message: Message): Part {
-  return { subject: message.subject, data: message.payload, lines: linesOf(message) };
-}
 
 /** The batches of one stream: how many are under way, and those that wait, in their order. */
 interface Lane {
@@ -71,25 +59,15 @@ function send(
   const last = parts.at(-1);
   if (last === undefined) throw new Error("A batch has no messages");
   return receiptOrError((told) => {
-    if (parts.length === 1) {
-      const { subject, data, lines } = last;
-      return store(link, { subject, data, lines, leader }, what, until, told);
-    }
-    parts.slice(0, -1).forEach(({ subject, data, lines }, index) =>
-      link.send({
-        subject,
-        data,
-        lines: [...lines, ["Nats-Batch-Id", id], ["Nats-Batch-Sequence", `${index + 1}`]],
-      })
+    if (parts.length === 1) return store(link, { ...last, leader }, what, until, told);
+    const batch = line("Nats-Batch-Id", id);
+    parts.slice(0, -1).forEach((part, index) =>
+      link.send({ ...part, lines: part.lines + batch + line("Nats-Batch-Sequence", index + 1) })
     );
-    const lines: (readonly [string, string])[] = [
-      ...last.lines,
-      ["Nats-Batch-Id", id],
-      ["Nats-Batch-Sequence", `${parts.length}`],
-      ["Nats-Batch-Commit", "1"],
-    ];
+    const lines = last.lines + batch + line("Nats-Batch-Sequence", parts.length) +
+      line("Nats-Batch-Commit", 1);
     // A batch that is undecided was not stored: its caller sends it anew.
-    link.ask({ subject: last.subject, data: last.data, lines }, until, (answer, error) => {
+    link.ask({ ...last, lines }, until, (answer, error) => {
       const receipt = receiptOf(what, answer, error, false);
       told(receipt === "undecided" ? { state: "refused", seq: UNDECIDED, twin: false } : receipt);
     });

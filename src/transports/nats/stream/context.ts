@@ -8,7 +8,7 @@ import type { StreamCall } from "./read.ts";
 import type { Alarms } from "../../../flow/alarms.ts";
 import type { ReserveOptions } from "../../../jobs/exchange.ts";
 import type { Link } from "../client/link.ts";
-import type { Receipt } from "./publish.ts";
+import type { Part, Receipt } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import type { Received } from "./received.ts";
 import type { PullState } from "./subjects.ts";
@@ -101,13 +101,6 @@ export interface Deliveries {
   /** Goes on with a delivery that the server has handed over again though its holder extended its lease. */
   renew(held: Received, received: Received): void;
   close(): void;
-}
-
-/** A message of a batch. */
-export interface Part {
-  readonly subject: string;
-  readonly data: Uint8Array;
-  readonly lines: readonly (readonly [string, string])[];
 }
 
 /** Stores batches. */

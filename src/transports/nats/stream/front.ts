@@ -11,6 +11,7 @@
 
 import { TransportFull } from "../../../errors.ts";
 import type { Link, Outgoing } from "../client/link.ts";
+import { line } from "./message.ts";
 import { stored } from "./publish.ts";
 import type { FullStore, QueueStream, StreamInfo } from "./queue_stream.ts";
 import { purge } from "./read.ts";
@@ -46,7 +47,7 @@ export function storeFront(
   queueStream: QueueStream,
   { messages, last_seq }: StreamInfo["state"],
 ): void {
-  if (messages === 0) link.send(front(link, queueStream, [EXPECTED, `${last_seq}`]));
+  if (messages === 0) link.send(front(link, queueStream, line(EXPECTED, last_seq)));
 }
 
 /** Stores the message anew behind a time in which the store was full; where it has room for it that time is over. */
@@ -54,7 +55,7 @@ export async function restoreFront(link: Link, queueStream: QueueStream, until: 
   const { leader, stream, store: state } = queueStream;
   const { full } = state;
   if (full === undefined || full.moving > 0 || link.settings.runtime.monotonic() < full.kept) return;
-  const message = { ...front(link, queueStream, ["Nats-Rollup", "sub"]), leader, again: true };
+  const message = { ...front(link, queueStream, line("Nats-Rollup", "sub")), leader, again: true };
   try {
     await stored(link, message, `store a message in stream '${stream}'`, until);
     if (state.full === full) state.full = undefined;
@@ -64,10 +65,10 @@ export async function restoreFront(link: Link, queueStream: QueueStream, until: 
   }
 }
 
-function front(link: Link, queueStream: QueueStream, line: readonly [string, string]): Outgoing {
+function front(link: Link, queueStream: QueueStream, lines: string): Outgoing {
   const most = Math.min(link.info?.max_payload ?? BYTES, queueStream.largest) - OVERHEAD;
   const data = new Uint8Array(Math.max(0, Math.min(BYTES, most)));
-  return { subject: subjectOf(queueStream), data, lines: [line] };
+  return { subject: subjectOf(queueStream), data, lines };
 }
 
 /** A step that is done again, and whether the first message of its stream may be given up for it. */

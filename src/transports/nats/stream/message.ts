@@ -16,6 +16,11 @@ export const HEADER = "Relevo";
 /** Makes a message one of a kind within the stream's window. */
 export const MESSAGE_ID = "Nats-Msg-Id";
 
+/** A header line with its end. No value of ours has a line break: texts of callers are JSON. */
+export function line(name: string, value: string | number): string {
+  return `${name}: ${value}\r\n`;
+}
+
 /**
  * The facts about a job beside its id, its name and the core's metadata; each is absent where it would be 0 or false.
  */

@@ -9,7 +9,7 @@ import { byteLength } from "../../../names.ts";
 import type { NatsMessage } from "../client/connection.ts";
 import { AnswerLost, type ApiFault, FAULT, refusal } from "../client/errors.ts";
 import { type Answered, type Link, type Outgoing, PAUSE_MIN, pauseAfter } from "../client/link.ts";
-import { HEADER, type JobRecord, MESSAGE_ID, pack } from "./message.ts";
+import { HEADER, type JobRecord, line, MESSAGE_ID, pack } from "./message.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { liveSubject } from "./subjects.ts";
 
@@ -58,22 +58,41 @@ export function payloadLimit(link: Link): number {
   return (link.info?.max_payload ?? MAX_PAYLOAD) - OVERHEAD - ROOM;
 }
 
-/** The header lines of a message, with the conditions under which the server stores it. */
-export function linesOf(message: Message): [string, string][] {
-  const { queueStream, record, once, expected, ttl, due, replaces = false } = message;
-  const lines: [string, string][] = [[HEADER, pack(record)]];
-  if (once !== undefined) lines.push([MESSAGE_ID, once]);
+/** A message of a batch. */
+export interface Part {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  /** Header lines, each with its end. */
+  readonly lines: string;
+}
+
+/** A message as it is sent, with the conditions under which the server stores it. */
+export function partOf(message: Message): Part {
+  return written(message, pack(message.record));
+}
+
+/** The same, or why it is too large. */
+export function sendable(link: Link, message: Message): Part | TooLargeError {
+  const { queueStream, payload, record, isNew = false } = message;
+  const text = pack(record);
+  return tooLarge(link, queueStream, text, payload, isNew ? ROOM : 0) ?? written(message, text);
+}
+
+function written(message: Message, text: string): Part {
+  const { queueStream, subject, payload, record, once, expected, ttl, due, replaces = false } = message;
+  let lines = line(HEADER, text);
+  if (once !== undefined) lines += line(MESSAGE_ID, once);
   if (expected !== undefined) {
-    lines.push(["Nats-Expected-Last-Subject-Sequence", `${expected.seq}`]);
-    lines.push(["Nats-Expected-Last-Subject-Sequence-Subject", expected.filter]);
+    lines += line("Nats-Expected-Last-Subject-Sequence", expected.seq) +
+      line("Nats-Expected-Last-Subject-Sequence-Subject", expected.filter);
   }
-  if (ttl !== undefined) lines.push(["Nats-TTL", `${ttl}s`]);
+  if (ttl !== undefined) lines += line("Nats-TTL", `${ttl}s`);
   if (due !== undefined) {
-    lines.push(["Nats-Schedule", `@at ${new Date(Math.min(due, MAX_DATE)).toISOString()}`]);
-    lines.push(["Nats-Schedule-Target", liveSubject(queueStream.base, "w", record.id)]);
+    lines += line("Nats-Schedule", `@at ${new Date(Math.min(due, MAX_DATE)).toISOString()}`) +
+      line("Nats-Schedule-Target", liveSubject(queueStream.base, "w", record.id));
   }
-  if (replaces) lines.push(["Nats-Rollup", "sub"]);
-  return lines;
+  if (replaces) lines += line("Nats-Rollup", "sub");
+  return { subject, data: payload, lines };
 }
 
 /** The last instant that has four digits for its year, which is all that the server reads. */
@@ -86,12 +105,11 @@ export function publish(
   until: number,
   told: (receipt: Receipt | Error) => void,
 ): void {
-  const { queueStream, subject, payload, once, isNew = false } = message;
-  const lines = linesOf(message);
-  const refused = tooLarge(link, queueStream, lines[0]?.[1] ?? "", payload, isNew ? ROOM : 0);
-  if (refused !== undefined) return told(refused);
-  const outgoing = { subject, data: payload, lines, leader: queueStream.leader, again: once !== undefined };
-  store(link, outgoing, `store a job in stream '${queueStream.stream}'`, until, told);
+  const { queueStream: { leader, stream }, once } = message;
+  const part = sendable(link, message);
+  if (part instanceof Error) return told(part);
+  const outgoing = { ...part, leader, again: once !== undefined };
+  store(link, outgoing, `store a job in stream '${stream}'`, until, told);
 }
 
 /** The same as a promise. */
@@ -211,14 +229,10 @@ export interface Replacement {
 }
 
 /** The header lines of a replacement. */
-export function replacing({ text, expected, ttl }: Replacement): [string, string][] {
-  const lines: [string, string][] = [
-    ["Nats-Expected-Last-Subject-Sequence", `${expected}`],
-    ["Nats-Rollup", "sub"],
-    [HEADER, text],
-  ];
-  if (ttl !== undefined) lines.push(["Nats-TTL", `${ttl}s`]);
-  return lines;
+export function replacing({ text, expected, ttl }: Replacement): string {
+  return line("Nats-Expected-Last-Subject-Sequence", expected) + line("Nats-Rollup", "sub") +
+    line(HEADER, text) +
+    (ttl === undefined ? "" : line("Nats-TTL", `${ttl}s`));
 }
 
 /**
@@ -235,8 +249,8 @@ export async function replace(
   replacement: Replacement,
 ): Promise<number | undefined> {
   const { subject, data = new Uint8Array() } = replacement;
-  const lines = replacing(replacement);
-  if (link.clustered) lines.push([MESSAGE_ID, link.settings.runtime.id()]);
+  const once = link.clustered ? line(MESSAGE_ID, link.settings.runtime.id()) : "";
+  const lines = replacing(replacement) + once;
   const { state, seq } = await stored(
     link,
     { subject, data, lines, leader, again: true },
