@@ -11,11 +11,11 @@ import type { Context, Settling } from "./stream/context.ts";
 import { secondsUntil, whenOf, windowOf } from "./push_jobs.ts";
 import { dropNote } from "./reserve_returned.ts";
 import { frees, type HeldMove, roomFor, wasLeft } from "./settle_full.ts";
-import { ACK, type Handed, haveLeft, replyOf, tellAll } from "./stream/acknowledge.ts";
+import { ACK, type Handed, replyOf, tellAll } from "./stream/acknowledge.ts";
 import { isSafe, messageToken, partsOfToken, type TokenParts } from "./stream/deliveries.ts";
 import { noRoom, type Step, whenFull } from "./stream/front.ts";
 import { isFrail, type JobRecord, type Marks } from "./stream/message.ts";
-import { isOurs, type Move, publishSuccessor, successorOf } from "./stream/moves.ts";
+import { isOurs, type Move, moveTogether, publishSuccessor, successorOf } from "./stream/moves.ts";
 import { published } from "./stream/publish.ts";
 import { stateOf } from "./stream/consumer_state.ts";
 import { deadOf, deleteMessage, liveOf, storedAt } from "./stream/read.ts";
@@ -178,7 +178,6 @@ async function settleDone(context: Context, done: readonly Ending[], until: numb
     return "settled";
   });
   await Promise.all(late);
-  await haveLeft(link, held.filter((_, index) => failed[index] === undefined), until);
   return answers;
 }
 
@@ -213,10 +212,10 @@ async function settleMoved(context: Context, moved: readonly Ending[], until: nu
 
 /** Makes the moves; those for which a full store has no room together, one after another. */
 async function moveHeld(context: Context, all: readonly HeldMove[], until: number): Promise<Settled[]> {
-  const answers = await moveTogether(context, all, until);
+  const answers = await moveHeldTogether(context, all, until);
   const again = async (one: HeldMove): Promise<Settled> => {
     context.deliveries.take(one.held);
-    return (await moveTogether(context, [one], until))[0] ?? "stale";
+    return (await moveHeldTogether(context, [one], until))[0] ?? "stale";
   };
   const stepOf = (one: HeldMove): Step => ({ queueStream: one.held.queueStream, frees: frees(one) });
   await whenFull(context.link, all, answers, stepOf, again, until);
@@ -226,17 +225,21 @@ async function moveHeld(context: Context, all: readonly HeldMove[], until: numbe
   });
 }
 
-async function moveTogether(context: Context, all: readonly HeldMove[], until: number): Promise<Settled[]> {
+async function moveHeldTogether(
+  context: Context,
+  all: readonly HeldMove[],
+  until: number,
+): Promise<Settled[]> {
   const { link, deliveries, streams } = context;
   const isIn = await roomFor(context, all, until);
-  const ends = await Promise.all(
-    all.map((one) => isIn(one) ? publishSuccessor(link, one.move, until) : noRoom(one.held.queueStream)),
-  );
-  await Promise.all(all.map(({ move }, n) => ends[n] === "moved" ? holdId(context, move, until) : undefined));
-  const followed = all.filter((_, n) => ends[n] === "moved" || ends[n] === "before").map(({ move }) => move);
-  // They have successors: an acknowledgement that fails here is sent by the process that finds the half move.
-  const failed = await tellAll(link, followed, ACK, until);
-  await haveLeft(link, followed.filter((_, n) => failed[n] === undefined), until);
+  const fits = all.map(isIn);
+  const moves = all.map(({ move }) => move);
+  const ends = await moveTogether(link, moves, until, async (move, n) => {
+    if (fits[n] === false) return noRoom(move.queueStream);
+    const end = await publishSuccessor(link, move, until);
+    if (end === "moved") await holdId(context, move, until);
+    return end;
+  });
   return await Promise.all(all.map(async ({ held, move }, n): Promise<Settled> => {
     const end = ends[n] ?? "gone";
     if (end instanceof Error) {

@@ -53,29 +53,31 @@ export async function tellAll(
   until: number,
   last: number = until,
 ): Promise<(Error | undefined)[]> {
-  const groups: Handed[][] = [];
-  const known = new Map<QueueStream, Map<PullState, Handed[]>>();
+  const failed = new Map<Handed, Error>();
+  await Promise.all(
+    byConsumer(messages).map(async (mine) => {
+      const highest = mine.reduce((a, b) => b.seq > a.seq ? b : a);
+      try {
+        await tell(link, mine, highest, word, { until, last });
+      } catch (error) {
+        for (const message of mine) failed.set(message, errorOf(error));
+        return;
+      }
+      if (word === ACK && highest.queueStream.replicas > 1) await hasLeft(link, highest, until);
+    }),
+  );
+  return failed.size === 0 ? [] : messages.map((message) => failed.get(message));
+}
+
+function byConsumer(messages: readonly Handed[]): Handed[][] {
+  const known = new Map<QueueStream, { [state in PullState]?: Handed[] }>();
   for (const message of messages) {
     const { queueStream, state } = message;
     let states = known.get(queueStream);
-    if (states === undefined) known.set(queueStream, states = new Map());
-    let mine = states.get(state);
-    if (mine === undefined) {
-      states.set(state, mine = []);
-      groups.push(mine);
-    }
-    mine.push(message);
+    if (states === undefined) known.set(queueStream, states = {});
+    (states[state] ??= []).push(message);
   }
-  const failed = new Map<Handed, Error>();
-  await Promise.all(groups.map(async (mine) => {
-    const [{ queueStream: { stream, consumers }, state }] = mine as [Handed];
-    try {
-      await tell(link, consumerLeader(stream, consumers[state]), mine, word, { until, last });
-    } catch (error) {
-      for (const message of mine) failed.set(message, errorOf(error));
-    }
-  }));
-  return failed.size === 0 ? [] : messages.map((message) => failed.get(message));
+  return [...known.values()].flatMap((states) => Object.values(states));
 }
 
 /**
@@ -89,23 +91,20 @@ export async function tellAll(
  */
 async function tell(
   link: Link,
-  leader: string,
   messages: readonly Handed[],
+  highest: Handed,
   word: Uint8Array,
   { until, last }: { readonly until: number; readonly last: number },
 ): Promise<void> {
   const { runtime } = link.settings;
+  const { queueStream: { stream, consumers }, state, reply: subject } = highest;
+  const leader = consumerLeader(stream, consumers[state]);
   const over = link.clustered ? Math.min(until, last) : until;
-  const highest = messages.reduce<Handed | undefined>(
-    (a, b) => a === undefined || b.seq > a.seq ? b : a,
-    undefined,
-  );
   for (let silent = 0;;) {
     try {
       for (const message of messages) {
         if (message !== highest) link.send({ subject: message.reply, data: word });
       }
-      const subject = highest?.reply ?? "";
       await link.request({ subject, data: word }, Math.min(until, runtime.monotonic() + PATIENCE));
       return;
     } catch (error) {
@@ -151,37 +150,23 @@ async function takeOut(link: Link, { queueStream, seq, reply }: Handed, until: n
 }
 
 /**
- * Resolves when the acknowledged messages have left their streams, or when they have been waited for long enough.
+ * Resolves when the acknowledged messages of a consumer have left their stream, or when they have been waited for long
+ * enough.
  *
  * The server answers once most servers know of the acknowledgement; the stream's leader hears of it a moment later, and
  * has most of them remove the message then. Until that is so an id seems taken whose job is done, and a job seems
- * reserved that waits for its next run. Of each state the message with the highest number is checked, as it was
- * acknowledged last, and they leave in that order.
+ * reserved that waits for its next run. The message with the highest number is checked, as it was acknowledged last,
+ * and they leave in that order.
  */
-export async function haveLeft(
-  link: Link,
-  ended: readonly Pick<Handed, "queueStream" | "state" | "seq">[],
-  until: number,
-): Promise<void> {
-  const last = new Map<QueueStream, Map<PullState, number>>();
-  for (const { queueStream, state, seq } of ended) {
-    if (queueStream.replicas === 1) continue;
-    const states = last.get(queueStream) ?? new Map<PullState, number>();
-    last.set(queueStream, states.set(state, Math.max(seq, states.get(state) ?? 0)));
-  }
-  if (last.size === 0) return;
-  const late = Math.min(until, link.settings.runtime.monotonic() + LEAVING);
-  await Promise.all(
-    [...last].flatMap(([queueStream, states]) =>
-      [...states.values()].map((seq) => hasLeft(link, queueStream, seq, late).catch(() => undefined))
-    ),
-  );
-}
-
-async function hasLeft(link: Link, queueStream: QueueStream, seq: number, late: number): Promise<void> {
+async function hasLeft(link: Link, { queueStream, seq }: Handed, until: number): Promise<void> {
   const { runtime } = link.settings;
-  for (let pause = PAUSE_MIN; runtime.monotonic() < late; pause = Math.min(PAUSE_MAX, 2 * pause)) {
-    if (await storedAt({ link, queueStream, until: late }, { seq }) === undefined) return;
-    await link.elections.rest(pause);
+  const late = Math.min(until, runtime.monotonic() + LEAVING);
+  try {
+    for (let pause = PAUSE_MIN; runtime.monotonic() < late; pause = Math.min(PAUSE_MAX, 2 * pause)) {
+      if (await storedAt({ link, queueStream, until: late }, { seq }) === undefined) return;
+      await link.elections.rest(pause);
+    }
+  } catch {
+    // The server has heard the acknowledgement, whatever became of this question.
   }
 }

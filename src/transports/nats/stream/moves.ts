@@ -8,7 +8,7 @@
 
 import { errorOf } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
-import { ACK, type Handed, haveLeft, tellAll } from "./acknowledge.ts";
+import { ACK, type Handed, tellAll } from "./acknowledge.ts";
 import { whenFull } from "./front.ts";
 import { pack, type Stored } from "./message.ts";
 import { type Message, published } from "./publish.ts";
@@ -65,11 +65,19 @@ export async function moveAll(link: Link, moves: readonly Move[], until: number)
   return results;
 }
 
-async function moveTogether(link: Link, moves: readonly Move[], until: number): Promise<Moved[]> {
-  const results = await Promise.all(moves.map((move) => publishSuccessor(link, move, until)));
+/**
+ * Publishes the successors of all, and acknowledges the messages that have one. An acknowledgement that fails here is
+ * sent by the process that finds the half move.
+ */
+export async function moveTogether(
+  link: Link,
+  moves: readonly Move[],
+  until: number,
+  publish: (move: Move, index: number) => Promise<Moved> = (move) => publishSuccessor(link, move, until),
+): Promise<Moved[]> {
+  const results = await Promise.all(moves.map(publish));
   const followed = moves.filter((_, index) => results[index] === "moved" || results[index] === "before");
-  const failed = await tellAll(link, followed, ACK, until);
-  await haveLeft(link, followed.filter((_, index) => failed[index] === undefined), until);
+  await tellAll(link, followed, ACK, until);
   return results;
 }
 
