@@ -54,6 +54,8 @@ export async function round(
     for (const queueStream of queueStreams) {
       const limit = want.limit - all.length;
       if (limit <= 0 || isPressing(context, all)) break;
+      // A call that waits asks nothing there: of many queues the steps of a look alone would cost more than the job.
+      if (!want.eager && context.waiters.isIdle(queueStream, slots)) continue;
       const found = await look(context, queueStream, { ...want, limit, slots }, until);
       slots -= found.filter(({ state }) => state === "b").length;
       all.push(...found);

@@ -57,6 +57,7 @@ export function createWaiters(runtime: Runtime, context: () => Context): Waiters
   return {
     alarms,
     isOpen: (queueStream, state) => posts.get(queueStream)?.pulls.has(state) ?? false,
+    isIdle: (queueStream, slots) => isIdle(posts.get(queueStream), slots),
     open(queueStream, states) {
       const post = postOf(store, queueStream);
       for (const state of states) open(store, post, state);
@@ -107,6 +108,11 @@ function postOf({ posts }: Store, queueStream: QueueStream): Post {
   };
   posts.set(queueStream, post);
   return post;
+}
+
+function isIdle(post: Post | undefined, slots: number): boolean {
+  if (post === undefined || post.spare.length > 0 || post.moving.size > 0) return false;
+  return post.pulls.has("w") && (slots <= 0 || post.pulls.has("b"));
 }
 
 function open(store: Store, post: Post, state: PullState): void {

@@ -162,6 +162,11 @@ export interface Waiters {
   readonly alarms: Alarms;
   /** Whether a state is known to be empty, as a pull is open for it. */
   isOpen(queueStream: QueueStream, state: PullState): boolean;
+  /**
+   * Whether a queue needs no look: the pulls of a call with so many slots for returned jobs are open, no job is here
+   * that no call took, and none is on its way back.
+   */
+  isIdle(queueStream: QueueStream, slots: number): boolean;
   /** Opens pulls for states of a queue. */
   open(queueStream: QueueStream, states: readonly PullState[]): void;
   /** Whether it waits now: false where it got a job at once. */
