@@ -103,7 +103,7 @@ function bareSpans(): Middleware {
       }
     },
     run: (next) => async (_, { job, attempt }) => {
-      const attributes = runAttributes(job, attempt);
+      const attributes = runAttributes(job, attempt, job.schedule);
       const how = { kind: SpanKind.CONSUMER, attributes, links: [{ context: away }] };
       const span = spans.startSpan(`process ${job.queue}`, how, ROOT_CONTEXT);
       try {

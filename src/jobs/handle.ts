@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Chain, RunSides } from "../sides/chain.ts";
+import { type Chain, createChain, type RunSide } from "../sides/chain.ts";
 import type { Definition, Definitions, HandledOf, Jobs, NameOf } from "./definitions.ts";
 import { UnknownJobError } from "../errors.ts";
 import type { JobEvents } from "../events/events.ts";
@@ -77,7 +77,11 @@ export interface Handlers {
 }
 
 /** Makes an empty table. */
-export function createHandlers(definitions: Definitions, outer: RunSides, events: JobEvents): Handlers {
+export function createHandlers(
+  definitions: Definitions,
+  outer: readonly RunSide[],
+  events: JobEvents,
+): Handlers {
   const byKey = new Map<string, Registered>();
   /** The middlewares that hear the events of a handler's runs. */
   const attached = new Map<string, Disposable>();
@@ -111,12 +115,11 @@ export function createHandlers(definitions: Definitions, outer: RunSides, events
         );
       }
       const { listeners, names } = readHandler(name, handler, remember);
-      const sides = [...outer, ...use.runs];
       const entry = {
         queue,
         listeners,
         names: remember ? names : undefined,
-        chain: sides.length === 0 ? undefined : { sides, looked: false },
+        chain: createChain([...outer, ...use.runs]),
       };
       const heard = use.attach(
         events,

@@ -183,7 +183,8 @@ export function storedJobOf(entry: Entry): StoredJob {
  * most jobs lack are put in one by one: to spread an object without any costs as much as the rest of an event.
  */
 function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
-  const { maxAttempts, timeout, backoff, lastError, schedule, tick, requestId } = meta;
+  const { maxAttempts, timeout, backoff, lastError, tick } = meta;
+  const schedule = scheduleOf(meta);
   const job: { -readonly [Field in keyof Job]: Job[Field] } = {
     id: stored.id,
     name: stored.name,
@@ -192,19 +193,36 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
     lost: lostOf(stored, meta),
     createdAt: meta.createdAt ?? due,
     due,
-    requestId: isId(requestId) ? requestId : stored.id,
+    requestId: requestIdOf(stored, meta),
     headers: meta.headers === undefined ? {} : headersOf(meta.headers),
     codec: meta.codec ?? "json",
     version: meta.version ?? 1,
   };
   if (maxAttempts !== undefined) job.maxAttempts = maxAttempts;
   if (timeout !== undefined) job.timeout = timeout;
-  if (typeof schedule === "string") job.schedule = schedule;
+  if (schedule !== undefined) job.schedule = schedule;
   if (typeof tick === "number") job.tick = tick;
   // Copies, as a caller that gets this could change the record by which the run itself is judged.
   if (isBackoff(backoff)) job.backoff = { ...backoff };
   if (isError(lastError)) job.lastError = clearOf(lastError);
   return job;
+}
+
+/** The request id: the record's, or the job's own. */
+export function requestIdOf({ id }: { readonly id: string }, { requestId }: Meta): string {
+  return isId(requestId) ? requestId : id;
+}
+
+/** The key of the schedule that a job is of. */
+export function scheduleOf({ schedule }: Meta): string | undefined {
+  return typeof schedule === "string" ? schedule : undefined;
+}
+
+/** One header of a record. */
+export function headerOf({ headers }: Meta, name: string): string | undefined {
+  if (!isObject(headers) || !Object.hasOwn(headers, name)) return undefined;
+  const value: unknown = headers[name];
+  return typeof value === "string" ? value : undefined;
 }
 
 /** An error as it is shown without its keys: encrypted texts are no part of it. */

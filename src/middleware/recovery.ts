@@ -6,6 +6,7 @@
 
 import { errorOf, withFault } from "../errors.ts";
 import type { Middleware } from "../sides/middleware.ts";
+import { aroundRun, owning, type OwnRun } from "../sides/own.ts";
 import { checkKnown, checkWord } from "../options.ts";
 import { deadLetter } from "../jobs/outcome.ts";
 import { hush } from "../promises.ts";
@@ -52,16 +53,13 @@ export function recovery(options: RecoveryOptions = {}): Middleware {
   const { onPanic = "dead" } = options;
   if (typeof onPanic !== "function") checkWord(action, "onPanic", onPanic, WORDS);
   const decide = typeof onPanic === "function" ? (thrown: unknown) => asked(onPanic, thrown) : () => onPanic;
-  return {
-    run: (next) => async (_, context) => {
-      try {
-        return await next();
-      } catch (thrown) {
-        if (context.signal.aborted || decide(thrown) === "retry") throw thrown;
-        return deadLetter({ reason: "panic", error: errorOf(thrown) });
-      }
+  const side: OwnRun = {
+    failed(_, thrown, { signal }) {
+      if (signal.aborted || decide(thrown) === "retry") throw thrown;
+      return deadLetter({ reason: "panic", error: errorOf(thrown) });
     },
   };
+  return owning({ run: aroundRun(side) }, { run: side });
 }
 
 /** The word of a function of the program's; its fault is told behind the value that the handler threw. */

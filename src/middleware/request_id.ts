@@ -5,6 +5,7 @@
  */
 
 import type { Middleware } from "../sides/middleware.ts";
+import { owning } from "../sides/own.ts";
 import { checkKnown, quote } from "../options.ts";
 
 /** Where the id of the running request is kept: as in Node's `AsyncLocalStorage<string>`, and whatever is like it. */
@@ -49,7 +50,9 @@ export function requestId(options: RequestIdOptions = {}): Middleware<{ requestI
   checkKnown(action, options, ["storage"]);
   const { storage } = options;
   if (storage === undefined) {
-    return { run: (next) => (_, { job }) => next({ requestId: job.requestId }) };
+    return owning({ run: (next) => (_, { job }) => next({ requestId: job.requestId }) }, {
+      run: { adds: (run) => ({ requestId: run.requestId }) },
+    });
   }
   const { run, getStore }: Partial<RequestStorage> = Object(storage);
   if (typeof run !== "function" || typeof getStore !== "function") {

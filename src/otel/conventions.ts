@@ -55,8 +55,9 @@ export function bulkAttributes(count: number, queue: string | undefined): Attrib
 
 /** The attributes of a run. */
 export function runAttributes(
-  { id, name, queue, payload, schedule }: Named & { readonly schedule?: string },
+  { id, name, queue, payload }: Named,
   attempt: number,
+  schedule?: string,
 ): Attributes {
   const attributes: Attributes = {
     "messaging.system": SYSTEM,

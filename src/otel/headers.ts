@@ -32,8 +32,7 @@ const LENGTH = 55;
 const DASH = 0x2d;
 
 /** The span that a job's headers name; undefined where they name none, or another program spoilt them. */
-export function spanOf(headers: Readonly<Record<string, string>>): SpanContext | undefined {
-  const text = headers[TRACEPARENT];
+export function spanOf(text: string | undefined, state: string | undefined): SpanContext | undefined {
   if (text === undefined || !isParent(text)) return undefined;
   const span: SpanContext = {
     traceId: text.slice(TRACE_AT, SPAN_AT - 1),
@@ -41,7 +40,6 @@ export function spanOf(headers: Readonly<Record<string, string>>): SpanContext |
     traceFlags: digitAt(text, LENGTH - 1) & TraceFlags.SAMPLED,
     isRemote: true,
   };
-  const state = headers[TRACESTATE];
   return state === undefined ? span : { ...span, traceState: createTraceState(state) };
 }
 

@@ -18,8 +18,9 @@
 
 import { trace, type Tracer } from "@opentelemetry/api";
 import type { Middleware } from "../sides/middleware.ts";
+import { aroundDispatch, aroundRun, owning } from "../sides/own.ts";
 import { checkBoolean, checkKnown } from "../options.ts";
-import { runWithin, sendWithin, startRun, startSend } from "./spans.ts";
+import { runSide, sendSide } from "./spans.ts";
 
 /** The part of a tracer of `@opentelemetry/api` by which one is known. */
 export interface SpanMaker {
@@ -70,10 +71,8 @@ export function otel(options: OtelOptions = {}): Middleware {
   if (!isTracer(tracer)) {
     throw new TypeError(`Cannot ${action} as 'tracer' must be a tracer of @opentelemetry/api`);
   }
-  return {
-    dispatch: (next) => (jobs) => sendWithin(startSend(tracer, jobs), jobs, next),
-    run: (next) => (_, run) => runWithin(startRun(tracer, run, parent), next),
-  };
+  const [run, dispatch] = [runSide(tracer, parent), sendSide(tracer)];
+  return owning({ run: aroundRun(run), dispatch: aroundDispatch(dispatch) }, { run, dispatch });
 }
 
 function isTracer(value: unknown): value is Tracer {

@@ -7,6 +7,7 @@
 import {
   context,
   diag,
+  isSpanContextValid,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -15,10 +16,8 @@ import {
   trace,
   type Tracer,
 } from "@opentelemetry/api";
-import type { HandlerContext } from "../jobs/context.ts";
 import { errorOf, messageOf } from "../errors.ts";
-import type { DispatchFunction, OutgoingAnswer, OutgoingJob } from "../sides/middleware.ts";
-import type { Outcome } from "../jobs/outcome.ts";
+import type { OwnDispatch, OwnRun, PassingJob, PassingRun } from "../sides/own.ts";
 import {
   bulkAttributes,
   ERROR_TYPE,
@@ -27,131 +26,106 @@ import {
   runAttributes,
   SEND,
   sendAttributes,
+  TRACEPARENT,
+  TRACESTATE,
 } from "./conventions.ts";
 import { headersOf, spanOf } from "./headers.ts";
 
-/** The span of a dispatch; undefined where the tracer fails. */
-export function startSend(tracer: Tracer, jobs: readonly OutgoingJob[]): Span | undefined {
+/** The side around dispatches. */
+export function sendSide(tracer: Tracer): OwnDispatch<Span | undefined> {
+  return {
+    begin(jobs) {
+      try {
+        return unlessNone(startSend(tracer, jobs));
+      } catch (fault) {
+        return tellFault(fault);
+      }
+    },
+    headers: (span) => span === undefined ? undefined : headersOf(span.spanContext()),
+    within: (span, call) =>
+      span === undefined ? call() : context.with(trace.setSpan(context.active(), span), call),
+    ended(span, refused) {
+      if (span !== undefined) endWith(span, () => refused === undefined ? undefined : fail(span, refused));
+    },
+  };
+}
+
+/** The side around runs. The worker's loop may have been begun in a span of the program's: no run is a part of that. */
+export function runSide(tracer: Tracer, parent: boolean): OwnRun<Span | undefined> {
+  return {
+    begin(run) {
+      try {
+        return unlessNone(startRun(tracer, run, parent));
+      } catch (fault) {
+        return tellFault(fault);
+      }
+    },
+    within: (span, call) =>
+      span === undefined ? call() : context.with(trace.setSpan(ROOT_CONTEXT, span), call),
+    ended(span, outcome) {
+      if (span === undefined) return;
+      endWith(span, () => {
+        span.setAttribute(OUTCOME, outcome.kind);
+        if (outcome.kind !== "retry" && outcome.kind !== "deadLetter") return;
+        if (outcome.error === undefined) {
+          span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.kind });
+        } else fail(span, outcome.error);
+      });
+    },
+    failed(span, error) {
+      if (span !== undefined) endWith(span, () => fail(span, error));
+      throw error;
+    },
+  };
+}
+
+/** A span that is recorded, or whose trace goes on elsewhere; without an SDK a tracer gives others. */
+function unlessNone(span: Span): Span | undefined {
+  return span.isRecording() || isSpanContextValid(span.spanContext()) ? span : undefined;
+}
+
+function startSend(tracer: Tracer, jobs: readonly PassingJob[]): Span {
   const [first] = jobs;
   const queue = commonQueue(jobs);
-  try {
-    return tracer.startSpan(queue === undefined ? SEND : `${SEND} ${queue}`, {
-      kind: SpanKind.PRODUCER,
-      attributes: jobs.length === 1 && first !== undefined
-        ? sendAttributes(first)
-        : bulkAttributes(jobs.length, queue),
-    });
-  } catch (fault) {
-    return tellFault(fault);
-  }
+  return tracer.startSpan(queue === undefined ? SEND : `${SEND} ${queue}`, {
+    kind: SpanKind.PRODUCER,
+    attributes: jobs.length === 1 && first !== undefined
+      ? sendAttributes(first)
+      : bulkAttributes(jobs.length, queue),
+  });
 }
 
 /** The queue of jobs that all go to one. */
-function commonQueue(jobs: readonly OutgoingJob[]): string | undefined {
+function commonQueue(jobs: readonly PassingJob[]): string | undefined {
   const [first] = jobs;
   return jobs.every(({ queue }) => queue === first?.queue) ? first?.queue : undefined;
 }
 
-/** The span of a run. The worker's loop may have been begun in a span of the program's: no run is a part of that. */
-export function startRun(
-  tracer: Tracer,
-  { job, attempt }: HandlerContext,
-  parent: boolean,
-): Span | undefined {
-  const sent = spanOf(job.headers);
-  const isChild = parent && attempt === 1 && sent !== undefined;
-  const options: SpanOptions = { kind: SpanKind.CONSUMER, attributes: runAttributes(job, attempt) };
+function startRun(tracer: Tracer, run: PassingRun, parent: boolean): Span {
+  const sent = spanOf(run.header(TRACEPARENT), run.header(TRACESTATE));
+  const isChild = parent && run.attempt === 1 && sent !== undefined;
+  const options: SpanOptions = {
+    kind: SpanKind.CONSUMER,
+    attributes: runAttributes(run.delivery, run.attempt, run.schedule),
+  };
   if (sent !== undefined && !isChild) options.links = [{ context: sent }];
   const around = isChild ? trace.setSpanContext(ROOT_CONTEXT, sent) : ROOT_CONTEXT;
+  return tracer.startSpan(`${PROCESS} ${run.delivery.queue}`, options, around);
+}
+
+/** Ends a span with what is to be said of it. */
+function endWith(span: Span, say: () => void): void {
   try {
-    return tracer.startSpan(`${PROCESS} ${job.queue}`, options, around);
-  } catch (fault) {
-    return tellFault(fault);
-  }
-}
-
-/** Sends jobs with their span; without an `async` function, whose promises are a part of a quick dispatch's time. */
-export function sendWithin(
-  span: Span | undefined,
-  jobs: readonly OutgoingJob[],
-  next: DispatchFunction,
-): Promise<readonly OutgoingAnswer[]> {
-  if (span === undefined) return next(jobs);
-  let sent: Promise<readonly OutgoingAnswer[]>;
-  try {
-    const carried = carrying(jobs, headersOf(span.spanContext()));
-    sent = context.with(trace.setSpan(context.active(), span), () => next(carried));
-  } catch (error) {
-    endFailed(span, error);
-    return Promise.reject(error);
-  }
-  return sent.then((answers) => {
-    const refused = answers.find((answer) => answer instanceof Error);
-    if (refused === undefined) end(span);
-    else endFailed(span, refused);
-    return answers;
-  }, (error) => {
-    endFailed(span, error);
-    throw error;
-  });
-}
-
-/** Jobs with the headers of their trace; those that the caller gave itself are kept. */
-function carrying(
-  jobs: readonly OutgoingJob[],
-  headers: Readonly<Record<string, string>>,
-): readonly OutgoingJob[] {
-  return jobs.map((job) => ({ ...job, headers: withOwn(headers, job.headers) }));
-}
-
-/** Most jobs have none of their own, and to lay two objects into one costs three times as much as a copy. */
-function withOwn(
-  headers: Readonly<Record<string, string>>,
-  own: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
-  for (const name in own) if (Object.hasOwn(own, name)) return { ...headers, ...own };
-  return { ...headers };
-}
-
-/** Runs a handler within its span. */
-export function runWithin(span: Span | undefined, next: () => Promise<Outcome>): Promise<Outcome> {
-  if (span === undefined) return next();
-  let run: Promise<Outcome>;
-  try {
-    run = context.with(trace.setSpan(ROOT_CONTEXT, span), next);
-  } catch (error) {
-    endFailed(span, error);
-    throw error;
-  }
-  return run.then((outcome) => {
-    endRun(span, outcome);
-    return outcome;
-  }, (error) => {
-    endFailed(span, error);
-    throw error;
-  });
-}
-
-function endRun(span: Span, outcome: Outcome): void {
-  try {
-    span.setAttribute(OUTCOME, outcome.kind);
-    if (outcome.kind === "retry" || outcome.kind === "deadLetter") {
-      if (outcome.error === undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome.kind });
-      else fail(span, outcome.error);
-    }
+    // Of one that is not recorded nothing is kept.
+    if (span.isRecording()) say();
   } catch (fault) {
     tellFault(fault);
   }
-  end(span);
-}
-
-function endFailed(span: Span, thrown: unknown): void {
   try {
-    fail(span, thrown);
+    span.end();
   } catch (fault) {
     tellFault(fault);
   }
-  end(span);
 }
 
 function fail(span: Span, thrown: unknown): void {
@@ -159,14 +133,6 @@ function fail(span: Span, thrown: unknown): void {
   span.recordException(error);
   span.setAttribute(ERROR_TYPE, error.name);
   span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
-}
-
-function end(span: Span): void {
-  try {
-    span.end();
-  } catch (fault) {
-    tellFault(fault);
-  }
 }
 
 /** A tracer or a processor of spans that throws changes no job's fate, and is told where OpenTelemetry tells its own. */

@@ -124,7 +124,7 @@ function startAll(
       if (typeof job.name !== "string") throw nameless(job);
       const { name, payload, ...given } = job;
       checkInline(sender, { name, ...given, transaction });
-      if (sender.outgoing === undefined) {
+      if (sender.outgoing === undefined || sender.outgoing.quick !== undefined) {
         return prepare(
           sender,
           name,

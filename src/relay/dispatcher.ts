@@ -84,15 +84,17 @@ function dispatchOne(
 ): Promise<Dispatched> {
   const { gate, outgoing } = sender;
   if (gate.shut) throw new RelayClosed(`dispatch '${shown(name)}'`);
-  if (options === undefined && outgoing === undefined && sender.inline === undefined) {
+  // A side of the program's must see whether the request id is the caller's.
+  const asked = outgoing !== undefined && outgoing.quick === undefined;
+  if (options === undefined && !asked && sender.inline === undefined) {
     return sendPrepared(sender, prepare(sender, name, payload, undefined), PLAIN);
   }
   if (options !== undefined) checkCall(`dispatch '${shown(name)}'`, options);
   const { signal, transaction, ...settings } = options ?? {};
   signal?.throwIfAborted();
-  const { desk, settings: own, requested } = outgoing === undefined
-    ? { desk: sender, settings: options === undefined ? undefined : settings, requested: false }
-    : withAmbient(sender, settings);
+  const { desk, settings: own, requested } = asked
+    ? withAmbient(sender, settings)
+    : { desk: sender, settings: options === undefined ? undefined : settings, requested: false };
   checkInline(sender, { name, ...settings, transaction });
   const prepared = prepare(desk, name, payload, own, undefined, OPTIONS);
   const how: SendOptions = { signal, transaction, refuse: settings.onDuplicate === "throw", requested };
@@ -120,9 +122,11 @@ function sendPrepared(
 /** Sends a job, through the middlewares where there are any. */
 function send(sender: BatchSender, job: PushJob, how: SendOptions): Promise<Dispatched> {
   const { gate, outgoing } = sender;
-  return outgoing === undefined
-    ? sendInTurn(sender, job, how)
-    : gate.pass(() => sendThrough(sender, outgoing, job, how));
+  if (outgoing === undefined) return sendInTurn(sender, job, how);
+  if (outgoing.quick !== undefined) {
+    return outgoing.quick.one(job, (carried) => sendInTurn(sender, carried, how));
+  }
+  return gate.pass(() => sendThrough(sender, outgoing, job, how));
 }
 
 /** Stores one job through the middlewares. */

@@ -8,23 +8,44 @@
 import type { HandlerContext } from "../jobs/context.ts";
 import { withFault } from "../errors.ts";
 import type { AnyMiddleware } from "./middleware.ts";
+import type { OwnRun } from "./own.ts";
 import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
 import { quote } from "../options.ts";
 import { deadLetter, type Outcome, outcomeOf } from "../jobs/outcome.ts";
 
-/** The run sides of a list, the first of which is outermost. */
-export type RunSides = readonly NonNullable<AnyMiddleware["run"]>[];
+/** The run side of a middleware, as a function and, of one of Relevo's, in parts. */
+export interface RunSide {
+  readonly around: AroundAny;
+  readonly own: OwnRun | undefined;
+}
 
-/** The middlewares around the runs of one handler. */
+type AroundAny = NonNullable<AnyMiddleware["run"]>;
+
+/** The middlewares around the runs of one handler, the first of which is outermost. */
 export interface Chain {
-  readonly sides: RunSides;
+  /** Those in front of all others that are said in parts: they are passed without a promise. */
+  readonly own: readonly OwnRun[];
+  /** The others, as functions. */
+  readonly sides: readonly AroundAny[];
   /** Whether one of them has looked at the answer of `next`, and has not only handed it on. */
   looked: boolean;
 }
 
+/** Makes a chain of a list; undefined for an empty one. */
+export function createChain(list: readonly RunSide[]): Chain | undefined {
+  if (list.length === 0) return undefined;
+  const first = list.findIndex(({ own }) => own === undefined);
+  const front = first < 0 ? list.length : first;
+  return {
+    own: list.slice(0, front).flatMap(({ own }) => own === undefined ? [] : [own]),
+    sides: list.slice(front).map(({ around }) => around),
+    looked: false,
+  };
+}
+
 /** A run on its way through a chain. */
 export interface Walk {
-  readonly sides: RunSides;
+  readonly sides: readonly AroundAny[];
   readonly payload: unknown;
   /** Makes the call that the chain stands around; rejects with the error of a listener. */
   arrive(context: HandlerContext): Promise<Outcome>;

@@ -4,15 +4,17 @@
  * @module
  */
 
-import type { RunSides } from "./chain.ts";
+import type { RunSide } from "./chain.ts";
 import type { JobEvents } from "../events/events.ts";
-import { type AnyMiddleware, type AroundDispatch, attachTo, isAttaching, type Owns } from "./middleware.ts";
+import { type AnyMiddleware, attachTo, isAttaching, type Owns } from "./middleware.ts";
 import { quote, wrongType } from "../options.ts";
+import type { DispatchSide } from "./outgoing.ts";
+import { ownOf, type OwnSides } from "./own.ts";
 
 /** A list by its sides, each in the order of the list. */
 export interface Used {
-  readonly runs: RunSides;
-  readonly dispatches: readonly AroundDispatch[];
+  readonly runs: readonly RunSide[];
+  readonly dispatches: readonly DispatchSide[];
   /** Lets those that hear events hear these; of a handler, those of its own runs. */
   attach(events: JobEvents, owns: Owns | undefined): Disposable;
 }
@@ -31,8 +33,10 @@ export function readUse(use: unknown, action: string, of: "relay" | "handler"): 
   const list: readonly unknown[] = Array.from(use);
   const read = list.map((middleware, index) => readOne(middleware, `${action} as 'use[${index}]'`, of));
   return {
-    runs: read.flatMap(({ run }) => run === undefined ? [] : [run]),
-    dispatches: read.flatMap(({ dispatch }) => dispatch === undefined ? [] : [dispatch]),
+    runs: read.flatMap(({ run, own }) => run === undefined ? [] : [{ around: run, own: own.run }]),
+    dispatches: read.flatMap(({ dispatch, own }) =>
+      dispatch === undefined ? [] : [{ around: dispatch, own: own.dispatch }]
+    ),
     attach: (events, owns) => {
       const attached = read.map(({ middleware }) => attachTo(middleware, events, owns));
       return { [Symbol.dispose]: () => attached.forEach((each) => each?.[Symbol.dispose]()) };
@@ -47,7 +51,7 @@ function readOne(
   value: unknown,
   action: string,
   of: "relay" | "handler",
-): AnyMiddleware & { readonly middleware: AnyMiddleware } {
+): AnyMiddleware & { readonly middleware: AnyMiddleware; readonly own: OwnSides } {
   if (typeof value !== "object" || value === null) {
     throw new TypeError(`Cannot ${action} must be a middleware: current value is ${quote(value)}`);
   }
@@ -68,6 +72,7 @@ function readOne(
   }
   return {
     middleware,
+    own: ownOf(middleware),
     run: run === undefined ? undefined : sideOf(run.bind(middleware), "run"),
     dispatch: dispatch === undefined ? undefined : sideOf(dispatch.bind(middleware), "dispatch"),
   };

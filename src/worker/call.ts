@@ -4,12 +4,13 @@
  * @module
  */
 
-import { callChain, type Chain, type RunSides, type Walk } from "../sides/chain.ts";
+import { callChain, type Chain, type Walk } from "../sides/chain.ts";
 import type { HandlerContext } from "../jobs/context.ts";
 import type { Registered } from "../jobs/handle.ts";
 import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
 import { complete, deadLetter, type Outcome, outcomeOf } from "../jobs/outcome.ts";
 import { isPromise } from "../promises.ts";
+import { callWithin, type OwnRun } from "../sides/own.ts";
 import type { Run } from "./run.ts";
 
 /** Calls a handler without middlewares; its result is judged. */
@@ -56,8 +57,72 @@ export function callThrough(
   payload: unknown,
   context: HandlerContext,
 ): unknown {
+  if (chain.own.length === 0) return callSides(run, handler, chain, payload, context);
+  run.own = chain.own;
+  return callOwn(run, chain.own, 0, context, () => callSides(run, handler, chain, payload, context));
+}
+
+function callSides(
+  run: Run,
+  handler: Registered,
+  chain: Chain,
+  payload: unknown,
+  context: HandlerContext,
+): unknown {
+  if (chain.sides.length === 0) return callListeners(run, handler, payload, context);
   const answer = callChain(new Call(run, handler, chain, payload), 0, context);
   return answer instanceof Call ? answer.handedOn : answer;
+}
+
+/** Enters own sides, from the one at `index` on. */
+function callOwn(
+  run: Run,
+  sides: readonly OwnRun[],
+  index: number,
+  context: HandlerContext,
+  arrive: () => unknown,
+): unknown {
+  const side = sides[index];
+  if (side === undefined) return arrive();
+  // Into the context itself, as it was made for this run and no other has it yet.
+  if (side.adds !== undefined) Object.assign(context, side.adds(run));
+  const token = side.begin?.(run);
+  if (token !== undefined) (run.tokens ??= [])[index] = token;
+  if (side.within === undefined) return callOwn(run, sides, index + 1, context, arrive);
+  return callWithin(side, token, () => callOwn(run, sides, index + 1, context, arrive));
+}
+
+/** The end of a handler: its result, or an error in its place. */
+export interface End {
+  readonly result: unknown;
+  readonly thrown: { readonly error: unknown } | undefined;
+}
+
+/** Leaves the own sides that a run entered, from the innermost on: each may give an outcome for an error. */
+export function leaveOwn(run: Run, sides: readonly OwnRun[], { result, thrown }: End): End {
+  let end: End = { result, thrown };
+  for (let index = sides.length - 1; index >= 0; index--) {
+    end = leaveOne(run, sides[index] as OwnRun, run.tokens?.[index], end);
+  }
+  return end;
+}
+
+function leaveOne(run: Run, side: OwnRun, token: unknown, end: End): End {
+  if (end.thrown === undefined) {
+    if (side.ended === undefined) return end;
+    try {
+      side.ended(token, concluded(run, end.result));
+      return end;
+    } catch (error) {
+      return leaveOne(run, side, token, { result: undefined, thrown: { error } });
+    }
+  }
+  if (side.failed === undefined) return end;
+  try {
+    return { result: side.failed(token, end.thrown.error, run), thrown: undefined };
+  } catch (error) {
+    return { result: undefined, thrown: { error } };
+  }
 }
 
 /**
@@ -85,7 +150,7 @@ class Call implements Promise<Outcome>, Walk {
     this.#chain = chain;
   }
 
-  get sides(): RunSides {
+  get sides(): Chain["sides"] {
     return this.#chain.sides;
   }
 

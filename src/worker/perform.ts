@@ -14,7 +14,7 @@ import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
 import { partsOf } from "../names.ts";
 import { type Outcome, outcomeOf } from "../jobs/outcome.ts";
 import { createStep } from "../flow/trail.ts";
-import { callListeners, callThrough } from "./call.ts";
+import { callListeners, callThrough, leaveOwn } from "./call.ts";
 import { type Fate, settlementOf } from "./fate.ts";
 import {
   buriedAfresh,
@@ -159,9 +159,12 @@ function invoke(state: State, run: Run, { handler, payload }: Extract<Ready, { p
 /** The one of all promises: a promise of the user's may have a function of its own under this name. */
 const { then } = Promise.prototype;
 
-/** The handler has ended, and its middlewares. */
-function ended(state: State, run: Run, answer: unknown, thrown: Thrown | undefined): void {
-  const result = run.shown !== undefined && answer === run.shown ? run.given : answer;
+/** The handler has ended, and its middlewares but for own sides in front. */
+function ended(state: State, run: Run, answer: unknown, failed: Thrown | undefined): void {
+  const given = run.shown !== undefined && answer === run.shown ? run.given : answer;
+  const { result, thrown } = run.own === undefined
+    ? { result: given, thrown: failed }
+    : leaveOwn(run, run.own, { result: given, thrown: failed });
   let fate: Fate | Promise<Fate>;
   try {
     if (run.step !== undefined) run.step.live = false;

@@ -12,7 +12,8 @@ import type { RunDetail, RunEnd, Told } from "../events/runs.ts";
 import type { Delivery } from "../jobs/exchange.ts";
 import type { ErrorRecord, Job, Meta } from "../jobs/job.ts";
 import type { Outcome } from "../jobs/outcome.ts";
-import { attemptsOf, jobOf, lostOf, readMeta } from "../jobs/record.ts";
+import { attemptsOf, headerOf, jobOf, lostOf, readMeta, requestIdOf, scheduleOf } from "../jobs/record.ts";
+import type { OwnRun, PassingRun } from "../sides/own.ts";
 import type { Step } from "../flow/trail.ts";
 import type { Fate } from "./fate.ts";
 
@@ -23,7 +24,7 @@ export type SettleWithin = (run: Run, transaction: object, outcome: Outcome | un
 export type Abandoned = "lost" | "timeout" | "stop";
 
 /** A delivery on its way through the worker. */
-export class Run implements Told {
+export class Run implements Told, PassingRun {
   readonly delivery: Delivery;
   /** Its slot among those that its worker holds; -1: none. */
   held = -1;
@@ -61,6 +62,10 @@ export class Run implements Told {
   shown: Outcome | undefined;
   /** Its handler's result, where {@linkcode shown} stands for it. */
   given: unknown;
+  /** The own sides that it entered; undefined: none. */
+  own: readonly OwnRun[] | undefined;
+  /** What those of them began with that gave a token, by their places. */
+  tokens: unknown[] | undefined;
   /** The job's timeout is over. */
   timedOut = false;
   /** The worker told the handler to stop. */
@@ -116,6 +121,23 @@ export class Run implements Told {
     return attemptsOf(this.delivery, this.safeMeta);
   }
 
+  /** Which run it is: 1 for the first. */
+  get attempt(): number {
+    return this.attempts + 1;
+  }
+
+  get requestId(): string {
+    return requestIdOf(this.delivery, this.safeMeta);
+  }
+
+  get schedule(): string | undefined {
+    return scheduleOf(this.safeMeta);
+  }
+
+  header(name: string): string | undefined {
+    return headerOf(this.safeMeta, name);
+  }
+
   /** Leases lost on the job so far. */
   get lost(): number {
     return lostOf(this.delivery, this.safeMeta);
@@ -124,7 +146,7 @@ export class Run implements Told {
   /** The run as events tell it: with the same job in all of them, which is none of its handler's. */
   get detail(): RunDetail {
     this.#told ??= jobOf(this.delivery, this.safeMeta);
-    return { job: this.#told, attempt: this.attempts + 1 };
+    return { job: this.#told, attempt: this.attempt };
   }
 
   /** The job as its handler sees it, with the bytes in a copy of its own. */
@@ -185,7 +207,7 @@ class Context implements HandlerContext {
   readonly [RUN]: Run;
 
   constructor(run: Run, settle: SettleWithin) {
-    this.attempt = run.attempts + 1;
+    this.attempt = run.attempt;
     this.settle = (transaction, outcome) => settle(run, transaction, outcome);
     this[RUN] = run;
   }
