@@ -101,13 +101,14 @@ function find(session: Session, chosen: Chosen, walk: Walk): Found {
   const sql = `SELECT seq, id, state, ${
     safe("time")
   }, name, reason FROM relevo_entries WHERE queue = ?1 AND state = ${stretch.state}
-    AND priority = 0 ${stretch.time} AND (time, seq) > (?3, ?4) ORDER BY relevo_entries.time, seq LIMIT ${ADMIN_PAGE}`;
-  const rows = session.statement(sql).all(queue, session.now, walk.time, walk.seq);
+    AND priority = 0 ${stretch.time} AND (time, seq) > (?3, ?4) ORDER BY relevo_entries.time, seq LIMIT ?5`;
+  const page = session.space.rows(ADMIN_PAGE);
+  const rows = session.statement(sql).all(queue, session.now, walk.time, walk.seq, page);
   const meant = rows.filter((row) =>
     integerOf(row.seq) <= walk.last &&
     isMeant(select, textOf(row.name), textOf(row.reason), integerOf(row.time))
   );
-  const final = rows[ADMIN_PAGE - 1];
+  const final = rows[page - 1];
   if (final !== undefined) {
     return { rows: meant, next: { ...walk, time: integerOf(final.time), seq: integerOf(final.seq) } };
   }
@@ -122,7 +123,7 @@ function findIds(
   ids: readonly string[],
   walk: Walk,
 ): Found {
-  const end = Math.min(ids.length, walk.step + ADMIN_PAGE);
+  const end = Math.min(ids.length, walk.step + session.space.rows(ADMIN_PAGE));
   const rows: Row[] = [];
   for (const id of ids.slice(walk.step, end)) {
     for (const stretch of STRETCHES[channel]) {

@@ -18,6 +18,8 @@ export interface Work<T> {
   /** Items; 1 by default. */
   readonly size?: number;
   readonly writes: boolean;
+  /** As an operation's. */
+  readonly narrows?: boolean;
   readonly run: (session: Session) => T;
 }
 
@@ -53,7 +55,10 @@ interface CallsOptions {
 export function createCalls({ name, runtime, committer }: CallsOptions): Calls {
   let closed = false;
 
-  function call<T>({ signal, deadline }: Call, { size = 1, writes, run }: Work<T>): Promise<T> {
+  function call<T>(
+    { signal, deadline }: Call,
+    { size = 1, writes, narrows = false, run }: Work<T>,
+  ): Promise<T> {
     if (closed) return Promise.reject(new TransportClosed(name));
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
@@ -66,6 +71,7 @@ export function createCalls({ name, runtime, committer }: CallsOptions): Calls {
       const operation: Operation & { over: boolean } = {
         size,
         writes,
+        narrows,
         deadline: runtime.monotonic() + deadline,
         over: false,
         run(session) {
@@ -81,7 +87,7 @@ export function createCalls({ name, runtime, committer }: CallsOptions): Calls {
 
   const repeat: Calls["repeat"] = async (action, bounds, part, more) => {
     const rest = restOf(runtime, action, bounds);
-    while (more(await call(rest(), { writes: true, run: part })));
+    while (more(await call(rest(), { writes: true, narrows: true, run: part })));
   };
 
   return {

@@ -17,11 +17,10 @@
  */
 
 import { MAX_NAME } from "../../defaults.ts";
-import { TransportClosed, TransportFull } from "../../errors.ts";
+import { TransportClosed } from "../../errors.ts";
 import type { Call } from "../../jobs/exchange.ts";
 import { guarded } from "../../guard/guard.ts";
 import type { Schedules } from "../../contract/recurring.ts";
-import type { Waiters } from "../../store/waiters.ts";
 import type { Topics, Transport } from "../../contract/transport.ts";
 import { reloadPage, removePage, type Walk, type Walked } from "./admin.ts";
 import { type Calls, createCalls, type Work } from "./calls.ts";
@@ -43,7 +42,8 @@ import {
 } from "./schedules.ts";
 import { extendLeases, settleAll } from "./settle.ts";
 import { bindPart, groupsOf, unbind } from "./topics.ts";
-import { FEW, inParts } from "./engine/parts.ts";
+import { inParts } from "./engine/parts.ts";
+import type { Space } from "./engine/space.ts";
 import { createTransactions } from "./transactions.ts";
 import { createWaiting } from "./waiters.ts";
 
@@ -117,8 +117,8 @@ export function sqlite(options: SqliteOptions): Transport {
       ...(connection.shared ? {} : { durable: PRIVATE, shared: PRIVATE }),
     },
     limits: { payload: MAX_BYTES, bulk: MAX_ITEMS, name: MAX_NAME },
-    reserve: reserveOf(waiting.waiters),
-    ...exchangeOf(calls),
+    reserve: waiting.waiters.reserve,
+    ...exchangeOf(calls, connection.space.rows),
     ...operatorOf(calls),
     diagnose: (call) =>
       calls.read(call, (session) => ({
@@ -138,15 +138,15 @@ export function sqlite(options: SqliteOptions): Transport {
 }
 
 /** The verbs of jobs on their way. */
-function exchangeOf({ call }: Calls): Pick<Transport, "push" | "extend" | "settle"> {
+function exchangeOf({ call }: Calls, rows: Space["rows"]): Pick<Transport, "push" | "extend" | "settle"> {
   const batch = <T>(bounds: Call, { length: size }: readonly unknown[], run: Work<T>["run"]): Promise<T> =>
     call(bounds, { size, writes: size > 0, run });
   return {
     push: (jobs, bounds) => batch(bounds, jobs, (session) => pushJobs(session, jobs, bounds.atomic ?? false)),
     extend: (leases, bounds) =>
-      inParts(leases, (part) => batch(bounds, part, (session) => extendLeases(session, part))),
+      inParts(leases, rows, (part) => batch(bounds, part, (session) => extendLeases(session, part))),
     settle: (settlements, bounds) =>
-      inParts(settlements, (part) => batch(bounds, part, (session) => settleAll(session, part))),
+      inParts(settlements, rows, (part) => batch(bounds, part, (session) => settleAll(session, part))),
   };
 }
 
@@ -183,15 +183,6 @@ function topicsOf({ read, write, repeat }: Calls): Topics {
     unbind: (topic, group, bounds) => write(bounds, (session) => unbind(session, topic, group)),
     groups: (topic, bounds) => read(bounds, (session) => groupsOf(session, topic)),
   };
-}
-
-/** Where little is left of the disk, a reserve of many takes few: what is done frees the space for more. */
-function reserveOf({ reserve }: Waiters): Transport["reserve"] {
-  return (queues, options) =>
-    reserve(queues, options).catch((error) => {
-      if (!(error instanceof TransportFull) || options.limit <= FEW) throw error;
-      return reserve(queues, { ...options, limit: FEW, slots: Math.min(options.slots, FEW) });
-    });
 }
 
 function schedulesOf({ read, write }: Calls): Schedules {

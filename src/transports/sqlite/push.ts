@@ -51,9 +51,10 @@ export function pushJobs(session: Session, jobs: readonly PushJob[], atomic: boo
   if (refused && atomic) return results.map((result) => result === "stored" ? "withheld" : result);
   const accepted = refused ? jobs.filter((_, index) => results[index] === "stored") : jobs;
   holdIds(session, accepted);
-  store(session, routes.size === 0 ? accepted : accepted.flatMap((job) => copiesOf(job, routes)));
+  const copies = routes.size === 0 ? accepted : accepted.flatMap((job) => copiesOf(job, routes));
+  store(session, copies);
   session.space.spend(
-    accepted.reduce((sum, { payload, meta }) => sum + payload.length + meta.length + ROW, 0),
+    copies.reduce((sum, { payload, meta }) => sum + payload.length + meta.length + ROW, 0),
   );
   // The excess is rolled back.
   session.space.checkPush(session);

@@ -94,6 +94,7 @@ export function reserveJobs(
 ): Pick<Found, "deliveries" | "next"> {
   const deliveries: Delivery[] = [];
   const next: (number | undefined)[] = [];
+  const limit = session.space.rows(wanted.limit);
   const until = session.now + Math.ceil(wanted.lease);
   let slots = wanted.slots;
   let bytes = 0;
@@ -126,7 +127,7 @@ export function reserveJobs(
     if (bytes > ENOUGH) return 0;
     // Those to come are taken to be like those that came; of the first it is not known how large they are.
     const average = deliveries.length === 0 ? ENOUGH / FIRST_PAGE : Math.max(1, bytes / deliveries.length);
-    return Math.min(PAGE, Math.ceil((ENOUGH - bytes) / average), wanted.limit - deliveries.length);
+    return Math.min(PAGE, Math.ceil((ENOUGH - bytes) / average), limit - deliveries.length);
   }
 
   function serve(queue: string): number | undefined {
@@ -156,7 +157,8 @@ export function reserveJobs(
 
 /** Takes back leases that ended, the longest ended first. */
 function reclaim(session: Session, queue: string, slots: number): void {
-  const { changes } = session.statement(LOST).run(queue, session.now, RECLAIM + Math.min(slots, RECLAIM));
+  const most = session.space.rows(RECLAIM + Math.min(slots, RECLAIM));
+  const { changes } = session.statement(LOST).run(queue, session.now, most);
   const lost = Number(changes);
   if (lost === 0) return;
   session.count(queue, "reserved", -lost);

@@ -68,7 +68,7 @@ export function bindPart(session: Session, topic: string, group: string): boolea
 
 /** Moves a page; says whether more may be there. */
 function movePage(session: Session, from: string, to: string): boolean {
-  let room = PAGE;
+  let room = session.space.rows(PAGE);
   for (const [state, channel] of [[WAITING, "waiting"], [DELAYED, "delayed"]] as const) {
     if (room === 0) break;
     const moved = Number(session.statement(MOVE).run(to, from, state, room).changes);

@@ -135,6 +135,7 @@ function operationOf(poll: Poll, runtime: Runtime, submit: (operation: Operation
   const operation: Operation = {
     size: limit,
     writes: true,
+    narrows: true,
     deadline: until + deadline,
     get over(): boolean {
       return poll.over;

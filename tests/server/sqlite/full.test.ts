@@ -1,6 +1,6 @@
 /** A full SQLite store: what frees space works, and nothing needs a restart. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmdirSync, statSync } from "node:fs";
+import { mkdtempSync, rmdirSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -40,6 +40,46 @@ test.skipIf(!mayMount())(
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]);
     onTestFinished(() => void execFileSync("umount", ["-l", disk]));
     expect(await fillAndEmpty(open({ path: join(disk, "jobs.db") }))).toBeGreaterThan(100);
+  },
+  PATIENCE,
+);
+
+test.skipIf(!mayMount())(
+  "a disk that others have filled lets leases come back, jobs be released and removed, page by page",
+  async () => {
+    const disk = folder();
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]);
+    onTestFinished(() => void execFileSync("umount", ["-l", disk]));
+    const transport = open({ path: join(disk, "jobs.db") });
+    await fillUp(transport, "x".repeat(7_000));
+    const { waiting } = await transport.info("q", call);
+    expect(waiting).toBeGreaterThan(500);
+    const { bavail, bsize } = statfsSync(disk);
+    writeFileSync(join(disk, "others"), new Uint8Array(bavail * bsize - 300_000));
+    const queue = "q";
+    // Leases that end together come back by a reserve of one job.
+    let held = 0;
+    while (held < 300) {
+      held += (await transport.reserve([queue], { ...now, limit: 300, lease: 2_000 })).length;
+    }
+    const [back] = await transport.reserve([queue], { ...now, limit: 1, slots: 1, lease: 60_000 });
+    expect(back).toBeDefined();
+    await expect.poll(async () => {
+      const came = await transport.reserve([queue], {
+        ...now,
+        limit: 1,
+        slots: 1,
+        lease: 60_000,
+        wait: 2_000,
+      });
+      return came[0]?.lost;
+    }, { timeout: PATIENCE }).toBe(1);
+    // So do releases of many.
+    const deliveries = await transport.reserve([queue], { ...now, limit: 200, slots: 200, lease: 60_000 });
+    const releases = deliveries.map(({ token }) => ({ queue, token, to: "release" as const }));
+    expect(await transport.settle(releases, call)).toEqual(releases.map(() => "settled"));
+    const { waiting: rest } = await transport.info(queue, call);
+    expect(await transport.remove(queue, "waiting", "all", call)).toBe(rest);
   },
   PATIENCE,
 );
@@ -94,12 +134,12 @@ test("of records that find no room those that are large are refused, and release
 });
 
 /** Pushes until it is refused. */
-async function fillUp(transport: ReturnType<typeof open>): Promise<void> {
+async function fillUp(transport: ReturnType<typeof open>, meta = "", queue = "q"): Promise<void> {
   const payload = new Uint8Array(2_000);
   let error: unknown;
   while (error === undefined) {
-    await transport.push(Array.from({ length: 10 }, () => job({ payload })), call).catch((thrown) =>
-      error = thrown
-    );
+    await transport.push(Array.from({ length: 10 }, () => job({ payload, meta, queue })), call).catch((
+      thrown,
+    ) => error = thrown);
   }
 }

@@ -81,7 +81,7 @@ async function work(state: State): Promise<void> {
 /** Carries out the next group; false when the database is locked. */
 function attempt(state: State): boolean {
   const { connection, waiting } = state;
-  const group = take(state);
+  const group = take(state, connection.space.rows(MAX_ITEMS));
   if (group.length === 0) return true;
   let session: Session | undefined;
   try {
@@ -89,6 +89,7 @@ function attempt(state: State): boolean {
     const operations = group.map(({ operation }) => operation);
     try {
       transact(state, session, operations);
+      connection.space.widen();
       connection.space.forget();
       if (connection.space.isTight()) connection.relieve();
     } finally {
@@ -102,14 +103,14 @@ function attempt(state: State): boolean {
   return true;
 }
 
-function take(state: State): Item[] {
+function take(state: State, most: number): Item[] {
   const items = state.items = state.items.filter(({ operation }) => !operation.over);
   let count = 0;
   for (let size = 0; count < items.length; count++) {
     const item = items[count];
     if (item === undefined || (count > 0 && item.alone)) break;
     size += item.operation.size;
-    if (count > 0 && size > MAX_ITEMS) break;
+    if (count > 0 && size > most) break;
     if (item.alone) return items.splice(0, 1);
   }
   return items.splice(0, count);
@@ -128,7 +129,7 @@ function postpone(state: State, group: Item[], error: unknown): false {
 
 /**
  * A group that failed goes one by one; a call that fails alone is told so, but for a full disk that may yield some
- * space.
+ * space, or have enough for fewer rows.
  */
 function excuse(
   { items, connection }: State,
@@ -146,6 +147,11 @@ function excuse(
   if (isFull(error) && !first.relieved) {
     connection.relieve();
     for (const item of group) item.relieved = item.alone = true;
+    items.unshift(...group);
+    return;
+  }
+  if (isFull(error) && first.operation.narrows === true && connection.space.narrow()) {
+    connection.relieve();
     items.unshift(...group);
     return;
   }

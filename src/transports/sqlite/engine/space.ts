@@ -24,11 +24,17 @@ export interface Space {
   /** Whether a record of so many bytes may be written; one that may counts as being so. */
   hasRoom(session: Asked, bytes: number): boolean;
   /**
-   * Keeps the file from growing where the disk has next to nothing left: a page that is in the log and finds no place
-   * in the file would keep the log from ever being emptied. A write that needs such a page is refused, and one that
-   * frees pages goes on.
+   * Keeps the file from growing by more than some pages where the disk has next to nothing left: a page that is in the
+   * log and finds no place in the file would keep the log from ever being emptied. A write that needs such a page is
+   * refused, and one that frees pages goes on. A job that changes its state may need a new page of an index.
    */
   cap(session: Asked): void;
+  /** How many of so many rows one transaction may change: fewer where the log has little space left. */
+  rows(most: number): number;
+  /** A transaction of few rows found no space: the next ones change fewer; false where they change one alone. */
+  narrow(): boolean;
+  /** A transaction was committed: the next ones may change more rows again. */
+  widen(): void;
   /** Whether the disk has little left: from then on the log must stay small, as emptying it takes space, too. */
   isTight(): boolean;
   /** A transaction has ended, or the log was emptied: the disk is asked anew. */
@@ -57,8 +63,9 @@ const DISK_MOST = 16 * 1024 * 1024;
  * space in the file, and a transaction that fills the disk before that is so would keep it from ever being emptied.
  */
 const TIGHT = 4;
-/** With less than this part of the reserve the file must not grow at all. */
+/** With less than this part of the reserve the file grows by no more than a part of what is left. */
 const CAPPED = 0.5;
+const GROWTH_PART = 0.125;
 /**
  * Pages that a record changes beside those that it fills: of its row, of the places in the indexes that it leaves and
  * gets.
@@ -71,6 +78,12 @@ const LOG_PART = 0.3;
 /** Parts of it that records must leave, and small ones. */
 const RECORD_PART = 0.7;
 const SMALL_PART = 0.55;
+/** Bytes of the log that a row which changes may take: of a large record all pages are written anew. */
+const ROW = 32 * 1024;
+/** The part of the rows that is left to the next transactions after one that found no space. */
+const NARROWER = 0.25;
+/** Rows that one transaction changes at most. */
+const MOST_ROWS = 10_000;
 /** Milliseconds for which the disk is not asked again. */
 const FRESH = 10;
 /**
@@ -92,6 +105,8 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
   let free = Infinity;
   let kept = 0;
   let spent = 0;
+  /** The part of the rows that transactions change, after one that found no space. */
+  let part = 1;
   const caps = new WeakSet<Asked>();
 
   /** How much of the reserve on the disk is still there: 1 and more where all of it is. */
@@ -146,9 +161,21 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
       if (!capped && !caps.has(session)) return;
       if (capped) caps.add(session);
       else caps.delete(session);
-      setCap(session, capped);
+      setCap(session, capped ? Math.max(0, Math.floor(free * GROWTH_PART / PAGE)) : Infinity);
+    },
+    rows(most) {
+      look();
+      return Math.max(1, Math.floor(Math.min(most, free / ROW) * part));
+    },
+    narrow() {
+      if (part * MOST_ROWS < 1) return false;
+      part *= NARROWER;
+      return true;
     },
     isTight: () => ofDisk() < TIGHT,
+    widen() {
+      part = Math.min(1, part / NARROWER);
+    },
     forget() {
       if ((free - 2 * spent) / kept >= ROOMY && runtime.monotonic() - asked < FRESH) return;
       asked = -Infinity;
@@ -164,9 +191,9 @@ function pagesOver(session: Asked, limit: number): number {
   return (integerOf(session.statement(USED).get()?.pages) - pages) / spare;
 }
 
-/** Lets the file not grow, or grow again. */
-function setCap(session: Asked, capped: boolean): void {
-  const most = capped ? integerOf(session.statement(PAGES).get()?.page_count) : NO_CAP;
+/** Lets the file grow by so many pages. */
+function setCap(session: Asked, growth: number): void {
+  const most = growth === Infinity ? NO_CAP : integerOf(session.statement(PAGES).get()?.page_count) + growth;
   session.statement(`PRAGMA max_page_count = ${most}`).get();
 }
 

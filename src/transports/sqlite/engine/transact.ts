@@ -15,6 +15,8 @@ export interface Operation {
   readonly size: number;
   /** Whether it takes a transaction; reads do not, unless they come behind a write. */
   readonly writes: boolean;
+  /** Whether it changes fewer rows, as `space.rows` says, when it is carried out again. */
+  readonly narrows?: boolean;
   /** When it gives up waiting for a lock, on the monotonic clock. */
   readonly deadline: number;
   /** It was aborted and answered already. */
@@ -70,12 +72,14 @@ function write(place: Place, session: Session, group: Operation[]): readonly (()
     if (!operation.writes) session.flush();
     return operation.run(session);
   };
-  session.space.cap(session);
   // Prepared: to compile the two for each call took a twentieth of a lone push.
   session.statement(BEGIN).run();
   try {
     // The wait for the lock took time, and others may have committed in it.
     begin(place, session);
+    // What they wrote is known only now.
+    session.space.forget();
+    session.space.cap(session);
     const ends = group.map(run);
     // A call that waits for the jobs just stored gets them in the same transaction.
     const woken = waiting.wake(session);
