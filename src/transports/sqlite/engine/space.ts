@@ -99,33 +99,23 @@ const PAGES = "PRAGMA page_count";
 /** The most pages that SQLite knows. */
 const NO_CAP = 4_294_967_294;
 
-/** Makes it for one database. */
-export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): Space {
+/** How much of a disk is left. */
+interface Left {
+  /** Bytes, as of this moment; without end where nothing is known of the disk. */
+  bytes(): number;
+  /** How much of the reserve on the disk is still there: 1 and more where all of it is. */
+  ofDisk(): number;
+  /** The same with free pages of the file, which serve as well but for the log: that needs a part of the disk. */
+  ofAll(session: Asked): number;
+  spend(bytes: number): void;
+  forget(): void;
+}
+
+function createLeft(file: () => string, runtime: Runtime): Left {
   let asked = -Infinity;
   let free = Infinity;
   let kept = 0;
   let spent = 0;
-  /** The part of the rows that transactions change, after one that found no space. */
-  let part = 1;
-  const caps = new WeakSet<Asked>();
-
-  /** How much of the reserve on the disk is still there: 1 and more where all of it is. */
-  function ofDisk(): number {
-    look();
-    return free / kept;
-  }
-
-  /** The same with free pages of the file, which serve as well but for the log: that needs a part of the disk. */
-  function ofAll(session: Asked): number {
-    look();
-    if (free === Infinity) return Infinity;
-    // All that is asked for is there without them: to count them took an eighth of a push.
-    if (free - 2 * spent >= kept) return (free - 2 * spent) / kept;
-    const pages = integerOf(session.statement(FREE).get()?.freelist_count);
-    const inside = pages * integerOf(session.statement(PAGE_SIZE).get()?.page_size);
-    // Twice: it is written to the log, and, while it is still there, to the file.
-    return free - spent < kept * LOG_PART ? 0 : (free + inside - 2 * spent) / kept;
-  }
 
   function look(): void {
     const now = runtime.monotonic();
@@ -135,6 +125,43 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
   }
 
   return {
+    bytes() {
+      look();
+      return free;
+    },
+    ofDisk() {
+      look();
+      return free / kept;
+    },
+    ofAll(session) {
+      look();
+      if (free === Infinity) return Infinity;
+      // All that is asked for is there without them: to count them took an eighth of a push.
+      if (free - 2 * spent >= kept) return (free - 2 * spent) / kept;
+      const pages = integerOf(session.statement(FREE).get()?.freelist_count);
+      const inside = pages * integerOf(session.statement(PAGE_SIZE).get()?.page_size);
+      // Twice: it is written to the log, and, while it is still there, to the file.
+      return free - spent < kept * LOG_PART ? 0 : (free + inside - 2 * spent) / kept;
+    },
+    spend(bytes) {
+      spent += bytes;
+    },
+    forget() {
+      if ((free - 2 * spent) / kept >= ROOMY && runtime.monotonic() - asked < FRESH) return;
+      asked = -Infinity;
+      spent = 0;
+    },
+  };
+}
+
+/** Makes it for one database. */
+export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): Space {
+  const left = createLeft(file, runtime);
+  /** The part of the rows that transactions change, after one that found no space. */
+  let part = 1;
+  const caps = new WeakSet<Asked>();
+
+  return {
     checkPush(session) {
       if (maxBytes !== undefined && pagesOver(session, maxBytes) > 0) {
         throw new TransportFull(
@@ -142,45 +169,36 @@ export function createSpace({ maxBytes, label, file, runtime }: SpaceOptions): S
         );
       }
       // As SQLite itself would say it, so that the log is emptied into the file before a caller hears of it.
-      if (ofAll(session) < 1) {
+      if (left.ofAll(session) < 1) {
         throw new Error("database or disk is full, but for what is kept for jobs to end");
       }
     },
-    spend(bytes) {
-      spent += bytes;
-    },
+    spend: left.spend,
     hasRoom(session, bytes) {
       const small = bytes <= SMALL;
       if (maxBytes !== undefined && pagesOver(session, maxBytes) >= (small ? 2 : 1)) return false;
-      if (ofAll(session) < (small ? SMALL_PART : RECORD_PART)) return false;
-      spent += bytes + CHANGED * PAGE;
+      if (left.ofAll(session) < (small ? SMALL_PART : RECORD_PART)) return false;
+      left.spend(bytes + CHANGED * PAGE);
       return true;
     },
     cap(session) {
-      const capped = ofDisk() < CAPPED;
+      const capped = left.ofDisk() < CAPPED;
       if (!capped && !caps.has(session)) return;
       if (capped) caps.add(session);
       else caps.delete(session);
-      setCap(session, capped ? Math.max(0, Math.floor(free * GROWTH_PART / PAGE)) : Infinity);
+      setCap(session, capped ? Math.max(0, Math.floor(left.bytes() * GROWTH_PART / PAGE)) : Infinity);
     },
-    rows(most) {
-      look();
-      return Math.max(1, Math.floor(Math.min(most, free / ROW) * part));
-    },
+    rows: (most) => Math.max(1, Math.floor(Math.min(most, left.bytes() / ROW) * part)),
     narrow() {
       if (part * MOST_ROWS < 1) return false;
       part *= NARROWER;
       return true;
     },
-    isTight: () => ofDisk() < TIGHT,
     widen() {
       part = Math.min(1, part / NARROWER);
     },
-    forget() {
-      if ((free - 2 * spent) / kept >= ROOMY && runtime.monotonic() - asked < FRESH) return;
-      asked = -Infinity;
-      spent = 0;
-    },
+    isTight: () => left.ofDisk() < TIGHT,
+    forget: left.forget,
   };
 }
 
