@@ -68,13 +68,12 @@ export const suites = [
     timeout: 15 * minute,
   })),
   ...["node24", "node22", "node26", "deno", "bun"].map((runtime) => ({
-    // Half of it is waiting for servers and processes, so that more files run at a time than there are cores. Each has
-    // modules of its own: where they were shared, cases of SQLite by the fake clock had stood still on Node 22.
+    // Half of it is waiting for servers and processes, so that more files run at a time than there are cores.
     name: `server-${runtime}`,
     title: `server, ${runtime}`,
     runtime,
     folders: ["tests/server/"],
-    ...flagsOf(runtime, ["--maxWorkers=3"]),
+    ...flagsOf(runtime, ["--no-isolate", "--maxWorkers=4"]),
     spares: runtime === "node24" ? [] : othersOfNode.includes(runtime) ? [...long, ...again] : long,
     timeout: 15 * minute,
   })),

@@ -213,14 +213,14 @@ describeOn(
         const { port, url } = await started();
         const prefix = `answers-${crypto.randomUUID()}`;
         const proxy = await openProxy(port);
-        const relayOn = (servers: string) =>
+        const relayOn = (servers: string, callTimeout: number) =>
           createRelay({
             jobs: { job: { schema: free<number>(), queue: QUEUE } },
             transport: nats({ servers, prefix, ackWait: ACK_WAIT }),
-            callTimeout: 500,
+            callTimeout,
           });
-        const far = relayOn(`nats://127.0.0.1:${proxy.port}`);
-        const near = relayOn(url);
+        const far = relayOn(`nats://127.0.0.1:${proxy.port}`, 500);
+        const near = relayOn(url, 30_000);
         try {
           const completed = [heard(far.events, "completed"), heard(near.events, "completed")];
           const stale = heard(far.events, "stale");

@@ -8,7 +8,7 @@ import { fillAndEmpty } from "../support/full.ts";
 import { call, doneOf, folder, job, newFile, now, open, rejection } from "./support.ts";
 
 const LIMIT = 2 * 1024 * 1024;
-const PATIENCE = 120_000;
+const PATIENCE = 240_000;
 
 test(
   "a file that is full while everything fails is emptied when all succeeds, by the worker that was there",

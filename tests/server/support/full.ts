@@ -8,7 +8,7 @@ import { free, heard, running } from "../../web/support/kit.ts";
 
 /** Milliseconds for which every run fails, and jobs are dispatched, from the first that is refused; and until it is, at most. */
 const FAILING = 3_000;
-const FILLING = 30_000;
+const FILLING = 100_000;
 /** Milliseconds in which everything must be done when runs succeed. */
 const PATIENCE = 120_000;
 /** What errors of the runs that fail say: it is stored with each job, and fills what is left. */

@@ -102,7 +102,10 @@ export function leaseScenes(open: OpenScene): void {
       return judged;
     });
     expect(left).toEqual(NOTHING);
-    const answers = history.flatMap((line) => line.op === "settle" ? [line.state] : []).sort();
+    // What comes so late that its lease is nearly over goes back.
+    const answers = history.flatMap((line) =>
+      line.op === "settle" && line.to !== "release" ? [line.state] : []
+    ).sort();
     expect(answers).toEqual([...Array(IN_HAND).fill("settled"), ...Array(IN_HAND).fill("stale")]);
     expect(runs.repeated).toBe(IN_HAND);
   });

@@ -55,7 +55,10 @@ export function poisonScenes(open: OpenScene): void {
       return late ? undefined : judged;
     });
     expect(left).toEqual({ waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 12 });
-    const reasons = history.flatMap((line) => line.op === "settle" ? [`${line.to} ${line.reason}`] : []);
+    // What comes so late that its lease is nearly over goes back.
+    const reasons = history.flatMap((line) =>
+      line.op === "settle" && line.to !== "release" ? [`${line.to} ${line.reason}`] : []
+    );
     expect(new Set(reasons)).toEqual(new Set(["timeout lost"]));
   });
 
@@ -90,7 +93,7 @@ export function poisonScenes(open: OpenScene): void {
           );
         printRepeated(`a job that ends its worker by ${does}`, runs);
       },
-      180_000,
+      400_000,
     );
   }
 }
