@@ -19,6 +19,6 @@ describeOn(["redis7"], "Redis", () => {
       await send("CONFIG", "SET", "maxmemory", used + ROOM);
       expect(await fillAndEmpty(redis({ url }))).toBeGreaterThan(100);
     },
-    120_000,
+    240_000,
   );
 });
