@@ -69,21 +69,18 @@ export async function settleAll(
       answers[index] = errorOf(error);
     }
   };
-  for (const [index, settlement] of settlements.entries()) {
+  settlements.forEach((settlement, index) => {
     const held = deliveries.find(settlement.queue, settlement.token);
-    if (held !== undefined) {
-      begin(held, index, settlement);
-      continue;
-    }
+    if (held !== undefined) return begin(held, index, settlement);
     const found = heldAgain(context, settlement, settling) ?? heldElsewhere(context, settlement, until);
-    if (found === undefined) continue;
+    if (found === undefined) return;
     foreign.push(
       found.then(
         (one) => one && begin(one, index, settlement),
         (error) => void (answers[index] = errorOf(error)),
       ),
     );
-  }
+  });
   if (foreign.length > 0) await Promise.all(foreign);
   const fill = (some: readonly Ending[], results: readonly Settled[]): void => {
     some.forEach(({ index, held: { queueStream, note } }, n) => {
@@ -326,12 +323,12 @@ function moveOf(
 ): Move | undefined {
   const { queueStream, record, due } = held;
   const { marks, id } = record;
-  const whole = handedOf(held);
   if (settlement.to === "done") {
     const now = context.clock.now();
     const isPlain = secondsUntil(marks.until, now) === 0 && !held.tried && isSafe(held, monotonic);
-    return isPlain ? undefined : { ...endOf(held, now), adopts: whole.adopts === true };
+    return isPlain ? undefined : { ...endOf(held, now), adopts: held.returns === "raw" };
   }
+  const whole = handedOf(held);
   const ending = settlement as Moving;
   if (ending.to === "release") {
     const subject = liveSubject(queueStream.base, "b", id);

@@ -184,14 +184,18 @@ function prolong({ link }: Store, held: Received, at: number): void {
 export function messageToken(
   { state, seq, time, queueStream, record }: Received,
 ): string {
-  return `${state}${seq}.${Math.floor(time)}.${checksum(`${queueStream.queue} ${record.id}`)}`;
+  return `${state}${seq}.${Math.floor(time)}.${checksum(queueStream.queue, record.id)}`;
 }
 
 /** A number that differs for texts that differ, most likely (FNV-1a): two streams have messages of the same number. */
-function checksum(text: string): string {
-  let hash = 0x811c9dc5;
+function checksum(queue: string, id: string): string {
+  return (hashed(id, hashed(" ", hashed(queue, 0x811c9dc5))) >>> 0).toString(36);
+}
+
+function hashed(text: string, before: number): number {
+  let hash = before;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return (hash >>> 0).toString(36);
+  return hash;
 }
 
 /** The parts of a token that are read. */

@@ -23,15 +23,51 @@ const SLAB = 4 * 1024;
 const SMALL_PART = 1 / 4;
 /** A body that is this part of the memory in which it came may keep that. */
 const MOST_PART = 1 / 2;
+/** Bytes of memory at most that is kept until the next message comes. */
+const MOST_KEPT = 128 * 1024;
 
-/** Our header line; empty when there is none. */
-export function headerOf(message: NatsMessage, body: Uint8Array): string {
-  return lineBefore(body) ?? message.headers?.get(HEADER) ?? "";
+/** Reads the parts of messages. */
+export interface Reader {
+  /** Our header line; empty when there is none. */
+  headerOf(message: NatsMessage, body: Uint8Array): string;
+  /** A body that may be kept. Memory of its own would cost a small one more than all else that is done with it. */
+  keep(body: Uint8Array): Uint8Array;
 }
 
-/** The same, read from the bytes before the body; undefined when these are no header lines. */
-function lineBefore({ buffer, byteOffset }: Uint8Array): string | undefined {
-  const bytes = new Uint8Array(buffer, 0, byteOffset);
+/** Makes a reader. */
+export function createReader(): Reader {
+  /** The memory in which the last message came, as the next one most likely does. */
+  let last: Uint8Array = new Uint8Array(0);
+  let slab = new Uint8Array(0);
+  let used = 0;
+
+  function memoryOf({ buffer }: Uint8Array): Uint8Array {
+    if (buffer === last.buffer) return last;
+    const memory = new Uint8Array(buffer);
+    if (memory.length <= MOST_KEPT) last = memory;
+    return memory;
+  }
+
+  return {
+    headerOf: (message, body) =>
+      lineBefore(memoryOf(body), body.byteOffset) ?? message.headers?.get(HEADER) ?? "",
+    keep(body) {
+      const { length } = body;
+      if (length >= body.buffer.byteLength * MOST_PART) return body;
+      if (length > SLAB * SMALL_PART) return new Uint8Array(body);
+      if (used + length > slab.length) {
+        slab = new Uint8Array(SLAB);
+        used = 0;
+      }
+      slab.set(body, used);
+      used += length;
+      return slab.subarray(used - length, used);
+    },
+  };
+}
+
+/** Our header line, read from the bytes before a body; undefined when these are no header lines. */
+function lineBefore(bytes: Uint8Array, byteOffset: number): string | undefined {
   let end = byteOffset - 4;
   if (!isEndOfLine(bytes, end) || !isEndOfLine(bytes, end + 2)) return undefined;
   let from = 0;
@@ -58,22 +94,4 @@ function isEndOfLine(bytes: Uint8Array, at: number): boolean {
 function isAt(bytes: Uint8Array, start: number, word: Uint8Array): boolean {
   for (let i = 0; i < word.length; i++) if (bytes[start + i] !== word[i]) return false;
   return true;
-}
-
-/** Makes the keeper of bodies. Memory of its own would cost a small one more than all else that is done with it. */
-export function createKeeper(): (body: Uint8Array) => Uint8Array {
-  let slab = new Uint8Array(0);
-  let used = 0;
-  return (body) => {
-    const { length } = body;
-    if (length >= body.buffer.byteLength * MOST_PART) return body;
-    if (length > SLAB * SMALL_PART) return new Uint8Array(body);
-    if (used + length > slab.length) {
-      slab = new Uint8Array(SLAB);
-      used = 0;
-    }
-    slab.set(body, used);
-    used += length;
-    return slab.subarray(used - length, used);
-  };
 }

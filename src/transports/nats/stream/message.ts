@@ -49,6 +49,9 @@ export interface JobRecord {
   readonly marks: Marks;
 }
 
+/** The marks of most jobs. */
+const NONE: Marks = {};
+
 /** Whether a job lost a lease before, so that each hand-over of it is written down. */
 export function isFrail({ marks: { lost = 0, frail = false } }: JobRecord): boolean {
   return lost > 0 || frail;
@@ -63,13 +66,13 @@ export function pack({ id, name, meta, marks }: JobRecord): string {
 /** Reads a message of ours, or another program's. */
 export function unpack(header: string, rawName: string, seq: number): JobRecord {
   const parts = header === "" ? undefined : jsonOf(header);
-  if (!Array.isArray(parts)) return { id: rawId(seq), name: rawName, meta: "", marks: {} };
+  if (!Array.isArray(parts)) return { id: rawId(seq), name: rawName, meta: "", marks: NONE };
   const [id, name, meta, marks] = parts;
   return {
     id: typeof id === "string" && id !== "" ? id : rawId(seq),
     name: typeof name === "string" ? name : rawName,
     meta: typeof meta === "string" ? meta : "",
-    marks: typeof marks === "object" && marks !== null ? marksOf(marks as Record<string, unknown>) : {},
+    marks: typeof marks === "object" && marks !== null ? marksOf(marks as Record<string, unknown>) : NONE,
   };
 }
 
@@ -114,22 +117,31 @@ const FINER = 6;
  * form another token may follow. It is read where it lies, as this is done for each job.
  */
 export function deliveredOf(reply: string): Delivered {
-  const starts: number[] = [0];
-  for (let dot = reply.indexOf("."); dot >= 0; dot = reply.indexOf(".", dot + 1)) starts.push(dot + 1);
-  const at = starts.length === SHORT ? 4 : 6;
+  let tokens = 1;
+  for (let dot = reply.indexOf("."); dot >= 0; dot = reply.indexOf(".", dot + 1)) tokens++;
+  let start = 0;
+  for (let before = tokens === SHORT ? 4 : 6; before > 0; before--) start = reply.indexOf(".", start) + 1;
+  const counted = endOf(reply, start);
+  const numbered = endOf(reply, counted + 1);
+  const ordered = endOf(reply, numbered + 1);
+  const timed = endOf(reply, ordered + 1);
   return {
-    count: numberIn(reply, starts, at, 0),
-    seq: numberIn(reply, starts, at + 1, 0),
-    time: numberIn(reply, starts, at + 3, FINER),
-    pending: numberIn(reply, starts, at + 4, 0),
+    count: numberIn(reply, start, counted),
+    seq: numberIn(reply, counted + 1, numbered),
+    time: numberIn(reply, ordered + 1, timed - FINER),
+    pending: numberIn(reply, timed + 1, endOf(reply, timed + 1)),
   };
 }
 
-/** The number that a token is, without its last digits. */
-function numberIn(text: string, starts: readonly number[], token: number, dropped: number): number {
-  const end = (starts[token + 1] ?? text.length + 1) - 1 - dropped;
+/** The end of the token that begins there. */
+function endOf(text: string, start: number): number {
+  const dot = text.indexOf(".", start);
+  return dot < 0 ? text.length : dot;
+}
+
+function numberIn(text: string, start: number, end: number): number {
   let number = 0;
-  for (let i = starts[token] ?? end; i < end; i++) number = number * 10 + text.charCodeAt(i) - ZERO;
+  for (let i = start; i < end; i++) number = number * 10 + text.charCodeAt(i) - ZERO;
   return number;
 }
 

@@ -13,7 +13,7 @@ import { consumerLeader, type Inbox, type Link } from "../client/link.ts";
 import { wasLetGo } from "./acknowledge.ts";
 import { stateOf } from "./consumer_state.ts";
 import type { QueueStreams } from "./context.ts";
-import { headerOf } from "./header.ts";
+import type { Reader } from "./header.ts";
 import type { Incoming, Share } from "./incoming.ts";
 import { deliveredOf, pack, unpack } from "./message.ts";
 import { tooLarge } from "./publish.ts";
@@ -21,7 +21,7 @@ import { isComplete, isMoved, isTooMuch, leftOf, statusError, UNANSWERED } from 
 import type { Pulse } from "./pulse.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { Received, worthUntil } from "./received.ts";
-import { liveSubject, type PullState, rawId } from "./subjects.ts";
+import { isLiveSubject, type PullState, rawId } from "./subjects.ts";
 
 /** The parts that pulls share. */
 export interface Puller {
@@ -29,7 +29,7 @@ export interface Puller {
   readonly streams: QueueStreams;
   readonly pulse: Pulse;
   readonly incoming: Incoming;
-  readonly keep: (body: Uint8Array) => Uint8Array;
+  readonly reader: Reader;
   /** Takes in messages that come behind the end of their poll. */
   readonly stray: (received: Received) => void;
 }
@@ -55,7 +55,7 @@ export function pullOf(link: Link, { stream, consumers }: QueueStream, state: Pu
 
 /** A message that came. */
 export function receivedOf(
-  { keep, link }: Puller,
+  { reader, link }: Puller,
   queueStream: QueueStream,
   state: PullState,
   message: NatsMessage,
@@ -65,20 +65,22 @@ export function receivedOf(
   const delivered = deliveredOf(reply);
   const { seq, count } = delivered;
   const { data, subject } = message;
-  const header = headerOf(message, data);
+  const header = reader.headerOf(message, data);
   const record = unpack(header, queueStream.rawName, seq);
   if (seq > queueStream.seen[state]) queueStream.seen[state] = seq;
   // A foreign entry may share its subject with others, which no condition tells apart. Through an account that imports
   // JetStream a message bears the subject of the answer.
   const isForeign = subject.startsWith(queueStream.base)
-    ? subject !== liveSubject(queueStream.base, state, record.id)
+    ? !isLiveSubject(queueStream.base, subject, state, record.id)
     : header === "";
   const again = count > 1 && !wasLetGo(queueStream, seq, count) ? "lost" : undefined;
-  if (!isForeign) return new Received(queueStream, state, at, again, reply, delivered, record, keep(data));
+  if (!isForeign) {
+    return new Received(queueStream, state, at, again, reply, delivered, record, reader.keep(data));
+  }
   const own = { ...record, id: rawId(seq) };
   // One that fills all that the server accepts finds no room for our header line: it is handed over as it lies there.
   const returns = tooLarge(link, queueStream, pack(own), data, 0) === undefined ? "raw" : again;
-  return new Received(queueStream, state, at, returns, reply, delivered, own, keep(data));
+  return new Received(queueStream, state, at, returns, reply, delivered, own, reader.keep(data));
 }
 
 /** The jobs that a poll asks for. */

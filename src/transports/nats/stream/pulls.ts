@@ -12,7 +12,7 @@ import type { NatsHeaders, NatsMessage } from "../client/connection.ts";
 import { isStreamGone } from "../client/errors.ts";
 import type { Inbox, Link } from "../client/link.ts";
 import type { OpenPull, PullListener, Pulls, QueueStreams } from "./context.ts";
-import { createKeeper } from "./header.ts";
+import { createReader } from "./header.ts";
 import { createIncoming } from "./incoming.ts";
 import { leaderOf, poll, type Puller, pullOf, receivedOf } from "./poll.ts";
 import { HEARTBEAT, isComplete, isTooMuch, statusError, UNANSWERED } from "./pull_status.ts";
@@ -40,7 +40,7 @@ export function createPulls(
 ): Pulls {
   const pulse = createPulse(link);
   const incoming = createIncoming(link);
-  const puller: Puller = { link, streams, pulse, incoming, keep: createKeeper(), stray };
+  const puller: Puller = { link, streams, pulse, incoming, reader: createReader(), stray };
   return {
     get roundTrip() {
       return pulse.roundTrip;

@@ -20,6 +20,8 @@ export type LiveState = PullState | "d";
 /** The token of each dead channel. */
 export const DEAD_TOKEN: Readonly<Record<DeadChannel, "f" | "t">> = { failed: "f", timeout: "t" };
 
+/** What stands between the base and the id in the subject of a job that is due. */
+const LIVE: Readonly<Record<PullState, string>> = { w: "j.w.0.", b: "j.b.0." };
 /** The beginning of the id of a foreign entry; its number follows. */
 const RAW = "#";
 /** Milliseconds of the minute that a delayed job's subject names. */
@@ -129,6 +131,14 @@ export function minuteToken(instant: number): string {
 /** The subject of a live job; of a delayed one with its due time. */
 export function liveSubject(base: string, state: LiveState | "i", id: string, due?: number): string {
   return `${base}j.${state}.${due === undefined ? "0" : minuteToken(due)}.${idToken(id)}`;
+}
+
+/** Whether a subject is the one of a live job that is due. It is asked for each job that comes, so makes no text. */
+export function isLiveSubject(base: string, subject: string, state: PullState, id: string): boolean {
+  const head = LIVE[state];
+  const token = idToken(id);
+  return subject.length === base.length + head.length + token.length && subject.startsWith(base) &&
+    subject.startsWith(head, base.length) && subject.endsWith(token);
 }
 
 /**
