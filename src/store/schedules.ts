@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { DueSchedules, NewSchedule, Schedule } from "../contract/recurring.ts";
+import type { Pushed } from "../jobs/exchange.ts";
+import type { Advanced, DueSchedules, NewSchedule, Schedule } from "../contract/recurring.ts";
 import { sameBytes } from "../kinds.ts";
 
 /** The fate of a schedule, beside the one that is there under its key. */
@@ -39,4 +40,11 @@ export function dueAmong<Kept extends Pick<Schedule, "tick" | "paused">>(
   const schedules = come.slice(0, limit);
   const first = come[limit]?.tick ?? next;
   return first === Infinity ? { now, schedules } : { now, schedules, next: Math.max(0, first - now) };
+}
+
+/** The answer to a tick whose job, if there was one, was pushed. Where its id is taken it is there already. */
+export function advancedBy(pushed: Pushed | undefined): Advanced {
+  if (pushed instanceof Error) throw pushed;
+  if (pushed === undefined) return "none";
+  return pushed === "duplicate" ? "duplicate" : "pushed";
 }

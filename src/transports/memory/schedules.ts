@@ -5,10 +5,9 @@
  */
 
 import type { Prompt } from "../../contract/around.ts";
-import type { PushJob } from "../../jobs/exchange.ts";
-import type { Advanced, Schedule, SchedulePage, Schedules } from "../../contract/recurring.ts";
+import type { Schedule, SchedulePage, Schedules } from "../../contract/recurring.ts";
 import { schedulePage } from "../../store/pages.ts";
-import { dueAmong, fateOfPut } from "../../store/schedules.ts";
+import { advancedBy, dueAmong, fateOfPut } from "../../store/schedules.ts";
 import { push } from "./push.ts";
 import type { Store } from "./context.ts";
 
@@ -63,19 +62,12 @@ export function createRecurring(store: Store): Recurring {
     advance(queue, key, tick, next, job) {
       const found = byQueue.get(queue)?.get(key);
       if (found === undefined || found.paused || found.tick !== tick) return "stale";
-      const pushed = job === undefined ? "none" : pushOne(store, job);
+      const answer = advancedBy(job && push(store, [job], false)[0]);
       if (next === undefined) remove(queue, key);
       else change(queue, key, { tick: next });
-      return pushed;
+      return answer;
     },
   };
-}
-
-/** A job whose id is taken is there already: its tick is over all the same. */
-function pushOne(store: Store, job: PushJob): Advanced {
-  const pushed = push(store, [job], false)[0];
-  if (pushed instanceof Error) throw pushed;
-  return pushed === "duplicate" ? "duplicate" : "pushed";
 }
 
 function listed(

@@ -5,8 +5,11 @@
  * @module
  */
 
+import type { Transport } from "../../contract/transport.ts";
+import type { Call } from "../../jobs/exchange.ts";
 import { type Channel, type DeadChannel, isDead } from "../../jobs/job.ts";
 import { type Chosen, idsOf, isMeant } from "../../store/selections.ts";
+import type { Calls } from "./calls.ts";
 import { byTime, STRETCHES } from "./model/channels.ts";
 import { integerOf, type Row, textOf } from "./engine/driver.ts";
 import { NO_LEASE, safe, WAITING } from "./model/schema.ts";
@@ -14,10 +17,10 @@ import { isLive } from "./push.ts";
 import type { Session } from "./context.ts";
 
 /** Rows that one transaction looks at, whether they are chosen or not. */
-export const ADMIN_PAGE = 1_000;
+const ADMIN_PAGE = 1_000;
 
 /** How far a walk over a channel is. */
-export interface Walk {
+interface Walk {
   /** Which stretch of the channel, or which of the ids comes next. */
   readonly step: number;
   readonly time: number;
@@ -27,11 +30,14 @@ export interface Walk {
 }
 
 /** The counts of one page of a walk, and where the next begins; undefined when it was the last. */
-export interface Walked {
+interface Walked {
   readonly changed: number;
   readonly taken: number;
   readonly next: Walk | undefined;
 }
+
+/** Works on a page in a transaction. */
+type Page = (session: Session, from?: Walk) => Walked;
 
 interface Found {
   readonly rows: readonly Row[];
@@ -49,8 +55,43 @@ const BY_ID = `SELECT seq, id, state, ${
 }, name, reason FROM relevo_entries INDEXED BY relevo_entries_id
   WHERE queue = ?1 AND id = ?3`;
 
+/** Makes the operator's writes. */
+export function createAdmin(calls: Calls): Pick<Transport, "reload" | "remove"> {
+  return {
+    async reload(queue, channel, select, bounds) {
+      const chosen = { queue, channel, select };
+      const page: Page = (session, from) => reloadPage(session, chosen, bounds.reset, from);
+      const { changed, taken } = await walk(calls, "reload jobs", bounds, page);
+      return { reloaded: changed, taken };
+    },
+    async remove(queue, channel, select, bounds) {
+      const chosen = { queue, channel, select };
+      const page: Page = (session, from) => removePage(session, chosen, from);
+      return (await walk(calls, "remove jobs", bounds, page)).changed;
+    },
+  };
+}
+
+/** Calls page after page until the walk has ended; answers the counts of all of them. */
+async function walk(
+  { repeat }: Calls,
+  action: string,
+  bounds: Call,
+  page: Page,
+): Promise<Omit<Walked, "next">> {
+  let [changed, taken] = [0, 0];
+  let next: Walk | undefined;
+  await repeat(action, bounds, (session) => page(session, next), (walked) => {
+    changed += walked.changed;
+    taken += walked.taken;
+    next = walked.next;
+    return next !== undefined;
+  });
+  return { changed, taken };
+}
+
 /** Removes a page of the chosen jobs. */
-export function removePage(session: Session, chosen: Chosen, walk?: Walk): Walked {
+function removePage(session: Session, chosen: Chosen, walk?: Walk): Walked {
   const { queue, channel } = chosen;
   const { rows, next } = find(session, chosen, walk ?? begin(session));
   if (rows.length > 0) {
@@ -61,7 +102,7 @@ export function removePage(session: Session, chosen: Chosen, walk?: Walk): Walke
 }
 
 /** Returns a page of the chosen jobs to work. */
-export function reloadPage(
+function reloadPage(
   session: Session,
   chosen: Chosen<DeadChannel>,
   reset: boolean,

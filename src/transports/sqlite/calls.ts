@@ -8,7 +8,6 @@ import { TransportClosed } from "../../errors.ts";
 import type { Call } from "../../jobs/exchange.ts";
 import type { Runtime } from "../../runtime.ts";
 import { restOf } from "../../store/calls.ts";
-import type { Walk, Walked } from "./admin.ts";
 import type { Committer } from "./engine/commit.ts";
 import type { Session } from "./context.ts";
 import type { Operation } from "./engine/transact.ts";
@@ -29,12 +28,6 @@ export interface Calls {
   /** Calls for one item that is read, or written. */
   read<T>(call: Call, run: Work<T>["run"]): Promise<T>;
   write<T>(call: Call, run: Work<T>["run"]): Promise<T>;
-  /** Calls page after page until a walk has ended; answers the counts of all of them. */
-  walk(
-    action: string,
-    call: Call,
-    page: (session: Session, walk?: Walk) => Walked,
-  ): Promise<Omit<Walked, "next">>;
   /** Calls part after part, for as long as one that was committed says that there is more. */
   repeat<T>(
     action: string,
@@ -94,17 +87,6 @@ export function createCalls({ name, runtime, committer }: CallsOptions): Calls {
     call,
     read: (bounds, run) => call(bounds, { writes: false, run }),
     write: (bounds, run) => call(bounds, { writes: true, run }),
-    async walk(action, bounds, page) {
-      let [changed, taken] = [0, 0];
-      let next: Walk | undefined;
-      await repeat(action, bounds, (session) => page(session, next), (walked) => {
-        changed += walked.changed;
-        taken += walked.taken;
-        next = walked.next;
-        return next !== undefined;
-      });
-      return { changed, taken };
-    },
     repeat,
     close() {
       closed = true;

@@ -20,28 +20,18 @@ import { MAX_NAME } from "../../defaults.ts";
 import { TransportClosed } from "../../errors.ts";
 import type { Call } from "../../jobs/exchange.ts";
 import { guarded } from "../../guard/guard.ts";
-import type { Schedules } from "../../contract/recurring.ts";
-import type { Topics, Transport } from "../../contract/transport.ts";
-import { reloadPage, removePage, type Walk, type Walked } from "./admin.ts";
+import type { Transport } from "../../contract/transport.ts";
+import { createAdmin } from "./admin.ts";
 import { type Calls, createCalls, type Work } from "./calls.ts";
-import type { Session } from "./context.ts";
 import { createCommitter } from "./engine/commit.ts";
 import { createConnection } from "./engine/connection.ts";
 import { findingsOf } from "./diagnose.ts";
 import { getJobs, infoOf, listJobs, queueNames } from "./inspect.ts";
 import { settingsOf, type SqliteOptions } from "./options.ts";
 import { MAX_BYTES, MAX_ITEMS, pushJobs } from "./push.ts";
-import {
-  advanceSchedule,
-  dueSchedules,
-  getSchedule,
-  listSchedules,
-  pauseSchedule,
-  putSchedule,
-  removeSchedule,
-} from "./schedules.ts";
+import { createSchedules } from "./schedules.ts";
 import { extendLeases, settleAll } from "./settle.ts";
-import { bindPart, groupsOf, unbind } from "./topics.ts";
+import { createTopics } from "./topics.ts";
 import { inParts } from "./engine/parts.ts";
 import type { Space } from "./engine/space.ts";
 import { createTransactions } from "./transactions.ts";
@@ -120,12 +110,13 @@ export function sqlite(options: SqliteOptions): Transport {
     reserve: waiting.waiters.reserve,
     ...exchangeOf(calls, connection.space.rows),
     ...operatorOf(calls),
+    ...createAdmin(calls),
     diagnose: (call) =>
       calls.read(call, (session) => ({
         findings: findingsOf(session, connection.file(), settings.maxBytes),
       })),
-    topics: topicsOf(calls),
-    schedules: schedulesOf(calls),
+    topics: createTopics(calls),
+    schedules: createSchedules(calls),
     transactions: createTransactions({
       name,
       connection,
@@ -150,10 +141,10 @@ function exchangeOf({ call }: Calls, rows: Space["rows"]): Pick<Transport, "push
   };
 }
 
-/** The operator's verbs. */
+/** The operator's reads. */
 function operatorOf(
-  { call, read, walk }: Calls,
-): Pick<Transport, "info" | "queues" | "list" | "get" | "reload" | "remove"> {
+  { call, read }: Calls,
+): Pick<Transport, "info" | "queues" | "list" | "get"> {
   return {
     info: (queue, bounds) => read(bounds, (session) => infoOf(session, queue)),
     queues: (bounds) => read(bounds, queueNames),
@@ -161,40 +152,5 @@ function operatorOf(
       read(bounds, (session) => listJobs(session, queue, channel, page)),
     get: (queue, ids, bounds) =>
       call(bounds, { size: ids.length, writes: false, run: (session) => getJobs(session, queue, ids) }),
-    async reload(queue, channel, select, bounds) {
-      const chosen = { queue, channel, select };
-      const reloadFrom = (session: Session, from?: Walk): Walked =>
-        reloadPage(session, chosen, bounds.reset, from);
-      const { changed, taken } = await walk("reload jobs", bounds, reloadFrom);
-      return { reloaded: changed, taken };
-    },
-    async remove(queue, channel, select, bounds) {
-      const chosen = { queue, channel, select };
-      return (await walk("remove jobs", bounds, (session, from) => removePage(session, chosen, from)))
-        .changed;
-    },
-  };
-}
-
-function topicsOf({ read, write, repeat }: Calls): Topics {
-  return {
-    bind: (topic, group, bounds) =>
-      repeat("bind a group", bounds, (session) => bindPart(session, topic, group), (done) => !done),
-    unbind: (topic, group, bounds) => write(bounds, (session) => unbind(session, topic, group)),
-    groups: (topic, bounds) => read(bounds, (session) => groupsOf(session, topic)),
-  };
-}
-
-function schedulesOf({ read, write }: Calls): Schedules {
-  return {
-    put: (schedule, bounds) => write(bounds, (session) => putSchedule(session, schedule)),
-    get: (queue, key, bounds) => read(bounds, (session) => getSchedule(session, queue, key)),
-    list: (queue, page, bounds) => read(bounds, (session) => listSchedules(session, queue, page)),
-    remove: (queue, key, bounds) => write(bounds, (session) => removeSchedule(session, queue, key)),
-    pause: (queue, key, paused, note, bounds) =>
-      write(bounds, (session) => pauseSchedule(session, queue, key, paused, note)),
-    due: (queues, limit, bounds) => read(bounds, (session) => dueSchedules(session, queues, limit)),
-    advance: (queue, key, tick, next, job, bounds) =>
-      write(bounds, (session) => advanceSchedule(session, queue, key, tick, next, job)),
   };
 }

@@ -5,15 +5,10 @@
  */
 
 import { schedulePage } from "../../store/pages.ts";
-import { dueAmong, fateOfPut } from "../../store/schedules.ts";
+import { advancedBy, dueAmong, fateOfPut } from "../../store/schedules.ts";
 import type { PushJob } from "../../jobs/exchange.ts";
-import type {
-  Advanced,
-  DueSchedules,
-  NewSchedule,
-  Schedule,
-  SchedulePage,
-} from "../../contract/recurring.ts";
+import type { Advanced, DueSchedules, NewSchedule, Schedule, Schedules } from "../../contract/recurring.ts";
+import type { Calls } from "./calls.ts";
 import { blobValue, bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
 import { pushJobs } from "./push.ts";
 import type { Session } from "./context.ts";
@@ -33,13 +28,31 @@ const PAUSE = "UPDATE relevo_schedules SET paused = ?, note = ? WHERE queue = ? 
 const REMOVE = "DELETE FROM relevo_schedules WHERE queue = ? AND key = ?";
 const MOVE = "UPDATE relevo_schedules SET tick = ? WHERE queue = ? AND key = ?";
 
-/** Stores a schedule, unless it is there as it is. */
-export function putSchedule(
-  session: Session,
-  schedule: NewSchedule,
-): "created" | "replaced" | "same" | "stale" {
+/** Makes the ability to store recurring jobs. */
+export function createSchedules({ read, write }: Calls): Schedules {
+  return {
+    put: (schedule, bounds) => write(bounds, (session) => put(session, schedule)),
+    get: (queue, key, bounds) => read(bounds, (session) => find(session, queue, key)),
+    list: (queue, { limit, cursor = "" }, bounds) =>
+      read(bounds, (session) => {
+        const rows = session.statement(LIST).all(queue, cursor, limit + 1);
+        return schedulePage(rows.map(scheduleOf), limit);
+      }),
+    remove: (queue, key, bounds) => write(bounds, (session) => remove(session, queue, key)),
+    pause: (queue, key, paused, note, bounds) =>
+      write(bounds, (session) => {
+        const { changes } = session.statement(PAUSE).run(paused ? 1 : 0, note, queue, key);
+        return changes > 0;
+      }),
+    due: (queues, limit, bounds) => read(bounds, (session) => due(session, queues, limit)),
+    advance: (...[queue, key, tick, next, job, bounds]) =>
+      write(bounds, (session) => advance(session, queue, key, { tick, next, job })),
+  };
+}
+
+function put(session: Session, schedule: NewSchedule): ReturnType<typeof fateOfPut> {
   const { queue, key, tick, text, payload } = schedule;
-  const fate = fateOfPut(getSchedule(session, queue, key), schedule);
+  const fate = fateOfPut(find(session, queue, key), schedule);
   if (fate === "same" || fate === "stale") return fate;
   session.space.checkPush(session);
   session.statement(PUT).run(queue, key, tick, text, blobValue(payload));
@@ -47,40 +60,16 @@ export function putSchedule(
   return fate;
 }
 
-/** The schedule with this key. */
-export function getSchedule(session: Session, queue: string, key: string): Schedule | undefined {
+function find(session: Session, queue: string, key: string): Schedule | undefined {
   const row = session.statement(ONE).get(queue, key);
   return row === undefined ? undefined : scheduleOf(row);
 }
 
-/** A page of a queue's schedules. */
-export function listSchedules(
-  session: Session,
-  queue: string,
-  { limit, cursor = "" }: { readonly limit: number; readonly cursor?: string | undefined },
-): SchedulePage {
-  const rows = session.statement(LIST).all(queue, cursor, limit + 1);
-  return schedulePage(rows.map(scheduleOf), limit);
-}
-
-/** Whether there was one. */
-export function removeSchedule(session: Session, queue: string, key: string): boolean {
+function remove(session: Session, queue: string, key: string): boolean {
   return session.statement(REMOVE).run(queue, key).changes > 0;
 }
 
-/** Whether there was one. */
-export function pauseSchedule(
-  session: Session,
-  queue: string,
-  key: string,
-  paused: boolean,
-  note: string,
-): boolean {
-  return session.statement(PAUSE).run(paused ? 1 : 0, note, queue, key).changes > 0;
-}
-
-/** The jobs that fell due, and how long it is to the next. */
-export function dueSchedules(session: Session, queues: readonly string[], limit: number): DueSchedules {
+function due(session: Session, queues: readonly string[], limit: number): DueSchedules {
   const { now } = session;
   const wanted = JSON.stringify(queues);
   const rows = session.statement(DUE).all(now, wanted, limit + 1);
@@ -89,23 +78,20 @@ export function dueSchedules(session: Session, queues: readonly string[], limit:
   return dueAmong(rows.map(scheduleOf), now, limit, later);
 }
 
-/** Moves a schedule on, and stores its tick's job. A job whose id is taken is there already: its tick is over all the same. */
-export function advanceSchedule(
-  session: Session,
-  queue: string,
-  key: string,
-  tick: number,
-  next: number | undefined,
-  job: PushJob | undefined,
-): Advanced {
+/** A tick whose job is to be pushed, and the one after it. */
+interface Step {
+  readonly tick: number;
+  readonly next: number | undefined;
+  readonly job: PushJob | undefined;
+}
+
+function advance(session: Session, queue: string, key: string, { tick, next, job }: Step): Advanced {
   const row = session.statement(ONE).get(queue, key);
   if (row === undefined || integerOf(row.paused) === 1 || integerOf(row.tick) !== tick) return "stale";
-  const pushed = job === undefined ? undefined : pushJobs(session, [job], false)[0];
-  if (pushed instanceof Error) throw pushed;
-  if (next === undefined) removeSchedule(session, queue, key);
+  const answer = advancedBy(job && pushJobs(session, [job], false)[0]);
+  if (next === undefined) remove(session, queue, key);
   else session.statement(MOVE).run(next, queue, key);
-  if (job === undefined) return "none";
-  return pushed === "duplicate" ? "duplicate" : "pushed";
+  return answer;
 }
 
 function scheduleOf(row: Row): Schedule {

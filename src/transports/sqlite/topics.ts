@@ -5,6 +5,8 @@
  */
 
 import { groupQueue, partsOf, topicQueue } from "../../names.ts";
+import type { Topics } from "../../contract/transport.ts";
+import type { Calls } from "./calls.ts";
 import { integerOf, textOf } from "./engine/driver.ts";
 import { DELAYED, WAITING } from "./model/schema.ts";
 import type { Session } from "./context.ts";
@@ -21,9 +23,16 @@ const REMOVE = "DELETE FROM relevo_groups WHERE topic = ? AND name = ?";
 const MOVE = `UPDATE relevo_entries SET queue = ? WHERE seq IN
   (SELECT seq FROM relevo_entries WHERE queue = ? AND state = ? ORDER BY priority, time, seq LIMIT ?)`;
 
-/** The groups that are bound, sorted. */
-export function groupsOf(session: Session, topic: string): readonly string[] {
-  return session.statement(GROUPS).all(topic).map((row) => textOf(row.name));
+/** Makes the ability to fan out. */
+export function createTopics({ read, write, repeat }: Calls): Topics {
+  return {
+    bind: (topic, group, bounds) =>
+      repeat("bind a group", bounds, (session) => bindPart(session, topic, group), (done) => !done),
+    unbind: (topic, group, bounds) =>
+      write(bounds, (session) => session.statement(REMOVE).run(topic, group).changes > 0),
+    groups: (topic, bounds) =>
+      read(bounds, (session) => session.statement(GROUPS).all(topic).map((row) => textOf(row.name))),
+  };
 }
 
 /** The queues that a job pushed to a queue goes to. */
@@ -52,7 +61,7 @@ export function routeOf(session: Session, own: string): Route {
  * that waits is moved to it page by page, so that a million rows stop no heartbeat, and whatever is pushed meanwhile
  * waits with the rest. The next bind goes on where a process died that was at it.
  */
-export function bindPart(session: Session, topic: string, group: string): boolean {
+function bindPart(session: Session, topic: string, group: string): boolean {
   const rows = session.statement(ALL).all(topic);
   const begun = rows.find((row) => integerOf(row.bound) === 0);
   const heir = begun === undefined ? group : textOf(begun.name);
@@ -79,9 +88,4 @@ function movePage(session: Session, from: string, to: string): boolean {
     room -= moved;
   }
   return room === 0;
-}
-
-/** Ends a binding; says whether there was one. */
-export function unbind(session: Session, topic: string, group: string): boolean {
-  return Number(session.statement(REMOVE).run(topic, group).changes) > 0;
 }
