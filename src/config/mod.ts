@@ -18,11 +18,14 @@
 
 import { connect } from "../connect.ts";
 import type { Fitting, Jobs } from "../jobs/definitions.ts";
-import { errorOf } from "../errors.ts";
+import { errorOf, RelayClosed } from "../errors.ts";
+import { hush } from "../promises.ts";
 import { checkKnown, checkObject, checkSignal, shown, wrongType } from "../options.ts";
 import { createRelay, type Relay } from "../relay/relay.ts";
+import { checkStop } from "../relay/relay_workers.ts";
 import type { Transport } from "../contract/transport.ts";
-import type { RunOptions } from "../worker/worker.ts";
+import type { RunOptions, StopOptions } from "../worker/worker.ts";
+import { createBuilt } from "./built.ts";
 import { type Config, type Entry, readConfig } from "./read.ts";
 import { withQueue } from "./queue.ts";
 
@@ -50,20 +53,25 @@ export interface Relays<J extends Jobs> extends AsyncDisposable {
    * The relay of a name: built once, also when it is asked for several times at once. `default` is there without an
    * entry.
    *
+   * @throws {RelayClosed} when the relays are closed.
    * @throws {Error} `queue configuration <name> not found` for a name without an entry (seed 003).
    * @throws {ConfigError} when the configuration is wrong.
    */
   get(name: string): Promise<Relay<J>>;
   /**
    * Runs a worker of each configured relay, and of each that is asked for meanwhile, by its entry; resolves
-   * when the signal aborted and all have stopped. A worker that fails stops the others, and `run` rejects with its
-   * error.
+   * when the signal aborted, or the relays are closed, and all have stopped. A worker that fails stops the others, and
+   * `run` rejects with its error.
    *
    * @throws {TypeError} for a second `run` while one is running.
+   * @throws {RelayClosed} when the relays are closed.
    */
   run(options?: RunOptions): Promise<void>;
-  /** Closes every relay that was built. */
-  close(): Promise<void>;
+  /**
+   * Closes every relay that was built, each as its own `close` does; one whose transport does not come within a second
+   * is given up, and its transport is closed when it comes. No relay is built any more.
+   */
+  close(options?: StopOptions): Promise<void>;
 }
 
 const DEFAULT = "default";
@@ -99,7 +107,6 @@ export function relays<const J extends Jobs>(
   const { jobs, transport, transportFor } = options;
   checkObject(action, "'jobs'", jobs);
   checkMaker(action, transportFor);
-  const built = new Map<string, Promise<Relay<J>>>();
   let config: Promise<ReadonlyMap<string, Entry>> | undefined;
   let running: Running<J> | undefined;
   const read = (): Promise<ReadonlyMap<string, Entry>> =>
@@ -119,40 +126,32 @@ export function relays<const J extends Jobs>(
     return relay as unknown as Relay<J>;
   }
 
-  const get = (name: string): Promise<Relay<J>> => {
-    const known = built.get(name);
-    if (known !== undefined) return known;
-    const relay = build(name);
-    built.set(name, relay);
-    relay.then(
-      async (made) => running?.start(made, await entryOf(name)),
-      // It may succeed the next time.
-      () => built.delete(name),
-    );
-    return relay;
-  };
-  const close = async (): Promise<void> => {
-    const all = await Promise.allSettled(built.values());
-    await Promise.all(all.map((one) => one.status === "fulfilled" ? one.value.close() : undefined));
+  const built = createBuilt(build, async (name, relay) => running?.start(relay, await entryOf(name)));
+  const close = async (closeOptions: StopOptions = {}): Promise<void> => {
+    checkStop(closeOptions);
+    const closed = built.close(closeOptions);
+    running?.end();
+    await closed;
   };
   return {
     names: async () => [...new Set([DEFAULT, ...(await read()).keys()])].toSorted(),
     settings: entryOf,
-    get,
+    get: built.get,
     async run(runOptions = {}) {
       checkKnown("run relays", runOptions, ["signal"]);
       checkSignal("run relays", runOptions.signal);
+      if (built.closed) throw new RelayClosed("run relays");
       if (running !== undefined) throw new TypeError("Cannot run relays that are running already");
-      running = createRunning(runOptions.signal);
+      const own = running = createRunning(runOptions.signal);
       try {
-        const names = new Set([...(await read()).keys(), ...built.keys()]);
-        await Promise.all(
-          [...names].map(async (name) => running?.start(await get(name), await entryOf(name))),
-        );
-        await running.ended;
+        const names = new Set([...(await read()).keys(), ...built.names()]);
+        for (const name of names) {
+          built.get(name).then(async (relay) => own.start(relay, await entryOf(name))).catch(own.fail);
+        }
+        await own.ended;
       } finally {
-        running.stop(new Error("relays stop"));
-        await running.settled();
+        own.stop(new Error("relays stop"));
+        await own.settled();
         running = undefined;
       }
     },
@@ -170,6 +169,10 @@ function checkMaker(action: string, transportFor: unknown): void {
 interface Running<J extends Jobs> {
   /** Starts a relay's worker, once. */
   start(relay: Relay<J>, entry: Entry): void;
+  /** Ends the run with an error, unless it ends already. */
+  fail(error: unknown): void;
+  /** Ends the run with its workers, which are ended by their relays. */
+  end(): void;
   /** Resolves when the signal aborted and all have stopped; rejects with the error of the first that fails. */
   readonly ended: Promise<void>;
   stop(reason: unknown): void;
@@ -180,20 +183,32 @@ interface Running<J extends Jobs> {
 function createRunning<J extends Jobs>(signal: AbortSignal | undefined): Running<J> {
   const started = new Map<Relay<J>, Promise<void>>();
   const controller = new AbortController();
+  let ending = false;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // A worker may fail before the run waits for its end.
+  hush(promise);
+  const fail = (error: unknown): void => {
+    if (!ending) reject(errorOf(error));
+  };
+  const end = (): void => {
+    ending = true;
+    Promise.all(started.values()).then(() => resolve(), (error) => reject(errorOf(error)));
+  };
   const abort = (): void => {
     controller.abort(signal?.reason);
-    Promise.all(started.values()).then(() => resolve(), reject);
+    end();
   };
   if (signal?.aborted) abort();
   else signal?.addEventListener("abort", abort, { once: true });
   return {
     ended: promise,
+    fail,
+    end,
     start(relay, { concurrency, poll, backoff, maxRetry }) {
-      if (started.has(relay) || controller.signal.aborted) return;
+      if (started.has(relay) || ending || controller.signal.aborted) return;
       const run = relay.run({ signal: controller.signal, concurrency, poll, backoff, maxRetry });
       started.set(relay, run);
-      run.catch((error) => reject(errorOf(error)));
+      run.catch(fail);
     },
     stop(reason) {
       signal?.removeEventListener("abort", abort);

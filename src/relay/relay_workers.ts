@@ -98,7 +98,12 @@ export async function closeWorkers(workers: RelayWorkers, options: StopOptions):
   await untilEnded(bench, inline === undefined ? [...engines] : [...engines, inline], workers.closing);
 }
 
-function checkStop(options: StopOptions): void {
+/**
+ * Checks the options of `close`.
+ *
+ * @throws {TypeError | RangeError} for an option that is wrong or unknown.
+ */
+export function checkStop(options: StopOptions): void {
   const action = "close a relay";
   checkKnown(action, options, ["grace"]);
   if (options.grace !== undefined) checkTime(action, "grace", options.grace);

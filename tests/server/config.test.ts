@@ -178,6 +178,50 @@ test("a worker that fails stops the others, and run rejects with its error", asy
   expect(await running).toMatchObject({ code: "TRANSPORT_CLOSED" });
 });
 
+test("a run of relays ends when they are closed, also by a handler of theirs, and none is built any more", async () => {
+  const all = relays({ jobs, config: file(TWO) });
+  const mail = await all.get("mail");
+  mail.handle("job", () => all.close());
+  await mail.dispatch("job", "last");
+  await all.run();
+  await all.close();
+  for (const call of [() => all.get("mail"), () => all.get("default"), () => all.run()]) {
+    expect(await rejection(call())).toMatchObject({ code: "RELAY_CLOSED" });
+  }
+  expect(await rejection(all.close({ grace: -1 }))).toBeInstanceOf(RangeError);
+});
+
+test("relays whose handler goes on are closed within the grace that is given", async () => {
+  const all = relays({ jobs, config: file(TWO) });
+  const mail = await all.get("mail");
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  mail.handle("job", (_, { signal }) => {
+    begin();
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined)));
+  });
+  await mail.dispatch("job", "long");
+  const run = all.run();
+  await begun;
+  await all.close({ grace: 0 });
+  await run;
+});
+
+test("a transport that does not come holds up neither the end of a run nor the close of its relays, and is closed when it comes", async () => {
+  const { promise, resolve } = Promise.withResolvers<Transport>();
+  const all = relays({ jobs, config: file(TWO), transportFor: () => promise });
+  const stop = new AbortController();
+  const run = all.run({ signal: stop.signal });
+  const got = rejection(all.get("mail"));
+  stop.abort();
+  await run;
+  await all.close();
+  expect(await got).toMatchObject({ code: "RELAY_CLOSED" });
+  const transport = memory();
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+  resolve({ ...transport, [Symbol.asyncDispose]: async () => close(await transport[Symbol.asyncDispose]()) });
+  await closed;
+});
+
 test.each<[string, string, readonly string[]]>([
   ["is no JSON", "{", ["it is no JSON"]],
   ["has no queues, behind the mark of its byte order", "\uFEFF{}", ["queue: is missing"]],

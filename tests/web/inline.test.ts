@@ -4,6 +4,7 @@ import {
   after,
   createRelay,
   deadLetter,
+  every,
   InvalidPayloadError,
   type JobTimeout,
   type Middleware,
@@ -211,6 +212,21 @@ test("a handler may end its own relay, which waits for it and closes then", asyn
   await relay.close();
   expect(order).toEqual(["handler"]);
   expect(await rejection(relay.dispatch("job", "x"))).toMatchObject({ code: "RELAY_CLOSED" });
+});
+
+test("a recurring job of an inline relay is stored, and its jobs are run by the relay's worker", async () => {
+  const { relay, runtime } = make();
+  const seen: string[] = [];
+  relay.handle("job", (payload) => void seen.push(payload));
+  expect(await relay.schedule("job", "tick", { key: "k", when: every(1_000) })).toBe("created");
+  const stop = new AbortController();
+  const run = relay.run({ signal: stop.signal });
+  expect((await relay.dispatch("job", "now")).status).toBe("done");
+  await runtime.advance(2_500);
+  expect(seen).toEqual(["now", "tick", "tick"]);
+  stop.abort();
+  await run;
+  await relay.close();
 });
 
 test("'inline' is true or false", () => {
