@@ -81,11 +81,10 @@ export function isTopicQueue(queue: string): boolean {
 }
 
 /** Refuses to reserve from a topic's own queue: the jobs that wait there belong to the first group that is bound. */
-export function checkReservable(queues: readonly string[]): void {
-  const own = queues.find(isTopicQueue);
-  if (own === undefined) return;
+export function checkReservable(queue: string): void {
+  if (!isTopicQueue(queue)) return;
   throw new TypeError(
-    `Cannot reserve jobs as each queue must be a plain one or a group's: current value is '${own}'`,
+    `Cannot reserve jobs as each queue must be a plain one or a group's: current value is '${queue}'`,
   );
 }
 

@@ -51,7 +51,7 @@ export function checkWord<Word extends string>(
   value: unknown,
   words: readonly Word[],
 ): Word {
-  const found = words.find((word) => word === value);
+  const found = words[words.indexOf(value as Word)];
   if (found !== undefined) return found;
   const wanted = words.map((word) => `'${word}'`).join(", ");
   throw wrongType(action, `'${option}'`, `one of ${wanted}`, value);

@@ -206,6 +206,8 @@ function isAsyncStore(value: unknown): value is AsyncStore {
 function createIds(now: () => number): () => string {
   const random = new Uint8Array(16);
   let time = -1;
+  /** The time but for its last two digits, and the digits of that: they are the same for a second. */
+  let second = -1;
   let prefix = "";
   /** All digits but the last, which alone changes from most ids to the next. */
   let head = "";
@@ -213,32 +215,39 @@ function createIds(now: () => number): () => string {
     const current = now();
     if (current > time) {
       time = current;
-      prefix = encodeTime(time);
+      if (second !== Math.floor(time / 1_024)) {
+        second = Math.floor(time / 1_024);
+        prefix = encodeTime(second);
+      }
       crypto.getRandomValues(random);
-      for (let i = 0; i < random.length; i++) random[i] = (random[i] ?? 0) & 31;
       head = "";
     } else {
       increment(random);
     }
-    const last = random[15] ?? 0;
-    if (head === "" || last === 0) head = prefix + Array.from(random.subarray(0, 15), digitOf).join("");
+    const last = (random[15] ?? 0) & 31;
+    if (head === "" || last === 0) {
+      head = prefix + digitOf(time >> 5) + digitOf(time);
+      for (let i = 0; i < 15; i++) head += digitOf(random[i] ?? 0);
+    }
     return head + digitOf(last);
   };
 }
 
+/** The digit of a number's last five bits. */
 function digitOf(value: number): string {
-  return DIGITS[value] ?? "";
+  return DIGITS[value & 31] ?? "";
 }
 
-function encodeTime(ms: number): string {
+/** Eight digits. */
+function encodeTime(second: number): string {
   let text = "";
-  for (let rest = ms, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) text = DIGITS[rest % 32] + text;
+  for (let rest = second, i = 0; i < 8; i++, rest = Math.floor(rest / 32)) text = DIGITS[rest % 32] + text;
   return text;
 }
 
 function increment(digits: Uint8Array): void {
   for (let i = digits.length - 1; i >= 0; i--) {
-    const value = (digits[i] ?? 0) + 1;
+    const value = ((digits[i] ?? 0) & 31) + 1;
     digits[i] = value & 31;
     if (value < 32) return;
   }

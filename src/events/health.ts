@@ -29,8 +29,8 @@ export interface Vital {
   readonly known: boolean;
   /** It asks for jobs, or does so no more. */
   looking(begins: boolean): void;
-  /** The store answered; `due`: when the first of the jobs could run, if there was one. */
-  heard(due: number | undefined): void;
+  /** The store answered, at this time of the monotonic clock; `due`: when the first of the jobs could run, if there was one. */
+  heard(due: number | undefined, at: number): void;
   /** It reaches the store, or does not. */
   away(isAway: boolean): void;
   /** It has stopped. */
@@ -78,9 +78,9 @@ export function createVitals({ now, monotonic }: Pick<Runtime, "now" | "monotoni
           return member.heard;
         },
         looking: (begins) => void (member.looks += begins ? 1 : -1),
-        heard(due) {
+        heard(due, at) {
           member.wait = due === undefined ? 0 : Math.max(0, now() - due);
-          member.at = monotonic();
+          member.at = at;
           if (member.heard) return;
           member.heard = true;
           turn();

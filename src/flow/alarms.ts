@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHeap, type Heap } from "./heap.ts";
+import { createHeap } from "./heap.ts";
 import type { Runtime } from "../runtime.ts";
 
 /** An alarm that was set. */
@@ -30,25 +30,15 @@ interface Entry extends Alarm {
 /** Cancelled entries that may lie in the heap before it is swept. */
 const MAX_CANCELLED = 1_024;
 
-/** Cancelled entries that are taken out one by one, as a new heap costs more. */
-const FEW = 4;
-
 function nothing(): void {}
 
-function createEntries(): Heap<Entry> {
-  return createHeap((a, b) => a.time < b.time);
-}
-
-/** The live entries of a heap, which is empty then. */
-function sweptOf(heap: Heap<Entry>): Heap<Entry> {
-  const swept = createEntries();
-  for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) if (entry.live) swept.push(entry);
-  return swept;
+function isLive({ live }: Entry): boolean {
+  return live;
 }
 
 /** Makes alarms that ring by the runtime's monotonic clock. */
 export function createAlarms(runtime: Runtime): Alarms {
-  let heap = createEntries();
+  const heap = createHeap<Entry>((a, b) => a.time < b.time);
   let live = 0;
   let timer: { readonly until: number; readonly cancel: () => void } | undefined;
 
@@ -57,21 +47,18 @@ export function createAlarms(runtime: Runtime): Alarms {
     timer = undefined;
   }
 
-  function rearm(): void {
-    if (live === 0) {
-      disarm();
-      if (heap.size > FEW) heap = createEntries();
-      else while (heap.pop() !== undefined);
-      return;
-    }
-    if (heap.size > 2 * live + MAX_CANCELLED) heap = sweptOf(heap);
+  function rearm(now: number): void {
+    if (heap.size > 2 * live + MAX_CANCELLED) heap.retain(isLive);
     const first = heap.peek();
     if (first === undefined || (timer !== undefined && timer.until <= first.time)) return;
     disarm();
-    timer = {
-      until: first.time,
-      cancel: runtime.timer(Math.max(0, first.time - runtime.monotonic()), ring),
-    };
+    timer = { until: first.time, cancel: runtime.timer(Math.max(0, first.time - now), ring) };
+  }
+
+  /** None is left that could ring. */
+  function empty(): void {
+    disarm();
+    heap.retain(isLive);
   }
 
   function ring(): void {
@@ -84,13 +71,15 @@ export function createAlarms(runtime: Runtime): Alarms {
       live--;
       first.ring();
     }
-    rearm();
+    if (live === 0) empty();
+    else rearm(runtime.monotonic());
   }
 
   return {
     set(ms, ring) {
+      const now = runtime.monotonic();
       const entry: Entry = {
-        time: runtime.monotonic() + ms,
+        time: now + ms,
         ring,
         live: true,
         cancel() {
@@ -99,19 +88,19 @@ export function createAlarms(runtime: Runtime): Alarms {
           // It stays in the heap for a while, and the call that it would have ended must not, nor its answer.
           entry.ring = nothing;
           live--;
-          if (live === 0) rearm();
+          if (live === 0) empty();
         },
       };
       live++;
       heap.push(entry);
-      rearm();
+      rearm(now);
       return entry;
     },
     clear() {
       // A caller that still holds one may cancel it later.
       for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) entry.live = false;
       live = 0;
-      rearm();
+      empty();
     },
   };
 }

@@ -122,19 +122,26 @@ function sendGathered<Item, Result>(state: State<Item, Result>, most: number): v
   const all = withdrawn === 0 ? gathered : gathered.filter((pending) => !pending.gone);
   state.gathered = [];
   state.withdrawn = 0;
-  let start = expire(state, all);
+  const { runtime } = state.options;
+  let now = runtime.monotonic();
+  let start = expire(state, all, now);
   while (start < all.length && state.inFlight < most) {
     const end = endOfBatch(state.options, all, start);
-    travel(state, all.slice(start, end));
+    travel(state, all.slice(start, end), now);
     start = end;
+    if (start < all.length) now = runtime.monotonic();
   }
   if (start < all.length) state.gathered = [...all.slice(start), ...state.gathered];
 }
 
 /** Refuses the items that waited too long behind others; returns where the rest begins. */
-function expire<Item, Result>(state: State<Item, Result>, all: readonly Pending<Item, Result>[]): number {
-  const { runtime, deadline } = state.options;
-  const oldest = runtime.monotonic() - deadline;
+function expire<Item, Result>(
+  state: State<Item, Result>,
+  all: readonly Pending<Item, Result>[],
+  now: number,
+): number {
+  const { deadline } = state.options;
+  const oldest = now - deadline;
   let end = 0;
   for (let pending = all[0]; pending !== undefined && pending.since <= oldest; pending = all[++end]) {
     state.size--;
@@ -163,9 +170,11 @@ function endOfBatch<Item, Result>(
 async function travel<Item, Result>(
   state: State<Item, Result>,
   batch: readonly Pending<Item, Result>[],
+  now: number,
 ): Promise<void> {
   state.inFlight++;
-  const left = timeLeft(state.options, batch);
+  // What the first item of the batch has left.
+  const left = state.options.deadline - (now - (batch[0]?.since ?? 0));
   let results: readonly (Result | Error)[] | Error;
   try {
     results = await state.options.send(batch.map(itemOf), left);
@@ -178,14 +187,6 @@ async function travel<Item, Result>(
   state.alone = batch.length === 1 && !(resultAt(results, 0) instanceof Error);
   batch.forEach((pending, index) => pending.done(resultAt(results, index)));
   schedule(state);
-}
-
-/** Milliseconds that the first item of a batch has left. */
-function timeLeft<Item, Result>(
-  { runtime, deadline }: BatchOptions<Item, Result>,
-  batch: readonly Pending<Item, Result>[],
-): number {
-  return deadline - (runtime.monotonic() - (batch[0]?.since ?? 0));
 }
 
 /** The item, which is on its way from now on. */

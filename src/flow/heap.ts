@@ -12,6 +12,8 @@ export interface Heap<T> {
   push(item: T): void;
   /** The smallest, taken out. */
   pop(): T | undefined;
+  /** Takes out all that are not to be kept, in one go. */
+  retain(keep: (item: T) => boolean): void;
 }
 
 /** Makes a heap; `before` says whether `a` comes out before `b`. */
@@ -30,8 +32,8 @@ export function createHeap<T>(before: (a: T, b: T) => boolean): Heap<T> {
     items[at] = item;
   }
 
-  function sink(item: T): void {
-    let at = 0;
+  function sink(index: number, item: T): void {
+    let at = index;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= items.length) break;
@@ -53,8 +55,14 @@ export function createHeap<T>(before: (a: T, b: T) => boolean): Heap<T> {
     pop: () => {
       const top = items[0];
       const last = items.pop();
-      if (items.length > 0 && last !== undefined) sink(last);
+      if (items.length > 0 && last !== undefined) sink(0, last);
       return top;
+    },
+    retain(keep) {
+      let kept = 0;
+      for (const item of items) if (keep(item)) items[kept++] = item;
+      items.length = kept;
+      for (let index = (kept >> 1) - 1; index >= 0; index--) sink(index, items[index] as T);
     },
   };
 }

@@ -46,15 +46,34 @@ export function checkList(
   );
 }
 
-/** Refuses a look for jobs in a queue that holds none, or for fewer than one. */
-export function checkReserve(queues: readonly string[], options: ReserveOptions): void {
+/** Names of queues that are known to be sound, at most. */
+const MAX_KNOWN = 10_000;
+
+/**
+ * Makes a check that refuses a look for jobs in a queue that holds none, or for fewer than one. Workers look in the same
+ * queues again and again, so a name is read once, and then known.
+ */
+export function createReserveCheck(): (queues: readonly string[], options: ReserveOptions) => void {
   const action = "reserve jobs";
-  checkCall(action, options);
-  checkQueues(action, queues);
-  if (queues.length === 0) {
-    throw new RangeError(`Cannot ${action} as 'queues' must name at least one: current number is 0`);
-  }
-  checkReservable(queues);
+  const known = new Set<string>();
+  return (queues, options) => {
+    checkCall(action, options);
+    checkList(action, "queues", queues);
+    if (queues.length === 0) {
+      throw new RangeError(`Cannot ${action} as 'queues' must name at least one: current number is 0`);
+    }
+    for (const queue of queues) {
+      if (known.has(queue)) continue;
+      checkQueueName(queue, action);
+      checkReservable(queue);
+      if (known.size === MAX_KNOWN) known.clear();
+      known.add(queue);
+    }
+    checkLook(action, options);
+  };
+}
+
+function checkLook(action: string, options: ReserveOptions): void {
   const { limit, slots, lease, wait } = options;
   checkInteger(action, "limit", limit, 1, Number.MAX_SAFE_INTEGER);
   checkInteger(action, "slots", slots, 0, Number.MAX_SAFE_INTEGER);

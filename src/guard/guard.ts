@@ -23,9 +23,9 @@ import {
   checkPage,
   checkPlace,
   checkQueues,
-  checkReserve,
   checkSelection,
   checkString,
+  createReserveCheck,
 } from "./checks.ts";
 import { type FaultOf, faultOfExtension, faultOfJob, faultOfSettlement } from "./items.ts";
 
@@ -71,6 +71,7 @@ function jobs(inner: Transport): Jobs {
   const faultOfPush = faultOfJob(inner);
   const faultOfExtend = faultOfExtension();
   const faultOfSettle = faultOfSettlement(inner);
+  const checkReserve = createReserveCheck();
   return {
     push: refusing((batch, call) => {
       checkPush(inner, batch, call);

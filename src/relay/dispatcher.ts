@@ -87,7 +87,11 @@ function dispatchOne(
   // A side of the program's must see whether the request id is the caller's.
   const asked = outgoing !== undefined && outgoing.quick === undefined;
   if (options === undefined && !asked && sender.inline === undefined) {
-    return sendPrepared(sender, prepare(sender, name, payload, undefined), PLAIN);
+    const prepared = prepare(sender, name, payload, undefined);
+    // Most calls are such: they need none of the steps in between.
+    return prepared instanceof Promise || outgoing !== undefined || !goesAtOnce(sender, prepared)
+      ? sendPrepared(sender, prepared, PLAIN)
+      : sendWithRoom(sender, prepared, undefined, false);
   }
   if (options !== undefined) checkCall(`dispatch '${shown(name)}'`, options);
   const { signal, transaction, ...settings } = options ?? {};

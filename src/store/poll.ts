@@ -11,6 +11,8 @@ export interface Found {
   readonly deliveries: readonly Delivery[];
   /** The store's clock, in milliseconds; of whatever epoch. */
   readonly now: number;
+  /** When it was read, by the monotonic clock. Absent: it is read now. */
+  readonly read?: number | undefined;
   /**
    * For each of the poll's queues, in their order: when a job is due or a lease ends in it, if nothing else is left in
    * it for such a poll (`Infinity`: never); absent where something may be left. Where there are no deliveries nothing

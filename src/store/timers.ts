@@ -17,30 +17,29 @@ export function expect(state: State, name: string, time: number): void {
 }
 
 /** The time of the store's clock. */
-export function tell(state: State, now: number): void {
-  state.offset = now - state.runtime.monotonic();
+export function tell(state: State, now: number, read: number = state.runtime.monotonic()): void {
+  state.offset = now - read;
   arm(state);
 }
 
-/** Has the timer ring at the first instant, while a call sleeps. */
-export function arm(state: State): void {
+/** Has the timer ring at the first instant, while a call sleeps. `read`: the monotonic clock, where it was just read. */
+export function arm(state: State, read?: number): void {
   if (state.asleep === 0 || state.closed !== undefined) return;
   const at = state.instants.first() - state.offset;
   if (at === Infinity || (state.timer !== undefined && state.timer.at <= at)) return;
   state.timer?.alarm.cancel();
-  const ms = Math.max(1, Math.ceil(at - state.runtime.monotonic()));
+  const ms = Math.max(1, Math.ceil(at - (read ?? state.runtime.monotonic())));
   const alarm = state.alarms.set(ms, () => {
     state.timer = undefined;
-    for (const queue of ripen(state)) heed(state, queue, 1);
+    for (const queue of ripen(state, state.runtime.monotonic())) heed(state, queue, 1);
     arm(state);
   });
   state.timer = { at, alarm };
 }
 
-/** Notes where an instant has come. */
-export function ripen({ instants, offset, runtime }: State): readonly Queue[] {
-  if (instants.first() === Infinity) return [];
-  const ripe = instants.take(runtime.monotonic() + offset);
+/** Notes where an instant has come by this time of the monotonic clock. */
+export function ripen({ instants, offset }: State, now: number): readonly Queue[] {
+  const ripe = instants.take(now + offset);
   for (const queue of ripe) change(queue);
   return ripe;
 }

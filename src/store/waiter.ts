@@ -33,8 +33,8 @@ export interface Waiter extends Waiting {
   /** It has slept. */
   slept: boolean;
   alarm: Alarm | undefined;
-  /** Forgets the poll under way. */
-  detach: () => void;
+  /** The poll that was begun last; forgotten with the call, if it is under way. */
+  look: { forget(): void } | undefined;
   readonly abort: () => void;
   readonly resolve: (deliveries: readonly Delivery[]) => void;
   readonly reject: (error: unknown) => void;
@@ -129,7 +129,7 @@ export function end(state: State, waiter: Waiter, then: () => void): void {
   waiter.alarm?.cancel();
   waiter.options.signal?.removeEventListener("abort", waiter.abort);
   state.waiters.delete(waiter);
-  waiter.detach();
+  waiter.look?.forget();
   then();
   const { list } = waiter;
   if (list !== undefined) {

@@ -118,27 +118,28 @@ function begin(
   if (state.closed !== undefined) return reject(state.closed.error);
   if (signal?.aborted) return reject(signal.reason);
   const { list, first } = wait > 0 ? listOf(state, queues) : { list: undefined, first: 0 };
+  const now = state.runtime.monotonic();
   const waiter: Waiter = {
     queues,
     options,
     list,
     first,
-    until: state.runtime.monotonic() + wait,
+    until: now + wait,
     level: slots > 0 ? 2 : 1,
     number: state.number++,
     asleep: false,
     slept: false,
     over: false,
     alarm: undefined,
-    detach: nothing,
+    look: undefined,
     abort: () => end(state, waiter, () => reject(signal?.reason)),
     resolve,
     reject,
   };
   state.waiters.add(waiter);
   list?.waiters.add(waiter);
-  ripen(state);
-  proceed(state, waiter);
+  ripen(state, now);
+  proceed(state, waiter, now);
   if (!waiter.over) signal?.addEventListener("abort", waiter.abort, { once: true });
 }
 
@@ -159,57 +160,89 @@ function listOf(
 }
 
 /** Polls the queues that may hold a job for a call, or lets it sleep. */
-function proceed(state: State, waiter: Waiter): void {
+function proceed(state: State, waiter: Waiter, now?: number): void {
   if (waiter.over) return;
   const { list, first, level, slept, options, queues } = waiter;
   const open = list === undefined ? [] : openFor(list, first, level);
-  if (list !== undefined && open.length === 0) return sleep(state, waiter);
+  if (list !== undefined && open.length === 0) return sleep(state, waiter, now);
   // Jobs that its own process holds must not be taken back by a poll that comes first after a block.
   const order = slept ? options.ready?.() : undefined;
   if (order !== undefined) return void order.then(() => proceed(state, waiter));
-  poll(state, waiter, open, list === undefined ? queues : open.map(({ queue }) => queue));
+  // All of them are those of the call, in its order.
+  const asked = list === undefined || open.length === queues.length ? queues : open.map(({ queue }) => queue);
+  poll(state, waiter, open, asked);
 }
 
 function poll(state: State, waiter: Waiter, open: readonly Queue[], queues: readonly string[]): void {
-  const { level, options, list, until } = waiter;
-  const before = open.map((queue) => {
-    queue.polls++;
-    if (level === 2) queue.called = false;
-    return queue.changes;
-  });
-  let ended = false;
-  const detach = waiter.detach = (): void => {
-    if (ended) return;
-    ended = true;
-    waiter.detach = nothing;
-    for (const queue of open) queue.polls--;
-  };
-  const answer = (then: () => void): void => {
-    detach();
-    leavePending(state, made);
-    then();
-    for (const queue of open) heed(state, queue, 1);
-  };
-  const made: Poll = {
-    queues,
-    options,
-    waits: list !== undefined,
-    until,
-    get over(): boolean {
-      return waiter.over;
-    },
-    get missed(): boolean {
-      return open.some(({ changes }, index) => changes !== before[index]);
-    },
-    done: (found) =>
-      answer(() => {
-        learn(state, open, before, level, found);
-        conclude(state, waiter, found.deliveries);
-      }),
-    failed: (error) => answer(() => end(state, waiter, () => waiter.reject(error))),
-  };
-  if (state.store.giveBack !== undefined) state.pending.add(made);
-  state.store.poll(made);
+  const look = new Look(state, waiter, open, queues);
+  waiter.look = look;
+  if (state.store.giveBack !== undefined) state.pending.add(look);
+  state.store.poll(look);
+}
+
+/** A poll for one call. A class, as getters of an object's own would cost more than the rest of it. */
+class Look implements Poll {
+  readonly queues: readonly string[];
+  readonly options: ReserveOptions;
+  readonly waits: boolean;
+  readonly until: number;
+  readonly done: Poll["done"];
+  readonly failed: Poll["failed"];
+  readonly #waiter: Waiter;
+  readonly #open: readonly Queue[];
+  /** The changes of each queue when it began. */
+  readonly #before: number[] = [];
+  #ended = false;
+
+  constructor(state: State, waiter: Waiter, open: readonly Queue[], queues: readonly string[]) {
+    const { level, options, list, until } = waiter;
+    this.queues = queues;
+    this.options = options;
+    this.waits = list !== undefined;
+    this.until = until;
+    this.#waiter = waiter;
+    this.#open = open;
+    for (const queue of open) {
+      queue.polls++;
+      if (level === 2) queue.called = false;
+      this.#before.push(queue.changes);
+    }
+    this.done = (found) => {
+      this.#answered(state);
+      learn(state, open, this.#before, level, found);
+      conclude(state, waiter, found.deliveries);
+      heedAll(state, open);
+    };
+    this.failed = (error) => {
+      this.#answered(state);
+      end(state, waiter, () => waiter.reject(error));
+      heedAll(state, open);
+    };
+  }
+
+  get over(): boolean {
+    return this.#waiter.over;
+  }
+
+  get missed(): boolean {
+    return this.#open.some(({ changes }, index) => changes !== this.#before[index]);
+  }
+
+  /** Its call has ended, or it has: it is no poll of its queues any more. */
+  forget(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const queue of this.#open) queue.polls--;
+  }
+
+  #answered(state: State): void {
+    this.forget();
+    leavePending(state, this);
+  }
+}
+
+function heedAll(state: State, open: readonly Queue[]): void {
+  for (const queue of open) heed(state, queue, 1);
 }
 
 /** Notes the state of its queues by a poll. */
@@ -218,12 +251,13 @@ function learn(
   open: readonly Queue[],
   before: readonly number[],
   level: 1 | 2,
-  { deliveries, now, next }: Found,
+  { deliveries, now, read, next }: Found,
 ): void {
-  tell(state, now);
-  for (const [index, queue] of open.entries()) {
+  tell(state, now, read);
+  for (let index = 0; index < open.length; index++) {
+    const queue = open[index];
     const time = next?.[index] ?? (deliveries.length === 0 ? Infinity : undefined);
-    if (time === undefined) continue;
+    if (queue === undefined || time === undefined) continue;
     state.instants.set(queue, time);
     if (queue.changes === before[index]) setEmpty(queue, level);
   }
@@ -250,8 +284,8 @@ function leavePending(state: State, one: object): void {
   if (state.pending.delete(one) && state.pending.size === 0) state.settled?.();
 }
 
-function sleep(state: State, waiter: Waiter): void {
-  const rest = waiter.until - state.runtime.monotonic();
+function sleep(state: State, waiter: Waiter, now: number = state.runtime.monotonic()): void {
+  const rest = waiter.until - now;
   if (!(rest > 0)) return end(state, waiter, () => waiter.resolve([]));
   const begins = !waiter.slept;
   waiter.asleep = true;
@@ -260,11 +294,12 @@ function sleep(state: State, waiter: Waiter): void {
   if (begins && state.store.check?.first && isCheckDue(state)) check(state);
   else armCheck(state);
   if (!waiter.asleep) return;
-  arm(state);
-  // One that rings during a poll leaves the answer to that.
+  // One that rings during a poll leaves the answer to that. It is set first: mostly it is the next, so that the other
+  // one needs no timer.
   waiter.alarm ??= state.alarms.set(rest, () => {
     if (waiter.asleep) end(state, waiter, () => waiter.resolve([]));
   });
+  arm(state, now);
 }
 
 async function close(state: State, error: unknown): Promise<void> {

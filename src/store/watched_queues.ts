@@ -26,6 +26,8 @@ export interface WatchedQueue<W extends Waiting> {
   empty: Emptiness;
   /** When a job is due or a lease ends, by the store's clock, as far as is known. */
   next: number;
+  /** As {@linkcode Timed.noted}. */
+  noted: number;
   /** Notifications since ever, so that a poll knows of those during it. */
   changes: number;
   /** Polls under way. */
@@ -55,7 +57,7 @@ export function findList<W extends Waiting>(
   watched: WatchedQueues<W>,
   queues: readonly string[],
 ): { readonly list: QueueList<W>; readonly first: number } | undefined {
-  const [name = ""] = queues;
+  const name = queues[0] ?? "";
   for (const list of watched.get(name)?.lists ?? []) {
     const first = list.places.get(name) ?? 0;
     if (isTurned(list.queues, queues, first)) return { list, first };
@@ -91,6 +93,7 @@ export function keepList<W extends Waiting>(
       queue,
       empty: 0,
       next: Infinity,
+      noted: Infinity,
       changes: 0,
       polls: 0,
       called: false,
@@ -147,11 +150,13 @@ export function openFor<W extends Waiting>(
   first: number,
   level: 1 | 2,
 ): WatchedQueue<W>[] {
-  if (open.size === 0) return [];
-  const found = [...open].filter(({ empty }) => empty < level);
+  const found: WatchedQueue<W>[] = [];
+  if (open.size === 0) return found;
+  for (const queue of open) if (queue.empty < level) found.push(queue);
+  if (found.length < 2) return found;
   const placeOf = ({ queue }: WatchedQueue<W>): number =>
     ((places.get(queue) ?? 0) - first + length) % length;
-  return found.length > 1 ? found.sort((a, b) => placeOf(a) - placeOf(b)) : found;
+  return found.sort((a, b) => placeOf(a) - placeOf(b));
 }
 
 /** Of the waiters that sleep and may find something here the one that has waited longest. */

@@ -14,18 +14,19 @@ import { aside, rearm, type State } from "./state.ts";
 /**
  * Begins to bind those of the queues that are of groups of handlers here, and are not bound as far as is known. A group
  * without a handler here is left alone: it may have been unbound for good, and its queue is worked off. A drain has
- * nothing to come back to, so it waits until each is bound or has failed.
+ * nothing to come back to, so it waits until each is bound or has failed. Undefined: there is nothing to wait for.
  */
-export async function keepBound(state: State, queues: readonly string[]): Promise<void> {
+export function keepBound(state: State, queues: readonly string[]): Promise<unknown> | undefined {
   const { bench: { handlers }, bound, binding } = state;
   const isOpen = (queue: string): boolean =>
     !bound.has(queue) && !binding.has(queue) && partsOf(queue).group !== undefined;
-  const open = queues.filter(isOpen);
-  if (open.length === 0) return;
+  if (!queues.some(isOpen)) return undefined;
   const handled = new Set(handlers.queues());
-  const begun = open.filter((queue) => handled.has(queue)).map((queue) => bind(state, queue));
+  const begun = queues.filter((queue) => isOpen(queue) && handled.has(queue)).map((queue) =>
+    bind(state, queue)
+  );
   for (const one of begun) aside(state, one);
-  if (state.drain !== undefined) await Promise.all(begun);
+  return state.drain === undefined ? undefined : Promise.all(begun);
 }
 
 /** Binds a group by the name of its queue, however often it takes. */

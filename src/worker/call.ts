@@ -20,7 +20,7 @@ export function callListeners(
   payload: unknown,
   context: HandlerContext,
 ): unknown {
-  const [only] = listeners;
+  const only = listeners[0];
   // Without a promise of our own in between: most handlers are one function.
   if (only !== undefined && listeners.length === 1 && names === undefined) return only(payload, context);
   return callEach(run, { listeners, names }, payload, context);

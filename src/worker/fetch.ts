@@ -25,10 +25,15 @@ import { isOfProcess, isQuiet, queuesOf, type State, together } from "./state.ts
 /** Milliseconds at most in which jobs that came back are not asked for, while fresh ones are there without end. */
 const FRESH_ONLY = 1_000;
 
+/** Looks that one signal serves at most. */
+const MAX_LOOKS = 100;
+
 /** How much to fetch. */
 interface Want {
   readonly limit: number;
   readonly slots: number;
+  /** When this was found out, by the monotonic clock. */
+  readonly at: number;
   /** The look before found nothing. */
   readonly dry: boolean;
 }
@@ -71,11 +76,14 @@ export async function fetchLoop(state: State): Promise<void> {
       await state.room.wait();
       continue;
     }
-    await subscribeFirst(state, queues);
-    await keepBound(state, consumed);
+    // A wait for nothing would cost each look two turns of the microtask queue.
+    const subscribing = subscribeFirst(state, queues);
+    if (subscribing !== undefined) await subscribing;
+    const binding = keepBound(state, consumed);
+    if (binding !== undefined) await binding;
     if (state.stopping) return takeIn(state, await ahead);
     const wasQuiet = isQuiet(state);
-    if (ahead === undefined && want.slots > 0) slotted = runtime.monotonic();
+    if (ahead === undefined && want.slots > 0) slotted = want.at;
     const found: Catch | undefined = await (ahead ?? reserve(state, behind(served, queues), want));
     ahead = undefined;
     if (found === undefined) continue;
@@ -84,7 +92,7 @@ export async function fetchLoop(state: State): Promise<void> {
     if (full && received - slotted < Math.min(FRESH_ONLY, state.settings.lease * HEARTBEAT_PART)) {
       const limit = capacityAhead(state, deliveries.length);
       if (limit > 0) {
-        ahead = reserve(state, behind(served, queues), { limit, slots: 0, dry: false });
+        ahead = reserve(state, behind(served, queues), { limit, slots: 0, at: received, dry: false });
         // It is awaited in a moment. First a client must send it, which may be a thing of the next macrotask.
         hush(ahead);
         await runtime.sleep(0);
@@ -119,14 +127,15 @@ function takeIn(state: State, found: Catch | undefined): void {
 function capacity(state: State, dry: boolean): Want {
   const { settings, meter, bench: { runtime } } = state;
   const left = state.drain?.left ?? Number.MAX_SAFE_INTEGER;
-  if (state.unsettled >= MAX_UNSETTLED) return { limit: 0, slots: 0, dry };
+  const at = runtime.monotonic();
+  if (state.unsettled >= MAX_UNSETTLED) return { limit: 0, slots: 0, at, dry };
   const slots = Math.min(left, Math.max(0, settings.concurrency - state.running.size - state.buffer.size));
-  const allowance = meter.allowance(runtime.monotonic(), settings.lease, settings.prefetch);
+  const allowance = meter.allowance(at, settings.lease, settings.prefetch);
   // Fetching ahead in small bites would cost a round trip each; with nothing to be had it waits for a slot.
   const most = overlaps(state) ? allowance / 2 : allowance - state.buffer.size;
   const ahead = state.buffer.size > allowance / 2 || (slots === 0 && dry) ? 0 : Math.floor(most);
   const limit = Math.min(left, slots + Math.max(0, ahead), state.bench.transport.limits.bulk);
-  return { limit, slots, dry };
+  return { limit, slots, at, dry };
 }
 
 /**
@@ -166,6 +175,18 @@ function waitOf({ settings: { poll }, bench: { transport }, vital }: State, dry:
   return poll ?? (dry && isOfProcess(transport) ? MAX_DELAY : POLL);
 }
 
+/**
+ * The controller of the last look, where that was not ended by it: a new one costs a look a part of its time. Its signal
+ * serves no more than some looks, as a transport may leave a listener behind with each.
+ */
+function fetcherOf({ fetcher }: State): AbortController {
+  const { idle } = fetcher;
+  fetcher.idle = undefined;
+  if (idle !== undefined && !idle.signal.aborted && fetcher.looks++ < MAX_LOOKS) return idle;
+  fetcher.looks = 0;
+  return new AbortController();
+}
+
 /** Asks the transport; undefined when there was no answer to act upon. */
 async function reserve(
   state: State,
@@ -173,13 +194,16 @@ async function reserve(
   want: Want,
 ): Promise<Catch | undefined> {
   const { runtime } = state.bench;
-  const fetching = new AbortController();
+  const fetching = fetcherOf(state);
   state.fetching = fetching;
   const wait = state.drain !== undefined || want.slots === 0 ? 0 : waitOf(state, want.dry);
   state.vital?.looking(true);
   try {
-    const found = await ask(state, queues, want, wait, fetching.signal);
-    state.vital?.heard(found.deliveries[0]?.due);
+    const deliveries = await ask(state, queues, want, wait, fetching.signal);
+    const now = runtime.monotonic();
+    const found = { deliveries, received: arrivalOf(state, now), full: deliveries.length >= want.limit };
+    state.fetcher.idle = fetching;
+    state.vital?.heard(found.deliveries[0]?.due, now);
     state.failures = 0;
     state.link.up(found.deliveries.length > 0);
     if (state.troubles.size > 0) { for (const queue of queues) state.troubles.up(queue, "reserve"); }
@@ -205,30 +229,35 @@ async function reserve(
   }
 }
 
-async function ask(
+/** Asks the transport once the jobs that this process holds are in order. */
+function ask(
   state: State,
   queues: readonly string[],
-  { limit, slots }: Want,
+  want: Pick<Want, "limit" | "slots">,
   wait: number,
   signal: AbortSignal,
-): Promise<Catch> {
+): Promise<readonly Delivery[]> {
   const { bench: { transport, users, callTimeout }, settings: { lease } } = state;
   // Jobs that this process holds must not be reclaimed by a reserve of its own that comes first after a block.
   const ready = (): Promise<void> | undefined => allOrderly(users);
-  for (let order = ready(); order !== undefined; order = ready()) await unlessAborted(order, signal);
+  const order = ready();
+  if (order !== undefined) {
+    return unlessAborted(order, signal).then(() => ask(state, queues, want, wait, signal));
+  }
+  const { limit, slots } = want;
   const call = { limit, slots, lease, wait, deadline: callTimeout, signal, ready };
-  const deliveries = await inTime(state, transport.reserve(queues, call), {
+  return inTime(state, transport.reserve(queues, call), {
     action: "reserve jobs",
     wait,
     signal,
     late: (late) => giveBack(state, late),
   });
-  return { deliveries, received: arrivalOf(state), full: deliveries.length >= limit };
 }
 
 /** Finds out whether one queue works; a job that it brings waits for the next free slot. */
 async function askAlone(state: State, queue: string): Promise<void> {
-  takeIn(state, await ask(state, [queue], { limit: 1, slots: 0, dry: false }, 0, state.ending.signal));
+  const deliveries = await ask(state, [queue], { limit: 1, slots: 0 }, 0, state.ending.signal);
+  takeIn(state, { deliveries, received: arrivalOf(state), full: false });
 }
 
 /** Takes a delivery in; never throws, whatever its entry contains. */

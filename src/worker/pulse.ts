@@ -31,9 +31,9 @@ export function isLate({ heartbeat, bench: { runtime } }: State, now: number = r
 }
 
 /** Since when an answer that is read now may have been there: it may have waited for the thread to be back. */
-export function arrivalOf(state: State): number {
-  const { heartbeat, bench: { runtime } } = state;
-  return isLate(state) ? heartbeat.late?.alive ?? heartbeat.last : runtime.monotonic();
+export function arrivalOf(state: State, now: number = state.bench.runtime.monotonic()): number {
+  const { heartbeat } = state;
+  return isLate(state, now) ? heartbeat.late?.alive ?? heartbeat.last : now;
 }
 
 function isOverdue({ last, lease, next }: Heartbeat, now: number): boolean {

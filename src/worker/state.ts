@@ -163,6 +163,8 @@ export interface State extends Judge {
   subscribed: boolean;
   /** Ends the reserve that is under way. */
   fetching: AbortController | undefined;
+  /** The controller of an earlier reserve, which the next one may take, and how many have had it. */
+  readonly fetcher: { idle: AbortController | undefined; looks: number };
   /** Aborts the work beside fetching, when the worker stops. */
   readonly ending: AbortController;
   /** The work beside fetching: groups that are bound, queues in trouble that are tried. */

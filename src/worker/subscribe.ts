@@ -6,21 +6,30 @@
  */
 
 import { DeadlineExceeded } from "../errors.ts";
+import type { Transport } from "../contract/transport.ts";
 import { inTime } from "./patience.ts";
 import type { State } from "./state.ts";
 
 /**
- * Subscribes the queues of a worker's first look; rejects with the error of the broker, and then none of them is
+ * Subscribes the queues of a worker's first look; undefined where there is nothing to do, rejects with the error of the broker, and then none of them is
  * subscribed.
  */
-export async function subscribeFirst(state: State, queues: readonly string[]): Promise<void> {
-  const { bench: { transport, callTimeout }, drain } = state;
-  if (state.subscribed || transport.subscribe === undefined) return;
+export function subscribeFirst(state: State, queues: readonly string[]): Promise<void> | undefined {
+  const { subscribe } = state.bench.transport;
+  return state.subscribed || subscribe === undefined ? undefined : subscribeBy(state, queues, subscribe);
+}
+
+async function subscribeBy(
+  state: State,
+  queues: readonly string[],
+  subscribe: NonNullable<Transport["subscribe"]>,
+): Promise<void> {
+  const { bench: { callTimeout }, drain } = state;
   const fetching = new AbortController();
   state.fetching = fetching;
   const { signal } = fetching;
   try {
-    const answer = transport.subscribe(queues, { deadline: callTimeout, signal });
+    const answer = subscribe(queues, { deadline: callTimeout, signal });
     await inTime(state, answer, { action: "subscribe to the broker", wait: 0, signal });
     state.subscribed = true;
   } catch (error) {

@@ -242,6 +242,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     watching: false,
     subscribed: false,
     fetching: undefined,
+    fetcher: { idle: undefined, looks: 0 },
     room: createLatch(),
     quiet: createLatch(),
     answered: createLatch(),

@@ -52,7 +52,13 @@ describe("an order", () => {
 test("a lease that is extended for ever leaves nothing behind", () => {
   const room = createRoom("q");
   const payload = new Uint8Array();
-  const item = put(room, { id: "1", name: "job", payload, meta: "" }, { now: 0, start: 0, skew: 0 }, 1, 0);
+  const item = put(
+    room,
+    { id: "1", name: "job", payload, meta: "" },
+    { time: 0, read: 0, now: 0, start: 0, skew: 0 },
+    1,
+    0,
+  );
   hand(room, item, "t-1", 1, 10);
   for (let end = 11; end < 20_000; end++) prolong(room, item, end);
   expect(room.leases.size).toBe(1);
@@ -88,7 +94,7 @@ describe("windows", () => {
 test("a job that rests keeps no bytes but its own", () => {
   const room = createRoom("q");
   const job = { id: "1", name: "job", payload: new Uint8Array(4_096).subarray(0, 10), meta: "" };
-  const moment = { now: 0, start: 0, skew: 0 };
+  const moment = { time: 0, read: 0, now: 0, start: 0, skew: 0 };
   expect(put(room, job, moment, 1, 1_000).payload.buffer.byteLength).toBe(10);
   const item = put(room, job, moment, 2, 0);
   hand(room, item, "t-1", 1, 1_000);

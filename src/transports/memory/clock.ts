@@ -11,6 +11,9 @@ import type { Runtime } from "../../runtime.ts";
 
 /** One reading of the clock, which serves all of a batch. */
 export interface Moment {
+  /** The process time with its fraction, and the runtime's monotonic clock, both as they were read. */
+  readonly time: number;
+  readonly read: number;
   /** The process time, rounded down: a job that is due by it is due. */
   readonly now: number;
   /** The process time, rounded up: where spans begin, so that none is short. */
@@ -36,6 +39,12 @@ export function createClock(runtime: Runtime): Clock {
     return begun;
   };
   let skew = 0;
+  const readjust = (start: number, epoch: number): void => {
+    const before = runtime.monotonic() - start;
+    const wall = runtime.now() - epoch;
+    const time = runtime.monotonic() - start;
+    if (skew >= wall - before + 1 || skew < wall - time - 1) skew = Math.floor(wall - time);
+  };
   const elapsed = (): number => runtime.monotonic() - begin().start;
   return {
     get epoch(): number {
@@ -43,15 +52,16 @@ export function createClock(runtime: Runtime): Clock {
     },
     elapsed,
     moment() {
-      const { epoch } = begin();
-      const before = elapsed();
+      const { start, epoch } = begin();
       const wall = runtime.now() - epoch;
-      const time = elapsed();
+      const read = runtime.monotonic();
+      const time = read - start;
       // The wall clock may show whole milliseconds only, and this thread may have had no turn between two readings: the
-      // skew is from `wall - time` to less than `wall - before + 1`. One that is kept gives equal instants equal times;
-      // one that is too high would let a job run early.
-      if (skew >= wall - before + 1 || skew < wall - time - 1) skew = Math.floor(wall - time);
-      return { now: Math.floor(time), start: Math.ceil(time), skew };
+      // skew is from `wall - time` to less than `wall - before + 1`, where `before` is the process time before the wall
+      // clock's, and no later than `time`. One that is kept gives equal instants equal times; one that is too high would
+      // let a job run early.
+      if (skew >= wall - time + 1 || skew < wall - time - 1) readjust(start, epoch);
+      return { time, read, now: Math.floor(time), start: Math.ceil(time), skew };
     },
   };
 }

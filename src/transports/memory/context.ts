@@ -69,7 +69,7 @@ export function full({ maxJobs }: Store): TransportFull {
 
 /** The queues of a batch, each once. */
 export function queuesIn(items: readonly { readonly queue: string }[]): readonly string[] {
-  const [first] = items;
-  if (items.every(({ queue }) => queue === first?.queue)) return first === undefined ? [] : [first.queue];
-  return [...new Set(items.map(({ queue }) => queue))];
+  const first = items[0]?.queue;
+  for (const { queue } of items) if (queue !== first) return [...new Set(items.map((item) => item.queue))];
+  return first === undefined ? [] : [first];
 }

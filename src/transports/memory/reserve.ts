@@ -11,7 +11,7 @@ import { LIMITS, type Store } from "./context.ts";
 
 /** Takes the jobs that are there. */
 export function poll(store: Store, { queues, options }: Pick<Poll, "queues" | "options">): Found {
-  const { now, start } = store.clock.moment();
+  const { now, start, time, read } = store.clock.moment();
   const end = start + Math.ceil(options.lease);
   const limit = Math.min(options.limit, LIMITS.bulk);
   const deliveries: Delivery[] = [];
@@ -32,7 +32,7 @@ export function poll(store: Store, { queues, options }: Pick<Poll, "queues" | "o
     }
     return undefined;
   });
-  return { deliveries, next, now: store.clock.elapsed() };
+  return { deliveries, next, now: time, read };
 }
 
 /** When a room that holds nothing more will; undefined where only the slots are used up. */

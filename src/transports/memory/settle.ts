@@ -15,14 +15,15 @@ export function settle(store: Store, settlements: readonly Settlement[]): readon
   const moment = store.clock.moment();
   const results: Settled[] = [];
   let room: Room | undefined;
+  let back: Settlement[] | undefined;
   for (const settlement of settlements) {
     if (room === undefined || room.name !== settlement.queue) room = store.rooms.get(settlement.queue);
     const item = room === undefined ? undefined : find(room, settlement);
     if (room === undefined || item === undefined) results.push("stale");
     else results.push(settleOne(store, room, item, settlement, moment));
+    if (settlement.to === "release" || settlement.to === "again") (back ??= []).push(settlement);
   }
-  const back = settlements.filter(({ to }) => to === "release" || to === "again");
-  if (back.length > 0) wake(store, queuesIn(back));
+  if (back !== undefined) wake(store, queuesIn(back));
   return results;
 }
 

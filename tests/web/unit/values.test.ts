@@ -61,6 +61,16 @@ describe("a heap", () => {
     expect(heap.pop()).toBeUndefined();
     expect(heap.size).toBe(0);
   });
+
+  it("keeps its order when some are taken out of its middle", () => {
+    const heap = createHeap<number>((a, b) => a < b);
+    const numbers = Array.from({ length: 500 }, (_, i) => (i * 7_919) % 503);
+    numbers.forEach(heap.push);
+    heap.retain((number) => number % 3 === 0);
+    const kept = numbers.filter((number) => number % 3 === 0).toSorted((a, b) => a - b);
+    expect(heap.size).toBe(kept.length);
+    expect(kept.map(() => heap.pop())).toEqual(kept);
+  });
 });
 
 describe("a fifo", () => {
