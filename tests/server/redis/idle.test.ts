@@ -142,23 +142,25 @@ test.concurrent(
     // Its calls have all the time that a busy machine takes.
     const producer = createRelay({ transport: place.open(), jobs: { greet: free() } });
     const states: string[] = [];
-    const seen: string[] = [];
+    const done: string[] = [];
     relay.events.addEventListener("connection", ({ detail }) => void states.push(detail.state));
-    relay.handle("greet", (_, context) => void seen.push(context.job.id));
+    relay.events.addEventListener("completed", ({ detail }) => void done.push(detail.job.id));
+    relay.handle("greet", () => {});
     const worker = relay.worker();
     const running = worker.run();
     await producer.dispatch("greet", null, { id: "before" });
-    await becomes("it is handled", () => seen.length === 1);
+    await becomes("it is handled", () => done.length === 1);
     server.pause();
-    await becomes("it is told as down", () => states.length === 1);
+    // A busy machine may have been taken for a server that is down, and for one that is up again.
+    await becomes("it is told as down", () => states.at(-1) === "down");
     // Longer than a silent connection is kept.
     await sleep(3_000);
     server.resume();
-    await becomes("it is told as up", () => states.length === 2);
-    expect(states).toEqual(["down", "up"]);
+    await becomes("it is told as up", () => states.at(-1) === "up");
+    expect(states).toEqual(states.map((_, n) => n % 2 === 0 ? "down" : "up"));
     await producer.dispatch("greet", null, { id: "after" });
-    await becomes("the next is handled", () => seen.length === 2);
-    expect(seen).toEqual(["before", "after"]);
+    await becomes("the next is handled", () => done.length === 2);
+    expect(done).toEqual(["before", "after"]);
     await worker.stop();
     await running;
   },

@@ -16,6 +16,8 @@ const LEASE = 600;
 const JOBS = 12;
 /** Milliseconds in which jobs that wait for nothing have ended on a machine that is not slow. */
 const PATIENCE = 10_000;
+/** Milliseconds for all plays of a test. */
+const WHOLE = 400_000;
 
 function all(told: Told): boolean {
   return told.count === JOBS;
@@ -43,7 +45,7 @@ export function leaseScenes(open: OpenScene): void {
       return disturbed(judged.history, lease) ? undefined : judged;
     });
     expect([runs.starts.size, runs.repeated]).toEqual([JOBS, 0]);
-  });
+  }, WHOLE);
 
   test("a worker that is stopped for three leases finds its jobs run elsewhere, and is told so", async () => {
     const { runs, left } = await untilStruck(async (times) => {
@@ -65,7 +67,9 @@ export function leaseScenes(open: OpenScene): void {
       await scene.counts(drained);
       stopped.child.kill("SIGCONT");
       // Its handlers' timers are overdue too: whatever it tells, it is about jobs that are no longer its own.
-      for (let stale = 0; stale < JOBS; stale++) await stopped.told("stale");
+      for (let stale = 0; stale < JOBS; stale++) {
+        if (await within(PATIENCE * times, stopped.told("stale")) === undefined) return undefined;
+      }
       const rest = [...await stopped.stop(), ...await heir.stop()];
       const judged = await scene.judge();
       if (disturbed(judged.history, lease, [stopped.name])) return undefined;
@@ -74,41 +78,50 @@ export function leaseScenes(open: OpenScene): void {
     });
     expect(left).toEqual(NOTHING);
     expect([runs.starts.size, runs.repeated]).toEqual([JOBS, JOBS]);
-  });
+  }, WHOLE);
 
-  test("settlements that come after the lease are stale, one event each, and the jobs are settled once", async () => {
-    const { history, runs, left } = await untilStruck(async (times) => {
-      const lease = LEASE * times;
-      const scene = open(lease);
-      const order = { lease, concurrency: JOBS, prefetch: 0 };
-      const late = scene.worker({ ...order, atSettle: "hold" });
-      // As many as gather, so that all of them end in one moment.
-      await scene.producer({ from: 0, count: IN_HAND, bulk: IN_HAND, width: 1, task: { does: "gather" } })
-        .rest();
-      const settling = late.told("settling", ({ count }) => (count ?? 0) >= IN_HAND);
-      if (await within(PATIENCE * times, settling) === undefined) return undefined;
-      const heir = scene.worker(order);
-      await scene.counts(drained);
-      late.child.write("go");
-      const ids = new Set<string | undefined>();
-      while (ids.size < IN_HAND) ids.add((await late.told("stale", ({ during }) => during === "settle")).id);
-      const rest = of(await late.stop(), "stale");
-      const lost = of(await heir.stop(), "stale");
-      const judged = await scene.judge();
-      // Where the machine kept one of them from extending or settling in time, more ran than were meant to.
-      const started = judged.history.filter(({ op }) => op === "start").length;
-      if (lost.length > 0 || started > 2 * IN_HAND) return undefined;
-      expect(rest).toEqual([]);
-      return judged;
-    });
-    expect(left).toEqual(NOTHING);
-    // What comes so late that its lease is nearly over goes back.
-    const answers = history.flatMap((line) =>
-      line.op === "settle" && line.to !== "release" ? [line.state] : []
-    ).sort();
-    expect(answers).toEqual([...Array(IN_HAND).fill("settled"), ...Array(IN_HAND).fill("stale")]);
-    expect(runs.repeated).toBe(IN_HAND);
-  });
+  test(
+    "settlements that come after the lease are stale, one event each, and the jobs are settled once",
+    async () => {
+      const { history, runs, left } = await untilStruck(async (times) => {
+        const lease = LEASE * times;
+        const scene = open(lease);
+        const order = { lease, concurrency: JOBS, prefetch: 0 };
+        const late = scene.worker({ ...order, atSettle: "hold" });
+        // As many as gather, so that all of them end in one moment.
+        await scene.producer({ from: 0, count: IN_HAND, bulk: IN_HAND, width: 1, task: { does: "gather" } })
+          .rest();
+        const settling = late.told("settling", ({ count }) => (count ?? 0) >= IN_HAND);
+        if (await within(PATIENCE * times, settling) === undefined) return undefined;
+        const heir = scene.worker(order);
+        await scene.counts(drained);
+        late.child.write("go");
+        const ids = new Set<string | undefined>();
+        while (ids.size < IN_HAND) {
+          const stale = late.told("stale", ({ during }) => during === "settle");
+          const told = await within(PATIENCE * times, stale);
+          if (told === undefined) return undefined;
+          ids.add(told.id);
+        }
+        const rest = of(await late.stop(), "stale");
+        const lost = of(await heir.stop(), "stale");
+        const judged = await scene.judge();
+        // Where the machine kept one of them from extending or settling in time, more ran than were meant to.
+        const started = judged.history.filter(({ op }) => op === "start").length;
+        if (lost.length > 0 || started > 2 * IN_HAND) return undefined;
+        expect(rest).toEqual([]);
+        return judged;
+      });
+      expect(left).toEqual(NOTHING);
+      // What comes so late that its lease is nearly over goes back.
+      const answers = history.flatMap((line) =>
+        line.op === "settle" && line.to !== "release" ? [line.state] : []
+      ).sort();
+      expect(answers).toEqual([...Array(IN_HAND).fill("settled"), ...Array(IN_HAND).fill("stale")]);
+      expect(runs.repeated).toBe(IN_HAND);
+    },
+    WHOLE,
+  );
 
   test("a handler that keeps its thread busy is reported, and nothing is lost", async () => {
     const { told, judged } = await untilStruck(async (times) => {
@@ -136,5 +149,5 @@ export function leaseScenes(open: OpenScene): void {
     expect(judged.left).toEqual(NOTHING);
     expect(judged.runs.ends.size).toBe(JOBS);
     printRepeated("a busy thread", judged.runs);
-  });
+  }, WHOLE);
 }

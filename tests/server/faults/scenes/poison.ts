@@ -12,6 +12,8 @@ import {
 } from "../support/scene.ts";
 
 const LEASE = 1_000;
+/** Milliseconds for all plays of a test. */
+const WHOLE = 400_000;
 /** Runs that a job survives to lose. */
 const MAX_LOST = 2;
 const BEFORE = 40;
@@ -60,7 +62,7 @@ export function poisonScenes(open: OpenScene): void {
       line.op === "settle" && line.to !== "release" ? [`${line.to} ${line.reason}`] : []
     );
     expect(new Set(reasons)).toEqual(new Set(["timeout lost"]));
-  });
+  }, WHOLE);
 
   for (const does of ["kill", "exit"] as const) {
     test(
@@ -93,7 +95,7 @@ export function poisonScenes(open: OpenScene): void {
           );
         printRepeated(`a job that ends its worker by ${does}`, runs);
       },
-      400_000,
+      WHOLE,
     );
   }
 }
