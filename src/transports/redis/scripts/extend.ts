@@ -22,18 +22,6 @@ export function extendScript(naming: Naming): Script {
 const BODY = `
 local now = clock()
 
-local function claim(stream, consumer, idle, entries)
-  local held = {}
-  for from = 1, #entries, 4000 do
-    local ids = { unpack(entries, from, math.min(from + 3999, #entries)) }
-    ids[#ids + 1] = 'IDLE'
-    ids[#ids + 1] = text(idle)
-    ids[#ids + 1] = 'JUSTID'
-    for _, id in ipairs(call('XCLAIM', stream, GROUP, consumer, 0, unpack(ids))) do held[id] = true end
-  end
-  return held
-end
-
 local function extend(batch)
   local base = KEYS[batch[1]]
   local stream = base .. (batch[8] == ${KINDS.late} and DELAYED or WAITING)
@@ -45,7 +33,7 @@ local function extend(batch)
     for _, n in ipairs(move[4]) do
       if holds[n] then claimed[#claimed + 1] = entries[n] end
     end
-    local held = claim(stream, move[1], move[2], claimed)
+    local held = claimFor(stream, move[1], claimed, 'IDLE', text(move[2]))
     for _, n in ipairs(move[4]) do
       if not held[entries[n]] or not holds[n] then stale[#stale + 1] = n end
     end

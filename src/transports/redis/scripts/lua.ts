@@ -169,6 +169,18 @@ local function each(verb, key, list, first)
   return sum
 end
 
+-- Hands pending entries to a consumer, with options of XCLAIM; answers which of them it holds now.
+local function claimFor(stream, consumer, entries, ...)
+  local options, held = { ... }, {}
+  for from = 1, #entries, 4000 do
+    local ids = { unpack(entries, from, math.min(from + 3999, #entries)) }
+    for _, option in ipairs(options) do ids[#ids + 1] = option end
+    ids[#ids + 1] = 'JUSTID'
+    for _, id in ipairs(call('XCLAIM', stream, GROUP, consumer, 0, unpack(ids))) do held[id] = true end
+  end
+  return held
+end
+
 -- The instance and the lease of a consumer; nothing for one of another program's, whatever its name ends in.
 local function ownerOf(consumer)
   local instance, lease = string.match(consumer, '^([%w_-]+)%.(%d+)ms$')

@@ -71,11 +71,7 @@ local function lose(key, rows)
     list[#list + 1] = row[1]
   end
   for _, count in ipairs(counts) do
-    local ids = sorted[count]
-    ids[#ids + 1] = 'RETRYCOUNT'
-    ids[#ids + 1] = text(count + ${LOST})
-    ids[#ids + 1] = 'JUSTID'
-    call('XCLAIM', key, GROUP, '${BACK}', 0, unpack(ids))
+    claimFor(key, '${BACK}', sorted[count], 'RETRYCOUNT', text(count + ${LOST}))
   end
 end
 
@@ -84,8 +80,8 @@ local function sweepStream(key, now, state)
   for _, consumer in ipairs(consumers.err and {} or consumers) do
     local name, pending, idle = consumer[2], consumer[4], consumer[6]
     local owner, lease = ownerOf(name)
-    local ours = lease or name == '${FREE}' or name == '${BACK}'
     local own = name == '${FREE}' or name == '${BACK}'
+    local ours = lease or own
     lease = lease or ${FOREIGN_LEASE}
     if pending == 0 then
       if ours and idle >= lease then call('XGROUP', 'DELCONSUMER', key, GROUP, name) end

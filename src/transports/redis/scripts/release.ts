@@ -8,14 +8,6 @@ import { BACK, FREE } from "./lua.ts";
 
 /** Words for scripts that give back. */
 export const RELEASE: string = `
-local function park(stream, consumer, entries)
-  for from = 1, #entries, 4000 do
-    local ids = { unpack(entries, from, math.min(from + 3999, #entries)) }
-    ids[#ids + 1] = 'JUSTID'
-    call('XCLAIM', stream, GROUP, consumer, 0, unpack(ids))
-  end
-end
-
 -- Delayed jobs that are given back are due when they were.
 local function putBack(base, stream, entries)
   for _, entry in ipairs(entries) do
@@ -31,8 +23,8 @@ end
 -- Gives back entries of one stream: those that lost no lease, and those that came back from one.
 local function release(base, late, released, back)
   local stream = base .. (late and DELAYED or WAITING)
-  park(stream, '${FREE}', released)
+  claimFor(stream, '${FREE}', released)
   if late then putBack(base, stream, released) end
-  park(stream, '${BACK}', back)
+  claimFor(stream, '${BACK}', back)
 end
 `;
