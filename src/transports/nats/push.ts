@@ -6,10 +6,19 @@
 
 import { AtomicLimitError, errorOf, RelevoError, TransportFull } from "../../errors.ts";
 import type { Pushed, PushJob } from "../../jobs/exchange.ts";
-import { AnswerLost, isStreamGone } from "./client/errors.ts";
+import { AnswerLost, HalfStored, isStreamGone } from "./client/errors.ts";
 import type { Context, Sizes } from "./stream/context.ts";
 import { isTopic } from "./topics_groups.ts";
-import { checkRoom, freed, type Messages, messagesOf, sizeOf, type Target, targetOf } from "./push_jobs.ts";
+import {
+  checkRoom,
+  completed,
+  freed,
+  type Messages,
+  messagesOf,
+  sizeOf,
+  type Target,
+  targetOf,
+} from "./push_jobs.ts";
 import { fullStill, keepRoom, REFUSED } from "./stream/front.ts";
 import { createShared, MAX_BATCH, type Sent, type Shared } from "./stream/batch.ts";
 import { type Part, partOf, publish, type Receipt, sendable } from "./stream/publish.ts";
@@ -111,10 +120,11 @@ function prepare(
   context: Context,
   job: PushJob,
   target: Target | Error | undefined,
+  isPart = false,
 ): Messages | Error {
   try {
     if (target === undefined || target instanceof Error) return target ?? new Error("A job has no stream");
-    return messagesOf(context, target, job);
+    return messagesOf(context, target, job, isPart);
   } catch (error) {
     return errorOf(error);
   }
@@ -162,10 +172,12 @@ async function store(context: Context, messages: Messages, until: number): Promi
   for (let tries = 1;; tries++) {
     const receipt = await send(context, current, until);
     if (receipt instanceof Error) return failed(context, messages, receipt);
-    if (receipt.state !== "refused") {
-      return receipt.state === "stored" || receipt.twin ? "stored" : "duplicate";
-    }
-    if (receipt.twin && await isThere(context, current, until)) return "stored";
+    if (receipt.state === "stored") return "stored";
+    if (current.length > 1) {
+      const whole = await completed(context, current, until);
+      if (whole !== undefined) return whole;
+    } else if (receipt.state === "duplicate") return receipt.twin ? "stored" : "duplicate";
+    else if (receipt.twin && await isThere(context, current, until)) return "stored";
     const next = await freed(context, current, until);
     if (next === undefined || tries === TRIES) return "duplicate";
     current = next;
@@ -206,7 +218,7 @@ async function afterwards(
     try {
       await sweepTopic({ ...context, queueStream: target.queueStream, until });
     } catch (error) {
-      if (!(error instanceof RelevoError) && !(error instanceof AnswerLost)) throw error;
+      if (![RelevoError, AnswerLost, HalfStored].some((kind) => error instanceof kind)) throw error;
     }
   }
 }
@@ -235,15 +247,26 @@ async function pushAtomic(
     const [first] = current.flat();
     if (first === undefined) return [];
     const receipt = await context.batches.store(first.queueStream, current.flat().map(partOf), until)
-      .catch((error) => Promise.reject(failed(context, [first], error)));
+      .catch((error) => Promise.reject(lost(failed(context, [first], error))));
     if (receipt.state === "stored") return jobs.map(() => "stored");
-    const next = await Promise.all(current.map((messages) => freed(context, messages, until)));
+    const next = await Promise.all(
+      current.map(async (messages) =>
+        await completed(context, messages, until) === undefined
+          ? await freed(context, messages, until)
+          : undefined
+      ),
+    );
     const free = next.filter((messages) => messages !== undefined);
     if (free.length < next.length) return next.map((one) => one === undefined ? "duplicate" : "withheld");
     if (tries === BATCH_TRIES) throw new Error("Cannot push jobs as others keep changing what has their ids");
     await context.link.elections.rest(20 * tries);
     current = free;
   }
+}
+
+/** A bulk whose answer was lost may be stored: the cause alone would say that it is not. */
+function lost(error: Error): Error {
+  return error instanceof AnswerLost ? new HalfStored(error.cause) : error;
 }
 
 function isAnswer(value: Messages | Pushed): value is Pushed {
@@ -261,7 +284,7 @@ function preparedOnce(
   // The server would accept both.
   if (job.idWindow !== undefined && ids.has(key)) return "duplicate";
   ids.add(key);
-  const messages = prepare(context, job, target);
+  const messages = prepare(context, job, target, true);
   if (messages instanceof Error) return messages;
   return messages.map((message) => sendable(context.link, message)).find((part) => part instanceof Error) ??
     messages;

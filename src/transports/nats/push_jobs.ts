@@ -5,14 +5,16 @@
  */
 
 import type { PushJob } from "../../jobs/exchange.ts";
+import { HalfStored } from "./client/errors.ts";
 import { groupQueue, partsOf } from "../../names.ts";
 import type { Context, Sizes } from "./stream/context.ts";
 import { isTopic, readGroups } from "./topics_groups.ts";
-import type { JobRecord, Marks } from "./stream/message.ts";
-import type { Message } from "./stream/publish.ts";
+import { isKnown } from "./stream/halves.ts";
+import type { JobRecord, Marks, Stored } from "./stream/message.ts";
+import { type Message, published } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { liveOf } from "./stream/read.ts";
-import { idFilter, liveSubject } from "./stream/subjects.ts";
+import { idFilter, idToken, liveSubject } from "./stream/subjects.ts";
 
 /** Bytes of a message beside its payload and its metadata, about. */
 const MESSAGE = 300;
@@ -67,13 +69,20 @@ export function checkRoom(
 
 /**
  * The messages that store a job together: one, or a copy for each group of its topic. An id that its caller chose is
- * refused while it is live or kept in any of their queues; the window of one that goes to groups is the topic's.
+ * refused while it is live or kept in any of their queues; the window of one that goes to groups is the topic's. That
+ * is the last message: a server that runs out of room in the middle of a batch leaves it out. `isPart`: the job is one
+ * of a batch.
  */
-export function messagesOf(context: Context, { queueStream, groups }: Target, job: PushJob): Messages {
+export function messagesOf(
+  context: Context,
+  { queueStream, groups }: Target,
+  job: PushJob,
+  isPart = false,
+): Messages {
   const { id, name, payload, meta, idWindow } = job;
-  const { clock, link } = context;
+  const now = context.clock.now();
   const due = whenOf(context, job);
-  const once = idWindow !== undefined && link.clustered ? link.settings.runtime.id() : undefined;
+  const once = onceOf(context, queueStream, job, { isMany: groups.length > 0, isPart, now });
   const when: Marks = due === undefined ? {} : { due };
   const place = (target: QueueStream, marks: Marks): Message => ({
     queueStream: target,
@@ -84,12 +93,42 @@ export function messagesOf(context: Context, { queueStream, groups }: Target, jo
     isNew: true,
     ...onceFor(target, id, idWindow !== undefined, once),
   });
-  const until = idWindow === undefined ? undefined : clock.now() + Math.ceil(idWindow);
-  const [copy, ...copies] = groups.map((group) => place(group, when));
+  const until = idWindow === undefined ? undefined : now + Math.ceil(idWindow);
+  const isWhole = queueStream.replicas > 1;
+  const [copy, ...copies] = groups.map((group) => place(group, isWhole ? when : { ...when, window: until }));
   if (copy === undefined) return [place(queueStream, until === undefined ? when : { ...when, until })];
   if (until === undefined) return [copy, ...copies];
-  const window = windowOf(queueStream, { id, name }, until, clock.now());
-  return [{ ...window, ...onceFor(queueStream, id, true, once) }, copy, ...copies];
+  const window = windowOf(queueStream, { id, name }, until, now);
+  return [copy, ...copies, { ...window, ...onceFor(queueStream, id, true, once) }];
+}
+
+/**
+ * The beginning of the message ids of a job's messages, by which they are known when they are sent again; undefined
+ * where none is needed. That of a topic's job under an id of its caller's is the same for all that dispatch it in one
+ * turn of its window: so the server tells of one that was stored in part which groups have had it.
+ */
+function onceOf(
+  { link }: Context,
+  { replicas }: QueueStream,
+  { id, idWindow }: PushJob,
+  { isMany, isPart, now }: { readonly isMany: boolean; readonly isPart: boolean; readonly now: number },
+): string | undefined {
+  const { runtime } = link.settings;
+  const mayBeHalf = replicas === 1 && (isMany || isPart);
+  if (mayBeHalf && isMany && idWindow !== undefined && idWindow >= 1) {
+    return turnId(idToken(id), idWindow, Math.floor(now / idWindow));
+  }
+  return mayBeHalf || (idWindow !== undefined && link.clustered) ? runtime.id() : undefined;
+}
+
+function turnId(token: string, window: number, turn: number): string {
+  return `i${token}.${window}.${turn}.`;
+}
+
+/** The message id of the same message in the turn before. */
+function onceBefore(once: string): string | undefined {
+  const [, token, window, turn, suffix] = /^i([^.]+)\.(.+)\.(\d+)\.([^.]*)$/.exec(once) ?? [];
+  return token === undefined ? undefined : turnId(token, Number(window), Number(turn) - 1) + suffix;
 }
 
 /** The conditions under which a job with an id of its caller's is stored. */
@@ -99,9 +138,8 @@ function onceFor(
   isChosen: boolean,
   once: string | undefined,
 ): Pick<Message, "expected" | "once"> {
-  if (!isChosen) return {};
-  const expected = { seq: 0, filter: idFilter(target.base, id) };
-  return once === undefined ? { expected } : { expected, once: `${once}${target.suffix}` };
+  const known = once === undefined ? {} : { once: once + target.suffix };
+  return isChosen ? { ...known, expected: { seq: 0, filter: idFilter(target.base, id) } } : known;
 }
 
 /** The message that keeps an id taken, whatever becomes of its job. */
@@ -140,4 +178,70 @@ export async function freed(
   }));
   const [first, ...more] = all.filter((message) => message !== undefined);
   return first === undefined || more.length + 1 < messages.length ? undefined : [first, ...more];
+}
+
+/**
+ * Stores what lacks of a topic's job that the server stored in part, as it ran out of room in the middle of the batch:
+ * copies are there, or were, and the message that keeps the id taken is not, which is the last of them. "duplicate"
+ * where that is there; undefined where neither is.
+ */
+export async function completed(
+  context: Context,
+  messages: Messages,
+  until: number,
+): Promise<"stored" | "duplicate" | undefined> {
+  const { link } = context;
+  const window = messages.at(-1);
+  if (window?.ttl === undefined) return undefined;
+  if ((await keptOf(context, window, until)).isTaken) return "duplicate";
+  if (window.queueStream.replicas > 1) return undefined;
+  const copies = messages.slice(0, -1);
+  const found = await Promise.all(copies.map((copy) => foundOf(context, copy, until)));
+  const isHalf = found.some(({ live, known }) => known === "now" || isMarked(context, live));
+  // Read behind the copies: a batch that was stored between the two would look like a part of one.
+  const { isTaken, seq } = await keptOf(context, window, until);
+  if (!isHalf || isTaken) return undefined;
+  let any = false;
+  try {
+    for (const [index, copy] of copies.entries()) {
+      const { live, known } = found[index] ?? {};
+      if (live !== undefined || known !== undefined) continue;
+      any = (await published(link, copy, until)).state === "stored" || any;
+    }
+    const expected = window.expected && { ...window.expected, seq };
+    any = (await published(link, { ...window, expected }, until)).state === "stored" || any;
+  } catch (error) {
+    throw new HalfStored(error);
+  }
+  return any ? "stored" : "duplicate";
+}
+
+/** The number of what has an id in its topic, and whether it keeps the id taken and its time is not over. */
+async function keptOf(
+  { link, clock }: Context,
+  { queueStream, subject, record: { id } }: Message,
+  until: number,
+): Promise<{ readonly isTaken: boolean; readonly seq: number }> {
+  const live = await liveOf({ link, queueStream, until }, id);
+  const isTaken = live?.subject === subject && (live.marks.until ?? 0) > clock.now();
+  return { isTaken, seq: live?.subject === subject ? live.seq : 0 };
+}
+
+function isMarked({ clock }: Context, live: Stored | undefined): boolean {
+  return (live?.marks.window ?? 0) > clock.now();
+}
+
+/** A copy that is there, and whether the server knows that it was stored: in this turn, or in the one before. */
+async function foundOf(
+  { link }: Context,
+  { queueStream, subject, once, record: { id } }: Message,
+  until: number,
+): Promise<{ readonly live: Stored | undefined; readonly known: "now" | "before" | undefined }> {
+  const before = once === undefined ? undefined : onceBefore(once);
+  const asked = before === undefined ? [] : [once, before];
+  const [live, isNow = false, wasBefore = false] = await Promise.all([
+    liveOf({ link, queueStream, until }, id),
+    ...asked.map((one) => isKnown(link, queueStream, { subject, once: one }, until)),
+  ]);
+  return { live, known: isNow ? "now" : wasBefore ? "before" : undefined };
 }

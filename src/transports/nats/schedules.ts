@@ -20,9 +20,17 @@ import type { Calls } from "./calls.ts";
 import type { Context, QueueCall } from "./stream/context.ts";
 import { checkRoom, freed, type Messages, messagesOf, sizeOf, targetOf } from "./push_jobs.ts";
 import { createShared } from "./stream/batch.ts";
-import { type Part, partOf, type Receipt, replace, type Replacement, replacing } from "./stream/publish.ts";
+import {
+  type Message,
+  type Part,
+  partOf,
+  type Receipt,
+  replace,
+  type Replacement,
+  replacing,
+} from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { isInstant, type Stored } from "./stream/message.ts";
+import { isInstant, line, MESSAGE_ID, type Stored } from "./stream/message.ts";
 import { deleteMessage, each, lastOf, pagesOf, type StreamCall, subjectsOf } from "./stream/read.ts";
 import { idOfToken, idToken } from "./stream/subjects.ts";
 
@@ -317,18 +325,49 @@ async function advance(call: QueueCall, ticks: Ticks, { key, tick, next, job }: 
   for (;;) {
     const kept = await look(call, key);
     if (kept === undefined || kept.paused || kept.tick !== tick) return "stale";
-    const parts = [stepOf(queueStream, kept, next), ...(messages ?? []).map(partOf)];
-    const receipt = await ticks(queueStream, parts, until);
+    const parts = partsOf(queueStream, kept, messages ?? [], next);
+    let receipt = await ticks(queueStream, parts, until);
+    // A part was stored before; where all was, by another worker, the schedule has moved on.
+    if (receipt.state === "duplicate" && (await look(call, key))?.seq === kept.seq) {
+      receipt = await call.batches.finish(queueStream, parts, NOTHING, until);
+    }
     if (receipt.state === "stored") {
       // Its last message said that it ends.
-      if (next === undefined) await deleteMessage(call, receipt.seq - parts.length + 1);
+      if (next === undefined) await deleteMessage(call, receipt.seq);
       return job === undefined ? "none" : taken ? "duplicate" : "pushed";
     }
-    // Where its job's id is taken the schedule moves on without one.
     if (messages === undefined) continue;
+    // Where its job's id is taken the schedule moves on without one.
     messages = await freed(call, messages, until);
     taken = messages === undefined;
   }
+}
+
+/** Of a batch nothing is known to be stored, and something may be. */
+const NOTHING = { seqs: [], isOver: false };
+
+/**
+ * The messages of a tick. The step comes last: a server that runs out of room in the middle leaves it out, and the tick
+ * is due still. All attempts at a tick bear the same message ids, so that nothing is stored twice.
+ */
+function partsOf(
+  queueStream: QueueStream,
+  kept: Kept,
+  messages: readonly Message[],
+  next: number | undefined,
+): readonly Part[] {
+  const ended = { ...kept, paused: kept.paused || next === undefined, tick: next ?? kept.tick };
+  const replacement = replacementOf(queueStream, ended);
+  // One that has no next tick rests until it is removed.
+  const lines = replacing(next === undefined ? { ...replacement, ttl: 1 } : replacement);
+  const step = { subject: replacement.subject, data: replacement.data, lines };
+  if (queueStream.replicas > 1) return [...messages.map(partOf), step];
+  const idOf = (name: string): string => `k${kept.seq}.${name}`;
+  const once = idOf("step");
+  return [
+    ...messages.map((message) => partOf({ ...message, once: idOf(message.queueStream.suffix) })),
+    { ...step, lines: lines + line(MESSAGE_ID, once), once },
+  ];
 }
 
 /** The messages of a tick's job. Where only the room of moves is left the tick is refused, as a dispatch is. */
@@ -337,12 +376,4 @@ async function jobOf(call: QueueCall, job: PushJob): Promise<Messages> {
   const size = sizeOf(job);
   await checkRoom(call, target, { all: size, largest: size }, call.until);
   return messagesOf(call, target, job);
-}
-
-/** The schedule with its next tick; one that has none rests until it is removed. */
-function stepOf(queueStream: QueueStream, kept: Kept, next: number | undefined): Part {
-  const ended = { ...kept, paused: kept.paused || next === undefined, tick: next ?? kept.tick };
-  const replacement = replacementOf(queueStream, ended);
-  const lines = replacing(next === undefined ? { ...replacement, ttl: 1 } : replacement);
-  return { subject: replacement.subject, data: replacement.data, lines };
 }

@@ -339,6 +339,7 @@ function moveOf(
     const frail = isFrail(record) ? { frail: true } : {};
     const kept: Marks = {
       until: marks.until,
+      window: marks.window,
       ...frail,
       ...when === undefined ? pastOf(ending) : { due: when },
     };

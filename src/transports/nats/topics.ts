@@ -13,7 +13,7 @@ import { type Bound, changeGroups, readGroups } from "./topics_groups.ts";
 import { secondsUntil, windowOf } from "./push_jobs.ts";
 import { createShared, type Shared } from "./stream/batch.ts";
 import type { Stored } from "./stream/message.ts";
-import { type Message, partOf } from "./stream/publish.ts";
+import { type Message, partOf, published } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { deleteMessage, liveOf, pagesOf } from "./stream/read.ts";
 import { idFilter, isRawSubject, liveSubject, pullFilters, rawId } from "./stream/subjects.ts";
@@ -69,8 +69,8 @@ export async function sweepTopic(call: QueueCall): Promise<void> {
 }
 
 /**
- * Sends a job on: its copies, and the message that keeps its id taken, are stored together, then it is removed from the
- * topic.
+ * Sends a job on: its copies, and the message that keeps its id taken behind them, are stored together, then it is removed
+ * from the topic.
  */
 async function sendOn(
   call: QueueCall,
@@ -92,22 +92,41 @@ async function sendOn(
   const { id, name, marks: { until: window } } = message;
   const kept = secondsUntil(window, now) === 0 ? [] : [{
     ...windowOf(own, { id, name }, window, now),
+    once: `t${message.seq}`,
     expected: { seq: message.seq, filter: idFilter(own.base, id) },
   }];
-  const parts = [...kept, ...copies].map(partOf);
+  const parts = [...copies, ...kept].map(partOf);
   const sent = await shared.add(own, parts);
   const receipt = sent === "alone" ? await batches.store(own, parts, until) : sent;
-  // Where it is refused it was sent on before, or its id is another job's by now: then it waits until that is over.
-  if (receipt.state === "refused" && !await areThere(call, copies)) return;
+  if (receipt.state !== "stored" && !await sentBefore(call, message, copies, kept)) return;
   await deleteMessage(call, message.seq);
 }
 
-async function areThere({ link, until }: QueueCall, copies: readonly Message[]): Promise<boolean> {
-  const found = await Promise.all(copies.map(async ({ queueStream, record: { id }, once }) => {
-    const live = await liveOf({ link, queueStream, until }, id);
-    return live !== undefined && live.once === once;
-  }));
-  return found.every(Boolean);
+/**
+ * Whether a job that is refused was sent on before: what a server left out that ran out of room in the middle of the
+ * batch is stored now. False where its id is another job's by now: then it waits until that is over.
+ */
+async function sentBefore(
+  call: QueueCall,
+  { id }: Stored,
+  copies: readonly Message[],
+  kept: readonly Message[],
+): Promise<boolean> {
+  const { link, queueStream: own, until } = call;
+  // The message that keeps the id taken is the last of the batch: where it is there, all copies were.
+  const live = await liveOf(call, id);
+  if (live?.subject === liveSubject(own.base, "i", id)) return true;
+  const found = await Promise.all(
+    copies.map(({ queueStream, record }) => liveOf({ link, queueStream, until }, record.id)),
+  );
+  if (found.some((copy, index) => copy !== undefined && copy.once !== copies[index]?.once)) return false;
+  const missing = copies.filter((_, index) => found[index] === undefined);
+  for (const message of [...missing, ...kept]) {
+    // A copy that was stored before, and is done, is known to the server by its message id.
+    const { state } = await published(link, message, until);
+    if (state === "refused") return false;
+  }
+  return true;
 }
 
 function copyOf({ queueStream: own, clock }: QueueCall, target: QueueStream, message: Stored): Message {

@@ -312,13 +312,15 @@ export interface Ballast {
 
 /**
  * Fills a store from another stream, as another program does, until the server refuses; with the name of a queue's
- * stream also the room that its first messages take, which could be given up. `part`: bytes that can be left later.
+ * stream also the room that its first messages take, which could be given up. `part`: bytes that can be left later;
+ * `largest`: those of the first messages, by which a server exceeds a limit of its own.
  */
 export async function fillByHand(
   { urls }: Store,
   replicas: number,
   stream?: string,
   part = 0,
+  largest = 200_000,
 ): Promise<Ballast> {
   const [first = ""] = urls;
   const { username, password } = new URL(first.replace("nats:", "http:"));
@@ -344,7 +346,7 @@ export async function fillByHand(
   };
   expect(await put(part)).toBe(true);
   // The last gaps are filled by small ones.
-  for (let size = 200_000; size > 50;) if (!await put(size)) size = Math.floor(size / 2);
+  for (let size = largest; size > 50;) if (!await put(size)) size = Math.floor(size / 2);
   return {
     async leave() {
       expect(await api(`STREAM.MSG.DELETE.${name}`, { seq: 1, no_erase: true })).toBeUndefined();

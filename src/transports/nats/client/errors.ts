@@ -23,11 +23,14 @@ export const FAULT = {
   streamNotFound: 10059,
   streamNameInUse: 10058,
   subjectsOverlap: 10065,
+  wrongLastId: 10070,
   wrongLastSequence: 10071,
   /** The same of a cluster, where another write to the subject is under way. */
   otherLastSequence: 10164,
   idInProcess: 10158,
   duplicateInBatch: 10201,
+  /** A message of a batch was refused, or it was dropped: nothing of it is stored. */
+  incompleteBatch: 10176,
 } as const;
 
 /** The fault of a cluster that lacks servers for the copies of a stream: one may be about to come back. */
@@ -67,6 +70,15 @@ export class AnswerLost extends Error {
 
   constructor(cause: unknown) {
     super(`The link to the server was lost before it answered: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Messages that belong together, of which a part is stored, or may be. */
+export class HalfStored extends Error {
+  override readonly name: string = "HalfStored";
+
+  constructor(cause: unknown) {
+    super(`A part of what belongs together may be stored: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -6,9 +6,20 @@
  */
 
 import type { Link } from "../client/link.ts";
-import type { Batches } from "./context.ts";
+import { FAULT, isFault } from "../client/errors.ts";
+import type { Batches, Half } from "./context.ts";
+import { keepRoom, REFUSED } from "./front.ts";
+import { mayBeHalf, storeRest, wholeOrHalf } from "./halves.ts";
 import { line } from "./message.ts";
-import { isRefused, type Part, type Receipt, receiptOf, receiptOrError, store } from "./publish.ts";
+import {
+  isRefused,
+  type Part,
+  type Receipt,
+  receiptOf,
+  receiptOrError,
+  refusalOf,
+  stored,
+} from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** Messages that the server accepts in one batch. */
@@ -32,45 +43,85 @@ export function createBatches(link: Link): Batches {
     return lane;
   }
 
-  return {
+  async function inLane<T>({ stream }: QueueStream, work: () => Promise<T>): Promise<T> {
+    const lane = laneOf(stream);
+    if (lane.under >= AT_ONCE) await new Promise<void>((resolve) => lane.waiting.push(resolve));
+    else lane.under++;
+    try {
+      return await work();
+    } finally {
+      const next = lane.waiting.shift();
+      if (next === undefined) lane.under--;
+      else next();
+    }
+  }
+
+  const batches: Batches = {
     async store(queueStream, parts, until) {
-      const lane = laneOf(queueStream.stream);
-      if (lane.under >= AT_ONCE) await new Promise<void>((resolve) => lane.waiting.push(resolve));
-      else lane.under++;
-      try {
-        return await send(link, queueStream, parts, until);
-      } finally {
-        const next = lane.waiting.shift();
-        if (next === undefined) lane.under--;
-        else next();
-      }
+      const sent = await batches.send(queueStream, parts, until);
+      return sent.state === "half" ? await batches.finish(queueStream, parts, sent, until) : sent;
     },
+    send: (queueStream, parts, until) => inLane(queueStream, () => send(link, queueStream, parts, until)),
+    finish: (queueStream, parts, half, until) => storeRest(link, queueStream, parts, half, until),
   };
+  return batches;
 }
 
-function send(
+async function send(
   link: Link,
-  { leader, stream }: QueueStream,
+  queueStream: QueueStream,
   parts: readonly Part[],
   until: number,
-): Promise<Receipt> {
+): Promise<Receipt | Half> {
+  const { leader, stream } = queueStream;
   const what = `store a batch in stream '${stream}'`;
-  const id = link.settings.runtime.id();
-  const last = parts.at(-1);
-  if (last === undefined) throw new Error("A batch has no messages");
+  const [first, ...more] = parts;
+  if (first === undefined) throw new Error("A batch has no messages");
+  if (more.length === 0) return await stored(link, { ...first, leader }, what, until);
+  const [all, id] = [[first, ...more] as const, link.settings.runtime.id()];
+  const answer = commit(link, { id, parts: all, until }, what).catch((error) => {
+    if (!isFault(refusalOf(error), FAULT.incompleteBatch)) throw error;
+    // A message before the last was refused, which the server says only where it is asked.
+    return commit(link, { id, parts: all, until }, what, true);
+  });
+  if (!mayBeHalf(queueStream, parts)) return await answer;
+  const sent = await wholeOrHalf(link, queueStream, { id, parts: all, answer }, until);
+  // Dispatches that follow would take the room that the rest, and moves, need.
+  if (sent.state === "half") keepRoom(link, queueStream, REFUSED);
+  return sent;
+}
+
+/** Sends the messages of a batch; `asks` for the answer to each of them, too. */
+function commit(
+  link: Link,
+  { id, parts, until }: { readonly id: string; readonly parts: readonly Part[]; readonly until: number },
+  what: string,
+  asks = false,
+): Promise<Receipt> {
+  let fault: Error | undefined;
   return receiptOrError((told) => {
-    if (parts.length === 1) return store(link, { ...last, leader }, what, until, told);
     const batch = line("Nats-Batch-Id", id);
-    parts.slice(0, -1).forEach((part, index) =>
-      link.send({ ...part, lines: part.lines + batch + line("Nats-Batch-Sequence", index + 1) })
-    );
-    const lines = last.lines + batch + line("Nats-Batch-Sequence", parts.length) +
-      line("Nats-Batch-Commit", 1);
-    // A batch that is undecided was not stored: its caller sends it anew.
-    link.ask({ ...last, lines }, until, (answer, error) => {
-      const receipt = receiptOf(what, answer, error, false);
-      told(receipt === "undecided" ? { state: "refused", seq: UNDECIDED, twin: false } : receipt);
-    });
+    for (const [index, part] of parts.entries()) {
+      const lines = part.lines + batch + line("Nats-Batch-Sequence", index + 1);
+      if (index === parts.length - 1) {
+        const last = { ...part, lines: lines + line("Nats-Batch-Commit", 1) };
+        // A batch that is undecided was not stored: its caller sends it anew.
+        link.ask(last, until, (answer, error) => {
+          const receipt = receiptOf(what, answer, error, false);
+          if (receipt === "undecided") told({ state: "refused", seq: UNDECIDED, twin: false });
+          else told(receipt instanceof Error && isRefused(receipt) ? fault ?? receipt : receipt);
+        });
+      } else if (asks) {
+        link.ask({ ...part, lines }, until, (answer) => {
+          // One that is accepted is answered without a text.
+          if (answer === undefined || answer.data.length === 0) return;
+          const receipt = receiptOf(what, answer, undefined, false);
+          if (receipt instanceof Error) fault ??= receipt;
+        });
+      } else {
+        link.send({ ...part, lines });
+      }
+    }
   });
 }
 
@@ -132,8 +183,10 @@ export function createShared(batches: Batches, until: () => number): Shared {
 function sendAll(batches: Batches, entries: readonly Entry[], until: number): void {
   const [first] = entries;
   if (first === undefined) return;
+  const { queueStream } = first;
   const all = entries.flatMap(({ parts }) => parts);
-  batches.store(first.queueStream, all, until).then((receipt) => {
+  batches.send(queueStream, all, until).then((receipt) => {
+    if (receipt.state === "half") return void finishAll(batches, entries, receipt, until);
     if (entries.length === 1) return first.told(receipt);
     let seq = receipt.seq - all.length;
     for (const { parts, told } of entries) {
@@ -144,4 +197,27 @@ function sendAll(batches: Batches, entries: readonly Entry[], until: number): vo
     const isSure = entries.length > 1 && isRefused(error);
     for (const { told, failed } of entries) isSure ? told("alone") : failed(error);
   });
+}
+
+/** Tells jobs of a batch that was stored in part: what lacks of the one that was begun is stored first. */
+async function finishAll(
+  batches: Batches,
+  entries: readonly Entry[],
+  { seqs, isOver }: Half,
+  until: number,
+): Promise<void> {
+  let start = 0;
+  let last: unknown;
+  for (const { queueStream, parts, told, failed } of entries) {
+    const own = seqs.slice(start, start += parts.length);
+    try {
+      // Of one that was not begun nothing is stored, unless the server does so later.
+      if (isOver && own.every((seq) => seq === 0)) told("alone");
+      else if (last !== undefined) failed(last);
+      else told(await batches.finish(queueStream, parts, { seqs: own, isOver }, until));
+    } catch (error) {
+      // The others would wait in vain for room as long.
+      failed(last = error);
+    }
+  }
 }

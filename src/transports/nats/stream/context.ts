@@ -103,10 +103,31 @@ export interface Deliveries {
   close(): void;
 }
 
+/** What a server has of a batch which it has stored in part. */
+export interface Half {
+  readonly state: "half";
+  /** The number of each message; 0 where it is not stored. */
+  readonly seqs: readonly number[];
+  /** Whether the server stores no more of it. */
+  readonly isOver: boolean;
+}
+
 /** Stores batches. */
 export interface Batches {
-  /** Stores all parts or none; a batch that the server refuses for another reason than its conditions rejects. */
+  /**
+   * Stores all parts or none; a batch that the server refuses for another reason than its conditions rejects. Where a
+   * server without room has stored a part, and the rest finds none, it rejects with `HalfStored`.
+   */
   store(queueStream: QueueStream, parts: readonly Part[], until: number): Promise<Receipt>;
+  /** The same, but tells what was stored of a batch which was stored in part. */
+  send(queueStream: QueueStream, parts: readonly Part[], until: number): Promise<Receipt | Half>;
+  /** Stores what lacks of a batch, message by message, each under its id. */
+  finish(
+    queueStream: QueueStream,
+    parts: readonly Part[],
+    half: Pick<Half, "seqs" | "isOver">,
+    until: number,
+  ): Promise<Receipt>;
 }
 
 /** Checks whether there is room. */

@@ -11,6 +11,7 @@
 
 import { TransportFull } from "../../../errors.ts";
 import type { Link, Outgoing } from "../client/link.ts";
+import { withdrawHalves } from "./halves.ts";
 import { line } from "./message.ts";
 import { stored } from "./publish.ts";
 import type { FullStore, QueueStream, StreamInfo } from "./queue_stream.ts";
@@ -58,6 +59,7 @@ export async function restoreFront(link: Link, queueStream: QueueStream, until: 
   const message = { ...front(link, queueStream, line("Nats-Rollup", "sub")), leader, again: true };
   try {
     await stored(link, message, `store a message in stream '${stream}'`, until);
+    await withdrawHalves(link, queueStream, until);
     if (state.full === full) state.full = undefined;
   } catch {
     // Whatever kept it out, the room is left to moves for another while.

@@ -35,6 +35,8 @@ export interface Marks {
   readonly due?: number | undefined;
   /** It has an id that a caller chose: until when the id is taken anyway. */
   readonly until?: number | undefined;
+  /** It is a group's copy, and its id a caller's: until when its topic keeps the id taken. */
+  readonly window?: number | undefined;
   /** Why it is dead. */
   readonly reason?: string | undefined;
   /** When it died. */
@@ -77,13 +79,14 @@ export function unpack(header: string, rawName: string, seq: number): JobRecord 
 }
 
 /** A value that is no mark is left out: a count of losses that is a text would never end. */
-function marksOf({ lost, frail, reset, due, until, reason, died }: Record<string, unknown>): Marks {
+function marksOf({ lost, frail, reset, due, until, window, reason, died }: Record<string, unknown>): Marks {
   const marks: { -readonly [K in keyof Marks]: Marks[K] } = {};
   if (Number.isSafeInteger(lost) && (lost as number) > 0) marks.lost = lost as number;
   if (frail === true) marks.frail = true;
   if (reset === true) marks.reset = true;
   if (isInstant(due)) marks.due = due;
   if (isInstant(until)) marks.until = until;
+  if (isInstant(window)) marks.window = window;
   if (typeof reason === "string") marks.reason = reason;
   if (isInstant(died)) marks.died = died;
   return marks;

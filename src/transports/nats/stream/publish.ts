@@ -64,6 +64,8 @@ export interface Part {
   readonly data: Uint8Array;
   /** Header lines, each with its end. */
   readonly lines: string;
+  /** The message id among them. */
+  readonly once?: string | undefined;
 }
 
 /** A message as it is sent, with the conditions under which the server stores it. */
@@ -92,7 +94,7 @@ function written(message: Message, text: string): Part {
       line("Nats-Schedule-Target", liveSubject(queueStream.base, "w", record.id));
   }
   if (replaces) lines += line("Nats-Rollup", "sub");
-  return { subject, data: payload, lines };
+  return { subject, data: payload, lines, once };
 }
 
 /** The last instant that has four digits for its year, which is all that the server reads. */

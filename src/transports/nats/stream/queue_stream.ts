@@ -27,6 +27,8 @@ export interface StoreState {
   full: FullStore | undefined;
   /** When a move was last refused as the store was full, on the monotonic clock. */
   fullAt: number;
+  /** Batches of which a part was stored, which the server counts as under way: their ids, each with a subject of its own. */
+  readonly halves: Map<string, string>;
 }
 
 /** A queue's stream; that of its topic for a group's. */

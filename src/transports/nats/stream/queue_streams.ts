@@ -125,7 +125,7 @@ function unseen(
   stores: Map<string, StoreState>,
 ): QueueStream {
   const names = namesOf(prefix, queue);
-  const store = stores.get(names.stream) ?? { full: undefined, fullAt: -Infinity };
+  const store = stores.get(names.stream) ?? { full: undefined, fullAt: -Infinity, halves: new Map() };
   stores.set(names.stream, store);
   const consumer = group + names.suffix;
   return {
