@@ -30,7 +30,7 @@ const BOUNDS = {
   "./connect": 4.5,
   "./cron": 14,
   "./middleware": 3.5,
-  "./nats": 49,
+  "./nats": 51,
   "./otel": 6.5,
   "./prometheus": 6,
   "./redis": 55,

@@ -23,7 +23,7 @@ const long = [
   "redis/{clock,cluster,heavy,idle,invariants,keys,leftovers,operators,pages,ranges,refusals,seeds,waiting}.test.ts",
   "nats/{answers,atomic,bytes,bytes_together,credentials,facts,features,half_moves}.test.ts",
   "nats/{late_bytes,limits,losses,meanwhile,operators,protocols,trouble}.test.ts",
-  "nats/{domains,hard_cases,listing,promises,rows,silence,wire}.test.ts",
+  "nats/{domains,half_batches,hard_cases,listing,promises,rows,silence,wire}.test.ts",
 ].map((files) => `tests/server/${files}`);
 /** The same of the core: another build of V8 finds by the fake clock what Node 24 has found. Bun has another engine. */
 const seeds = ["tests/web/simulation/**"];

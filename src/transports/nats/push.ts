@@ -15,6 +15,7 @@ import {
   freed,
   type Messages,
   messagesOf,
+  renamed,
   sizeOf,
   type Target,
   targetOf,
@@ -176,6 +177,7 @@ async function store(context: Context, messages: Messages, until: number): Promi
     if (current.length > 1) {
       const whole = await completed(context, current, until);
       if (whole !== undefined) return whole;
+      if (receipt.state === "duplicate") current = renamed(context, current);
     } else if (receipt.state === "duplicate") return receipt.twin ? "stored" : "duplicate";
     else if (receipt.twin && await isThere(context, current, until)) return "stored";
     const next = await freed(context, current, until);
@@ -260,7 +262,7 @@ async function pushAtomic(
     if (free.length < next.length) return next.map((one) => one === undefined ? "duplicate" : "withheld");
     if (tries === BATCH_TRIES) throw new Error("Cannot push jobs as others keep changing what has their ids");
     await context.link.elections.rest(20 * tries);
-    current = free;
+    current = receipt.state === "duplicate" ? free.map((messages) => renamed(context, messages)) : free;
   }
 }
 

@@ -104,8 +104,8 @@ export function messagesOf(
 
 /**
  * The beginning of the message ids of a job's messages, by which they are known when they are sent again; undefined
- * where none is needed. That of a topic's job under an id of its caller's is the same for all that dispatch it in one
- * turn of its window: so the server tells of one that was stored in part which groups have had it.
+ * where none is needed. That of a topic's job comes of its id, and of the turn of its window where it has one: so the
+ * server tells of one that was stored in part which groups have had it, whatever process asks.
  */
 function onceOf(
   { link }: Context,
@@ -115,10 +115,15 @@ function onceOf(
 ): string | undefined {
   const { runtime } = link.settings;
   const mayBeHalf = replicas === 1 && (isMany || isPart);
-  if (mayBeHalf && isMany && idWindow !== undefined && idWindow >= 1) {
-    return turnId(idToken(id), idWindow, Math.floor(now / idWindow));
-  }
-  return mayBeHalf || (idWindow !== undefined && link.clustered) ? runtime.id() : undefined;
+  if (!mayBeHalf) return idWindow !== undefined && link.clustered ? runtime.id() : undefined;
+  if (!isMany) return runtime.id();
+  if (idWindow === undefined) return ownId(id);
+  return idWindow >= 1 ? turnId(idToken(id), idWindow, Math.floor(now / idWindow)) : runtime.id();
+}
+
+/** Of a job whose id is no caller's. */
+function ownId(id: string): string {
+  return `g${idToken(id)}.`;
 }
 
 function turnId(token: string, window: number, turn: number): string {
@@ -197,7 +202,11 @@ export async function completed(
   if (window.queueStream.replicas > 1) return undefined;
   const copies = messages.slice(0, -1);
   const found = await Promise.all(copies.map((copy) => foundOf(context, copy, until)));
-  const isHalf = found.some(({ live, known }) => known === "now" || isMarked(context, live));
+  // Its id was none of a caller's then, and it was stored whole.
+  if (found.every(({ known }) => known === "own")) return "duplicate";
+  const isHalf = found.some(({ live, known }) =>
+    known === "now" || known === "own" || isMarked(context, live)
+  );
   // Read behind the copies: a batch that was stored between the two would look like a part of one.
   const { isTaken, seq } = await keptOf(context, window, until);
   if (!isHalf || isTaken) return undefined;
@@ -231,17 +240,33 @@ function isMarked({ clock }: Context, live: Stored | undefined): boolean {
   return (live?.marks.window ?? 0) > clock.now();
 }
 
-/** A copy that is there, and whether the server knows that it was stored: in this turn, or in the one before. */
+/** A copy of a topic's job. */
+interface Copy {
+  readonly live: Stored | undefined;
+  /** How the server knows that it was stored: in this turn of its window, in the one before, or without a window. */
+  readonly known: "now" | "before" | "own" | undefined;
+}
+
 async function foundOf(
   { link }: Context,
   { queueStream, subject, once, record: { id } }: Message,
   until: number,
-): Promise<{ readonly live: Stored | undefined; readonly known: "now" | "before" | undefined }> {
-  const before = once === undefined ? undefined : onceBefore(once);
-  const asked = before === undefined ? [] : [once, before];
-  const [live, isNow = false, wasBefore = false] = await Promise.all([
+): Promise<Copy> {
+  const knows = async (one: string | undefined): Promise<boolean> =>
+    one !== undefined && await isKnown(link, queueStream, { subject, once: one }, until);
+  const [live, now, before, own] = await Promise.all([
     liveOf({ link, queueStream, until }, id),
-    ...asked.map((one) => isKnown(link, queueStream, { subject, once: one }, until)),
+    knows(once),
+    knows(once === undefined ? once : onceBefore(once)),
+    knows(ownId(id) + queueStream.suffix),
   ]);
-  return { live, known: isNow ? "now" : wasBefore ? "before" : undefined };
+  return { live, known: now ? "now" : before ? "before" : own ? "own" : undefined };
+}
+
+/** Messages under ids that no others bear: a caller may push the same job without a window as often as it likes. */
+export function renamed({ link: { settings: { runtime } } }: Context, messages: Messages): Messages {
+  const once = runtime.id();
+  const [first, ...more] = messages;
+  const rename = (message: Message): Message => ({ ...message, once: once + message.queueStream.suffix });
+  return [rename(first), ...more.map(rename)];
 }

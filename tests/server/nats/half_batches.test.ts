@@ -1,7 +1,7 @@
 /** Batches of which a server without room stores a part: what lacks is stored later, and nothing twice. */
 import { expect, test } from "vitest";
-import { createRelay, type Relay } from "../../../mod.ts";
-import { free, running } from "../../web/support/kit.ts";
+import { createRelay, every, type Relay } from "../../../mod.ts";
+import { free, heard, running } from "../../web/support/kit.ts";
 import { becomes } from "../support/becomes.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn } from "../support/servers/owned.ts";
@@ -76,6 +76,9 @@ async function told(dispatched: Promise<{ readonly status: string }>): Promise<s
   return answer.status === "fulfilled" ? answer.value.status : `${answer.reason.code}`;
 }
 
+/** The error of a bulk of three jobs that may be stored. */
+const UNKNOWN = { failures: Array.from({ length: 3 }, () => ({ error: { code: "OUTCOME_UNKNOWN" } })) };
+
 for (const [name, limit] of Object.entries(LIMITS)) {
   describeOn(["nats"], `A batch that meets ${name}`, () => {
     test(
@@ -147,6 +150,117 @@ for (const [name, limit] of Object.entries(LIMITS)) {
             expect(new Set(ids).size).toBe(ids.length);
             expect(ids.filter((id) => refused.has(id))).toEqual([]);
           }
+        }),
+      PATIENCE,
+    );
+
+    test(
+      "without an id of a caller's: dispatched again under the id that the error names it runs once in each group",
+      () =>
+        inScene(limit, async ({ relay, ran, finish, fill }) => {
+          let id = "";
+          {
+            await using _ = await fill(1.5);
+            const error = await relay.dispatch("news", payload).catch((error) => error);
+            expect(error).toMatchObject({ code: "OUTCOME_UNKNOWN" });
+            id = error.id;
+          }
+          await becomes("it is dispatched again", async () => {
+            return await told(relay.dispatch("news", payload, { id })) === "stored";
+          }, PATIENCE);
+          expect(await told(relay.dispatch("news", payload, { id }))).toBe("duplicate");
+          const worker = running(relay, { poll: 500 });
+          for (const group of GROUPS) await finish(group, [id]);
+          await worker.abort();
+          for (const ids of ran.values()) expect(ids).toEqual([id]);
+        }),
+      PATIENCE,
+    );
+
+    test(
+      "in the middle of an atomic bulk: stored whole when there is room meanwhile",
+      () =>
+        inScene(limit, async ({ relay, fill }) => {
+          await relay.dispatch("work", "small", { id: "before" });
+          const ballast = await fill(1.5);
+          const bulk = relay.dispatchMany(
+            ["1", "2", "3"].map((id) => ({ name: "work", payload, id })),
+            { atomic: true },
+          );
+          await becomes("a part is stored", async () => (await relay.info("work")).waiting > 1);
+          await ballast[Symbol.asyncDispose]();
+          expect(await bulk).toHaveLength(3);
+          expect((await relay.info("work")).waiting).toBe(4);
+        }),
+      PATIENCE,
+    );
+
+    test(
+      "in the middle of an atomic bulk that finds no room: its outcome is unknown, and the rest is stored under its ids",
+      () =>
+        inScene(limit, async ({ relay, fill }) => {
+          await relay.dispatch("work", "small", { id: "before" });
+          const ids = ["1", "2", "3"];
+          const put = (id: string): Promise<string> => told(relay.dispatch("work", payload, { id }));
+          {
+            await using _ = await fill(1.5);
+            const bulk = relay.dispatchMany(
+              ids.map((id) => ({ name: "work", payload, id })),
+              { atomic: true },
+            );
+            await expect(bulk).rejects.toMatchObject(UNKNOWN);
+          }
+          await becomes("the last is dispatched", async () => await put("3") === "stored", PATIENCE);
+          expect(await Promise.all(ids.map(put))).toEqual(["duplicate", expect.any(String), "duplicate"]);
+          expect((await relay.info("work")).waiting).toBe(4);
+        }),
+      PATIENCE,
+    );
+
+    test(
+      "is forgotten by the server: what was not stored of it is not stored by a restart",
+      () =>
+        inScene(limit, async ({ relay, fill, restart }) => {
+          await relay.dispatch("work", "small", { id: "before" });
+          {
+            await using _ = await fill(1.5);
+            const bulk = relay.dispatchMany(
+              ["1", "2", "3"].map((id) => ({ name: "work", payload, id })),
+              { atomic: true },
+            );
+            await expect(bulk).rejects.toMatchObject(UNKNOWN);
+          }
+          await becomes("there is room again", async () => {
+            return await told(relay.dispatch("work", "small", { id: "last" })) === "stored";
+          }, PATIENCE);
+          const { waiting } = await relay.info("work");
+          expect(waiting).toBeLessThan(5);
+          await restart();
+          expect((await relay.info("work")).waiting).toBe(waiting);
+        }),
+      PATIENCE,
+    );
+
+    test(
+      "in the middle of ticks loses none, and runs each once",
+      () =>
+        inScene(limit, async ({ relay, ran, fill, finish }) => {
+          const ticks = heard(relay.events, "tick");
+          const told = (): readonly string[] =>
+            ticks.flatMap(({ id, result }) => result === "stored" && id !== undefined ? [id] : []);
+          await relay.schedule("news", payload, { when: every(2_000) });
+          const worker = running(relay, { poll: 500 });
+          await becomes("ticks have run", () => (ran.get("c")?.length ?? 0) >= 2, PATIENCE);
+          {
+            await using _ = await fill(1.5);
+            const before = told().length;
+            await becomes("a tick is told meanwhile", () => told().length > before, PATIENCE);
+          }
+          const before = told().length;
+          await becomes("ticks are told again", () => told().length >= before + 2, PATIENCE);
+          for (const group of GROUPS) await finish(group, told());
+          await worker.abort();
+          for (const ids of ran.values()) expect(new Set(ids).size).toBe(ids.length);
         }),
       PATIENCE,
     );

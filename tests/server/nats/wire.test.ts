@@ -120,9 +120,9 @@ describeOn(["nats"], "In a stream of NATS", () => {
     const subjects = (await inQueue()).map(([subject]) => subject);
     expect(subjects).toEqual([
       "g.groups",
-      "j.i.0.x",
       "q.a.j.w.0.x",
       expect.stringMatching(/^q\.b_c_[0-9a-f]{8}\.j\.w\.0\.x$/),
+      "j.i.0.x",
     ]);
   });
 });
