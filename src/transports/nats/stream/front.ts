@@ -11,11 +11,11 @@
 
 import { TransportFull } from "../../../errors.ts";
 import type { Link, Outgoing } from "../client/link.ts";
-import { withdrawHalves } from "./halves.ts";
 import { line } from "./message.ts";
 import { stored } from "./publish.ts";
 import type { FullStore, QueueStream, StreamInfo } from "./queue_stream.ts";
 import { purge } from "./read.ts";
+import { withdrawHalves } from "./withdrawal.ts";
 
 /** The subjects of messages about a stream itself, that one among them, in the streams of all queues. */
 export const ANY_NOTE = "*.*.o.*";

@@ -11,12 +11,13 @@
  */
 
 import { errorOf, TransportFull } from "../../../errors.ts";
-import { type ApiFault, FAULT, HalfStored } from "../client/errors.ts";
+import { FAULT, HalfStored } from "../client/errors.ts";
 import { type Link, PAUSE_MIN, pauseAfter } from "../client/link.ts";
 import type { Half } from "./context.ts";
 import { line, MESSAGE_ID } from "./message.ts";
 import { type Part, type Receipt, stored } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
+import { answerOf, withdrawHalves } from "./withdrawal.ts";
 
 /** Milliseconds without an answer after which the server is asked whether it is done with a batch. */
 const SILENCE = 1_000;
@@ -25,7 +26,6 @@ const MOMENT = 50;
 /** Milliseconds for which the rest of a batch waits for room. */
 const PATIENCE = 3_000;
 const EMPTY = new Uint8Array();
-const decoder = new TextDecoder();
 
 /** A batch that was sent. */
 export interface SentBatch {
@@ -88,7 +88,7 @@ async function numberOf(
   const { subject, once = "" } = part;
   const lines = line(MESSAGE_ID, once) + line("Nats-Expected-Last-Msg-Id", `not ${once}`);
   const answer = await link.request({ subject, data: EMPTY, lines, leader, again: true }, until);
-  const { seq = 0, duplicate, error } = told(answer.data);
+  const { seq = 0, duplicate, error } = answerOf(answer.data);
   if (duplicate === true) return seq;
   if (error?.err_code === FAULT.wrongLastId) return 0;
   throw new Error(`Stream '${stream}' does not say whether it has a message: ${error?.description ?? ""}`);
@@ -102,32 +102,6 @@ export async function isKnown(
   until: number,
 ): Promise<boolean> {
   return await numberOf(link, queueStream, { ...part, data: EMPTY, lines: "" }, until) > 0;
-}
-
-/**
- * Withdraws half batches: one more message of a batch, out of turn, makes the server drop it. A server that is full
- * accepts none: then it is sent once more when there is room.
- */
-export async function withdrawHalves(
-  link: Link,
-  { store: { halves }, leader }: QueueStream,
-  until: number,
-): Promise<void> {
-  await Promise.all([...halves].map(async ([id, subject]) => {
-    const lines = line("Nats-Batch-Id", id) + line("Nats-Batch-Sequence", 2);
-    const answer = await link.request({ subject, data: EMPTY, lines, leader }, until).catch(() => undefined);
-    if (answer !== undefined && told(answer.data).error?.err_code === FAULT.incompleteBatch) {
-      halves.delete(id);
-    }
-  }));
-}
-
-function told(data: Uint8Array): {
-  readonly seq?: number;
-  readonly duplicate?: boolean;
-  readonly error?: ApiFault;
-} {
-  return JSON.parse(decoder.decode(data));
 }
 
 /** Stores what lacks of a batch, in its order. Its receipt is that of the last message, or of one that is refused. */
