@@ -202,6 +202,23 @@ export const ADMIN: readonly Claim[] = [
     equal((await lab.one()).id, "2", "what is left");
   }),
   claim("a flush takes one channel of one queue", flushes),
+  claim(
+    "a delayed job whose time came is removed with those that wait, and not with the delayed",
+    async (lab) => {
+      await lab.push({ id: "later", delay: lab.long }, { id: "due", delay: lab.ms(200) });
+      await lab.elapse(lab.ms(250) + lab.slack);
+      await lab.holds(counted({ waiting: 1, delayed: 1 }), "info");
+      equal(
+        await lab.t.remove("work", "delayed", { ids: ["due"] }, lab.call),
+        0,
+        "removed by id from delayed",
+      );
+      equal(await lab.t.remove("work", "delayed", "all", lab.call), 1, "removed from delayed");
+      await lab.holds(counted({ waiting: 1 }), "info after the first removal");
+      equal(await lab.t.remove("work", "waiting", "all", lab.call), 1, "removed from waiting");
+      await lab.holds(counted(), "info after the second removal");
+    },
+  ),
   claim("a reload takes one channel of one queue", async (lab) => {
     await everywhere(lab, "a");
     await everywhere(lab, "b");

@@ -224,6 +224,28 @@ const otherChannel: Mutant = {
     }),
 };
 
+const dueOverlooked: Mutant = {
+  fault: "a flush of what waits overlooks what fell due",
+  found: "a delayed job whose time came is removed with those that wait, and not with the delayed",
+  wrap(inner) {
+    const delayed = new Set<string>();
+    return around(inner, {
+      push(jobs, call) {
+        for (const { id, delay = 0 } of jobs) if (delay > 0) delayed.add(id);
+        return inner.push(jobs, call);
+      },
+      async remove(queue, channel, select, call) {
+        if (channel !== "waiting" || select !== "all") {
+          return await inner.remove(queue, channel, select, call);
+        }
+        const { entries } = await inner.list(queue, channel, { limit: 1_000, preview: 0 }, call);
+        const ids = entries.map(({ id }) => id).filter((id) => !delayed.has(id));
+        return await inner.remove(queue, channel, { ids }, call);
+      },
+    });
+  },
+};
+
 const otherQueue: Mutant = {
   fault: "a flush takes every queue",
   found: "a flush takes one channel of one queue",
@@ -283,6 +305,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   mergedTwins,
   payloadDropped,
   otherChannel,
+  dueOverlooked,
   otherQueue,
   resetForgotten,
   noIdsMeansAll,
