@@ -18,15 +18,17 @@ export function spreadScript(naming: Naming): Script {
   return script(naming, "push", [], PROBE, BODY);
 }
 
+/**
+ * Most often no client waits for any of the queues, and none need be asked for. `addFirst` adds the first job of a queue,
+ * and answers its place, or why the queue cannot be used: then nothing was written; `addRest` adds those behind it.
+ */
 const BODY = `
 local sizes, jobs = unpack(cmsgpack.unpack(ARGV[2]))
 local waiters = {}
 for key, base in ipairs(KEYS) do waiters[key] = base .. WAITERS end
--- Most often no client waits for any of them, and none need be asked for.
 local waited = redis.pcall('EXISTS', unpack(waiters)) ~= 0
 local fresh, faults = {}, {}
 
--- Adds the first job of a queue; answers its place, or why the queue cannot be used: then nothing was written.
 local function addFirst(key, base, head, payload)
   local index = redis.pcall('HLEN', base .. IDS)
   if type(index) == 'table' then return index end
@@ -42,7 +44,6 @@ local function idIn(head)
   return string.match(head, '\\n([^\\n]*)')
 end
 
--- Adds the jobs of a queue behind its first one.
 local function addRest(base, from, to, first)
   local places, size = { idIn(jobs[from]), first }, 2
   for n = from + 2, to, 2 do
