@@ -21,15 +21,15 @@ import { toolNode } from "./lib/runtimes.mjs";
  * is to be meant.
  */
 const BOUNDS = {
-  ".": 63,
-  createRelay: 59,
+  ".": 64,
+  createRelay: 60,
   "./admin": 11.5,
   "./cli": 20,
   "./codecs": 4,
-  "./config": 67,
+  "./config": 68,
   "./connect": 4.5,
   "./cron": 14,
-  "./middleware": 3.5,
+  "./middleware": 4,
   "./nats": 51,
   "./otel": 6.5,
   "./prometheus": 6,
