@@ -11,6 +11,7 @@ const payload = "x".repeat(PAYLOAD);
 const jobs = {
   news: { schema: free<string>(), topic: true as const },
   work: { schema: free<string>(), queue: "work" },
+  late: { schema: free<string>(), topic: true as const },
 };
 const GROUPS = ["a", "b", "c"] as const;
 
@@ -261,6 +262,36 @@ for (const [name, limit] of Object.entries(LIMITS)) {
           for (const group of GROUPS) await finish(group, told());
           await worker.abort();
           for (const ids of ran.values()) expect(new Set(ids).size).toBe(ids.length);
+        }),
+      PATIENCE,
+    );
+
+    test(
+      "when a topic's first group is bound: the job that waited runs once, and its id stays taken",
+      () =>
+        inScene(limit, async ({ relay, fill }) => {
+          const put = (): Promise<string> =>
+            told(relay.dispatch("late", payload, { id: "x", idWindow: 600_000 }));
+          const ran: string[] = [];
+          relay.handle("late", (_, { job: { id } }) => void ran.push(id), { group: "first" });
+          expect(await put()).toBe("stored");
+          {
+            await using _ = await fill(0.5);
+            await expect(relay.bind("late", "first")).rejects.toThrow(/part of what belongs together|limit/);
+          }
+          await becomes("the group is bound", async () => {
+            const [bound] = await Promise.allSettled([relay.bind("late", "first")]);
+            return bound.status === "fulfilled";
+          }, PATIENCE);
+          const worker = running(relay, { poll: 500 });
+          await becomes("it has run", () => ran.length > 0, PATIENCE);
+          await becomes("nothing is left", async () => {
+            const { waiting, reserved } = await relay.info("late@first");
+            return waiting + reserved === 0;
+          });
+          await worker.abort();
+          expect(ran).toEqual(["x"]);
+          expect(await put()).toBe("duplicate");
         }),
       PATIENCE,
     );
