@@ -1,6 +1,6 @@
 /** A store of NATS without room: topics, recurring jobs, dead and delayed jobs go on when there is some, and lose nothing. */
 import { expect, test } from "vitest";
-import { createRelay, every } from "../../mod.ts";
+import { createRelay, every, fixed } from "../../mod.ts";
 import { job } from "../../src/testing/conformance/lab.ts";
 import { free, heard, running } from "../web/support/kit.ts";
 import { becomes } from "../server/support/becomes.ts";
@@ -67,6 +67,53 @@ describeOn(["nats"], "A store of NATS without room", () => {
       PATIENCE,
     );
   }
+
+  test.concurrent(
+    "whose groups' jobs fail meanwhile: all that were stored are done in each group, and none that was refused",
+    () =>
+      onStore(async (store, prefix) => {
+        const jobs = {
+          news: { schema: free<string>(), topic: true as const, maxAttempts: 1_000_000, backoff: fixed(100) },
+        };
+        await using relay = createRelay({ jobs, transport: transportOn(store, prefix), log: false });
+        const done = new Map(["a", "b"].map((group) => [group, new Set<string>()]));
+        let failing = true;
+        for (const [group, ids] of done) {
+          await relay.bind("news", group);
+          relay.handle("news", (_, { job: { id } }) => {
+            if (failing) throw new Error("in vain");
+            ids.add(id);
+          }, { group });
+        }
+        const stored = new Set<string>();
+        const unknown = new Set<string>();
+        const worker = running(relay, { concurrency: 20, poll: 500 });
+        const put = async (): Promise<boolean> => {
+          const [answer] = await Promise.allSettled([relay.dispatch("news", payload)]);
+          if (answer.status === "fulfilled") stored.add(answer.value.id);
+          else if (answer.reason.code === "OUTCOME_UNKNOWN") unknown.add(answer.reason.id);
+          else expect(answer.reason).toMatchObject({ code: "TRANSPORT_FULL" });
+          return answer.status === "rejected";
+        };
+        let refused = 0;
+        await becomes("dispatches were refused a while", async () => {
+          if (await put()) refused++;
+          return refused > 30;
+        }, PATIENCE);
+        failing = false;
+        for (const [group, ids] of done) {
+          await becomes(`group '${group}' has done all`, () => stored.difference(ids).size === 0, PATIENCE);
+        }
+        await becomes("a dispatch is stored again", async () => !await put(), PATIENCE);
+        for (const [group, ids] of done) {
+          await becomes(`group '${group}' has done the last`, () =>
+            stored.difference(ids).size === 0, PATIENCE);
+          expect([...ids.difference(stored).difference(unknown)], "told as refused, and ran").toEqual([]);
+        }
+        await worker.abort();
+      }),
+    PATIENCE,
+  );
 
   test.concurrent(
     "refuses ticks of a schedule, which go on when there is some: each that was told has run",
