@@ -64,6 +64,8 @@ export function leaseScenes(open: OpenScene): void {
       stopped.child.kill("SIGSTOP");
       if (inHand(scene.folder, stopped.name) < JOBS) return undefined;
       const heir = scene.worker(order);
+      // A process that was stopped in the middle of a write keeps SQLite's lock for as long.
+      if (await within(PATIENCE * times, heir.told("started")) === undefined) return undefined;
       await scene.counts(drained);
       stopped.child.kill("SIGCONT");
       // Its handlers' timers are overdue too: whatever it tells, it is about jobs that are no longer its own.
