@@ -53,13 +53,19 @@ export function faultOfSettlement(of: Limited): FaultOf<Settlement> {
   const heldOf = held(action);
   return guarding((settlement) => {
     heldOf(settlement);
-    checkWord(action, "to", settlement.to, ENDINGS);
     switch (settlement.to) {
+      case "done":
+      case "release":
+        return;
       case "again":
         return checkAgain(action, of.limits, settlement);
       case "failed":
       case "timeout":
         return checkDead(action, of.limits, settlement);
+      default: {
+        const { to }: { readonly to?: unknown } = settlement;
+        checkWord(action, "to", to, ENDINGS);
+      }
     }
   });
 }

@@ -144,7 +144,7 @@ export function showJob(
 
 /** The error of a job's metadata, if it is encrypted. */
 export function sealedIn(meta: Meta): SealedError | undefined {
-  return isSealed(meta.lastError) ? meta.lastError : undefined;
+  return meta.lastError !== undefined && isSealed(meta.lastError) ? meta.lastError : undefined;
 }
 
 function base64Of(bytes: Uint8Array): string {

@@ -262,7 +262,7 @@ async function askAlone(state: State, queue: string): Promise<void> {
 
 /** Takes a delivery in; never throws, whatever its entry contains. */
 function admit(state: State, delivery: Delivery, received: number): void {
-  const run = new Run(delivery);
+  const run = new Run(delivery, state.readMeta);
   run.leaseEnd = received + delivery.lease;
   hasten(state, delivery.lease);
   run.held = state.held.add(run);

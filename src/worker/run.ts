@@ -80,6 +80,7 @@ export class Run implements Told, PassingRun {
   settledWithin = false;
   /** Settled in a transaction of the handler's, and whether that is known to be committed. */
   within: { readonly fate: Fate; readonly committed: boolean } | undefined;
+  readonly #read: (text: string) => Meta;
   #meta: Meta | undefined;
   #job: HandledJob | undefined;
   #told: Job | undefined;
@@ -87,14 +88,16 @@ export class Run implements Told, PassingRun {
   #controller: AbortController | undefined;
   #aborted: { readonly reason: unknown } | undefined;
 
-  constructor(delivery: Delivery) {
+  /** `read` reads its metadata. */
+  constructor(delivery: Delivery, read: (text: string) => Meta = readMeta) {
     this.delivery = delivery;
+    this.#read = read;
     this.lease = delivery.lease;
   }
 
   /** @throws when the metadata cannot be read. */
   get meta(): Meta {
-    this.#meta ??= readMeta(this.delivery.meta);
+    this.#meta ??= this.#read(this.delivery.meta);
     return this.#meta;
   }
 

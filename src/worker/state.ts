@@ -10,6 +10,7 @@ import type { Batcher } from "../flow/batch.ts";
 import type { Definitions } from "../jobs/definitions.ts";
 import type { Events } from "../events/events.ts";
 import type { Extended, Extension, Pushed, PushJob, Settled, Settlement } from "../jobs/exchange.ts";
+import type { Meta } from "../jobs/job.ts";
 import type { Fifo } from "../flow/fifo.ts";
 import type { Filtering } from "../payload/filtering.ts";
 import type { Handlers } from "../jobs/handle.ts";
@@ -130,6 +131,8 @@ export interface State extends Judge {
   /** Its own state for probes; absent for a drain, which says by its end how it went. */
   vital: Vital | undefined;
   readonly meter: Meter;
+  /** Reads the metadata of its deliveries. */
+  readonly readMeta: (text: string) => Meta;
   /** When the monotonic clock began, by the wall clock; read once a turn, as the latter costs each run a look more. */
   readonly epoch: () => number;
   readonly settlements: Batcher<Settlement, Settled>;

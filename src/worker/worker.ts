@@ -12,6 +12,7 @@ import type { Gate } from "../flow/gate.ts";
 import { createLatch } from "../flow/latch.ts";
 import { onceATurn } from "../flow/once_a_turn.ts";
 import { checkKnown, checkSignal, checkTime } from "../options.ts";
+import { createMetaReader } from "../jobs/record.ts";
 import { createSlots } from "../flow/slots.ts";
 import { fetchLoop, pump } from "./fetch.ts";
 import { tellIgnored } from "./ignored.ts";
@@ -225,6 +226,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     link: createLink(events, runtime.random, (away) => state.vital?.away(away)),
     vital: undefined,
     meter: createMeter(),
+    readMeta: createMetaReader(),
     epoch: onceATurn(() => runtime.now() - runtime.monotonic()),
     settlements: createSettlements(bench, alarms),
     extensions: createExtensions(bench, alarms),
