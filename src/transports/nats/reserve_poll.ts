@@ -59,6 +59,8 @@ export async function round(
       const found = await look(context, queueStream, { ...want, limit, slots }, until);
       slots -= found.filter(({ state }) => state === "b").length;
       all.push(...found);
+      // Where jobs come one by one each call finds one elsewhere, and would ask all empty queues anew the next time.
+      if (!want.eager && found.length === 0) context.waiters.open(queueStream, ["w"]);
     }
   } catch (error) {
     for (const received of all) context.waiters.stray(received);

@@ -273,8 +273,11 @@ class Poll {
     const rest = this.#heard + SILENCE - link.settings.runtime.monotonic();
     if (rest > 0) return this.#listen(rest);
     this.#pause = link.clustered ? Math.min(SILENCE_MOST, 2 * this.#pause) : 2 * this.#pause;
-    // A leader that died sends no more of what it told.
-    if (this.#pause >= SILENCE_MOST) this.#told = false;
+    // A leader that died sends no more of what it told, and other queues' may be well.
+    if (this.#pause >= SILENCE_MOST) {
+      this.#told = false;
+      if (link.clustered) this.#giveWay();
+    }
     const [first] = this.#all;
     const worth = first === undefined ? Infinity : worthUntil(first) - link.settings.runtime.monotonic();
     if (first !== undefined && (!this.#told || worth <= 0)) return this.#end();
@@ -282,9 +285,6 @@ class Poll {
     if (this.#told) return;
     this.#wanted = this.#batch;
     this.#asksOne = false;
-    // A server that is silent may be so for long, and other queues' may not be.
-    this.#share.pause();
-    this.#isAlone = false;
     // No job is as small: a server that was frozen answers all questions at once, and only one with a job.
     this.#ask({ batch: 1, max_bytes: 1 });
   }
@@ -304,13 +304,18 @@ class Poll {
     });
   }
 
+  /** Other polls need not wait for this one any more. */
+  #giveWay(): void {
+    this.#share.pause();
+    this.#isAlone = false;
+  }
+
   #election(): void {
     if (this.#electing) return;
     this.#electing = true;
     this.#silence?.cancel();
-    // Nothing comes until there is a leader: other queues' polls need not wait for it.
-    this.#share.pause();
-    this.#isAlone = false;
+    // Nothing comes until there is a leader.
+    this.#giveWay();
     this.#asksOne = false;
     this.#wanted = this.#batch;
     const { link, streams } = this.#puller;
