@@ -28,7 +28,7 @@ export type ErrorCode =
   | "UNKNOWN_SCHEDULE"
   /** The id is taken, and `onDuplicate` is `"throw"`. */
   | "DUPLICATE_JOB"
-  /** At least one job of a bulk dispatch was refused; `failures` has each. */
+  /** At least one job of a bulk dispatch was refused, or it is unknown whether it was stored; `failures` has each. */
   | "BULK_REFUSED"
   /** A bulk dispatch with `atomic` is more than the transport stores all or none (`limits.atomic`); `limit` is how many. */
   | "ATOMIC_LIMIT"

@@ -147,15 +147,21 @@ export class DuplicateJobError extends RelevoError {
   }
 }
 
-/** One job of a bulk dispatch that was refused. */
+/** One job of a bulk dispatch that was refused, or of which it is unknown whether it was stored. */
 export interface BulkFailure {
   /** Its place in the array that was dispatched, from 0. */
   readonly index: number;
-  /** Why it was refused; where all or nothing was asked for, a taken id is a `DuplicateJobError` too. */
+  /**
+   * Why it was refused; where all or nothing was asked for, a taken id is a `DuplicateJobError` too. `OutcomeUnknown`: it
+   * may have been stored.
+   */
   readonly error: Error;
 }
 
-/** A bulk dispatch in which at least one job was refused; `failures` says which and why. */
+/**
+ * A bulk dispatch of which at least one job was refused or may not have been stored; `failures` says which and why, the
+ * message counts both apart.
+ */
 export class BulkRefusedError extends RelevoError {
   /** `BulkRefusedError`, also where a bundler renames the class. */
   override readonly name: string = "BulkRefusedError";
@@ -168,9 +174,11 @@ export class BulkRefusedError extends RelevoError {
   constructor(failures: readonly BulkFailure[], total: number, stored: number) {
     const first = failures[0];
     const example = first === undefined ? "" : `; at index ${first.index}: ${first.error.message}`;
+    const unknown = failures.filter(({ error }) => error instanceof OutcomeUnknown).length;
     super(
       "BULK_REFUSED",
-      `Refused ${failures.length} of ${total} jobs, stored ${stored}${example}`,
+      `Refused ${failures.length - unknown} of ${total} jobs, stored ${stored}` +
+        (unknown === 0 ? "" : `, unknown whether stored: ${unknown}`) + example,
       first === undefined ? undefined : { cause: first.error },
     );
     this.failures = failures;
