@@ -24,7 +24,7 @@ const BOUNDS = {
   ".": 64,
   createRelay: 60,
   "./admin": 11.5,
-  "./cli": 20,
+  "./cli": 20.5,
   "./codecs": 4,
   "./config": 68,
   "./connect": 4.5,
