@@ -7,7 +7,7 @@ import { createRelay } from "../../mod.ts";
 import { sqlite } from "../../src/transports/sqlite/mod.ts";
 import { free, heard } from "../web/support/kit.ts";
 import { block, blocked } from "./support/blocked.ts";
-import { spawnScript } from "./support/spawn.ts";
+import { type Child, spawnScript } from "./support/spawn.ts";
 
 describe("a blocked thread, on SQLite", () => {
   blocked(() => sqlite({ path: file() }));
@@ -21,7 +21,7 @@ describe("a blocked thread, on SQLite", () => {
     await using other = spawnScript(new URL("./fixtures/sqlite-work.ts", import.meta.url), [path]);
     await relay.dispatch("task", -1);
     await other.next();
-    other.kill("SIGSTOP");
+    stopBetweenWrites(other, path);
     const begun: number[] = [];
     const stale = heard(relay.events, "stale");
     relay.handle("task", (n) => {
@@ -45,6 +45,26 @@ function file(): string {
     for (const end of ["", "-wal", "-shm"]) await rm(path + end, { force: true });
   });
   return path;
+}
+
+/** Stops a process where it does not hold the lock of its file, which it would keep for as long as it is stopped. */
+function stopBetweenWrites(process: Child, path: string): void {
+  const database = new DatabaseSync(path);
+  database.exec("PRAGMA busy_timeout = 1000");
+  try {
+    for (let left = 20;; left--) {
+      process.kill("SIGSTOP");
+      try {
+        database.exec("BEGIN IMMEDIATE; ROLLBACK");
+        return;
+      } catch (error) {
+        process.kill("SIGCONT");
+        if (left === 0) throw error;
+      }
+    }
+  } finally {
+    database.close();
+  }
 }
 
 /** Holds the thread until a query finds nothing. */
