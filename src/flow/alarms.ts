@@ -108,20 +108,16 @@ export function createAlarms(runtime: Runtime): Alarms {
 /** An alarm that may be cancelled before it costs a timer. */
 interface Prospect extends Alarm {
   readonly ms: number;
-  readonly time: number;
-  ring: () => void;
+  readonly ring: () => void;
+  live: boolean;
   alarm: Alarm | undefined;
 }
 
-/** Milliseconds in which a server answers most calls. */
-export const SOON = 20;
-
 /**
- * Makes alarms of which most are cancelled within `soon` milliseconds (0: in the turn in which they were set), as those
- * that guard quick calls: to set and clear a timer for each would be a good part of the call. One timer serves all that
- * were set meanwhile, and is gone so long after the first of them at the latest.
+ * Makes alarms of which most are cancelled within the turn in which they were set, as those that guard quick calls: a
+ * timer that is set and cleared for each would cost more than the call. An alarm counts from the next turn on.
  */
-export function createLazyAlarms(runtime: Runtime, soon: number): Alarms {
+export function createLazyAlarms(runtime: Runtime): Alarms {
   const alarms = createAlarms(runtime);
   let prospects: Prospect[] = [];
   let hop: (() => void) | undefined;
@@ -130,30 +126,23 @@ export function createLazyAlarms(runtime: Runtime, soon: number): Alarms {
     hop = undefined;
     const all = prospects;
     prospects = [];
-    const now = runtime.monotonic();
-    for (const prospect of all) {
-      const { ms, time, ring } = prospect;
-      // A thread that was away for longer than that is no fault of the call.
-      if (ring !== nothing) prospect.alarm = alarms.set(Math.max(time - now, ms - soon), ring);
-    }
+    for (const prospect of all) if (prospect.live) prospect.alarm = alarms.set(prospect.ms, prospect.ring);
   }
 
   return {
     set(ms, ring) {
-      if (ms < soon) return alarms.set(ms, ring);
       const prospect: Prospect = {
         ms,
-        time: runtime.monotonic() + ms,
         ring,
+        live: true,
         alarm: undefined,
         cancel() {
-          // The call that it would have ended must not stay in memory with it, nor its answer.
-          prospect.ring = nothing;
+          prospect.live = false;
           prospect.alarm?.cancel();
         },
       };
       prospects.push(prospect);
-      hop ??= runtime.timer(soon, settle);
+      hop ??= runtime.timer(0, settle);
       return prospect;
     },
     clear() {

@@ -6,7 +6,7 @@
 
 import { lackOf } from "../contract/lacks.ts";
 import { type Admin, createAdmin } from "./admin.ts";
-import { type Alarms, createLazyAlarms, SOON } from "../flow/alarms.ts";
+import { type Alarms, createLazyAlarms } from "../flow/alarms.ts";
 import { type Berths, createBerths } from "../flow/berths.ts";
 import { raw } from "../payload/codec.ts";
 import { CALL_TIMEOUT, MAX_PAYLOAD } from "../defaults.ts";
@@ -148,7 +148,7 @@ function readOptions(action: string, options: RelayOptions<Jobs>): Checked {
   const { maxPayload: wanted = Math.min(MAX_PAYLOAD, most), callTimeout: within = CALL_TIMEOUT } = options;
   const maxPayload = checkInteger(action, "maxPayload", wanted, 1, most);
   const callTimeout = checkTime(action, "callTimeout", within, 1);
-  const alarms = createLazyAlarms(runtime, transport.features.remote ? SOON : 0);
+  const alarms = createLazyAlarms(runtime);
   const { maxPending } = options;
   const berths = maxPending === undefined ? undefined : createBerths({
     most: checkInteger(action, "maxPending", maxPending, 1, Number.MAX_SAFE_INTEGER),

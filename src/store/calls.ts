@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Alarm, createLazyAlarms, SOON } from "../flow/alarms.ts";
+import { type Alarm, createAlarms } from "../flow/alarms.ts";
 import { briefly } from "../flow/deadline.ts";
 import { DeadlineExceeded, TransportClosed } from "../errors.ts";
 import type { Call } from "../jobs/exchange.ts";
@@ -48,7 +48,7 @@ export function createCalls(
   runtime: Runtime,
   unanswered: (reason: TransportClosed) => unknown,
 ): Calls {
-  const alarms = createLazyAlarms(runtime, SOON);
+  const alarms = createAlarms(runtime);
   const open = new Map<Ticket, (error: unknown) => void>();
   let closed = false;
 

@@ -2,7 +2,6 @@
 import type { Runtime } from "../../../src/runtime.ts";
 import type { FakeRuntime, Subject } from "../../../src/testing/mod.ts";
 import type { Features, Transport } from "../../../src/contract/transport.ts";
-import { SOON } from "../../../src/flow/alarms.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
 import type { RedisServer } from "./servers/redis.ts";
 import type { RedisCluster } from "./servers/redis_cluster.ts";
@@ -184,14 +183,8 @@ export function redisWorldSubject(name: string, world: () => RedisWorld): Subjec
       ),
     restart: () => world().server.restart(),
   };
-  const subject = redisSubject(ground, runtime);
   return {
-    ...subject,
-    // Clients of other stores are under the same clock: the timer that guards their last calls has a moment to end.
-    async destroy(store) {
-      await runtime().advance(SOON);
-      await subject.destroy?.(store);
-    },
+    ...redisSubject(ground, runtime),
     elapse: (ms) => runtime().advance(ms),
     now: () => runtime().now(),
     runtime,

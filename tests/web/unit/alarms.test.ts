@@ -96,7 +96,7 @@ describe("alarms", () => {
 
   it("that are lazy cost no timer when they are cancelled within their turn, and ring in time when not", async () => {
     const runtime = createFakeRuntime();
-    const alarms = createLazyAlarms(runtime, 0);
+    const alarms = createLazyAlarms(runtime);
     const rung: string[] = [];
     for (let n = 0; n < 100; n++) alarms.set(10, () => rung.push("cancelled")).cancel();
     await runtime.settle();
@@ -115,41 +115,5 @@ describe("alarms", () => {
     await runtime.advance(50);
     expect(rung).toEqual(["rung"]);
     expect(runtime.sleepers).toBe(0);
-  });
-
-  it("that are lazy for a moment share one timer while they are cancelled within it, and ring in time when not", async () => {
-    const runtime = createFakeRuntime();
-    const alarms = createLazyAlarms(runtime, 20);
-    const rung: string[] = [];
-    for (let n = 0; n < 10; n++) {
-      const alarm = alarms.set(60, () => rung.push("cancelled"));
-      await runtime.advance(1);
-      alarm.cancel();
-      expect(runtime.sleepers).toBe(1);
-    }
-    await runtime.advance(10);
-    expect(runtime.sleepers).toBe(0);
-    alarms.set(2, () => rung.push("short"));
-    alarms.set(60, () => rung.push("rung"));
-    await runtime.advance(2);
-    expect(rung).toEqual(["short"]);
-    await runtime.advance(57);
-    expect(rung).toEqual(["short"]);
-    await runtime.advance(1);
-    expect(rung).toEqual(["short", "rung"]);
-    expect(runtime.sleepers).toBe(0);
-  });
-
-  it("that are lazy for a moment do not count the time for which the thread was away meanwhile", async () => {
-    const runtime = createFakeRuntime();
-    let away = 0;
-    const alarms = createLazyAlarms({ ...runtime, monotonic: () => runtime.monotonic() + away }, 20);
-    const rung: string[] = [];
-    alarms.set(1_000, () => rung.push("rung"));
-    away = 30_000;
-    await runtime.advance(999);
-    expect(rung).toEqual([]);
-    await runtime.advance(1);
-    expect(rung).toEqual(["rung"]);
   });
 });
