@@ -24,6 +24,8 @@ import type { PullState } from "./stream/subjects.ts";
 interface Post {
   readonly queueStream: QueueStream;
   readonly pulls: Map<PullState, OpenPull>;
+  /** Pulls that a call took along with it when it ended; a job may be on its way to them. */
+  readonly ending: Set<OpenPull>;
   readonly waiters: Set<Waiter>;
   /** Calls that know that something is on its way. */
   readonly expecting: Set<() => void>;
@@ -99,6 +101,7 @@ function postOf({ posts }: Store, queueStream: QueueStream): Post {
   const post: Post = {
     queueStream,
     pulls: new Map(),
+    ending: new Set(),
     waiters: new Set(),
     expecting: new Set(),
     moving: new Set(),
@@ -136,8 +139,11 @@ function open(store: Store, post: Post, state: PullState): void {
 }
 
 /** A job on its way still comes, and goes to a call that asks for it in a moment, or back. */
-function endPulls({ pulls }: Post): void {
-  for (const pull of pulls.values()) hush(pull.end(false));
+function endPulls({ pulls, ending }: Post): void {
+  for (const pull of pulls.values()) {
+    ending.add(pull);
+    hush(pull.end(false).finally(() => ending.delete(pull)));
+  }
   pulls.clear();
 }
 
@@ -272,7 +278,7 @@ async function close(store: Store): Promise<void> {
   for (const post of posts.values()) {
     for (const came of [...post.expecting]) came();
     // A message that is on its way to an open pull comes before that pull has ended.
-    for (const pull of post.pulls.values()) ends.push(pull.end(true));
+    for (const pull of [...post.pulls.values(), ...post.ending]) ends.push(pull.end(true));
     post.pulls.clear();
     post.waiters.clear();
     leaveBehind(store, post, post.spare);

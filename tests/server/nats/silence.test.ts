@@ -163,21 +163,25 @@ describeOn(["nats"], "A silent server of NATS", () => {
     PATIENCE,
   );
 
-  test.concurrent(
-    "a job that is on its way to a transport which is being closed is another's at once",
-    async () => {
+  test.concurrent.for([false, true])(
+    "a job that is on its way to a transport which is being closed is another's at once, its call aborted before: %s",
+    async (isAborted) => {
       const server = await started();
-      await using near = nats({ servers: server.url, prefix: "closing" });
+      const prefix = `closing${isAborted}`;
+      await using near = nats({ servers: server.url, prefix });
       await using raw = await server.raw();
-      await using link = await slowLink(server.port, 150);
-      const far = nats({ servers: `nats://127.0.0.1:${link.port}`, prefix: "closing" });
-      const waiting = far.reserve(["q"], { ...LOOK, wait: 20_000 });
+      await using link = await slowLink(server.port, 50);
+      const far = nats({ servers: `nats://127.0.0.1:${link.port}`, prefix });
+      const stopping = new AbortController();
+      const waiting = far.reserve(["q"], { ...LOOK, wait: 20_000, signal: stopping.signal });
       const pulls = async (): Promise<unknown> =>
-        JSON.parse(await raw.request("$JS.API.CONSUMER.INFO.closing_q.relevo")).num_waiting;
+        JSON.parse(await raw.request(`$JS.API.CONSUMER.INFO.${prefix}_q.relevo`)).num_waiting;
       await becomes("it waits", async () => await pulls() === 1);
       await near.push([job({ id: "1", queue: "q" })], CALL);
+      const refused = expect(waiting).rejects.toThrow();
+      if (isAborted) stopping.abort();
       const closed = far[Symbol.asyncDispose]();
-      await expect(waiting).rejects.toMatchObject({ code: "TRANSPORT_CLOSED" });
+      await refused;
       await closed;
       const [delivery] = await near.reserve(["q"], { ...LOOK, wait: 8_000 });
       expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
