@@ -6,6 +6,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 
+// By one stream: of two the reader may hear the second one first, and count a line to the next program.
+console.warn = console.error = console.log;
+
 for (const folder of process.argv.slice(2)) {
   process.chdir(folder);
   console.log(`\0${folder}`);
