@@ -165,6 +165,7 @@ describeOn(["nats"], "A silent server of NATS", () => {
 
   test.concurrent.for([false, true])(
     "a job that is on its way to a transport which is being closed is another's at once, its call aborted before: %s",
+    { timeout: PATIENCE },
     async (isAborted) => {
       const server = await started();
       const prefix = `closing${isAborted}`;
@@ -186,7 +187,6 @@ describeOn(["nats"], "A silent server of NATS", () => {
       const [delivery] = await near.reserve(["q"], { ...LOOK, wait: 8_000 });
       expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
     },
-    PATIENCE,
   );
 
   test.concurrent(
