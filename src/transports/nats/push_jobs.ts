@@ -187,8 +187,8 @@ export async function freed(
 
 /**
  * Stores what lacks of a topic's job that the server stored in part, as it ran out of room in the middle of the batch:
- * copies are there, or were, and the message that keeps the id taken is not, which is the last of them. "duplicate"
- * where that is there; undefined where neither is.
+ * copies are there, or were, and the batch's last message, which keeps the id taken, is not. "duplicate" where that
+ * message is there; undefined where there are neither copies nor that message.
  */
 export async function completed(
   context: Context,
@@ -202,7 +202,7 @@ export async function completed(
   if (window.queueStream.replicas > 1) return undefined;
   const copies = messages.slice(0, -1);
   const found = await Promise.all(copies.map((copy) => foundOf(context, copy, until)));
-  // Its id was none of a caller's then, and it was stored whole.
+  // The job had no id of a caller's then, and was stored whole.
   if (found.every(({ known }) => known === "own")) return "duplicate";
   const isHalf = found.some(({ live, known }) =>
     known === "now" || known === "own" || isMarked(context, live)
@@ -210,19 +210,19 @@ export async function completed(
   // Read behind the copies: a batch that was stored between the two would look like a part of one.
   const { isTaken, seq } = await keptOf(context, window, until);
   if (!isHalf || isTaken) return undefined;
-  let any = false;
+  let isStored = false;
   try {
     for (const [index, copy] of copies.entries()) {
       const { live, known } = found[index] ?? {};
       if (live !== undefined || known !== undefined) continue;
-      any = (await published(link, copy, until)).state === "stored" || any;
+      if ((await published(link, copy, until)).state === "stored") isStored = true;
     }
     const expected = window.expected && { ...window.expected, seq };
-    any = (await published(link, { ...window, expected }, until)).state === "stored" || any;
+    if ((await published(link, { ...window, expected }, until)).state === "stored") isStored = true;
   } catch (error) {
     throw new HalfStored(error);
   }
-  return any ? "stored" : "duplicate";
+  return isStored ? "stored" : "duplicate";
 }
 
 /** The number of what has an id in its topic, and whether it keeps the id taken and its time is not over. */
