@@ -90,6 +90,13 @@ export function checkObject(action: string, what: string, value: unknown): void 
   throw wrongType(action, what, "an object", value);
 }
 
+/** Refuses a value that is no relay, such as the promise of one; `wanted` says which values there may be. */
+export function checkRelay(action: string, wanted: string, relay: unknown): void {
+  const { events, queues }: { readonly events?: unknown; readonly queues?: unknown } = Object(relay);
+  if (typeof events === "object" && typeof queues === "function") return;
+  throw new TypeError(`Cannot ${action} as it takes ${wanted}: current value is ${quote(relay)}`);
+}
+
 /** Refuses a value that is no name: a text that is empty tells nothing from another in events and errors. */
 export function checkLabel(action: string, option: string, value: unknown): asserts value is string {
   if (typeof value !== "string" || value === "") {

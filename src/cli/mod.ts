@@ -11,6 +11,7 @@
 
 import { InvalidPayloadError, messageOf, RelevoError } from "../errors.ts";
 import { Refusal } from "../operate/refusal.ts";
+import { checkObject, wrongType } from "../options.ts";
 import { type Given, readArguments } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -45,6 +46,8 @@ const EVERYWHERE = {
  * store or a job failed; 2 when the command was wrong, and nothing was done. Touches nothing but its arguments, so that
  * it mounts under the command line of another program (seed 003).
  *
+ * @throws {TypeError} without a list of arguments, and without `stdout` and `stderr`, to which nothing could be told.
+ *
  * @example
  * ```ts
  * import { run } from "@relevo/relevo/cli";
@@ -55,6 +58,7 @@ const EVERYWHERE = {
  * ```
  */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
+  checkSurroundings(argv, terminal);
   const { stdout, stderr } = terminal;
   const command = commandOf(argv);
   if (command === undefined) {
@@ -83,6 +87,18 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     return await runCommand(command, rest, terminal) ?? 0;
   } catch (error) {
     return fail(error, command, rest.includes("--stack"), terminal);
+  }
+}
+
+function checkSurroundings(argv: readonly string[], terminal: Terminal): void {
+  const action = "run a command";
+  if (!Array.isArray(argv)) throw wrongType(action, "its arguments", "a list of texts", argv);
+  checkObject(action, "its terminal", terminal);
+  for (const name of ["stdout", "stderr"] as const) {
+    const { write }: { readonly write?: unknown } = Object(terminal[name]);
+    if (typeof write !== "function") {
+      throw wrongType(action, `'${name}'`, "an object with a function 'write'", terminal[name]);
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import type { Jobs } from "../jobs/definitions.ts";
 import type { Desk, JobView, Operation } from "../operate/operation.ts";
 import { Refusal } from "../operate/refusal.ts";
 import { operations } from "../operate/table.ts";
-import { checkBoolean, checkKnown, quote, wrongType } from "../options.ts";
+import { checkBoolean, checkKnown, checkRelay, quote, wrongType } from "../options.ts";
 import type { Relay } from "../relay/relay.ts";
 import { systemRuntime } from "../runtime.ts";
 import { bodyOf, crossSite, type Denial } from "./guard.ts";
@@ -55,7 +55,8 @@ const ACTION = "make an admin handler";
  * of more than 64 KiB; 415 a body that is no JSON by its type; 503 when the store fails. A fault is `{ "error": {
  * "message" } }`.
  *
- * @throws {TypeError} without `authorize`: a `Request` does not tell where it comes from.
+ * @throws {TypeError} without `authorize`, as a `Request` does not tell where it comes from; for a value that is no
+ * relay, and for an option that is wrong or unknown.
  *
  * @example
  * ```ts
@@ -73,6 +74,7 @@ const ACTION = "make an admin handler";
  * ```
  */
 export function admin<J extends Jobs>(relay: Relay<J>, options: AdminHandlerOptions): AdminHandler {
+  checkRelay(ACTION, "a relay", relay);
   checkKnown(ACTION, options, ["authorize", "readOnly", "redact", "basePath"]);
   const { authorize, readOnly = false, redact, basePath = "" } = options;
   if (authorize !== "none" && typeof authorize !== "function") {

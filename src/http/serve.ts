@@ -5,7 +5,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { checkInteger, checkKnown } from "../options.ts";
+import { checkInteger, checkKnown, wrongType } from "../options.ts";
 
 /** Where {@linkcode serve} listens. */
 export interface ServeOptions {
@@ -26,12 +26,13 @@ export interface Served extends AsyncDisposable {
 /**
  * Serves a handler by `node:http`, which Deno and Bun have too.
  *
- * @throws {RangeError} for a port that is none; whatever the system says where it cannot listen.
+ * @throws {TypeError} for a handler that is no function; RangeError for a port that is none; whatever the system says where it cannot listen.
  */
 export async function serve(
   handler: (request: Request) => Response | Promise<Response>,
   options: ServeOptions,
 ): Promise<Served> {
+  if (typeof handler !== "function") throw wrongType("serve", "the handler", "a function", handler);
   checkKnown("serve", options, ["port", "hostname"]);
   const { hostname = "127.0.0.1" } = options;
   const port = checkInteger("serve", "port", options.port, 0, 65_535);

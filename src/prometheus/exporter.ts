@@ -6,7 +6,7 @@
 
 import type { Jobs } from "../jobs/definitions.ts";
 import { type Channel, CHANNELS } from "../jobs/job.ts";
-import { checkKnown, checkTime, quote } from "../options.ts";
+import { checkKnown, checkRelay, checkTime } from "../options.ts";
 import type { Relay } from "../relay/relay.ts";
 import { type Runtime, systemRuntime } from "../runtime.ts";
 import { createRuns } from "./runs.ts";
@@ -65,14 +65,7 @@ export function prometheus<J extends Jobs>(
   const { interval = INTERVAL, runtime = systemRuntime() } = options;
   checkTime(action, "interval", interval, 1);
   const all = [...new Set<Relay<Jobs>>(isList(relays) ? relays : [relays])];
-  for (const each of all) {
-    const { events, queues }: Partial<Relay<Jobs>> = Object(each);
-    if (events === undefined || typeof queues !== "function") {
-      throw new TypeError(
-        `Cannot ${action} as it takes a relay, or a list of them: current value is ${quote(each)}`,
-      );
-    }
-  }
+  for (const each of all) checkRelay(action, "a relay, or a list of them", each);
   const runs = createRuns(runtime.monotonic);
   /** The last readings, by the store that it was read from: two relays of one transport read the same. */
   const readings = new Map<object, { readonly at: number; readonly queues: readonly Reading[] }>();

@@ -72,7 +72,9 @@ export async function expectIdempotent<World extends object, Payload, Seen>(
 
   const reference = await options.world();
   const { world, calls } = watch(reference, Infinity, waiting);
-  await runOf(options, handler(world), "when it ran alone");
+  const alone = handler(world);
+  checkListener(action, alone);
+  await runOf(options, alone, "when it ran alone");
   ok(calls.length > 0, "the handler makes at least one call on the fakes of 'world'");
   const wanted = structuredClone(await observe(reference));
 
@@ -89,6 +91,13 @@ export async function expectIdempotent<World extends object, Payload, Seen>(
     equal(await observe(fakes), wanted, `what a run ${after}, and then a whole one, leave behind`);
   }
   return { calls: [...calls], runs: 3 + 2 * calls.length };
+}
+
+/** Refuses what is no handler: an option that is one already, and not made over the fakes, answers none. */
+function checkListener(action: string, listener: unknown): void {
+  const { handle }: { readonly handle?: unknown } = Object(listener);
+  if (typeof listener === "function" || typeof handle === "function") return;
+  throw wrongType(action, "what 'handler' makes of the fakes", "a handler", listener);
 }
 
 /** Runs the handler until a call took effect; one that ends without having made that call ran whole. */

@@ -389,3 +389,13 @@ test("F171: the commands mount under those of another program, whose own they le
   expect(await shop(["jobs", "quues"])).toBe(2);
   expect(printed.slice(0, 2)).toEqual(["no queues\n", "shop open\n"]);
 });
+
+test.each([
+  [undefined, "its arguments must be a list of texts: current value is undefined", {}],
+  [["queues"], "its terminal must be an object: current value is undefined", undefined],
+  [["queues"], "'stdout' must be an object with a function 'write': current value is undefined", {}],
+])("run(%j) says what it lacks: %s", async (argv, fault, terminal) => {
+  await expect(run(argv as never, terminal as never)).rejects.toThrow(
+    new TypeError(`Cannot run a command as ${fault}`),
+  );
+});

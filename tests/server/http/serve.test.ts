@@ -54,6 +54,12 @@ test("a request that is none, and a connection that breaks, do not end the serve
   expect(calls).toBeGreaterThanOrEqual(2);
 });
 
+test("a value that is no function is refused as a handler before anything listens", async () => {
+  await expect(serve({ fetch: () => new Response() } as never, { port: 0 })).rejects.toThrow(
+    "Cannot serve as the handler must be a function: current value is an object",
+  );
+});
+
 test("a port that is none is refused", async () => {
   await expect(serve(() => Promise.resolve(new Response()), { port: 65_536 })).rejects.toThrow(
     "'port' must be",

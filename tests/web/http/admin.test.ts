@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createRelay, deadLetter, type Relay } from "../../../mod.ts";
+import { createRelay, deadLetter, memory, type Relay } from "../../../mod.ts";
 import { admin, type AdminHandlerOptions } from "../../../src/http/mod.ts";
 import { free, thrown } from "../support/kit.ts";
 
@@ -122,6 +122,16 @@ test("without authority every request is 403, a response of `authorize` is sent 
     authorize: async (request) => await Promise.resolve(request.headers.get("x-key") === "k"),
   });
   expect((await yes.get("/queues/list", { "x-key": "k" })).status).toBe(200);
+});
+
+test.each([
+  ["nothing", undefined, "undefined"],
+  ["a transport", memory(), "an object"],
+  ["the promise of a relay", Promise.resolve(), "a Promise"],
+])("%s is no relay, which is told when the handler is made and not by each request", (_, none, shown) => {
+  expect(thrown(() => admin(none as never, { authorize: "none" })).message).toBe(
+    `Cannot make an admin handler as it takes a relay: current value is ${shown}`,
+  );
 });
 
 test("a handler that nothing guards is refused when it is made", () => {

@@ -193,6 +193,10 @@ test.each([
     { world: () => ({}), handlers: 1 },
     "there is no option 'handlers': there are world, handler, payload, observe",
   ],
+  [
+    { world: () => ({}), handler: () => undefined, observe: () => 0 },
+    "what 'handler' makes of the fakes must be a handler: current value is undefined",
+  ],
 ])("options %j are refused before anything runs", async (options, fault) => {
   await expect(expectIdempotent(options as never)).rejects.toThrow(
     `Cannot examine whether a handler may run twice as ${fault}`,
