@@ -13,7 +13,7 @@ if (process.features.typescript) {
   const { reference } = await import("../tests/house/support/reference.ts");
   for (const [path, text] of reference()) writeFileSync(inRepository(path), text);
   const file = inRepository("README.md");
-  writeFileSync(file, await withTables(readFileSync(file, "utf8")));
+  writeFileSync(file, withTables(readFileSync(file, "utf8")));
 } else {
   // This Node cannot read TypeScript.
   const args = ["--disable-warning=ExperimentalWarning", ...process.argv.slice(1)];
