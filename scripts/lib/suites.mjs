@@ -10,7 +10,7 @@ const minute = 60_000;
  * spared, `--all` runs it all the same.
  */
 const long = [
-  "{accidents,promises}_sqlite.test.ts",
+  "promises_sqlite.test.ts",
   "*_redis.test.ts",
   "blocked_nats.test.ts",
   "codecs_process.test.ts",
@@ -25,12 +25,14 @@ const long = [
   "nats/{late_bytes,limits,losses,meanwhile,operators,protocols,trouble}.test.ts",
   "nats/{domains,half_batches,hard_cases,listing,promises,rows,silence,wire}.test.ts",
 ].map((files) => `tests/server/${files}`);
+/** The same of the stores by the fake clock. */
+const longStores = ["accidents_sqlite.test.ts", "*_redis.test.ts"].map((files) => `tests/stores/${files}`);
 /** The same of the core: another build of V8 finds by the fake clock what Node 24 has found. Bun has another engine. */
 const seeds = ["tests/web/simulation/**"];
 /** What another Node would say again: SQLite, sockets and TLS are what differs between its versions. */
 const again = [
   "{adapter_attempts,blocked_*,config}.test.ts",
-  "{bad-input,features}_*.test.ts",
+  "features_*.test.ts",
   "{cli,otel,prometheus}/*.test.ts",
   "examples/*.test.ts",
   "faults/*.test.ts",
@@ -38,7 +40,16 @@ const again = [
   "sqlite/full.test.ts",
   "redis/{full,full_scene,guest,pack,replicas}.test.ts",
 ].map((files) => `tests/server/${files}`);
+const againStores = ["bad-input_*.test.ts", "features_*.test.ts"].map((files) => `tests/stores/${files}`);
 const othersOfNode = ["node22", "node26"];
+/** What the core and the stores by the fake clock spare on each runtime. */
+const spared = {
+  node22: [...seeds, ...longStores, ...againStores],
+  node24: [],
+  node26: [...seeds, ...longStores, ...againStores],
+  deno: [...seeds, ...longStores],
+  bun: longStores,
+};
 
 /**
  * Every suite, in the order of running: which folders, on which runtime, with which flags, for how long at most.
@@ -61,9 +72,9 @@ export const suites = [
   ...["node22", "node24", "node26", "deno", "bun"].map((runtime) => ({
     // Nothing here outlives its test, so that files need no process or thread of their own.
     name: runtime,
-    folders: ["tests/web/"],
+    folders: ["tests/web/", "tests/stores/"],
     ...flagsOf(runtime, ["--no-isolate"]),
-    spares: runtime === "node24" || runtime === "bun" ? [] : seeds,
+    spares: spared[runtime],
     beside: true,
     timeout: 15 * minute,
   })),

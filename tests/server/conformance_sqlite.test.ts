@@ -1,13 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { conformance } from "../../src/testing/mod.ts";
 import { casesOf } from "../web/support/real_clock.ts";
 import { TOGETHER } from "../web/support/subjects.ts";
-import {
-  fakeSqliteSubject,
-  SQLITE_FEATURES,
-  sqliteSubject,
-  volatileSqliteSubject,
-} from "./support/subjects.ts";
+import { SQLITE_FEATURES, sqliteSubject } from "./support/subjects.ts";
 
 test("SQLite declares the features of the design's table", async () => {
   const subject = sqliteSubject();
@@ -15,14 +9,6 @@ test("SQLite declares the features of the design's table", async () => {
   expect(transport.features).toEqual(SQLITE_FEATURES);
   await transport[Symbol.asyncDispose]();
   await subject.destroy?.("relevo-features");
-});
-
-describe("SQLite keeps the contract", () => {
-  for (const { group, name, run } of conformance(fakeSqliteSubject())) test(`${group}: ${name}`, run);
-});
-
-describe("SQLite without a file keeps the contract", () => {
-  for (const { group, name, run } of conformance(volatileSqliteSubject())) test(`${group}: ${name}`, run);
 });
 
 describe("SQLite keeps the contract by the real clock", () => {

@@ -14,7 +14,7 @@ import { FLAGS } from "../../workerd/support/flags.ts";
 
 /**
  * Every shipped transport, in the order of the table's columns. Suites examine each in the same run, and fail it where a
- * case does: tests/web/ those in memory, tests/server/ those in a file, tests/brokers/ those on servers.
+ * case does: tests/web/ those in memory, tests/stores/ those in a file, tests/brokers/ those on servers.
  */
 const SHIPPED: readonly (() => Subject)[] = [
   memorySubject,

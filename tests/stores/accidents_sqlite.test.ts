@@ -1,7 +1,7 @@
 import { describe } from "vitest";
 import { leases } from "../web/accidents/leases.ts";
 import { limits } from "../web/accidents/limits.ts";
-import { sqlitePlace } from "./support/place.ts";
+import { sqlitePlace } from "../server/support/place.ts";
 
 describe("accidents that others had, on SQLite", () => {
   leases(sqlitePlace);

@@ -1,9 +1,9 @@
-import { examineInTurn } from "./support/examined.ts";
-import { redisWorldSubject, STORE_USERS } from "./support/redis_subjects.ts";
-import { ALL } from "./support/all.ts";
-import { describeOn, ownedFirst } from "./support/servers/owned.ts";
-import type { RedisName } from "./support/servers/redis.ts";
-import { startRedisWorld } from "./support/servers/redis_world.ts";
+import { examineInTurn } from "../server/support/examined.ts";
+import { redisWorldSubject, STORE_USERS } from "../server/support/redis_subjects.ts";
+import { ALL } from "../server/support/all.ts";
+import { describeOn, ownedFirst } from "../server/support/servers/owned.ts";
+import type { RedisName } from "../server/support/servers/redis.ts";
+import { startRedisWorld } from "../server/support/servers/redis_world.ts";
 
 /** The other tests of Redis run on the oldest, 7.0. */
 const NEWEST: readonly RedisName[] = ["redis8"];
