@@ -23,6 +23,7 @@ import { LISTING } from "./listing.ts";
 import { ORDER } from "./order.ts";
 import { PUSH } from "./push.ts";
 import { RESERVE } from "./reserve.ts";
+import { RIVALS } from "./rivals.ts";
 import { SCHEDULES } from "./schedules.ts";
 import { SETTLE } from "./settle.ts";
 import { STRESS } from "./stress.ts";
@@ -44,7 +45,7 @@ const GROUPS: Readonly<Record<string, readonly Claim[]>> = {
   order: ORDER,
   dead: DEAD,
   ids: IDS,
-  admin: ADMIN,
+  admin: [...ADMIN, ...RIVALS],
   foreign: FOREIGN,
   diagnose: DIAGNOSE,
   trouble: TROUBLE,

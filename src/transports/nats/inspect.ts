@@ -4,10 +4,11 @@
  * @module
  */
 
-import type { Entry, Page, PageRequest } from "../../jobs/exchange.ts";
+import type { Entry, Page, PageRequest, Selection } from "../../jobs/exchange.ts";
 import { type Channel, type DeadChannel, isDead, type QueueInfo } from "../../jobs/job.ts";
 import { groupQueue, partsOf } from "../../names.ts";
-import { pageOf, placeIn } from "../../store/pages.ts";
+import { pageOf, parted, placeIn } from "../../store/pages.ts";
+import { idsOf, isMeant } from "../../store/selections.ts";
 import { FAULT, isFault } from "./client/errors.ts";
 import type { Context, QueueCall } from "./stream/context.ts";
 import { readGroups } from "./topics_groups.ts";
@@ -22,6 +23,7 @@ import {
   liveOf,
   newestBelow,
   nextOf,
+  pagesOf,
   readAll,
   scan,
   storedAt,
@@ -44,6 +46,8 @@ import {
 /** Minutes in which a page of delayed jobs is looked for before all are, and those that are asked for at once. */
 const NEXT_MINUTES = 32;
 const BLOCK = 8;
+/** Dead jobs that are read by their ids before they are passed on. */
+const DEAD_AT_ONCE = 64;
 
 /** The counts of a queue that has no stream. */
 export const NOTHING: QueueInfo = { waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 };
@@ -209,6 +213,36 @@ function leaseEnd({ clock, link, deliveries, queueStream }: QueueCall, { seq }: 
 /** When a dead job died; another program's when it was stored. */
 export function diedAt({ subject, marks, time }: Stored): number {
   return marks.died ?? (timeOfDeath(subject.slice(subject.lastIndexOf(".") + 1)) || time);
+}
+
+/** The dead jobs that are meant, oldest first, page by page. */
+export async function* pagesOfDead(
+  call: QueueCall,
+  channel: DeadChannel,
+  select: Selection,
+): AsyncGenerator<readonly Stored[]> {
+  const filters = filtersOf(call, channel, select);
+  if (idsOf(select) === undefined) {
+    for (const filter of filters) {
+      for await (const page of pagesOf(call, filter)) {
+        yield page.filter((dead) => isMeant(select, dead.name, dead.marks.reason, diedAt(dead)));
+      }
+    }
+    return;
+  }
+  const stampOf = (subject: string): string => subject.slice(subject.lastIndexOf(".") + 1);
+  const subjects = (await each(filters, (filter) => subjectsOf(call, filter))).flat()
+    .sort((a, b) => stampOf(a) < stampOf(b) ? -1 : 1);
+  for (const page of parted(subjects, DEAD_AT_ONCE)) yield await lastOfAll(call, page);
+}
+
+/** Where the dead jobs are that are meant. */
+export function filtersOf(
+  { queueStream: { base } }: QueueCall,
+  channel: DeadChannel,
+  select: Selection,
+): string[] {
+  return idsOf(select)?.map((id) => deadFilter(base, channel, id)) ?? [deadFilter(base, channel)];
 }
 
 /** A page of a channel. */

@@ -16,11 +16,11 @@ import { hush } from "../../promises.ts";
 import type { Context, QueueCall } from "./stream/context.ts";
 import { restoreFront, whenFull } from "./stream/front.ts";
 import type { Stored } from "./stream/message.ts";
-import { publishSuccessor, successorOf } from "./stream/moves.ts";
-import { published, replace } from "./stream/publish.ts";
+import { promote } from "./stream/moves.ts";
+import { replace } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
-import { deleteMessage, each, lastOf, scan } from "./stream/read.ts";
-import { idFilter, liveSubject, MINUTE, minuteToken } from "./stream/subjects.ts";
+import { each, lastOf, scan } from "./stream/read.ts";
+import { MINUTE, minuteToken } from "./stream/subjects.ts";
 import { sweepTopic } from "./topics.ts";
 
 /**
@@ -153,7 +153,7 @@ function overdueIn(call: QueueCall, minute: number, limit: number): Promise<read
 /** Moves jobs; those for which a full store has no room together, one after another. */
 async function moveAll(call: QueueCall, jobs: readonly Stored[]): Promise<void> {
   const { link, queueStream, until } = call;
-  const step = (job: Stored): Promise<Error | undefined> => move(call, job).then(() => undefined, errorOf);
+  const step = (job: Stored): Promise<Error | undefined> => promote(call, job).then(() => undefined, errorOf);
   const [first, ...rest] = jobs;
   if (first === undefined) return;
   // A store that has no room for the first is not sent all of them.
@@ -162,30 +162,4 @@ async function moveAll(call: QueueCall, jobs: readonly Stored[]): Promise<void> 
   await whenFull(link, jobs, results, () => ({ queueStream, frees: true }), step, until);
   const failed = results.find((result) => result instanceof Error && !(result instanceof TransportFull));
   if (failed !== undefined) throw failed;
-}
-
-/**
- * Moves a job in the server's stead. First it is stored anew, without a schedule, so that the server moves it no more;
- * where the process dies behind that it is found again.
- */
-async function move(call: QueueCall, job: Stored): Promise<void> {
-  const { link, queueStream, until } = call;
-  const { base } = queueStream;
-  const { id, name, meta, marks, payload, seq, subject } = job;
-  const message = { queueStream, payload, record: { id, name, meta, marks } };
-  const expected = { seq, filter: idFilter(base, id) };
-  const bare = { ...message, subject, replaces: true, once: successorOf(seq), expected };
-  const kept = await published(link, bare, until);
-  // It was moved since it was read.
-  if (kept.state === "refused") return;
-  const waiting = {
-    ...message,
-    subject: liveSubject(base, "w", id),
-    state: "w",
-    seq: kept.seq,
-    reply: "",
-  } as const;
-  const moved = await publishSuccessor(link, waiting, until);
-  if (moved instanceof Error) throw moved;
-  await deleteMessage(call, kept.seq);
 }

@@ -32,7 +32,8 @@ import { MAX_NAME } from "../../defaults.ts";
 import { guarded } from "../../guard/guard.ts";
 import { hush } from "../../promises.ts";
 import type { Features, Lacks, Transport } from "../../contract/transport.ts";
-import { reloadJobs, removeJobs } from "./admin.ts";
+import { removeJobs } from "./admin.ts";
+import { reloadJobs } from "./admin_reload.ts";
 import type {
   NatsConnection,
   NatsHeaders,

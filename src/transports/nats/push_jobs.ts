@@ -9,7 +9,7 @@ import { HalfStored } from "./client/errors.ts";
 import { groupQueue, partsOf } from "../../names.ts";
 import type { Context, Sizes } from "./stream/context.ts";
 import { isTopic, readGroups } from "./topics_groups.ts";
-import { isKnown } from "./stream/halves.ts";
+import { isKnown } from "./stream/known.ts";
 import type { JobRecord, Marks, Stored } from "./stream/message.ts";
 import { type Message, published } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";

@@ -121,27 +121,64 @@ describeOn(["nats"], "Half a move on NATS", () => {
     PATIENCE,
   );
 
-  test.concurrent("a reload behind its first write is finished by the next", async () => {
+  /** A dead job, and a process that dies while it reloads it. */
+  async function halfReloaded(dies: (subject: string) => boolean): Promise<Transport> {
     const { next, dying, delivery } = await held();
-    await using _ = next;
-    await dying.transport.settle([{
-      queue: QUEUE,
-      token: delivery.token,
-      to: "failed",
-      meta: "m",
-      reason: "r",
-    }], CALL);
-    await dying.cut(
-      () => dying.transport.reload(QUEUE, "failed", "all", { ...CALL, reset: true }),
-      (subject) => subject.includes("STREAM.MSG.DELETE"),
-    );
-    expect(await counts(next, QUEUE)).toEqual({ ...NONE, waiting: 1, failed: 1 });
-    expect(await next.reload(QUEUE, "failed", "all", { ...CALL, reset: true })).toEqual({
-      reloaded: 0,
-      taken: 0,
-    });
-    expect(await counts(next, QUEUE)).toEqual({ ...NONE, waiting: 1 });
+    const { queue, token } = delivery;
+    await dying.transport.settle([{ queue, token, to: "failed", meta: "m", reason: "r" }], CALL);
+    await dying.cut(() => dying.transport.reload(QUEUE, "failed", "all", { ...CALL, reset: true }), dies);
+    return next;
+  }
+
+  const isRemoval = (subject: string): boolean => subject.includes("STREAM.MSG.DELETE");
+
+  test.concurrent(
+    "a reload behind its first write is finished by the next, and the job runs once",
+    async () => {
+      await using next = await halfReloaded(isRemoval);
+      expect(await counts(next, QUEUE)).toEqual({ ...NONE, delayed: 1, failed: 1 });
+      const answer = await next.reload(QUEUE, "failed", "all", { ...CALL, reset: true });
+      expect(answer).toEqual({ reloaded: 1, taken: 0 });
+      expect(await counts(next, QUEUE)).toEqual({ ...NONE, waiting: 1 });
+      expect(await next.reload(QUEUE, "failed", "all", { ...CALL, reset: true })).toEqual({
+        reloaded: 0,
+        taken: 0,
+      });
+    },
+    PATIENCE,
+  );
+
+  test.concurrent("a removal from the delayed leaves a job that a reload is bringing back", async () => {
+    await using next = await halfReloaded(isRemoval);
+    expect(await next.remove(QUEUE, "delayed", "all", CALL)).toBe(0);
+    expect(await next.remove(QUEUE, "delayed", { ids: ["x"] }, CALL)).toBe(0);
   }, PATIENCE);
+
+  for (
+    const [where, dies] of [
+      ["the removal of the dead job", (subject: string) => subject.includes(".work.j.w.")],
+      [
+        "its last but one write",
+        ((seen) => (subject: string) => isRemoval(subject) && ++seen.count === 2)({ count: 0 }),
+      ],
+    ] as const
+  ) {
+    test.concurrent(
+      `a reload behind ${where} is finished by maintenance, and the job runs once`,
+      async () => {
+        await using next = await halfReloaded(dies);
+        const ran: string[] = [];
+        await becomes("nothing is left", async () => {
+          const found = await next.reserve([QUEUE], { ...TAKE, wait: ACK_WAIT });
+          ran.push(...found.map(({ id }) => id));
+          await next.settle(found.map(({ queue, token }) => ({ queue, token, to: "done" })), CALL);
+          return JSON.stringify(await counts(next, QUEUE)) === JSON.stringify(NONE);
+        }, PATIENCE);
+        expect(ran).toEqual(["x"]);
+      },
+      PATIENCE,
+    );
+  }
 
   test.concurrent("a topic's job is in all groups or in none, whenever its producer dies", async () => {
     const { next, dying } = await ground();

@@ -285,6 +285,37 @@ const noIdsMeansAll: Mutant = {
     }),
 };
 
+const copiedBack: Mutant = {
+  fault: "a reload does not ask whether the dead job that it has read is still there",
+  found: "a dead job that is reloaded and flushed at one moment is one's or the other's",
+  wrap: (inner) =>
+    around(inner, {
+      async reload(queue, channel, _, call) {
+        const { entries } = await inner.list(queue, channel, { limit: 1_000, preview: 2 ** 20 }, call);
+        await Promise.resolve();
+        await inner.push(
+          entries.map(({ id, name, payload, meta }) => ({ queue, id, name, payload, meta })),
+          call,
+        );
+        await inner.remove(queue, channel, { ids: entries.map(({ id }) => id) }, call);
+        return { reloaded: entries.length, taken: 0 };
+      },
+    }),
+};
+
+const countedTwice: Mutant = {
+  fault: "a reload counts what another reload brought back",
+  found: "a dead job that two calls reload at one moment is counted by one, and runs once",
+  wrap: (inner) =>
+    around(inner, {
+      async reload(queue, channel, select, call) {
+        const { entries } = await inner.list(queue, channel, { limit: 1_000, preview: 0 }, call);
+        const { taken } = await inner.reload(queue, channel, select, call);
+        return { reloaded: entries.length, taken };
+      },
+    }),
+};
+
 /** Faults of this kind. */
 export const STORAGE_MUTANTS: readonly Mutant[] = [
   wholeSeconds,
@@ -309,4 +340,6 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
   otherQueue,
   resetForgotten,
   noIdsMeansAll,
+  copiedBack,
+  countedTwice,
 ];

@@ -11,13 +11,13 @@
  */
 
 import { errorOf, TransportFull } from "../../../errors.ts";
-import { FAULT, HalfStored } from "../client/errors.ts";
+import { HalfStored } from "../client/errors.ts";
 import { type Link, PAUSE_MIN, pauseAfter } from "../client/link.ts";
 import type { Half } from "./context.ts";
-import { line, MESSAGE_ID } from "./message.ts";
+import { numberOf } from "./known.ts";
 import { type Part, type Receipt, stored } from "./publish.ts";
 import type { QueueStream } from "./queue_stream.ts";
-import { answerOf, withdrawHalves } from "./withdrawal.ts";
+import { withdrawHalves } from "./withdrawal.ts";
 
 /** Milliseconds without an answer after which the server is asked whether it is done with a batch. */
 const SILENCE = 1_000;
@@ -25,7 +25,6 @@ const SILENCE = 1_000;
 const MOMENT = 50;
 /** Milliseconds for which the rest of a batch waits for room. */
 const PATIENCE = 3_000;
-const EMPTY = new Uint8Array();
 
 /** A batch that was sent. */
 export interface SentBatch {
@@ -76,32 +75,6 @@ function heard<T>(link: Link, told: Promise<T>, ms: number): Promise<T | undefin
       resolve(end);
     });
   });
-}
-
-/** The number under which a message was stored; 0 where it was not. It is asked by a message that is never stored. */
-async function numberOf(
-  link: Link,
-  { stream, leader }: QueueStream,
-  part: Part,
-  until: number,
-): Promise<number> {
-  const { subject, once = "" } = part;
-  const lines = line(MESSAGE_ID, once) + line("Nats-Expected-Last-Msg-Id", `not ${once}`);
-  const answer = await link.request({ subject, data: EMPTY, lines, leader, again: true }, until);
-  const { seq = 0, duplicate, error } = answerOf(answer.data);
-  if (duplicate === true) return seq;
-  if (error?.err_code === FAULT.wrongLastId) return 0;
-  throw new Error(`Stream '${stream}' does not say whether it has a message: ${error?.description ?? ""}`);
-}
-
-/** Whether a message with this part's id was stored. */
-export async function isKnown(
-  link: Link,
-  queueStream: QueueStream,
-  part: Pick<Part, "subject" | "once">,
-  until: number,
-): Promise<boolean> {
-  return await numberOf(link, queueStream, { ...part, data: EMPTY, lines: "" }, until) > 0;
 }
 
 /** Stores what lacks of a batch, in its order. Its receipt is that of the last message, or of one that is refused. */

@@ -41,6 +41,8 @@ export interface Marks {
   readonly reason?: string | undefined;
   /** When it died. */
   readonly died?: number | undefined;
+  /** It was dead: the number of the dead message, which the reload that stored this one has yet to remove. */
+  readonly dead?: number | undefined;
 }
 
 /** A job as a message tells it. */
@@ -79,7 +81,9 @@ export function unpack(header: string, rawName: string, seq: number): JobRecord 
 }
 
 /** A value that is no mark is left out: a count of losses that is a text would never end. */
-function marksOf({ lost, frail, reset, due, until, window, reason, died }: Record<string, unknown>): Marks {
+function marksOf(
+  { lost, frail, reset, due, until, window, reason, died, dead }: Record<string, unknown>,
+): Marks {
   const marks: { -readonly [K in keyof Marks]: Marks[K] } = {};
   if (Number.isSafeInteger(lost) && (lost as number) > 0) marks.lost = lost as number;
   if (frail === true) marks.frail = true;
@@ -89,6 +93,7 @@ function marksOf({ lost, frail, reset, due, until, window, reason, died }: Recor
   if (isInstant(window)) marks.window = window;
   if (typeof reason === "string") marks.reason = reason;
   if (isInstant(died)) marks.died = died;
+  if (Number.isSafeInteger(dead)) marks.dead = dead as number;
   return marks;
 }
 

@@ -10,10 +10,12 @@ import { errorOf } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
 import { ACK, type Handed, tellAll } from "./acknowledge.ts";
 import { whenFull } from "./front.ts";
-import { pack, type Stored } from "./message.ts";
-import { type Message, published } from "./publish.ts";
-import { liveOf, storedAt } from "./read.ts";
-import { idFilter } from "./subjects.ts";
+import { isKnown } from "./known.ts";
+import { type JobRecord, pack, type Stored } from "./message.ts";
+import { type Message, published, type Receipt } from "./publish.ts";
+import type { QueueStream } from "./queue_stream.ts";
+import { deleteMessage, liveOf, storedAt, type StreamCall } from "./read.ts";
+import { idFilter, liveSubject, stateOfSubject } from "./subjects.ts";
 
 /**
  * The message id of a message's one successor. It tells of a successor that has ended by now, or is dead and not found
@@ -84,4 +86,56 @@ export async function moveTogether(
 /** Whether a move has stored this message. */
 export function isOurs({ subject, header }: Stored, move: Move): boolean {
   return subject === move.subject && header === pack(move.record);
+}
+
+/**
+ * Moves a delayed job to the waiting ones in the server's stead. First it is stored anew, without a schedule, so that
+ * the server moves it no more; where the process dies behind that it is found again.
+ */
+export async function promote(call: StreamCall, job: Stored): Promise<void> {
+  const { link, queueStream, until } = call;
+  const { payload, seq, subject } = job;
+  const record = recordOf(job);
+  const expected = { seq, filter: idFilter(queueStream.base, job.id) };
+  const bare = { queueStream, payload, record, subject, replaces: true, once: successorOf(seq), expected };
+  const kept = await published(link, bare, until);
+  if (kept.state !== "stored" && await hasFollowed(call, bare, kept)) {
+    return void await deleteMessage(call, seq);
+  }
+  // It was moved since it was read.
+  if (kept.state === "refused") return;
+  const moved = await publishWaiting(call, { seq: kept.seq, payload, record });
+  if (moved instanceof Error) throw moved;
+  await deleteMessage(call, kept.seq);
+}
+
+/** Whether the waiting successor of a delayed message was stored before, so that only its own removal lacks. */
+async function hasFollowed(call: StreamCall, bare: Message, { state, seq }: Receipt): Promise<boolean> {
+  const { link, queueStream, until } = call;
+  if (state === "refused") {
+    // Of several servers none says so.
+    if (queueStream.replicas > 1) return (await liveOf(call, bare.record.id))?.once === bare.once;
+    return await isKnown(link, queueStream, bare, until);
+  }
+  // Else the message of that id is the delayed one as another process has stored it anew.
+  return (await storedAt(call, { seq }))?.subject !== bare.subject;
+}
+
+/** Publishes the waiting successor of a delayed message that bears no schedule. */
+export function publishWaiting(
+  { link, queueStream, until }: StreamCall,
+  { seq, payload, record }: Pick<Move, "seq" | "payload" | "record">,
+): Promise<Moved> {
+  const subject = liveSubject(queueStream.base, "w", record.id);
+  return publishSuccessor(link, { queueStream, subject, payload, record, state: "w", seq, reply: "" }, until);
+}
+
+/** The job that a message tells. */
+export function recordOf({ id, name, meta, marks }: Stored): JobRecord {
+  return { id, name, meta, marks };
+}
+
+/** Whether a delayed message is a dead job's that a reload of this moment brings back. */
+export function isOnHold({ base }: QueueStream, { subject, marks }: Stored, now: number): boolean {
+  return marks.dead !== undefined && stateOfSubject(base, subject) === "d" && (marks.due ?? 0) > now;
 }
