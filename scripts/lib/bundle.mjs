@@ -1,3 +1,4 @@
+/* @ts-self-types="./bundle.d.mts" */
 import { readFileSync } from "node:fs";
 import { build } from "vite";
 import { inRepository, root } from "./paths.mjs";

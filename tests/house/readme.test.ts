@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { bundle } from "../../scripts/lib/bundle.mjs";
 import { inRepository } from "../../scripts/lib/paths.mjs";
 import { run } from "../../scripts/lib/run.mjs";
 import { binaryOf, toolNode } from "../../scripts/lib/runtimes.mjs";
@@ -18,14 +19,20 @@ const all = pages.flatMap((page) =>
 const folder = mkdtempSync(join(tmpdir(), "relevo readme "));
 const env = toolEnvironment();
 
-/** A package of the same name, so that programs find it by that name, whose files are those of the repository. */
-beforeAll(() => {
+/**
+ * A package of the same name, so that programs find it by that name: its types are the repository's files, its code that
+ * which npm ships, as each program would otherwise read some hundred files.
+ */
+beforeAll(async () => {
   const { name, exports } = JSON.parse(readFileSync(inRepository("deno.json"), "utf8")) as {
     readonly name: string;
     readonly exports: Readonly<Record<string, string>>;
   };
-  const sources = Object.entries(exports).map(([entry, file]) => [entry, file.replace("./", "./house/")]);
-  const manifest = { name, type: "module", exports: Object.fromEntries(sources) };
+  const entries = Object.entries(exports).map(([entry, file]) => {
+    const types = file.replace("./", "./house/");
+    return [entry, { types, default: file.replace("./", "./dist/").replace(/\.ts$/, ".js") }];
+  });
+  const manifest = { name, type: "module", exports: Object.fromEntries(entries) };
   writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
   symlinkSync(inRepository(""), join(folder, "house"), "junction");
   symlinkSync(inRepository("node_modules"), join(folder, "node_modules"), "junction");
@@ -35,6 +42,7 @@ beforeAll(() => {
   });
   const config = { extends: inRepository("tsconfig.base.json"), include: ["*/program.ts"] };
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+  await bundle(join(folder, "dist"));
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
