@@ -21,8 +21,8 @@ import { toolNode } from "./lib/runtimes.mjs";
  * is to be meant.
  */
 const BOUNDS = {
-  ".": 64,
-  createRelay: 60,
+  ".": 64.5,
+  createRelay: 60.5,
   "./admin": 11.5,
   "./cli": 20.5,
   "./codecs": 4,

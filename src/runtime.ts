@@ -126,8 +126,14 @@ export function asyncStore(): AsyncStore | undefined {
   return made;
 }
 
+/** A way into a store. */
+export interface WayIn {
+  /** Makes a call with a value in the store. */
+  enter<Result>(value: object, call: () => Result): Result;
+}
+
 /** Makes calls with a value in a store. */
-export type EnterStore = <Result>(value: object, call: () => Result) => Result;
+type EnterStore = <Result>(value: object, call: () => Result) => Result;
 
 /**
  * A maker of ways into a store for calls that come by the thousand, each as though it were made where the way was.
@@ -136,8 +142,8 @@ export type EnterStore = <Result>(value: object, call: () => Result) => Result;
  * the store that a call entered, as in Node 22: a store that a handler enters itself would be there for the next one.
  * In Deno resources are dearer than contexts.
  */
-export function waysInto(store: AsyncStore): () => EnterStore {
-  const run: EnterStore = (value, call) => store.run(value, call);
+export function waysInto(store: AsyncStore): () => WayIn {
+  const run: WayIn = { enter: (value, call) => store.run(value, call) };
   const Resource = builtIn("node:async_hooks", "AsyncResource");
   const enterWith = "enterWith" in store ? store.enterWith : undefined;
   if (Resource === undefined || typeof enterWith !== "function" || "Deno" in globalThis) return () => run;
@@ -154,8 +160,23 @@ export function waysInto(store: AsyncStore): () => EnterStore {
     const scope = scopeHere();
     forgets ??= isForgetful(store, enter, scopeHere());
     if (scope === undefined || !forgets) return run;
-    return (value, call) => scope.runInAsyncScope(enter, undefined, value, call) as ReturnType<typeof call>;
+    return new ScopedWay(scope, enter);
   };
+}
+
+/** A class, as V8 forgets the code made for a closure with the closure. */
+class ScopedWay implements WayIn {
+  readonly #scope: AsyncScope;
+  readonly #enter: EnterStore;
+
+  constructor(scope: AsyncScope, enter: EnterStore) {
+    this.#scope = scope;
+    this.#enter = enter;
+  }
+
+  enter<Result>(value: object, call: () => Result): Result {
+    return this.#scope.runInAsyncScope(this.#enter, undefined, value, call) as Result;
+  }
 }
 
 /** Whether a store that was entered in a scope is gone when the call is over. */

@@ -80,27 +80,42 @@ export function createBatcher<Item, Result>(options: BatchOptions<Item, Result>)
     hopping: false,
     alone: false,
   };
-  return {
-    get size(): number {
-      return state.size;
-    },
-    add(item, done) {
-      const pending = { item, done, since: options.runtime.monotonic(), gone: false };
-      state.size++;
-      state.gathered.push(pending);
-      schedule(state, options.prompt === true && state.alone && state.inFlight === 0);
-      return pending;
-    },
-    withdraw(ticket) {
-      const pending = ticket as Pending<Item, Result>;
-      if (pending.gone) return false;
-      pending.gone = true;
-      state.withdrawn++;
-      state.size--;
-      return true;
-    },
-    cut: () => sendGathered(state, Infinity),
-  };
+  return new Gatherer(state);
+}
+
+class Gatherer<Item, Result> implements Batcher<Item, Result> {
+  readonly #state: State<Item, Result>;
+
+  constructor(state: State<Item, Result>) {
+    this.#state = state;
+  }
+
+  get size(): number {
+    return this.#state.size;
+  }
+
+  add(item: Item, done: (result: Result | Error) => void): Ticket {
+    const state = this.#state;
+    const { runtime, prompt } = state.options;
+    const pending = { item, done, since: runtime.monotonic(), gone: false };
+    state.size++;
+    state.gathered.push(pending);
+    schedule(state, prompt === true && state.alone && state.inFlight === 0);
+    return pending;
+  }
+
+  withdraw(ticket: Ticket): boolean {
+    const pending = ticket as Pending<Item, Result>;
+    if (pending.gone) return false;
+    pending.gone = true;
+    this.#state.withdrawn++;
+    this.#state.size--;
+    return true;
+  }
+
+  cut(): void {
+    sendGathered(this.#state, Infinity);
+  }
 }
 
 function schedule<Item, Result>(state: State<Item, Result>, promptly = false): void {

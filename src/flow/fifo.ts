@@ -19,30 +19,41 @@ const SLACK = 1_024;
 
 /** Makes an empty queue. */
 export function createFifo<T>(): Fifo<T> {
-  let items: (T | undefined)[] = [];
-  let head = 0;
-  return {
-    get size(): number {
-      return items.length - head;
-    },
-    push(item) {
-      items.push(item);
-    },
-    shift() {
-      const item = items[head];
-      if (head === items.length) return undefined;
-      items[head++] = undefined;
-      if (head === items.length) {
-        items.length = head = 0;
-      } else if (head > SLACK && head * 2 > items.length) {
-        items = items.slice(head);
-        head = 0;
-      }
-      return item;
-    },
-    remove(item) {
-      items = items.slice(head).filter((other) => other !== item);
-      head = 0;
-    },
-  };
+  return new List();
+}
+
+class List<T> implements Fifo<T> {
+  /** Keeps the shape of these objects known while no worker runs, and the code that V8 made for it. */
+  static readonly kept: object = new List();
+  #items: (T | undefined)[] = [];
+  #head = 0;
+
+  get size(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  shift(): T | undefined {
+    const items = this.#items;
+    const head = this.#head;
+    if (head === items.length) return undefined;
+    const item = items[head];
+    items[head] = undefined;
+    this.#head = head + 1;
+    if (this.#head === items.length) {
+      items.length = this.#head = 0;
+    } else if (this.#head > SLACK && this.#head * 2 > items.length) {
+      this.#items = items.slice(this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+
+  remove(item: T): void {
+    this.#items = this.#items.slice(this.#head).filter((other) => other !== item);
+    this.#head = 0;
+  }
 }

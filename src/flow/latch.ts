@@ -13,26 +13,34 @@ export interface Latch {
 
 /** Makes a latch for one waiter at a time. */
 export function createLatch(): Latch {
-  let opened = false;
-  let release: (() => void) | undefined;
-  return {
-    wait: () =>
-      new Promise((resolve) => {
-        if (!opened) {
-          release = resolve;
-          return;
-        }
-        opened = false;
-        resolve();
-      }),
-    open: () => {
-      if (release === undefined) {
-        opened = true;
+  return new OneLatch();
+}
+
+/** A class, as latches are opened some times for each job: V8 forgets the code made for a closure with the closure. */
+class OneLatch implements Latch {
+  /** Keeps the shape of these objects known while no worker runs, and the code that V8 made for it. */
+  static readonly kept: object = new OneLatch();
+  #opened = false;
+  #release: (() => void) | undefined;
+
+  wait(): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.#opened) {
+        this.#release = resolve;
         return;
       }
-      const resolve = release;
-      release = undefined;
+      this.#opened = false;
       resolve();
-    },
-  };
+    });
+  }
+
+  open(): void {
+    const release = this.#release;
+    if (release === undefined) {
+      this.#opened = true;
+      return;
+    }
+    this.#release = undefined;
+    release();
+  }
 }

@@ -26,42 +26,57 @@ const MANY = 1_024;
 
 /** Makes slots, all free. */
 export function createSlots<T>(): Slots<T> {
-  let slots: (T | undefined)[] = [];
-  let free: number[] = [];
-  /** How many came before the item of each slot. */
-  let before: number[] = [];
-  let came = 0;
+  return new Numbered();
+}
 
-  function clear(): void {
-    slots = [];
-    free = [];
-    before = [];
+class Numbered<T> implements Slots<T> {
+  /** Keeps the shape of these objects known while no worker runs, and the code that V8 made for it. */
+  static readonly kept: object = new Numbered();
+  #slots: (T | undefined)[] = [];
+  #free: number[] = [];
+  /** How many came before the item of each slot. */
+  #before: number[] = [];
+  #came = 0;
+
+  get size(): number {
+    return this.#slots.length - this.#free.length;
   }
 
-  return {
-    get size(): number {
-      return slots.length - free.length;
-    },
-    add(item) {
-      const slot = free.pop() ?? slots.length;
-      slots[slot] = item;
-      before[slot] = came++;
-      return slot;
-    },
-    get: (slot) => slots[slot],
-    remove(slot) {
-      if (slots[slot] === undefined) return;
-      slots[slot] = undefined;
-      free.push(slot);
-      if (free.length === slots.length && free.length > MANY) clear();
-    },
-    find: (test) => slots.find((item) => item !== undefined && test(item)),
-    items() {
-      const taken: number[] = [];
-      for (let slot = 0; slot < slots.length; slot++) if (slots[slot] !== undefined) taken.push(slot);
-      taken.sort((a, b) => (before[a] ?? 0) - (before[b] ?? 0));
-      return taken.map((slot) => slots[slot] as T);
-    },
-    clear,
-  };
+  add(item: T): number {
+    const slot = this.#free.pop() ?? this.#slots.length;
+    this.#slots[slot] = item;
+    this.#before[slot] = this.#came++;
+    return slot;
+  }
+
+  get(slot: number): T | undefined {
+    return this.#slots[slot];
+  }
+
+  remove(slot: number): void {
+    const slots = this.#slots;
+    if (slots[slot] === undefined) return;
+    slots[slot] = undefined;
+    this.#free.push(slot);
+    if (this.#free.length === slots.length && slots.length > MANY) this.clear();
+  }
+
+  find(test: (item: T) => boolean): T | undefined {
+    return this.#slots.find((item) => item !== undefined && test(item));
+  }
+
+  items(): T[] {
+    const taken: number[] = [];
+    for (let slot = 0; slot < this.#slots.length; slot++) {
+      if (this.#slots[slot] !== undefined) taken.push(slot);
+    }
+    taken.sort((a, b) => (this.#before[a] ?? 0) - (this.#before[b] ?? 0));
+    return taken.map((slot) => this.#slots[slot] as T);
+  }
+
+  clear(): void {
+    this.#slots = [];
+    this.#free = [];
+    this.#before = [];
+  }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { asyncStore, type EnterStore, waysInto } from "../runtime.ts";
+import { asyncStore, type WayIn, waysInto } from "../runtime.ts";
 
 /** A run of a handler as seen by the functions that it calls. */
 export interface Step {
@@ -34,7 +34,7 @@ export interface Way {
   /** The innermost run that the place is part of. */
   readonly outer: Step | undefined;
   /** Makes a call as a step. */
-  readonly follow: EnterStore;
+  readonly into: WayIn;
 }
 
 /** Makes a trail; undefined where the runtime cannot tell which call follows from which. */
@@ -45,8 +45,8 @@ export function createTrail(): Trail | undefined {
   const wayIn = waysInto(store);
   return {
     current,
-    here: () => ({ outer: current(), follow: (step, call) => store.run(step, call) }),
-    from: () => ({ outer: current(), follow: wayIn() }),
+    here: () => ({ outer: current(), into: { enter: (step, call) => store.run(step, call) } }),
+    from: () => ({ outer: current(), into: wayIn() }),
   };
 }
 

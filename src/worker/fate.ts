@@ -19,6 +19,9 @@ export type Fate =
   | Again & { readonly told: "released"; readonly reason: ReleaseReason; readonly error?: Error }
   | Buried;
 
+/** The fate of most runs. */
+export const DONE: Fate = { to: "done" };
+
 /** A job that is dead, or its broker's again. */
 export interface Buried {
   readonly to: DeadChannel;

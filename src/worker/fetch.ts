@@ -13,9 +13,9 @@ import { keepBound } from "./bind.ts";
 import { buried, buriedAfresh, isReadable, setAside } from "./judge.ts";
 import { tellHandlerless, tellUnknown } from "./ignored.ts";
 import { hasten } from "./lease.ts";
-import { allOrderly, orderly } from "./orderly.ts";
+import { allOrderly } from "./orderly.ts";
 import { giveBack, inTime } from "./patience.ts";
-import { perform } from "./perform.ts";
+import { pump } from "./perform.ts";
 import { arrivalOf } from "./pulse.ts";
 import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
@@ -121,7 +121,7 @@ function takeIn(state: State, found: Catch | undefined): void {
   // A returned job may only go into a free slot, so it goes before those that were fetched ahead.
   for (const delivery of deliveries) if (delivery.lost > 0) admit(state, delivery, received);
   for (const delivery of deliveries) if (delivery.lost === 0) admit(state, delivery, received);
-  state.pump();
+  pump(state);
 }
 
 function capacity(state: State, dry: boolean): Want {
@@ -262,7 +262,7 @@ async function askAlone(state: State, queue: string): Promise<void> {
 
 /** Takes a delivery in; never throws, whatever its entry contains. */
 function admit(state: State, delivery: Delivery, received: number): void {
-  const run = new Run(delivery, state.readMeta);
+  const run = new Run(delivery, state.metaReader);
   run.leaseEnd = received + delivery.lease;
   hasten(state, delivery.lease);
   run.held = state.held.add(run);
@@ -302,31 +302,4 @@ function sort(state: State, run: Run): void {
  */
 function isSuspect({ settings: { maxLost } }: State, run: Run): boolean {
   return maxLost > 0 && run.lost >= maxLost && run.isLegible && isReadable(run.meta);
-}
-
-/** Starts as many as the slots allow; gives the rest back when the worker stops. */
-export function pump(state: State): void {
-  if (state.stopping) return handBack(state);
-  while (state.buffer.size > 0 && state.running.size < state.settings.concurrency) {
-    // The handler that was started last may have held the thread for longer than the leases of those that wait: others
-    // may have run them by now. Those that are still held are extended first, and started then.
-    const now = state.bench.runtime.monotonic();
-    if (orderly(state, now) !== undefined) return;
-    const run = state.buffer.shift();
-    if (run === undefined) break;
-    // It waited while nothing reached the transport. If no other worker has it, it is given back as it is, for this was
-    // no fault of its own.
-    if (run.leaseEnd <= now) {
-      settle(state, run, { to: "release", reason: "busy" });
-      continue;
-    }
-    run.running = state.running.add(run);
-    perform(state, run);
-  }
-}
-
-function handBack(state: State): void {
-  for (let run = state.buffer.shift(); run !== undefined; run = state.buffer.shift()) {
-    settle(state, run, { to: "release" });
-  }
 }

@@ -18,7 +18,7 @@ import { errorRecordOf, writeMeta } from "../jobs/record.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Transport } from "../contract/transport.ts";
 import { type Next, nextOf } from "../jobs/schedule.ts";
-import type { Buried, Fate } from "./fate.ts";
+import { type Buried, DONE, type Fate } from "./fate.ts";
 import type { Run } from "./run.ts";
 import type { Settings } from "./settings.ts";
 
@@ -38,7 +38,7 @@ export function fateOfResult(judge: Judge, run: Run, result: unknown): Fate | Pr
   const outcome = outcomeOf(result);
   const mistake = outcome === undefined ? mistakeOf(result) : undefined;
   if (mistake !== undefined) return buried(judge, run, "failed", "outcome", errorOfMistake(mistake), true);
-  if (outcome === undefined) return run.timedOut ? fateOfError(judge, run, timeoutOf(run)) : { to: "done" };
+  if (outcome === undefined) return run.timedOut ? fateOfError(judge, run, timeoutOf(run)) : DONE;
   return fateOfOutcome(judge, run, outcome);
 }
 
@@ -46,7 +46,7 @@ export function fateOfResult(judge: Judge, run: Run, result: unknown): Fate | Pr
 export function fateOfOutcome(judge: Judge, run: Run, outcome: Outcome): Fate | Promise<Fate> {
   switch (outcome.kind) {
     case "complete":
-      return { to: "done" };
+      return DONE;
     case "retry":
       return fateOfRetry(judge, run, outcome);
     case "deadLetter":

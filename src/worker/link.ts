@@ -29,35 +29,49 @@ export interface Link {
 
 /** Makes a link that is taken to be up; `turned` is told each change, too. */
 export function createLink(events: Events, random: () => number, turned: (away: boolean) => void): Link {
-  let failures = 0;
-  let told = false;
-  let last: unknown;
-  let readOnly = false;
-  return {
-    get away(): boolean {
-      return told;
-    },
-    up(wrote) {
-      if (!told || (readOnly && !wrote)) return;
-      told = false;
-      readOnly = false;
-      failures = 0;
-      last = undefined;
-      turned(false);
-      events.emit("connection", { state: "up" });
-    },
-    down(thrown, writing) {
-      readOnly ||= writing;
-      // All items of a batch fail with the one error of its call.
-      if (thrown !== last) failures++;
-      last = thrown;
-      if (!told) {
-        turned(true);
-        events.emit("connection", { state: "down", error: errorOf(thrown) });
-      }
-      told = true;
-      const step = Math.min(PAUSE_MAX, PAUSE_MIN * 2 ** Math.min(failures - 1, 16));
-      return step * (0.5 + random() / 2);
-    },
-  };
+  return new Told(events, random, turned);
+}
+
+class Told implements Link {
+  readonly #events: Events;
+  readonly #random: () => number;
+  readonly #turned: (away: boolean) => void;
+  #failures = 0;
+  #away = false;
+  #last: unknown;
+  #readOnly = false;
+
+  constructor(events: Events, random: () => number, turned: (away: boolean) => void) {
+    this.#events = events;
+    this.#random = random;
+    this.#turned = turned;
+  }
+
+  get away(): boolean {
+    return this.#away;
+  }
+
+  up(wrote: boolean): void {
+    if (!this.#away || (this.#readOnly && !wrote)) return;
+    this.#away = false;
+    this.#readOnly = false;
+    this.#failures = 0;
+    this.#last = undefined;
+    this.#turned(false);
+    this.#events.emit("connection", { state: "up" });
+  }
+
+  down(thrown: unknown, writing: boolean): number {
+    this.#readOnly ||= writing;
+    // All items of a batch fail with the one error of its call.
+    if (thrown !== this.#last) this.#failures++;
+    this.#last = thrown;
+    if (!this.#away) {
+      this.#turned(true);
+      this.#events.emit("connection", { state: "down", error: errorOf(thrown) });
+    }
+    this.#away = true;
+    const step = Math.min(PAUSE_MAX, PAUSE_MIN * 2 ** Math.min(this.#failures - 1, 16));
+    return step * (0.5 + this.#random() / 2);
+  }
 }

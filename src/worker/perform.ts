@@ -15,7 +15,7 @@ import { partsOf } from "../names.ts";
 import { type Outcome, outcomeOf } from "../jobs/outcome.ts";
 import { createStep } from "../flow/trail.ts";
 import { callListeners, callThrough, leaveOwn } from "./call.ts";
-import { type Fate, settlementOf } from "./fate.ts";
+import { DONE, type Fate, settlementOf } from "./fate.ts";
 import {
   buriedAfresh,
   fateOfError,
@@ -26,21 +26,46 @@ import {
   timeoutFor,
 } from "./judge.ts";
 import { extendOne } from "./lease.ts";
+import { orderly } from "./orderly.ts";
 import { fateOfUndecodable, fateOfUnknown, type Read, readPayload } from "./read.ts";
 import type { Run } from "./run.ts";
 import { sealed } from "./seal.ts";
 import { settle, tell, tellStale } from "./settle.ts";
 import { letGo, rouse, type State } from "./state.ts";
 
-/** A run that may be called, or the fate of one that may not. */
-type Ready = { readonly handler: Registered; readonly payload: unknown } | { readonly fate: Fate };
+/** Starts as many as the slots allow; gives the rest back when the worker stops. */
+export function pump(state: State): void {
+  if (state.stopping) return handBack(state);
+  while (state.buffer.size > 0 && state.running.size < state.settings.concurrency) {
+    // The handler that was started last may have held the thread for longer than the leases of those that wait: others
+    // may have run them by now. Those that are still held are extended first, and started then.
+    const now = state.bench.runtime.monotonic();
+    if (orderly(state, now) !== undefined) return;
+    const run = state.buffer.shift();
+    if (run === undefined) break;
+    // It waited while nothing reached the transport. If no other worker has it, it is given back as it is, for this was
+    // no fault of its own.
+    if (run.leaseEnd <= now) {
+      settle(state, run, { to: "release", reason: "busy" });
+      continue;
+    }
+    run.running = state.running.add(run);
+    perform(state, run);
+  }
+}
+
+function handBack(state: State): void {
+  for (let run = state.buffer.shift(); run !== undefined; run = state.buffer.shift()) {
+    settle(state, run, { to: "release" });
+  }
+}
 
 /**
  * Walks a run through its slot; never throws, whatever its entry contains. Of promises there is the handler's, and one
  * behind it, as each costs a quick job a part of its time.
  */
 export function perform(state: State, run: Run): void {
-  let ready: Ready | Promise<Ready>;
+  let ready: Read | Promise<Read>;
   try {
     ready = prepare(state, run);
     // A schema that never answers must not hold the slot and the lease for ever.
@@ -56,16 +81,17 @@ export function perform(state: State, run: Run): void {
 }
 
 /** Goes on with a run that was prepared: its handler is called, unless it must not be any more. */
-function enter(state: State, run: Run, ready: Ready): void {
+function enter(state: State, run: Run, ready: Read): void {
+  const { handler } = run;
   let fate: Fate;
   try {
     if ("fate" in ready) fate = ready.fate;
     else if (run.timedOut) fate = fateOfError(state, run, undefined);
     // A job that was taken from this worker meanwhile may be running elsewhere.
-    else if (run.stopped || run.abandoned !== undefined) fate = { to: "release" };
+    else if (run.stopped || run.abandoned !== undefined || handler === undefined) fate = { to: "release" };
     else if (run.leaseEnd <= (run.startedAt = state.bench.runtime.monotonic())) {
       fate = { to: "release", reason: "busy" };
-    } else return invoke(state, run, ready);
+    } else return invoke(state, run, handler, ready.payload);
   } catch (error) {
     fate = stumbled(state, run, error);
   }
@@ -78,7 +104,7 @@ function finish(state: State, run: Run, fate: Fate): void {
   if (run.running >= 0) state.running.remove(run.running);
   run.running = -1;
   if (run.abandoned === undefined) conclude(state, run, fate);
-  state.pump();
+  pump(state);
   state.room.open();
   rouse(state);
 }
@@ -106,7 +132,7 @@ function conclude(state: State, run: Run, fate: Fate): void {
 }
 
 /** Everything before the handler: a job that stops here was never run. */
-function prepare(state: State, run: Run): Ready | Promise<Ready> {
+function prepare(state: State, run: Run): Read | Promise<Read> {
   const { definitions, handlers } = state.bench;
   const { name, queue } = run.delivery;
   try {
@@ -123,19 +149,15 @@ function prepare(state: State, run: Run): Ready | Promise<Ready> {
     return { fate: fateOfUnknown(state, run, error) };
   }
   run.definition = definition;
-  const read = readPayload(state, run, definition);
-  return read instanceof Promise ? read.then((late) => readyOf(handler, late)) : readyOf(handler, read);
-}
-
-function readyOf(handler: Registered, read: Read): Ready {
-  return "fate" in read ? read : { handler, payload: read.payload };
+  run.handler = handler;
+  return readPayload(state, run, definition);
 }
 
 /** Calls the listeners one after another, within the job's timeout. */
-function invoke(state: State, run: Run, { handler, payload }: Extract<Ready, { payload: unknown }>): void {
+function invoke(state: State, run: Run, handler: Registered, payload: unknown): void {
   const { events } = state.bench;
   if (run.alarm === undefined) bound(state, run);
-  run.wait = Math.max(0, Math.floor(run.startedAt + state.epoch()) - run.delivery.due);
+  run.wait = Math.max(0, Math.floor(run.startedAt + state.epoch.get()) - run.delivery.due);
   events.began(run);
   let given: Promise<unknown>;
   try {
@@ -208,7 +230,7 @@ function followed<T>({ way, bench: { trail }, roused }: State, run: Run, call: (
   const from = way ?? trail?.here();
   if (from === undefined) return call();
   run.step = createStep(from, roused);
-  return from.follow(run.step, call);
+  return from.into.enter(run.step, call);
 }
 
 /** Sets the job's own time limit, if it has one: first its signal aborts, then the run is given up. */
@@ -259,7 +281,7 @@ export async function settleWithin(
   if (run.settledWithin) throw new TypeError(`Cannot settle job '${id}' twice in one run`);
   run.settledWithin = true;
   if (run.abandoned !== undefined) throw new LeaseLost(id);
-  const decided = outcome === undefined ? { to: "done" } as const : await fateOfOutcome(state, run, outcome);
+  const decided = outcome === undefined ? DONE : await fateOfOutcome(state, run, outcome);
   const fate = await sealed(state, run, decided);
   const call = { deadline: callTimeout };
   const settling = transport.transactions.settle(transaction, [settlementOf(run.delivery, fate)], call);

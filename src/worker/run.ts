@@ -8,11 +8,21 @@
 import type { Alarm } from "../flow/alarms.ts";
 import type { HandledJob, HandlerContext } from "../jobs/context.ts";
 import type { Definition } from "../jobs/definitions.ts";
+import type { Registered } from "../jobs/handle.ts";
 import type { RunDetail, RunEnd, Told } from "../events/runs.ts";
 import type { Delivery } from "../jobs/exchange.ts";
 import type { ErrorRecord, Job, Meta } from "../jobs/job.ts";
 import type { Outcome } from "../jobs/outcome.ts";
-import { attemptsOf, headerOf, jobOf, lostOf, readMeta, requestIdOf, scheduleOf } from "../jobs/record.ts";
+import {
+  attemptsOf,
+  headerOf,
+  jobOf,
+  lostOf,
+  type MetaReader,
+  readMeta,
+  requestIdOf,
+  scheduleOf,
+} from "../jobs/record.ts";
 import type { OwnRun, PassingRun } from "../sides/own.ts";
 import type { Step } from "../flow/trail.ts";
 import type { Fate } from "./fate.ts";
@@ -23,8 +33,38 @@ export type SettleWithin = (run: Run, transaction: object, outcome: Outcome | un
 /** Why the worker gave a run up before its handler ended. */
 export type Abandoned = "lost" | "timeout" | "stop";
 
+/** Where a context keeps its run: a symbol, as middlewares lay objects over it that see no private field of its own. */
+const RUN: unique symbol = Symbol("run");
+
+class Context implements HandlerContext {
+  readonly attempt: number;
+  /** Bound, as handlers take the context apart. */
+  readonly settle: HandlerContext["settle"];
+  readonly [RUN]: Run;
+
+  constructor(run: Run, settle: SettleWithin) {
+    this.attempt = run.attempt;
+    this.settle = (transaction, outcome) => settle(run, transaction, outcome);
+    this[RUN] = run;
+  }
+
+  get signal(): AbortSignal {
+    return this[RUN].signal;
+  }
+
+  get job(): HandledJob {
+    return this[RUN].job;
+  }
+}
+
 /** A delivery on its way through the worker. */
 export class Run implements Told, PassingRun {
+  /**
+   * One run and one context for good: when V8 sweeps memory while no object of a class is alive, it forgets their shape,
+   * and with it all code that it made for it. A worker that rested, or a drain after another, would begin in slow code.
+   */
+  static readonly kept: readonly object[] = Run.#shapes();
+
   readonly delivery: Delivery;
   /** Its slot among those that its worker holds; -1: none. */
   held = -1;
@@ -38,6 +78,8 @@ export class Run implements Told, PassingRun {
   startedAt = 0;
   /** Set once the payload was found to belong to a definition. */
   definition: Definition | undefined;
+  /** Set with it. */
+  handler: Registered | undefined;
   /** The error of its last failed run, where that was encrypted and could be read. */
   lastError: ErrorRecord | undefined;
   /** The alarm that bounds the run, if its job has a timeout. */
@@ -80,7 +122,7 @@ export class Run implements Told, PassingRun {
   settledWithin = false;
   /** Settled in a transaction of the handler's, and whether that is known to be committed. */
   within: { readonly fate: Fate; readonly committed: boolean } | undefined;
-  readonly #read: (text: string) => Meta;
+  readonly #reader: MetaReader | undefined;
   #meta: Meta | undefined;
   #job: HandledJob | undefined;
   #told: Job | undefined;
@@ -88,16 +130,26 @@ export class Run implements Told, PassingRun {
   #controller: AbortController | undefined;
   #aborted: { readonly reason: unknown } | undefined;
 
-  /** `read` reads its metadata. */
-  constructor(delivery: Delivery, read: (text: string) => Meta = readMeta) {
+  /** `reader` reads its metadata. */
+  constructor(delivery: Delivery, reader?: MetaReader) {
     this.delivery = delivery;
-    this.#read = read;
+    this.#reader = reader;
     this.lease = delivery.lease;
+  }
+
+  static #shapes(): readonly object[] {
+    const texts = { queue: "", token: "", id: "", name: "", meta: "" };
+    const delivery = { ...texts, payload: new Uint8Array(0), lost: 0, reset: false, due: 0, lease: 0 };
+    const run = new Run(delivery);
+    // Fractions, as the clock gives them: a field that is whole first has another shape.
+    run.startedAt = run.duration = 0.5;
+    return [run, run.context(() => Promise.resolve())];
   }
 
   /** @throws when the metadata cannot be read. */
   get meta(): Meta {
-    this.#meta ??= this.#read(this.delivery.meta);
+    const { meta } = this.delivery;
+    this.#meta ??= this.#reader === undefined ? readMeta(meta) : this.#reader.read(meta);
     return this.#meta;
   }
 
@@ -197,29 +249,5 @@ export class Run implements Told, PassingRun {
   /** The job as the handler sees it. */
   context(settle: SettleWithin): HandlerContext {
     return new Context(this, settle);
-  }
-}
-
-/** Where a context keeps its run: a symbol, as middlewares lay objects over it that see no private field of its own. */
-const RUN: unique symbol = Symbol("run");
-
-class Context implements HandlerContext {
-  readonly attempt: number;
-  /** Bound, as handlers take the context apart. */
-  readonly settle: HandlerContext["settle"];
-  readonly [RUN]: Run;
-
-  constructor(run: Run, settle: SettleWithin) {
-    this.attempt = run.attempt;
-    this.settle = (transaction, outcome) => settle(run, transaction, outcome);
-    this[RUN] = run;
-  }
-
-  get signal(): AbortSignal {
-    return this[RUN].signal;
-  }
-
-  get job(): HandledJob {
-    return this[RUN].job;
   }
 }

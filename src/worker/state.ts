@@ -10,12 +10,13 @@ import type { Batcher } from "../flow/batch.ts";
 import type { Definitions } from "../jobs/definitions.ts";
 import type { Events } from "../events/events.ts";
 import type { Extended, Extension, Pushed, PushJob, Settled, Settlement } from "../jobs/exchange.ts";
-import type { Meta } from "../jobs/job.ts";
+import type { MetaReader } from "../jobs/record.ts";
 import type { Fifo } from "../flow/fifo.ts";
 import type { Filtering } from "../payload/filtering.ts";
 import type { Handlers } from "../jobs/handle.ts";
 import type { Vital, Vitals } from "../events/health.ts";
 import type { Latch } from "../flow/latch.ts";
+import type { OnceATurn } from "../flow/once_a_turn.ts";
 import type { Readers } from "../events/readers.ts";
 import type { Schedules } from "../contract/recurring.ts";
 import type { Runtime } from "../runtime.ts";
@@ -132,9 +133,9 @@ export interface State extends Judge {
   vital: Vital | undefined;
   readonly meter: Meter;
   /** Reads the metadata of its deliveries. */
-  readonly readMeta: (text: string) => Meta;
+  readonly metaReader: MetaReader;
   /** When the monotonic clock began, by the wall clock; read once a turn, as the latter costs each run a look more. */
-  readonly epoch: () => number;
+  readonly epoch: OnceATurn;
   readonly settlements: Batcher<Settlement, Settled>;
   readonly extensions: Batcher<Extension, Extended>;
   readonly heartbeat: Heartbeat;

@@ -10,11 +10,11 @@ import { RelayClosed } from "../errors.ts";
 import { createFifo } from "../flow/fifo.ts";
 import type { Gate } from "../flow/gate.ts";
 import { createLatch } from "../flow/latch.ts";
-import { onceATurn } from "../flow/once_a_turn.ts";
+import { OnceATurn } from "../flow/once_a_turn.ts";
 import { checkKnown, checkSignal, checkTime } from "../options.ts";
-import { createMetaReader } from "../jobs/record.ts";
+import { MetaReader } from "../jobs/record.ts";
 import { createSlots } from "../flow/slots.ts";
-import { fetchLoop, pump } from "./fetch.ts";
+import { fetchLoop } from "./fetch.ts";
 import { tellIgnored } from "./ignored.ts";
 import { givenBack } from "./judge.ts";
 import { createExtensions, startHeartbeat } from "./lease.ts";
@@ -22,7 +22,7 @@ import { heldOnly, type Leaving, untilEnded } from "./leaving.ts";
 import { createLink } from "./link.ts";
 import { createMeter } from "./meter.ts";
 import { orderly } from "./orderly.ts";
-import { settleWithin, tellStuck } from "./perform.ts";
+import { pump, settleWithin, tellStuck } from "./perform.ts";
 import { defaultSettings, type Settings, withOptions, type WorkerOptions } from "./settings.ts";
 import { createSettlements, settle } from "./settle.ts";
 import {
@@ -226,8 +226,8 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     link: createLink(events, runtime.random, (away) => state.vital?.away(away)),
     vital: undefined,
     meter: createMeter(),
-    readMeta: createMetaReader(),
-    epoch: onceATurn(() => runtime.now() - runtime.monotonic()),
+    metaReader: new MetaReader(),
+    epoch: new OnceATurn(() => runtime.now() - runtime.monotonic()),
     settlements: createSettlements(bench, alarms),
     extensions: createExtensions(bench, alarms),
     heartbeat: { lease: settings.lease, last: 0, late: undefined, next: undefined },

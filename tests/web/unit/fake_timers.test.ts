@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createRelay } from "../../../mod.ts";
 import { createFakeRuntime } from "../../../src/testing/mod.ts";
-import { onceATurn } from "../../../src/flow/once_a_turn.ts";
+import { OnceATurn } from "../../../src/flow/once_a_turn.ts";
 import { systemRuntime } from "../../../src/runtime.ts";
 import { door, free } from "../support/kit.ts";
 
@@ -60,10 +60,10 @@ test("a fake clock of a test moves none of ours", () => {
 
 test("a clock that is read once a turn is read anew in the next, also where microtasks are fake", async () => {
   let readings = 0;
-  const read = onceATurn(() => ++readings);
-  expect([read(), read()]).toEqual([1, 1]);
+  const reading = new OnceATurn(() => ++readings);
+  expect([reading.get(), reading.get()]).toEqual([1, 1]);
   await Promise.resolve();
-  expect([read(), read()]).toEqual([2, 2]);
+  expect([reading.get(), reading.get()]).toEqual([2, 2]);
 });
 
 test("a worker hears of a clock that was set, also where microtasks are fake", async () => {
