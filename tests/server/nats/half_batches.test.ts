@@ -1,4 +1,7 @@
-/** Batches of which a server without room stores a part: what lacks is stored later, and nothing twice. */
+/**
+ * Batches of which a server without room stores a part: what lacks is stored later, and nothing twice. Each test has a
+ * server of its own, and all run at a time, as they mostly wait.
+ */
 import { expect, test } from "vitest";
 import { createRelay, every, type Relay } from "../../../mod.ts";
 import { free, heard, running } from "../../web/support/kit.ts";
@@ -8,6 +11,8 @@ import { describeOn } from "../support/servers/owned.ts";
 import { fillByHand, PATIENCE, PAYLOAD, type Store, transportOn } from "./full_scenes.ts";
 
 const payload = "x".repeat(PAYLOAD);
+/** Milliseconds of a lease, which no test here lets run out: a machine may stand still for seconds. */
+const ACK_WAIT = 60_000;
 const jobs = {
   news: { schema: free<string>(), topic: true as const },
   work: { schema: free<string>(), queue: "work" },
@@ -48,7 +53,11 @@ async function inScene(
   const prefix = `half-${crypto.randomUUID()}`;
   const store: Store = { urls: [urlOf(limit.user)], options: {} };
   const filled: Store = { urls: [urlOf("filler" in limit ? limit.filler : "")], options: {} };
-  await using relay = createRelay({ jobs, transport: transportOn(store, prefix), log: false });
+  await using relay = createRelay({
+    jobs,
+    transport: transportOn(store, prefix, { ackWait: ACK_WAIT }),
+    log: false,
+  });
   const ran = new Map<string, string[]>(GROUPS.map((group) => [group, []]));
   for (const [group, ids] of ran) {
     await relay.bind("news", group);
@@ -82,7 +91,7 @@ const UNKNOWN = { failures: Array.from({ length: 3 }, () => ({ error: { code: "O
 
 for (const [name, limit] of Object.entries(LIMITS)) {
   describeOn(["nats"], `A batch that meets ${name}`, () => {
-    test(
+    test.concurrent(
       "in the middle of a topic's job is stored whole when its worker makes room meanwhile",
       () =>
         inScene(limit, async ({ relay, finish, fill }) => {
@@ -99,7 +108,7 @@ for (const [name, limit] of Object.entries(LIMITS)) {
     );
 
     for (const copies of [1.5, 2.5]) {
-      test(
+      test.concurrent(
         `with room for ${copies} copies of a topic's job: dispatched again under its id it runs once in each group`,
         () =>
           inScene(limit, async ({ relay, ran, finish, fill }) => {
@@ -123,7 +132,7 @@ for (const [name, limit] of Object.entries(LIMITS)) {
       );
     }
 
-    test(
+    test.concurrent(
       "with several dispatches in it tells none that it was refused which runs, and each that is stored runs once",
       () =>
         inScene(limit, async ({ relay, ran, finish, fill }) => {
@@ -155,7 +164,7 @@ for (const [name, limit] of Object.entries(LIMITS)) {
       PATIENCE,
     );
 
-    test(
+    test.concurrent(
       "without an id of a caller's: dispatched again under the id that the error names it runs once in each group",
       () =>
         inScene(limit, async ({ relay, ran, finish, fill }) => {
@@ -178,7 +187,7 @@ for (const [name, limit] of Object.entries(LIMITS)) {
       PATIENCE,
     );
 
-    test(
+    test.concurrent(
       "in the middle of an atomic bulk: stored whole when there is room meanwhile",
       () =>
         inScene(limit, async ({ relay, fill }) => {
@@ -196,7 +205,7 @@ for (const [name, limit] of Object.entries(LIMITS)) {
       PATIENCE,
     );
 
-    test(
+    test.concurrent(
       "in the middle of an atomic bulk that finds no room: its outcome is unknown, and the rest is stored under its ids",
       () =>
         inScene(limit, async ({ relay, fill }) => {
@@ -218,7 +227,7 @@ for (const [name, limit] of Object.entries(LIMITS)) {
       PATIENCE,
     );
 
-    test(
+    test.concurrent(
       "is forgotten by the server: what was not stored of it is not stored by a restart",
       () =>
         inScene(limit, async ({ relay, fill, restart }) => {
@@ -242,7 +251,7 @@ for (const [name, limit] of Object.entries(LIMITS)) {
       PATIENCE,
     );
 
-    test(
+    test.concurrent(
       "in the middle of ticks loses none, and runs each once",
       () =>
         inScene(limit, async ({ relay, ran, fill, finish }) => {
@@ -266,7 +275,7 @@ for (const [name, limit] of Object.entries(LIMITS)) {
       PATIENCE,
     );
 
-    test(
+    test.concurrent(
       "when a topic's first group is bound: the job that waited runs once, and its id stays taken",
       () =>
         inScene(limit, async ({ relay, fill }) => {
