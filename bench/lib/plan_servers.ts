@@ -42,6 +42,10 @@ const MOST_QUEUES: Readonly<Record<string, number>> = {
   "relevo nats": 200,
 };
 
+/** Serial calls, with fsync every second and with one for each. */
+const SERIAL = 6_000;
+const SERIAL_FULL = 1_000;
+
 /** Milliseconds by which a round trip takes longer where the server is far. */
 const FAR = 1;
 
@@ -52,7 +56,7 @@ const LEAD = 20_000;
 export function planOfRedis(choice: Choice): readonly Stage[] {
   const always = choice.quick ? [] : [{
     rounds: 3,
-    tasks: REDIS.map(({ name, jobs }) => flowOf(choice, name, "full", jobs, 1_000)),
+    tasks: REDIS.map(({ name, jobs }) => flowOf(choice, name, "full", jobs, SERIAL_FULL)),
   }];
   return [...planOf(choice, REDIS), ...always];
 }
@@ -138,7 +142,7 @@ function near(choice: Choice, entrants: readonly Entrant[], rounds: number): Sta
   return {
     rounds,
     tasks: [
-      ...entrants.map(({ name, jobs }) => flowOf(choice, name, "normal", jobs, 1_000)),
+      ...entrants.map(({ name, jobs }) => flowOf(choice, name, "normal", jobs, SERIAL)),
       ...entrants.map(({ name }) => task("latency", name, "normal", { samples })),
     ],
   };

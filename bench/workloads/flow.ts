@@ -14,12 +14,14 @@ const IN_FLIGHT = 500;
 const BULK = 500;
 /** Handlers at once. */
 const CONCURRENCY = 100;
+/** Serial calls that warm up: as many as it takes until what a call costs no longer falls. */
+const WARM_SERIAL = 3_000;
 
 /** Measures after a smaller round that warms up. */
 export async function flow({ contender, count, place }: Setting): Promise<Figures> {
   const [jobs, serial, warm] = [count("jobs"), count("serial"), count("warm")];
   let figures: Figures = {};
-  for (const [many, few] of [[warm, Math.min(serial, 200)], [jobs, serial]] as const) {
+  for (const [many, few] of [[warm, Math.min(serial, WARM_SERIAL)], [jobs, serial]] as const) {
     const options = place();
     const [subject, meter] = [
       await contender.open(options),
