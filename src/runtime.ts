@@ -226,6 +226,12 @@ function isAsyncStore(value: unknown): value is AsyncStore {
 /** 48 bits of time and 80 random bits; within one millisecond the random part counts up, so that ids keep order. */
 function createIds(now: () => number): () => string {
   const random = new Uint8Array(16);
+  /**
+   * Random bytes for the milliseconds to come, as to ask for many costs no more than to ask for some. They are of this
+   * second alone: a machine that is restored from a snapshot, maybe twice, must not go on with the same ones.
+   */
+  const pool = new Uint8Array(64 * random.length);
+  let drawn = pool.length;
   let time = -1;
   /** The time but for its last two digits, and the digits of that: they are the same for a second. */
   let second = -1;
@@ -239,8 +245,13 @@ function createIds(now: () => number): () => string {
       if (second !== Math.floor(time / 1_024)) {
         second = Math.floor(time / 1_024);
         prefix = encodeTime(second);
+        drawn = pool.length;
       }
-      crypto.getRandomValues(random);
+      if (drawn === pool.length) {
+        crypto.getRandomValues(pool);
+        drawn = 0;
+      }
+      for (let i = 0; i < random.length; i++) random[i] = pool[drawn++] ?? 0;
       head = "";
     } else {
       increment(random);

@@ -21,6 +21,7 @@ import { hostname } from "node:os";
 import { MAX_NAME } from "../../defaults.ts";
 import type { Delivery } from "../../jobs/exchange.ts";
 import { type Around, around } from "../../contract/around.ts";
+import { bounded } from "../../contract/bounded.ts";
 import { guarded } from "../../guard/guard.ts";
 import { groupQueue } from "../../names.ts";
 import type { Features, Lacks, Transport } from "../../contract/transport.ts";
@@ -111,7 +112,7 @@ export function redis(options: RedisOptions = {}): Transport {
     await link.close();
   }
 
-  return guarded(around(
+  const transport = guarded(around(
     {
       name,
       features: FEATURES,
@@ -140,6 +141,8 @@ export function redis(options: RedisOptions = {}): Transport {
         }),
     },
   ));
+  bounded(transport.push);
+  return transport;
 }
 
 /** Tells the dangers of the first server that is reached, once. */

@@ -6,6 +6,8 @@
 
 import type { Diagnosis } from "../../contract/diagnosis.ts";
 import type { Call } from "../../jobs/exchange.ts";
+import { createAlarms } from "../../flow/alarms.ts";
+import { patiently } from "../../flow/deadline.ts";
 import type { Runtime } from "../../runtime.ts";
 import type { Schedules } from "../../contract/recurring.ts";
 import type { Topics, Transport } from "../../contract/transport.ts";
@@ -44,7 +46,10 @@ export interface Model
   extends
     Looks,
     Pick<Transport, "extend" | "settle" | "info" | "queues" | "list" | "get" | "reload" | "remove"> {
-  /** As a transport's; this client polls foretold queues by itself. */
+  /**
+   * As a transport's; this client polls foretold queues by itself. It ends by itself: a lone job is one call of the link,
+   * which bounds it, and what takes several has an alarm around all of them.
+   */
   push(
     ...rest: [...Parameters<Transport["push"]>, foretold?: ReadonlySet<string>]
   ): ReturnType<Transport["push"]>;
@@ -85,6 +90,7 @@ export function createModel(options: ModelOptions): Model {
     proven: new Set(),
   };
   const scripts = scriptsOf(options);
+  const alarms = createAlarms(runtime);
   return {
     bell: (queue) => `${keys.key(queue, "bell")}.${instance}`,
     waiting: (queue) => keys.key(queue, "waiting"),
@@ -93,7 +99,7 @@ export function createModel(options: ModelOptions): Model {
     ...createPresence(context, scripts),
     push: (jobs, call, foretold) =>
       pushLone(context, scripts.pushPlain, jobs, call, foretold) ??
-        pushJobs(context, scripts, jobs, call, foretold),
+        patiently(alarms, "push jobs", call, pushJobs(context, scripts, jobs, call, foretold)),
     settle: (settlements, call) => settleAll(context, scripts.settle, settlements, call),
     extend: (leases, call) => extendAll(context, scripts.extend, leases, call),
     info: infoOf(context, scripts.info),

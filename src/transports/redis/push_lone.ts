@@ -25,14 +25,17 @@ export function pushLone(
   const job = jobs.length === 1 ? jobs[0] : undefined;
   if (job === undefined || !isPlain(context, job)) return undefined;
   call.signal?.throwIfAborted();
-  const { link, keys, instance, registry } = context;
+  const { link, keys, instance, registry, runtime } = context;
+  const until = runtime.monotonic() + call.deadline;
   const { queue, id, name, meta, payload } = job;
   const args = [foretold.has(queue) ? instance : "", "", `${name}\n${id}\n${meta}`, payload];
   return link.run(script, [keys.base(queue)], args, call).then((answer) => {
     learn(context, "push");
     const fault = faultIn(context, script, answer);
     if (fault !== undefined) return [fault];
-    return answer === 1 ? registry.enter([queue], call, true).then(() => STORED) : STORED;
+    if (answer !== 1) return STORED;
+    const deadline = Math.max(1, until - runtime.monotonic());
+    return registry.enter([queue], { ...call, deadline }, true).then(() => STORED);
   }, (error: unknown) => {
     learn(context, "push", error);
     throw error;

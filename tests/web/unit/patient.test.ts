@@ -1,7 +1,10 @@
 /** A transport whose calls never answer keeps nobody waiting: each ends within its deadline and a second. */
 import { expect, it } from "vitest";
-import { createRelay, memory, type Transport } from "../../../mod.ts";
+import { createRelay, DeadlineExceeded, memory, type Transport } from "../../../mod.ts";
+import { bounded } from "../../../src/contract/bounded.ts";
+import { createAlarms } from "../../../src/flow/alarms.ts";
 import { createFakeRuntime } from "../../../src/testing/fake_runtime.ts";
+import { patient } from "../../../src/worker/patient.ts";
 import { free, heard, rejection } from "../support/kit.ts";
 
 const jobs = {
@@ -219,4 +222,20 @@ it("calls that are answered at once cost no timer, and those that are not share 
   expect((await Promise.all(errors)).filter(({ name }) => name === "DeadlineExceeded")).toHaveLength(100);
   expect(runtime.sleepers).toBe(0);
   await relay.close();
+});
+
+it("a push that its transport bounds by itself has no alarm of the core's, and one put in its place has", async () => {
+  const runtime = createFakeRuntime();
+  const inner = memory({ runtime });
+  const never = (): Promise<never> => new Promise(() => {});
+  const owner: Transport = { ...inner, push: bounded(() => never()) };
+  const guarded: Transport = { ...owner, push: never };
+  const alarms = createAlarms(runtime);
+  void patient(owner, alarms).push([], { deadline: 500 });
+  expect(runtime.sleepers).toBe(0);
+  const late = rejection(patient(guarded, alarms).push([], { deadline: 500 }));
+  expect(runtime.sleepers).toBe(1);
+  await runtime.advance(1_500);
+  expect(await late).toBeInstanceOf(DeadlineExceeded);
+  await inner[Symbol.asyncDispose]();
 });
