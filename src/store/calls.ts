@@ -17,10 +17,8 @@ export interface Ticket {
   readonly over: boolean;
   /** Milliseconds that it may take in all. */
   readonly deadline: number;
-  /** Milliseconds that are left. */
-  left(): number;
-  /** Makes the error of the call, should its deadline pass now. */
-  late: () => unknown;
+  /** Makes the error of the call, should its deadline pass now; undefined: it says no more than that. */
+  late: (() => unknown) | undefined;
   /** It is with the server, which may carry it out, and no answer has come. */
   sent: boolean;
   /** Runs `then` once it is over, however it ended; answers a function that takes this back. */
@@ -57,14 +55,17 @@ export function createCalls(
     if (closed) return Promise.reject(new TransportClosed(name));
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      const ticket = createTicket(runtime, action, deadline);
-      const alarm: Alarm = alarms.set(deadline, () => fail(ticket.late()));
+      const ticket = createTicket(deadline);
+      const alarm: Alarm = alarms.set(
+        deadline,
+        () => fail(ticket.late?.() ?? new DeadlineExceeded(action, deadline)),
+      );
       const abort = signal && ((): void => fail(signal.reason));
       const end = (): void => {
         alarm.cancel();
         open.delete(ticket);
         if (abort) signal?.removeEventListener("abort", abort);
-        ticket.end();
+        endTicket(ticket);
       };
       const fail = (error: unknown): void => {
         if (ticket.over) return;
@@ -109,30 +110,25 @@ export function restOf(runtime: Runtime, action: string, { signal, deadline }: C
 
 /** A ticket, and what says that it is over. */
 export interface Held extends Ticket {
-  end(): void;
+  over: boolean;
+  /** Those that wait for its end; undefined: none does. */
+  followers: Set<() => void> | undefined;
 }
 
 /** Makes a ticket that lasts until it is ended. */
-export function createTicket(runtime: Runtime, action: string, deadline: number): Held {
-  const until = runtime.monotonic() + deadline;
-  let over = false;
-  let followers: Set<() => void> | undefined;
-  return {
-    get over() {
-      return over;
-    },
-    deadline,
-    left: () => until - runtime.monotonic(),
-    late: () => new DeadlineExceeded(action, deadline),
-    sent: false,
-    whenOver(then) {
-      if (over) then();
-      else (followers ??= new Set()).add(then);
-      return () => void followers?.delete(then);
-    },
-    end() {
-      over = true;
-      if (followers !== undefined) { for (const follower of followers) follower(); }
-    },
-  };
+export function createTicket(deadline: number): Held {
+  return { over: false, deadline, late: undefined, sent: false, followers: undefined, whenOver };
+}
+
+/** Made once: a function for each ticket would be a part of a call's garbage. */
+function whenOver(this: Held, then: () => void): () => void {
+  if (this.over) then();
+  else (this.followers ??= new Set()).add(then);
+  return () => void this.followers?.delete(then);
+}
+
+/** Ends a ticket. */
+export function endTicket(ticket: Held): void {
+  ticket.over = true;
+  if (ticket.followers !== undefined) { for (const follower of ticket.followers) follower(); }
 }

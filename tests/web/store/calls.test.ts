@@ -64,7 +64,7 @@ test("a call ends at its deadline, and a late answer of its work is dropped", as
   const one = place();
   const { answer, ticket, resolve, ends } = begun(one, 1_000);
   await one.runtime.advance(999);
-  expect([ticket.left(), ticket.over]).toEqual([1, false]);
+  expect(ticket.over).toBe(false);
   await one.runtime.advance(1);
   await expect(answer).rejects.toThrow(DeadlineExceeded);
   resolve("too late");

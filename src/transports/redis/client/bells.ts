@@ -6,7 +6,7 @@
 
 import type { Runtime } from "../../../runtime.ts";
 import { rest } from "./ask.ts";
-import { createTicket, type Held, type Ticket } from "../../../store/calls.ts";
+import { createTicket, endTicket, type Held, type Ticket } from "../../../store/calls.ts";
 import type { Connection } from "./connection.ts";
 import { isForbidden } from "../errors.ts";
 import type { Listener, Listening } from "./link.ts";
@@ -64,7 +64,7 @@ export function createBells({ runtime, reach, refused }: BellsOptions): Bells {
         if (ticket.over) return;
         if (isForbidden(error)) {
           bells.delete(channel);
-          bell.ticket.end();
+          endTicket(bell.ticket);
           return tell(false);
         }
         refused(error);
@@ -76,7 +76,7 @@ export function createBells({ runtime, reach, refused }: BellsOptions): Bells {
   function hang(channel: string): Bell {
     let tell = (_: boolean): void => {};
     const known = new Promise<boolean>((resolve) => tell = resolve);
-    const ticket = createTicket(runtime, `hear ${channel}`, Infinity);
+    const ticket = createTicket(Infinity);
     const bell: Bell = { ticket, listeners: new Set(), known };
     bells.set(channel, bell);
     void keep(channel, bell, tell).finally(() => tell(false));
@@ -93,12 +93,12 @@ export function createBells({ runtime, reach, refused }: BellsOptions): Bells {
           bell.listeners.delete(listener);
           if (bell.listeners.size > 0) return;
           if (bells.get(channel) === bell) bells.delete(channel);
-          bell.ticket.end();
+          endTicket(bell.ticket);
         },
       };
     },
     close() {
-      for (const bell of bells.values()) bell.ticket.end();
+      for (const bell of bells.values()) endTicket(bell.ticket);
       bells.clear();
     },
   };

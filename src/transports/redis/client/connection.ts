@@ -248,22 +248,22 @@ function lose(life: Life): void {
 
 function nothing(): void {}
 
-async function tried<T, Read>(life: Life, sent: Promise<T>, read: (answer: T) => Read): Promise<Read> {
+function tried<T, Read>(life: Life, sent: Promise<T>, read: (answer: T) => Read): Promise<Read> {
   life.awaited++;
-  try {
-    const answer = await sent;
-    life.signs++;
+  return sent.then((answer) => {
+    ended(life, true);
     return read(answer);
-  } catch (error) {
-    if (isAnswer(error)) {
-      life.signs++;
-      throw error;
-    }
-    throw new ConnectionLost(life.name, error);
-  } finally {
-    life.awaited--;
-    if (life.retired !== undefined && life.awaited === 0) lose(life);
-  }
+  }, (error: unknown) => {
+    const answered = isAnswer(error);
+    ended(life, answered);
+    throw answered ? error : new ConnectionLost(life.name, error);
+  });
+}
+
+function ended(life: Life, answered: boolean): void {
+  life.awaited--;
+  if (answered) life.signs++;
+  if (life.retired !== undefined && life.awaited === 0) lose(life);
 }
 
 function suspect(life: Life): void {
