@@ -66,7 +66,10 @@ type Routes = ReadonlyMap<string, Route>;
 
 function routesOf(session: Session, jobs: readonly PushJob[]): Routes {
   const routes = new Map<string, Route>();
+  let last = "";
   for (const { queue } of jobs) {
+    if (queue === last) continue;
+    last = queue;
     if (isTopicQueue(queue) && !routes.has(queue)) routes.set(queue, routeOf(session, queue));
   }
   return routes;
@@ -133,26 +136,47 @@ function holdIds(session: Session, jobs: readonly PushJob[]): void {
 
 function store(session: Session, jobs: readonly PushJob[]): void {
   let start = 0;
-  for (; start + ROWS <= jobs.length; start += ROWS) {
-    const values: Value[] = [];
-    for (let index = start; index < start + ROWS; index++) append(session, values, jobs[index]);
-    session.statement(INSERT_MANY).run(...values);
-  }
-  for (; start < jobs.length; start++) {
-    const values: Value[] = [];
-    append(session, values, jobs[start]);
-    session.statement(INSERT_ONE).run(...values);
-  }
+  for (; start + ROWS <= jobs.length; start += ROWS) insertRows(session, INSERT_MANY, jobs, start, ROWS);
+  for (; start < jobs.length; start++) insertRows(session, INSERT_ONE, jobs, start, 1);
 }
 
-function append(session: Session, values: Value[], job: PushJob | undefined): void {
-  if (job === undefined) return;
-  const { queue, id, name, payload, meta } = job;
-  // An instant in the past is now: it must not come before the waiting jobs.
-  const due = Math.max(session.now, dueOf(session.now, job));
-  const waiting = due <= session.now;
-  values.push(queue, waiting ? WAITING : DELAYED, due, due, id, name, textValue(meta), blobValue(payload));
-  session.count(queue, waiting ? "waiting" : "delayed", 1);
-  if (waiting) session.bring(queue, 1);
-  else session.expect(queue, due);
+function insertRows(
+  session: Session,
+  sql: string,
+  jobs: readonly PushJob[],
+  start: number,
+  count: number,
+): void {
+  const { now } = session;
+  const values: Value[] = [];
+  let queue = "";
+  let waiting = 0;
+  for (let index = start; index < start + count; index++) {
+    const job = jobs[index];
+    if (job === undefined) continue;
+    // An instant in the past is now: it must not come before the waiting jobs.
+    const due = Math.max(now, dueOf(now, job));
+    const state = due <= now ? WAITING : DELAYED;
+    const { id, name, meta, payload } = job;
+    values.push(job.queue, state, due, due, id, name, textValue(meta), blobValue(payload));
+    if (job.queue !== queue) {
+      bring(session, queue, waiting);
+      ({ queue } = job);
+      waiting = 0;
+    }
+    if (state === WAITING) waiting++;
+    else {
+      session.count(queue, "delayed", 1);
+      session.expect(queue, due);
+    }
+  }
+  session.statement(sql).run(...values);
+  bring(session, queue, waiting);
+}
+
+/** Counts jobs of a queue that come together at once: to look its counter up for each is a part of a bulk's cost. */
+function bring(session: Session, queue: string, jobs: number): void {
+  if (jobs === 0) return;
+  session.count(queue, "waiting", jobs);
+  session.bring(queue, jobs);
 }

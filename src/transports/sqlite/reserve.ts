@@ -35,6 +35,7 @@ const LOST = `UPDATE relevo_entries SET state = ${BACK}, time = due, lost = lost
 const NEXT_LEASE = "UPDATE relevo_leases SET last = last + 1 RETURNING last";
 const MARK = `UPDATE relevo_entries SET state = ${RESERVED}, time = ?, lease = ? WHERE seq`;
 const MARK_ONE = `${MARK} = ?`;
+const MARK_RUN = `${MARK} BETWEEN ? AND ?`;
 const MARK_MANY = `${MARK} IN (SELECT value FROM json_each(?))`;
 /** Rare jobs, asked for in one statement: to find none of them one by one takes ten times as long. */
 const SELDOM = `SELECT EXISTS (SELECT 1 ${ENDED(RESERVED)}) AS lost, EXISTS (SELECT 1 ${AT(BACK)}) AS back,
@@ -184,22 +185,27 @@ function fresh(session: Session, queue: string, limit: number, late: boolean): r
 
 function mark(session: Session, rows: readonly Row[], until: number, lease: number): void {
   const seqs = rows.map((row) => integerOf(row.seq));
-  if (seqs.length > SINGLY) session.statement(MARK_MANY).run(until, lease, JSON.stringify(seqs));
-  else for (const seq of seqs) session.statement(MARK_ONE).run(until, lease, seq);
+  const first = seqs[0] ?? 0;
+  if (seqs.length <= SINGLY) {
+    for (const seq of seqs) session.statement(MARK_ONE).run(until, lease, seq);
+  } else if (seqs.every((seq, index) => seq === first + index)) {
+    // No row of another queue can be between them: to look each one up took a tenth of its mark.
+    session.statement(MARK_RUN).run(until, lease, first, first + seqs.length - 1);
+  } else session.statement(MARK_MANY).run(until, lease, JSON.stringify(seqs));
 }
 
 function deliveryOf(queue: string, row: Row, lease: number, ms: number): Delivery {
-  return {
+  const delivery: Delivery = {
     queue,
     token: tokenOf(lease, integerOf(row.seq)),
     id: textOf(row.id),
     name: textOf(row.name),
     payload: bytesOf(row.payload),
-    ...(row.payload === null ? { bare: true } : {}),
     meta: textOf(row.meta),
     lost: integerOf(row.lost),
     reset: integerOf(row.reset) === 1,
     due: integerOf(row.due),
     lease: ms,
   };
+  return row.payload === null ? { ...delivery, bare: true } : delivery;
 }

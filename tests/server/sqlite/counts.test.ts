@@ -118,3 +118,27 @@ test("a removal of many jobs goes page by page, and lets others work in between"
   expect(meanwhile).toBeGreaterThan(5);
   expect(await transport.info("q", call)).toMatchObject({ waiting: 0 });
 });
+
+test("a reserve marks its own jobs alone, those of other queues between them and the holes of jobs that ended included", async () => {
+  const transport = open({ path: newFile() });
+  const push = (queues: readonly string[], count: number): Promise<unknown> =>
+    transport.push(
+      Array.from({ length: count }, (_, n) => job({ queue: queues[n % queues.length] ?? "", id: `${n}` })),
+      call,
+    );
+  const take = (queue: string, limit: number): Promise<readonly Delivery[]> =>
+    transport.reserve([queue], { ...now, limit, slots: limit });
+  await push(["a", "b"], 60);
+  expect(await take("a", 30)).toHaveLength(30);
+  expect((await take("b", 10)).map(({ id }) => id)).toEqual(
+    Array.from({ length: 10 }, (_, n) => `${2 * n + 1}`),
+  );
+  expect(await transport.info("b", call)).toMatchObject({ waiting: 20, reserved: 10 });
+  await push(["c"], 20);
+  const [, second] = await take("c", 2);
+  if (second === undefined) throw new Error("No second job came");
+  await transport.settle([{ ...second, to: "done" }], call);
+  expect(await take("c", 20)).toHaveLength(18);
+  expect(await transport.info("c", call)).toMatchObject({ waiting: 0, reserved: 19 });
+  expect(await take("b", 30)).toHaveLength(20);
+});
