@@ -85,7 +85,7 @@ export function sqlite(options: SqliteOptions): Transport {
   async function close(): Promise<void> {
     calls.close();
     await waiting.close(new TransportClosed(name));
-    await committer.close(() => new TransportClosed(name));
+    committer.close(() => new TransportClosed(name));
     connection.close();
   }
 

@@ -12,8 +12,8 @@ import { type Operation, type Place, transact } from "./transact.ts";
 /** Carries out operations. */
 export interface Committer {
   submit(operation: Operation): void;
-  /** Ends everything; waiting calls fail with the error that `reason` makes. */
-  close(reason: () => unknown): Promise<void>;
+  /** Ends everything; waiting calls, and those to come, fail with the error that `reason` makes. */
+  close(reason: () => unknown): void;
 }
 
 interface Item {
@@ -32,50 +32,57 @@ const LAST_PAUSE = 8;
 const PAUSE_GROWTH = 1.6;
 
 interface State extends Place {
-  readonly closing: AbortController;
   items: Item[];
-  working: Promise<void> | undefined;
+  /** Takes back the turn to come; present also during one. */
+  cancel: (() => void) | undefined;
+  /** How long the database is left alone when it is found locked the next time, before jitter. */
+  pause: number;
+  /** Makes the error of calls that come after the end. */
+  closed: (() => unknown) | undefined;
 }
 
 /** Makes a committer. */
 export function createCommitter(place: Place): Committer {
-  const state: State = { ...place, closing: new AbortController(), items: [], working: undefined };
+  const state: State = { ...place, items: [], cancel: undefined, pause: FIRST_PAUSE, closed: undefined };
   return {
     submit(operation) {
+      if (state.closed !== undefined) return operation.fail(state.closed());
       state.items.push(itemOf(operation));
-      state.working ??= work(state);
+      // Lets everything that belongs to this tick come along.
+      if (state.cancel === undefined) schedule(state, 0);
     },
-    async close(reason) {
-      state.closing.abort();
+    close(reason) {
+      state.closed = reason;
+      state.cancel?.();
       for (const { operation } of state.items.splice(0)) if (!operation.over) operation.fail(reason());
-      await state.working;
     },
   };
 }
 
-async function work(state: State): Promise<void> {
-  const { runtime, closing } = state;
+/** By a timer: a sleep that a signal ends had each lone push pay for a listener. */
+function schedule(state: State, ms: number): void {
+  state.cancel = state.runtime.timer(ms, () => turn(state));
+}
+
+function turn(state: State): void {
+  let pause = 0;
   try {
-    for (let pause = FIRST_PAUSE; state.items.length > 0;) {
-      // Lets everything that belongs to this tick come along, and timers fire between two transactions.
-      await runtime.sleep(0, closing.signal);
-      if (attempt(state)) {
-        pause = FIRST_PAUSE;
-        continue;
-      }
-      const first = state.items.reduce(
-        (least, { operation }) => Math.min(least, operation.deadline),
-        Infinity,
-      );
-      const jittered = pause * (0.5 + runtime.random());
-      await runtime.sleep(Math.max(0, Math.min(jittered, first - runtime.monotonic())), closing.signal);
-      pause = Math.min(LAST_PAUSE, pause * PAUSE_GROWTH);
-    }
-  } catch (error) {
-    if (!closing.signal.aborted) throw error;
+    if (attempt(state)) state.pause = FIRST_PAUSE;
+    else pause = pauseOf(state);
   } finally {
-    state.working = undefined;
+    state.cancel = undefined;
+    // Timers fire between two transactions.
+    if (state.items.length > 0) schedule(state, pause);
+    else state.pause = FIRST_PAUSE;
   }
+}
+
+/** Milliseconds until a locked database is tried again, no later than the first call gives up. */
+function pauseOf(state: State): number {
+  const { items, runtime, pause } = state;
+  const first = items.reduce((least, { operation }) => Math.min(least, operation.deadline), Infinity);
+  state.pause = Math.min(LAST_PAUSE, pause * PAUSE_GROWTH);
+  return Math.max(0, Math.min(pause * (0.5 + runtime.random()), first - runtime.monotonic()));
 }
 
 /** Carries out the next group; false when the database is locked. */
