@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that are short and take long: without an earlier run vitest takes a file's size for its time. */
 const LONG =
-  /\/(simulation\/|faults\/|blocked_|conformance_|features_|promises_|codecs_process|examples\/killed|http\/many_dead)/;
+  /\/(simulation\/|faults\/|blocked_|conformance_|features_|promises_|codecs_process|examples\/killed|http\/many_dead|half_batches|operator_sizes|house\/(tools|readme|package)\.)/;
 
 /** The files that take longest come first, so that no worker has one of them left when the others have none. */
 class LongestFirst extends BaseSequencer {

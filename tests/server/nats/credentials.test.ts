@@ -100,7 +100,7 @@ async function isRefused(options: NatsOptions): Promise<void> {
 }
 
 describeOn(["nats"], "A user of NATS", () => {
-  test("with a credentials file is let in, and without it refused", async () => {
+  test.concurrent("with a credentials file is let in, and without it refused", async () => {
     const { config, creds, jwt } = decentralized();
     await using server = await startNats({ config, auth: { jwt } });
     const folder = mkdtempSync(join(tmpdir(), "relevo-creds-"));
@@ -114,9 +114,9 @@ describeOn(["nats"], "A user of NATS", () => {
     }
   });
 
-  test(
+  test.concurrent(
     "whose token expires under a running worker is told so by name, and goes on with another",
-    async () => {
+    async ({ expect }) => {
       const { config, jwt, tokenFor, seed } = decentralized();
       await using server = await startNats({ config, auth: { jwt } });
       const open = (current: () => string): Transport =>
@@ -162,7 +162,7 @@ describeOn(["nats"], "A user of NATS", () => {
     3 * PATIENCE,
   );
 
-  test("with an nkey is let in, and with another refused", async () => {
+  test.concurrent("with an nkey is let in, and with another refused", async () => {
     const [known, unknown] = [nkeys.createUser(), nkeys.createUser()];
     await using server = await startNats({
       config: `authorization { users = [
@@ -174,7 +174,7 @@ describeOn(["nats"], "A user of NATS", () => {
     await isRefused({ servers: server.url, authenticator: nkeyAuthenticator(unknown.getSeed()) });
   });
 
-  test("with a certificate that the server trusts is let in, and without one refused", async () => {
+  test.concurrent("with a certificate that the server trusts is let in, and without one refused", async () => {
     await using server = await startNats({ tls: "address", verify: true });
     const [ca, key] = [certificateFile("address"), certificateFile("key")].map((file) =>
       readFileSync(file, "utf8")
@@ -183,14 +183,18 @@ describeOn(["nats"], "A user of NATS", () => {
     await isRefused({ servers: server.url, tls: { ca } });
   });
 
-  test("whose certificate the server refuses is told so each time: no error is thrown past it", async () => {
-    await using server = await startNats({ tls: "address", verify: true });
-    const [ca, cert, key] = (["address", "cert", "key"] as const).map((name) =>
-      readFileSync(certificateFile(name), "utf8")
-    );
-    // The refusal comes in a moment that differs from one connection to the next.
-    const refused = { servers: server.url, tls: { ca, cert, key } };
-    await Promise.all(Array.from({ length: REFUSALS }, () => isRefused(refused)));
-    await works({ servers: server.url, tls: { ca, cert: ca, key } });
-  }, 3 * PATIENCE);
+  test.concurrent(
+    "whose certificate the server refuses is told so each time: no error is thrown past it",
+    async () => {
+      await using server = await startNats({ tls: "address", verify: true });
+      const [ca, cert, key] = (["address", "cert", "key"] as const).map((name) =>
+        readFileSync(certificateFile(name), "utf8")
+      );
+      // The refusal comes in a moment that differs from one connection to the next.
+      const refused = { servers: server.url, tls: { ca, cert, key } };
+      await Promise.all(Array.from({ length: REFUSALS }, () => isRefused(refused)));
+      await works({ servers: server.url, tls: { ca, cert: ca, key } });
+    },
+    3 * PATIENCE,
+  );
 });
