@@ -244,7 +244,7 @@ function linger(store: Store, post: Post): void {
 /** Gives back jobs that no call can ask for any more. */
 function leaveBehind({ context, runtime }: Store, post: Post, all: readonly Received[]): void {
   if (!context().link.up) return;
-  const until = runtime.monotonic() + LINGER;
+  const until = runtime.monotonic() + context().pulls.patience;
   const whole = all.filter(({ returns }) => returns === undefined).sort(inTurn);
   work(post, giveBack(context(), whole, until));
   const back = takeBack(context(), all.filter(({ returns }) => returns !== undefined), until);
@@ -284,7 +284,8 @@ async function close(store: Store): Promise<void> {
     leaveBehind(store, post, post.spare);
     post.spare = [];
   }
-  await briefly(runtime, LINGER, Promise.all(ends));
+  const { patience } = store.context().pulls;
+  await briefly(runtime, patience, Promise.all(ends));
   const moving = [...posts.values()].flatMap((post) => [...post.moving]);
-  await briefly(runtime, LINGER, Promise.all(moving));
+  await briefly(runtime, patience, Promise.all(moving));
 }

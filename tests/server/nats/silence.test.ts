@@ -163,15 +163,15 @@ describeOn(["nats"], "A silent server of NATS", () => {
     PATIENCE,
   );
 
-  test.concurrent.for([false, true])(
-    "a job that is on its way to a transport which is being closed is another's at once, its call aborted before: %s",
+  test.concurrent.for([[50, false], [50, true], [200, false], [200, true]] as const)(
+    "a job that is on its way, of %d ms, to a transport which is being closed is another's at once, its call aborted before: %s",
     { timeout: PATIENCE },
-    async (isAborted) => {
+    async ([ms, isAborted]) => {
       const server = await started();
-      const prefix = `closing${isAborted}`;
+      const prefix = `closing${ms}${isAborted}`;
       await using near = nats({ servers: server.url, prefix });
       await using raw = await server.raw();
-      await using link = await slowLink(server.port, 50);
+      await using link = await slowLink(server.port, ms);
       const far = nats({ servers: `nats://127.0.0.1:${link.port}`, prefix });
       const stopping = new AbortController();
       const waiting = far.reserve(["q"], { ...LOOK, wait: 20_000, signal: stopping.signal });
@@ -184,6 +184,8 @@ describeOn(["nats"], "A silent server of NATS", () => {
       const closed = far[Symbol.asyncDispose]();
       await refused;
       await closed;
+      // The job has gone back whole: no half of its move is left to the lease.
+      expect(await near.info("q", CALL)).toMatchObject({ waiting: 1, reserved: 0 });
       const [delivery] = await near.reserve(["q"], { ...LOOK, wait: 8_000 });
       expect([delivery?.id, delivery?.lost]).toEqual(["1", 0]);
     },

@@ -79,6 +79,7 @@ class Connected implements Link {
   /** The last server's information about itself: while the client dials the next one it knows of none. */
   #info: NatsInfo | undefined;
   #epoch = 0;
+  #roundTrip = 0;
   #closed = false;
 
   constructor(settings: Settings) {
@@ -95,6 +96,10 @@ class Connected implements Link {
 
   get up(): boolean {
     return this.#up;
+  }
+
+  get roundTrip(): number {
+    return this.#roundTrip;
   }
 
   get epoch(): number {
@@ -298,9 +303,17 @@ class Connected implements Link {
     this.#up = true;
     this.#info = this.#opened?.connection.info ?? this.#info;
     this.#epoch++;
+    hush(this.#measure());
     this.#hearElections();
     this.#asks.repeat();
     for (const told of [...this.#waiting]) told();
+  }
+
+  async #measure(): Promise<void> {
+    const { runtime } = this.settings;
+    const since = runtime.monotonic();
+    await this.flush();
+    this.#roundTrip = runtime.monotonic() - since;
   }
 
   #fall(cause: unknown): void {

@@ -98,6 +98,8 @@ export interface Link {
   readonly up: boolean;
   /** The server's information about itself, once there was one. */
   readonly info: NatsInfo | undefined;
+  /** Milliseconds that the first question of the connection and its answer took; 0 until then. */
+  readonly roundTrip: number;
   /** Counts connections: a question to an earlier one is not known to a later one. */
   readonly epoch: number;
   readonly listeners: Set<Listener>;

@@ -56,6 +56,8 @@ export interface Pulls {
   open(queueStream: QueueStream, state: PullState, pulls: number, listener: PullListener): OpenPull;
   /** Milliseconds that a question and its answer take; 0 while that is not known. */
   readonly roundTrip: number;
+  /** Milliseconds that jobs on their way to pulls that end need to come, and again to go back. */
+  readonly patience: number;
 }
 
 /** Hears of an open pull. */

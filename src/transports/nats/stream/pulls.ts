@@ -31,6 +31,10 @@ const MISSED = 7_500;
 const NANOS = 1_000_000;
 /** Milliseconds for which a poll under way is waited for when its pull is given up. */
 const LAST = 1_000;
+/** Milliseconds in which jobs on their way come, and go back, at least and at most; and round trips that each takes. */
+const PATIENCE = 250;
+const PATIENCE_MOST = 3_000;
+const TRIPS = 4;
 
 /** Makes pulls of a link. */
 export function createPulls(
@@ -44,6 +48,9 @@ export function createPulls(
   return {
     get roundTrip() {
       return pulse.roundTrip;
+    },
+    get patience() {
+      return Math.max(PATIENCE, Math.min(PATIENCE_MOST, TRIPS * pulse.atMost));
     },
     poll: (queueStream, state, batch, until) => poll(puller, { queueStream, state, batch, until }),
     open: (queueStream, state, pulls, listener) =>

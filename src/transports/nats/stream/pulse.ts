@@ -17,6 +17,8 @@ export interface Pulse {
   readonly answered: number;
   /** Milliseconds that a question and its answer take at least, by the last few; 0 while none is known. */
   readonly roundTrip: number;
+  /** The same by as many as there were, that of the link's beginning among them: too long where this thread was busy. */
+  readonly atMost: number;
   /** Takes in how long a question and its answer took. */
   took(ms: number): void;
   /** Warns once where the leases of a stream are short for the link. */
@@ -80,6 +82,9 @@ export function createPulse(link: Link): Pulse {
     },
     get roundTrip() {
       return roundTrip();
+    },
+    get atMost() {
+      return Math.min(link.roundTrip, ...trips);
     },
     took,
     compare({ stream, ackWait }) {
