@@ -33,13 +33,18 @@ import { sealed } from "./seal.ts";
 import { settle, tell, tellStale } from "./settle.ts";
 import { letGo, rouse, type State } from "./state.ts";
 
-/** Starts as many as the slots allow; gives the rest back when the worker stops. */
-export function pump(state: State): void {
+/**
+ * Starts as many as the slots allow; gives the rest back when the worker stops. `at`: the monotonic clock, where it was
+ * just read.
+ */
+export function pump(state: State, at?: number): void {
   if (state.stopping) return handBack(state);
+  let read = at;
   while (state.buffer.size > 0 && state.running.size < state.settings.concurrency) {
     // The handler that was started last may have held the thread for longer than the leases of those that wait: others
     // may have run them by now. Those that are still held are extended first, and started then.
-    const now = state.bench.runtime.monotonic();
+    const now = read ?? state.bench.runtime.monotonic();
+    read = undefined;
     if (orderly(state, now) !== undefined) return;
     const run = state.buffer.shift();
     if (run === undefined) break;
@@ -98,13 +103,13 @@ function enter(state: State, run: Run, ready: Read): void {
   finish(state, run, fate);
 }
 
-/** The run has ended. */
-function finish(state: State, run: Run, fate: Fate): void {
+/** The run has ended; `at`: the monotonic clock, where it was just read. */
+function finish(state: State, run: Run, fate: Fate, at?: number): void {
   run.alarm?.cancel();
   if (run.running >= 0) state.running.remove(run.running);
   run.running = -1;
   if (run.abandoned === undefined) conclude(state, run, fate);
-  pump(state);
+  pump(state, at);
   state.room.open();
   rouse(state);
 }
@@ -188,9 +193,10 @@ function ended(state: State, run: Run, answer: unknown, failed: Thrown | undefin
     ? { result: given, thrown: failed }
     : leaveOwn(run, run.own, { result: given, thrown: failed });
   let fate: Fate | Promise<Fate>;
+  let now: number | undefined;
   try {
     if (run.step !== undefined) run.step.live = false;
-    const now = state.bench.runtime.monotonic();
+    now = state.bench.runtime.monotonic();
     run.duration = now - run.startedAt;
     state.meter.record(now, run.duration);
     if (run.within !== undefined) fate = verified(state, run, result, thrown);
@@ -203,7 +209,7 @@ function ended(state: State, run: Run, answer: unknown, failed: Thrown | undefin
   if (fate instanceof Promise) {
     fate.then((late) => finish(state, run, late), (error) => finish(state, run, stumbled(state, run, error)));
   } else {
-    finish(state, run, fate);
+    finish(state, run, fate, now);
   }
 }
 
