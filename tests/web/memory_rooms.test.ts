@@ -59,7 +59,7 @@ test("a lease that is extended for ever leaves nothing behind", () => {
     1,
     0,
   );
-  hand(room, item, "t-1", 1, 10);
+  hand(room, item, "t-1", 10);
   for (let end = 11; end < 20_000; end++) prolong(room, item, end);
   expect(room.leases.size).toBe(1);
   expect([...room.leases.after()]).toEqual([item]);
@@ -97,7 +97,7 @@ test("a job that rests keeps no bytes but its own", () => {
   const moment = { time: 0, read: 0, now: 0, start: 0, skew: 0 };
   expect(put(room, job, moment, 1, 1_000).payload.buffer.byteLength).toBe(10);
   const item = put(room, job, moment, 2, 0);
-  hand(room, item, "t-1", 1, 1_000);
+  hand(room, item, "t-1", 1_000);
   bury(room, item, { to: "failed", meta: "", reason: "refused" }, moment, 3);
   expect(room.dead.newest("1")?.payload.buffer.byteLength).toBe(10);
 });

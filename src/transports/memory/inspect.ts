@@ -79,8 +79,8 @@ export function jobsOf(room: Room, channel: Channel, now: number, place?: Placed
 }
 
 /** Which channel a live job is in. */
-export function channelOf({ delivery, due }: Item, now: number): Channel {
-  if (delivery !== 0) return "reserved";
+export function channelOf({ place, due }: Item, now: number): Channel {
+  if (place !== 0) return "reserved";
   return due > now ? "delayed" : "waiting";
 }
 

@@ -26,8 +26,7 @@ export function poll(store: Store, { queues, options }: Pick<Poll, "queues" | "o
       const item = following(room, now, slots > 0);
       if (item === undefined) return nextIn(room, options.slots, slots);
       if (item.lost > 0) slots--;
-      const number = ++store.deliveries;
-      hand(room, item, store.prefix + number, number, end);
+      hand(room, item, store.prefix + ++store.deliveries, end);
       deliveries.push(deliveryOf(room, item, store.clock.epoch, options.lease));
     }
     return undefined;

@@ -6,6 +6,7 @@
 
 import type { Delivery, Held, PushJob } from "../../../jobs/exchange.ts";
 import type { DeadChannel } from "../../../jobs/job.ts";
+import { createSlots, type Slots } from "../../../flow/slots.ts";
 import type { Moment } from "../clock.ts";
 import { Graveyard } from "./dead.ts";
 import { LiveJobs } from "./live.ts";
@@ -28,9 +29,9 @@ export interface Item extends Placed {
   time: number;
   /** Rises with every job that is stored, so that equal times keep the order in which they were given. */
   seq: number;
-  /** The number of its current delivery; 0 while there is none. */
-  delivery: number;
-  /** The token of that delivery, which ends with its number. */
+  /** Its place among those that are held, from 1; 0 while it has no delivery. */
+  place: number;
+  /** The token of that delivery, which ends with the place. */
   token: string;
   /** The order that it is in. */
   home: Order<Item>;
@@ -42,8 +43,8 @@ export interface Room {
   /** It holds a job, or held one; a topic that was published to with groups has but windows. */
   used: boolean;
   readonly live: LiveJobs<Item>;
-  /** Reserved jobs by the number of their delivery. */
-  readonly held: Map<number, Item>;
+  /** Reserved jobs by their places. */
+  readonly held: Slots<Item>;
   /** Jobs that were due when they were stored. */
   readonly fresh: Order<Item>;
   /** Jobs that were not; some may be due by now. They are merged with `fresh` when read, and never moved. */
@@ -69,7 +70,7 @@ export function createRoom(name: string): Room {
     name,
     used: false,
     live: new LiveJobs([fresh, timed, back, leases]),
-    held: new Map(),
+    held: createSlots(),
     fresh,
     timed,
     back,
@@ -99,7 +100,7 @@ export function put(
     skew,
     time: due,
     seq,
-    delivery: 0,
+    place: 0,
     token: "",
     home,
   };
@@ -137,15 +138,14 @@ export function next(room: Room, now: number, back: boolean): Item | undefined {
   return lost !== undefined && (item === undefined || precedes(lost, item)) ? lost : item;
 }
 
-/** Gives a job that is first in its order to a worker. */
-export function hand(room: Room, item: Item, token: string, number: number, end: number): void {
+/** Gives a job that is first in its order to a worker; `name`: of this delivery and no other, its token begins so. */
+export function hand(room: Room, item: Item, name: string, end: number): void {
   item.home.shift();
   item.time = end;
-  item.delivery = number;
-  item.token = token;
+  item.place = room.held.add(item) + 1;
+  item.token = `${name}-${item.place}`;
   item.home = room.leases;
   room.leases.add(item);
-  room.held.set(number, item);
 }
 
 /** Moves the end of a reserved job's lease. */
@@ -158,8 +158,8 @@ export function prolong(room: Room, item: Item, end: number): void {
 /** Ends the delivery of a reserved job; it is in no order until it is put somewhere. */
 function takeBack(room: Room, item: Item): void {
   room.leases.remove(item);
-  room.held.delete(item.delivery);
-  item.delivery = 0;
+  room.held.remove(item.place - 1);
+  item.place = 0;
   item.token = "";
 }
 
@@ -215,7 +215,7 @@ export function again(
 
 /** Takes a live job out of the queue. */
 export function forget(room: Room, item: Item): void {
-  if (item.delivery === 0) item.home.remove(item);
+  if (item.place === 0) item.home.remove(item);
   else takeBack(room, item);
   room.live.delete(item);
 }
@@ -265,14 +265,14 @@ export function deliveryOf(room: Room, item: Item, epoch: number, lease: number)
 
 /** The job that a token names, while the token is that of its current delivery. */
 export function find(room: Room, { token }: Held): Item | undefined {
-  const item = room.held.get(deliveryIn(token));
+  const item = room.held.get(placeIn(token) - 1);
   return item !== undefined && item.token === token ? item : undefined;
 }
 
 /**
- * The number that a token of ours ends with; any number for another text. Read digit by digit, as a slice costs more.
+ * The place that a token of ours ends with; any number for another text. Read digit by digit, as a slice costs more.
  */
-function deliveryIn(token: string): number {
+function placeIn(token: string): number {
   let number = 0;
   for (let i = token.lastIndexOf("-") + 1; i < token.length; i++) {
     number = number * 10 + token.charCodeAt(i) - 48;
