@@ -268,9 +268,9 @@ export class DeadlineExceeded extends RelevoError {
   /** `DeadlineExceeded`, also where a bundler renames the class. */
   override readonly name: string = "DeadlineExceeded";
 
-  /** `action` completes "Cannot ..."; `deadline` is in milliseconds. */
+  /** `action` completes "Cannot ..."; `deadline` is in milliseconds, and told in whole ones. */
   constructor(action: string, deadline: number) {
-    super("DEADLINE_EXCEEDED", `Cannot ${action} within ${deadline} ms`);
+    super("DEADLINE_EXCEEDED", `Cannot ${action} within ${Math.round(deadline)} ms`);
   }
 }
 

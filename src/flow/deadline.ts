@@ -46,7 +46,7 @@ export function patiently<T>(alarms: Alarms, action: string, call: Call, answer:
   const { deadline, signal } = call;
   return new Promise((resolve, reject) => {
     const ms = deadline + MARGIN;
-    let alarm = alarms.set(ms, () => end(() => reject(new DeadlineExceeded(action, Math.round(ms)))));
+    let alarm = alarms.set(ms, () => end(() => reject(new DeadlineExceeded(action, ms))));
     const hurry = (): void => {
       alarm.cancel();
       alarm = alarms.set(MARGIN, () => end(() => reject(signal?.reason)));

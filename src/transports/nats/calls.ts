@@ -83,7 +83,7 @@ export function createCalls(context: Context): Calls {
     inTurn(items, action, until, put) {
       const orders = new Set(items.map(({ queue }) => streams.of(queue).order));
       const ms = Math.max(0, until - runtime.monotonic());
-      const late = (): Error => new DeadlineExceeded(action, Math.round(ms));
+      const late = (): Error => new DeadlineExceeded(action, ms);
       return inOrder(orders, "put", (before) => unlessLate(link.alarms, before, { ms, late }), put);
     },
     wait: (signal, work) => bounded(signal, () => work((end) => listen(ends, signal, end))),

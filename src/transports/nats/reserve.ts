@@ -123,7 +123,7 @@ function lookFirst(reserve: Reserve): Promise<Received[]> {
   const { wait, deadline } = options;
   const orInterrupted = <T>(work: Promise<T>): Promise<T> => Promise.race([work, interrupted]);
   const ms = wait + deadline;
-  const late = (): Error => new DeadlineExceeded("reserve jobs", Math.round(ms));
+  const late = (): Error => new DeadlineExceeded("reserve jobs", ms);
   const bounded = (before: Promise<unknown>): Promise<unknown> =>
     orInterrupted(unlessLate(link.alarms, before, { ms, late }));
   // A call that waits may as well get jobs that are pushed later, and hears of those that were pushed before.

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import {
   createRelay,
   deadLetter,
+  DeadlineExceeded,
   every,
   exponential,
   fromBroker,
@@ -332,4 +333,10 @@ test("a queue that only the store knows, and one of a topic, a group and a handl
   expect((await relay.info("orders@mailer")).waiting).toBe(0);
   relay.handle("paid", () => undefined, { group: "stock" });
   expect((await relay.info("orders@stock")).waiting).toBe(0);
+});
+
+test("a call that ran out of time says whole milliseconds, however little of them was left to it", () => {
+  expect(new DeadlineExceeded("reserve jobs", 2_999.984415999).message).toBe(
+    "Cannot reserve jobs within 3000 ms",
+  );
 });

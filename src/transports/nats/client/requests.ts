@@ -52,7 +52,7 @@ export function askOf(
 }
 
 function late({ message, since, until }: Ask): Error {
-  return new DeadlineExceeded(`get NATS's answer for '${message.subject}'`, Math.round(until - since));
+  return new DeadlineExceeded(`get NATS's answer for '${message.subject}'`, until - since);
 }
 
 /** All that wait for an answer. */
