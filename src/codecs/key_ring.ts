@@ -5,7 +5,7 @@
  */
 
 import { isByteArray } from "../kinds.ts";
-import { wrongType } from "../options.ts";
+import { checkKnown, shown, wrongType } from "../options.ts";
 import { webCrypto, type WebCryptoKey } from "../runtime.ts";
 
 /** A key of a ring. */
@@ -47,12 +47,22 @@ export function keyRing(name: string, keys: readonly RingKey[]): KeyRing {
   }
   const byId = new Map<string, () => Promise<WebCryptoKey>>();
   let newest = "";
-  for (const { id, key } of keys.map((given): Partial<RingKey> => Object(given))) {
+  for (const given of keys) {
+    const { id, key } = partsOf(action, given);
     newest = checkWord(action, "a key's id", id);
     if (byId.has(newest)) throw new TypeError(`Cannot ${action} as two keys have the id '${newest}'`);
     byId.set(newest, imported(newest, key));
   }
   return { name, newest, key: (id) => byId.get(id)?.() };
+}
+
+/** A key's parts; a slip in the name of one is told by the names that there are. */
+function partsOf(action: string, given: unknown): { readonly id?: unknown; readonly key?: unknown } {
+  if (typeof given !== "object" || given === null || !("id" in given)) {
+    throw wrongType(action, "each of 'keys'", "an object { id, key }", given);
+  }
+  checkKnown(action, given, ["id", "key"]);
+  return given;
 }
 
 function checkWord(action: string, what: string, text: unknown): string {
@@ -71,7 +81,11 @@ function imported(id: string, key: unknown): () => Promise<WebCryptoKey> {
   const { algorithm, type }: Partial<WebCryptoKey> = Object(key);
   if (type === "secret" && algorithm?.name === "AES-GCM") return () => Promise.resolve(key as WebCryptoKey);
   // The given value may be a secret.
-  const given = isByteArray(key) ? `${key.length} bytes` : `a ${typeof key}`;
+  const given = isByteArray(key)
+    ? `${key.length} bytes`
+    : typeof key === "object" || key === undefined
+    ? shown(key)
+    : `a ${typeof key}`;
   throw new TypeError(
     `Cannot make a key ring as key '${id}' must be ${KEY} bytes or a key of Web Crypto for AES-GCM: current value is ${given}`,
   );

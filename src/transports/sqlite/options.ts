@@ -100,6 +100,11 @@ export function settingsOf(options: SqliteOptions): Settings {
   if (path !== undefined && (typeof path !== "string" || path === "" || path.includes("\0"))) {
     throw wrongType(ACTION, "'path'", "a non-empty string without NUL", path);
   }
+  if (path?.startsWith("sqlite:")) {
+    throw new TypeError(
+      `Cannot ${ACTION} as 'path' must be a path: current value is a URL, leave 'sqlite:' out or give it to connect(url)`,
+    );
+  }
   if (client !== undefined && !isDatabase(client)) {
     throw wrongType(ACTION, "'client'", "a DatabaseSync of node:sqlite", client);
   }

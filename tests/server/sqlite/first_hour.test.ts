@@ -128,6 +128,12 @@ test("the log is cut to a few megabytes once nothing was stored for a while", as
   await transport[Symbol.asyncDispose]();
 });
 
+test("a URL of connect is refused as a path, and no file bears its name", () => {
+  expect(() => sqlite({ path: "sqlite:jobs.db" })).toThrow(
+    "Cannot use SQLite as 'path' must be a path: current value is a URL, leave 'sqlite:' out or give it to connect(url)",
+  );
+});
+
 test("Deno without a permission is told which to give", async () => {
   const deno = binaryOf("deno");
   if (deno === undefined) throw new Error("Deno is wanted");

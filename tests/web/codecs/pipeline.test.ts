@@ -300,9 +300,13 @@ test("codecs of one id must be alike, and wrong parts are told with their place"
       ["a", [key("a b")], "a key's id"],
       ["a", [{ id: "k", key: new Uint8Array(16) }], "16 bytes"],
       ["a", [{ id: "k", key: "secret" }], "a string"],
+      ["a", [{ id: "k", key: { secret: 1 } }], "current value is an object"],
+      ["a", [{ id: "k", ky: new Uint8Array(32) }], "there is no option 'ky': there are id, key"],
+      ["a", [{ id: "k" }], "current value is undefined"],
+      ["a", [new Uint8Array(32)], "each of 'keys' must be an object { id, key }"],
     ] as const
   ) {
-    const error = thrown(() => keyRing(name, keys as readonly ReturnType<typeof key>[]));
+    const error = thrown(() => keyRing(name, keys as never));
     expect(error.message).toContain(wanted);
     expect(error.message).not.toContain("secret");
   }
