@@ -174,7 +174,7 @@ function insertRows(
   bring(session, queue, waiting);
 }
 
-/** Counts jobs of a queue that come together at once: to look its counter up for each is a part of a bulk's cost. */
+/** Counts jobs of a queue that come together at once. */
 function bring(session: Session, queue: string, jobs: number): void {
   if (jobs === 0) return;
   session.count(queue, "waiting", jobs);
