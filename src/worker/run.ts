@@ -240,10 +240,13 @@ export class Run implements Told, PassingRun {
     return this.#controller.signal;
   }
 
-  /** Tells the handler to end; the first reason stays. */
+  /** Tells the handler to end; the first reason stays. A listener of the signal is a part of the run. */
   abort(reason: unknown): void {
     this.#aborted ??= { reason };
-    this.#controller?.abort(reason);
+    const controller = this.#controller;
+    if (controller === undefined) return;
+    if (this.step === undefined) controller.abort(reason);
+    else this.step.within(() => controller.abort(reason));
   }
 
   /** The job as the handler sees it. */

@@ -199,6 +199,32 @@ test.runIf(canTell).each(["started", "completed"] as const)(
   },
 );
 
+test.runIf(canTell).each(["the worker is told to end", "the job's timeout is over"] as const)(
+  "a listener of a handler's signal may close the relay when %s",
+  async (why) => {
+    const place = memoryPlace();
+    const relay = place.relay(jobs);
+    const lost = [heard(relay.events, "released"), heard(relay.events, "stuck")];
+    const begun = door();
+    const closed = door();
+    relay.handle("job", async (_, { signal }) => {
+      signal.addEventListener("abort", async () => {
+        await relay.close();
+        closed.open();
+      });
+      begun.open();
+      await closed.opened;
+    });
+    await relay.dispatch("job", 1, { timeout: 60_000 });
+    const work = running(relay);
+    await Promise.all([begun.opened, place.runtime.advance(100)]);
+    if (why === "the worker is told to end") void work.abort();
+    else await place.runtime.advance(60_000);
+    expect(await settles(place, work.done)).toBe(true);
+    expect(lost.flat()).toEqual([]);
+  },
+);
+
 test.runIf(canTell)("what a handler left behind waits for all runs, as any other caller does", async () => {
   const place = memoryPlace();
   const relay = place.relay(jobs);
