@@ -93,7 +93,7 @@ export function admin<J extends Jobs>(relay: Relay<J>, options: AdminHandlerOpti
   const desk: Desk = { relay, now: systemRuntime().now };
   return async (request) => {
     try {
-      const denied = authorize === "none" ? true : await authorize(request);
+      const denied = authorize === "none" ? true : await decided(authorize, request);
       if (denied instanceof Response) return denied;
       if (denied !== true) return fault({ status: 403, message: "not allowed" });
       return await answer(desk, request, basePath, readOnly, redact);
@@ -101,6 +101,18 @@ export function admin<J extends Jobs>(relay: Relay<J>, options: AdminHandlerOpti
       return fault(denialOf(error));
     }
   };
+}
+
+/** The decision about a request; an error on the way to it is the program's, whatever its kind. */
+async function decided(
+  authorize: Exclude<AdminHandlerOptions["authorize"], "none">,
+  request: Request,
+): Promise<boolean | Response> {
+  try {
+    return await authorize(request);
+  } catch (cause) {
+    throw new Error("'authorize' failed", { cause });
+  }
 }
 
 async function answer(
@@ -151,10 +163,15 @@ function index(): object {
 /** An answer whose payloads are redacted. */
 function shown(output: unknown, redact: AdminHandlerOptions["redact"]): unknown {
   if (redact === undefined) return output;
-  const one = (job: JobView): JobView =>
-    job.payload === undefined
-      ? job
-      : { ...job, payload: redact(job.payload, { id: job.id, name: job.name, queue: job.queue }) };
+  const one = (job: JobView): JobView => {
+    if (job.payload === undefined) return job;
+    try {
+      return { ...job, payload: redact(job.payload, { id: job.id, name: job.name, queue: job.queue }) };
+    } catch (cause) {
+      // Its words may repeat the payload.
+      throw new Error("'redact' failed", { cause });
+    }
+  };
   if (isPage(output)) return { ...output, jobs: output.jobs.map(one) };
   return isJob(output) ? one(output) : output;
 }

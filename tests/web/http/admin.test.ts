@@ -84,6 +84,21 @@ test("payloads are left out unless asked for, and pass `redact`", async () => {
   }
 });
 
+test("a failing `redact` is no fault of the request, and its error, which may hold the payload, is told to no client", async () => {
+  for (const Kind of [Error, TypeError, RangeError, SyntaxError]) {
+    const { relay, get } = place({
+      redact: (payload) => {
+        throw new Kind(`no card in ${payload}`);
+      },
+    });
+    await relay.dispatch("mail", { card: "4711" }, { id: "a" });
+    for (const path of ["/jobs/list?payload=true", "/jobs/show?id=a&payload=true"]) {
+      const failed = await get(path);
+      expect([failed.status, messageOf(failed)]).toEqual([500, "the handler failed"]);
+    }
+  }
+});
+
 test("a query's numbers, flags and lists reach the operation", async () => {
   const here = place();
   await dead(here, 3);
@@ -112,9 +127,11 @@ test("without authority every request is 403, a response of `authorize` is sent 
   });
   const answer = await challenge.get("/");
   expect([answer.status, answer.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
-  const broken = place({ authorize: () => Promise.reject(new Error("the secret store says: hunter2")) });
-  const failed = await broken.get("/queues/list");
-  expect([failed.status, messageOf(failed)]).toEqual([500, "the handler failed"]);
+  for (const Kind of [Error, TypeError, RangeError]) {
+    const broken = place({ authorize: () => Promise.reject(new Kind("the secret store says: hunter2")) });
+    const failed = await broken.get("/queues/list");
+    expect([failed.status, messageOf(failed)]).toEqual([500, "the handler failed"]);
+  }
   // What is no boolean is no yes.
   const odd = place({ authorize: () => "yes" as unknown as boolean });
   expect((await odd.get("/queues/list")).status).toBe(403);
