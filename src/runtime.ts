@@ -37,13 +37,31 @@ export type PrintLevel = "debug" | "info" | "warn" | "error";
  * Taken when this module is loaded: a test that replaces the global ones meanwhile (`vi.useFakeTimers`) would let no
  * call of ours end, as nothing tells its clock to move. For tests there is a runtime whose clock is moved by hand.
  */
-const setTimer: typeof setTimeout = setTimeout;
-const clearTimer: typeof clearTimeout = clearTimeout;
+const setTimer: typeof setTimeout = real("setTimeout", setTimeout);
+const clearTimer: typeof clearTimeout = real("clearTimeout", clearTimeout);
 /** Node, Deno and Bun have a macrotask without the millisecond that a timer takes; the web has not. */
-const setMacrotask: unknown = Reflect.get(globalThis, "setImmediate");
-const clearMacrotask: unknown = Reflect.get(globalThis, "clearImmediate");
-const wallClock: () => number = Date.now;
-const monotonicClock: () => number = performance.now.bind(performance);
+const setMacrotask: unknown = macrotask("setImmediate");
+const clearMacrotask: unknown = macrotask("clearImmediate");
+const wallClock: () => number = real("Date", Date).now;
+const stopwatch: typeof performance = real("performance", performance);
+const monotonicClock: () => number = stopwatch.now.bind(stopwatch);
+
+/**
+ * A global as it was before fake timers took its place: a runner's settings may say so (`fakeTimers.enableGlobally` of
+ * jest), before this module is loaded. The library of most runners keeps the real one on its clock, by its name with an
+ * underscore.
+ */
+export function real<Value extends object>(name: string, present: Value): Value {
+  const clock: unknown = Reflect.get(present, "clock");
+  const kept: unknown = isObject(clock) ? Reflect.get(clock, `_${name}`) : undefined;
+  return typeof kept === typeof present ? kept as Value : present;
+}
+
+/** The real `setImmediate` or `clearImmediate`; undefined where there is none. */
+export function macrotask(name: "setImmediate" | "clearImmediate"): unknown {
+  const present: unknown = Reflect.get(globalThis, name);
+  return typeof present === "function" ? real(name, present) : undefined;
+}
 
 /** The longest time that a timer holds; a longer one fires at once on most runtimes. */
 const LONGEST_TIMER = 2 ** 31 - 1;

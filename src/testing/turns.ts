@@ -4,12 +4,11 @@
  * @module
  */
 
-/** Taken when this module is loaded, as a test may replace the global ones. Not every runtime has the first. */
-const setMacrotask: unknown = Reflect.get(globalThis, "setImmediate");
-const setTimer: typeof setTimeout = setTimeout;
+import { macrotask, real } from "../runtime.ts";
 
-/** Fake timers were installed before this module was loaded: those of vitest and jest carry the clock that moves them. */
-const isFaked: boolean = Reflect.has(setTimer, "clock");
+/** Taken when this module is loaded, as a test may replace the global ones. Not every runtime has the first. */
+const setMacrotask: unknown = macrotask("setImmediate");
+const setTimer: typeof setTimeout = real("setTimeout", setTimeout);
 
 /**
  * One turn of the real event loop, in which all microtasks run to their end. In workerd a timer of 0 ms, and
@@ -17,26 +16,13 @@ const isFaked: boolean = Reflect.has(setTimer, "clock");
  */
 export function turn(): Promise<unknown> {
   if (globalThis.navigator?.userAgent === "Cloudflare-Workers") return new Response("turn").text();
-  if (isFaked) return message();
   return new Promise((resolve) => {
     if (typeof setMacrotask === "function") setMacrotask(resolve);
     else setTimer(resolve, 0);
   });
 }
 
-/** A real millisecond, in which files, sockets and other threads go on; one turn where the timers are faked. */
+/** A real millisecond, in which files, sockets and other threads go on. */
 export function pause(): Promise<unknown> {
-  return isFaked ? turn() : new Promise((resolve) => setTimer(resolve, 1));
-}
-
-/** A message to itself: no library of fake timers replaces ports. */
-function message(): Promise<unknown> {
-  const { port1, port2 } = new MessageChannel();
-  return new Promise((resolve) => {
-    port1.onmessage = () => {
-      port1.close();
-      resolve(undefined);
-    };
-    port2.postMessage(undefined);
-  });
+  return new Promise((resolve) => setTimer(resolve, 1));
 }

@@ -49,6 +49,31 @@ test("every call of a relay ends while a test's timers are fake", async () => {
   expect(seen).toEqual([1, 2, 3]);
 });
 
+test("every call ends where timers were fake before Relevo was loaded, as a runner's settings can say", async () => {
+  vi.resetModules();
+  const loaded = await import("../../../mod.ts");
+  const testing = await import("../../../src/testing/mod.ts");
+  const relay = loaded.createRelay({ jobs });
+  const seen: number[] = [];
+  const both = door();
+  relay.handle("job", (n) => {
+    seen.push(n);
+    if (seen.length === 2) both.open();
+  });
+  await relay.dispatch("job", 1);
+  expect(await relay.drain()).toMatchObject({ completed: 1 });
+  const run = relay.run({ poll: 20 });
+  await relay.dispatch("job", 2, { delay: 30 });
+  await both.opened;
+  await relay.close();
+  await run;
+  expect(seen).toEqual([1, 2]);
+  const runtime = testing.createFakeRuntime();
+  const slept = runtime.sleep(1_000);
+  await runtime.advance(1_000);
+  await slept;
+});
+
 test("a fake clock of a test moves none of ours", () => {
   const runtime = systemRuntime();
   const [wall, monotonic] = [runtime.now(), runtime.monotonic()];
