@@ -11,8 +11,8 @@ import { asyncStore, type WayIn, waysInto } from "../runtime.ts";
 export interface Step {
   /** The run from which this one follows, such as that of a handler that drains another relay. */
   readonly outer: Step | undefined;
-  /** Makes a call as a part of it, wherever the caller stands. */
-  readonly within: (call: () => void) => void;
+  /** The way to calls that are a part of it, wherever the caller stands. */
+  readonly into: WayIn;
   /** Tells the worker of the run that `ending` has changed. */
   readonly changed: () => void;
   /** Its handler has not ended yet. */
@@ -53,9 +53,8 @@ export function createTrail(): Trail | undefined {
 }
 
 /** A step of a way. */
-export function createStep({ outer, follow }: Way, changed: () => void): Step {
-  const step: Step = { outer, within: (call) => follow(step, call), changed, live: true, ending: 0 };
-  return step;
+export function createStep({ outer, into }: Way, changed: () => void): Step {
+  return { outer, into, changed, live: true, ending: 0 };
 }
 
 /** The runs that the caller is part of, and that have not ended. */

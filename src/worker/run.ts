@@ -245,8 +245,9 @@ export class Run implements Told, PassingRun {
     this.#aborted ??= { reason };
     const controller = this.#controller;
     if (controller === undefined) return;
-    if (this.step === undefined) controller.abort(reason);
-    else this.step.within(() => controller.abort(reason));
+    const { step } = this;
+    if (step === undefined) controller.abort(reason);
+    else step.into.enter(step, () => controller.abort(reason));
   }
 
   /** The job as the handler sees it. */
