@@ -26,7 +26,7 @@ const BOUNDS = {
   "./admin": 11.5,
   "./cli": 20.5,
   "./codecs": 4,
-  "./config": 68,
+  "./config": 69,
   "./connect": 4.5,
   "./cron": 14,
   "./middleware": 4,
