@@ -22,7 +22,7 @@ import { toolNode } from "./lib/runtimes.mjs";
  */
 const BOUNDS = {
   ".": 64.5,
-  createRelay: 60.5,
+  createRelay: 61,
   "./admin": 11.5,
   "./cli": 20.5,
   "./codecs": 4,
@@ -36,7 +36,7 @@ const BOUNDS = {
   "./redis": 55.5,
   "./rich": 5,
   "./sqlite": 27,
-  "./testing": 106.5,
+  "./testing": 107,
 };
 /** Milliseconds of processor time that an import may take: many times what it takes, as machines differ. */
 const IMPORT = 300;

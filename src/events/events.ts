@@ -118,13 +118,14 @@ export interface EventMap {
     readonly count: number;
   };
   /**
-   * A queue cannot be reserved from while others can, or the group that it is the queue of cannot be bound or was bound
-   * no more; or it can again. Told once per change; it is tried again after pauses that grow.
+   * A queue cannot be reserved from while others can, the group that it is the queue of cannot be bound or was bound no
+   * more, or the store refuses settlements or extensions of its jobs; or it works again. Told once per change; it is
+   * tried again after pauses that grow.
    */
   readonly queue: {
     readonly queue: string;
     readonly state: "down" | "up";
-    readonly during: "reserve" | "bind";
+    readonly during: "reserve" | "bind" | "settle" | "extend";
     readonly error?: Error;
   };
   /** Something went wrong that no caller waits for. */

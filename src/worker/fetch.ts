@@ -14,6 +14,7 @@ import { buried, buriedAfresh, isReadable, setAside } from "./judge.ts";
 import { tellHandlerless, tellUnknown } from "./ignored.ts";
 import { hasten } from "./lease.ts";
 import { allOrderly } from "./orderly.ts";
+import { isRefusal } from "./passing.ts";
 import { giveBack, inTime } from "./patience.ts";
 import { pump } from "./perform.ts";
 import { arrivalOf } from "./pulse.ts";
@@ -21,6 +22,7 @@ import { Run } from "./run.ts";
 import { settle } from "./settle.ts";
 import { subscribeFirst } from "./subscribe.ts";
 import { isOfProcess, isQuiet, queuesOf, type State, together } from "./state.ts";
+import { pauseOf } from "./trouble.ts";
 
 /** Milliseconds at most in which jobs that came back are not asked for, while fresh ones are there without end. */
 const FRESH_ONLY = 1_000;
@@ -205,7 +207,7 @@ async function reserve(
     state.fetcher.idle = fetching;
     state.vital?.heard(found.deliveries[0]?.due, now);
     state.failures = 0;
-    state.link.up(found.deliveries.length > 0);
+    state.link.up("look", found.deliveries.length > 0);
     if (state.troubles.size > 0) { for (const queue of queues) state.troubles.up(queue, "reserve"); }
     return found;
   } catch (error) {
@@ -219,7 +221,9 @@ async function reserve(
     if (works === "some") return undefined;
     if (state.drain !== undefined) throw error;
     if (works === "none") tellAll(state, queues, error);
-    const pause = state.link.down(error, false);
+    // Refused for the first time, it may be for one of the queues: the next look finds that out.
+    const isOpen = queues.length > 1 && state.failures < 2 && isRefusal(error);
+    const pause = isOpen ? pauseOf(1, runtime.random) : state.link.down("look", error);
     // Cut short, the pause rejects: the call that cut it says how to go on.
     await runtime.sleep(pause, fetching.signal).catch(() => undefined);
     return undefined;

@@ -11,6 +11,7 @@ import { patiently } from "../flow/deadline.ts";
 import { HEARTBEAT_PART, MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { LeaseLost } from "../errors.ts";
 import type { Extended, Extension } from "../jobs/exchange.ts";
+import { isRefusal } from "./passing.ts";
 import { noteBeat } from "./pulse.ts";
 import type { Run } from "./run.ts";
 import { settle, tellStale } from "./settle.ts";
@@ -107,23 +108,36 @@ export function beat(state: State, run: Run, ms: number): void {
   const { queue, token } = run.delivery;
   const sent = state.bench.runtime.monotonic();
   run.sent = sent;
-  state.extensions.add({ queue, token, ms }, (answer) => {
+  const extension = { queue, token, ms };
+  state.extensions.add(extension, (answer) => {
     run.unanswered--;
     run.answered = sent;
     rouse(state);
     state.answered.open();
-    if (answer instanceof Error) {
-      state.link.down(answer, true);
-      return;
-    }
-    state.link.up(true);
+    if (answer instanceof Error) return notExtended(state, run, extension, answer);
+    extendable(state, run);
     if (answer.state === "held") {
+      if (state.refusals.size > 0) state.refusals.taken(run, extension);
       run.lease = answer.lease ?? ms;
       run.leaseEnd = sent + run.lease;
     }
     // A settlement on its way may have ended the delivery already, and tells by itself whether it came too late.
     if (answer.state === "stale" && !run.settling && run.within === undefined) lose(state, run);
   });
+}
+
+/** Tells of an extension that failed; the next beat tries again. */
+function notExtended(state: State, run: Run, extension: Extension, error: Error): void {
+  // The run is over, so that no other call of it would show that it works again.
+  if (run.held < 0) return;
+  if (!isRefusal(error)) return void state.link.down(run, error);
+  extendable(state, run);
+  state.refusals.refused(run, extension, error, 1);
+}
+
+/** An extension was answered, which says nothing of a settlement that may have failed. */
+function extendable({ link }: State, run: Run): void {
+  if (!run.settling) link.up(run, true);
 }
 
 /** The job is another worker's by now: its handler is told, and whatever it still returns is discarded. */

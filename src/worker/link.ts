@@ -1,16 +1,20 @@
 /**
- * The link to the transport as a worker sees it: down with the first call that fails, up with the next that shows that
- * the call that failed works again, told once per change.
+ * The link to the transport as a worker sees it: down with the first call that fails, up when all that failed works
+ * again, told once per change. A success of another call is none: a store may answer some calls and others not.
  *
  * @module
  */
 
 import { errorOf } from "../errors.ts";
 import type { Events } from "../events/events.ts";
+import type { Run } from "./run.ts";
 
 /** The shortest and the longest pause after a failed call, in milliseconds. */
 const PAUSE_MIN = 100;
 const PAUSE_MAX = 3_000;
+
+/** What makes calls, one after another: the looks for jobs, or a run that is settled and extended. */
+type Caller = Run | "look";
 
 /** Keeps the state of a link. */
 export interface Link {
@@ -19,12 +23,14 @@ export interface Link {
   /**
    * A call succeeded; `wrote`: it changed something. A store that can only be read may still find that nothing waits.
    */
-  up(wrote: boolean): void;
+  up(caller: Caller, wrote: boolean): void;
   /**
    * A call failed that would have changed something, or only looked; how long to pause before the next, in
    * milliseconds.
    */
-  down(thrown: unknown, writing: boolean): number;
+  down(caller: Caller, thrown: unknown): number;
+  /** A run is over, however it ended. */
+  leave(run: Run): void;
 }
 
 /** Makes a link that is taken to be up; `turned` is told each change, too. */
@@ -36,6 +42,7 @@ class Told implements Link {
   readonly #events: Events;
   readonly #random: () => number;
   readonly #turned: (away: boolean) => void;
+  readonly #failing: Set<Caller> = new Set();
   #failures = 0;
   #away = false;
   #last: unknown;
@@ -51,18 +58,21 @@ class Told implements Link {
     return this.#away;
   }
 
-  up(wrote: boolean): void {
-    if (!this.#away || (this.#readOnly && !wrote)) return;
+  up(caller: Caller, wrote: boolean): void {
+    if (!this.#away) return;
+    this.#failing.delete(caller);
+    if (wrote && this.#failing.size <= Number(this.#failing.has("look"))) this.#readOnly = false;
+    if (this.#failing.size > 0 || this.#readOnly) return;
     this.#away = false;
-    this.#readOnly = false;
     this.#failures = 0;
     this.#last = undefined;
     this.#turned(false);
     this.#events.emit("connection", { state: "up" });
   }
 
-  down(thrown: unknown, writing: boolean): number {
-    this.#readOnly ||= writing;
+  down(caller: Caller, thrown: unknown): number {
+    this.#failing.add(caller);
+    this.#readOnly ||= caller !== "look";
     // All items of a batch fail with the one error of its call.
     if (thrown !== this.#last) this.#failures++;
     this.#last = thrown;
@@ -73,5 +83,9 @@ class Told implements Link {
     this.#away = true;
     const step = Math.min(PAUSE_MAX, PAUSE_MIN * 2 ** Math.min(this.#failures - 1, 16));
     return step * (0.5 + this.#random() / 2);
+  }
+
+  leave(run: Run): void {
+    if (this.#failing.size > 0) this.#failing.delete(run);
   }
 }

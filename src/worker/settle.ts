@@ -14,10 +14,11 @@ import type { Events } from "../events/events.ts";
 import type { Settled, Settlement } from "../jobs/exchange.ts";
 import { leastOf, lessOf } from "../jobs/record.ts";
 import { type Fate, settlementOf } from "./fate.ts";
-import { PASSING } from "./passing.ts";
+import { isRefusal, PASSING } from "./passing.ts";
 import type { Run } from "./run.ts";
 import { sealed } from "./seal.ts";
 import { type Bench, letGo, rouse, type State, type Tally } from "./state.ts";
+import { pauseOf } from "./trouble.ts";
 
 /** A settlement that fails for a reason that no return of the transport mends is given up after so many tries. */
 const MAX_TRIES = 5;
@@ -62,7 +63,8 @@ function begin(state: State, run: Run, fate: Fate): void {
 function send(state: State, run: Run, fate: Fate, settlement: Settlement, tries: number): void {
   state.settlements.add(settlement, (answer) => {
     if (answer instanceof Error) return repeat(state, run, fate, settlement, tries, answer);
-    state.link.up(true);
+    state.link.up(run, true);
+    if (state.refusals.size > 0 && answer === "settled") state.refusals.taken(run, settlement);
     end(state, run);
     if (answer === "settled" || tookEffect(state, run, tries)) tell(state, run, fate);
     else tellStale(state, run, "settle");
@@ -87,8 +89,8 @@ function repeat(
   const full = error instanceof TransportFull && "meta" in settlement;
   const smaller = full || error instanceof TooLargeError ? lessOfSettlement(settlement) : undefined;
   if (smaller !== undefined) return send(state, run, fate, smaller, tries);
+  const pause = pauseAfter(state, run, settlement, tries, error);
   if (full && !state.over) return makeRoom(state, run, fate, settlement, tries);
-  const pause = state.link.down(error, true);
   if (state.over || (tries >= MAX_TRIES && !mayPass(error))) {
     // The lease runs out and the job comes back: late, and not lost.
     end(state, run);
@@ -97,6 +99,15 @@ function repeat(
     return;
   }
   state.alarms.set(pause, () => send(state, run, fate, settlement, tries + 1));
+}
+
+/** Tells of a settlement that failed, and how long to pause before the next try, in milliseconds. */
+function pauseAfter(state: State, run: Run, settlement: Settlement, tries: number, error: Error): number {
+  // It says something of this one record, and nothing of the queue or the link.
+  if (error instanceof TooLargeError) return pauseOf(tries, state.bench.runtime.random);
+  if (!isRefusal(error)) return state.link.down(run, error);
+  state.link.up(run, true);
+  return state.refusals.refused(run, settlement, error, tries);
 }
 
 /**

@@ -28,6 +28,7 @@ import type { Judge } from "./judge.ts";
 import type { KnownQueues } from "./known_queues.ts";
 import type { Link } from "./link.ts";
 import type { Meter } from "./meter.ts";
+import type { Refusals } from "./refusals.ts";
 import type { Run, SettleWithin } from "./run.ts";
 import type { Settings } from "./settings.ts";
 import type { Troubles } from "./trouble.ts";
@@ -180,6 +181,8 @@ export interface State extends Judge {
   /** When all queues were last found not to work, by the monotonic clock. */
   partedAt: number;
   readonly troubles: Troubles;
+  /** The queues of which settlements or extensions are refused. */
+  readonly refusals: Refusals;
   /** Opened when fetching may be possible again. */
   readonly room: Latch;
   /** Opened when a run or settlement ended, for calls that wait for the last one. */
@@ -209,8 +212,10 @@ export interface State extends Judge {
 }
 
 /** A run is no longer this worker's. */
-export function letGo({ held, bench: { suspects } }: State, run: Run): boolean {
+export function letGo({ held, link, refusals, bench: { suspects } }: State, run: Run): boolean {
   suspects.delete(run);
+  link.leave(run);
+  if (refusals.size > 0) refusals.leave(run);
   if (run.held < 0) return false;
   held.remove(run.held);
   run.held = -1;

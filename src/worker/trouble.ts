@@ -7,7 +7,7 @@
 
 import { errorOf, RelevoError } from "../errors.ts";
 import type { Events } from "../events/events.ts";
-import { PASSING } from "./passing.ts";
+import { isRefusal, PASSING } from "./passing.ts";
 
 /** The verb that fails for a queue. */
 export type Doing = "reserve" | "bind";
@@ -51,9 +51,7 @@ export function createTroubles(events: Events, random: () => number): Troubles {
         trouble.told = true;
         events.emit("queue", { queue, state: "down", during: doing, error: errorOf(thrown) });
       }
-      const most = isOfAll(thrown) ? PAUSE_OF_ALL : PAUSE_MAX;
-      const step = Math.min(most, PAUSE_MIN * 2 ** Math.min(trouble.failures - 1, 16));
-      return step * (0.5 + random() / 2);
+      return pauseOf(trouble.failures, random, isOfAll(thrown) ? PAUSE_OF_ALL : PAUSE_MAX);
     },
     up(queue, doing) {
       const key = keyOf(queue, doing);
@@ -65,8 +63,13 @@ export function createTroubles(events: Events, random: () => number): Troubles {
   };
 }
 
-/** Whether an error says something of the transport rather than of one queue; a permission may be one queue's. */
+/** How long to pause after so many failures, in milliseconds; at most `most`. */
+export function pauseOf(failures: number, random: () => number, most: number = PAUSE_MAX): number {
+  const step = Math.min(most, PAUSE_MIN * 2 ** Math.min(failures - 1, 16));
+  return step * (0.5 + random() / 2);
+}
+
+/** Whether an error says something of the transport rather than of one queue; a refusal may be one queue's. */
 export function isOfAll(thrown: unknown): boolean {
-  return thrown instanceof RelevoError && PASSING.includes(thrown.code) &&
-    thrown.code !== "TRANSPORT_FORBIDDEN";
+  return thrown instanceof RelevoError && PASSING.includes(thrown.code) && !isRefusal(thrown);
 }

@@ -36,6 +36,7 @@ import {
   type State,
   type Tally,
 } from "./state.ts";
+import { createRefusals } from "./refusals.ts";
 import { pushDueOnce, startTicker } from "./ticks.ts";
 import { createTroubles } from "./trouble.ts";
 
@@ -258,6 +259,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     failures: 0,
     partedAt: -Infinity,
     troubles: createTroubles(events, runtime.random),
+    refusals: createRefusals(events, runtime),
     bound: new Set(),
     binding: new Set(),
     roused: () => rouse(state),
