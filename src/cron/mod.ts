@@ -17,7 +17,7 @@
  */
 
 import { Cron } from "croner";
-import { messageOf } from "../errors.ts";
+import { errorOf, messageOf } from "../errors.ts";
 import { markMaker } from "../jobs/mistake.ts";
 import { checkKnown, quote, shown } from "../options.ts";
 import { every, type RecurrenceKind, type StoredRecurrence, type Tick } from "../jobs/schedule.ts";
@@ -68,8 +68,20 @@ export const cron: CronKind = Object.assign(fromExpression, {
 markMaker(cron, "reschedule(cron(expression))");
 
 function fromExpression(expression: string, options: CronOptions = {}): StoredRecurrence {
+  const unread = (error: Error): StoredRecurrence => ({
+    kind: "cron",
+    text: shown(expression),
+    next: (_: Tick): never => {
+      throw error;
+    },
+  });
+  const action = `read the cron expression ${quote(expression)}`;
   try {
-    checkKnown("read a cron expression", options, ["timeZone"]);
+    checkKnown(action, options, ["timeZone"]);
+  } catch (error) {
+    return unread(errorOf(error));
+  }
+  try {
     const read = readExpression(expression, options.timeZone);
     if ("period" in read) return every(read.period);
     const zone = createZone(read.zone);
@@ -86,16 +98,7 @@ function fromExpression(expression: string, options: CronOptions = {}): StoredRe
       },
     };
   } catch (cause) {
-    const error = new RangeError(
-      `Cannot read the cron expression ${quote(expression)} as ${messageOf(cause)}`,
-      {
-        cause,
-      },
-    );
-    const next = (_: Tick): never => {
-      throw error;
-    };
-    return { kind: "cron", text: shown(expression), next };
+    return unread(new RangeError(`Cannot ${action} as ${messageOf(cause)}`, { cause }));
   }
 }
 
