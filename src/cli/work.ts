@@ -6,6 +6,7 @@
 
 import type { Jobs } from "../jobs/definitions.ts";
 import type { Relay } from "../relay/relay.ts";
+import { READS_NOTHING } from "../worker/ignored.ts";
 import { systemRuntime } from "../runtime.ts";
 import type { Command, Session } from "./command.ts";
 import { withRelay } from "./module.ts";
@@ -66,7 +67,7 @@ function working(session: Session): Promise<void> {
 }
 
 async function workOn(relay: Relay<Jobs>, concurrency: number | undefined, session: Session): Promise<void> {
-  const { terminal: { stdout, stderr, signal }, json } = session;
+  const { terminal: { stdout, stderr, signal }, given, json } = session;
   const tally = follow(relay, session);
   const over = new AbortController();
   const progress = stderr.isTTY && !json ? tellProgress(session, tally, over.signal) : Promise.resolve();
@@ -76,12 +77,22 @@ async function workOn(relay: Relay<Jobs>, concurrency: number | undefined, sessi
     worker.stop().catch(() => undefined);
   };
   signal?.addEventListener("abort", stop, { once: true });
+  let isIdle = false;
+  relay.events.addEventListener("error", ({ detail: { error } }) => {
+    // By its text, as the module's relay may be of another copy of this package.
+    if (error.message !== READS_NOTHING) return;
+    isIdle = true;
+    worker.stop().catch(() => undefined);
+  });
   try {
     if (!signal?.aborted) await worker.run();
   } finally {
     signal?.removeEventListener("abort", stop);
     over.abort();
     await progress;
+  }
+  if (isIdle) {
+    throw new UsageError(`${JSON.stringify(given.positionals[0])} registers no handler with its relay`);
   }
   if (json) printJson(stdout, [tally]);
   else stdout.write(`${lineOf(tally)}\n`);

@@ -28,11 +28,13 @@ export function tellIgnored({ transport, definitions, events }: Bench, options: 
   events.emit("error", { error, during: "starting a worker" });
 }
 
+/** The message of a worker without queues. */
+export const READS_NOTHING: string =
+  "This worker reads no queue as no handler is registered: call 'handle' before it, or give it 'queues'";
+
 /** Tells that a worker reads no queue, as an `error` event: it would be silent for ever. */
 export function tellHandlerless({ bench: { events }, drain }: State): void {
-  const error = new Error(
-    "This worker reads no queue as no handler is registered: call 'handle' before it, or give it 'queues'",
-  );
+  const error = new Error(READS_NOTHING);
   events.emit("error", { error, during: drain === undefined ? "running a worker" : "draining" });
 }
 

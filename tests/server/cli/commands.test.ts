@@ -237,6 +237,10 @@ test("`work` tells failures as they come, stops gracefully when it is interrupte
 test.each([
   ["export const relay = 1;", "must export a relay as 'relay' or by default: it exports relay"],
   ["throw new Error('no settings');", "cannot be loaded: no settings"],
+  [
+    "export const relay = createRelay({ jobs: { mail: schema }, transport, log: false });",
+    "registers no handler with its relay",
+  ],
 ])("a module that is no use is told: %s", async (source, wanted) => {
   const here = place();
   const { code, stderr } = await here.relevo(["work", moduleOf(here, source)]);
