@@ -4,6 +4,8 @@
  * @module
  */
 
+import { MAX_DEPTH } from "./defaults.ts";
+
 /** The kind of a value as the language names it: `Map`, `Date`, `Uint8Array`; `Object` for instances of classes. */
 export function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice("[object ".length, -1);
@@ -15,6 +17,37 @@ export function kindOf(value: unknown): string {
   if (tag !== "Object" && tag !== "Error") return tag;
   const { constructor }: { constructor?: unknown } = Object(value);
   return typeof constructor === "function" && constructor.name !== "" ? constructor.name : tag;
+}
+
+/** Whether a value is a `Proxy` that was revoked: reading anything of it throws. */
+export function isRevoked(value: unknown): boolean {
+  try {
+    return Array.isArray(value) && false;
+  } catch {
+    return true;
+  }
+}
+
+/** The path to a revoked `Proxy` in a value; undefined where there is none to be found. */
+export function revokedIn(value: unknown): readonly string[] | undefined {
+  const seen = new Set<object>();
+  const find = (one: unknown, path: readonly string[]): readonly string[] | undefined => {
+    if (typeof one !== "object" || one === null || seen.has(one)) return undefined;
+    if (isRevoked(one)) return path;
+    if (path.length === MAX_DEPTH) return undefined;
+    seen.add(one);
+    for (const key of Object.keys(one)) {
+      const found = find(Reflect.get(one, key), [...path, key]);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  try {
+    return find(value, []);
+  } catch {
+    // A getter or another proxy has a fault of its own, which is told.
+    return undefined;
+  }
 }
 
 /**

@@ -6,7 +6,7 @@
 
 import { MAX_DELAY } from "./defaults.ts";
 import { messageOf } from "./errors.ts";
-import { hasFields, tagOf } from "./kinds.ts";
+import { hasFields, isRevoked, tagOf } from "./kinds.ts";
 import { ourWordFor } from "./other_words.ts";
 
 /** The error of a value of the wrong kind; `what` is the value's place, `wanted` ends "must be ...". */
@@ -86,8 +86,13 @@ export function checkRuntime(action: string, runtime: unknown): void {
 
 /** Refuses a value that has no properties to read. */
 export function checkObject(action: string, what: string, value: unknown): void {
-  if (typeof value === "object" && value !== null) return;
+  if (typeof value === "object" && value !== null && !isRevoked(value)) return;
   throw wrongType(action, what, "an object", value);
+}
+
+/** Refuses a value that is no list. */
+export function checkList(action: string, what: string, wanted: string, value: unknown): void {
+  if (!Array.isArray(value)) throw wrongType(action, what, wanted, value);
 }
 
 /** Refuses a value that is no relay, such as the promise of one; `wanted` says which values there may be. */
@@ -116,6 +121,7 @@ export function checkBoolean(action: string, option: string, value: unknown): vo
  */
 export function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
+  if (isRevoked(value)) return "a revoked Proxy";
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "object" && value !== null && !(value instanceof Date)) return kindOf(value);
   return messageOf(value).slice(0, 80);

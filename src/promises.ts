@@ -4,9 +4,17 @@
  * @module
  */
 
+import { isRevoked } from "./kinds.ts";
+
 /** Whether a value is a promise, of whatever library or realm. */
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    return "then" in value && typeof value.then === "function";
+  } catch (error) {
+    if (isRevoked(value)) return false;
+    throw error;
+  }
 }
 
 /** Hears a promise that no caller will wait for: rejected unheard, it would end the process on some runtimes. */

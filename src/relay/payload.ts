@@ -9,7 +9,7 @@ import { META_RESERVE } from "../defaults.ts";
 import type { Definition } from "../jobs/definitions.ts";
 import { InvalidPayloadError, RelevoError, TooLargeError, UnencodableError } from "../errors.ts";
 import { checking, type Filtering } from "../payload/filtering.ts";
-import { isByteArray, ofThisRealm } from "../kinds.ts";
+import { isByteArray, ofThisRealm, revokedIn } from "../kinds.ts";
 import { hush } from "../promises.ts";
 import { validate } from "../payload/schema.ts";
 import type { Transport } from "../contract/transport.ts";
@@ -35,8 +35,9 @@ export interface WrittenPayload {
  * @throws {RelevoError} for whatever is wrong with it.
  */
 export function writePayload(scale: Scale, definition: Definition, value: unknown): WrittenPayload {
-  const verdict = validate(definition.schema, definition.name, value);
+  let verdict: unknown;
   try {
+    verdict = validate(definition.schema, definition.name, value);
     let kinds: string[] | undefined;
     const bytes = encode(scale, definition, value, (kind) => void (kinds ??= []).push(kind));
     const read = kinds === undefined ? undefined : validateRead(definition, bytes, kinds);
@@ -48,7 +49,11 @@ export function writePayload(scale: Scale, definition: Definition, value: unknow
   } catch (error) {
     // A schema that still waits may reject too, and nothing waits for it any more.
     hush(verdict);
-    throw error;
+    // Neither a schema nor a codec can say what it stumbled over.
+    const place = revokedIn(value);
+    if (place === undefined) throw error;
+    const at = place.length === 0 ? "it is" : `'${place.join(".")}' is`;
+    throw new UnencodableError(definition.name, new TypeError(`${at} a revoked Proxy`, { cause: error }));
   }
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { checkBoolean, checkKnown, checkList, checkTime, wrongType } from "../options.ts";
 import { JOB_RULES, type JobHistory } from "./history/job_rules.ts";
 import type { HistoryLine, OperateLine, Violation } from "./history/lines.ts";
 import { inOrder, SHARED_RULES } from "./history/shared_rules.ts";
@@ -41,7 +42,12 @@ export function checkHistory(
   lines: readonly HistoryLine[],
   options: CheckOptions = {},
 ): readonly Violation[] {
+  const action = "check a history";
+  checkList(action, "'lines'", "a list of lines, such as the answer of readLedger", lines);
+  checkKnown(action, options, ["slack", "complete"]);
   const { slack = 0, complete = true } = options;
+  checkTime(action, "slack", slack);
+  checkBoolean(action, "complete", complete);
   const violations: Violation[] = [];
   const report = (invariant: string, at: number, message: string): void => {
     if (invariant !== "S1" || complete) violations.push({ invariant, at, message });
@@ -54,8 +60,13 @@ export function checkHistory(
   return violations.sort((a, b) => a.at - b.at);
 }
 
-/** Reads a ledger: one JSON text a line. A last line that was cut off by a crash is left out. */
+/**
+ * Reads a ledger: one JSON text a line. A last line that was cut off by a crash is left out.
+ *
+ * @throws {TypeError} for a value that is no string.
+ */
 export function readLedger(text: string): readonly HistoryLine[] {
+  if (typeof text !== "string") throw wrongType("read a ledger", "'text'", "a string", text);
   const rows = text.split("\n");
   const last = rows.pop() ?? "";
   return [...rows, isWhole(last) ? last : ""].filter((row) => row !== "").map((row) => JSON.parse(row));

@@ -5,6 +5,7 @@
  */
 
 import { messageOf } from "../../errors.ts";
+import { checkList } from "../../options.ts";
 import type { Features, Lacks, TransportAbility } from "../../contract/transport.ts";
 import { allCases, conformance, has } from "./conformance.ts";
 import type { Need, Subject } from "./subject.ts";
@@ -117,6 +118,7 @@ export async function examine(subject: Subject): Promise<Examination> {
  * ```
  */
 export function featureTable(examinations: readonly Examination[]): string {
+  checkList("write a table of features", "'examinations'", "a list of answers of examine", examinations);
   const row = (title: string, cell: (one: Examination) => string): string =>
     `| ${[title, ...examinations.map(cell)].join(" | ")} |`;
   return [

@@ -97,6 +97,24 @@ export function payloads(open: OpenPlace): void {
     expect(seen.map((value) => value === payload)).toEqual([true]);
   });
 
+  it.each([
+    ["the payload itself", (revoked: object) => revoked, "it is a revoked Proxy"],
+    ["deep inside", (revoked: object) => ({ list: [1, { of: revoked }] }), "'list.1.of' is a revoked Proxy"],
+  ])("a revoked Proxy is refused with its place: %s", async (_, payloadOf, wanted) => {
+    const relay = open().relay({ job: free<object>(), strict: v.object({ list: v.optional(v.any()) }) });
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    for (const name of ["job", "strict"] as const) {
+      const refused = await rejection(relay.dispatch(name, payloadOf(proxy)));
+      expect(refused).toBeInstanceOf(UnencodableError);
+      expect(refused.message).toBe(`Cannot encode the payload of '${name}': ${wanted}`);
+    }
+    const options = await rejection(relay.dispatch("job", {}, proxy));
+    expect(options.message).toBe(
+      "Cannot dispatch 'job' as its options must be an object: current value is a revoked Proxy",
+    );
+  });
+
   it("what JSON cannot hold is refused, and what it can arrives as it was", async () => {
     const relay = open().relay({ job: free<unknown>() });
     const cycle: unknown[] = [];

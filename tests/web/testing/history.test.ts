@@ -380,3 +380,18 @@ test("a ledger is read line by line, without what a crash cut off", () => {
   expect(readLedger(text.slice(0, -3))).toEqual(lines.slice(0, 1));
   expect(readLedger("")).toEqual([]);
 });
+
+test("without their arguments the checker and the reader of ledgers say what they want", () => {
+  expect(() => Reflect.apply(checkHistory, undefined, [])).toThrow(
+    "Cannot check a history as 'lines' must be a list of lines, such as the answer of readLedger: current value is undefined",
+  );
+  expect(() => Reflect.apply(checkHistory, undefined, [[], { slack: "1" }])).toThrow(
+    "Cannot check a history as 'slack'",
+  );
+  expect(() => Reflect.apply(checkHistory, undefined, [[], { slak: 1 }])).toThrow(
+    "there is no option 'slak'",
+  );
+  expect(() => Reflect.apply(readLedger, undefined, [])).toThrow(
+    "Cannot read a ledger as 'text' must be a string: current value is undefined",
+  );
+});

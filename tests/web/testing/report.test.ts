@@ -50,3 +50,9 @@ test("the table of transports says what the suite showed", async () => {
   expect(table).toContain("| an id is refused while its job is live | yes |");
   expect(table).toContain("| whose clock judges due times and leases | the process |");
 });
+
+test("a table of features wants a list", () => {
+  expect(() => Reflect.apply(featureTable, undefined, [])).toThrow(
+    "Cannot write a table of features as 'examinations' must be a list of answers of examine: current value is undefined",
+  );
+});
