@@ -52,7 +52,7 @@ interface SendOptions {
 
 /** Makes the dispatcher of a relay. */
 export function createDispatcher(sender: Sender): Dispatcher {
-  const { transport, runtime, callTimeout, gate } = sender;
+  const { transport, runtime, callTimeout, gate, follows } = sender;
   const pushes = createBatcher<PushJob, Exclude<Pushed, Error>>({
     runtime,
     send: (jobs, left) => transport.push(jobs, { deadline: left }),
@@ -62,11 +62,15 @@ export function createDispatcher(sender: Sender): Dispatcher {
     maxBytes: MAX_BATCH_BYTES,
     prompt: transport.features.remote,
   });
-  const batching: BatchSender = { ...sender, pushes };
+  const atOnce = new Set<string>();
+  const batching: BatchSender = { ...sender, pushes, atOnce };
   return {
     one(name, payload, options) {
       try {
-        return dispatchOne(batching, name, payload, options);
+        // A way into the trail is dear: none for a schema that answers at once, as that cannot wait for a close.
+        return !follows || atOnce.has(name)
+          ? dispatchOne(batching, name, payload, options)
+          : gate.pass(() => dispatchOne(batching, name, payload, options, true), `dispatch '${shown(name)}'`);
       } catch (error) {
         return Promise.reject(error);
       }
@@ -81,13 +85,16 @@ function dispatchOne(
   name: string,
   payload: unknown,
   options: DispatchOptions | undefined,
+  isNew = false,
 ): Promise<Dispatched> {
-  const { gate, outgoing } = sender;
+  const { gate, outgoing, atOnce } = sender;
   if (gate.shut) throw new RelayClosed(`dispatch '${shown(name)}'`);
   // A side of the program's must see whether the request id is the caller's.
   const asked = outgoing !== undefined && outgoing.quick === undefined;
   if (options === undefined && !asked && sender.inline === undefined) {
     const prepared = prepare(sender, name, payload, undefined);
+    if (prepared instanceof Promise) atOnce.delete(name);
+    else if (isNew) atOnce.add(name);
     // Most calls are such: they need none of the steps in between.
     return prepared instanceof Promise || outgoing !== undefined || !goesAtOnce(sender, prepared)
       ? sendPrepared(sender, prepared, PLAIN)
@@ -101,6 +108,8 @@ function dispatchOne(
     : { desk: sender, settings: options === undefined ? undefined : settings, requested: false };
   checkInline(sender, { name, ...settings, transaction });
   const prepared = prepare(desk, name, payload, own, undefined, OPTIONS);
+  if (prepared instanceof Promise) atOnce.delete(name);
+  else if (isNew) atOnce.add(name);
   const how: SendOptions = { signal, transaction, refuse: settings.onDuplicate === "throw", requested };
   return sendPrepared(sender, prepared, how);
 }
@@ -116,7 +125,7 @@ function sendPrepared(
   if (!(prepared instanceof Promise)) return send(sender, prepared, how);
   const { signal } = how;
   // Closing the relay waits for the schema too, and the signal ends that wait.
-  return sender.gate.pass(async () => {
+  return sender.gate.within(async () => {
     const job = await unlessAborted(prepared, signal);
     signal?.throwIfAborted();
     return await send(sender, job, how);
@@ -130,7 +139,7 @@ function send(sender: BatchSender, job: PushJob, how: SendOptions): Promise<Disp
   if (outgoing.quick !== undefined) {
     return outgoing.quick.one(job, (carried) => sendInTurn(sender, carried, how));
   }
-  return gate.pass(() => sendThrough(sender, outgoing, job, how));
+  return gate.within(() => sendThrough(sender, outgoing, job, how));
 }
 
 /** Stores one job through the middlewares. */
@@ -157,7 +166,7 @@ function sendInTurn(sender: BatchSender, job: PushJob, how: SendOptions): Promis
   if (goesAtOnce(sender, job)) return sendOff(sender, job, how);
   const go = (made: PushJob): Promise<Dispatched> => sendOff(sender, made, how);
   const { signal } = how;
-  return sender.gate.pass(() =>
+  return sender.gate.within(() =>
     sender.turns.take(new Set([job.queue]), filtered(sender, job), go, { signal, apart: false })
   );
 }
@@ -166,7 +175,7 @@ function sendInTurn(sender: BatchSender, job: PushJob, how: SendOptions): Promis
 function sendOff(sender: BatchSender, job: PushJob, how: SendOptions): Promise<Dispatched> {
   const { inline, gate } = sender;
   const { signal, transaction, refuse } = how;
-  if (inline !== undefined) return gate.pass(() => runInline(sender, job, signal));
+  if (inline !== undefined) return gate.within(() => runInline(sender, job, signal));
   return transaction === undefined
     ? sendWithRoom(sender, job, signal, refuse)
     : sendWithin(sender, job, transaction, refuse);
@@ -180,7 +189,7 @@ function sendWithRoom(
 ): Promise<Dispatched> {
   const { berths, gate } = sender;
   if (berths === undefined) return sendBatched(sender, job, signal, refuse);
-  return gate.pass(() => berths.take(1, signal, () => sendBatched(sender, job, signal, refuse)));
+  return gate.hold(() => berths.take(1, signal, () => sendBatched(sender, job, signal, refuse)));
 }
 
 function sendBatched(
@@ -229,7 +238,7 @@ function sendWithin(
   transaction: object,
   refuse: boolean,
 ): Promise<Dispatched> {
-  return sender.gate.pass(async () => {
+  return sender.gate.within(async () => {
     const [pushed] = await pushWithin(sender, transaction, [job], false);
     const result = resultOf(sender, job, pushed ?? new Error("A transport did not answer"), refuse);
     if (result instanceof Error) throw result;

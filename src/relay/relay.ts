@@ -91,9 +91,10 @@ export interface Relay<J extends Jobs, Added = unknown> extends Admin, Groups<J>
   health(): Health;
   /**
    * Stops the workers as their `stop` does, waits for calls under way, and closes the transport if no other relay uses
-   * it. Called by a handler of this relay, it does not wait for that handler's run, which goes on and is settled before
-   * the transport closes; nor do two handlers wait for each other that close each other's relay. Where the runtime has
-   * no `AsyncLocalStorage`, it resolves as `worker.stop` does there.
+   * it. Called by a function that this relay calls, such as a handler, a schema or a middleware, it does not wait for the
+   * run, dispatch or other call around it, which goes on and ends before the transport closes; nor do two such functions
+   * wait for each other that close each other's relay. Where the runtime has no `AsyncLocalStorage`, it resolves as
+   * `worker.stop` does there, or when the call around it was given up.
    */
   close(options?: StopOptions): Promise<void>;
 }

@@ -82,7 +82,8 @@ export function createParts(options: RelayOptions<Jobs>): RelayParts {
     filtering: createFiltering(alarms, callTimeout),
     requestId: options.requestId,
   };
-  const gate = createGate();
+  const trail = createTrail();
+  const gate = createGate(trail);
   const outgoing = createOutgoing(checked.use.dispatches, {
     alarms,
     deadline: callTimeout,
@@ -96,7 +97,7 @@ export function createParts(options: RelayOptions<Jobs>): RelayParts {
     kinds: createKinds(options.recurrences === undefined ? [] : options.recurrences, action),
     outgoing: tickOutgoing(outgoing),
   }, gate);
-  const bench = createBench(checked, desk, events, scheduler);
+  const bench = createBench(checked, desk, events, { scheduler, trail });
   const inline = options.inline === true ? createInline(bench) : undefined;
   return {
     bench,
@@ -116,6 +117,7 @@ export function createParts(options: RelayOptions<Jobs>): RelayParts {
       inline,
       callTimeout,
       gate,
+      follows: trail !== undefined,
     }),
     scheduler,
     admin: gatedAdmin(adminOf(desk, bench), gate),
@@ -191,7 +193,7 @@ function createBench(
   { transport, users, runtime, definitions, callTimeout, use }: Checked,
   desk: Desk,
   events: Events,
-  { ticks }: Scheduler,
+  { scheduler: { ticks }, trail }: { readonly scheduler: Scheduler; readonly trail: Bench["trail"] },
 ): Bench {
   const handlers = createHandlers(definitions, use.runs, events.target);
   return {
@@ -208,7 +210,7 @@ function createBench(
     filtering: desk.filtering,
     encode: encoderOf(desk),
     suspects: new Set(),
-    trail: createTrail(),
+    trail,
     vitals: createVitals(runtime),
     unbound: new Set(),
   };

@@ -83,7 +83,7 @@ export async function drainJobs(
 /** Stops the workers and closes the relay. */
 export async function closeWorkers(workers: RelayWorkers, options: StopOptions): Promise<void> {
   checkStop(options);
-  const { parts: { bench, inline, logbook, alarms }, engines } = workers;
+  const { parts: { bench, inline, logbook, alarms, gate }, engines } = workers;
   if (workers.closing === undefined) {
     bench.vitals.close();
     workers.closing = closeAll(workers, options).finally(() => {
@@ -95,7 +95,7 @@ export async function closeWorkers(workers: RelayWorkers, options: StopOptions):
   else if (options.grace !== undefined) {
     for (const engine of engines) engine.stop(options.grace).catch(() => undefined);
   }
-  await untilEnded(bench, inline === undefined ? [...engines] : [...engines, inline], workers.closing);
+  await untilEnded(bench, inline === undefined ? [...engines] : [...engines, inline], workers.closing, gate);
 }
 
 /**

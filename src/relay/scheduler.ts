@@ -6,7 +6,6 @@
  */
 
 import type { Jobs, NameOf, PayloadOf } from "../jobs/definitions.ts";
-import { RelayClosed } from "../errors.ts";
 import type { Call } from "../jobs/exchange.ts";
 import type { Gate } from "../flow/gate.ts";
 import { shown } from "../options.ts";
@@ -60,19 +59,13 @@ export function createScheduler(parts: ScheduleParts, gate: Gate): Scheduler {
   return {
     schedule(name, payload, options) {
       const action = `schedule '${shown(name)}'`;
-      try {
-        if (gate.shut) throw new RelayClosed(action);
+      return gate.pass(async () => {
         const schedules = schedulesOf(desk, action);
-        const draft = draftOf(desk, name, payload, options);
-        return gate.pass(async () => {
-          const ready = await draft;
-          const answer = told(await store(parts, schedules, ready, call));
-          unread.stored(ready);
-          return answer;
-        });
-      } catch (error) {
-        return Promise.reject(error);
-      }
+        const ready = await draftOf(desk, name, payload, options);
+        const answer = told(await store(parts, schedules, ready, call));
+        unread.stored(ready);
+        return answer;
+      }, action);
     },
     schedules: {
       list: (...rest) => gate.pass(() => admin.list(...rest), "list schedules"),

@@ -38,11 +38,15 @@ export interface Sender extends Desk {
   readonly inline: Inline | undefined;
   /** Shut when the relay closes; counts the calls under way. */
   readonly gate: Gate;
+  /** Whether the runtime can tell what follows from a call. */
+  readonly follows: boolean;
 }
 
 /** A sender with the jobs that wait for their batch. */
 export interface BatchSender extends Sender {
   readonly pushes: Batcher<PushJob, Exclude<Pushed, Error>>;
+  /** Names of jobs whose schema answered at once the last time. */
+  readonly atOnce: Set<string>;
 }
 
 /**

@@ -273,7 +273,8 @@ async function fateOfReschedule(judge: Judge, run: Run, outcome: Reschedule): Pr
   let payload: Uint8Array | undefined;
   try {
     next = nextOf(outcome.by, { now: judge.bench.runtime.now(), due: run.delivery.due });
-    payload = outcome.next === undefined ? undefined : await judge.bench.encode(run, outcome.next.payload);
+    const again = outcome.next;
+    if (again !== undefined) payload = await run.follow(() => judge.bench.encode(run, again.payload));
   } catch (cause) {
     const error = new Error(`failed to reschedule: ${messageOf(cause)}`, { cause });
     return buried(judge, run, "failed", "reschedule", error, true);

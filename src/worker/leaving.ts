@@ -1,38 +1,41 @@
 /**
- * The end of a worker that one of its own runs waits for: such a run is not waited for in turn. Where the runtime
- * cannot tell which run waits, the waiting is given up after the worker's grace; the worker ends all the same, when its
- * runs have.
+ * The end of a worker or relay that its own work waits for, as a handler, a schema or a middleware called it: such work
+ * is not waited for in turn. Where the runtime cannot tell which work waits, the waiting is given up after the worker's
+ * grace, or the work's own time; the worker ends all the same, when its runs have.
  *
  * @module
  */
 
 import { errorOf } from "../errors.ts";
-import { endingAs, liveSteps } from "../flow/trail.ts";
+import { endingAs, liveSteps, type Step } from "../flow/trail.ts";
 import { tellStuck } from "./perform.ts";
 import type { Run } from "./run.ts";
 import type { State } from "./state.ts";
 
-/** A worker or relay that ends, as one of its runs sees it. */
+/** A part of a relay that ends, as the work sees it that it waits for. */
 export interface Leaving {
   /**
-   * Resolves with true when nothing but runs that wait for such an end hold it up, and with false when it has ended.
+   * Resolves with true when nothing but work that waits for such an end holds it up, and with false when it has ended.
    */
   held(): Promise<boolean>;
 }
 
 /**
- * Waits for the end of engines, and for the steps behind it, as far as the caller is not part of a run that must end
- * first.
+ * Waits for the end of engines, of the calls inside a gate, and for the steps behind it, as far as the caller is not
+ * part of work that must end first.
  */
 export async function untilEnded(
   { trail, events }: State["bench"],
   engines: readonly Leaving[],
   ended: Promise<unknown>,
+  gate?: Leaving,
 ): Promise<void> {
   const steps = liveSteps(trail);
   if (trail !== undefined && steps.length === 0) return void await ended;
   await endingAs(steps, async () => {
-    const held = Promise.all(engines.map((engine) => engine.held())).then((all) => all.some(Boolean));
+    const held = Promise.all(engines.map((engine) => engine.held())).then((all) =>
+      all.some(Boolean) || (trail !== undefined && gate?.held())
+    );
     // The race hears of an end that fails, too.
     if (!await Promise.race([held, ended.then(() => false)])) return void await ended;
     ended.catch((error) =>
@@ -51,9 +54,14 @@ export function heldOnly(state: State, done: Promise<unknown>): Promise<boolean>
     };
     let enough: { cancel(): void } | undefined;
     const check = (): void => {
-      const running = state.running.items().filter(isAwaited);
-      if (!state.fetched || state.buffer.size > 0 || running.length === 0 || !running.every(isEnding)) return;
-      if (state.unsettled === 0) return end(true);
+      const steps = [
+        ...state.running.items().filter(isAwaited).map(({ step }) => step),
+        ...state.beside,
+        ...state.sealers,
+      ];
+      const began = state.fetched || state.beside.size > 0;
+      if (!began || state.buffer.size > 0 || steps.length === 0 || !steps.every(isLeaving)) return;
+      if (state.unsettled === state.sealers.size) return end(true);
       // No longer than a worker waits for its last answers.
       enough ??= state.alarms.set(state.bench.callTimeout, () => end(true));
     };
@@ -67,7 +75,7 @@ function isAwaited({ abandoned }: Run): boolean {
   return abandoned === undefined;
 }
 
-function isEnding({ step }: Run): boolean {
+function isLeaving(step: Step | undefined): boolean {
   return step !== undefined && step.ending > 0;
 }
 

@@ -70,42 +70,67 @@ function handBack(state: State): void {
  * behind it, as each costs a quick job a part of its time.
  */
 export function perform(state: State, run: Run): void {
-  let ready: Read | Promise<Read>;
+  const from = state.way ?? state.bench.trail?.here();
+  if (from !== undefined) run.step = createStep(from, state.roused);
+  walk(state, run);
+}
+
+/** A run's way so far: its fate, its handler's promise, or a payload that is still to come or to be announced. */
+type Walked = Fate | Promise<unknown> | { readonly read: Read | Promise<Read> };
+
+/** Walks from the entry, or from a payload that was read, to the handler's promise. */
+function walk(state: State, run: Run, late?: Read): void {
+  let walked: Walked;
   try {
-    ready = prepare(state, run);
+    // One way into the trail for the schema and the handler together, as each is dear.
+    walked = late === undefined ? run.follow(() => enter(state, run)) : call(state, run, late);
     // A schema that never answers must not hold the slot and the lease for ever.
-    if (ready instanceof Promise) bound(state, run);
+    if (!(walked instanceof Promise) && "read" in walked && walked.read instanceof Promise) bound(state, run);
   } catch (error) {
     return finish(state, run, stumbled(state, run, error));
   }
-  if (ready instanceof Promise) {
-    ready.then((late) => enter(state, run, late), (error) => finish(state, run, stumbled(state, run, error)));
+  if (walked instanceof Promise) {
+    // Never at once, as the next run would begin inside this one's end, and the next inside that.
+    then.call(
+      walked,
+      (result) => ended(state, run, result, undefined),
+      (error) => ended(state, run, undefined, { error }),
+    );
+  } else if (!("read" in walked)) {
+    finish(state, run, walked);
+  } else if (walked.read instanceof Promise) {
+    walked.read.then(
+      (read) => walk(state, run, read),
+      (error) => finish(state, run, stumbled(state, run, error)),
+    );
   } else {
-    enter(state, run, ready);
+    walk(state, run, walked.read);
   }
 }
 
-/** Goes on with a run that was prepared: its handler is called, unless it must not be any more. */
-function enter(state: State, run: Run, ready: Read): void {
+/** Reads a job and calls its handler inside the trail, unless a listener must hear of the start outside of it. */
+function enter(state: State, run: Run): Walked {
+  const read = prepare(state, run);
+  if (read instanceof Promise || state.bench.events.attended("started")) return { read };
+  return call(state, run, read, true);
+}
+
+/** Calls the handler of a run that was read, unless it must not be called any more. */
+function call(state: State, run: Run, read: Read, inside = false): Fate | Promise<unknown> {
   const { handler } = run;
-  let fate: Fate;
-  try {
-    if ("fate" in ready) fate = ready.fate;
-    else if (run.timedOut) fate = fateOfError(state, run, undefined);
-    // A job that was taken from this worker meanwhile may be running elsewhere.
-    else if (run.stopped || run.abandoned !== undefined || handler === undefined) fate = { to: "release" };
-    else if (run.leaseEnd <= (run.startedAt = state.bench.runtime.monotonic())) {
-      fate = { to: "release", reason: "busy" };
-    } else return invoke(state, run, handler, ready.payload);
-  } catch (error) {
-    fate = stumbled(state, run, error);
-  }
-  finish(state, run, fate);
+  if ("fate" in read) return read.fate;
+  if (run.timedOut) return fateOfError(state, run, undefined);
+  // A job that was taken from this worker meanwhile may be running elsewhere.
+  if (run.stopped || run.abandoned !== undefined || handler === undefined) return { to: "release" };
+  run.startedAt = state.bench.runtime.monotonic();
+  if (run.leaseEnd <= run.startedAt) return { to: "release", reason: "busy" };
+  return invoke(state, run, handler, { payload: read.payload, inside });
 }
 
 /** The run has ended; `at`: the monotonic clock, where it was just read. */
 function finish(state: State, run: Run, fate: Fate, at?: number): void {
   run.alarm?.cancel();
+  if (run.step !== undefined) run.step.live = false;
   if (run.running >= 0) state.running.remove(run.running);
   run.running = -1;
   if (run.abandoned === undefined) conclude(state, run, fate);
@@ -159,28 +184,27 @@ function prepare(state: State, run: Run): Read | Promise<Read> {
 }
 
 /** Calls the listeners one after another, within the job's timeout. */
-function invoke(state: State, run: Run, handler: Registered, payload: unknown): void {
+function invoke(
+  state: State,
+  run: Run,
+  handler: Registered,
+  { payload, inside }: { readonly payload: unknown; readonly inside: boolean },
+): Promise<unknown> {
   const { events } = state.bench;
   if (run.alarm === undefined) bound(state, run);
   run.wait = Math.max(0, Math.floor(run.startedAt + state.epoch.get()) - run.delivery.due);
   events.began(run);
-  let given: Promise<unknown>;
+  const made = (): unknown => {
+    const context = run.context(state.settleWithin);
+    return handler.chain === undefined
+      ? callListeners(run, handler, payload, context)
+      : callThrough(run, handler, handler.chain, payload, context);
+  };
   try {
-    given = Promise.resolve(followed(state, run, () => {
-      const context = run.context(state.settleWithin);
-      return handler.chain === undefined
-        ? callListeners(run, handler, payload, context)
-        : callThrough(run, handler, handler.chain, payload, context);
-    }));
+    return Promise.resolve(inside ? made() : run.follow(made));
   } catch (error) {
-    given = Promise.reject(error);
+    return Promise.reject(error);
   }
-  // Never at once, as the next run would begin inside this one's end, and the next inside that.
-  then.call(
-    given,
-    (result) => ended(state, run, result, undefined),
-    (error) => ended(state, run, undefined, { error }),
-  );
 }
 
 /** The one of all promises: a promise of the user's may have a function of its own under this name. */
@@ -195,7 +219,6 @@ function ended(state: State, run: Run, answer: unknown, failed: Thrown | undefin
   let fate: Fate | Promise<Fate>;
   let now: number | undefined;
   try {
-    if (run.step !== undefined) run.step.live = false;
     now = state.bench.runtime.monotonic();
     run.duration = now - run.startedAt;
     state.meter.record(now, run.duration);
@@ -229,14 +252,6 @@ async function verified(state: State, run: Run, result: unknown, thrown: Thrown 
   return failed === undefined || mistake !== undefined
     ? await fateOfResult(state, run, result)
     : fateOfError(state, run, failed.error);
-}
-
-/** Makes calls as part of a run, so that one that ends this worker does not wait for its own run. */
-function followed<T>({ way, bench: { trail }, roused }: State, run: Run, call: () => T): T {
-  const from = way ?? trail?.here();
-  if (from === undefined) return call();
-  run.step = createStep(from, roused);
-  return from.into.enter(run.step, call);
 }
 
 /** Sets the job's own time limit, if it has one: first its signal aborts, then the run is given up. */

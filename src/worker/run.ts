@@ -97,7 +97,8 @@ export class Run implements Told, PassingRun {
   /** Given up: whatever its handler still returns is discarded. */
   abandoned: Abandoned | undefined;
   /**
-   * The trail that its handler's calls are part of; undefined before it was called, and where the runtime cannot tell.
+   * The trail that the program's functions in it are part of; undefined before it began, and where the runtime cannot
+   * tell.
    */
   step: Step | undefined;
   /** The outcome that its middlewares see in the place of a result that is none; undefined without middlewares. */
@@ -244,10 +245,13 @@ export class Run implements Told, PassingRun {
   abort(reason: unknown): void {
     this.#aborted ??= { reason };
     const controller = this.#controller;
-    if (controller === undefined) return;
+    if (controller !== undefined) this.follow(() => controller.abort(reason));
+  }
+
+  /** Makes a call as a part of the run: one that ends the run's worker does not wait for the run. */
+  follow<Result>(call: () => Result): Result {
     const { step } = this;
-    if (step === undefined) controller.abort(reason);
-    else step.into.enter(step, () => controller.abort(reason));
+    return step === undefined ? call() : step.into.enter(step, call);
   }
 
   /** The job as the handler sees it. */

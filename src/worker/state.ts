@@ -21,7 +21,7 @@ import type { Readers } from "../events/readers.ts";
 import type { Schedules } from "../contract/recurring.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Kinds } from "../schedules/kinds.ts";
-import type { Trail, Way } from "../flow/trail.ts";
+import type { Step, Trail, Way } from "../flow/trail.ts";
 import type { Transport } from "../contract/transport.ts";
 import type { Fate } from "./fate.ts";
 import type { Judge } from "./judge.ts";
@@ -201,6 +201,9 @@ export interface State extends Judge {
   ticker: Ticker | undefined;
   /** The groups' queues that are being bound. */
   readonly binding: Set<string>;
+  /** The ticks and settlements under way that call functions of the program's. */
+  readonly beside: Set<Step>;
+  readonly sealers: Set<Step>;
   /** Told when one of its runs begins or ceases to wait for an end. */
   readonly roused: () => void;
   /** Starts as many as the slots allow. */

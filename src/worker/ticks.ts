@@ -17,6 +17,7 @@ import { topicQueue } from "../names.ts";
 import type { DueSchedules, Schedule } from "../contract/recurring.ts";
 import { createLatch, type Latch } from "../flow/latch.ts";
 import type { State, Ticker } from "./state.ts";
+import { asStep } from "../flow/trail.ts";
 import { moveOn } from "./tick.ts";
 
 /** Schedules of one page, and of those that are moved on side by side. */
@@ -140,10 +141,12 @@ function nameOf({ queue, key }: Schedule): string {
 
 /** One that fails keeps no other from being moved on; it is told once, until it succeeds. */
 async function moved(state: State, schedule: Schedule, now: number): Promise<number | undefined> {
-  const { bench: { events, ticks: { kinds } } } = state;
+  const { bench: { events, ticks: { kinds } }, way, beside, roused } = state;
   const failing = `failing ${nameOf(schedule)}`;
   try {
-    const next = await moveOn(state, schedule, now);
+    const move = (): Promise<number | undefined> => moveOn(state, schedule, now);
+    // A tick of schedules calls the program's middlewares and recurrences.
+    const next = await (way === undefined ? move() : asStep({ way, steps: beside, changed: roused }, move));
     kinds.forget(failing);
     return next;
   } catch (thrown) {

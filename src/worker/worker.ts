@@ -252,6 +252,8 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     ordering: undefined,
     fetched: false,
     leaving: new Set(),
+    beside: new Set(),
+    sealers: new Set(),
     ticker: undefined,
     ending: new AbortController(),
     asides: new Set(),

@@ -1,8 +1,9 @@
 /** Handlers that end their own worker or relay, in runtimes that can tell and in those that cannot. */
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Relay, Runtime } from "../../../mod.ts";
 import { asyncStore } from "../../../src/runtime.ts";
 import { door, free, heard, running } from "../support/kit.ts";
+import { withoutAsyncStore } from "../support/async_store.ts";
 import { memoryPlace, type Place } from "../support/place.ts";
 
 const jobs = { job: free<number>() };
@@ -30,15 +31,6 @@ const WAYS: readonly (readonly [
     await relay.close();
   }],
 ];
-
-/** A runtime that cannot tell what follows from what. */
-function withoutAsyncStore(): void {
-  const process: unknown = Reflect.get(globalThis, "process");
-  Reflect.defineProperty(globalThis, "process", { value: undefined, configurable: true, writable: true });
-  onTestFinished(() => {
-    Reflect.defineProperty(globalThis, "process", { value: process, configurable: true, writable: true });
-  });
-}
 
 async function settles(place: Place, promise: Promise<unknown>, ms = 1_000): Promise<boolean> {
   let over = false;
