@@ -6,7 +6,7 @@
 
 import type { Jobs } from "../jobs/definitions.ts";
 import type { Relay } from "../relay/relay.ts";
-import { READS_NOTHING } from "../worker/ignored.ts";
+import { READS_NOTHING } from "../events/reads_nothing.ts";
 import { systemRuntime } from "../runtime.ts";
 import type { Command, Session } from "./command.ts";
 import { withRelay } from "./module.ts";

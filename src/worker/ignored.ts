@@ -5,6 +5,7 @@
  * @module
  */
 
+import { READS_NOTHING } from "../events/reads_nothing.ts";
 import { UnknownQueueError } from "../errors.ts";
 import type { WorkerOptions } from "./settings.ts";
 import { aside, type Bench, type State } from "./state.ts";
@@ -27,10 +28,6 @@ export function tellIgnored({ transport, definitions, events }: Bench, options: 
   );
   events.emit("error", { error, during: "starting a worker" });
 }
-
-/** The message of a worker without queues. */
-export const READS_NOTHING: string =
-  "This worker reads no queue as no handler is registered: call 'handle' before it, or give it 'queues'";
 
 /** Tells that a worker reads no queue, as an `error` event: it would be silent for ever. */
 export function tellHandlerless({ bench: { events }, drain }: State): void {
