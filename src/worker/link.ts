@@ -61,6 +61,8 @@ class Told implements Link {
   up(caller: Caller, wrote: boolean): void {
     if (!this.#away) return;
     this.#failing.delete(caller);
+    // Pauses grow with failures that follow one another.
+    if (wrote) this.#failures = 0;
     if (wrote && this.#failing.size <= Number(this.#failing.has("look"))) this.#readOnly = false;
     if (this.#failing.size > 0 || this.#readOnly) return;
     this.#away = false;
