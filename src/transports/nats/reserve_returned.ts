@@ -3,8 +3,8 @@
  * jobs.
  *
  * The server counts its own deliveries, and not the hand-overs to workers: a job that lay in the socket of a process
- * that died comes again like one whose handler ended the process. A job's first loss is counted without proof. From
- * then on a note is written before each hand-over, under the number of the job's message: so a job that never ran loses
+ * that died comes again like one whose handler ended the process. A job's first loss is counted without proof, if it is
+ * older than a lease. From then on a note is written before each hand-over, under the number of the job's message: so a job that never ran loses
  * no more than that one lease, however many processes die beside it.
  *
  * @module
@@ -182,12 +182,17 @@ export function dropNote(context: Context, queueStream: QueueStream, note: numbe
 
 /** How many leases a job lost that the server delivered again, and its note. */
 export async function lossOf(
-  { link }: Context,
-  { queueStream, seq, record }: Received,
+  { clock, link }: Context,
+  { queueStream, seq, time, record }: Received,
   until: number,
-): Promise<{ readonly lost: number; readonly note: number | undefined }> {
+): Promise<{ readonly lost: number | undefined; readonly note: number | undefined }> {
   const { marks: { lost = 0 } } = record;
-  if (!isFrail(record)) return { lost: lost + 1, note: undefined };
+  if (!isFrail(record)) {
+    // The server counts a delivery to a pull that ended at that moment, and delivers again at once: of a job that was
+    // stored less than a lease ago none can be over.
+    const isYoung = clock.latest() < time + queueStream.ackWait;
+    return { lost: isYoung ? undefined : 1, note: undefined };
+  }
   const note = await lastOf({ link, queueStream, until }, noteOf(queueStream, seq));
   return { lost: note === undefined ? lost : lost + 1, note: note?.seq };
 }

@@ -22,29 +22,35 @@ const test = testByClock(ACK_WAIT / 3);
 describeOn(["nats"], `Losses that NATS cannot tell from deliveries`, () => {
   const started = owned(() => startNats());
 
-  async function onStore(): Promise<{ readonly prefix: string; readonly transport: Transport }> {
+  async function onStore(
+    ackWait: number = ACK_WAIT,
+  ): Promise<{ readonly prefix: string; readonly transport: Transport }> {
     const prefix = `losses-${crypto.randomUUID()}`;
-    const transport = nats({ servers: (await started()).url, prefix, ackWait: ACK_WAIT });
+    const transport = nats({ servers: (await started()).url, prefix, ackWait });
     await transport.push([job({ queue: QUEUE, id: "1" })], CALL);
     return { prefix, transport };
   }
 
-  /** A process dies to which the server has just sent a job of a line. */
-  async function dieAt(prefix: string, consumer: string): Promise<void> {
+  /** A process dies to which the server has just sent a job of a line; before that it may `say` something of the job. */
+  async function dieAt(prefix: string, consumer: string, say?: string): Promise<void> {
     const client = await connect({
       servers: (await started()).url.replace("nats://", ""),
       reconnect: false,
     });
     const { promise: sent, resolve, reject } = Promise.withResolvers<void>();
     client.subscribe(`died.${prefix}`, {
-      callback: (_, { headers }) =>
-        (headers?.code ?? 0) === 0 ? resolve() : reject(new Error("Wanted a job at the line")),
+      callback(_, message) {
+        if ((message.headers?.code ?? 0) !== 0) return reject(new Error("Wanted a job at the line"));
+        if (say !== undefined) message.respond(say);
+        resolve();
+      },
     });
     const pull = JSON.stringify({ batch: 1, expires: 10_000 * 1_000_000 });
     client.publish(`$JS.API.CONSUMER.MSG.NEXT.${prefix}_${QUEUE}.${consumer}`, pull, {
       reply: `died.${prefix}`,
     });
     await sent;
+    await client.flush();
     await client.close();
   }
 
@@ -71,6 +77,13 @@ describeOn(["nats"], `Losses that NATS cannot tell from deliveries`, () => {
     await using _ = transport;
     for (let death = 0; death < DEATHS; death++) await dieAt(prefix, "relevo");
     expect((await one(transport)).lost).toBe(1);
+  }, PATIENCE);
+
+  test("a job that the server delivers again before a lease of it can be over has lost none", async () => {
+    const { prefix, transport } = await onStore(60_000);
+    await using _ = transport;
+    await dieAt(prefix, "relevo", "-NAK");
+    expect((await one(transport)).lost).toBe(0);
   }, PATIENCE);
 
   test("once it has lost one, what never reached a worker is not counted", async () => {
