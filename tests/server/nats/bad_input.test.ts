@@ -245,7 +245,7 @@ describeOn(["nats"], `NATS, which refuses`, () => {
         const boss = ground.relay(jobs, { ...BOSS, ackWait });
         const poor = ground.relay(jobs, { ...user, ackWait }, { callTimeout: 5_000 });
         const runs: string[] = [];
-        const states = heard(poor.events, "connection");
+        const states = heard(poor.events, "queue");
         poor.handle("work", (_, { signal }) => {
           runs.push("poor");
           return handle(signal);
@@ -256,7 +256,7 @@ describeOn(["nats"], `NATS, which refuses`, () => {
         await becomes("it runs", () => runs.length > 0);
         const stopped = stops ? worker.abort() : undefined;
         await becomes("it is told", () => states.length > 0);
-        expect(states[0]?.state).toBe("down");
+        expect(states[0]).toMatchObject({ queue: "work", state: "down", during: "settle" });
         saysSo(states[0]?.error, subject);
         const before = await sentBy(ground, user);
         await new Promise((resolve) => setTimeout(resolve, WATCHED));

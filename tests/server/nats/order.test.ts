@@ -117,6 +117,7 @@ describeOn(["nats"], "Late answers of NATS", () => {
         const goOn = at.line.stall(IDS[0]);
         const first = take(at.far);
         await becomes("ten jobs are on their way", async () => await at.handed() === 10);
+        at.runtime.slowDown(20);
         const closed = at.far[Symbol.asyncDispose]();
         goOn();
         await expect(first).rejects.toMatchObject({ code: "TRANSPORT_CLOSED" });

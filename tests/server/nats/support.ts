@@ -262,13 +262,21 @@ export async function makeStream(
   if (error !== undefined) throw new Error(`Cannot make '${config.name}': ${error.description}`);
 }
 
-/** The real runtime, with a monotonic clock that can be moved, as if the process had slept. */
-export function sleepyRuntime(): Runtime & { sleepThrough(ms: number): void } {
+/**
+ * The real runtime, with a monotonic clock that can be moved, as if the process had slept, or slowed down, so that what
+ * a call may take is long enough on a busy machine.
+ */
+export function sleepyRuntime(): Runtime & { sleepThrough(ms: number): void; slowDown(times: number): void } {
   const real = systemRuntime();
-  let slept = 0;
+  let [slept, since, speed] = [0, 0, 1];
   return {
     ...real,
-    monotonic: () => real.monotonic() + slept,
+    monotonic: () => since + (real.monotonic() - since) * speed + slept,
+    sleep: (ms, signal) => real.sleep(ms / speed, signal),
     sleepThrough: (ms) => void (slept += ms),
+    slowDown(times) {
+      since = real.monotonic();
+      speed = 1 / times;
+    },
   };
 }
