@@ -1,9 +1,9 @@
 /**
  * `npm test [-- --all [--resume]] [--record] [--runtime node24,deno] [vitest filters]`: what a change needs, or with
  * `--all` the product of servers, ways and runtimes; one line for each suite, the counts of all of them last. Ends with an
- * error when a test failed, nothing ran or, with CI=true, one was skipped. `--record` keeps which rows of docs/features.md
- * were shown, as a complete green run does by itself. `--resume` goes on where an earlier `--all` stopped: suites that
- * passed at this very commit, with no file changed since, are counted as they were then, and told so.
+ * error when a test failed, nothing ran or, with CI=true, one was skipped. `--record` keeps which storms passed, and which
+ * rows of docs/features.md were shown, as a complete green run does by itself. `--resume` goes on where an earlier `--all`
+ * stopped: suites that passed at this very commit, with no file changed since, are counted as they were then, and told so.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -39,6 +39,8 @@ for (const { name, why } of prepareServers()) {
 const storms = Object.fromEntries(
   suites.flatMap(({ storms }) => storms === undefined ? [] : [[storms, digestOf(storms)]]),
 );
+/** Those that passed now. */
+const calm = {};
 const total = { passed: 0, failed: 0, skipped: 0 };
 const folder = mkdtempSync(join(tmpdir(), "relevo-test-"));
 /** Of each suite the names of tests that name rows, and passed. */
@@ -53,6 +55,7 @@ rmSync(folder, { recursive: true, force: true });
 const complete = all && chosen.length === suites.length && filters.length === 0 &&
   total.failed + total.skipped === 0;
 if (complete) keepRecord();
+else if (record && filters.length === 0) keepStorms();
 if (complete || record) await keepFeatures();
 
 const nothing = total.passed + total.failed === 0;
@@ -67,6 +70,8 @@ async function runInTurn(suites) {
     const { counts, text } = earlier === undefined ? await runSuite(suite) : tellAgain(suite, earlier);
     console.log(text);
     for (const key of Object.keys(total)) total[key] += counts[key];
+    const isGreen = counts.passed > 0 && counts.failed + counts.skipped === 0;
+    if (suite.storms !== undefined && isGreen) calm[suite.storms] = storms[suite.storms];
   }
 }
 
@@ -74,6 +79,13 @@ async function runInTurn(suites) {
 function keepRecord() {
   const date = new Date().toISOString().slice(0, 10);
   writeRecord({ date, counts: total, seconds: Math.round(kept.ms() / 1_000), storms });
+}
+
+/** Storms that passed are not due again, though other suites did not run or were red. */
+function keepStorms() {
+  const { date, passed, failed, skipped, seconds, storms: before } = readRecord();
+  if (date === undefined) return;
+  writeRecord({ date, counts: { passed, failed, skipped }, seconds, storms: { ...before, ...calm } });
 }
 
 /** The rows that were shown, and the page that is made of them. */
