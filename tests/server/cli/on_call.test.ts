@@ -122,17 +122,19 @@ test("the night on call goes as docs/guide/on_call.md tells it", async () => {
   const url = `sqlite:${join(folder, "jobs.db")}?maxBytes=${LIMIT}`;
   await using workers = await shop(url, "new");
   using metrics = prometheus(workers, { interval: 50 });
-  /** The page once the queues were looked at after it was asked for. */
+  /** The page once the queues were looked at after it was asked for, as it was then: the next may lack a late look. */
   const scrape = async (): Promise<string> => {
     const queues = await workers.queues();
     const counts = await Promise.all(
       queues.map(async (queue) => [queue, await workers.info(queue)] as const),
     );
     const wanted = counts.map(([queue, { failed }]) => `{queue="${queue}",channel="failed"} ${failed}`);
-    await expect.poll(() => wanted.every((line) => metrics.text().includes(line))).toBe(
-      true,
-    );
-    return metrics.text();
+    let text = "";
+    await expect.poll(() => {
+      text = metrics.text();
+      return wanted.every((line) => text.includes(line));
+    }, { timeout: 10_000 }).toBe(true);
+    return text;
   };
   const page = readFileSync(file, "utf8");
   const acts = night(url);
