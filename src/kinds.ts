@@ -19,10 +19,11 @@ export function kindOf(value: unknown): string {
   return typeof constructor === "function" && constructor.name !== "" ? constructor.name : tag;
 }
 
-/** Whether a value is a `Proxy` that was revoked: reading anything of it throws. */
+/** Whether a value is a `Proxy` that was revoked: even the question whether it is a list throws. */
 export function isRevoked(value: unknown): boolean {
   try {
-    return Array.isArray(value) && false;
+    // Bundlers leave out a call that they know to have no effect, unless its answer is of use.
+    return typeof Array.isArray(value) !== "boolean";
   } catch {
     return true;
   }
