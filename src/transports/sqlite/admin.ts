@@ -12,7 +12,7 @@ import { type Chosen, idsOf, isMeant } from "../../store/selections.ts";
 import type { Calls } from "./calls.ts";
 import { byTime, STRETCHES } from "./model/channels.ts";
 import { integerOf, type Row, textOf } from "./engine/driver.ts";
-import { NO_LEASE, safe, WAITING } from "./model/schema.ts";
+import { limitOf, NO_LEASE, safe, WAITING } from "./model/schema.ts";
 import { isLive } from "./push.ts";
 import type { Session } from "./context.ts";
 
@@ -142,7 +142,9 @@ function find(session: Session, chosen: Chosen, walk: Walk): Found {
   const sql = `SELECT seq, id, state, ${
     safe("time")
   }, name, reason FROM relevo_entries WHERE queue = ?1 AND state = ${stretch.state}
-    AND priority = 0 ${stretch.time} AND (time, seq) > (?3, ?4) ORDER BY relevo_entries.time, seq LIMIT ?5`;
+    AND priority = 0 ${stretch.time} AND (time, seq) > (?3, ?4) ORDER BY relevo_entries.time, seq ${
+    limitOf("?5")
+  }`;
   const page = session.space.rows(ADMIN_PAGE);
   const rows = session.statement(sql).all(queue, session.now, walk.time, walk.seq, page);
   const meant = rows.filter((row) =>

@@ -9,7 +9,7 @@ import { pageOf, placeIn } from "../../store/pages.ts";
 import { type Channel, isDead, type QueueInfo } from "../../jobs/job.ts";
 import { byTime, channelOf, type Stretch, STRETCHES } from "./model/channels.ts";
 import { bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
-import { BACK, DELAYED, PAYLOAD, RESERVED, safe, WAITING } from "./model/schema.ts";
+import { BACK, DELAYED, limitOf, PAYLOAD, RESERVED, safe, WAITING } from "./model/schema.ts";
 import type { Session } from "./context.ts";
 
 const AT = (state: number): string =>
@@ -110,7 +110,9 @@ function listing({ state, time }: Stretch, newestFirst: boolean): string {
     CASE typeof(payload) WHEN 'blob' THEN substr(payload, 1, ?6) WHEN 'integer' THEN CAST(payload AS TEXT) ELSE payload END
       AS payload
     FROM relevo_entries WHERE queue = ?1 AND state = ${state} AND priority = 0 ${time}
-    AND (time, seq) ${beyond} (?3, ?4) ORDER BY relevo_entries.time ${direction}, seq ${direction} LIMIT ?5`;
+    AND (time, seq) ${beyond} (?3, ?4) ORDER BY relevo_entries.time ${direction}, seq ${direction} ${
+    limitOf("?5")
+  }`;
 }
 
 function placeOf(cursor: string | undefined): Place | undefined {

@@ -7,7 +7,7 @@
 import type { Pushed, PushJob } from "../../jobs/exchange.ts";
 import { isTopicQueue } from "../../names.ts";
 import { blobValue, integerOf, textValue, type Value } from "./engine/driver.ts";
-import { DELAYED, RESERVED, WAITING } from "./model/schema.ts";
+import { DELAYED, limitOf, RESERVED, WAITING } from "./model/schema.ts";
 import type { Session } from "./context.ts";
 import { type Route, routeOf } from "./topics.ts";
 
@@ -32,7 +32,7 @@ const HELD = "SELECT until FROM relevo_ids WHERE queue = ? AND id = ?";
 const HOLD =
   "INSERT INTO relevo_ids VALUES (?, ?, ?) ON CONFLICT (queue, id) DO UPDATE SET until = excluded.until";
 const FORGET = `DELETE FROM relevo_ids WHERE (queue, id) IN
-  (SELECT queue, id FROM relevo_ids WHERE until <= ? ORDER BY until LIMIT ?)`;
+  (SELECT queue, id FROM relevo_ids WHERE until <= ? ORDER BY until ${limitOf("?")})`;
 
 /** Nameless parameters: drivers look the numbered ones up by name, each in a list of all. */
 function insert(rows: number): string {

@@ -7,7 +7,7 @@
 import type { Delivery, ReserveOptions } from "../../jobs/exchange.ts";
 import type { Found } from "../../store/poll.ts";
 import { bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
-import { BACK, DELAYED, NO_LEASE, PAYLOAD, RESERVED, safe, WAITING } from "./model/schema.ts";
+import { BACK, DELAYED, limitOf, NO_LEASE, PAYLOAD, RESERVED, safe, WAITING } from "./model/schema.ts";
 import type { Session } from "./context.ts";
 import { tokenOf } from "./settle.ts";
 
@@ -27,11 +27,11 @@ const SINGLY = 4;
 const AT = (state: number): string => `FROM relevo_entries WHERE queue = ?1 AND state = ${state}`;
 const ENDED = (state: number): string => `${AT(state)} AND priority = 0 AND time <= ?2`;
 const COLUMNS = `seq, id, name, ${PAYLOAD}, meta, ${safe("lost")}, ${safe("reset")}, ${safe("due")}`;
-const FRESH = `SELECT ${COLUMNS} ${AT(WAITING)} ORDER BY priority, time, seq LIMIT ?2`;
-const CAME_BACK = `SELECT ${COLUMNS} ${AT(BACK)} ORDER BY priority, time, seq LIMIT ?2`;
-const DUE = `SELECT ${COLUMNS} ${ENDED(DELAYED)} ORDER BY time, seq LIMIT ?3`;
+const FRESH = `SELECT ${COLUMNS} ${AT(WAITING)} ORDER BY priority, time, seq ${limitOf("?2")}`;
+const CAME_BACK = `SELECT ${COLUMNS} ${AT(BACK)} ORDER BY priority, time, seq ${limitOf("?2")}`;
+const DUE = `SELECT ${COLUMNS} ${ENDED(DELAYED)} ORDER BY time, seq ${limitOf("?3")}`;
 const LOST = `UPDATE relevo_entries SET state = ${BACK}, time = due, lost = lost + 1, lease = ${NO_LEASE}
-  WHERE seq IN (SELECT seq ${ENDED(RESERVED)} ORDER BY time LIMIT ?3)`;
+  WHERE seq IN (SELECT seq ${ENDED(RESERVED)} ORDER BY time ${limitOf("?3")})`;
 const NEXT_LEASE = "UPDATE relevo_leases SET last = last + 1 RETURNING last";
 /** `OR FAIL` keeps no journal of the statement, a quarter of its price: one that fails ends its whole transaction. */
 const MARK = `UPDATE OR FAIL relevo_entries SET state = ${RESERVED}, time = ?, lease = ? WHERE seq`;

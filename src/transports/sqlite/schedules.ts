@@ -12,14 +12,17 @@ import type { Calls } from "./calls.ts";
 import { blobValue, bytesOf, integerOf, type Row, textOf } from "./engine/driver.ts";
 import { pushJobs } from "./push.ts";
 import type { Session } from "./context.ts";
+import { limitOf } from "./model/schema.ts";
 
 const COLUMNS = "queue, key, tick, paused, note, text, payload";
 const ONE = `SELECT ${COLUMNS} FROM relevo_schedules WHERE queue = ? AND key = ?`;
 const PUT = `INSERT INTO relevo_schedules (queue, key, tick, paused, text, payload) VALUES (?, ?, ?, 0, ?, ?)
   ON CONFLICT (queue, key) DO UPDATE SET tick = excluded.tick, text = excluded.text, payload = excluded.payload`;
-const LIST = `SELECT ${COLUMNS} FROM relevo_schedules WHERE queue = ? AND key > ? ORDER BY key LIMIT ?`;
+const LIST = `SELECT ${COLUMNS} FROM relevo_schedules WHERE queue = ? AND key > ? ORDER BY key ${
+  limitOf("?")
+}`;
 const DUE = `SELECT ${COLUMNS} FROM relevo_schedules
-  WHERE paused = 0 AND tick <= ? AND queue IN (SELECT value FROM json_each(?)) ORDER BY tick LIMIT ?`;
+  WHERE paused = 0 AND tick <= ? AND queue IN (SELECT value FROM json_each(?)) ORDER BY tick ${limitOf("?")}`;
 /** A row whose tick another program made a text is never due. */
 const NEXT = `SELECT min((SELECT tick FROM relevo_schedules
   WHERE queue = value AND paused = 0 AND tick > ?1 AND typeof(tick) <> 'text' ORDER BY tick LIMIT 1)) AS tick

@@ -8,7 +8,7 @@ import { groupQueue, partsOf, topicQueue } from "../../names.ts";
 import type { Topics } from "../../contract/transport.ts";
 import type { Calls } from "./calls.ts";
 import { integerOf, textOf } from "./engine/driver.ts";
-import { DELAYED, WAITING } from "./model/schema.ts";
+import { DELAYED, limitOf, WAITING } from "./model/schema.ts";
 import type { Session } from "./context.ts";
 
 /** Rows that one transaction moves: as many as the largest push stores, so that no producer is faster. */
@@ -21,7 +21,9 @@ const COMPLETE = "UPDATE relevo_groups SET bound = 1 WHERE topic = ? AND name = 
 const REMOVE = "DELETE FROM relevo_groups WHERE topic = ? AND name = ?";
 /** Time and number stay, so that all keep their places. */
 const MOVE = `UPDATE relevo_entries SET queue = ? WHERE seq IN
-  (SELECT seq FROM relevo_entries WHERE queue = ? AND state = ? ORDER BY priority, time, seq LIMIT ?)`;
+  (SELECT seq FROM relevo_entries WHERE queue = ? AND state = ? ORDER BY priority, time, seq ${
+  limitOf("?")
+})`;
 
 /** Makes the ability to fan out. */
 export function createTopics({ read, write, repeat }: Calls): Topics {

@@ -50,3 +50,20 @@ test("what asks for an id never goes through all jobs of the queue", async () =>
   await transport[Symbol.asyncDispose]();
   database.close();
 });
+
+test("no statement is compiled anew with each value that its LIMIT is given", async () => {
+  const { client, database, statements } = recording();
+  const transport = sqlite({ client });
+  const job = { queue: "q", name: "n", payload: new Uint8Array(), meta: "" };
+  await transport.push([{ ...job, id: "a" }, { ...job, id: "b", delay: 60_000 }], call);
+  await transport.reserve(["q"], { ...call, limit: 1, slots: 1, lease: 10_000, wait: 0 });
+  await transport.list("q", "delayed", { limit: 10, preview: 0 }, call);
+  await transport.remove("q", "delayed", "all", call);
+  await transport.schedules?.list("q", { limit: 10 }, call);
+
+  const bound = [...statements].filter((sql) => /LIMIT \?/.test(sql));
+  expect(bound.length).toBeGreaterThanOrEqual(4);
+  for (const sql of bound) expect(sql).toMatch(/LIMIT \?\d* \+ 0/);
+  await transport[Symbol.asyncDispose]();
+  database.close();
+});
