@@ -18,7 +18,7 @@ interface Options {
 
 /** Calls the API of JetStream; a server says in its answer what went wrong. */
 async function api(connection: NatsConnection, subject: string, body: object): Promise<void> {
-  const answer = await connection.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 5_000 });
+  const answer = await connection.request(`$JS.API.${subject}`, JSON.stringify(body), { timeout: 30_000 });
   const { error } = answer.json<{ error?: { description: string } }>();
   if (error !== undefined) throw new Error(`NATS refused ${subject}: ${error.description}`);
 }
@@ -44,7 +44,7 @@ function natsBroker(connection: NatsConnection, options: Options = {}): Transpor
     handlesRetries: true,
     async publish(topic, body) {
       await ensure(topic);
-      const answer = await connection.request(topic, body, { timeout: 5_000 });
+      const answer = await connection.request(topic, body, { timeout: 30_000 });
       const { error } = answer.json<{ error?: { description: string } }>();
       if (error !== undefined) throw new Error(`NATS refused a message: ${error.description}`);
     },
@@ -102,6 +102,7 @@ await connection.flush();
 const info = await connection.request(
   `$JS.API.CONSUMER.INFO.${await streamOf("orders.created")}.billing`,
   "",
+  { timeout: 30_000 },
 );
 const { num_ack_pending, config } = info.json<
   { num_ack_pending: number; config: { durable_name: string; filter_subject: string } }

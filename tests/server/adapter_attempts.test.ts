@@ -11,7 +11,7 @@ import { startRedis } from "./support/servers/redis.ts";
 const schema = {
   "~standard": { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) },
 } as const;
-const PATIENCE = 20_000;
+const PATIENCE = 120_000;
 
 /** How often a job that always fails runs before it is dead. */
 async function runsOf(

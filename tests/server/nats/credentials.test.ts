@@ -13,7 +13,7 @@ import { free, heard } from "../../web/support/kit.ts";
 import { certificateFile, startNats } from "../support/servers/nats.ts";
 import { describeOn } from "../support/servers/owned.ts";
 
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
 /** Times that a certificate is shown which the server refuses. */
 const REFUSALS = 40;
 const CALL = { deadline: 60_000 };

@@ -31,7 +31,8 @@ export async function operate(
   });
   const api = async (subject: string, body?: object): Promise<Record<string, unknown>> => {
     const text = body === undefined ? "" : JSON.stringify(body);
-    const answer: Record<string, unknown> = (await connection.request(`$JS.API.${subject}`, text)).json();
+    const told = await connection.request(`$JS.API.${subject}`, text, { timeout: 60_000 });
+    const answer: Record<string, unknown> = told.json();
     expect(answer["error"], subject).toBeUndefined();
     return answer;
   };
@@ -53,10 +54,10 @@ export async function operate(
       });
     },
     async takes() {
-      const pull = JSON.stringify({ batch: 1, expires: 5_000_000_000 });
+      const pull = JSON.stringify({ batch: 1, expires: 30_000_000_000 });
       const subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.relevo`;
       // What comes bears the subject it was published to, which one inbox for all answers would not know.
-      const message = await connection.request(subject, pull, { timeout: 10_000, noMux: true });
+      const message = await connection.request(subject, pull, { timeout: 60_000, noMux: true });
       expect(message.reply, message.headers?.description).toMatch(/^\$JS\.ACK\./);
     },
     async asks() {

@@ -15,7 +15,7 @@ const ACK_WAIT = 60_000;
 /** A part of a lease behind which a job is not handed over any more, and goes back. */
 const TOO_LATE = 0.8 * ACK_WAIT;
 const LOOK: ReserveOptions = { limit: 10, slots: 10, lease: ACK_WAIT, wait: 0, ...CALL };
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
 const QUEUE = "work";
 const WAYS = ["url", "ws"] as const;
 

@@ -158,7 +158,10 @@ describeOn(["nats"], "A server of NATS that refuses", () => {
     await using old = await oldServer("2.13.1");
     const told: string[] = [];
     await using transport = nats({ servers: old.url, warn: (message) => told.push(message) });
-    for (let times = 1; times <= 2; times++) await reasonOf(transport.queues({ deadline: 100 }));
+    const ask = (): Promise<unknown> => reasonOf(transport.queues({ deadline: 100 }));
+    // On a busy machine the first call may be over before the server has greeted.
+    await expect.poll(async () => (await ask(), told.length)).toBe(1);
+    await ask();
     expect(told).toEqual(["NATS 2.13.1 is used untested: the oldest server that the tests ran on is 2.15"]);
     expect(old.connections()).toEqual([1, 1]);
   });
@@ -406,7 +409,7 @@ describeOn(["nats"], "What other programs and users see of NATS", () => {
   test("ids that callers chose leave nothing behind when their time is over", async () => {
     const prefix = `f${crypto.randomUUID()}`;
     await using transport = nats({ servers: (await server()).url, prefix });
-    await transport.push([job({ queue: "work", id: "1", idWindow: 1_000 })], CALL);
+    await transport.push([job({ queue: "work", id: "1", idWindow: 4_000 })], CALL);
     await transport.push([job({ queue: "work", id: "2", idWindow: 0 })], CALL);
     const call = { limit: 9, slots: 9, lease: 60_000, wait: 0, ...CALL };
     for (const { token } of await transport.reserve(["work"], call)) {

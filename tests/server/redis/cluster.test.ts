@@ -5,7 +5,8 @@ import type { Delivery, PushJob } from "../../../src/jobs/exchange.ts";
 import type { Transport } from "../../../src/contract/transport.ts";
 import { redis, type RedisOptions } from "../../../src/transports/redis/mod.ts";
 import { slotOf } from "../../../src/transports/redis/client/slots.ts";
-import { free } from "../../web/support/kit.ts";
+import { free, heard } from "../../web/support/kit.ts";
+import { becomes } from "../support/becomes.ts";
 import type { RedisServer } from "../support/servers/redis.ts";
 import { type RedisCluster, startRedisCluster } from "../support/servers/redis_cluster.ts";
 import { commands, connections, connectionsMade } from "./support.ts";
@@ -128,8 +129,9 @@ test(
     });
     for (const queue of queues) relay.handle(queue, () => {});
     const worker = relay.worker();
+    const idle = heard(relay.events, "idle");
     const running = worker.run();
-    await sleep(1_500);
+    await becomes("it has nothing to do", () => idle.length > 0);
     for (const node of cluster.nodes) expect(await connections(node)).toBeLessThanOrEqual(2);
     const counted = async (): Promise<number> => {
       let total = 0;
@@ -139,11 +141,16 @@ test(
       }
       return total;
     };
-    const [start, begun] = [await counted(), performance.now()];
-    await sleep(6_000);
-    // A busy machine takes its time.
-    const seconds = (performance.now() - begun) / 1_000;
-    expect(await counted() - start).toBeLessThanOrEqual(seconds * (queues.length + 1));
+    // Of three spans the first that costs no more than it may, or the last: the first polls may fall into one.
+    for (let span = 1, isOver = false; !isOver; span++) {
+      const [start, begun] = [await counted(), performance.now()];
+      await sleep(6_000);
+      // A busy machine takes its time.
+      const most = (performance.now() - begun) / 1_000 * (queues.length + 1);
+      const sent = await counted() - start;
+      isOver = sent <= most;
+      if (span === 3) expect(sent).toBeLessThanOrEqual(most);
+    }
     await worker.stop();
     await running;
   },

@@ -59,7 +59,7 @@ async function connected([node]: readonly NatsServer[]): Promise<
     async put(subject, header, payload) {
       const lines = headers();
       lines.set("Relevo", header);
-      const answer = await connection.request(subject, payload ?? "", { headers: lines, timeout: 5_000 });
+      const answer = await connection.request(subject, payload ?? "", { headers: lines, timeout: 60_000 });
       const { error } = answer.json<{ readonly error?: { readonly description: string } }>();
       if (error !== undefined) throw new Error(error.description);
     },

@@ -4,10 +4,11 @@ import { createRelay, fixed, type Relay, RelevoError, type Transport } from "../
 const anything = {
   "~standard": { version: 1, vendor: "here", validate: (value: unknown) => ({ value }) },
 } as const;
-const jobs = { n: { schema: anything, backoff: fixed(1_500) } } as const;
+/** A pause that no drain of a failed run lasts for, be the machine busy. */
+const jobs = { n: { schema: anything, backoff: fixed(4_000) } } as const;
 
-/** Milliseconds that a call may take. */
-const CALL_TIMEOUT = 1_500;
+/** Milliseconds that a call may take: all that a busy machine needs, one that is to be refused, and one of a kept relay. */
+const CALL_TIMEOUT = { usual: 30_000, brief: 1_500, shared: 4_000 } as const;
 
 /** Milliseconds that an invocation goes on when all is done, unless its caller leaves. */
 const LINGER = 10_000;
@@ -30,14 +31,15 @@ let shared: Relay<typeof jobs> | undefined;
 
 /** Makes the worker, on whatever transport. */
 export function invocations(open: (url: string) => Transport): Worker {
-  const connect = (url: string): Relay<typeof jobs> =>
-    createRelay({ jobs, transport: open(url), callTimeout: CALL_TIMEOUT });
+  const connect = (url: string, time: keyof typeof CALL_TIMEOUT): Relay<typeof jobs> =>
+    createRelay({ jobs, transport: open(url), callTimeout: CALL_TIMEOUT[time] });
 
   async function answer(path: string, query: URLSearchParams, env: Environment): Promise<unknown> {
     if (path === "/") return "ready";
-    const relay = path.startsWith("/shared") ? shared ??= connect(env.SERVER) : undefined;
+    const relay = path.startsWith("/shared") ? shared ??= connect(env.SERVER, "shared") : undefined;
     if (relay !== undefined) return await work(relay, query);
-    const own = connect(path === "/refused" ? env.REFUSED : env.SERVER);
+    const server = path === "/refused" ? env.REFUSED : env.SERVER;
+    const own = connect(server, query.has("brief") ? "brief" : "usual");
     try {
       return await work(own, query);
     } finally {

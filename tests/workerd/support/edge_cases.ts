@@ -20,8 +20,8 @@ export interface Edge {
 export const RIGHT = "open-sesame";
 const WRONG = "open-barley";
 
-/** Milliseconds in which a call of the workers must end: a second after its deadline at the latest, and one to spare. */
-const DEADLINE = 3_500;
+/** Milliseconds in which a call of a short deadline ends on a busy machine, too: long before the others would. */
+const SOON = 20_000;
 /** Milliseconds that bundling may take, beside other tests. */
 const PATIENCE = 60_000;
 
@@ -43,7 +43,7 @@ export function edgeCases({ modules, flags, server, url, connections }: Edge): v
 
   /** A server hears of the end of a connection a moment after the answer of the invocation has come. */
   async function noneLeft(): Promise<void> {
-    await expect.poll(() => connections(broker), { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => connections(broker)).toBe(0);
   }
 
   test("what one invocation dispatches another handles, and neither leaves a connection", async () => {
@@ -102,10 +102,10 @@ export function edgeCases({ modules, flags, server, url, connections }: Edge): v
   test("a server that is gone is told within the deadline, and used again when it is back", async () => {
     await broker.stop();
     onTestFinished(() => broker.start());
-    for (const path of ["/?dispatch=g", "/?drain"]) {
+    for (const path of ["/?brief&dispatch=g", "/?brief&drain"]) {
       const { error, ms } = await refused(worker, path);
       expect(error).toMatchObject({ code: "TRANSPORT_UNAVAILABLE", typed: true });
-      expect(ms).toBeLessThan(DEADLINE);
+      expect(ms).toBeLessThan(SOON);
     }
     await broker.start();
     expect(await ask(worker, "/?dispatch=h&drain")).toMatchObject({ handled: [["h", 1]] });
@@ -115,10 +115,10 @@ export function edgeCases({ modules, flags, server, url, connections }: Edge): v
   test("a server that is silent is told within the deadline, and no connection is left", async () => {
     broker.pause();
     onTestFinished(() => broker.resume());
-    for (const path of ["/?dispatch=i", "/?drain"]) {
+    for (const path of ["/?brief&dispatch=i", "/?brief&drain"]) {
       const { error, ms } = await refused(worker, path);
       expect(error).toMatchObject({ typed: true });
-      expect(ms).toBeLessThan(DEADLINE);
+      expect(ms).toBeLessThan(SOON);
     }
     broker.resume();
     await noneLeft();
@@ -129,7 +129,7 @@ export function edgeCases({ modules, flags, server, url, connections }: Edge): v
     expect(await ask(worker, "/shared?dispatch=j")).toEqual({ stored: "stored" });
     const { error, ms } = await refused(worker, "/shared?dispatch=k");
     expect(error).toMatchObject({ code: "OUTCOME_UNKNOWN", typed: true });
-    expect(ms).toBeLessThan(DEADLINE);
+    expect(ms).toBeLessThan(SOON);
   });
 }
 
