@@ -132,7 +132,7 @@ test("F162: without any of them it is Redis, where REDIS_ADDR says", async () =>
   const error = await rejection(all.get("default"));
   expect(error.message).toContain("Cannot use redis as this port speaks NATS, not Redis");
   await all.close();
-}, 30_000);
+}, 120_000);
 
 test("F163: every configured queue is consumed while the application runs, one that is asked for meanwhile too", async () => {
   const all = relays({ jobs, config: { queue: { a: {}, b: {} } }, transportFor: named });

@@ -84,10 +84,10 @@ test(
 
 describeOn(["redis7"], "On a server of Redis", () => {
   const server = owned(() => startRedis());
-  test("the shop does the same, by one variable", async () => await play((await server()).url), 60_000);
+  test("the shop does the same, by one variable", async () => await play((await server()).url), 120_000);
 });
 
 describeOn(["nats"], "On a server of NATS", () => {
   const server = owned(() => startNats());
-  test("the shop does the same, by one variable", async () => await play((await server()).url), 60_000);
+  test("the shop does the same, by one variable", async () => await play((await server()).url), 120_000);
 });

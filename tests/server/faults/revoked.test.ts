@@ -11,7 +11,7 @@ import { startNats } from "../support/servers/nats.ts";
 import { type RedisServer, startRedis } from "../support/servers/redis.ts";
 import { openProxy } from "./support/proxy.ts";
 
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 /** Jobs that are dispatched before the right is taken, and in all. */
 const [BEFORE, ALL] = [10, 20];
 

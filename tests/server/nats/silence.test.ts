@@ -17,7 +17,7 @@ const LOOK: ReserveOptions = { limit: 10, slots: 10, lease: 10_000, wait: 0, dea
 const PATIENCE = 120_000;
 
 /** For leases that are short beside a slow link: what stands in their way is no fault of the transport. */
-const patient = testByClock(100).concurrent;
+const patient = testByClock(100, 2).concurrent;
 
 interface SlowLink extends AsyncDisposable {
   readonly port: number;
@@ -111,12 +111,12 @@ describeOn(["nats"], "A silent server of NATS", () => {
     PATIENCE,
   );
 
-  patient("a job whose lease is over when it arrives is run by nobody, and is no loss", async () => {
+  patient("a job whose lease is over when it arrives is run by nobody, and is no loss", async (times) => {
     const { port, url } = await started();
-    const brief = { prefix: "late", ackWait: 200 };
+    const brief = { prefix: `late${times}`, ackWait: 200 * times };
     await using near = nats({ servers: url, ...brief });
     await near.push([job({ id: "1", queue: "q" })], CALL);
-    await using link = await slowLink(port, 150);
+    await using link = await slowLink(port, 150 * times);
     await using far = nats({ servers: `nats://127.0.0.1:${link.port}`, ...brief });
     expect(await far.reserve(["q"], LOOK)).toEqual([]);
     const [delivery] = await near.reserve(["q"], { ...LOOK, wait: 10_000 });
@@ -125,14 +125,15 @@ describeOn(["nats"], "A silent server of NATS", () => {
 
   patient(
     "a round trip of 400 ms with leases of 1 s loses no job and blames no thread, and is told in words",
-    async () => {
+    async (times) => {
       const { port, url } = await started();
       const jobs = { work: { schema: free<number>(), queue: "q" } };
-      const brief = { prefix: "far", ackWait: 1_000 };
+      const [prefix, ackWait] = [`far${times}`, 1_000 * times];
+      const brief = { prefix, ackWait };
       await using near = createRelay({ jobs, transport: nats({ servers: url, ...brief }) });
       const numbers = Array.from({ length: 40 }, (_, n) => n);
       await near.dispatchMany(numbers.map((payload) => ({ name: "work", payload })));
-      await using link = await slowLink(port, 200);
+      await using link = await slowLink(port, 200 * times);
       const told: string[] = [];
       const transport = nats({
         servers: `nats://127.0.0.1:${link.port}`,
@@ -146,21 +147,23 @@ describeOn(["nats"], "A silent server of NATS", () => {
       far.handle("work", async (n) => {
         runs.push(n);
         // One in four outlives its lease: the time is the handler's work, and nothing is expected at its end.
-        if (n % 4 === 0) await new Promise((resolve) => setTimeout(resolve, 1_500));
+        if (n % 4 === 0) await new Promise((resolve) => setTimeout(resolve, 1.5 * ackWait));
       });
-      const worker = running(far, { concurrency: 10, lease: 1_000, poll: 100 });
+      const worker = running(far, { concurrency: 10, lease: ackWait, poll: 100 });
       await becomes("all are completed", async () => {
         const { waiting, reserved } = await near.info("q");
         return completed.length >= numbers.length && waiting + reserved === 0;
-      });
+      }, PATIENCE);
       await worker.abort();
       expect([...new Set(runs)].toSorted((a, b) => a - b)).toEqual(numbers);
       expect(errors).toEqual([]);
+      const words =
+        `take \\d+ ms.*'${prefix}_q'.*lease of ${ackWait} ms: set 'ackWait'.*to \\d{4,} ms at least`;
       expect(told.filter((message) => message.includes("its answer take"))).toEqual([
-        expect.stringMatching(/take \d+ ms.*'far_q'.*lease of 1000 ms: set 'ackWait'.*to \d{4,} ms at least/),
+        expect.stringMatching(new RegExp(words)),
       ]);
     },
-    PATIENCE,
+    3 * PATIENCE,
   );
 
   test.concurrent.for([[50, false], [50, true], [200, false], [200, true]] as const)(

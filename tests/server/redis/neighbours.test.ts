@@ -128,5 +128,5 @@ test(
       await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
     }
   },
-  60_000,
+  120_000,
 );

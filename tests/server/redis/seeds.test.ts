@@ -20,7 +20,7 @@ const PATIENCE = 120_000;
 const LEASE = 1_000;
 
 /** What stands in the way of a lease that short is no fault of the transport. */
-const patient = testByClock(LEASE / 4);
+const patient = testByClock(LEASE / 4, 2);
 
 describeOn(["redis7"], "Redis, beside redis-cli", () => {
   const server = owned(() => startRedis());
@@ -178,7 +178,8 @@ describeOn(["redis7"], "Redis, beside redis-cli", () => {
 
   patient(
     "W23: one slow job keeps none of the nine behind it, and a second worker repeats none",
-    async () => {
+    async (times) => {
+      const lease = LEASE * times;
       const { relay: open } = ground();
       await using one = await open();
       await using two = await open();
@@ -195,10 +196,10 @@ describeOn(["redis7"], "Redis, beside redis-cli", () => {
       for (let n = 1; n <= 9; n++) await one.dispatch("mail", { n });
       const stop = new AbortController();
       // A lease that the slow job outlives twice.
-      const first = one.run({ signal: stop.signal, lease: LEASE, concurrency: 2 });
+      const first = one.run({ signal: stop.signal, lease, concurrency: 2 });
       await expect.poll(() => runs.length).toBe(10);
-      const second = two.run({ signal: stop.signal, lease: LEASE, concurrency: 2 });
-      await new Promise((resolve) => setTimeout(resolve, 2.5 * LEASE));
+      const second = two.run({ signal: stop.signal, lease, concurrency: 2 });
+      await new Promise((resolve) => setTimeout(resolve, 2.5 * lease));
       end();
       await expect.poll(async () => (await one.info("mail")).reserved).toBe(0);
       stop.abort();

@@ -28,15 +28,18 @@ export function casesOf(subject: Scaled): readonly Case[] {
   }));
 }
 
+/** What a test does, its times so many times as long. */
+type Check = (times: number) => Promise<void>;
 /** How a test is made: its name, what it does, and in how many milliseconds it ends at most. */
-type Make = (title: string, check: () => Promise<void>, timeout?: number) => void;
+type Make = (title: string, check: Check, timeout?: number) => void;
 
 /**
- * Makes tests whose leases run out by the real clock, and which stand so many milliseconds without a turn. Their leases
- * are no longer in the second play: a machine that stands still for seconds does so now and then.
+ * Makes tests whose leases run out by the real clock, and which stand so many milliseconds without a turn. Unless `slower`
+ * says otherwise, their leases are no longer in the second play: a machine that stands still for seconds does so now and
+ * then.
  */
-export function testByClock(stands: number): Make & { readonly concurrent: Make } {
-  const again = (title: string, check: () => Promise<void>) => () => played(title, stands, check, 1);
+export function testByClock(stands: number, slower: number = 1): Make & { readonly concurrent: Make } {
+  const again = (title: string, check: Check) => () => played(title, stands, check, slower);
   const make: Make = (title, check, timeout) => test(title, again(title, check), timeout);
   const concurrent: Make = (title, check, timeout) => test.concurrent(title, again(title, check), timeout);
   return Object.assign(make, { concurrent });
