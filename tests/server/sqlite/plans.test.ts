@@ -67,3 +67,42 @@ test("no statement is compiled anew with each value that its LIMIT is given", as
   await transport[Symbol.asyncDispose]();
   database.close();
 });
+
+test("jobs that differ in their ids and payloads alone are written by a statement that is given the rest once, and come as any others", async () => {
+  const { client, database, statements } = recording();
+  const transport = sqlite({ client });
+  const alike = Array.from({ length: 60 }, (_, n) => ({
+    queue: "q",
+    id: `${n}`,
+    name: "n",
+    payload: Uint8Array.of(...Array.from({ length: n % 3 }, () => n)),
+    meta: "m\0",
+  }));
+  const others = [{ name: "other" }, { meta: "" }, { queue: "r" }, { delay: 60_000 }, {
+    at: Date.now() + 60_000,
+  }];
+  const jobs = [
+    ...alike,
+    ...others.flatMap((other, n) =>
+      alike.slice(0, 30).map((job, index) => ({ ...job, id: `${n}.${index}`, ...index === 7 ? other : {} }))
+    ),
+  ];
+  expect(new Set(await transport.push(jobs, call))).toEqual(new Set(["stored"]));
+
+  expect([...statements].filter((sql) => /^INSERT INTO relevo_entries[^]*SELECT/.test(sql))).toHaveLength(1);
+  const waiting = jobs.filter(({ queue, ...job }) => queue === "q" && !("delay" in job) && !("at" in job));
+  expect(await transport.info("q", call)).toMatchObject({ waiting: waiting.length, delayed: 2 });
+  expect(await transport.info("r", call)).toMatchObject({ waiting: 1, delayed: 0 });
+  const deliveries = await transport.reserve(["q"], {
+    ...call,
+    limit: 500,
+    slots: 500,
+    lease: 10_000,
+    wait: 0,
+  });
+  expect(deliveries.map(({ id, name, payload, meta }) => ({ queue: "q", id, name, payload, meta }))).toEqual(
+    waiting,
+  );
+  await transport[Symbol.asyncDispose]();
+  database.close();
+});
