@@ -13,7 +13,7 @@ import { FAULT, isFault } from "./client/errors.ts";
 import type { Context, QueueCall } from "./stream/context.ts";
 import { readGroups } from "./topics_groups.ts";
 import { queueOf } from "./stream/config_check.ts";
-import { bothStates, countOf, nextIn, statesOf } from "./stream/consumer_state.ts";
+import { bothStates, countOf, heardOf, nextIn, statesOf } from "./stream/consumer_state.ts";
 import { ANY_NOTE } from "./stream/front.ts";
 import type { Stored } from "./stream/message.ts";
 import {
@@ -54,6 +54,7 @@ export const NOTHING: QueueInfo = { waiting: 0, delayed: 0, reserved: 0, failed:
 
 /** Counts per channel. */
 export async function infoOf(call: QueueCall): Promise<QueueInfo> {
+  await heardOf(call);
   const [{ w, b }, delayed, failed, timeout] = await Promise.all([
     statesOf(call),
     countOf(call, "delayed"),

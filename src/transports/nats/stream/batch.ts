@@ -61,7 +61,13 @@ export function createBatches(link: Link): Batches {
       const sent = await batches.send(queueStream, parts, until);
       return sent.state === "half" ? await batches.finish(queueStream, parts, sent, until) : sent;
     },
-    send: (queueStream, parts, until) => inLane(queueStream, () => send(link, queueStream, parts, until)),
+    async send(queueStream, parts, until) {
+      try {
+        return await inLane(queueStream, () => send(link, queueStream, parts, until));
+      } finally {
+        queueStream.store.wroteAt = link.settings.runtime.monotonic();
+      }
+    },
     finish: (queueStream, parts, half, until) => storeRest(link, queueStream, parts, half, until),
   };
   return batches;

@@ -51,10 +51,28 @@ export async function bothStates(call: StreamCall): Promise<Readonly<Record<Pull
   return { w, b };
 }
 
-/** How many jobs a channel has that no worker pulls: a consumer counts them, made when it is first asked. */
-export async function countOf(
-  { link, queueStream: { stream, base, suffix, replicas }, until }: StreamCall,
+/**
+ * How many jobs a channel has that no worker pulls: a consumer counts them, made when it is first asked. One that counts
+ * none is asked again while the stream has any: it hears of a message a moment after the publisher has its answer.
+ */
+export async function countOf(call: StreamCall, channel: "delayed" | DeadChannel): Promise<number> {
+  const { link, queueStream: { base }, until } = call;
+  const { runtime } = link.settings;
+  const filter = channel === "delayed" ? `${base}j.d.>` : deadFilter(base, channel);
+  const late = Math.min(until, runtime.monotonic() + LAG);
+  for (let pause = HEARD_OF;; pause = longer(pause)) {
+    const counted = await askCount(call, channel, filter);
+    if (counted > 0 || runtime.monotonic() >= late || await nextOf(call, filter, 1) === undefined) {
+      return counted;
+    }
+    await link.elections.rest(pause);
+  }
+}
+
+async function askCount(
+  { link, queueStream: { stream, suffix, replicas }, until }: StreamCall,
   channel: "delayed" | DeadChannel,
+  filter: string,
 ): Promise<number> {
   const name = `${link.settings.group}${suffix}_${channel}`;
   const what = `CONSUMER.INFO.${stream}.${name}`;
@@ -65,8 +83,12 @@ export async function countOf(
       await link.elections.rest(HEARD_OF);
     } catch (error) {
       if (!isFault(error, FAULT.consumerNotFound)) throw error;
-      const filter_subject = channel === "delayed" ? `${base}j.d.>` : deadFilter(base, channel);
-      const config = { durable_name: name, filter_subject, deliver_policy: "all", ack_policy: "explicit" };
+      const config = {
+        durable_name: name,
+        filter_subject: filter,
+        deliver_policy: "all",
+        ack_policy: "explicit",
+      };
       await link.api(`CONSUMER.DURABLE.CREATE.${stream}.${name}`, { stream_name: stream, config }, until);
     }
   }
@@ -92,15 +114,26 @@ export async function nextIn(
   return found.reduce((a, b) => a === undefined || (b !== undefined && b.seq < a.seq) ? b : a);
 }
 
-/** The consumer states of `w` and of `b`, once the consumers know all that the stream had when this was asked. */
+/** Waits until the consumers have heard of what this process stored last. */
+export async function heardOf({ link, queueStream: { store }, until }: StreamCall): Promise<void> {
+  const { elections, settings: { runtime } } = link;
+  const left = Math.min(store.wroteAt + HEARD_OF, until) - runtime.monotonic();
+  // A rest may end at its half.
+  if (left > 0) await elections.rest(2 * left);
+}
+
+/**
+ * The consumer states of `w` and of `b`, once no consumer counts none while the stream has a job for it. A stream's own
+ * server tells its consumers of a message a moment after the publisher has its answer.
+ */
 export async function statesOf(call: StreamCall): ReturnType<typeof bothStates> {
-  const { link, queueStream: { replicas }, until } = call;
+  const { link, until } = call;
   const { runtime } = link.settings;
   const late = Math.min(until, runtime.monotonic() + LAG);
   for (let pause = HEARD_OF;; pause = longer(pause)) {
-    const lagging = replicas === 1 ? undefined : await laggards(call);
+    const lagging = await laggards(call);
     const states = await bothStates(call);
-    if (lagging === undefined || runtime.monotonic() >= late) return states;
+    if (runtime.monotonic() >= late) return states;
     const unheard = await Promise.all((["w", "b"] as const).map(async (state) => {
       const found = states[state];
       if (lagging.has(found.cluster?.leader ?? "")) return true;
@@ -119,6 +152,7 @@ export function longer(pause: number): number {
 
 /** The servers whose copy lacks something that the leader's has. */
 async function laggards({ link, queueStream, until }: StreamCall): Promise<ReadonlySet<string>> {
+  if (queueStream.replicas === 1) return new Set();
   const { cluster } = await streamInfo(link, queueStream.stream, until);
   const behind = (cluster?.replicas ?? []).filter(({ current, lag = 0 }) => !current || lag > 0);
   return new Set(behind.map(({ name }) => name));

@@ -107,11 +107,14 @@ export function publish(
   until: number,
   told: (receipt: Receipt | Error) => void,
 ): void {
-  const { queueStream: { leader, stream }, once } = message;
+  const { queueStream: { leader, stream, store: state }, once } = message;
   const part = sendable(link, message);
   if (part instanceof Error) return told(part);
   const outgoing = { ...part, leader, again: once !== undefined };
-  store(link, outgoing, `store a job in stream '${stream}'`, until, told);
+  store(link, outgoing, `store a job in stream '${stream}'`, until, (receipt) => {
+    state.wroteAt = link.settings.runtime.monotonic();
+    told(receipt);
+  });
 }
 
 /** The same as a promise. */

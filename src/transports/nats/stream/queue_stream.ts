@@ -27,6 +27,8 @@ export interface StoreState {
   full: FullStore | undefined;
   /** When a move was last refused as the store was full, on the monotonic clock. */
   fullAt: number;
+  /** When this process was last answered that it had stored a message of a job, or had not, on the monotonic clock. */
+  wroteAt: number;
   /** Batches of which a part was stored, which the server counts as under way: their ids, each with a subject of its own. */
   readonly halves: Map<string, string>;
 }

@@ -125,7 +125,8 @@ function unseen(
   stores: Map<string, StoreState>,
 ): QueueStream {
   const names = namesOf(prefix, queue);
-  const store = stores.get(names.stream) ?? { full: undefined, fullAt: -Infinity, halves: new Map() };
+  const store = stores.get(names.stream) ??
+    { full: undefined, fullAt: -Infinity, wroteAt: -Infinity, halves: new Map() };
   stores.set(names.stream, store);
   const consumer = group + names.suffix;
   return {
