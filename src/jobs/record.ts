@@ -213,7 +213,7 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
     queue: stored.queue,
     attempts: attemptsOf(stored, meta),
     lost: lostOf(stored, meta),
-    createdAt: meta.createdAt ?? due,
+    createdAt: createdOf({ due }, meta),
     due,
     requestId: requestIdOf(stored, meta),
     headers: meta.headers === undefined ? {} : headersOf(meta.headers),
@@ -223,7 +223,7 @@ function jobFrom(stored: Delivery | Entry, meta: Meta, due: number): Job {
   if (maxAttempts !== undefined) job.maxAttempts = maxAttempts;
   if (timeout !== undefined) job.timeout = timeout;
   if (schedule !== undefined) job.schedule = schedule;
-  if (typeof tick === "number") job.tick = tick;
+  if (tick !== undefined && isInstant(tick)) job.tick = tick;
   // Copies, as a caller that gets this could change the record by which the run itself is judged.
   if (isBackoff(backoff)) job.backoff = { ...backoff };
   if (isError(lastError)) job.lastError = clearOf(lastError);
@@ -274,14 +274,22 @@ function isDeath(value: unknown): value is Death {
     lost !== undefined && isCount(lost);
 }
 
-/** Runs that counted so far. */
-export function attemptsOf(stored: { readonly reset: boolean }, meta: Meta): number {
-  return stored.reset ? 0 : meta.attempts ?? 0;
+/**
+ * When a job was dispatched: when it was due where its record does not say, as an instant that a record can hold, or the
+ * next worker could not read the record that this one writes.
+ */
+export function createdOf({ due }: { readonly due: number }, { createdAt }: Meta): number {
+  return createdAt ?? (due >= 0 ? Math.min(due, LAST_INSTANT) : 0);
 }
 
-/** Leases lost so far. */
+/** Runs that counted so far; fewer than the largest count, so that a record which counts one more can be read. */
+export function attemptsOf(stored: { readonly reset: boolean }, meta: Meta): number {
+  return stored.reset ? 0 : Math.min(meta.attempts ?? 0, MAX_COUNT - 1);
+}
+
+/** Leases lost so far; at most the largest count, so that a record which says so can be read. */
 export function lostOf(stored: { readonly lost: number }, meta: Meta): number {
-  return stored.lost + (meta.lost ?? 0);
+  return Math.min(stored.lost + (meta.lost ?? 0), MAX_COUNT);
 }
 
 /** An error as text, cut to the length that a record may hold; one that cannot even be read is stored as such. */

@@ -14,7 +14,7 @@ import { errorOfMistake, mistakeOf } from "../jobs/mistake.ts";
 import { checkText } from "../names.ts";
 import { checkTime, quote } from "../options.ts";
 import { type DeadLetter, type Outcome, outcomeOf, type Reschedule, type Retry } from "../jobs/outcome.ts";
-import { errorRecordOf, writeMeta } from "../jobs/record.ts";
+import { createdOf, errorRecordOf, lostOf, writeMeta } from "../jobs/record.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Transport } from "../contract/transport.ts";
 import { type Next, nextOf } from "../jobs/schedule.ts";
@@ -95,7 +95,7 @@ export function givenBack({ bench: { runtime } }: Judge, run: Run): Fate {
   if (progress === undefined) return { to: "release" };
   const meta: Meta = {
     ...run.meta,
-    createdAt: run.meta.createdAt ?? run.delivery.due,
+    createdAt: createdOf(run.delivery, run.meta),
     attempts: run.attempts,
     lost: run.lost,
     updatedAt: runtime.now(),
@@ -123,7 +123,7 @@ function failed(judge: Judge, run: Run, thrown: unknown, wanted?: () => number):
   const { unknownSince: _, dead: __, ...kept } = run.meta;
   const meta: Meta = {
     ...kept,
-    createdAt: kept.createdAt ?? run.delivery.due,
+    createdAt: createdOf(run.delivery, kept),
     attempts,
     lost: run.lost,
     updatedAt: judge.bench.runtime.now(),
@@ -181,7 +181,7 @@ export function buried(
   const { unknownSince: _, lost: __, lastDelay: ___, updatedAt: ____, ...kept } = run.safeMeta;
   const meta: Meta = {
     ...kept,
-    createdAt: kept.createdAt ?? run.delivery.due,
+    createdAt: createdOf(run.delivery, kept),
     attempts: run.attempts + (ran ? 1 : 0),
     lastError: errorRecordOf(error),
     dead: { channel, reason, at: runtime.now(), lost: run.lost },
@@ -198,8 +198,11 @@ export function buriedAfresh({ bench: { runtime } }: Judge, run: Run, thrown: un
   const error = errorOf(thrown);
   const at = runtime.now();
   const lastError = errorRecordOf(error);
-  const dead = { channel: "failed", reason: "undecodable", at, lost: run.delivery.lost } as const;
-  const meta: Meta = { v: RECORD_VERSION, createdAt: run.delivery.due, attempts: 0, lastError, dead };
+  const fresh: Meta = { v: RECORD_VERSION };
+  const lost = lostOf(run.delivery, fresh);
+  const dead = { channel: "failed", reason: "undecodable", at, lost } as const;
+  const createdAt = createdOf(run.delivery, fresh);
+  const meta: Meta = { ...fresh, createdAt, attempts: 0, lastError, dead };
   return { to: "failed", meta: writeMeta(meta), reason: dead.reason, error };
 }
 
@@ -218,7 +221,7 @@ export function handedBack(
   const { dead: _, ...kept } = run.meta;
   const meta: Meta = {
     ...kept,
-    createdAt: kept.createdAt ?? run.delivery.due,
+    createdAt: createdOf(run.delivery, kept),
     attempts: run.attempts,
     lost: run.lost,
     updatedAt: now,
@@ -238,7 +241,7 @@ export function handedBack(
 export function setAside({ bench: { runtime } }: Judge, run: Run): Fate {
   const meta: Meta = {
     ...run.safeMeta,
-    createdAt: run.safeMeta.createdAt ?? run.delivery.due,
+    createdAt: createdOf(run.delivery, run.safeMeta),
     attempts: run.attempts,
     lost: run.lost,
   };
@@ -248,7 +251,7 @@ export function setAside({ bench: { runtime } }: Judge, run: Run): Fate {
 
 /** A record that a newer version wrote: left as it is for a worker that can read it. */
 export function leftToNewer({ bench: { runtime } }: Judge, run: Run): Fate {
-  const age = Math.max(0, runtime.now() - (run.meta.createdAt ?? run.delivery.due));
+  const age = Math.max(0, runtime.now() - createdOf(run.delivery, run.meta));
   const delay = handBackDelay(age, runtime.random);
   return { to: "again", told: "released", meta: run.delivery.meta, delay, reason: "version" };
 }
@@ -290,7 +293,7 @@ async function fateOfReschedule(judge: Judge, run: Run, outcome: Reschedule): Pr
   } = run.meta;
   const meta: Meta = {
     ...kept,
-    createdAt: kept.createdAt ?? run.delivery.due,
+    createdAt: createdOf(run.delivery, kept),
     attempts: outcome.keepAttempts ? run.attempts : 0,
     updatedAt: judge.bench.runtime.now(),
   };

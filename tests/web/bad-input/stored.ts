@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import {
   after,
+  at,
   deadLetter,
   type EventMap,
   json,
@@ -146,6 +147,37 @@ export function stored(open: OpenPlace): void {
     });
   });
 
+  it.each([1e300, 8.64e15 + 1, -1, "5"])(
+    "the tick %j, which is no instant, is shown to neither handlers nor operators",
+    async (tick) => {
+      const place = open();
+      const relay = place.relay(jobs);
+      const seen: unknown[] = [];
+      relay.handle("job", (_, { job }) => seen.push("tick" in job, job.schedule));
+      await store(place, bytes("1"), JSON.stringify({ v: 1, schedule: "daily", tick }));
+      const [shown] = (await relay.list("default", "waiting")).jobs;
+      expect(shown).toMatchObject({ schedule: "daily" });
+      expect(shown).not.toHaveProperty("tick");
+      await relay.drain();
+      expect(seen).toEqual([false, "daily"]);
+    },
+  );
+
+  it("a record with the largest counts can be read again after each run, and shows its death", async () => {
+    const place = open();
+    const relay = place.relay(jobs);
+    const most = 2 ** 52;
+    const seen: number[] = [];
+    relay.handle("job", (_, { attempt }) => {
+      seen.push(attempt);
+      return seen.length < 3 ? reschedule(after(0), { keepAttempts: true }) : deadLetter({ reason: "seen" });
+    });
+    await store(place, bytes("1"), JSON.stringify({ v: 1, attempts: most, lost: most }));
+    for (let run = 0; run < 3; run++) await relay.drain({ maxLost: Number.MAX_SAFE_INTEGER });
+    expect(seen).toEqual([most, most, most]);
+    expect(await onlyDead(relay)).toMatchObject({ attempts: most - 1, dead: { reason: "seen" } });
+  });
+
   it.each([{ type: "nope" }, null, 5, "exponential", { type: "fixed", base: -1, max: 0, jitter: 9 }])(
     "a record with the backoff %j costs no run: the job is retried later",
     async (backoff) => {
@@ -269,6 +301,15 @@ export function stored(open: OpenPlace): void {
     ["gives an invalid date", { next: () => ({ at: new Date(Number.NaN) }) }],
     ["gives nothing", { next: () => undefined }],
     ["gives a promise that rejects", { next: () => Promise.reject(new Error("no next")) }],
+    ["gives a promise of the program's own", {
+      next: () => ({ then: (resolve: (value: unknown) => void) => resolve({ delay: 5 }) }),
+    }],
+    ["is at null", at(null as never)],
+    ["is at a text", at("5" as never)],
+    ["is at an empty text", at("" as never)],
+    ["is at a list", at([] as never)],
+    ["is at true", at(true as never)],
+    ["is at a bigint", at(5n as never)],
     ["is none", undefined],
     ["is a number", 5],
   ])("a recurrence that %s makes the job dead as 'reschedule'", async (_, by) => {
@@ -283,7 +324,9 @@ export function stored(open: OpenPlace): void {
     expect(runs).toBe(1);
     const dead = await onlyDead(relay);
     expect(dead).toMatchObject({ dead: { reason: "reschedule" } });
-    expect(dead?.lastError?.message).toContain("failed to reschedule");
+    expect(dead?.lastError?.message).toMatch(
+      /^failed to reschedule: (a recurrence must|no next|reschedule needs)/,
+    );
   });
 
   it("a reschedule with a payload that cannot be stored makes the job dead with its old one", async () => {

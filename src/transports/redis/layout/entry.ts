@@ -121,7 +121,11 @@ function idOf(bytes: Uint8Array): string {
   return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8") : "";
 }
 
-/** Milliseconds since the epoch; NaN for a text that is no such number. */
+/** The last instant of JavaScript's calendar, in milliseconds since the epoch. */
+const LAST_INSTANT = 8.64e15;
+
+/** Milliseconds since the epoch; NaN for a text that is no such number, and for one that no date can be. */
 function instantIn(text: string): number {
-  return /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+  const instant = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+  return instant <= LAST_INSTANT ? instant : NaN;
 }
