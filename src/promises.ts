@@ -19,7 +19,8 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
 
 /** Hears a promise that no caller will wait for: rejected unheard, it would end the process on some runtimes. */
 export function hush(value: unknown): void {
-  if (isPromise(value)) value.then(undefined, () => undefined);
+  // A `then` of the program's own is called by the language's promise, which hears what it throws.
+  if (isPromise(value)) Promise.resolve(value).then(undefined, () => undefined);
 }
 
 /** The result of a promise, or the signal's reason when that aborts first; leaves no listener behind. */

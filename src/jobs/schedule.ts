@@ -5,6 +5,7 @@
  */
 
 import { MAX_DELAY } from "../defaults.ts";
+import { isDate } from "../kinds.ts";
 import { markMaker } from "./mistake.ts";
 import { quote, wrongRange } from "../options.ts";
 import { hush, isPromise } from "../promises.ts";
@@ -49,7 +50,8 @@ export function after(delay: number): Recurrence {
 
 /** At an instant, in milliseconds since the epoch or as a `Date`; one in the past: at once. */
 export function at(instant: number | Date): Recurrence {
-  return { next: () => ({ at: Number(instant) }) };
+  // As it is where it is no Date: `null` as a number is an instant of 1970, and the job would run again at once for ever.
+  return { next: () => ({ at: isDate(instant) ? Number(instant) : instant }) };
 }
 
 /**
