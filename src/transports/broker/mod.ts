@@ -11,7 +11,6 @@ import type { Call, Delivery, ReserveOptions, Settlement } from "../../jobs/exch
 import { isDead } from "../../jobs/job.ts";
 import { around, type Prompt } from "../../contract/around.ts";
 import { guarded } from "../../guard/guard.ts";
-import { isByteArray } from "../../kinds.ts";
 import { groupQueue, NUMBERED, partsOf, topicQueue } from "../../names.ts";
 import { checkBoolean, checkKnown, checkLabel, checkRuntime, wrongType } from "../../options.ts";
 import { type Runtime, systemRuntime } from "../../runtime.ts";
@@ -231,11 +230,6 @@ function accept(
   topic: string,
   body: Uint8Array,
 ): Promise<void> {
-  if (!isByteArray(body)) {
-    return Promise.reject(
-      wrongType(`receive from '${topic}'`, "a body", "a Uint8Array", body),
-    );
-  }
   const message = read(body) ?? foreign(runtime, topic, body);
   const { id, name, payload, meta, at } = message;
   const queues = copies(topic);

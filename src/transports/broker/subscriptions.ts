@@ -9,6 +9,8 @@ import type { Alarms } from "../../flow/alarms.ts";
 import { unlessLate } from "../../flow/deadline.ts";
 import { DeadlineExceeded, errorOf, RelevoError, TransportError } from "../../errors.ts";
 import type { Call } from "../../jobs/exchange.ts";
+import { isByteArray } from "../../kinds.ts";
+import { wrongType } from "../../options.ts";
 import { hush, isPromise } from "../../promises.ts";
 
 /** Takes a body; resolves when its job is done or dead. */
@@ -111,20 +113,28 @@ export function createSubscriptions({ alarms, subscribe, accept }: Desk): Subscr
   };
 }
 
-/** Takes a body of a subscription, or why not. */
+/** Takes a body of a subscription, or rejects with why not; never throws, as a broker would not expect it. */
 function receive(accept: Desk["accept"], subscription: Subscription, body: Uint8Array): Promise<void> {
-  const { topic, ready, live, over } = subscription;
   let taken: Promise<void>;
-  if (over !== undefined) taken = Promise.reject(over);
-  else if (live) taken = accept(topic, body);
-  else {
-    // A broker may hand over kept bodies before it says that it has subscribed.
-    const kept = new Uint8Array(body);
-    taken = ready.then(() => accept(topic, kept));
+  try {
+    taken = take(accept, subscription, body);
+  } catch (error) {
+    taken = Promise.reject(error);
   }
   // A broker that ignores rejections must not end the process.
   hush(taken);
   return taken;
+}
+
+function take(accept: Desk["accept"], subscription: Subscription, body: Uint8Array): Promise<void> {
+  const { topic, ready, live, over } = subscription;
+  if (over !== undefined) throw over;
+  // Before it is copied: a copy of a text has no bytes, and one of a number so many zeros.
+  if (!isByteArray(body)) throw wrongType(`receive from '${topic}'`, "a body", "a Uint8Array", body);
+  if (live) return accept(topic, body);
+  // A broker may hand over kept bodies before it says that it has subscribed.
+  const kept = new Uint8Array(body);
+  return ready.then(() => accept(topic, kept));
 }
 
 /** Ends subscriptions with an error for the calls that wait for them, within so many milliseconds. */

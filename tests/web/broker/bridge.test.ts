@@ -113,6 +113,36 @@ it("what is no bytes is refused, and the callback hears it", async () => {
   expect(error.message).toContain("must be a Uint8Array");
 });
 
+it.each<[string, () => unknown]>([
+  ["a text", () => "text"],
+  ["a number", () => 5],
+  ["null", () => null],
+  ["a symbol", () => Symbol("x")],
+  ["an ArrayBuffer", () => new ArrayBuffer(3)],
+  ["bytes that were given away", () => {
+    const gone = bytes("gone");
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    return gone;
+  }],
+])(
+  "%s that comes before or after the broker has subscribed is no job, and the callback hears it and throws nothing",
+  async (_, body) => {
+    const answers: Promise<void>[] = [];
+    const { transport, runtime, receivers } = createHand({
+      subscribe(topic, receive) {
+        receivers.set(topic, receive);
+        answers.push(receive(body() as never));
+      },
+    });
+    expect(await transport.reserve(["work"], TAKE)).toEqual([]);
+    answers.push(receivers.get("work")?.(body() as never) ?? Promise.resolve());
+    for (const answer of answers) expect(await rejection(answer)).toBeInstanceOf(TypeError);
+    await runtime.settle();
+    expect(answers).toHaveLength(2);
+    expect(await transport.info("work", CALL)).toMatchObject({ waiting: 0, reserved: 0, failed: 0 });
+  },
+);
+
 it("the callback's promise waits through releases, and resolves when the job is done", async () => {
   const { transport, published, take, deliver, settle } = createHand();
   await take();
