@@ -270,7 +270,7 @@ export class DeadlineExceeded extends RelevoError {
 
   /** `action` completes "Cannot ..."; `deadline` is in milliseconds, and told in whole ones. */
   constructor(action: string, deadline: number) {
-    super("DEADLINE_EXCEEDED", `Cannot ${action} within ${Math.round(deadline)} ms`);
+    super("DEADLINE_EXCEEDED", `Cannot ${action} within ${Math.max(0, Math.round(deadline))} ms`);
   }
 }
 
