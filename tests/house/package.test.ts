@@ -89,9 +89,9 @@ test("publint finds nothing in the tarball", async () => {
 test("the types of every entry are found by programs that import, as attw tries them", async () => {
   const attw = inRepository("node_modules/@arethetypeswrong/cli/dist/index.js");
   const args = [attw, tarball, "--profile", "esm-only", "--no-color"];
-  const { code, output } = await run(toolNode(), args, { timeout: 120_000, env });
+  const { code, output } = await run(toolNode(), args, { timeout: 240_000, env });
   expect(code, output).toBe(0);
-}, 130_000);
+}, 250_000);
 
 /** A program of a user's, whatever runs it. */
 const PROGRAM = `import { createRelay } from "@relevo/relevo";

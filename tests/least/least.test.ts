@@ -79,7 +79,7 @@ async function contractOn(
       { length: PARTS },
       (_, part) =>
         run(binary, [...before, "contract.mjs", `${part}`, `${PARTS}`], {
-          timeout: 120_000,
+          timeout: 400_000,
           env,
           cwd: project,
         }),
@@ -106,7 +106,7 @@ function printedOn(
       writeFileSync(join(folder, "program.mjs"), stripTypeScriptTypes(program.code));
       return [folder];
     });
-    return run(binary, [...before, "page.mjs", ...folders], { timeout: 110_000, env, cwd: project });
+    return run(binary, [...before, "page.mjs", ...folders], { timeout: 240_000, env, cwd: project });
   }
 
   return async (index) => {
@@ -132,7 +132,7 @@ for (const version of least.filter(({ later }) => ALL || !later)) {
           if (found === undefined) throw new Error("It did not run");
           if (output !== undefined) expect(plain(found)).toBe(plain(output));
         },
-        120_000,
+        250_000,
       );
     });
 

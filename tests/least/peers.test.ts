@@ -28,7 +28,7 @@ async function runScript(project: string, code: string): Promise<string> {
   const result = await run(
     binaryOf("node24") ?? toolNode(),
     ["--disable-warning=ExperimentalWarning", "program.mjs"],
-    { timeout: 110_000, env: toolEnvironment(), cwd: project },
+    { timeout: 240_000, env: toolEnvironment(), cwd: project },
   );
   expect(result.code, result.output).toBe(0);
   return result.output;
@@ -53,7 +53,7 @@ describe.each(OLDER)("beside $name $version", ({ name, alias, version, client })
 
   beforeAll(async () => {
     project = await projectWith(name, alias);
-  }, 120_000);
+  }, 250_000);
 
   test("the package installs, and SQLite works", async () => {
     const output = await runScript(
@@ -116,4 +116,4 @@ test("a connection of the package nats 2 is refused with what is needed", async 
     "TypeError Cannot use NATS as 'connection' must be a NatsConnection of an @nats-io",
   );
   expect(output).toContain("current value is one of the package 'nats' 2: @nats-io 3 is needed");
-}, 120_000);
+}, 250_000);

@@ -74,11 +74,11 @@ test.each(SETS.flatMap((set) => WAYS.map((way) => ({ ...set, ...way }))))(
     writeFileSync(config, JSON.stringify({ compilerOptions, files: ["program.ts"] }));
     const tsc = inRepository("node_modules/typescript/bin/tsc");
     const { code, output } = await run(toolNode(), [tsc, "-p", config, "--pretty", "false"], {
-      timeout: 110_000,
+      timeout: 240_000,
       env: toolEnvironment(),
       cwd: project,
     });
     expect(code, output).toBe(0);
   },
-  120_000,
+  250_000,
 );

@@ -32,9 +32,9 @@ beforeAll(async () => {
   Object.assign(project.compilerOptions, { isolatedDeclarations: false });
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(project));
   const tsc = inRepository("node_modules/typescript/bin/tsc");
-  const { code, output } = await run(toolNode(), [tsc, "-p", folder], { timeout: 110_000, env });
+  const { code, output } = await run(toolNode(), [tsc, "-p", folder], { timeout: 240_000, env });
   if (code !== 0) throw new Error(`Cannot compile the cases: ${output}`);
-}, 120_000);
+}, 250_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -61,7 +61,7 @@ const worker :Workerd.Worker = (
 `,
   );
   const { code, output } = await run(binaryOf("workerd") ?? "workerd", ["test", config], {
-    timeout: 110_000,
+    timeout: 240_000,
     env,
   });
   return { ok: code === 0, output };
