@@ -30,7 +30,7 @@ const BOUNDS = {
   "./connect": 4.5,
   "./cron": 14,
   "./middleware": 4,
-  "./nats": 51.5,
+  "./nats": 52,
   "./otel": 6.5,
   "./prometheus": 6,
   "./redis": 55.5,

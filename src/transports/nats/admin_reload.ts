@@ -26,6 +26,8 @@ import { idFilter, liveSubject, stateOfSubject } from "./stream/subjects.ts";
 const HOLD = 5_000;
 /** Milliseconds between two looks at what another reload does with a job. */
 const LOOK = 100;
+/** The number of no message: its deletion asks for the right to delete. */
+const NO_MESSAGE = 0;
 /** Times that a reload is tried whose id is free by the time that its live message is read. */
 const TRIES = 3;
 
@@ -47,7 +49,8 @@ export async function reloadJobs(
   reset: boolean,
 ): Promise<Reloaded> {
   const answer = { reloaded: 0, taken: 0 };
-  await call.clock.renew(call.queueStream, call.until);
+  // Without the right to delete, a job would be on hold beside its dead message, and run though the reload was refused.
+  await Promise.all([call.clock.renew(call.queueStream, call.until), deleteMessage(call, NO_MESSAGE)]);
   for await (const page of pagesOfDead(call, channel, select)) {
     for (const batch of batchesOf(page)) {
       for (const end of await reviveAll(call, batch, reset)) if (end !== "gone") answer[end]++;

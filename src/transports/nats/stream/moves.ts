@@ -6,7 +6,7 @@
  * @module
  */
 
-import { errorOf } from "../../../errors.ts";
+import { errorOf, TransportError } from "../../../errors.ts";
 import type { Link } from "../client/link.ts";
 import { ACK, type Handed, tellAll } from "./acknowledge.ts";
 import { whenFull } from "./front.ts";
@@ -69,7 +69,7 @@ export async function moveAll(link: Link, moves: readonly Move[], until: number)
 
 /**
  * Publishes the successors of all, and acknowledges the messages that have one. An acknowledgement that fails here is
- * sent by the process that finds the half move.
+ * sent by the process that finds the half move; one that the server does not permit is this user's trouble, and told.
  */
 export async function moveTogether(
   link: Link,
@@ -79,7 +79,14 @@ export async function moveTogether(
 ): Promise<Moved[]> {
   const results = await Promise.all(moves.map(publish));
   const followed = moves.filter((_, index) => results[index] === "moved" || results[index] === "before");
-  await tellAll(link, followed, ACK, until);
+  const failed = await tellAll(link, followed, ACK, until);
+  failed.forEach((error, n) => {
+    const move = followed[n];
+    if (move === undefined || !(error instanceof TransportError && error.code === "TRANSPORT_FORBIDDEN")) {
+      return;
+    }
+    results[moves.indexOf(move)] = error;
+  });
   return results;
 }
 
