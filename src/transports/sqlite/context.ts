@@ -7,11 +7,13 @@
 import { type Channel, CHANNELS } from "../../jobs/job.ts";
 import { type Database, prepareNumbered, type Statement } from "./engine/driver.ts";
 import type { Space } from "./engine/space.ts";
+import { createLeases, type Leases } from "./model/leases.ts";
 
 /** The session, with which all files of this adapter work. */
 export interface Session {
   readonly database: Database;
   readonly space: Space;
+  readonly leases: Leases;
   /** The wall clock at the start of the transaction, in milliseconds since the epoch. */
   now: number;
   /** Queues found empty in this transaction, so that many calls ask once. */
@@ -32,6 +34,8 @@ export interface Session {
   flush(): void;
   /** Forgets the changes gathered. */
   clear(): void;
+  /** The same when its transaction was rolled back. */
+  undo(): void;
 }
 
 const COUNT = `INSERT INTO relevo_queues VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (queue) DO UPDATE SET
@@ -46,6 +50,7 @@ export function createSession(database: Database, space: Space): Session {
   const session: Session = {
     database,
     space,
+    leases: createLeases((sql) => session.statement(sql)),
     now: 0,
     empty: new Set(),
     came: new Map(),
@@ -86,6 +91,10 @@ export function createSession(database: Database, space: Space): Session {
       for (const gathered of [counts, session.empty, session.came, session.expected]) {
         if (gathered.size > 0) gathered.clear();
       }
+    },
+    undo() {
+      session.clear();
+      session.leases.forget();
     },
   };
   return session;

@@ -32,7 +32,6 @@ const CAME_BACK = `SELECT ${COLUMNS} ${AT(BACK)} ORDER BY priority, time, seq ${
 const DUE = `SELECT ${COLUMNS} ${ENDED(DELAYED)} ORDER BY time, seq ${limitOf("?3")}`;
 const LOST = `UPDATE relevo_entries SET state = ${BACK}, time = due, lost = lost + 1, lease = ${NO_LEASE}
   WHERE seq IN (SELECT seq ${ENDED(RESERVED)} ORDER BY time ${limitOf("?3")})`;
-const NEXT_LEASE = "UPDATE relevo_leases SET last = last + 1 RETURNING last";
 /** `OR FAIL` keeps no journal of the statement, a quarter of its price: one that fails ends its whole transaction. */
 const MARK = `UPDATE OR FAIL relevo_entries SET state = ${RESERVED}, time = ?, lease = ? WHERE seq`;
 const MARK_ONE = `${MARK} = ?`;
@@ -104,7 +103,7 @@ export function reserveJobs(
 
   function hand(queue: string, rows: readonly Row[]): void {
     if (rows.length === 0) return;
-    if (lease === 0) lease = integerOf(session.statement(NEXT_LEASE).get()?.last);
+    if (lease === 0) lease = session.leases.next();
     mark(session, rows, until, lease);
     session.count(queue, "reserved", rows.length);
     session.expect(queue, until);

@@ -96,7 +96,7 @@ function write(place: Place, session: Session, group: Operation[]): readonly (()
     return ends;
   } catch (error) {
     rollback(session.database);
-    session.clear();
+    session.undo();
     throw error;
   }
 }
