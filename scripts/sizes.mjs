@@ -33,7 +33,7 @@ const BOUNDS = {
   "./nats": 52,
   "./otel": 6.5,
   "./prometheus": 6,
-  "./redis": 55.5,
+  "./redis": 56.5,
   "./rich": 5,
   "./sqlite": 27,
   "./testing": 108,

@@ -10,6 +10,7 @@ import { explain } from "./errors.ts";
 import type { Keys } from "./layout/keys.ts";
 import type { Link, Reply, Script } from "./client/link.ts";
 import type { Packer } from "./layout/pack.ts";
+import type { Names } from "./push_names.ts";
 import type { Registry } from "./layout/registry.ts";
 
 /** The parts of the transport that its verbs share. */
@@ -39,6 +40,8 @@ export interface Context {
   reach: number;
   /** The queues whose last poll brought large payloads, each with the bytes of the largest. */
   readonly heavy: Map<string, number>;
+  /** The names of the jobs that it stored last. */
+  readonly names: Names;
   /** The verbs that this user was found to have the rights for; empty again when something is forbidden. */
   readonly proven: Set<"push" | "reserve">;
 }

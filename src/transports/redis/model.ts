@@ -23,6 +23,7 @@ import { createPacker } from "./layout/pack.ts";
 import { createPresence } from "./waiters_presence.ts";
 import { pushJobs } from "./push.ts";
 import { pushLone } from "./push_lone.ts";
+import { createNames } from "./push_names.ts";
 import { createRegistry } from "./layout/registry.ts";
 import { attempt, MAX_QUEUES } from "./reserve.ts";
 import { extendScript } from "./scripts/extend.ts";
@@ -87,6 +88,7 @@ export function createModel(options: ModelOptions): Model {
     ranks: 0,
     reach: MAX_QUEUES,
     heavy: new Map(),
+    names: createNames(),
     proven: new Set(),
   };
   const scripts = scriptsOf(options);

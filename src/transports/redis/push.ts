@@ -14,6 +14,7 @@ import { HUGE, pushHeavy } from "./push_heavy.ts";
 import { type Plain, plainOf } from "./push_plain.ts";
 import { spreadOf } from "./push_spread.ts";
 import type { HeavyScripts } from "./scripts/heavy.ts";
+import { HEAD } from "./scripts/lua.ts";
 
 /** Jobs of one script, unless they are to be stored all or none: 1,000 take some 3 ms. */
 const MAX_JOBS = 1_000;
@@ -30,6 +31,8 @@ const OVERHEAD = 128;
 /** When a job may run, for a script. */
 export const AT = 1;
 export const DELAY = 2;
+/** What is added where the job's name is to be in its field's name. */
+const NAMED = 4;
 
 /** Jobs that travel together. */
 interface Chunk {
@@ -130,18 +133,21 @@ function add(chunk: Chunk, index: number, size: number, queue: string): void {
 }
 
 /** A list of jobs as the script reads it. */
-function packedJobs(list: readonly number[], jobs: readonly PushJob[]): Packable {
+function packedJobs({ names }: Context, list: readonly number[], jobs: readonly PushJob[]): Packable {
   const flat: Packable[] = [];
   for (let n = 0; n < list.length; n += 2) {
     const job = jobs[list[n + 1] ?? -1];
     if (job === undefined) continue;
+    const [kind, time] = whenOf(job);
+    const named = names.fieldOf(job.queue, job.name, 1) !== HEAD;
     flat.push(
       list[n],
       job.id,
       job.name,
       job.meta,
       job.payload,
-      ...whenOf(job),
+      named ? kind + NAMED : kind,
+      time,
       job.idWindow === undefined ? -1 : Math.ceil(job.idWindow),
     );
   }
@@ -168,7 +174,7 @@ async function send(
 ): Promise<void> {
   const { queues, indexes } = chunk;
   const looks = queues.every((queue) => foretold.has(queue)) ? context.instance : "";
-  const plain = context.proven.has("push") ? plainIn(chunk, jobs) : undefined;
+  const plain = context.proven.has("push") ? plainIn(context, chunk, jobs) : undefined;
   try {
     if (plain === undefined) await sendAny(context, scripts, jobs, chunk, looks, call, results);
     else if (!isHuge(chunk, call) || !await sendHuge(context, scripts, plain, chunk, looks, call, results)) {
@@ -188,10 +194,10 @@ function isPlain({ lists, timed, windowed }: Chunk): boolean {
 }
 
 /** The jobs where all are plain, and of one queue that is no topic's. */
-function plainIn(chunk: Chunk, jobs: readonly PushJob[]): Plain | undefined {
+function plainIn({ names }: Context, chunk: Chunk, jobs: readonly PushJob[]): Plain | undefined {
   const [queue = "", ...others] = chunk.queues;
   if (others.length > 0 || !isPlain(chunk) || partsOf(queue).topic !== undefined) return undefined;
-  return plainOf(chunk.indexes, jobs);
+  return plainOf(names, queue, chunk.indexes, jobs);
 }
 
 /** Whether payloads are so large that no script should copy them, and one may be stored without the others. */
@@ -226,7 +232,7 @@ async function sendHuge(
 async function sendPlain(
   context: Context,
   script: Script,
-  { flat, runs }: Plain,
+  { field, flat, runs }: Plain,
   { queues: [queue = ""], indexes, bytes }: Chunk,
   looks: string,
   call: Call,
@@ -235,7 +241,7 @@ async function sendPlain(
   const { link, keys, pack, registry } = context;
   // A list has a price of its own, which a lone job need not pay, and copies its jobs several times.
   const apart = indexes.length === 1 || bytes / indexes.length > HEAVY;
-  const args = apart ? [looks, "", ...flat] : [looks, pack(flat), ...runs];
+  const args = apart ? [looks, "", field, ...flat] : [looks, pack(flat), field, ...runs];
   const answer = await link.run(script, [keys.base(queue)], args, call);
   const fault = faultIn(context, script, answer);
   if (fault !== undefined) { for (const index of indexes) results[index] = fault; }
@@ -251,15 +257,15 @@ async function sendAny(
   call: Call & { readonly atomic?: boolean },
   results: Pushed[],
 ): Promise<void> {
-  const { link, keys, pack, registry, proven } = context;
+  const { link, keys, names, pack, registry, proven } = context;
   const { queues, indexes, lists, timed, windowed } = chunk;
   const probing = proven.has("push") ? "" : "p";
   const [list = []] = lists;
-  const spread = probing || call.atomic || !isPlain(chunk) ? undefined : spreadOf(queues, list, jobs);
+  const spread = probing || call.atomic || !isPlain(chunk) ? undefined : spreadOf(names, queues, list, jobs);
   const script = spread === undefined ? scripts.push : scripts.pushSpread;
   const flags = `${call.atomic ? "a" : ""}${timed ? "d" : ""}${windowed ? "w" : ""}${probing}`;
   const args = spread === undefined
-    ? [flags, looks, ...lists.map((list) => pack(packedJobs(list, jobs)))]
+    ? [flags, looks, ...lists.map((list) => pack(packedJobs(context, list, jobs)))]
     : [looks, pack(spread)];
   const answer = await link.run(script, queues.map((queue) => keys.base(queue)), args, call);
   const [refused, fresh, faults] = replies(answer);

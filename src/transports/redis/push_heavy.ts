@@ -11,7 +11,6 @@ import { restOf } from "../../store/calls.ts";
 import type { Script } from "./client/link.ts";
 import type { Context } from "./context.ts";
 import type { Plain } from "./push_plain.ts";
-import { HEAD } from "./scripts/lua.ts";
 
 /** Bytes of a job, in the mean, from which on a command for itself and a second round trip cost less than copies. */
 export const HUGE: number = 32 * 1024;
@@ -24,7 +23,7 @@ export async function pushHeavy(
   context: Context,
   script: Script,
   queue: string,
-  { flat }: Plain,
+  { field, flat }: Plain,
   looks: string,
   call: Call,
 ): Promise<readonly PromiseSettledResult<unknown>[] | undefined> {
@@ -35,7 +34,7 @@ export async function pushHeavy(
   const noted: string[] = [];
   for (let n = 0; n < flat.length; n += 2) {
     const [head = "", payload = ""] = [flat[n], flat[n + 1]];
-    const args = ["XADD", stream, "NOMKSTREAM", "*", HEAD, head, "payload", payload];
+    const args = ["XADD", stream, "NOMKSTREAM", "*", field, head, "payload", payload];
     sent.push(
       link.command(base, args, call).then((entry) => {
         if (entry instanceof Uint8Array) noted.push(idIn(head), Buffer.from(entry).toString("latin1"));
@@ -54,5 +53,5 @@ export async function pushHeavy(
 }
 
 function idIn(head: string | Uint8Array): string {
-  return String(head).split("\n", 2)[1] ?? "";
+  return String(head).split("\n", 1)[0] ?? "";
 }

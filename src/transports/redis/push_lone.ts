@@ -10,6 +10,7 @@ import { partsOf } from "../../names.ts";
 import type { Script } from "./client/link.ts";
 import { type Context, faultIn, learn } from "./context.ts";
 import { HUGE } from "./push_heavy.ts";
+import { headOf } from "./push_names.ts";
 
 /** How a push is called. */
 type PushCall = Call & { readonly atomic?: boolean };
@@ -25,10 +26,11 @@ export function pushLone(
   const job = jobs.length === 1 ? jobs[0] : undefined;
   if (job === undefined || !isPlain(context, job)) return undefined;
   call.signal?.throwIfAborted();
-  const { link, keys, instance, registry, runtime } = context;
+  const { link, keys, instance, names, registry, runtime } = context;
   const until = runtime.monotonic() + call.deadline;
-  const { queue, id, name, meta, payload } = job;
-  const args = [foretold.has(queue) ? instance : "", "", `${name}\n${id}\n${meta}`, payload];
+  const { queue, name, payload } = job;
+  const field = names.fieldOf(queue, name, 1);
+  const args = [foretold.has(queue) ? instance : "", "", field, headOf(field, job), payload];
   return link.run(script, [keys.base(queue)], args, call).then((answer) => {
     learn(context, "push");
     const fault = faultIn(context, script, answer);

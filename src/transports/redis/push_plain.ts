@@ -5,11 +5,14 @@
  */
 
 import type { PushJob } from "../../jobs/exchange.ts";
+import { commonName, headOf, type Names } from "./push_names.ts";
 import { ID, SECOND } from "./scripts/ranges.ts";
 
 /** Jobs of one script. */
 export interface Plain {
-  /** Of each job its head (name, id and metadata, a line each) and its payload. */
+  /** The field of each job's head, where no range covers the job. */
+  readonly field: string;
+  /** Of each job its head and its payload. */
   readonly flat: readonly (string | Uint8Array)[];
   /** Of each run how many jobs it has, its first and its last id; two empty texts where each id is in the index. */
   readonly runs: readonly string[];
@@ -27,23 +30,30 @@ interface Run {
 }
 
 /** Packs jobs; undefined where a name or an id has a line end, which no dispatch allows. */
-export function plainOf(indexes: readonly number[], jobs: readonly PushJob[]): Plain | undefined {
+export function plainOf(
+  names: Names,
+  queue: string,
+  indexes: readonly number[],
+  jobs: readonly PushJob[],
+): Plain | undefined {
+  const name = commonName(indexes, (index) => jobs[index]?.name);
+  const field = names.fieldOf(queue, name, indexes.length);
   const flat: (string | Uint8Array)[] = [];
   const runs: Run[] = [];
   let run: Run | undefined;
   for (const index of indexes) {
     const job = jobs[index];
     if (job === undefined) continue;
-    const { id, name, meta, payload } = job;
+    const { id, name, payload } = job;
     if (id.includes("\n") || name.includes("\n")) return undefined;
-    flat.push(`${name}\n${id}\n${meta}`, payload);
+    flat.push(headOf(field, job), payload);
     if (run === undefined || !goesOn(run, id)) runs.push(run = { size: 1, first: id, last: id });
     else {
       run.size++;
       run.last = id;
     }
   }
-  return { flat, runs: textsOf(runs) };
+  return { field, flat, runs: textsOf(runs) };
 }
 
 /** Whether an id is of a run: it ascends, and was made in the second of its first, so that it is found among few runs. */

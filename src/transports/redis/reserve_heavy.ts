@@ -84,21 +84,27 @@ function fieldsOf(parts: readonly Reply[]): Fields {
     return part instanceof Uint8Array ? part : new Uint8Array();
   };
   const text = (): string => textOf(bytes());
+  let rest = "";
   return {
     length: () => parts.length,
-    word: (words) => words.indexOf(text()),
+    word(words, starts = []) {
+      const field = text();
+      const start = starts.findIndex((start) => field.length > start.length && field.startsWith(start));
+      rest = field.slice(starts[start]?.length);
+      return start < 0 ? words.indexOf(field) : words.length + start;
+    },
     text,
     repeated: text,
     bytes,
     payload: bytes,
-    head() {
+    head(named) {
       const lines = text();
       const first = lines.indexOf("\n");
-      const second = lines.indexOf("\n", first + 1);
+      const second = named ? first : lines.indexOf("\n", first + 1);
       if (first < 0 || second < 0) return undefined;
       return {
-        name: lines.slice(0, first),
-        id: lines.slice(first + 1, second),
+        name: named ? rest : lines.slice(first + 1, second),
+        id: lines.slice(0, first),
         meta: lines.slice(second + 1),
       };
     },

@@ -130,7 +130,7 @@ test("a lease of a large job that its worker lost ends, and the job comes back",
 test("a large job that was done before its id came into the index leaves no id there", async () => {
   const transport = await ready();
   const { noteHeavy } = heavyScripts({ prefix: "relevo", group: "relevo", parts: PARTS });
-  const add = (id: string) => send("XADD", `${BASE}waiting`, "*", "relevo", `n\n${id}\n`, "payload", "{}");
+  const add = (id: string) => send("XADD", `${BASE}waiting`, "*", "relevo", `${id}\nn\n`, "payload", "{}");
   const [done, runs, waits] = [await add("done"), await add("runs"), await add("waits")];
   const [first] = await take(transport, 2);
   if (first === undefined) throw new Error("No job was there");

@@ -9,6 +9,8 @@ import { fieldsOf } from "./support.ts";
 
 const { open, send } = scene();
 const BASE = "{relevo:q}:";
+/** Where they change the head has them, else the name of its field. */
+const NAMES = ["n", "~", "other"];
 
 async function entriesOf(part: string): Promise<ReadonlyMap<string, Record<string, string>>> {
   const entries = await send("XRANGE", BASE + part, "-", "+") as readonly (readonly [string, unknown])[];
@@ -25,6 +27,11 @@ function entryOf(member: string): string {
   return member.split("-").map(Number).join("-");
 }
 
+/** The ids in the fields whose names are such. */
+function idsIn(fields: Record<string, string>, field: RegExp): readonly string[] {
+  return Object.entries(fields).flatMap(([name, value]) => field.test(name) ? value.split("\n", 1) : []);
+}
+
 async function pendingOf(part: string): Promise<readonly (readonly [entry: string, consumer: string])[]> {
   const rows = await send("XPENDING", BASE + part, "relevo", "-", "+", 100_000)
     // Nothing was ever taken from the stream.
@@ -39,12 +46,12 @@ async function agree(): Promise<void> {
   const taken = (await pendingOf("delayed")).filter(([, consumer]) => consumer !== "free");
   expect([...due.map(entryOf), ...taken.map(([entry]) => entry)].sort()).toEqual([...delayed.keys()].sort());
   const places = await hashOf("ids");
-  const covered = [...waiting.values()].flatMap((fields) => fields["relevo~"]?.split("\n")[1] ?? []);
+  const covered = [...waiting.values()].flatMap((fields) => idsIn(fields, /^relevo~/));
   expect(places.length + covered.length).toBe(waiting.size + delayed.size);
   expect(Number(await send("GET", `${BASE}covered`) ?? 0)).toBe(covered.length);
   for (const [id, place] of places) {
     const entry = place.startsWith("d") ? delayed.get(entryOf(place.slice(1))) : waiting.get(place);
-    expect(entry?.["relevo"]?.split("\n")[1]).toBe(id);
+    expect(idsIn(entry ?? {}, /^relevo(:|$)/)).toEqual([id]);
   }
   const found = await open().get("q", covered, call);
   expect(found.map((entry) => entry?.id)).toEqual(covered);
@@ -82,11 +89,16 @@ for (const seed of [1, 2, 3]) {
         }),
         { ...call, atomic: random() < 0.2 },
       );
-    const pushPlain = (transport: Transport): Promise<unknown> =>
-      transport.push(
-        Array.from({ length: 1 + Math.floor(random() * 25) }, () => job(String(made++).padStart(26, "0"))),
+    const pushPlain = (transport: Transport): Promise<unknown> => {
+      const name = pick([undefined, ...NAMES]);
+      return transport.push(
+        Array.from(
+          { length: 1 + Math.floor(random() * 25) },
+          () => job(String(made++).padStart(26, "0"), { name: name ?? pick(NAMES) ?? "n" }),
+        ),
         call,
       );
+    };
     const ending = (named: { queue: string; token: string }): Settlement =>
       pick<Settlement>([
         { ...named, to: "done" },

@@ -8,7 +8,7 @@ const { open, send } = scene();
 test("a pushed job is one entry of the queue's stream, its payload byte for byte in a field of its own", async () => {
   await open().push([job("1")], call);
   const entries = await send("XRANGE", "{relevo:q}:waiting", "-", "+") as readonly unknown[];
-  expect(entries.map(fieldsOf)).toEqual([{ relevo: `n\n1\n{"v":1}`, payload: `"1"` }]);
+  expect(entries.map(fieldsOf)).toEqual([{ "relevo:n": `1\n{"v":1}`, payload: `"1"` }]);
 });
 
 test("a push makes the stream's group, from its beginning; a second client starts without an error", async () => {

@@ -33,7 +33,9 @@ async function done(transport: Transport, deliveries: readonly Delivery[]): Prom
 /** What an entry holds: the id of one of ours, or the payload of another program's. */
 async function left(): Promise<readonly string[]> {
   const entries = await send("XRANGE", STREAM, "-", "+") as readonly (readonly [string, readonly string[]])[];
-  return entries.map(([, [field, value = ""]]) => field === "payload" ? value : value.split("\n")[1] ?? "");
+  return entries.map(([, [field, value = ""]]) =>
+    field === "payload" ? value : value.split("\n", 1)[0] ?? ""
+  );
 }
 
 /** How often a command was carried out since the last question. */

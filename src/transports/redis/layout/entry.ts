@@ -7,7 +7,7 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import { NUMBERED, partsOf } from "../../../names.ts";
 import type { Reader } from "./pack.ts";
-import { COVERED_HEAD, HEAD } from "../scripts/lua.ts";
+import { COVERED_HEAD, HEAD, NAMED_HEAD } from "../scripts/lua.ts";
 
 /** A job as its entry has it. */
 export interface Stored {
@@ -45,6 +45,11 @@ const FIELDS = [
   "time",
 ];
 
+/** Where fields begin whose name ends in the job's. */
+const NAMED = [COVERED_HEAD, NAMED_HEAD];
+const COVERED = FIELDS.length;
+const LISTED = FIELDS.length + 1;
+
 /** Fields of an entry and their values, read one after the other as {@linkcode Reader} reads them. */
 export type Fields = Pick<Reader, "length" | "word" | "text" | "repeated" | "head" | "bytes" | "payload">;
 
@@ -61,14 +66,16 @@ export function jobOf(queue: string, entry: string, reader: Fields): Stored {
   let index: Stored["index"];
   let bare = true;
   for (let left = reader.length(); left > 1; left -= 2) {
-    const field = reader.word(FIELDS);
+    const field = reader.word(FIELDS, NAMED);
     switch (field) {
       case 0:
-      case 2: {
-        const head = reader.head();
+      case 2:
+      case COVERED:
+      case LISTED: {
+        const head = reader.head(field >= COVERED);
         if (head === undefined) break;
         ({ name, id, meta } = head);
-        index = field === 0 ? "ranges" : "ids";
+        index = field === 0 || field === COVERED ? "ranges" : "ids";
         break;
       }
       case 1:

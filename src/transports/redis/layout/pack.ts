@@ -130,6 +130,15 @@ function putNumber(page: Page, value: number): void {
   else page.end = memory.writeDoubleBE(value, memory.writeUInt8(FLOAT64, end));
 }
 
+/** What an entry's first field says. */
+export interface Head {
+  readonly name: string;
+  readonly id: string;
+  readonly meta: string;
+}
+
+const NONE: readonly string[] = [];
+
 /** Reads a script's packed answer, part after part; its user knows which part must come. */
 export class Reader {
   readonly #memory: Buffer;
@@ -139,6 +148,9 @@ export class Reader {
   #text = "";
   #start = 0;
   #end = 0;
+  /** Where the last word goes on behind its start. */
+  #rest = 0;
+  #restLength = 0;
 
   constructor(packed: Uint8Array, beside: readonly Reply[] = []) {
     this.#beside = beside;
@@ -191,17 +203,22 @@ export class Reader {
     return this.#repeatedAt(this.#pass(length), length);
   }
 
-  /** A text of three lines, the third of which may have more; undefined for one of fewer. */
-  head(): { readonly name: string; readonly id: string; readonly meta: string } | undefined {
+  /**
+   * A text of id, name and metadata, a line each, of which the last may have more; undefined for one of fewer. The name
+   * is no line of it where it stands in the last {@linkcode Reader.word}, behind its start.
+   */
+  head(named: boolean): Head | undefined {
     const length = this.#head();
     const start = this.#pass(length);
     const end = start + length;
     const memory = this.#memory;
     const first = memory.indexOf(LINE_END, start);
-    const second = first < 0 ? -1 : memory.indexOf(LINE_END, first + 1);
+    const second = named || first < 0 ? first : memory.indexOf(LINE_END, first + 1);
     if (second < 0 || second >= end) return undefined;
-    const name = this.#repeatedAt(start, first - start);
-    const id = memory.toString("utf8", first + 1, second);
+    const name = named
+      ? this.#repeatedAt(this.#rest, this.#restLength)
+      : this.#repeatedAt(first + 1, second - first - 1);
+    const id = memory.toString("utf8", start, first);
     return { name, id, meta: second + 1 === end ? "" : memory.toString("utf8", second + 1, end) };
   }
 
@@ -232,10 +249,17 @@ export class Reader {
     throw this.#wrong("a payload");
   }
 
-  /** The index of the word that comes; -1 for another text. */
-  word(words: readonly string[]): number {
+  /** The index of the word that comes, or behind those of the start that it has and goes on from; -1 for another text. */
+  word(words: readonly string[], starts: readonly string[] = NONE): number {
     const length = this.#head();
     const start = this.#pass(length);
+    for (let n = 0; n < starts.length; n++) {
+      const word = starts[n];
+      if (word === undefined || word.length >= length || !this.#isWord(word, start)) continue;
+      this.#rest = start + word.length;
+      this.#restLength = length - word.length;
+      return words.length + n;
+    }
     for (let n = 0; n < words.length; n++) {
       const word = words[n];
       if (word !== undefined && word.length === length && this.#isWord(word, start)) return n;

@@ -20,10 +20,19 @@ export const LOST = 1_000_000;
 /** Milliseconds of lease that are granted to consumers of others, whose names do not say it. */
 export const FOREIGN_LEASE = 30_000;
 
-/** The field of an entry with name, id and metadata, a line each, of a job that `ids` has. */
+/** The field of an entry with id, name and metadata, a line each, of a job that `ids` has. */
 export const HEAD = "relevo";
 /** The same of a job that `ranges` covers. */
 export const COVERED_HEAD = "relevo~";
+/**
+ * What stands before the job's name in the name of a field with id and metadata alone; before that of a job that
+ * `ranges` covers stands {@linkcode COVERED_HEAD}.
+ */
+export const NAMED_HEAD = "relevo:";
+/** As Lua writes it: the first field of covered jobs, by that of the others. */
+export const COVERED_BY: string = `'${COVERED_HEAD}' .. string.sub(field, ${NAMED_HEAD.length + 1})`;
+/** As Lua writes it: the id in a head. */
+export const ID_IN: string = "string.match(head, '^[^\\n]*')";
 
 /** Makes a script of words and a body, which is the last source. */
 export function script(
@@ -204,16 +213,31 @@ local function isText(bytes)
   return not string.find(rest, '[\\128-\\255]')
 end
 
-local function read(entry, queue)
-  local job = {}
-  local fields = entry[2]
-  for n = 1, #fields, 2 do job[fields[n]] = fields[n + 1] end
-  local head = job['${HEAD}'] or job['${COVERED_HEAD}']
-  local name, id, meta = string.match(head or '', '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
-  if name then
-    job.id, job.name, job.meta = id, name, meta
-    job.covered = not job['${HEAD}']
+-- Id, name and metadata that a field says, and whether a range covers the job; nothing for any other field.
+local function headIn(field, value)
+  if string.sub(field, 1, ${HEAD.length}) ~= '${HEAD}' then return nil end
+  local kind, name = string.sub(field, 1, ${COVERED_HEAD.length}), string.sub(field, ${
+  COVERED_HEAD.length + 1
+})
+  local covered = kind == '${COVERED_HEAD}'
+  if field == '${HEAD}' or field == '${COVERED_HEAD}' then
+    local id, inside, meta = string.match(value, '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
+    return id, inside, meta, covered
   end
+  if not covered and (kind ~= '${NAMED_HEAD}' or name == '') then return nil end
+  local id, meta = string.match(value, '^([^\\n]*)\\n(.*)$')
+  return id, name, meta, covered
+end
+
+local function read(entry, queue)
+  local job, covers = {}, nil
+  local fields = entry[2]
+  for n = 1, #fields, 2 do
+    job[fields[n]] = fields[n + 1]
+    local id, name, meta, covered = headIn(fields[n], fields[n + 1])
+    if id then job.id, job.name, job.meta, covers = id, name, meta, covered end
+  end
+  job.covered = covers
   if not job.id or job.id == '' or not isText(job.id) then job.id = '#' .. entry[1] end
   if not job.name or job.name == '' then job.name = queue end
   job.meta = job.meta or ''
@@ -224,8 +248,10 @@ local function read(entry, queue)
   return job
 end
 
-local function store(key, id, name, meta, payload, due, reset)
-  local fields = { '${HEAD}', name .. '\\n' .. id .. '\\n' .. meta }
+-- A job whose neighbours have the same name may have it in the name of its field.
+local function store(key, id, name, meta, payload, due, reset, named)
+  local fields = { '${HEAD}', id .. '\\n' .. name .. '\\n' .. meta }
+  if named then fields = { '${NAMED_HEAD}' .. name, id .. '\\n' .. meta } end
   -- A name or an id of another program's may have a line end.
   if string.find(name, '\\n', 1, true) or string.find(id, '\\n', 1, true) then
     fields = { 'id', id, 'name', name, 'meta', meta }
@@ -248,8 +274,8 @@ local function member(entry)
   return string.rep('0', 15 - #ms) .. ms .. '-' .. string.rep('0', 12 - #seq) .. seq
 end
 
-local function defer(base, id, name, meta, payload, due, reset)
-  local place = member(store(base .. DELAYED, id, name, meta, payload, due, reset))
+local function defer(base, id, name, meta, payload, due, reset, named)
+  local place = member(store(base .. DELAYED, id, name, meta, payload, due, reset, named))
   call('ZADD', base .. DUE, text(due), place)
   return 'd' .. place
 end

@@ -3,9 +3,9 @@
  * them as `push.ts` does, without the words and tables that only other jobs need. A run of jobs whose ids ascend is one
  * member of `ranges`, and none of them is in `ids`.
  *
- * KEYS: the base of the queue. ARGV: the instance that polls for them anyway, or nothing; then an empty text, and head
- * and payload of each job as arguments of their own; or one list of these, and of each run how many jobs it has, its
- * first and its last id, or two empty texts where `ids` is to have them. Answers whether the queue is new, or why it
+ * KEYS: the base of the queue. ARGV: the instance that polls for them anyway, or nothing; then an empty text, the heads'
+ * field, and head and payload of each job as arguments of their own; or one list of the latter two, the field, and of
+ * each run how many jobs it has, its first and its last id, or two empty texts where `ids` is to have them. Answers whether the queue is new, or why it
  * cannot be used.
  *
  * @module
@@ -13,7 +13,7 @@
 
 import type { Naming } from "../layout/keys.ts";
 import type { Script } from "../client/link.ts";
-import { COVERED_HEAD, HEAD, PROBE, shortcutScript } from "./lua.ts";
+import { COVERED_BY, ID_IN, PROBE, shortcutScript } from "./lua.ts";
 
 /** Ranges of which it is seen, with each run, whether all of their jobs are gone. */
 const SWEPT = 2;
@@ -30,12 +30,12 @@ export function plainScript(naming: Naming): Script {
  * refused: nothing is written before that is known.
  */
 const LONE = `
-if #ARGV == 4 and ARGV[2] == '' then
-  local ids, ask = KEYS[1] .. IDS, redis.pcall
+if #ARGV == 5 and ARGV[2] == '' then
+  local ids, ask, head = KEYS[1] .. IDS, redis.pcall, ARGV[4]
   if ask('ZCARD', KEYS[1] .. WAITERS) == 0 and type(ask('HLEN', ids)) == 'number' then
-    local place = ask('XADD', KEYS[1] .. WAITING, 'NOMKSTREAM', '*', '${HEAD}', ARGV[3], 'payload', ARGV[4])
+    local place = ask('XADD', KEYS[1] .. WAITING, 'NOMKSTREAM', '*', ARGV[3], head, 'payload', ARGV[5])
     if type(place) == 'string' then
-      redis.call('HSET', ids, string.match(ARGV[3], '\\n([^\\n]*)'), place)
+      redis.call('HSET', ids, ${ID_IN}, place)
       return 0
     end
   end
@@ -55,10 +55,10 @@ local function sweepRanges(ranges, stream, place, size)
 end
 
 -- Adds jobs of a list up to a position, and the run as one range.
-local function addRun(base, jobs, n, to, first, last)
+local function addRun(base, field, jobs, n, to, first, last)
   local stream, from, place = base .. WAITING, nil, nil
   for n = n, to, 2 do
-    place = call('XADD', stream, '*', '${COVERED_HEAD}', jobs[n], 'payload', jobs[n + 1])
+    place = call('XADD', stream, '*', field, jobs[n], 'payload', jobs[n + 1])
     from = from or place
   end
   local ranges = base .. RANGES
@@ -67,15 +67,15 @@ local function addRun(base, jobs, n, to, first, last)
 end
 
 -- Adds runs of a list; answers how many jobs there are.
-local function addRuns(base, jobs, add)
+local function addRuns(base, field, jobs, add)
   local n, covered = 1, 0
-  for run = 3, #ARGV, 3 do
+  for run = 4, #ARGV, 3 do
     local size = tonumber(ARGV[run])
     local to = n + 2 * size - 2
     if ARGV[run + 1] == '' then
       for each = n, to, 2 do add(jobs[each], jobs[each + 1]) end
     else
-      addRun(base, jobs, n, to, ARGV[run + 1], ARGV[run + 2])
+      addRun(base, field, jobs, n, to, ARGV[run + 1], ARGV[run + 2])
       covered = covered + size
     end
     n = to + 2
@@ -85,7 +85,7 @@ end
 `;
 
 const BODY = `
-local base = KEYS[1]
+local base, field = KEYS[1], ARGV[3]
 local stream, ids = base .. WAITING, base .. IDS
 -- A key of another type refuses the batch before its first write.
 local length, index, waiting = redis.pcall('XLEN', stream), redis.pcall('HLEN', ids), redis.pcall('ZCARD', base .. WAITERS)
@@ -101,22 +101,23 @@ if ARGV[2] ~= '' then
   end
 end
 local fresh = length == 0 and begin(base)
-if count == 1 and ARGV[2] == '' and #ARGV == 4 then
-  local place = call('XADD', stream, '*', '${HEAD}', ARGV[3], 'payload', ARGV[4])
-  call('HSET', ids, string.match(ARGV[3], '\\n([^\\n]*)'), place)
+if count == 1 and ARGV[2] == '' and #ARGV == 5 then
+  local head = ARGV[4]
+  local place = call('XADD', stream, '*', field, head, 'payload', ARGV[5])
+  call('HSET', ids, ${ID_IN}, place)
 else
   ${RUNS}
   local places, size = {}, 0
   local function add(head, payload)
-    places[size + 1] = string.match(head, '\\n([^\\n]*)')
-    places[size + 2] = call('XADD', stream, '*', '${HEAD}', head, 'payload', payload)
+    places[size + 1] = ${ID_IN}
+    places[size + 2] = call('XADD', stream, '*', field, head, 'payload', payload)
     size = size + 2
   end
   if ARGV[2] == '' then
-    count = (#ARGV - 2) / 2
-    for n = 3, #ARGV, 2 do add(ARGV[n], ARGV[n + 1]) end
+    count = (#ARGV - 3) / 2
+    for n = 4, #ARGV, 2 do add(ARGV[n], ARGV[n + 1]) end
   else
-    local covered = addRuns(base, jobs, add)
+    local covered = addRuns(base, ${COVERED_BY}, jobs, add)
     if covered > 0 then
       local before = length > 0 and tonumber(call('GET', base .. COVERED) or 0) or 0
       call('SET', base .. COVERED, text(before + covered))

@@ -5,7 +5,7 @@
  * KEYS: bases of queues. ARGV: `a` (all or none), `d` (some have due times), `w` (some have windows), `p` (whether the
  * user may is to be asked first); the instance that polls for them anyway, or nothing; then lists of jobs without any
  * bounds between them, as tables cost more than their values: `key, id, name, meta, payload, kind, time, window`: kind
- * 1 for an instant, 2 for a delay, else 0; window -1 for none.
+ * 1 for an instant, 2 for a delay, else 0, and 4 more where the name is to be in the field's name; window -1 for none.
  * Answers the numbers of those refused, of the queues that are new, each with its group, and of the queues that cannot
  * be used, each with the reason.
  *
@@ -91,15 +91,15 @@ local function open(target, key)
   fresh[#fresh + 1] = target.group
 end
 
-local function addTo(target, key, jobs, n, due)
+local function addTo(target, key, jobs, n, due, named)
   if target.count == 0 then open(target, key) end
   local id, place = jobs[n + 1], nil
   if due and due > now then
-    place = defer(target.base, id, jobs[n + 2], jobs[n + 3], jobs[n + 4], due)
+    place = defer(target.base, id, jobs[n + 2], jobs[n + 3], jobs[n + 4], due, nil, named)
     if not target.earliest or due < target.earliest then target.earliest = due end
   else
     -- An instant that is over is now.
-    place = store(target.waiting, id, jobs[n + 2], jobs[n + 3], jobs[n + 4])
+    place = store(target.waiting, id, jobs[n + 2], jobs[n + 3], jobs[n + 4], nil, nil, named)
     target.ready = (target.ready or 0) + 1
   end
   target.places[target.count + 1] = id
@@ -111,8 +111,10 @@ local function add(jobs, n)
   local queue = queues[jobs[n]]
   local kind, time, window = jobs[n + 5], jobs[n + 6], jobs[n + 7]
   local due
+  local named = kind >= 4
+  if named then kind = kind - 4 end
   if kind == 1 then due = time elseif kind == 2 then due = now + time end
-  for _, target in ipairs(queue.targets) do addTo(target, jobs[n], jobs, n, due) end
+  for _, target in ipairs(queue.targets) do addTo(target, jobs[n], jobs, n, due, named) end
   if window > 0 then
     call('ZADD', queue.base .. WINDOWS, text(now + window), jobs[n + 1])
     queue.held = queue.held + 1
