@@ -7,7 +7,7 @@ import type { Transport } from "../../../src/contract/transport.ts";
 import { nats } from "../../../src/transports/nats/mod.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { describeOn } from "../support/servers/owned.ts";
-import { freePorts } from "../support/servers/ports.ts";
+import { claimPorts } from "../support/servers/ports.ts";
 
 const CALL = { deadline: 60_000 };
 const TAKE = { limit: 10, slots: 10, lease: 30_000, wait: 5_000, ...CALL };
@@ -41,7 +41,8 @@ async function works(transport: Transport): Promise<void> {
 
 describeOn(["nats"], "JetStream of NATS by another name", () => {
   test("a domain behind a leaf node is used by 'domain', as an option and in a URL", async () => {
-    const [port = 0] = await freePorts(1);
+    await using claim = await claimPorts(1);
+    const [port = 0] = claim.ports;
     await using hub = await startNats({
       limits: { domain: "hub" },
       config: `leafnodes { listen: "127.0.0.1:${port}" }`,

@@ -1,13 +1,15 @@
 /** The servers that other tests stand on: what they are promised of them. */
 import { existsSync, rmSync } from "node:fs";
 import process from "node:process";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { spawnScript } from "../support/spawn.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { startNatsCluster } from "../support/servers/nats_cluster.ts";
 import { describeOn, owned } from "../support/servers/owned.ts";
+import { isKept } from "../support/servers/ports.ts";
 import { type RedisName, startRedis } from "../support/servers/redis.ts";
 import { startRedisWorld } from "../support/servers/redis_world.ts";
+import { connectResp } from "../support/servers/resp.ts";
 import { startRedisCluster } from "../support/servers/redis_cluster.ts";
 
 function runs(pid: number): boolean {
@@ -133,7 +135,23 @@ describeOn(["nats"], "a NATS cluster", () => {
   });
 });
 
+test("a port that was claimed is no other process's until it is given back, be its server down", async () => {
+  const child = spawnScript(new URL("./fixtures/claims.ts", import.meta.url));
+  onTestFinished(() => child[Symbol.asyncDispose]());
+  const port = Number(await child.next());
+  expect(await isKept(port)).toBe(true);
+  child.write("give back");
+  expect(await child.next()).toBe("given back");
+  expect(await isKept(port)).toBe(false);
+});
+
 describeOn(["redis7", "nats"], "servers", () => {
+  test("are told from one of another kind that has their port", async () => {
+    const nats = await startNats();
+    onTestFinished(() => nats[Symbol.asyncDispose]());
+    await expect(connectResp(nats.port, ["any", "any"])).rejects.toThrow(/^Not an answer of Redis: INFO/);
+  });
+
   test("die with the process that started them, even if it is killed", async () => {
     const child = spawnScript(new URL("./fixtures/starts.ts", import.meta.url));
     const started = JSON.parse(await child.next()) as { readonly pid: number; readonly folders: string[] }[];

@@ -1,7 +1,7 @@
 /** A NATS cluster of three nodes with JetStream. */
 import { existsSync } from "node:fs";
 import { type NatsOptions, type NatsServer, startNats } from "./nats.ts";
-import { freePorts } from "./ports.ts";
+import { type Claim, claimPorts } from "./ports.ts";
 import { type Together, together } from "./server.ts";
 
 /** The nodes of one cluster. */
@@ -27,12 +27,13 @@ export async function startNatsCluster(
   const options = { ...rest, root: brief && existsSync(SHARED_MEMORY) ? SHARED_MEMORY : undefined };
   const name = `relevo-${crypto.randomUUID()}`;
   for (let tries = 1;; tries++) {
-    const routes = await freePorts(NODES);
+    const claim = await claimPorts(NODES);
+    const routes = claim.ports;
     const started = await Promise.allSettled(
       routes.map((port) => startNats({ ...options, cluster: { name, port, routes } })),
     );
     const nodes = started.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
-    const cluster = createCluster(nodes);
+    const cluster = createCluster(nodes, claim);
     try {
       for (const each of started) if (each.status === "rejected") throw each.reason;
       await cluster.healthy();
@@ -45,14 +46,19 @@ export async function startNatsCluster(
   }
 }
 
-function createCluster(nodes: readonly NatsServer[]): NatsCluster {
+function createCluster(nodes: readonly NatsServer[], claim: Claim): NatsCluster {
   async function healthy(): Promise<void> {
     await Promise.all(nodes.filter((node) => node.pid() !== 0).map(serving));
   }
+  const all = together(nodes, healthy);
   return {
+    ...all,
     nodes,
     urls: nodes.map(({ url }) => url),
-    ...together(nodes, healthy),
+    async [Symbol.asyncDispose]() {
+      await all[Symbol.asyncDispose]();
+      await claim[Symbol.asyncDispose]();
+    },
   };
 }
 

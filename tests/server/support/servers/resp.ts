@@ -35,13 +35,21 @@ export async function connectResp(port: number, auth?: readonly [string, string]
   const fail = (error: Error): void => {
     for (const { reject } of waiters.splice(0)) reject(error);
   };
-  socket.on("data", (chunk: Buffer) => {
+  const hear = (chunk: Buffer): void => {
     rest = Buffer.concat([rest, chunk]);
     for (let parsed = parse(rest, 0); parsed !== undefined; parsed = parse(rest, 0)) {
       rest = rest.subarray(parsed.end);
       const waiter = waiters.shift();
       if (parsed.value instanceof Complaint) waiter?.reject(new Error(parsed.value.text));
       else waiter?.resolve(parsed.value);
+    }
+  };
+  socket.on("data", (chunk: Buffer) => {
+    try {
+      hear(chunk);
+    } catch (error) {
+      // Another server has the port, and says so in its own words.
+      socket.destroy(error as Error);
     }
   });
   socket.on("error", fail);

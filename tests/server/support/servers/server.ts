@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ServerBinary, type ServerName, serverOf } from "../../../../scripts/lib/servers.mjs";
-import { freePorts } from "./ports.ts";
+import { type Claim, claimPorts } from "./ports.ts";
 import { type ServerProcess, startProcess } from "./process.ts";
 
 /** A server in the hand of a test. */
@@ -66,7 +66,7 @@ export async function startServer(recipe: Recipe): Promise<Server> {
   const binary = binaryOf(recipe.server);
   for (let tries = 1;; tries++) {
     const folder = mkdtempSync(join(recipe.root ?? tmpdir(), `relevo-${recipe.server}-`));
-    const server = createServer(binary, recipe, folder, await freePorts(recipe.ports));
+    const server = createServer(binary, recipe, folder, await claimPorts(recipe.ports));
     try {
       await server.start();
       return server;
@@ -83,8 +83,9 @@ function createServer(
   binary: ServerBinary,
   recipe: Recipe,
   folder: string,
-  ports: readonly number[],
+  claim: Claim,
 ): Server {
+  const { ports } = claim;
   const [port = 0] = ports;
   const log = join(folder, "server.log");
   const args = recipe.configure(folder, ports, log);
@@ -97,7 +98,9 @@ function createServer(
     const end = performance.now() + PATIENCE;
     for (;;) {
       // Whoever answers on the port may be another server, so that the recipe asks who it is.
-      if (await recipe.ready(port, run.pid, folder).catch(() => false)) return;
+      const ready = recipe.ready(port, run.pid, folder).catch(() => false);
+      // One that is no server of this kind may say nothing at all.
+      if (await Promise.race([ready, run.exited.then(() => false)])) return;
       const failed = run.over || performance.now() > end;
       if (!failed) {
         await new Promise((resolve) => setTimeout(resolve, STEP));
@@ -135,6 +138,7 @@ function createServer(
     keep: () => void (kept = true),
     async [Symbol.asyncDispose]() {
       await ended("SIGKILL");
+      await claim[Symbol.asyncDispose]();
       if (!kept) rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     },
   };
