@@ -12,7 +12,7 @@ import { HEARTBEAT_PART, MAX_BATCH, MAX_BATCH_BYTES } from "../defaults.ts";
 import { LeaseLost } from "../errors.ts";
 import type { Extended, Extension } from "../jobs/exchange.ts";
 import { isRefusal } from "./passing.ts";
-import { noteBeat } from "./pulse.ts";
+import { noteBeat, noteClock } from "./pulse.ts";
 import type { Run } from "./run.ts";
 import { settle, tellStale } from "./settle.ts";
 import { type Bench, isOfProcess, letGo, rouse, type State } from "./state.ts";
@@ -52,6 +52,7 @@ export function extendOne(state: State, lease: Extension): Promise<Exclude<Exten
  */
 export function startHeartbeat(state: State): void {
   state.heartbeat.last = state.bench.runtime.monotonic();
+  noteClock(state);
   if (!mayRest(state)) schedule(state, state.settings.lease);
 }
 

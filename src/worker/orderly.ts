@@ -1,14 +1,14 @@
 /**
- * Order after a block: when the thread is back, a look for jobs may come before the settlement of runs that have just
- * ended, and before the heartbeat, and reclaim jobs that this very process holds. So before each reserve that follows a
- * block, runs that have ended are settled, and held leases are extended.
+ * Order after a block, or a step of the machine's clock: when the thread is back, a look for jobs may come before the
+ * settlement of runs that have just ended, and before the heartbeat, and reclaim jobs that this very process holds. So
+ * before each reserve that follows a block or a step, runs that have ended are settled, and held leases are extended.
  *
  * @module
  */
 
 import type { User } from "../flow/users.ts";
 import { beat } from "./lease.ts";
-import { isLate, noteBeat } from "./pulse.ts";
+import { isLate, isSetForward, noteBeat, noteClock } from "./pulse.ts";
 import type { State } from "./state.ts";
 
 /** Milliseconds at most in which other transports of this process may do the same: their jobs are not known here. */
@@ -26,13 +26,15 @@ export function allOrderly(users: Iterable<User>): Promise<void> | undefined {
 
 /** Whether a worker is in order; as {@linkcode User.orderly}. `now`: the monotonic clock, where it was just read. */
 export function orderly(state: State, now?: number): Promise<void> | undefined {
-  if (state.ordering === undefined && !state.over && isLate(state, now)) state.ordering = putInOrder(state);
+  if (state.ordering !== undefined || state.over) return state.ordering;
+  if (isLate(state, now) || isSetForward(state, now)) state.ordering = putInOrder(state);
   return state.ordering;
 }
 
 async function putInOrder(state: State): Promise<void> {
   const { bench: { runtime, callTimeout }, heartbeat, settings } = state;
   noteBeat(state);
+  noteClock(state);
   const { late } = heartbeat;
   const since = late?.noticed ?? runtime.monotonic();
   // By then runs that end with this turn have ended, and their settlements are on their way.

@@ -1,6 +1,7 @@
 /**
  * Whether the thread has its turns: a heartbeat that is overdue says that a handler held it, or that the process was
- * stopped, and that nothing of this worker could leave meanwhile.
+ * stopped, and that nothing of this worker could leave meanwhile. And whether the machine's clock was set forward, by
+ * which leases in a store of the machine have ended before their time.
  *
  * @module
  */
@@ -28,6 +29,23 @@ export function noteBeat({ heartbeat, held, bench: { runtime, events } }: State)
 /** Whether a beat is overdue, or was late and nothing was done about it yet. */
 export function isLate({ heartbeat, bench: { runtime } }: State, now: number = runtime.monotonic()): boolean {
   return heartbeat.late !== undefined || isOverdue(heartbeat, now);
+}
+
+/** Writes down where the wall clock stands. */
+export function noteClock({ heartbeat, bench: { runtime } }: State): void {
+  heartbeat.ahead = runtime.now() - runtime.monotonic();
+}
+
+/** Whether a store that goes by the machine's clock may take leases for ended, as that clock was set forward. */
+export function isSetForward(
+  { heartbeat, bench: { runtime, transport } }: State,
+  now: number = runtime.monotonic(),
+): boolean {
+  if (transport.features.clock !== "machine") return false;
+  const ahead = runtime.now() - now;
+  // Leases that are granted behind a step back are measured from there.
+  heartbeat.ahead = Math.min(heartbeat.ahead, ahead);
+  return ahead - heartbeat.ahead > heartbeat.lease * HEARTBEAT_PART;
 }
 
 /** Since when an answer that is read now may have been there: it may have waited for the thread to be back. */

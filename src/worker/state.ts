@@ -109,6 +109,11 @@ export interface Heartbeat {
   last: number;
   /** A beat came late, and its cost was not looked after yet: when the last in time was, and when this. */
   late: { readonly alive: number; readonly noticed: number } | undefined;
+  /**
+   * Milliseconds by which the wall clock was ahead of the monotonic one when leases were last in order; kept where the
+   * store goes by the machine's clock.
+   */
+  ahead: number;
   next: Alarm | undefined;
 }
 

@@ -231,7 +231,7 @@ export function createState(bench: Bench, settings: Settings, drain: DrainBounds
     epoch: new OnceATurn(() => runtime.now() - runtime.monotonic()),
     settlements: createSettlements(bench, alarms),
     extensions: createExtensions(bench, alarms),
-    heartbeat: { lease: settings.lease, last: 0, late: undefined, next: undefined },
+    heartbeat: { lease: settings.lease, last: 0, late: undefined, ahead: 0, next: undefined },
     tally: { completed: 0, retried: 0, rescheduled: 0, failed: 0, released: 0, stale: 0 },
     drain,
     buffer: createFifo(),

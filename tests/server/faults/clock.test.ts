@@ -6,7 +6,7 @@ import { createRelay } from "../../../mod.ts";
 import { checkHistory, createFakeRuntime } from "../../../src/testing/mod.ts";
 import { sqlite } from "../../../src/transports/sqlite/mod.ts";
 import { createRecorder, historyOf, type Written } from "../../web/simulation/recorder.ts";
-import { free, running } from "../../web/support/kit.ts";
+import { free, heard, running } from "../../web/support/kit.ts";
 import { runsOf } from "./support/ledger.ts";
 
 const HOUR = 3_600_000;
@@ -57,5 +57,35 @@ test("a clock stepped back by an hour delays or repeats runs, and loses none", a
   expect(info).toEqual({ waiting: 0, delayed: 0, reserved: 0, failed: 0, timeout: 0 });
   expect(runsOf(historyOf(written)).ends.size).toBe(4 * EACH);
   expect(checkHistory(historyOf(written))).toEqual([]);
+  expect(runtime.sleepers).toBe(0);
+});
+
+test("a clock set forward takes no lease from a process that holds it: its job runs once", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "relevo-clock-"));
+  const runtime = createFakeRuntime();
+  const transport = sqlite({ path: join(folder, "jobs.db"), runtime, probe: 1_000 });
+  const relay = createRelay({ jobs: { task: { schema: free<number>(), queue } }, transport, runtime });
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const losses = [...["lost", "stale"] as const].map((type) => heard(relay.events, type));
+  const done = heard(relay.events, "completed");
+  let runs = 0;
+  relay.handle("task", async () => {
+    runs++;
+    await runtime.sleep(60_000);
+  });
+  await Promise.all([relay.dispatch("task", 1), relay.dispatch("task", 2), runtime.advance(1)]);
+  const work = running(relay, { lease: 30_000 });
+  await runtime.advance(1_000);
+  for (const step of [HOUR, -HOUR, HOUR]) {
+    runtime.step(step);
+    // Another job wakes the worker, which then looks for what has come back.
+    await Promise.all([relay.dispatch("task", 3), runtime.advance(2_000)]);
+  }
+  await runtime.advance(120_000);
+  await Promise.all([work.abort(), runtime.advance(1)]);
+  await Promise.all([relay.close(), runtime.advance(1)]);
+
+  expect([runs, done.length]).toEqual([5, 5]);
+  expect(losses).toEqual([[], []]);
   expect(runtime.sleepers).toBe(0);
 });
