@@ -140,6 +140,11 @@ function isRecord(value: unknown): value is { readonly v: number } {
   return isObject(value) && "v" in value && isWhole(value.v) && value.v >= RECORD_VERSION;
 }
 
+/** Whether values can be fields of a record: those that a schedule gives to each of its jobs. */
+export function isPartOfRecord(part: object): boolean {
+  return isShallow(part, MAX_META_DEPTH) && isSound({ v: RECORD_VERSION, ...part });
+}
+
 /** Whether a record can be used: the fields that decide a job's fate are of their types. */
 function isSound(record: { readonly v: number }): record is Meta {
   const meta: Partial<Meta> = record;

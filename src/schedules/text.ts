@@ -7,6 +7,7 @@
 
 import type { Meta } from "../jobs/job.ts";
 import { RECORD_VERSION } from "../jobs/job.ts";
+import { isPartOfRecord } from "../jobs/record.ts";
 import { isObject } from "../kinds.ts";
 import { quote } from "../options.ts";
 import { jsonOf } from "../text.ts";
@@ -100,11 +101,11 @@ function isDefinite(read: object): read is Definite {
     isTime(jitter) && (start === undefined || isInstant(start)) && (end === undefined || isInstant(end)) &&
     (owner === undefined || typeof owner === "string") &&
     (placed === undefined || typeof placed === "boolean") &&
-    isObject(meta);
+    isObject(meta) && isPartOfRecord(meta);
 }
 
 function isTime(value: unknown): boolean {
-  return typeof value === "number" && value >= 0;
+  return Number.isFinite(value) && Number(value) >= 0;
 }
 
 function isInstant(value: unknown): boolean {

@@ -15,7 +15,7 @@ import {
   UnknownQueueError,
 } from "../../../mod.ts";
 import { cron } from "../../../src/cron/mod.ts";
-import { checked, free, rejection, thrown } from "../support/kit.ts";
+import { checked, free, rejection, running, thrown } from "../support/kit.ts";
 import type { OpenPlace } from "../support/place.ts";
 
 const jobs = {
@@ -37,6 +37,58 @@ export function schedules(open: OpenPlace): void {
   calls(open);
   lists(open);
   relays(open);
+  texts(open);
+}
+
+/** Fields of a stored schedule as no version of Relevo writes them. */
+const NONSENSE: readonly (readonly [field: string, json: string])[] = [
+  ["v", "null"],
+  ["name", "5"],
+  ["when", '"every"'],
+  ["when", '{"kind":"every","text":1000}'],
+  ["missed", '"never"'],
+  ["overlap", "true"],
+  ["jitter", "1e999"],
+  ["jitter", "-1"],
+  ["start", '"now"'],
+  ["end", "1e300"],
+  ["owner", "[]"],
+  ["placed", '"yes"'],
+  ["meta", "5"],
+  ["meta", '{"codec":5}'],
+  ["meta", '{"attempts":-1}'],
+  ["meta", `{"headers":${'{"a":'.repeat(5_000)}1${"}".repeat(5_000)}}`],
+];
+
+function texts(open: OpenPlace): void {
+  it("a stored schedule that makes no sense is told as that, and keeps no other and no operator's call from its end", async () => {
+    const { transport, runtime, ...place } = open();
+    const relay = place.relay(jobs);
+    const call = { deadline: 10_000 };
+    const told: string[] = [];
+    relay.events.addEventListener("error", ({ detail }) => told.push(detail.error.message));
+    const ran: number[] = [];
+    relay.handle("report", (value) => void ran.push(value));
+    await relay.schedule("report", 1, { when, key: "sound" });
+    const sound = await transport.schedules?.get("default", "sound", call);
+    const fields: object = JSON.parse(sound?.text ?? "");
+    for (const [n, [field, json]] of NONSENSE.entries()) {
+      const rest = JSON.stringify({ ...fields, [field]: undefined });
+      const text = `${rest.slice(0, -1)},"${field}":${json}}`;
+      const schedule = { queue: "default", key: `wrong ${n}`, tick: runtime.now() + 1, text };
+      await transport.schedules?.put({ ...schedule, payload: new Uint8Array() }, call);
+    }
+    const worker = running(relay);
+    await runtime.advance(5_000);
+    await worker.abort();
+    expect(ran.length).toBeGreaterThan(3);
+    expect(new Set(ran)).toEqual(new Set([1]));
+    expect(told).toHaveLength(NONSENSE.length);
+    for (const message of told) expect(message).toContain("its text is no schedule of Relevo's");
+    expect((await relay.schedules.list()).schedules).toHaveLength(1 + NONSENSE.length);
+    for (const n of NONSENSE.keys()) expect(await relay.schedules.remove(`wrong ${n}`)).toBe(true);
+    expect(await relay.info()).toMatchObject({ waiting: 0, failed: 0 });
+  });
 }
 
 function recurrences(open: OpenPlace): void {
