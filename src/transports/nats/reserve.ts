@@ -141,7 +141,7 @@ function lookFirst(reserve: Reserve): Promise<Received[]> {
     for (const queueStream of found) tellReplaced(queueStream);
     context.tend(found);
     return await (wait === 0
-      ? round(context, found, { ...options, eager: true, over: whole }, until)
+      ? round(context, found, { ...options, eager: true, over: whole, ended: reserve.ended }, until)
       : firstLook(reserve));
   });
 }
@@ -157,12 +157,12 @@ function tellReplaced(queueStream: QueueStream): void {
  * The poll before a wait. In a cluster a consumer may have no leader for some seconds: that holds up no call, as each
  * waits at each consumer by itself.
  */
-async function firstLook({ context, streams, options, until, whole }: Reserve): Promise<Received[]> {
+async function firstLook({ context, streams, options, until, whole, ended }: Reserve): Promise<Received[]> {
   const { link } = context;
   const { limit, slots } = options;
   const soon = link.clustered ? Math.min(until, link.settings.runtime.monotonic() + FIRST) : until;
   try {
-    return await round(context, streams, { limit, slots, eager: false, over: whole }, soon);
+    return await round(context, streams, { limit, slots, eager: false, over: whole, ended }, soon);
   } catch (error) {
     const silent = error instanceof RelevoError && !isStreamGone(error) &&
       (error.code === "DEADLINE_EXCEEDED" || error.code === "TRANSPORT_UNAVAILABLE");
@@ -197,12 +197,12 @@ function waitFor(
 
 /** A first job, and those that came beside it. */
 async function fill(
-  { context, options: { limit, slots }, until, whole }: Reserve,
+  { context, options: { limit, slots }, until, whole, ended }: Reserve,
   first: Received,
 ): Promise<readonly Received[]> {
   if (limit === 1 || first.pending === 0) return [first];
   const isBack = first.state === "b";
-  const rest = { limit: limit - 1, slots: isBack ? slots - 1 : slots, eager: true, over: whole };
+  const rest = { limit: limit - 1, slots: isBack ? slots - 1 : slots, eager: true, over: whole, ended };
   // The first job is sure, whatever becomes of the poll for others, which must not cost it its lease.
   if (isPressing(context, [first])) return [first];
   const now = context.link.settings.runtime.monotonic();

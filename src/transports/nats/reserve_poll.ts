@@ -21,6 +21,8 @@ interface Want {
   readonly eager: boolean;
   /** Resolves when the call is over: it waits for all others that give jobs back, and not for itself. */
   readonly over: Promise<unknown>;
+  /** Why it was ended from outside, once it was: it leaves no pull behind then, which would take what goes back. */
+  readonly ended: readonly unknown[];
 }
 
 /** One poll of one queue. */
@@ -60,13 +62,15 @@ export async function round(
       slots -= found.filter(({ state }) => state === "b").length;
       all.push(...found);
       // Where jobs come one by one each call finds one elsewhere, and would ask all empty queues anew the next time.
-      if (!want.eager && found.length === 0) context.waiters.open(queueStream, ["w"]);
+      if (!want.eager && found.length === 0 && want.ended.length === 0) {
+        context.waiters.open(queueStream, ["w"]);
+      }
     }
   } catch (error) {
     for (const received of all) context.waiters.stray(received);
     throw error;
   }
-  if (want.slots === 0) return all;
+  if (want.slots === 0 || want.ended.length > 0) return all;
   for (const queueStream of queueStreams) {
     if (!want.eager || isOften(context, queueStream)) context.waiters.open(queueStream, ["b"]);
   }

@@ -111,6 +111,26 @@ describeOn(["nats"], "Late answers of NATS", () => {
     }
 
     test.concurrent(
+      `what an aborted call leaves behind goes back in its order, to no pull of that call (${way})`,
+      async () => {
+        await using at = await scene(await started(), way);
+        const goOn = at.line.stall(IDS[0]);
+        const stop = new AbortController();
+        const first = take(at.far, { signal: stop.signal, wait: 10_000 });
+        await becomes("ten jobs are on their way", async () => await at.handed() === 10);
+        stop.abort(new Error("stop"));
+        await expect(first).rejects.toThrow("stop");
+        goOn();
+        await becomes("all have gone back", async () => {
+          const { waiting, reserved } = await at.near.info(QUEUE, CALL);
+          return waiting === IDS.length && reserved === 0;
+        });
+        expect(await take(at.near, { limit: IDS.length, slots: IDS.length })).toEqual(IDS);
+      },
+      PATIENCE,
+    );
+
+    test.concurrent(
       `what was on its way to a transport that is closed comes before what lies behind it (${way})`,
       async () => {
         await using at = await scene(await started(), way);
