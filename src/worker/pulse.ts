@@ -1,7 +1,7 @@
 /**
  * Whether the thread has its turns: a heartbeat that is overdue says that a handler held it, or that the process was
  * stopped, and that nothing of this worker could leave meanwhile. And whether the machine's clock was set forward, by
- * which leases in a store of the machine have ended before their time.
+ * itself or as the machine slept, so that leases in a store have ended before their time.
  *
  * @module
  */
@@ -36,12 +36,15 @@ export function noteClock({ heartbeat, bench: { runtime } }: State): void {
   heartbeat.ahead = runtime.now() - runtime.monotonic();
 }
 
-/** Whether a store that goes by the machine's clock may take leases for ended, as that clock was set forward. */
+/**
+ * Whether a store may take leases for ended before their time: the machine's clock was set forward, by which the store
+ * goes, too, or the machine slept, while a server's clock went on.
+ */
 export function isSetForward(
   { heartbeat, bench: { runtime, transport } }: State,
   now: number = runtime.monotonic(),
 ): boolean {
-  if (transport.features.clock !== "machine") return false;
+  if (transport.features.clock === "process") return false;
   const ahead = runtime.now() - now;
   // Leases that are granted behind a step back are measured from there.
   heartbeat.ahead = Math.min(heartbeat.ahead, ahead);

@@ -110,8 +110,8 @@ export interface Heartbeat {
   /** A beat came late, and its cost was not looked after yet: when the last in time was, and when this. */
   late: { readonly alive: number; readonly noticed: number } | undefined;
   /**
-   * Milliseconds by which the wall clock was ahead of the monotonic one when leases were last in order; kept where the
-   * store goes by the machine's clock.
+   * Milliseconds by which the wall clock was ahead of the monotonic one when leases were last in order; not kept
+   * where the store goes by the monotonic one.
    */
   ahead: number;
   next: Alarm | undefined;

@@ -1,8 +1,11 @@
 /** Clocks that are set while somebody waits. */
 import { expect, test } from "vitest";
+import { createRelay } from "../../../mod.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
+import { free, heard, running } from "../../web/support/kit.ts";
 import { createClock } from "../support/servers/clock.ts";
 import { startRedis } from "../support/servers/redis.ts";
+import { startRedisWorld } from "../support/servers/redis_world.ts";
 import { call, job } from "./model_support.ts";
 
 test("a job that is due as the server's clock went ahead comes while somebody waits for it", async () => {
@@ -15,4 +18,30 @@ test("a job that is due as the server's clock went ahead comes while somebody wa
   await expect.poll(() => server.send("ZCARD", "{relevo:q}:waiters")).toBe(1);
   clock.set(start + 3_600_000);
   expect((await waiting).map(({ id }) => id)).toEqual(["1"]);
+}, 120_000);
+
+test("a machine that slept takes no job from its own process: the job runs once", async () => {
+  await using world = await startRedisWorld();
+  const runtime = world.begin();
+  const transport = redis({ url: world.server.url, runtime, warn: () => {} });
+  const relay = createRelay({ jobs: { task: { schema: free<number>(), queue: "q" } }, transport, runtime });
+  const losses = (["lost", "stale"] as const).map((type) => heard(relay.events, type));
+  const done = heard(relay.events, "completed");
+  let runs = 0;
+  relay.handle("task", async () => {
+    runs++;
+    await runtime.sleep(60_000);
+  });
+  await Promise.all([relay.dispatch("task", 1), runtime.advance(1)]);
+  const work = running(relay, { lease: 30_000 });
+  await runtime.advance(1_000);
+  // The server's clock goes with the machine's; timers and the monotonic clock stood still.
+  runtime.step(3_600_000);
+  // Another job wakes the worker, which then looks for what has come back.
+  await Promise.all([relay.dispatch("task", 2), runtime.advance(1_000)]);
+  await runtime.advance(61_000);
+  await Promise.all([work.abort(), runtime.advance(1)]);
+  await Promise.all([relay.close(), runtime.advance(1)]);
+  expect([runs, done.length]).toEqual([2, 2]);
+  expect(losses).toEqual([[], []]);
 }, 120_000);
