@@ -17,7 +17,7 @@ import type { Reader } from "./header.ts";
 import type { Incoming, Share } from "./incoming.ts";
 import { deliveredOf, pack, unpack } from "./message.ts";
 import { tooLarge } from "./publish.ts";
-import { isComplete, isMoved, isTooMuch, leftOf, statusError, UNANSWERED } from "./pull_status.ts";
+import { bareError, isComplete, isMoved, isTooMuch, leftOf, statusError, UNANSWERED } from "./pull_status.ts";
 import type { Pulse } from "./pulse.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import { Received, worthUntil } from "./received.ts";
@@ -234,6 +234,8 @@ class Poll {
       pulse.took(runtime.monotonic() - this.#at);
     }
     if (reply === undefined || reply === "") return this.#status(message.headers);
+    const bare = bareError(this.#queueStream, message, this.#puller.link.settings.runtime.monotonic());
+    if (bare !== undefined) return this.#unfit(bare);
     const received = receivedOf(this.#puller, this.#queueStream, this.#state, message, reply, this.#at);
     if (this.#over) return this.#puller.stray(received);
     this.#came += received.payload.length + received.record.meta.length + AROUND;
@@ -245,7 +247,7 @@ class Poll {
   }
 
   #status(headers: NatsHeaders | undefined): void {
-    const { link, streams } = this.#puller;
+    const { link } = this.#puller;
     const none = this.#all.length === 0;
     if (this.#over || (none && isMoved(headers))) return;
     const left = leftOf(headers);
@@ -259,8 +261,14 @@ class Poll {
     // The first that waits is larger than all that was asked for.
     if (none && isTooMuch(headers)) return this.#askOne();
     const gone = statusError(this.#queueStream, headers);
-    if (gone !== undefined) streams.forget(this.#queueStream);
-    this.#end(gone);
+    if (gone === undefined) this.#end();
+    else this.#unfit(gone);
+  }
+
+  /** The next reserve checks the stream and its consumers anew. */
+  #unfit(error: Error): void {
+    this.#puller.streams.forget(this.#queueStream);
+    this.#end(error);
   }
 
   #listen(ms: number): void {
@@ -318,13 +326,13 @@ class Poll {
     this.#giveWay();
     this.#asksOne = false;
     this.#wanted = this.#batch;
-    const { link, streams } = this.#puller;
+    const { link } = this.#puller;
     link.elections.elected(leaderOf(this.#queueStream, this.#state), this.#until).then(() => {
       this.#electing = false;
       if (!this.#over) this.#askAll();
     }, (error) => {
-      if (isStreamGone(error)) streams.forget(this.#queueStream);
-      this.#end(errorOf(error));
+      if (isStreamGone(error)) this.#unfit(errorOf(error));
+      else this.#end(errorOf(error));
     });
   }
 }

@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { NatsHeaders } from "../client/connection.ts";
+import type { NatsHeaders, NatsMessage } from "../client/connection.ts";
 import { NoResponders, StreamGone } from "../client/errors.ts";
+import { deliveredOf } from "./message.ts";
 import type { QueueStream } from "./queue_stream.ts";
 
 /** The server's words for a pull that found nothing, and for one whose time is over. */
@@ -16,6 +17,8 @@ const CONFLICT = 409;
 export const UNANSWERED = 503;
 /** A pull that waits is known still. */
 export const HEARTBEAT = 100;
+/** The size of a message of which the consumer hands over the headers only. */
+const SIZE = "Nats-Msg-Size";
 const LEFT = "Nats-Pending-Messages";
 const BYTES_LEFT = "Nats-Pending-Bytes";
 
@@ -50,4 +53,19 @@ export function statusError({ stream }: QueueStream, headers: NatsHeaders | unde
   if (code === UNANSWERED) return new NoResponders(what);
   const isSound = code === NOTHING || code === OVER || isMoved(headers) || isTooMuch(headers);
   return isSound ? undefined : new StreamGone(what, `the server says '${description}'`);
+}
+
+/**
+ * The error of a message that came without its payload, as its consumer was changed: it is to be handed to no worker. An
+ * empty one whose publisher wrote such a header comes again, and is taken when the consumer was found fit in between.
+ */
+export function bareError(queueStream: QueueStream, message: NatsMessage, now: number): Error | undefined {
+  const { data, headers, reply = "" } = message;
+  if (data.length > 0 || headers === undefined || headers.get(SIZE) === "") return undefined;
+  if (deliveredOf(reply).count > 1 && queueStream.checkedAt > queueStream.bareAt) return undefined;
+  queueStream.bareAt = now;
+  return new StreamGone(
+    `take jobs from stream '${queueStream.stream}'`,
+    "its consumer hands over headers only",
+  );
 }

@@ -15,7 +15,7 @@ import type { OpenPull, PullListener, Pulls, QueueStreams } from "./context.ts";
 import { createReader } from "./header.ts";
 import { createIncoming } from "./incoming.ts";
 import { leaderOf, poll, type Puller, pullOf, receivedOf } from "./poll.ts";
-import { HEARTBEAT, isComplete, isTooMuch, statusError, UNANSWERED } from "./pull_status.ts";
+import { bareError, HEARTBEAT, isComplete, isTooMuch, statusError, UNANSWERED } from "./pull_status.ts";
 import { createPulse } from "./pulse.ts";
 import type { QueueStream } from "./queue_stream.ts";
 import type { Received } from "./received.ts";
@@ -136,6 +136,8 @@ class Open {
     const { reply } = message;
     this.#heard = link.settings.runtime.monotonic();
     if (reply === undefined || reply === "") return this.#status(message.headers);
+    const bare = bareError(this.#queueStream, message, this.#heard);
+    if (bare !== undefined) return this.#left ? undefined : this.#ended(bare);
     const at = Math.max(this.#begun, pulse.answered);
     const received = receivedOf(this.#puller, this.#queueStream, this.#state, message, reply, at);
     const wasLeft = this.#left;

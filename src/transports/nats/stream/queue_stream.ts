@@ -58,6 +58,8 @@ export interface QueueStream extends QueueNames {
   told: boolean;
   /** When it was last checked, on the monotonic clock. */
   checkedAt: number;
+  /** When a message last came without its payload. */
+  bareAt: number;
   /** The last number of each state that this process received. */
   readonly seen: Record<PullState, number>;
   /** Bytes of a job, as the last polls brought them; 0 before the first. */

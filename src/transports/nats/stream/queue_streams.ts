@@ -143,6 +143,7 @@ function unseen(
     replaced: undefined,
     told: false,
     checkedAt: -Infinity,
+    bareAt: Infinity,
     seen: { w: 0, b: 0 },
     mean: 0,
     late: 0,

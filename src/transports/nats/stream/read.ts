@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FAULT, isFault, isGone } from "../client/errors.ts";
+import { FAULT, isFault, isGone, StreamGone } from "../client/errors.ts";
 import type { NatsMessage } from "../client/connection.ts";
 import type { Link } from "../client/link.ts";
 import { type Kept, keptOf, type Stored, storedOf } from "./message.ts";
@@ -244,7 +244,8 @@ function pageAtOnce(
           resolve({ messages, rest, next: last === undefined || rest === 0 ? undefined : last.seq + 1 })
         );
       }
-      end(() => reject(new Error(`The server says '${description}' (${code}) to a direct get`)));
+      const said = `the server says '${description}' (${code})`;
+      end(() => reject(new StreamGone(`read stream '${stream}'`, said)));
     });
     let unwatch = (): void => undefined;
     unwatch = link.watch(subject, until, (error) => end(() => reject(error)));
