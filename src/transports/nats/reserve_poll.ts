@@ -219,8 +219,8 @@ function takeLying(mine: Look, lying: readonly Received[]): void {
 
 /**
  * Jobs that are there though no poll found them: on their way to an open pull of this process, or given back by it, or
- * stored so lately that their consumer does not know of them yet. The consumers of a stream with copies may lag behind
- * for longer, and are asked until they do not.
+ * stored so lately that their consumer does not know of them yet: it is asked until it does. The consumers of a stream
+ * with copies may lag behind in what they hand over, too.
  */
 async function underWay(mine: Look): Promise<void> {
   const { context: { waiters, link: { settings: { runtime } } }, queueStream, found, until } = mine;
@@ -228,7 +228,7 @@ async function underWay(mine: Look): Promise<void> {
   const before = found.length;
   await areBack(mine);
   await takeSpare(mine, missing(mine), free(mine));
-  const late = Math.min(until, runtime.monotonic() + (single ? 0 : LAG));
+  const begun = runtime.monotonic();
   const states: PullState[] = ["b", "w"];
   for (const state of states) {
     const room = (): number => state === "b" ? free(mine) : missing(mine);
@@ -237,34 +237,39 @@ async function underWay(mine: Look): Promise<void> {
       room() > 0 && !(single && found.length > before);
       least = longer(Math.max(least, HEARD_OF))
     ) {
-      const pause = await pauseAt(mine, state, least === 0);
-      const wait = Math.max(pause ?? 0, least);
-      if (pause !== undefined && wait > 0) await waiters.comes(queueStream, wait);
+      const lag = await lagOf(mine, state, least === 0);
+      const wait = Math.max(lag?.pause ?? 0, least);
+      if (lag !== undefined && wait > 0) await waiters.comes(queueStream, wait);
       await takeSpare(mine, missing(mine), free(mine));
-      if (pause === undefined) break;
+      if (lag === undefined) break;
       const again = room() > 0 && await takeInto(mine, state);
       if (again && state === "w" && states.length === 2) states.push("b");
-      if (runtime.monotonic() >= late) break;
+      const most = single && !lag.isUnheard ? 0 : LAG;
+      if (runtime.monotonic() >= Math.min(until, begun + most)) break;
     }
   }
 }
 
-/**
- * Milliseconds after which a consumer may hand over a job that it did not hand over now; undefined when there is none.
- */
-async function pauseAt(
+/** What a consumer has not handed over. */
+interface Lag {
+  /** Milliseconds after which it may. */
+  readonly pause: number;
+  /** Whether it does not know yet of a job that is stored. */
+  readonly isUnheard: boolean;
+}
+
+/** What a consumer may hand over in a moment, though it did not now; undefined when there is nothing. */
+async function lagOf(
   { context, queueStream, until }: Look,
   state: PullState,
   first: boolean,
-): Promise<number | undefined> {
+): Promise<Lag | undefined> {
   const call = { link: context.link, queueStream, until };
   const known = await stateOf(call, state);
   const isOpen = context.waiters.isOpen(queueStream, state);
   const pause = isOpen ? ON_ITS_WAY : HEARD_OF;
-  if (known.num_pending > 0) return isOpen ? pause : 0;
+  if (known.num_pending > 0) return { pause: isOpen ? pause : 0, isUnheard: false };
   const unseen = known.delivered.stream_seq > queueStream.seen[state];
-  if (first && (isOpen || queueStream.late > 0) && unseen) return pause;
-  // An open pull of one server hears of a job as soon as its consumer.
-  if (isOpen && queueStream.replicas === 1) return undefined;
-  return await nextIn(call, state, known) === undefined ? undefined : pause;
+  if (first && (isOpen || queueStream.late > 0) && unseen) return { pause, isUnheard: false };
+  return await nextIn(call, state, known) === undefined ? undefined : { pause, isUnheard: true };
 }

@@ -24,8 +24,15 @@ type Answer = (error: Error | null, message: { readonly data: Uint8Array; json()
 describeOn(["nats"], "What a consumer of NATS has not heard of", () => {
   const start = owned(() => startNats());
 
-  /** A connection on which what the server says of its consumers is told as `change` has it. */
-  async function hearing(url: string, change: (told: Told) => number) {
+  /**
+   * A connection on which what the server says of its consumers is told as `change` has it, and messages go to the
+   * subjects of `route`.
+   */
+  async function hearing(
+    url: string,
+    change: (told: Told) => number,
+    route: (subject: string) => string = (subject) => subject,
+  ) {
     const real = await connect({ servers: url.replace("nats://", "") });
     const encoder = new TextEncoder();
     const changed = (answer: Answer): Answer => (error, message) => {
@@ -44,6 +51,10 @@ describeOn(["nats"], "What a consumer of NATS has not heard of", () => {
     const connection = new Proxy(real, {
       get(target, key) {
         const value: unknown = Reflect.get(target, key);
+        if (key === "publish") {
+          return (...[subject, ...rest]: Parameters<typeof real.publish>) =>
+            target.publish(route(subject), ...rest);
+        }
         if (key !== "subscribe") return typeof value === "function" ? value.bind(target) : value;
         return (subject: string, options: { readonly callback: Answer }) =>
           target.subscribe(subject, { ...options, callback: changed(options.callback) });
@@ -93,6 +104,34 @@ describeOn(["nats"], "What a consumer of NATS has not heard of", () => {
       stored = performance.now();
       await transport.push([job({ queue: "orders@" })], CALL);
       expect(await transport.info("orders@b", CALL)).toMatchObject({ waiting });
+    }
+    await close();
+  });
+
+  test("a job that was just pushed, or given back, comes to a call that does not wait", async () => {
+    const { url } = await start();
+    let deaf = 0;
+    let empty: string | undefined;
+    const { connection, close } = await hearing(
+      url,
+      ({ num_pending }) => deaf > 0 ? 0 : num_pending,
+      (subject) => {
+        if (!subject.includes("CONSUMER.MSG.NEXT.")) return subject;
+        empty ??= subject;
+        // The consumer of a queue without jobs answers as one that has not heard of any.
+        return deaf > 0 && deaf-- > 0 ? empty : subject;
+      },
+    );
+    await using transport = nats({ connection, prefix: "come" });
+    await transport.push([job({ queue: "empty" })], CALL);
+    const [first] = await transport.reserve(["empty"], TAKE);
+    await transport.settle([{ queue: "empty", token: first?.token ?? "", to: "done" }], CALL);
+    await transport.push([job({ queue: QUEUE, id: "x" })], CALL);
+    for (const polls of [4, 5, 6, 7, 8]) {
+      deaf = polls;
+      const [held] = await transport.reserve([QUEUE], TAKE);
+      expect([held?.id, held?.lost]).toEqual(["x", 0]);
+      await transport.settle([{ queue: QUEUE, token: held?.token ?? "", to: "release" }], CALL);
     }
     await close();
   });
