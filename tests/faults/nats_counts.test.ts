@@ -79,7 +79,8 @@ function expectAsQuick(what: string, few: Counted | undefined, many: Counted | u
     } ms, ${many.messages} messages, ${many.bytes} bytes; ` +
       `beside none: ${few.quickest.toFixed(2)} ms, ${few.messages} messages, ${few.bytes} bytes`,
   );
-  expect(many.messages).toBe(few.messages);
+  // A count of none takes one message more.
+  expect(many.messages).toBeLessThanOrEqual(few.messages);
   expect(many.bytes).toBeLessThan(1.2 * few.bytes);
   expect(many.quickest).toBeLessThan(2 * few.quickest + NOISE);
 }

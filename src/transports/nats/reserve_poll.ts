@@ -8,7 +8,7 @@
 import { briefly } from "../../flow/deadline.ts";
 import type { Context } from "./stream/context.ts";
 import { giveBack, leaveThere, takeBack } from "./reserve_returned.ts";
-import { HEARD_OF, LAG, longer, nextIn, stateOf } from "./stream/consumer_state.ts";
+import { areUnheard, HEARD_OF, LAG, longer, stateOf } from "./stream/consumer_state.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { inTurn, isWorthHanding, type Received, worthUntil } from "./stream/received.ts";
 import type { PullState } from "./stream/subjects.ts";
@@ -271,5 +271,5 @@ async function lagOf(
   if (known.num_pending > 0) return { pause: isOpen ? pause : 0, isUnheard: false };
   const unseen = known.delivered.stream_seq > queueStream.seen[state];
   if (first && (isOpen || queueStream.late > 0) && unseen) return { pause, isUnheard: false };
-  return await nextIn(call, state, known) === undefined ? undefined : { pause, isUnheard: true };
+  return await areUnheard(call, state, known) ? { pause, isUnheard: true } : undefined;
 }

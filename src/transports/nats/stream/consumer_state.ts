@@ -9,7 +9,7 @@ import { FAULT, isFault } from "../client/errors.ts";
 import type { DeadChannel } from "../../../jobs/job.ts";
 import { isFront } from "./front.ts";
 import type { Stored } from "./message.ts";
-import { nextOf, type StreamCall, streamInfo } from "./read.ts";
+import { lastOf, nextOf, type StreamCall, streamInfo } from "./read.ts";
 import { deadFilter, pullFilters, type PullState } from "./subjects.ts";
 
 /** The server's counts of a consumer. */
@@ -62,9 +62,7 @@ export async function countOf(call: StreamCall, channel: "delayed" | DeadChannel
   const late = Math.min(until, runtime.monotonic() + LAG);
   for (let pause = HEARD_OF;; pause = longer(pause)) {
     const counted = await askCount(call, channel, filter);
-    if (counted > 0 || runtime.monotonic() >= late || await nextOf(call, filter, 1) === undefined) {
-      return counted;
-    }
+    if (counted > 0 || runtime.monotonic() >= late || !await areThere(call, [filter], 1)) return counted;
     await link.elections.rest(pause);
   }
 }
@@ -109,9 +107,36 @@ export async function nextIn(
   if (next !== undefined && isFront(queueStream, next.subject)) next = await nextOf(call, ">", next.seq + 1);
   if (next === undefined) return undefined;
   const { subject, seq } = next;
-  if (filters.some((filter) => subject.startsWith(filter.slice(0, -1)))) return next;
+  if (isIn(filters, subject)) return next;
   const found = await Promise.all(filters.map((filter) => nextOf(call, filter, seq)));
   return found.reduce((a, b) => a === undefined || (b !== undefined && b.seq < a.seq) ? b : a);
+}
+
+/** Whether a stream has a job of a state that its consumer has not handed over. */
+export async function areUnheard(
+  call: StreamCall,
+  state: PullState,
+  { delivered }: ConsumerState,
+): Promise<boolean> {
+  const { queueStream } = call;
+  const from = delivered.stream_seq + 1;
+  const next = await nextOf(call, ">", from);
+  if (next === undefined) return false;
+  const filters = pullFilters(queueStream.base, state);
+  return isIn(filters, next.subject) || await areThere(call, filters, from);
+}
+
+/**
+ * Whether a stream has messages of filters from a number on. The server looks for the last one by subjects, and for the
+ * next one through all messages: that takes it ten milliseconds a million.
+ */
+async function areThere(call: StreamCall, filters: readonly string[], from: number): Promise<boolean> {
+  const found = await Promise.all(filters.map((filter) => lastOf(call, filter)));
+  return found.some((message) => message !== undefined && message.seq >= from);
+}
+
+function isIn(filters: readonly string[], subject: string): boolean {
+  return filters.some((filter) => subject.startsWith(filter.slice(0, -1)));
 }
 
 /** Waits until the consumers have heard of what this process stored last. */
@@ -138,7 +163,7 @@ export async function statesOf(call: StreamCall): ReturnType<typeof bothStates> 
       const found = states[state];
       if (lagging.has(found.cluster?.leader ?? "")) return true;
       if (found.num_pending > 0) return false;
-      return await nextIn(call, state, found) !== undefined;
+      return await areUnheard(call, state, found);
     }));
     if (!unheard.includes(true)) return states;
     await link.elections.rest(pause);
