@@ -38,7 +38,8 @@ export function noteClock({ heartbeat, bench: { runtime } }: State): void {
 
 /**
  * Whether a store may take leases for ended before their time: the machine's clock was set forward, by which the store
- * goes, too, or the machine slept, while a server's clock went on.
+ * goes, too, or the machine slept, while a server's clock went on. Writes down a step back: leases that are granted
+ * behind it end by the clock as it is then.
  */
 export function isSetForward(
   { heartbeat, bench: { runtime, transport } }: State,
@@ -46,7 +47,6 @@ export function isSetForward(
 ): boolean {
   if (transport.features.clock === "process") return false;
   const ahead = runtime.now() - now;
-  // Leases that are granted behind a step back are measured from there.
   heartbeat.ahead = Math.min(heartbeat.ahead, ahead);
   return ahead - heartbeat.ahead > heartbeat.lease * HEARTBEAT_PART;
 }

@@ -111,7 +111,7 @@ describeOn(["nats"], "A silent server of NATS", () => {
     PATIENCE,
   );
 
-  patient("a job whose lease is over when it arrives is run by nobody, and is no loss", async (times) => {
+  patient("a job whose lease is over when it arrives is not run, and is no loss", async (times) => {
     const { port, url } = await started();
     const brief = { prefix: `late${times}`, ackWait: 200 * times };
     await using near = nats({ servers: url, ...brief });

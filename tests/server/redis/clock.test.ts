@@ -1,4 +1,4 @@
-/** Clocks that are set while somebody waits. */
+/** Clocks that are set while a call waits, or a job runs. */
 import { expect, test } from "vitest";
 import { createRelay } from "../../../mod.ts";
 import { redis } from "../../../src/transports/redis/mod.ts";
@@ -8,7 +8,7 @@ import { startRedis } from "../support/servers/redis.ts";
 import { startRedisWorld } from "../support/servers/redis_world.ts";
 import { call, job } from "./model_support.ts";
 
-test("a job that is due as the server's clock went ahead comes while somebody waits for it", async () => {
+test("a job that is due as the server's clock went ahead comes to a call that waits for it", async () => {
   const start = Date.now();
   using clock = createClock(start);
   await using server = await startRedis({ clock });

@@ -53,7 +53,7 @@ export async function bothStates(call: StreamCall): Promise<Readonly<Record<Pull
 
 /**
  * How many jobs a channel has that no worker pulls: a consumer counts them, made when it is first asked. One that counts
- * none is asked again while the stream has any: it hears of a message a moment after the publisher has its answer.
+ * no job is asked again while the stream has such jobs: it hears of a message behind the answer to the publisher.
  */
 export async function countOf(call: StreamCall, channel: "delayed" | DeadChannel): Promise<number> {
   const { link, queueStream: { base }, until } = call;

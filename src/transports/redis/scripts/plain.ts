@@ -4,9 +4,9 @@
  * member of `ranges`, and none of them is in `ids`.
  *
  * KEYS: the base of the queue. ARGV: the instance that polls for them anyway, or nothing; then an empty text, the heads'
- * field, and head and payload of each job as arguments of their own; or one list of the latter two, the field, and of
- * each run how many jobs it has, its first and its last id, or two empty texts where `ids` is to have them. Answers whether the queue is new, or why it
- * cannot be used.
+ * field, and head and payload of each job as arguments of their own; or one list of heads and payloads, the field, and
+ * of each run how many jobs it has, its first and its last id, or two empty texts where `ids` is to have them. Answers
+ * whether the queue is new, or why it cannot be used.
  *
  * @module
  */
