@@ -16,7 +16,7 @@ import { ACK, replyOf } from "./stream/acknowledge.ts";
 import type { Stored } from "./stream/message.ts";
 import { isOnHold, publishSuccessor } from "./stream/moves.ts";
 import { deleteMessage, each, liveOf, purge, readAll, scan } from "./stream/read.ts";
-import { stateOfSubject } from "./stream/subjects.ts";
+import { delayedFilter, stateOfSubject } from "./stream/subjects.ts";
 
 /** Jobs that are removed between two questions how far each state was delivered. */
 const PAGE = 64;
@@ -61,7 +61,7 @@ async function meant(
   const ids = idsOf(select);
   if (ids !== undefined) return (await readAll(ids, (id) => jobOf(call, id))).filter(fits);
   const all = channel === "delayed"
-    ? await scan(call, { filter: `${call.queueStream.base}j.d.>` })
+    ? await scan(call, { filter: delayedFilter(call.queueStream.base) })
     : (await Promise.all([scanState(call, "b"), scanState(call, "w")])).flat();
   return all.filter((message) => isMeant(select, message.name) && fits(message));
 }

@@ -16,7 +16,7 @@ import type { Stored } from "./stream/message.ts";
 import { type Message, partOf, published } from "./stream/publish.ts";
 import type { QueueStream } from "./stream/queue_stream.ts";
 import { deleteMessage, liveOf, pagesOf } from "./stream/read.ts";
-import { idFilter, isRawSubject, liveSubject, pullFilters, rawId } from "./stream/subjects.ts";
+import { delayedFilter, idFilter, isRawSubject, liveSubject, pullFilters, rawId } from "./stream/subjects.ts";
 
 /** The ability to fan out. */
 export function createTopics(context: Context, { ask, on }: Calls): Topics {
@@ -58,7 +58,7 @@ export async function sweepTopic(call: QueueCall): Promise<void> {
   const { topic = "" } = partsOf(queue);
   const targets = new Map<string, QueueStream>();
   for (const { group } of groups) targets.set(group, await streams.make(groupQueue(topic, group), until));
-  for (const filter of [...pullFilters(base, "w"), `${base}j.d.>`]) {
+  for (const filter of [...pullFilters(base, "w"), delayedFilter(base)]) {
     for await (const page of pagesOf(call, filter)) {
       const shared = createShared(batches, () => until);
       const sent = page.map((message) => sendOn(call, shared, groups, targets, message));

@@ -10,7 +10,7 @@ import type { DeadChannel } from "../../../jobs/job.ts";
 import { isFront } from "./front.ts";
 import type { Stored } from "./message.ts";
 import { lastOf, nextOf, type StreamCall, streamInfo } from "./read.ts";
-import { deadFilter, pullFilters, type PullState } from "./subjects.ts";
+import { deadFilter, delayedFilter, pullFilters, type PullState } from "./subjects.ts";
 
 /** The server's counts of a consumer. */
 export interface ConsumerState {
@@ -58,7 +58,7 @@ export async function bothStates(call: StreamCall): Promise<Readonly<Record<Pull
 export async function countOf(call: StreamCall, channel: "delayed" | DeadChannel): Promise<number> {
   const { link, queueStream: { base }, until } = call;
   const { runtime } = link.settings;
-  const filter = channel === "delayed" ? `${base}j.d.>` : deadFilter(base, channel);
+  const filter = channel === "delayed" ? delayedFilter(base) : deadFilter(base, channel);
   const late = Math.min(until, runtime.monotonic() + LAG);
   for (let pause = HEARD_OF;; pause = longer(pause)) {
     const counted = await askCount(call, channel, filter);

@@ -154,6 +154,11 @@ export function pullFilters(base: string, state: PullState): readonly string[] {
   return state === "w" ? [`${base}j.w.>`, `${base}in.>`] : [`${base}j.b.>`];
 }
 
+/** The subjects of the jobs that are delayed. */
+export function delayedFilter(base: string): string {
+  return `${base}j.d.>`;
+}
+
 /** The state of the job that a subject names; undefined for one that is no live job's of this queue. */
 export function stateOfSubject(base: string, subject: string): LiveState | "i" | undefined {
   if (subject.startsWith(`${base}in.`)) return "w";
